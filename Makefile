@@ -1,0 +1,258 @@
+# curfew's build. `make help` lists what can be asked for; this file explains the rest.
+#
+# Rooms are directories under src/. The pure ones make up libpure.a, which is all that unit tests
+# and simulations are linked with: what they test can't have reached a socket, a clock or a thread.
+# Every object depends on a stamp of the flags it was built with, every link on a stamp of the list
+# of sources: changing either rebuilds what it touches and nothing else.
+
+## Variables (make NAME=value …)
+##   CC=clang            another compiler (gcc and clang are tested)
+##   V=1                 show whole commands
+##   WERROR=1            warnings are errors
+##   SAN=address,undefined | SAN=thread    a sanitizer build, in build/asan or build/tsan
+##   OPT=-O0             optimisation (default -O2); CFLAGS, CPPFLAGS and LDFLAGS are added at the end
+##   B=build/mine        where everything that is built goes
+##   T=permit            check-unit: only programs whose name contains this
+##   K=drip              check-integration: only tests that pytest -k selects
+##   PREFIX=/usr DESTDIR=… SYSCONFDIR=/etc    install: where to
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+
+# ------------------------------------------------------------------------------------- settings
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+NM ?= nm
+PKG_CONFIG ?= pkg-config
+CLANG_FORMAT ?= clang-format
+PYTHON ?= /usr/bin/python3
+PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
+PYTEST_ARGS ?= -q
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+BINDIR ?= $(PREFIX)/bin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+DOCDIR ?= $(PREFIX)/share/doc/curfew
+
+SAN ?=
+ifeq ($(SAN),)
+B ?= build/release
+OPT ?= -O2
+else ifeq ($(SAN),thread)
+B ?= build/tsan
+OPT ?= -O1
+else
+B ?= build/asan
+OPT ?= -O1
+endif
+# Where check-san builds: beside B if that was chosen, so that two builders do not meet.
+SAN_B := $(if $(filter build/release,$(B)),build/asan,$(B)-asan)
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-5s %s\n'
+endif
+
+# ---------------------------------------------------------------------------------------- files
+
+PURE_ROOMS := base core config
+ROOMS := $(PURE_ROOMS) runtime proxy admin faulty app
+VERSION := $(shell cat VERSION)
+
+room_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
+PURE_OBJS := $(foreach r,$(PURE_ROOMS),$(call room_objs,$(r)))
+RUNTIME_OBJS := $(call room_objs,runtime)
+OBJS := $(foreach r,$(ROOMS),$(call room_objs,$(r)))
+
+CURFEW := $(B)/curfew
+LIBPURE := $(B)/libpure.a
+UNIT_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
+SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
+TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
+TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS)
+TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS))
+C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
+	tests/unit tests/sim tests/runtime tests/tools))
+
+# ---------------------------------------------------------------------------------------- flags
+
+PKGS := libevent_core libevent_extra openssl yaml-0.1 libcares jansson
+NO_BUILD := help clean docs format check-format
+ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo found),found)
+$(error libraries are missing: $(PKGS). scripts/install-packages build installs them)
+endif
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1)
+TOOL_LIBS := $(shell $(PKG_CONFIG) --libs libevent_core openssl)
+cc_takes = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+CF_PROTECTION := $(call cc_takes,-fcf-protection)
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	$(if $(filter 1,$(WERROR)),-Werror)
+HARDENING := -fstack-protector-strong -fPIE $(CF_PROTECTION)
+ifeq ($(SAN),)
+# Fortify needs an optimiser to see sizes, and hides from sanitizers what it checks itself.
+ifeq ($(filter -O0,$(OPT) $(CFLAGS)),)
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+else
+SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude $(OPT) -g $(WARNINGS) $(HARDENING) $(SAN_FLAGS) -pthread \
+	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(SAN_FLAGS) $(LDFLAGS)
+# cmocka hands every test a state that most have no use for.
+TEST_CFLAGS := -Wno-unused-parameter
+
+# ----------------------------------------------------------------------------------------- build
+
+.PHONY: all
+all: $(CURFEW) ## Build curfew (the default)
+	@echo "built $(CURFEW), version $(VERSION)"
+
+.PHONY: objects
+objects: $(OBJS) $(TEST_OBJS) ## Compile everything, tests too, and link nothing
+
+.PHONY: tests
+tests: $(TEST_PROGRAMS) $(TOOLS) ## Build every test program and test tool without running any
+
+.PHONY: FORCE
+FORCE:
+
+# The stamps are rewritten, and so newer than what was built, only when their text changes.
+stamp = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@
+$(B)/flags: FORCE
+	$(call stamp,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PKG_LIBS))
+$(B)/sources: FORCE
+	$(call stamp,$(OBJS))
+
+$(B)/obj/%.o: src/%.c $(B)/flags
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+
+$(B)/obj/tests/%.o: tests/%.c $(B)/flags
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The one file that knows the version, so that a new version compiles one file.
+$(B)/obj/app/version.o: DEFINES := -DCURFEW_VERSION='"$(VERSION)"'
+$(B)/obj/app/version.o: VERSION
+
+$(LIBPURE): $(PURE_OBJS) $(B)/sources
+	$(say) AR $@
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(PURE_OBJS)
+
+link = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@
+$(CURFEW): $(OBJS) $(B)/sources
+	$(say) LINK $@
+	$(link) $(OBJS) $(PKG_LIBS)
+
+$(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ -lcmocka $(YAML_LIBS)
+
+$(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ -lcmocka $(PKG_LIBS)
+
+$(TOOLS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ $(TOOL_LIBS)
+
+-include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+
+# ----------------------------------------------------------------------------------------- tests
+
+# A sanitizer's finding ends the program that it is in, so that no test can pass over it.
+RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_SAN=$(SAN) \
+	ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 PYTHONDONTWRITEBYTECODE=1
+
+.PHONY: check
+check: check-unit check-integration ## Unit tests, simulations and integration tests
+
+.PHONY: check-unit
+SELECTED := $(if $(T),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(T),$(notdir $(p))),$(p))),$(TEST_PROGRAMS))
+check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, and the runtime's tests; T=NAME selects
+	@$(RUN_ENV) tests/run-programs $(SELECTED)
+
+.PHONY: check-integration
+check-integration: $(CURFEW) $(TOOLS) ## Tests of the real binary (pytest); K=EXPRESSION selects
+	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
+
+.PHONY: check-san
+check-san: ## check, once more, under AddressSanitizer and UndefinedBehaviorSanitizer
+	+$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=$(SAN_B) check
+
+.PHONY: check-layers
+check-layers: $(PURE_OBJS) ## Rooms include only rooms below them; pure objects reach no socket, clock or thread
+	@CC='$(CC)' NM='$(NM)' tests/lint/layers --objects $(B)/obj .
+
+.PHONY: lint
+lint: check-layers check-format ## Every lint: layers, format, function length, docs, and that each can fail
+	@tests/lint/functions .
+	@tests/lint/docs .
+	@CC='$(CC)' NM='$(NM)' tests/lint/selftest
+
+.PHONY: docs
+docs: ## Bring README.md's tables of options up to date
+	$(Q)scripts/options-table --write README.md
+
+.PHONY: format
+format: ## Rewrite the C files as .clang-format says
+	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
+
+.PHONY: check-format
+check-format: ## Fail if `make format` would change a file
+	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo 'format: $(words $(C_FILES)) files as .clang-format says'
+
+# --------------------------------------------------------------------------------------- install
+
+.PHONY: install
+install: $(CURFEW) ## Install under PREFIX, configuration under SYSCONFDIR; honours DESTDIR
+	install -D -m 755 $(CURFEW) $(DESTDIR)$(BINDIR)/curfew
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md LICENSE CHANGELOG.md
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples conf/examples/*.yaml
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/curfew
+	set -e; for unit in systemd/*; do \
+		sed 's,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curfew/,g; s,/usr/share/doc/curfew,$(DOCDIR),g' $$unit \
+			>$(DESTDIR)$(UNITDIR)/$${unit##*/}; \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$${unit##*/}; \
+	done
+	@# What somebody has edited stays; ours goes beside it.
+	@conf=$(DESTDIR)$(SYSCONFDIR)/curfew/curfew.yaml; \
+	if [ -e $$conf ] && ! cmp -s conf/curfew.yaml $$conf; then \
+		echo "$$conf differs: left as it is, see $$conf.new"; conf=$$conf.new; \
+	fi; \
+	install -m 644 conf/curfew.yaml $$conf
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf build
+
+.PHONY: help
+help: ## This text
+	@echo 'Targets'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS="$$(printf '\t')" read -r target text; do printf '  %-18s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
