@@ -1,0 +1,23 @@
+#ifndef CURFEW_CONFIG_ADDRESS_H
+#define CURFEW_CONFIG_ADDRESS_H
+
+#include <stdbool.h>
+
+#include "config/snapshot.h"
+
+/*
+ * Reads where to listen: "127.0.0.1:8080", "localhost:8080" (the same), "[::1]:8080" or "unix:/run/x.sock". *out
+ * points into `text`. NULL, or what is wrong with it: a static text.
+ */
+const char *address_parse(const char *text, struct address *out) __attribute__((warn_unused_result));
+
+/* An IP address alone, without port and brackets: only family and ip are set. */
+bool address_parse_ip(struct span text, struct address *out) __attribute__((warn_unused_result));
+
+/* Can nobody on another machine reach it? */
+bool address_is_local(const struct address *address);
+
+/* Would a second socket fail to listen here? Never with port 0. */
+bool address_is_same(const struct address *a, const struct address *b);
+
+#endif

@@ -1,0 +1,79 @@
+#ifndef CURFEW_CONFIG_BUILD_H
+#define CURFEW_CONFIG_BUILD_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config/arena.h"
+#include "config/load.h"
+#include "config/schema.h"
+#include "config/snapshot.h"
+#include "config/url.h"
+#include "config/yaml_tree.h"
+
+/*
+ * A snapshot in the making; this room's own. The parts are built one by one (build_*.c) by functions that report
+ * what is wrong and go on, so that all errors of a file are seen at once: what they have then built is of no use, and
+ * config_load gives it up. They return ST_NOMEM or ST_OK, and nothing else.
+ */
+struct build {
+    struct arena *arena;   /* the snapshot's: all that stays */
+    struct arena *scratch; /* the tree's: goes when the file is read */
+    struct config_errors *errors;
+    const struct config_files *files;
+    struct snapshot *snapshot;
+    struct pool_config *pools;        /* snapshot->pools; room for all that there can be */
+    uint32_t shared_pool_count;       /* those of `pools:`, which come first */
+    struct build_listener *listeners; /* all addresses so far */
+};
+
+/* An upstream in the making. */
+struct build_upstream {
+    const struct yaml_node *node;
+    const struct option_values *defaults; /* in force without this upstream */
+    struct option_values values;          /* in force for it */
+    struct url url;
+    struct upstream_config *out;
+};
+
+/* The texts of names that files and labels have: letters, digits, '_', '.', '-', up to 64. Reports if not. */
+void build_check_name(struct build *b, const struct yaml_node *named);
+
+/* Reads a file that `node` names, through b->files. *out is mem_free'd; NULL if it can't be read: reported. */
+enum status build_read_file(struct build *b, const struct yaml_node *node, char **out,
+                            size_t *len) MUST_CHECK;
+
+/* The value of a TEXT option as a copy in the snapshot; NULL if there is none. */
+enum status build_text(struct build *b, const struct option_value *value, const char **out) MUST_CHECK;
+
+/* An address that nobody else in the file listens on. */
+enum status build_address(struct build *b, const struct yaml_node *node, struct address *out) MUST_CHECK;
+/* upstream.listen: one address or a list. */
+enum status build_listen(struct build *b, struct build_upstream *u) MUST_CHECK;
+
+/* `pools:`, or NULL; makes room for `own_count` pools more. */
+enum status build_pools(struct build *b, const struct option_values *builtin, const struct yaml_node *pools,
+                        uint32_t own_count) MUST_CHECK;
+/*
+ * The pool that option `id` of an upstream or a route at `node` chooses: a shared one by name, or a new one of its own
+ * with this name, which is in the snapshot's arena.
+ */
+enum status build_pool(struct build *b, const struct option_values *values, enum option_id id,
+                       const struct yaml_node *node, const char *own_name, uint32_t *index) MUST_CHECK;
+/* Has a pool this name already? */
+bool build_has_pool(const struct build *b, const char *name);
+
+enum status build_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
+enum status build_caller_deadline(struct build *b, struct build_upstream *u) MUST_CHECK;
+/* Request head changes; after build_caller_deadline. */
+enum status build_rules(struct build *b, struct build_upstream *u) MUST_CHECK;
+/* Is it a field that curfew alone may write or take out? Reports if so, or if it is no name of a field. */
+bool build_is_field_name(struct build *b, const struct yaml_node *node, struct span name, bool is_key);
+
+/* The upstream's default route, then its others. */
+enum status build_routes(struct build *b, struct build_upstream *u) MUST_CHECK;
+
+enum status build_upstreams(struct build *b, const struct option_values *defaults,
+                            const struct yaml_node *upstreams) MUST_CHECK;
+
+#endif

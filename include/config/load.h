@@ -1,0 +1,41 @@
+#ifndef CURFEW_CONFIG_LOAD_H
+#define CURFEW_CONFIG_LOAD_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/status.h"
+#include "config/snapshot.h"
+
+/* One thing wrong in a file: "upstreams.payments.deadline: …" at a line and a column, both from 1. */
+struct config_error {
+    uint32_t line, column;
+    char text[256]; /* terminated; the path of the key, a colon, what is wrong and what would be right */
+};
+
+#define CONFIG_ERRORS_MAX 100
+
+/* All that is wrong, in the order of the file. */
+struct config_errors {
+    uint32_t count; /* counted beyond CONFIG_ERRORS_MAX too */
+    struct config_error list[CONFIG_ERRORS_MAX];
+};
+
+/*
+ * Reads what a file holds, without its last line break. NULL and a static text in *why if it can't be read; NULL
+ * and nothing in *why if there is no memory.
+ */
+struct config_files {
+    char *(*read)(void *arg, const char *path, size_t *len, const char **why); /* result is mem_free'd */
+    void *arg;
+};
+
+/*
+ * Makes a snapshot of a file's bytes. ST_OK; ST_BAD: *errors says what is wrong; ST_NOMEM. Files that the
+ * configuration names are read through `files`: this room opens none itself. Those named for TLS are only checked
+ * to be readable here, and loaded by runtime/tls.
+ */
+enum status config_load(struct span bytes, const struct config_files *files, struct snapshot **out,
+                        struct config_errors *errors) MUST_CHECK;
+
+#endif

@@ -1,0 +1,83 @@
+#ifndef CURFEW_CONFIG_OPTIONS_H
+#define CURFEW_CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/text.h"
+
+/* The table of options (config/options.def) and how a single value of it is read. */
+
+enum option_section {
+    SECTION_NONE,
+    SECTION_ROOT,
+    SECTION_ADMIN,
+    SECTION_LOG,
+    SECTION_LIMITS,
+    SECTION_DEFAULTS, /* has the options of SECTION_UPSTREAM */
+    SECTION_POOL,
+    SECTION_UPSTREAM,
+    SECTION_TIMEOUTS,
+    SECTION_CALLER_DEADLINE,
+    SECTION_TLS,
+    SECTION_KEEPALIVE,
+    SECTION_HEADERS,
+    SECTION_ROUTE,
+};
+
+enum option_type {
+    OPTION_DURATION,
+    OPTION_SIZE,
+    OPTION_INTEGER,
+    OPTION_BOOL,
+    OPTION_CHOICE,
+    OPTION_TEXT,
+    OPTION_TEXTS,
+    OPTION_TEXT_OR_LIST,
+    OPTION_FIELDS,
+    OPTION_MAP,
+    OPTION_MAPS,
+    OPTION_LIST,
+    OPTION_TEXT_OR_MAP,
+};
+
+/* OPT_UPSTREAM_DEADLINE and so on, in the order of the table. */
+enum option_id {
+#define OPTION(section, id, key, type, fallback, values, meaning, example) OPT_##section##_##id,
+#define NESTED(section, id, key, type, inner, meaning)                     OPT_##section##_##id,
+#include "config/options.def"
+#undef OPTION
+#undef NESTED
+    OPT_COUNT
+};
+
+struct option {
+    enum option_section section;
+    const char *key;
+    enum option_type type;
+    enum option_section inner; /* of the nested types */
+    const char *fallback;      /* the default; NULL of the nested types */
+    const char *values;
+};
+
+extern const struct option option_table[OPT_COUNT];
+
+/* NULL if the section has no such option. */
+const struct option *option_find(enum option_section section, struct span key);
+
+/* Is it an option of this section? */
+bool option_is_in(const struct option *option, enum option_section section);
+
+/* Is its value one number, which option_read reads? */
+bool option_is_number(const struct option *option);
+
+/*
+ * Reads a value: nanoseconds, bytes, a number, 0 or 1, or the place of the word in a choice. "none" gives NS_NEVER
+ * and "auto" 0 where these are the default. False: *why says what is wrong and what would be right.
+ */
+bool option_read(const struct option *option, struct span value, int64_t *out, struct text *why)
+    __attribute__((warn_unused_result));
+
+#endif

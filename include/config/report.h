@@ -1,0 +1,36 @@
+#ifndef CURFEW_CONFIG_REPORT_H
+#define CURFEW_CONFIG_REPORT_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+#include "config/load.h"
+#include "config/yaml_tree.h"
+
+/*
+ * Adding to the list of what is wrong in a file. It is kept in the order of the file, and what is found twice (a
+ * default that several upstreams inherit) is kept once.
+ */
+
+/* Something wrong at a place that has no key. */
+void report_at(struct config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A wrong value; the node's path is put before the text. An empty value's place is its key's. */
+void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A wrong key: likewise, at the key. */
+void report_key(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A key that `map` should have and has not: at the map's own key. */
+void report_missing(struct config_errors *errors, const struct yaml_node *map, const char *key);
+
+/* A text in quotes for a message: clipped, and with nothing in it that could steer a terminal. */
+struct quoted {
+    char text[272];
+};
+struct quoted report_quote(struct span s);
+
+#endif

@@ -1,0 +1,129 @@
+#ifndef CURFEW_CONFIG_SNAPSHOT_H
+#define CURFEW_CONFIG_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "core/forward.h"
+#include "core/route.h"
+
+/*
+ * A whole configuration, checked, resolved and immutable: defaults are filled in, pools are linked by index, routes are sorted,
+ * every duration is nanoseconds (NS_NEVER: no limit), every size bytes. Made by config_load; all its memory is its
+ * own and goes with snapshot_free. Read by any thread.
+ */
+
+enum address_family { ADDRESS_IPV4, ADDRESS_IPV6, ADDRESS_UNIX };
+
+/* Where to listen: an IP address and port, or the path of a unix socket. */
+struct address {
+    enum address_family family;
+    uint8_t ip[16];   /* network order; the first 4 bytes for IPv4 */
+    uint16_t port;    /* host order; 0: the kernel chooses */
+    const char *path; /* ADDRESS_UNIX; terminated */
+    const char *text; /* as written in the file */
+};
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum access_target { ACCESS_OFF, ACCESS_STDOUT, ACCESS_FILE };
+
+struct log_config {
+    enum log_level level;
+    enum access_target access;
+    const char *access_path; /* ACCESS_FILE */
+};
+
+struct limits_config {
+    uint32_t connections; /* callers' connections, all workers together */
+    uint64_t request_head_bytes;
+    uint64_t response_head_bytes;
+    int64_t request_head_timeout_ns;
+    int64_t idle_timeout_ns; /* callers' connections between requests */
+};
+
+struct pool_config {
+    const char *name;
+    uint32_t size;
+    uint32_t queue_size;
+    int64_t queue_timeout_ns;
+};
+
+/* The policy of a route. */
+struct route_config {
+    const char *
+        name; /* label: "default" for the upstream itself, else the path, with its methods if it has any ("POST /v1/reports") */
+    uint32_t index; /* among all routes of the snapshot */
+    uint32_t pool;  /* index into snapshot.pools */
+    int64_t deadline_ns;
+    int64_t connect_ns;
+    int64_t first_byte_ns;
+    int64_t idle_ns;
+};
+
+struct caller_deadline_config {
+    const struct span *headers; /* names; count 0: off */
+    uint32_t header_count;
+    struct span forward; /* name of the field that carries what is left; empty: none */
+};
+
+struct tls_config {
+    bool enabled;
+    const char *ca_file; /* NULL: the system's */
+    const char *cert_file;
+    const char *key_file;
+    const char *server_name; /* for SNI and verification; never NULL when enabled */
+    uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
+};
+
+struct keepalive_config {
+    uint32_t max_idle; /* of an upstream, all workers together; 0: no connection is kept */
+    int64_t idle_timeout_ns;
+    int64_t max_age_ns;
+};
+
+struct upstream_config {
+    const char *name;
+    uint32_t index;
+    const struct address *listen;
+    uint32_t listen_count;
+
+    const char *host; /* name or IP literal of the url, without brackets */
+    uint16_t port;
+    bool host_is_ip;
+    struct address ip; /* if host_is_ip */
+
+    struct tls_config tls;
+    struct keepalive_config keepalive;
+    struct caller_deadline_config caller_deadline;
+    /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */
+    struct forward_rules rules;
+
+    struct route_config default_route;
+    const struct route_config *routes; /* route_entry.id indexes it */
+    uint32_t route_count;
+    const struct route_entry *route_entries; /* sorted; route_count of them */
+};
+
+struct snapshot {
+    uint32_t workers; /* 0: auto */
+    bool has_admin;
+    struct address admin;
+    struct log_config log;
+    int64_t drain_ns;
+    struct limits_config limits;
+    const struct pool_config *pools;
+    uint32_t pool_count;
+    const struct upstream_config *upstreams;
+    uint32_t upstream_count;
+    uint32_t route_count; /* all upstreams together, default routes included */
+
+    struct arena *arena; /* where all of it lives */
+};
+
+/* `sequence` is 0 .. route_count-1 of that upstream; beyond: the default route. */
+const struct route_config *snapshot_route(const struct upstream_config *upstream, uint32_t id);
+
+void snapshot_free(struct snapshot *snapshot);
+
+#endif

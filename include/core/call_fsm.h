@@ -1,0 +1,90 @@
+#ifndef CURFEW_CORE_CALL_FSM_H
+#define CURFEW_CORE_CALL_FSM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "core/cause.h"
+#include "core/phase.h"
+
+/*
+ * The life of a call as a table: what it holds in each state and where it may go from there (core/call_states.def).
+ * A move says what has to be given back, so nothing can be forgotten on any way out; proxy/call does the giving.
+ * Pure: the time comes in.
+ *
+ *   READING -> ROUTED -> QUEUED -> CONNECTING -> SENDING -> WAITING -> STREAMING -> DELIVERING -> DONE
+ *                 '------permit free---^  '-idle connection-^  '--early response--^
+ *
+ * From each state on the way also to an early end: REFUSED, STUCK, FAILED, GONE. From SENDING and WAITING back to
+ * CONNECTING when a kept-alive connection turns out to have been closed, and may be replaced.
+ */
+enum call_hold {
+    HOLD_TIMER = 1,
+    HOLD_QUEUE = 2, /* a place in the pool's queue */
+    HOLD_PERMIT = 4,
+    HOLD_CONNECT = 8,  /* a connection that is being made */
+    HOLD_UPSTREAM = 16 /* a connection on which the exchange runs */
+};
+
+enum call_state {
+#define CALL_STATE(id, phase, holds, next) CALL_##id,
+#include "core/call_states.def"
+#undef CALL_STATE
+    CALL_STATE_COUNT
+};
+
+struct call_fsm {
+    int64_t begun_ns; /* the first byte of the request */
+    int64_t
+        deadline_ns; /* when the call is over: never moved once the route is known, but nearer by the caller */
+    int64_t limit_ns; /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
+    int64_t phase_since_ns;
+    int64_t phases_ns[PHASE_COUNT]; /* time spent in each phase that has been left */
+    enum call_state state : 8;
+    enum phase phase : 8;
+    enum cause limit_cause : 8;
+    enum sent sent : 8;
+};
+
+void call_fsm_begin(struct call_fsm *fsm, int64_t now_ns, int64_t deadline_ns);
+
+const char *call_state_name(enum call_state state);
+/* What a call holds in a state: bits of enum call_hold. */
+unsigned call_state_holds(enum call_state state);
+bool call_state_is_final(enum call_state state);
+bool call_fsm_may_move(enum call_state from, enum call_state to);
+
+/*
+ * Moves to `to` and enters its phase. Returns false, and has done nothing, if the table does not allow it: a broken invariant of ours.
+ * *give_back is what was held before and is not held any more.
+ */
+bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back)
+    __attribute__((warn_unused_result));
+
+/* Enters a phase within the state (dns, connect, tls); the one before gets its time. */
+void call_fsm_enter_phase(struct call_fsm *fsm, enum phase phase, int64_t now_ns);
+
+/* The bound of the moment; NS_NEVER for none. */
+static inline void call_fsm_set_limit(struct call_fsm *fsm, int64_t limit_ns, enum cause cause)
+{
+    fsm->limit_ns = limit_ns;
+    fsm->limit_cause = cause;
+}
+
+/* When the call has to be looked at again: the earlier of deadline and limit. */
+static inline int64_t call_fsm_next_ns(const struct call_fsm *fsm)
+{
+    return fsm->limit_ns < fsm->deadline_ns ? fsm->limit_ns : fsm->deadline_ns;
+}
+
+/* CAUSE_NONE if neither has passed. If both have, the deadline is the reason. */
+enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns);
+
+/* Time spent in a phase until now, the current one included. */
+int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns);
+
+/* Members for the log and the problem body: budget_ms, elapsed_ms, and phases_ms with the phases that took time. */
+void call_fsm_put_times(struct json *json, const struct call_fsm *fsm, int64_t now_ns);
+
+#endif

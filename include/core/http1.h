@@ -1,0 +1,170 @@
+#ifndef CURFEW_CORE_HTTP1_H
+#define CURFEW_CORE_HTTP1_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "core/cause.h"
+
+/*
+ * HTTP/1.x messages (RFC 9112), read in place and strictly: no bare CR or LF, no obs-fold, no space before a colon,
+ * no control bytes, exactly one way to frame the content. What can be understood in two ways is refused.
+ *
+ * Reading a message is: http1_scan until the whole head lies in the buffer, http1_parse_request or _response once,
+ * then http1_content_next over the content. The result does not depend on how the bytes were split into reads.
+ * Spans point into the buffer that was parsed and live as long as it does. Nothing allocates. One thread.
+ */
+
+enum http1_status {
+    HTTP1_MORE, /* more bytes are needed */
+    HTTP1_DONE,
+    HTTP1_BAD, /* the bytes break the rules */
+};
+
+/* Fields that a proxy must know; all others are HTTP1_FIELD_OTHER. */
+enum http1_field_id {
+    HTTP1_FIELD_OTHER,
+    HTTP1_FIELD_CONNECTION,
+    HTTP1_FIELD_CONTENT_LENGTH,
+    HTTP1_FIELD_EXPECT,
+    HTTP1_FIELD_HOST,
+    HTTP1_FIELD_KEEP_ALIVE,
+    HTTP1_FIELD_PROXY_CONNECTION,
+    HTTP1_FIELD_TE,
+    HTTP1_FIELD_TRAILER,
+    HTTP1_FIELD_TRANSFER_ENCODING,
+    HTTP1_FIELD_UPGRADE,
+    HTTP1_FIELD_VIA,
+    HTTP1_FIELD_X_FORWARDED_FOR,
+    HTTP1_FIELD_X_FORWARDED_PROTO,
+};
+
+struct http1_field {
+    struct span line; /* the whole field line with its CRLF */
+    struct span name;
+    struct span value; /* without the white space around it */
+    enum http1_field_id id;
+    bool nominated; /* Connection names it: it goes no further than this hop (RFC 9110 7.6.1) */
+};
+
+enum http1_method {
+    HTTP1_GET,
+    HTTP1_HEAD,
+    HTTP1_POST,
+    HTTP1_PUT,
+    HTTP1_DELETE,
+    HTTP1_OPTIONS,
+    HTTP1_TRACE,
+    HTTP1_PATCH,
+    HTTP1_CONNECT,
+    HTTP1_METHOD_OTHER,
+};
+
+/* How the content is delimited (RFC 9112 6.3). */
+enum http1_framing { HTTP1_NO_CONTENT, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_UNTIL_CLOSE };
+
+#define HTTP1_FIELDS_MAX 128
+
+/* A parsed head. Large (about 10 KB): one a thread, used for one head after another. */
+struct http1_head {
+    /* request line */
+    struct span method;
+    enum http1_method method_id;
+    struct span target;    /* as received */
+    struct span authority; /* of an absolute-form target; else empty */
+    struct span
+        path; /* with the query, what is sent on of the target: "/x?y", "*", or "?y", short for "/?y" */
+    /* status line */
+    uint16_t code;
+    struct span reason;
+
+    uint8_t minor; /* HTTP/1.minor: 0 or 1 */
+    uint16_t field_count;
+    struct http1_field fields[HTTP1_FIELDS_MAX];
+
+    enum http1_framing framing;
+    uint64_t content_length; /* if framing is HTTP1_LENGTH */
+    bool keep_alive;      /* as this message says: version, Connection (RFC 9112 9.3), and not UNTIL_CLOSE */
+    bool expect_continue; /* request: Expect: 100-continue, and there is content to wait with */
+    bool te_trailers;     /* request: TE: trailers */
+    struct span host;     /* request: the Host field's value */
+};
+
+/* How far http1_scan has looked; zero it before each head, but for is_response. */
+struct http1_scan {
+    uint32_t at;      /* start of the first line that is not known to be whole */
+    uint32_t looked;  /* bytes before this one are known to be sound */
+    uint32_t start;   /* where the head starts: behind an empty line that preceded it (RFC 9112 2.2) */
+    bool in_fields;   /* the start line is whole */
+    bool is_response; /* set by the reader: a response head; no empty line may precede it */
+};
+
+/*
+ * Looks for the end of the head in all the bytes received so far (`bytes` starts at the same byte each time). DONE:
+ * *head is the head from its start line to the empty line, both included, and *end the offset behind it. BAD at the first bare LF, NUL or
+ * anything else that no head can hold, so that a wrong peer is not waited for. Total cost is linear in the bytes.
+ */
+enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end);
+
+/* The first line, without its CRLF, if it is whole already: lets a slow request be routed before its head is. */
+bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct span *line);
+
+/*
+ * `line` is as http1_first_line gave it. Only method, method_id, target, authority, path and minor of *out are set.
+ * CAUSE_NONE, BAD_REQUEST, METHOD (CONNECT), TARGET_TOO_LONG or VERSION (RFC 9112 3).
+ */
+enum cause http1_parse_request_line(struct span line, struct http1_head *out);
+
+/*
+ * `head` as http1_scan gave it. CAUSE_NONE, or the cause to refuse it with: BAD_REQUEST, METHOD (CONNECT),
+ * HEAD_TOO_LARGE (too many fields), TRANSFER_CODING, CONTENT_TOO_LARGE, EXPECTATION, VERSION. *detail then says in a
+ * few words what is wrong, a static text fit for the caller ("two Content-Length fields"); RFC 9112 3, 5, 6.
+ */
+enum cause http1_parse_request(struct span head, struct http1_head *out, const char **detail);
+
+/*
+ * `request_method` decides the framing (HEAD, RFC 9112 6.3). CAUSE_NONE, HTTP_PROTOCOL or RESPONSE_HEAD_SIZE. 1xx
+ * are parsed like others, with no content.
+ */
+enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
+                                const char **detail);
+
+/* Where in a message's content we are. 16 bytes, one a direction of a call. */
+struct http1_content {
+    enum http1_framing framing;
+    uint8_t state; /* of the chunked decoder */
+    bool done;
+    uint16_t overhead; /* bytes that chunk lines took beyond what is usual for their data */
+    uint64_t left;     /* bytes left: of the content (LENGTH), or of the chunk (CHUNKED) */
+};
+
+void http1_content_init(struct http1_content *content, enum http1_framing framing, uint64_t length);
+
+/*
+ * Takes the next piece of content off `bytes`. *used bytes are done with; *data, inside of them, is content (perhaps
+ * empty). DONE: the content has ended, *used ends with it and *trailers is the trailer section (field lines, no
+ * empty line; empty if there is none). MORE: call again with what follows *used, at once if *used is not 0 and
+ * bytes follow, else with more of them. A chunk line is taken only when it is whole in `bytes`, and so are the last
+ * chunk and the trailer section together; a section longer than HTTP1_TRAILERS_MAX is BAD.
+ * Chunk extensions are checked and dropped. UNTIL_CLOSE never ends by itself: the caller sees the end.
+ */
+enum http1_status http1_content_next(struct http1_content *content, struct span bytes, size_t *used,
+                                     struct span *data, struct span *trailers);
+
+#define HTTP1_TRAILERS_MAX 8192
+
+/* Takes the next field line off a trailer section; false at the end or at a broken line (*bad says which). */
+bool http1_next_trailer(struct span *rest, struct http1_field *field, bool *bad);
+
+bool http1_is_token(struct span s);       /* RFC 9110 5.6.2 */
+bool http1_is_field_value(struct span s); /* RFC 9110 5.5: no control bytes but tab */
+
+/* RFC 9110 9.2.2: may be sent again without harm. */
+bool http1_method_is_idempotent(enum http1_method method);
+enum http1_method http1_method_of(struct span name);
+
+/* The usual reason phrase of a status code (RFC 9110 15); "Unknown" for others. */
+const char *http1_reason(uint16_t code);
+
+#endif

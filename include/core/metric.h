@@ -1,0 +1,90 @@
+#ifndef CURFEW_CORE_METRIC_H
+#define CURFEW_CORE_METRIC_H
+
+#include <stdint.h>
+
+#include "core/cause.h"
+#include "core/exposition.h"
+#include "core/phase.h"
+
+/*
+ * The counters of one worker, or the sum of several: a plain block that its owner alone writes. A scrape has each
+ * worker add its block to a sum on the worker's own thread between two calls, so no counter is atomic and the sum is exact.
+ */
+
+enum metric_direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_COUNT };
+enum metric_side { SIDE_DOWNSTREAM, SIDE_UPSTREAM, SIDE_UPSTREAM_IDLE, SIDE_COUNT };
+enum metric_result { RESULT_SUCCESS, RESULT_FAILURE, RESULT_COUNT };
+
+/* Cells by class of status code: status / 100 - 1. The first is never used, for no call ends with 1xx. */
+#define CLASS_COUNT    5
+
+#define METRIC_BUCKETS 16
+
+struct metric_histogram {
+    uint64_t bucket[METRIC_BUCKETS]; /* not cumulative; the last one is +Inf */
+    double sum;                      /* seconds, or a ratio */
+};
+
+struct route_metrics {
+#define ROUTE_COUNTER(field, name, label, cells, help) uint64_t field[cells];
+#include "core/metrics.def"
+};
+
+struct upstream_metrics {
+#define UPSTREAM_COUNTER(field, name, label, cells, help) uint64_t field[cells];
+#define UPSTREAM_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
+#define UPSTREAM_HISTOGRAM(field, name, bounds, help)     struct metric_histogram field;
+#include "core/metrics.def"
+};
+
+struct process_metrics {
+#define PROCESS_COUNTER(field, name, label, cells, help) uint64_t field[cells];
+#define PROCESS_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
+#include "core/metrics.def"
+};
+
+struct metrics {
+    uint32_t upstream_count;
+    uint32_t route_count;
+    struct process_metrics process;
+    struct upstream_metrics *upstreams; /* by upstream_config.index */
+    struct route_metrics *routes;       /* by route_config.index */
+};
+
+/* All zero, on cache lines that nobody else's block shares. Heap; NULL without memory. */
+struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
+    __attribute__((warn_unused_result));
+void metrics_free(struct metrics *metrics);
+
+/* sum += part, cell by cell; both of the same shape. */
+void metrics_add(struct metrics *sum, const struct metrics *part);
+
+/*
+ * One observation, a few nanoseconds long: below 0 counts as 0; a bound is in its own bucket. What share of a whole that is
+ * not above 0 was used? All of it: 1.
+ */
+void metric_observe_seconds(struct metric_histogram *histogram, int64_t ns);
+void metric_observe_overshoot(struct metric_histogram *histogram, int64_t ns);
+void metric_observe_ratio(struct metric_histogram *histogram, int64_t part_ns, int64_t whole_ns);
+
+/* The upper bounds of a histogram's buckets but the last (+Inf), in nanoseconds or billionths, rising. */
+extern const int64_t metric_bounds_SECONDS[METRIC_BUCKETS - 1];
+extern const int64_t metric_bounds_OVERSHOOT[METRIC_BUCKETS - 1];
+extern const int64_t metric_bounds_RATIO[METRIC_BUCKETS - 1];
+
+/* Names for the labels: what the route and upstream with this index are called. Terminated texts. */
+struct metric_names {
+    const char *(*upstream)(const void *arg, uint32_t upstream);
+    const char *(*route)(const void *arg, uint32_t route);
+    uint32_t (*upstream_of_route)(const void *arg, uint32_t route);
+    const void *arg;
+};
+
+/*
+ * All families that are kept here, every cell that can ever count, zero or not. A cell of FAILED, REJECTED or REFUSED can if
+ * the outcome of its cause is that one.
+ */
+void metrics_render(const struct metrics *metrics, const struct metric_names *names, struct exposition *out);
+
+#endif

@@ -1,0 +1,84 @@
+#include <string.h>
+
+#include "config/build.h"
+#include "config/report.h"
+#include "config/suggest.h"
+
+static struct pool_config *find(const struct build *b, const char *name, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(b->pools[i].name, name) == 0)
+            return &b->pools[i];
+    }
+    return NULL;
+}
+
+bool build_has_pool(const struct build *b, const char *name)
+{
+    return find(b, name, b->snapshot->pool_count) != NULL;
+}
+
+static uint32_t add(struct build *b, const char *name, const struct option_values *values)
+{
+    uint32_t index = b->snapshot->pool_count++;
+
+    b->pools[index] = (struct pool_config){
+        .name = name,
+        .size = (uint32_t)values->of[OPT_POOL_SIZE].number,
+        .queue_size = (uint32_t)values->of[OPT_POOL_QUEUE].number,
+        .queue_timeout_ns = values->of[OPT_POOL_QUEUE_TIMEOUT].number,
+    };
+    return index;
+}
+
+enum status build_pools(struct build *b, const struct option_values *builtin, const struct yaml_node *pools,
+                        uint32_t own_count)
+{
+    b->pools = arena_calloc(b->arena, (pools ? pools->count : 0) + own_count, sizeof(*b->pools));
+    if (!b->pools)
+        return ST_NOMEM;
+    b->snapshot->pools = b->pools;
+    for (const struct yaml_node *node = pools ? pools->first : NULL; node; node = node->next) {
+        struct option_values values = *builtin;
+        const char *name = arena_text(b->arena, node->key);
+
+        if (!name)
+            return ST_NOMEM;
+        build_check_name(b, node);
+        schema_read(&values, SECTION_POOL, node, b->errors);
+        (void)add(b, name, &values);
+    }
+    b->shared_pool_count = b->snapshot->pool_count;
+    return ST_OK;
+}
+
+static void report_unknown(struct build *b, const struct yaml_node *node)
+{
+    struct suggestion suggestion = suggest_for(node->text);
+
+    for (uint32_t i = 0; i < b->shared_pool_count; i++)
+        suggest_offer(&suggestion, span_of(b->pools[i].name));
+    report_value(b->errors, node, "there is no %s in pools%s", report_quote(node->text).text,
+                 suggest_text(&suggestion).text);
+}
+
+enum status build_pool(struct build *b, const struct option_values *values, enum option_id id,
+                       const struct yaml_node *node, const char *own_name, uint32_t *index)
+{
+    const struct yaml_node *choice = values->of[id].node;
+    const struct pool_config *shared;
+
+    if (choice && choice->kind == YAML_TEXT) {
+        shared = find(b, choice->text.ptr, b->shared_pool_count);
+        if (shared)
+            *index = (uint32_t)(shared - b->pools);
+        else
+            report_unknown(b, choice);
+        return ST_OK;
+    }
+    if (find(b, own_name, b->shared_pool_count))
+        report_key(b->errors, node, "its own pool would be named like one in pools; share that with pool: %s",
+                   own_name);
+    *index = add(b, own_name, values);
+    return ST_OK;
+}

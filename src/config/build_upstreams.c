@@ -1,0 +1,114 @@
+#include "base/mem.h"
+#include "config/build.h"
+#include "config/report.h"
+
+#define NAME_MAX_LEN 64
+
+void build_check_name(struct build *b, const struct yaml_node *named)
+{
+    bool is_good = named->key.len != 0 && named->key.len <= NAME_MAX_LEN;
+
+    for (size_t i = 0; i < named->key.len && is_good; i++) {
+        char c = named->key.ptr[i];
+        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+
+        is_good = is_letter || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    }
+    if (!is_good)
+        report_key(b->errors, named, "a name is 1 to 64 letters, digits, \"_\", \".\" or \"-\"");
+}
+
+enum status build_text(struct build *b, const struct option_value *value, const char **out)
+{
+    *out = NULL;
+    if (!value->node)
+        return ST_OK;
+    *out = arena_text(b->arena, value->node->text);
+    return *out ? ST_OK : ST_NOMEM;
+}
+
+enum status build_read_file(struct build *b, const struct yaml_node *node, char **out, size_t *len)
+{
+    const char *why = NULL;
+
+    *out = b->files->read(b->files->arg, node->text.ptr, len, &why);
+    if (!*out && !why)
+        return ST_NOMEM;
+    if (!*out)
+        report_value(b->errors, node, "%s: %s", report_quote(node->text).text, why);
+    return ST_OK;
+}
+
+static enum status build_url(struct build *b, struct build_upstream *u)
+{
+    const struct yaml_node *node = u->values.of[OPT_UPSTREAM_URL].node;
+    const char *why;
+
+    /* So that what is not an url does not make tls keys wrong as well. */
+    u->url = (struct url){.is_https = true, .host = SPAN_LIT(""), .base_path = SPAN_LIT("")};
+    if (node) {
+        struct url url;
+
+        why = url_parse(node->text, &url);
+        if (why)
+            report_value(b->errors, node, "%s", why);
+        else
+            u->url = url;
+    }
+    u->out->host = arena_text(b->arena, u->url.host);
+    u->out->port = u->url.port;
+    u->out->host_is_ip = u->url.host_is_ip;
+    u->out->ip = u->url.ip;
+    u->out->ip.port = u->url.port;
+    u->out->ip.text = u->out->host;
+    return u->out->host ? ST_OK : ST_NOMEM;
+}
+
+static void build_keepalive(const struct option_values *values, struct keepalive_config *out)
+{
+    out->max_idle = (uint32_t)values->of[OPT_KEEPALIVE_MAX_IDLE].number;
+    out->idle_timeout_ns = values->of[OPT_KEEPALIVE_IDLE_TIMEOUT].number;
+    out->max_age_ns = values->of[OPT_KEEPALIVE_MAX_AGE].number;
+}
+
+static enum status build_upstream(struct build *b, struct build_upstream *u)
+{
+    static enum status (*const parts[])(struct build *, struct build_upstream *) = {
+        build_listen, build_url, build_tls, build_caller_deadline, build_rules, build_routes,
+    };
+    enum status status = ST_OK;
+
+    build_check_name(b, u->node);
+    schema_read(&u->values, SECTION_UPSTREAM, u->node, b->errors);
+    if (u->node->kind == YAML_MAP)
+        schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
+    build_keepalive(&u->values, &u->out->keepalive);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ST_OK; i++)
+        status = parts[i](b, u);
+    return status;
+}
+
+enum status build_upstreams(struct build *b, const struct option_values *defaults,
+                            const struct yaml_node *upstreams)
+{
+    struct upstream_config *all = arena_calloc(b->arena, upstreams->count, sizeof(*all));
+
+    if (!all)
+        return ST_NOMEM;
+    b->snapshot->upstreams = all;
+    b->snapshot->upstream_count = upstreams->count;
+    YAML_FOREACH(node, upstreams) {
+        struct build_upstream u = {.node = node, .defaults = defaults, .values = *defaults};
+        enum status status;
+
+        u.out = &all[node->index];
+        u.out->index = node->index;
+        u.out->name = arena_text(b->arena, node->key);
+        if (!u.out->name)
+            return ST_NOMEM;
+        status = build_upstream(b, &u);
+        if (status != ST_OK)
+            return status;
+    }
+    return ST_OK;
+}

@@ -1,0 +1,167 @@
+#include "config/load.h"
+
+#include "config/address.h"
+#include "config/build.h"
+#include "config/report.h"
+#include "config/suggest.h"
+
+static enum status build_admin(struct build *b, const struct option_values *values)
+{
+    const struct yaml_node *admin = values->of[OPT_ROOT_ADMIN].node;
+    const struct yaml_node *listen = values->of[OPT_ADMIN_LISTEN].node;
+    struct address *address = &b->snapshot->admin;
+    enum status status;
+
+    if (!admin)
+        return ST_OK;
+    b->snapshot->has_admin = true;
+    schema_require(values, SECTION_ADMIN, admin, b->errors);
+    if (!listen)
+        return ST_OK;
+    address->family = ADDRESS_UNIX;
+    status = build_address(b, listen, address);
+    if (status == ST_OK && !address_is_local(address) && values->of[OPT_ADMIN_ALLOW_REMOTE].number == 0)
+        report_value(b->errors, listen,
+                     "%s can be reached by others, and asks nobody who they are; use loopback "
+                     "or a unix socket, or set allow_remote: true",
+                     report_quote(listen->text).text);
+    return status;
+}
+
+static void report_access(struct build *b, const struct yaml_node *node)
+{
+    struct suggestion suggestion = suggest_for(node->text);
+
+    suggest_offer(&suggestion, SPAN_LIT("stdout"));
+    suggest_offer(&suggestion, SPAN_LIT("off"));
+    report_value(b->errors, node, "%s is neither stdout nor off nor a path with a / in it%s",
+                 report_quote(node->text).text, suggest_text(&suggestion).text);
+}
+
+static enum status build_log(struct build *b, const struct option_values *values)
+{
+    const struct option_value *access = &values->of[OPT_LOG_ACCESS];
+    struct log_config *log = &b->snapshot->log;
+
+    log->level = (enum log_level)values->of[OPT_LOG_LEVEL].number;
+    log->access = ACCESS_STDOUT;
+    if (!access->node || span_eq(access->node->text, SPAN_LIT("stdout")))
+        return ST_OK;
+    log->access = ACCESS_OFF;
+    if (span_eq(access->node->text, SPAN_LIT("off")))
+        return ST_OK;
+    log->access = ACCESS_FILE;
+    if (!strchr(access->node->text.ptr, '/'))
+        report_access(b, access->node);
+    return build_text(b, access, &log->access_path);
+}
+
+static void build_limits(struct build *b, const struct option_values *values)
+{
+    const struct option_value *of = values->of;
+
+    b->snapshot->workers = (uint32_t)of[OPT_ROOT_WORKERS].number;
+    b->snapshot->drain_ns = of[OPT_ROOT_DRAIN].number;
+    b->snapshot->limits = (struct limits_config){
+        .connections = (uint32_t)of[OPT_LIMITS_CONNECTIONS].number,
+        .request_head_bytes = (uint64_t)of[OPT_LIMITS_REQUEST_HEAD].number,
+        .response_head_bytes = (uint64_t)of[OPT_LIMITS_RESPONSE_HEAD].number,
+        .request_head_timeout_ns = of[OPT_LIMITS_REQUEST_HEAD_TIMEOUT].number,
+        .idle_timeout_ns = of[OPT_LIMITS_IDLE_TIMEOUT].number,
+    };
+}
+
+/* As many pools of their own as upstreams and routes can have. */
+static uint32_t count_own_pools(const struct yaml_node *upstreams)
+{
+    uint32_t count = upstreams->count;
+
+    YAML_FOREACH(upstream, upstreams) {
+        const struct yaml_node *routes = yaml_tree_get(upstream, SPAN_LIT("routes"));
+
+        count += routes ? routes->count : 0;
+    }
+    return count;
+}
+
+static enum status build_calls(struct build *b, const struct option_values *builtin,
+                               const struct option_values *values, const struct yaml_node *root)
+{
+    const struct yaml_node *pools = values->of[OPT_ROOT_POOLS].node;
+    const struct yaml_node *upstreams = values->of[OPT_ROOT_UPSTREAMS].node;
+    enum status status = build_pools(b, builtin, pools, upstreams ? count_own_pools(upstreams) : 0);
+
+    if (status != ST_OK)
+        return status;
+    if (!values->of[OPT_ROOT_UPSTREAMS].is_written)
+        report_missing(b->errors, root, "upstreams");
+    if (!upstreams)
+        return ST_OK;
+    if (upstreams->count == 0)
+        report_value(b->errors, upstreams, "at least one upstream is needed");
+    return build_upstreams(b, values, upstreams);
+}
+
+static enum status build_all(struct build *b, const struct yaml_node *root)
+{
+    struct option_values builtin, values;
+    enum status status;
+
+    schema_init(&builtin);
+    values = builtin;
+    schema_read(&values, SECTION_ROOT, root, b->errors);
+    build_limits(b, &values);
+    if ((status = build_admin(b, &values)) != ST_OK || (status = build_log(b, &values)) != ST_OK)
+        return status;
+    return build_calls(b, &builtin, &values, root);
+}
+
+/* A snapshot with nothing in it, in an arena of its own. */
+static struct snapshot *new_snapshot(void)
+{
+    struct arena *arena = arena_new();
+    struct snapshot *snapshot = arena ? arena_calloc(arena, 1, sizeof(*snapshot)) : NULL;
+
+    if (!snapshot)
+        arena_free(arena);
+    else
+        snapshot->arena = arena;
+    return snapshot;
+}
+
+/* From the bytes to a snapshot; what is read in between lives in `scratch`. */
+static enum status load(struct arena *scratch, struct span bytes, const struct config_files *files,
+                        struct snapshot *snapshot, struct config_errors *errors)
+{
+    struct build b = {
+        .arena = snapshot->arena,
+        .scratch = scratch,
+        .errors = errors,
+        .files = files,
+        .snapshot = snapshot,
+    };
+    const struct yaml_node *root;
+    enum status status = yaml_tree_read(scratch, bytes, errors, &root);
+
+    if (status == ST_OK)
+        status = build_all(&b, root);
+    return status == ST_OK && errors->count != 0 ? ST_BAD : status;
+}
+
+enum status config_load(struct span bytes, const struct config_files *files, struct snapshot **out,
+                        struct config_errors *errors)
+{
+    struct arena *scratch = arena_new();
+    struct snapshot *snapshot = new_snapshot();
+    enum status status = ST_NOMEM;
+
+    errors->count = 0;
+    if (scratch && snapshot)
+        status = load(scratch, bytes, files, snapshot, errors);
+    arena_free(scratch);
+    if (status == ST_OK)
+        *out = snapshot;
+    else
+        snapshot_free(snapshot);
+    return status;
+}

@@ -1,0 +1,137 @@
+#include "config/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/json.h"
+
+/* Bytes of a value that are shown: enough to recognise it. */
+#define QUOTE_BYTES 40
+#define ELLIPSIS    "\xe2\x80\xa6"
+
+struct quoted report_quote(struct span s)
+{
+    struct quoted quoted;
+    struct text t = text_over(quoted.text, sizeof(quoted.text) - 1);
+    bool is_long = s.len > QUOTE_BYTES;
+
+    if (is_long) {
+        s.len = QUOTE_BYTES;
+        while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
+            s.len--;
+    }
+    json_quote(&t, s);
+    if (is_long) {
+        t.len--;
+        TEXT_LIT(&t, ELLIPSIS "\"");
+    }
+    quoted.text[t.len] = '\0';
+    return quoted;
+}
+
+/* Is `a` to stand before `b`? */
+static bool is_before(const struct config_error *a, const struct config_error *b)
+{
+    return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+static bool is_same(const struct config_error *a, const struct config_error *b)
+{
+    return a->line == b->line && a->column == b->column && strcmp(a->text, b->text) == 0;
+}
+
+/* Of a full list the last one makes room: what comes first in the file is what to mend first. */
+static void insert(struct config_errors *errors, const struct config_error *error)
+{
+    uint32_t kept = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
+    uint32_t at = kept;
+
+    for (uint32_t i = 0; i < kept; i++) {
+        if (is_same(&errors->list[i], error))
+            return;
+    }
+    errors->count++;
+    while (at > 0 && is_before(error, &errors->list[at - 1]))
+        at--;
+    if (at == CONFIG_ERRORS_MAX)
+        return;
+    if (kept == CONFIG_ERRORS_MAX)
+        kept--;
+    memmove(&errors->list[at + 1], &errors->list[at], (kept - at) * sizeof(errors->list[0]));
+    errors->list[at] = *error;
+}
+
+/* `path` is what precedes the message, ": " included. Too long a text is cut. */
+static void add(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
+                const char *format, va_list args)
+{
+    struct config_error error = {.line = line, .column = column};
+
+    memcpy(error.text, path.ptr, path.len);
+    (void)vsnprintf(error.text + path.len, sizeof(error.text) - path.len, format, args);
+    insert(errors, &error);
+}
+
+struct path {
+    char bytes[160];
+    size_t len;
+};
+
+static void put_path(struct path *path, const struct yaml_node *node, const char *key)
+{
+    struct text t = text_over(path->bytes, sizeof(path->bytes) - sizeof(ELLIPSIS ".: "));
+
+    yaml_tree_put_path(&t, node);
+    if (key && t.len != 0)
+        TEXT_LIT(&t, ".");
+    if (key)
+        text_put(&t, span_of(key));
+    t.cap = sizeof(path->bytes);
+    if (t.overflow) {
+        t.overflow = false;
+        TEXT_LIT(&t, ELLIPSIS);
+    }
+    if (t.len != 0)
+        TEXT_LIT(&t, ": ");
+    path->len = t.len;
+}
+
+void report_at(struct config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(errors, line, column, SPAN_LIT(""), format, args);
+    va_end(args);
+}
+
+void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
+{
+    struct path path;
+    va_list args;
+
+    put_path(&path, node, NULL);
+    va_start(args, format);
+    add(errors, node->is_null ? node->key_line : node->line, node->is_null ? node->key_column : node->column,
+        (struct span){path.bytes, path.len}, format, args);
+    va_end(args);
+}
+
+void report_key(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
+{
+    struct path path;
+    va_list args;
+
+    put_path(&path, node, NULL);
+    va_start(args, format);
+    add(errors, node->key_line, node->key_column, (struct span){path.bytes, path.len}, format, args);
+    va_end(args);
+}
+
+void report_missing(struct config_errors *errors, const struct yaml_node *map, const char *key)
+{
+    struct path path;
+
+    put_path(&path, map, key);
+    report_at(errors, map->key_line, map->key_column, "%.*sis missing", (int)path.len, path.bytes);
+}

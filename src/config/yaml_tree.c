@@ -1,0 +1,351 @@
+#include "config/yaml_tree.h"
+
+#include <yaml.h>
+
+#include "base/json.h"
+#include "config/report.h"
+
+/* libyaml's events one after another, and where the tree goes. */
+struct reader {
+    yaml_parser_t parser;
+    yaml_event_t event; /* the latest; empty if there is none */
+    struct arena *arena;
+    struct config_errors *errors;
+    struct span bytes;
+};
+
+/* Line and column, from 1, of a byte of the file; columns count characters. */
+static void locate(struct span bytes, size_t offset, uint32_t *line, uint32_t *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < offset && i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+
+        if (c == '\n') {
+            (*line)++;
+            *column = 1;
+        } else if ((c & 0xc0) != 0x80) {
+            (*column)++;
+        }
+    }
+}
+
+static void report_mark(struct reader *r, const yaml_mark_t *mark, const char *what)
+{
+    report_at(r->errors, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1, "%s", what);
+}
+
+/* What libyaml could not read: bytes that are no text have an offset, all else a mark. */
+static enum status fail_parse(struct reader *r)
+{
+    const yaml_parser_t *p = &r->parser;
+    const char *context = p->context ? p->context : "";
+    uint32_t line, column;
+
+    if (p->error == YAML_MEMORY_ERROR)
+        return ST_NOMEM;
+    if (p->error == YAML_READER_ERROR) {
+        locate(r->bytes, p->problem_offset, &line, &column);
+        report_at(r->errors, line, column, "not a text in UTF-8: %s", p->problem);
+    } else if (p->problem_mark.index < r->bytes.len && r->bytes.ptr[p->problem_mark.index] == '\t') {
+        report_mark(r, &p->problem_mark, "a tab where only spaces may stand");
+    } else {
+        report_at(r->errors, (uint32_t)p->problem_mark.line + 1, (uint32_t)p->problem_mark.column + 1,
+                  "not valid YAML: %s%s%s", context, *context ? ", " : "", p->problem);
+    }
+    return ST_BAD;
+}
+
+static enum status next_event(struct reader *r)
+{
+    yaml_event_delete(&r->event);
+    if (yaml_parser_parse(&r->parser, &r->event))
+        return ST_OK;
+    return fail_parse(r);
+}
+
+/* Why an event can't be part of a tree; NULL if it can. */
+static const char *refuse_event(const yaml_event_t *event)
+{
+    const yaml_char_t *anchor = NULL, *tag = NULL;
+
+    if (event->type == YAML_SCALAR_EVENT) {
+        anchor = event->data.scalar.anchor;
+        tag = event->data.scalar.tag;
+        if (memchr(event->data.scalar.value, 0, event->data.scalar.length))
+            return "a text with a NUL byte in it";
+    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
+        anchor = event->data.sequence_start.anchor;
+        tag = event->data.sequence_start.tag;
+    } else if (event->type == YAML_MAPPING_START_EVENT) {
+        anchor = event->data.mapping_start.anchor;
+        tag = event->data.mapping_start.tag;
+    }
+    if (anchor || event->type == YAML_ALIAS_EVENT)
+        return "anchors and aliases (&name, *name) are not supported";
+    return tag ? "tags (!name) are not supported" : NULL;
+}
+
+static enum status check_event(struct reader *r)
+{
+    const char *why = refuse_event(&r->event);
+
+    if (!why)
+        return ST_OK;
+    report_mark(r, &r->event.start_mark, why);
+    return ST_BAD;
+}
+
+static bool is_null_word(struct span s)
+{
+    return s.len == 0 || span_eq(s, SPAN_LIT("~")) || span_eq_nocase(s, SPAN_LIT("null"));
+}
+
+/* The event's text as a copy in the arena. */
+static enum status copy_text(struct reader *r, struct span *out)
+{
+    struct span text = {(const char *)r->event.data.scalar.value, r->event.data.scalar.length};
+    char *copy = arena_text(r->arena, text);
+
+    if (!copy)
+        return ST_NOMEM;
+    *out = (struct span){copy, text.len};
+    return ST_OK;
+}
+
+static struct yaml_node *new_node(struct reader *r)
+{
+    struct yaml_node *node = arena_calloc(r->arena, 1, sizeof(*node));
+
+    if (!node)
+        return NULL;
+    node->line = node->key_line = (uint32_t)r->event.start_mark.line + 1;
+    node->column = node->key_column = (uint32_t)r->event.start_mark.column + 1;
+    return node;
+}
+
+static enum status append(struct reader *r, struct yaml_node *parent, struct yaml_node *child)
+{
+    if (parent->count == YAML_ENTRIES_MAX) {
+        report_value(r->errors, parent, "more than %d entries", YAML_ENTRIES_MAX);
+        return ST_BAD;
+    }
+    child->parent = parent;
+    child->index = parent->count++;
+    if (parent->last)
+        parent->last->next = child;
+    else
+        parent->first = child;
+    parent->last = child;
+    return ST_OK;
+}
+
+static enum status read_node(struct reader *r, int depth, struct yaml_node *node);
+
+static enum status read_list(struct reader *r, int depth, struct yaml_node *list)
+{
+    enum status status;
+
+    while ((status = next_event(r)) == ST_OK && r->event.type != YAML_SEQUENCE_END_EVENT) {
+        struct yaml_node *child = new_node(r);
+
+        if (!child)
+            return ST_NOMEM;
+        if ((status = append(r, list, child)) != ST_OK || (status = read_node(r, depth + 1, child)) != ST_OK)
+            return status;
+    }
+    return status;
+}
+
+/* The event is a key: makes the node for the value behind it. */
+static enum status read_key(struct reader *r, struct yaml_node **member)
+{
+    enum status status = check_event(r);
+
+    if (status != ST_OK)
+        return status;
+    if (r->event.type != YAML_SCALAR_EVENT) {
+        report_mark(r, &r->event.start_mark, "a key must be text");
+        return ST_BAD;
+    }
+    *member = new_node(r);
+    return *member ? copy_text(r, &(*member)->key) : ST_NOMEM;
+}
+
+/* The value behind a key. A key's second value is read as well, for what is wrong in it, and then left aside. */
+static enum status read_member(struct reader *r, int depth, struct yaml_node *map, struct yaml_node *member)
+{
+    const struct yaml_node *first = yaml_tree_get(map, member->key);
+    enum status status;
+
+    if (first) {
+        member->parent = map;
+        report_key(r->errors, member, "duplicate key; the first is on line %u", first->key_line);
+    } else if ((status = append(r, map, member)) != ST_OK) {
+        return status;
+    }
+    if ((status = next_event(r)) != ST_OK)
+        return status;
+    member->line = (uint32_t)r->event.start_mark.line + 1;
+    member->column = (uint32_t)r->event.start_mark.column + 1;
+    return read_node(r, depth + 1, member);
+}
+
+static enum status read_map(struct reader *r, int depth, struct yaml_node *map)
+{
+    enum status status;
+
+    while ((status = next_event(r)) == ST_OK && r->event.type != YAML_MAPPING_END_EVENT) {
+        struct yaml_node *member;
+
+        if ((status = read_key(r, &member)) != ST_OK ||
+            (status = read_member(r, depth, map, member)) != ST_OK)
+            return status;
+    }
+    return status;
+}
+
+static enum status read_text(struct reader *r, struct yaml_node *node)
+{
+    bool is_plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    enum status status = copy_text(r, &node->text);
+
+    node->kind = YAML_TEXT;
+    node->is_null = is_plain && is_null_word(node->text);
+    return status;
+}
+
+/* Fills `node`, whose place in the tree is known, from the event and those that belong to it. */
+static enum status read_node(struct reader *r, int depth, struct yaml_node *node)
+{
+    enum status status = check_event(r);
+
+    if (status != ST_OK)
+        return status;
+    if (depth > YAML_DEPTH_MAX) {
+        report_value(r->errors, node, "nested more than %d deep", YAML_DEPTH_MAX);
+        return ST_BAD;
+    }
+    switch (r->event.type) {
+    case YAML_SEQUENCE_START_EVENT: node->kind = YAML_LIST; return read_list(r, depth, node);
+    case YAML_MAPPING_START_EVENT: node->kind = YAML_MAP; return read_map(r, depth, node);
+    default: return read_text(r, node);
+    }
+}
+
+/* Passes over events that start the stream and the document; false at the end of an empty stream. */
+static enum status enter_document(struct reader *r)
+{
+    enum status status;
+
+    do {
+        if ((status = next_event(r)) != ST_OK)
+            return status;
+    } while (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT);
+    if (r->event.type != YAML_STREAM_END_EVENT)
+        return ST_OK;
+    report_at(r->errors, 1, 1, "the file is empty");
+    return ST_BAD;
+}
+
+/* After the root: nothing may follow but the end. */
+static enum status leave_document(struct reader *r)
+{
+    enum status status;
+
+    do {
+        if ((status = next_event(r)) != ST_OK)
+            return status;
+    } while (r->event.type == YAML_DOCUMENT_END_EVENT);
+    if (r->event.type == YAML_STREAM_END_EVENT)
+        return ST_OK;
+    report_mark(r, &r->event.start_mark, "a second document; a file is one document");
+    return ST_BAD;
+}
+
+static enum status read_document(struct reader *r, const struct yaml_node **root)
+{
+    enum status status = enter_document(r);
+    struct yaml_node *node;
+
+    if (status != ST_OK)
+        return status;
+    node = new_node(r);
+    if (!node)
+        return ST_NOMEM;
+    if ((status = read_node(r, 0, node)) != ST_OK || (status = leave_document(r)) != ST_OK)
+        return status;
+    if (node->kind != YAML_MAP) {
+        report_value(r->errors, node, "a map of keys and values is needed here");
+        return ST_BAD;
+    }
+    *root = node;
+    return ST_OK;
+}
+
+/* A byte order mark would count as a column. */
+static struct span skip_mark(struct span bytes)
+{
+    if (bytes.len >= 3 && memcmp(bytes.ptr, "\xef\xbb\xbf", 3) == 0)
+        return (struct span){bytes.ptr + 3, bytes.len - 3};
+    return bytes;
+}
+
+enum status yaml_tree_read(struct arena *arena, struct span bytes, struct config_errors *errors,
+                           const struct yaml_node **root)
+{
+    struct reader r = {.arena = arena, .errors = errors, .bytes = skip_mark(bytes)};
+    enum status status;
+
+    if (bytes.len > YAML_BYTES_MAX) {
+        report_at(errors, 1, 1, "the file is larger than 1MiB");
+        return ST_BAD;
+    }
+    if (!yaml_parser_initialize(&r.parser))
+        return ST_NOMEM;
+    yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.bytes.ptr, r.bytes.len);
+    status = read_document(&r, root);
+    yaml_event_delete(&r.event);
+    yaml_parser_delete(&r.parser);
+    return status;
+}
+
+const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key)
+{
+    if (map->kind != YAML_MAP)
+        return NULL;
+    YAML_FOREACH(member, map) {
+        if (span_eq(member->key, key))
+            return member;
+    }
+    return NULL;
+}
+
+static bool is_simple(struct span key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        char c = key.ptr[i];
+        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+        if (!is_alnum && c != '_' && c != '-' && c != '.')
+            return false;
+    }
+    return key.len != 0 && key.len <= 64;
+}
+
+void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
+{
+    if (!node->parent)
+        return;
+    yaml_tree_put_path(out, node->parent);
+    if (node->parent->kind == YAML_LIST) {
+        TEXT_LIT(out, "[");
+        text_u64(out, node->index);
+        TEXT_LIT(out, "]");
+        return;
+    }
+    if (node->parent->parent)
+        TEXT_LIT(out, ".");
+    text_put(out, is_simple(node->key) ? node->key : span_of(report_quote(node->key).text));
+}

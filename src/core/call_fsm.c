@@ -1,0 +1,113 @@
+#include "core/call_fsm.h"
+
+#include "base/number.h"
+
+#define T        HOLD_TIMER
+#define Q        HOLD_QUEUE
+#define P        HOLD_PERMIT
+#define C        HOLD_CONNECT
+#define U        HOLD_UPSTREAM
+#define N(state) (1u << CALL_##state)
+
+static const struct {
+    const char *name;
+    enum phase phase;
+    unsigned holds;
+    unsigned next;
+} states[CALL_STATE_COUNT] = {
+#define CALL_STATE(id, phase, holds, next) {#id, phase, holds, next},
+#include "core/call_states.def"
+#undef CALL_STATE
+};
+
+void call_fsm_begin(struct call_fsm *fsm, int64_t now_ns, int64_t deadline_ns)
+{
+    *fsm = (struct call_fsm){
+        .begun_ns = now_ns,
+        .deadline_ns = deadline_ns,
+        .limit_ns = NS_NEVER,
+        .phase_since_ns = now_ns,
+        .state = CALL_READING,
+        .phase = PHASE_UPLOAD,
+        .sent = SENT_NONE,
+    };
+}
+
+const char *call_state_name(enum call_state state)
+{
+    return states[state].name;
+}
+
+unsigned call_state_holds(enum call_state state)
+{
+    return states[state].holds;
+}
+
+bool call_state_is_final(enum call_state state)
+{
+    return states[state].next == 0;
+}
+
+bool call_fsm_may_move(enum call_state from, enum call_state to)
+{
+    return (states[from].next & (1u << to)) != 0;
+}
+
+/* A pending connection becomes the exchange's, a place in the queue becomes a permit: these change, none goes. */
+static unsigned given_back(unsigned before, unsigned after)
+{
+    if ((after & HOLD_UPSTREAM) != 0)
+        before &= ~(unsigned)HOLD_CONNECT;
+    if ((after & HOLD_PERMIT) != 0)
+        before &= ~(unsigned)HOLD_QUEUE;
+    return before & ~after;
+}
+
+bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back)
+{
+    enum call_state from = fsm->state;
+
+    if (!call_fsm_may_move(from, to))
+        return false;
+    *give_back = given_back(states[from].holds, states[to].holds);
+    fsm->state = to;
+    call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
+    if (states[to].phase != PHASE_COUNT)
+        call_fsm_enter_phase(fsm, states[to].phase, now_ns);
+    return true;
+}
+
+void call_fsm_enter_phase(struct call_fsm *fsm, enum phase phase, int64_t now_ns)
+{
+    fsm->phases_ns[fsm->phase] += now_ns - fsm->phase_since_ns;
+    fsm->phase_since_ns = now_ns;
+    fsm->phase = phase;
+}
+
+enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns)
+{
+    if (now_ns >= fsm->deadline_ns)
+        return CAUSE_DEADLINE;
+    return now_ns >= fsm->limit_ns ? fsm->limit_cause : CAUSE_NONE;
+}
+
+int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns)
+{
+    int64_t running_ns = phase == fsm->phase ? now_ns - fsm->phase_since_ns : 0;
+
+    return fsm->phases_ns[phase] + running_ns;
+}
+
+void call_fsm_put_times(struct json *json, const struct call_fsm *fsm, int64_t now_ns)
+{
+    json_ms(json, "budget_ms", fsm->deadline_ns - fsm->begun_ns);
+    json_ms(json, "elapsed_ms", now_ns - fsm->begun_ns);
+    json_open_object(json, "phases_ms");
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+        int64_t spent_ns = call_fsm_phase_ns(fsm, phase, now_ns);
+
+        if (spent_ns != 0 || phase == fsm->phase)
+            json_ms(json, phase_name(phase), spent_ns);
+    }
+    json_close_object(json);
+}

@@ -1,0 +1,300 @@
+#include "core/forward.h"
+
+/*
+ * Field lines lie next to each other in the buffer that was parsed. So those that stay are copied in runs: one
+ * memcpy from a line that stays up to the next one that does not.
+ */
+struct run {
+    struct span bytes;
+};
+
+static void run_keep(struct run *run, struct span line)
+{
+    if (run->bytes.len == 0)
+        run->bytes.ptr = line.ptr;
+    run->bytes.len += line.len;
+}
+
+static void run_flush(struct run *run, struct text *out)
+{
+    text_put(out, run->bytes);
+    run->bytes.len = 0;
+}
+
+static bool is_dropped(const struct forward_rules *rules, struct span name)
+{
+    for (uint32_t i = 0; i < rules->dropped_count; i++)
+        if (rules->dropped[i].len == name.len && span_eq_nocase(rules->dropped[i], name))
+            return true;
+    return false;
+}
+
+/* Fields that say how two neighbours talk: never copied; where the next hop needs one, it is written anew. */
+static bool is_for_one_hop(enum http1_field_id id)
+{
+    switch (id) {
+    case HTTP1_FIELD_CONNECTION:
+    case HTTP1_FIELD_CONTENT_LENGTH:
+    case HTTP1_FIELD_KEEP_ALIVE:
+    case HTTP1_FIELD_PROXY_CONNECTION:
+    case HTTP1_FIELD_TE:
+    case HTTP1_FIELD_TRANSFER_ENCODING:
+    case HTTP1_FIELD_UPGRADE: return true;
+    default: return false;
+    }
+}
+
+/* A request on its way: what of the fields that we write is wanted. */
+struct request_plan {
+    const struct forward_rules *rules;
+    bool forwarded_for, forwarded_proto, via, expect;
+};
+
+static bool request_keeps(const struct request_plan *plan, const struct http1_field *field)
+{
+    if (field->nominated)
+        return false;
+    if (field->id != HTTP1_FIELD_OTHER) {
+        if (is_for_one_hop(field->id) || field->id == HTTP1_FIELD_HOST ||
+            field->id == HTTP1_FIELD_X_FORWARDED_PROTO)
+            return false;
+        if (field->id == HTTP1_FIELD_X_FORWARDED_FOR && plan->forwarded_for)
+            return false;
+        if (field->id == HTTP1_FIELD_EXPECT && !plan->expect)
+            return false;
+    }
+    return plan->rules->dropped_count == 0 || !is_dropped(plan->rules, field->name);
+}
+
+static void put_request_line(struct text *out, const struct http1_head *head, struct span base_path)
+{
+    text_put(out, head->method);
+    TEXT_LIT(out, " ");
+    if (head->path.ptr[0] != '*')
+        text_put(out, base_path);
+    if (head->path.ptr[0] == '?')
+        TEXT_LIT(out, "/");
+    text_put(out, head->path);
+    TEXT_LIT(out, " HTTP/1.1\r\n");
+}
+
+static void put_line(struct text *out, struct span name_and_colon, struct span value)
+{
+    text_put(out, name_and_colon);
+    text_put(out, value);
+    TEXT_LIT(out, "\r\n");
+}
+
+/* One field: what came, in order, and the caller behind it. */
+static void put_forwarded_for(struct text *out, const struct http1_head *head, struct span caller)
+{
+    TEXT_LIT(out, "X-Forwarded-For: ");
+    for (unsigned i = 0; i < head->field_count; i++) {
+        if (head->fields[i].id != HTTP1_FIELD_X_FORWARDED_FOR || head->fields[i].value.len == 0)
+            continue;
+        text_put(out, head->fields[i].value);
+        TEXT_LIT(out, ", ");
+    }
+    text_put(out, caller);
+    TEXT_LIT(out, "\r\n");
+}
+
+static void put_content_length(struct text *out, uint64_t length)
+{
+    TEXT_LIT(out, "Content-Length: ");
+    text_u64(out, length);
+    TEXT_LIT(out, "\r\n");
+}
+
+/* RFC 9110 7.6.3: the version is the one that was received. */
+static void put_via(struct text *out, uint8_t minor)
+{
+    if (minor == 0)
+        TEXT_LIT(out, "Via: 1.0 curfew\r\n");
+    else
+        TEXT_LIT(out, "Via: 1.1 curfew\r\n");
+}
+
+static void put_request_framing(struct text *out, const struct http1_head *head)
+{
+    if (head->framing == HTTP1_LENGTH)
+        put_content_length(out, head->content_length);
+    else if (head->framing == HTTP1_CHUNKED)
+        TEXT_LIT(out, "Transfer-Encoding: chunked\r\n");
+    if (head->te_trailers)
+        TEXT_LIT(out, "TE: trailers\r\nConnection: TE\r\n");
+}
+
+static struct request_plan plan_request(const struct http1_head *head, const struct forward_rules *rules,
+                                        struct span caller)
+{
+    struct request_plan plan = {rules, caller.len != 0, true, true, head->expect_continue};
+
+    if (rules->dropped_count != 0) {
+        plan.forwarded_for = plan.forwarded_for && !is_dropped(rules, SPAN_LIT("X-Forwarded-For"));
+        plan.forwarded_proto = !is_dropped(rules, SPAN_LIT("X-Forwarded-Proto"));
+        plan.via = !is_dropped(rules, SPAN_LIT("Via"));
+    }
+    return plan;
+}
+
+void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
+                          struct span caller)
+{
+    struct request_plan plan = plan_request(head, rules, caller);
+    struct run run = {{NULL, 0}};
+
+    put_request_line(out, head, rules->base_path);
+    put_line(out, SPAN_LIT("Host: "), rules->host);
+    for (unsigned i = 0; i < head->field_count; i++) {
+        if (request_keeps(&plan, &head->fields[i]))
+            run_keep(&run, head->fields[i].line);
+        else
+            run_flush(&run, out);
+    }
+    run_flush(&run, out);
+    put_request_framing(out, head);
+    if (plan.via)
+        put_via(out, head->minor);
+    if (plan.forwarded_for)
+        put_forwarded_for(out, head, caller);
+    if (plan.forwarded_proto)
+        TEXT_LIT(out, "X-Forwarded-Proto: http\r\n");
+    text_put(out, rules->set_lines);
+}
+
+struct forward_framing forward_response_framing(const struct http1_head *response, uint8_t caller_minor)
+{
+    struct forward_framing framing = {response->framing, false};
+
+    if (framing.framing == HTTP1_CHUNKED || framing.framing == HTTP1_UNTIL_CLOSE) {
+        framing.framing = caller_minor == 0 ? HTTP1_UNTIL_CLOSE : HTTP1_CHUNKED;
+        framing.close = caller_minor == 0;
+    }
+    return framing;
+}
+
+/* With `as_told`, framing fields describe content that is not sent: they are content's metadata (RFC 9110 9.3.2). */
+static bool response_keeps(const struct http1_field *field, bool as_told, uint8_t caller_minor)
+{
+    if (field->nominated)
+        return false;
+    if (field->id == HTTP1_FIELD_OTHER)
+        return field->name.len != sizeof("X-Curfew-Call") - 1 ||
+               !span_eq_nocase(field->name, SPAN_LIT("X-Curfew-Call"));
+    if (as_told && field->id == HTTP1_FIELD_CONTENT_LENGTH)
+        return true;
+    if (as_told && field->id == HTTP1_FIELD_TRANSFER_ENCODING)
+        return caller_minor != 0;
+    return !is_for_one_hop(field->id);
+}
+
+static void put_status_line(struct text *out, const struct http1_head *response)
+{
+    TEXT_LIT(out, "HTTP/1.1 ");
+    text_u64(out, response->code);
+    TEXT_LIT(out, " ");
+    text_put(out, response->reason.len != 0 ? response->reason : span_of(http1_reason(response->code)));
+    TEXT_LIT(out, "\r\n");
+}
+
+/* What a final response has and an interim one has not. */
+static void put_response_end(struct text *out, const struct http1_head *response,
+                             struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
+                             uint64_t call_id)
+{
+    if (framing.framing == HTTP1_LENGTH)
+        put_content_length(out, response->content_length);
+    else if (framing.framing == HTTP1_CHUNKED)
+        TEXT_LIT(out, "Transfer-Encoding: chunked\r\n");
+    if (!keep_alive || framing.close)
+        TEXT_LIT(out, "Connection: close\r\n");
+    else if (caller_minor == 0)
+        TEXT_LIT(out, "Connection: keep-alive\r\n");
+    TEXT_LIT(out, "X-Curfew-Call: ");
+    text_hex(out, call_id);
+    TEXT_LIT(out, "\r\n");
+}
+
+void forward_response_head(struct text *out, const struct http1_head *response,
+                           struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
+                           uint64_t call_id)
+{
+    bool interim = response->code < 200;
+    bool as_told = response->framing == HTTP1_NO_CONTENT && !interim && response->code != 204;
+    struct run run = {{NULL, 0}};
+
+    put_status_line(out, response);
+    for (unsigned i = 0; i < response->field_count; i++) {
+        if (response_keeps(&response->fields[i], as_told, caller_minor))
+            run_keep(&run, response->fields[i].line);
+        else
+            run_flush(&run, out);
+    }
+    run_flush(&run, out);
+    put_via(out, response->minor);
+    if (!interim)
+        put_response_end(out, response, framing, caller_minor, keep_alive, call_id);
+    TEXT_LIT(out, "\r\n");
+}
+
+/* RFC 9110 6.5.1: what a recipient that merges trailers into the head could be deceived with. */
+static bool may_trail(const struct http1_field *field)
+{
+    static const struct span never[] = {
+#define NAME(text) {(text), sizeof(text) - 1}
+        /* routing and request modifiers */
+        NAME("Cache-Control"),
+        NAME("Max-Forwards"),
+        NAME("Pragma"),
+        NAME("Range"),
+        NAME("If-Match"),
+        NAME("If-None-Match"),
+        NAME("If-Modified-Since"),
+        NAME("If-Unmodified-Since"),
+        NAME("If-Range"),
+        NAME("Forwarded"),
+        NAME("X-Forwarded-Host"),
+        NAME("X-Forwarded-Port"),
+        NAME("X-Real-IP"),
+        /* authentication */
+        NAME("Authorization"),
+        NAME("Proxy-Authorization"),
+        NAME("WWW-Authenticate"),
+        NAME("Proxy-Authenticate"),
+        NAME("Cookie"),
+        NAME("Set-Cookie"),
+        /* response control */
+        NAME("Age"),
+        NAME("Date"),
+        NAME("Expires"),
+        NAME("Location"),
+        NAME("Retry-After"),
+        NAME("Vary"),
+        NAME("Warning"),
+        /* how the content is to be understood */
+        NAME("Content-Encoding"),
+        NAME("Content-Range"),
+        NAME("Content-Type"),
+        /* ours */
+        NAME("X-Curfew-Call"),
+#undef NAME
+    };
+
+    if (field->id != HTTP1_FIELD_OTHER)
+        return false;
+    for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        if (field->name.len == never[i].len && span_eq_nocase(field->name, never[i]))
+            return false;
+    return true;
+}
+
+void forward_trailers(struct text *out, struct span trailers)
+{
+    struct http1_field field;
+    bool bad;
+
+    while (http1_next_trailer(&trailers, &field, &bad))
+        if (may_trail(&field))
+            text_put(out, field.line);
+}

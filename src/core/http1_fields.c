@@ -1,0 +1,251 @@
+#include "core/http1_fields.h"
+
+#include "core/octet.h"
+
+/* Names that Connection may nominate in one message: each is compared with every field. */
+#define NOMINATIONS_MAX 64
+
+static const struct span lower_names[HTTP1_FIELD_IDS] = {
+#define NAME(id, text) [HTTP1_FIELD_##id] = {(text), sizeof(text) - 1}
+    NAME(CONNECTION, "connection"),
+    NAME(CONTENT_LENGTH, "content-length"),
+    NAME(EXPECT, "expect"),
+    NAME(HOST, "host"),
+    NAME(KEEP_ALIVE, "keep-alive"),
+    NAME(PROXY_CONNECTION, "proxy-connection"),
+    NAME(TE, "te"),
+    NAME(TRAILER, "trailer"),
+    NAME(TRANSFER_ENCODING, "transfer-encoding"),
+    NAME(UPGRADE, "upgrade"),
+    NAME(VIA, "via"),
+    NAME(X_FORWARDED_FOR, "x-forwarded-for"),
+    NAME(X_FORWARDED_PROTO, "x-forwarded-proto"),
+#undef NAME
+};
+
+/* The one known field that a name can be, by its length and its first letter in lower case. */
+static enum http1_field_id candidate(size_t len, char first)
+{
+    switch (len) {
+    case 2: return HTTP1_FIELD_TE;
+    case 3: return HTTP1_FIELD_VIA;
+    case 4: return HTTP1_FIELD_HOST;
+    case 6: return HTTP1_FIELD_EXPECT;
+    case 7: return first == 'u' ? HTTP1_FIELD_UPGRADE : HTTP1_FIELD_TRAILER;
+    case 10: return first == 'k' ? HTTP1_FIELD_KEEP_ALIVE : HTTP1_FIELD_CONNECTION;
+    case 14: return HTTP1_FIELD_CONTENT_LENGTH;
+    case 15: return HTTP1_FIELD_X_FORWARDED_FOR;
+    case 16: return HTTP1_FIELD_PROXY_CONNECTION;
+    case 17: return first == 'x' ? HTTP1_FIELD_X_FORWARDED_PROTO : HTTP1_FIELD_TRANSFER_ENCODING;
+    default: return HTTP1_FIELD_OTHER;
+    }
+}
+
+/* `name` is a token: among those, setting bit 5 maps upper case to lower and nothing else onto a letter or '-'. */
+enum http1_field_id http1_field_id_of(struct span name)
+{
+    enum http1_field_id id =
+        name.len == 0 ? HTTP1_FIELD_OTHER : candidate(name.len, (char)(name.ptr[0] | 0x20));
+    const char *lower = lower_names[id].ptr;
+
+    if (id == HTTP1_FIELD_OTHER)
+        return id;
+    for (size_t i = 0; i < name.len; i++)
+        if ((name.ptr[i] | 0x20) != lower[i])
+            return HTTP1_FIELD_OTHER;
+    return id;
+}
+
+static const char *name_fault(struct span bytes, size_t start, size_t stop)
+{
+    char c = stop < bytes.len ? bytes.ptr[stop] : '\r';
+
+    if (start == stop && (c == ' ' || c == '\t'))
+        return "a folded field line";
+    if (start == stop && c == ':')
+        return "a field without a name";
+    if (c == ' ' || c == '\t')
+        return "white space in or behind a field name";
+    if (c == '\r')
+        return "a field line without a colon";
+    return "a field name is not a token";
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The bytes from `start` to `stop` without the white space around them (RFC 9110 5.5). */
+static struct span value_between(const char *base, size_t start, size_t stop)
+{
+    while (start < stop && is_space(base[start]))
+        start++;
+    while (stop > start && is_space(base[stop - 1]))
+        stop--;
+    return (struct span){base + start, stop - start};
+}
+
+bool http1_read_field_line(struct span bytes, size_t *at, struct http1_field *field, const char **detail)
+{
+    const char *base = bytes.ptr;
+    size_t start = *at, colon = start, stop;
+
+    while (colon < bytes.len && octet_is(base[colon], OCTET_TOKEN))
+        colon++;
+    if (colon == start || colon == bytes.len || base[colon] != ':') {
+        *detail = name_fault(bytes, start, colon);
+        return false;
+    }
+    stop = octet_find_line_end(bytes, colon + 1);
+    if (bytes.len - stop < 2 || base[stop] != '\r' || base[stop + 1] != '\n') {
+        *detail = "a control byte in a field value";
+        return false;
+    }
+    field->line = (struct span){base + start, stop + 2 - start};
+    field->name = (struct span){base + start, colon - start};
+    field->value = value_between(base, colon + 1, stop);
+    field->id = http1_field_id_of(field->name);
+    field->nominated = false;
+    *at = stop + 2;
+    return true;
+}
+
+enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out, struct http1_seen *seen,
+                             enum cause broken, enum cause too_many, const char **detail)
+{
+    unsigned count = 0;
+
+    *seen = (struct http1_seen){0};
+    out->field_count = 0;
+    while (at < head.len && head.ptr[at] != '\r') {
+        struct http1_field *field = &out->fields[count];
+
+        if (count == HTTP1_FIELDS_MAX) {
+            *detail = "too many fields";
+            return too_many;
+        }
+        if (!http1_read_field_line(head, &at, field, detail))
+            return broken;
+        if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0)
+            seen->first[field->id] = (uint8_t)count;
+        count++;
+    }
+    if (head.len - at != 2 || head.ptr[at + 1] != '\n') {
+        *detail = "the head does not end with its first empty line";
+        return broken;
+    }
+    out->field_count = (uint16_t)count;
+    return CAUSE_NONE;
+}
+
+static void mark_nominated(struct http1_head *head, struct span name)
+{
+    for (unsigned i = 0; i < head->field_count; i++)
+        if (span_eq_nocase(head->fields[i].name, name))
+            head->fields[i].nominated = true;
+}
+
+/*
+ * Connection names `name`. It may not take away what the next hop needs: framing and Host are an error, and fields
+ * that we write ourselves or that are meant for every recipient stay (RFC 9110 7.6.1).
+ */
+static bool nominate(struct http1_head *head, struct span name, const char **detail)
+{
+    switch (http1_field_id_of(name)) {
+    case HTTP1_FIELD_HOST:
+    case HTTP1_FIELD_CONTENT_LENGTH:
+    case HTTP1_FIELD_TRANSFER_ENCODING: *detail = "Connection names a field that is not for it"; return false;
+    case HTTP1_FIELD_CONNECTION:
+    case HTTP1_FIELD_EXPECT:
+    case HTTP1_FIELD_VIA:
+    case HTTP1_FIELD_X_FORWARDED_FOR:
+    case HTTP1_FIELD_X_FORWARDED_PROTO: return true;
+    default: mark_nominated(head, name); return true;
+    }
+}
+
+struct connection_options {
+    bool close, keep_alive;
+    unsigned nominations;
+};
+
+static bool read_option(struct http1_head *head, struct connection_options *options, struct span option,
+                        const char **detail)
+{
+    if (span_eq_nocase(option, SPAN_LIT("keep-alive"))) {
+        options->keep_alive = true;
+        return true;
+    }
+    if (span_eq_nocase(option, SPAN_LIT("close"))) {
+        options->close = true;
+        return true;
+    }
+    if (!http1_is_token(option)) {
+        *detail = "an option of Connection is not a token";
+        return false;
+    }
+    if (++options->nominations > NOMINATIONS_MAX) {
+        *detail = "too many options of Connection";
+        return false;
+    }
+    return nominate(head, option, detail);
+}
+
+bool http1_read_connection(struct http1_head *head, const struct http1_seen *seen, const char **detail)
+{
+    struct connection_options options = {0};
+    unsigned left = seen->count[HTTP1_FIELD_CONNECTION];
+
+    for (unsigned i = seen->first[HTTP1_FIELD_CONNECTION]; left > 0; i++) {
+        struct span rest = head->fields[i].value, option;
+
+        if (head->fields[i].id != HTTP1_FIELD_CONNECTION)
+            continue;
+        left--;
+        while (span_next_element(&rest, &option))
+            if (!read_option(head, &options, option, detail))
+                return false;
+    }
+    head->keep_alive = !options.close && (head->minor == 1 || options.keep_alive);
+    return true;
+}
+
+int http1_read_version(struct span text)
+{
+    if (text.len != 8 || memcmp(text.ptr, "HTTP/", 5) != 0 || text.ptr[6] != '.' ||
+        !octet_is(text.ptr[5], OCTET_DIGIT) || !octet_is(text.ptr[7], OCTET_DIGIT))
+        return -2;
+    if (text.ptr[5] == '0')
+        return -2;
+    if (text.ptr[5] != '1')
+        return -1;
+    return text.ptr[7] == '0' ? 0 : 1;
+}
+
+bool http1_next_trailer(struct span *rest, struct http1_field *field, bool *bad)
+{
+    size_t at = 0;
+    const char *detail;
+
+    *bad = false;
+    if (rest->len == 0)
+        return false;
+    if (!http1_read_field_line(*rest, &at, field, &detail)) {
+        *bad = true;
+        return false;
+    }
+    rest->ptr += at;
+    rest->len -= at;
+    return true;
+}
+
+bool http1_is_token(struct span s)
+{
+    return s.len != 0 && octet_all(s, OCTET_TOKEN);
+}
+
+bool http1_is_field_value(struct span s)
+{
+    return octet_find_line_end(s, 0) == s.len;
+}

@@ -1,0 +1,75 @@
+#include "core/http1_fields.h"
+
+#include "core/octet.h"
+
+static enum cause refuse(const char **detail, const char *why)
+{
+    *detail = why;
+    return CAUSE_HTTP_PROTOCOL;
+}
+
+/* RFC 9112 4; the space before an empty reason is often left out. */
+static bool read_status_line(struct span line, struct http1_head *out)
+{
+    const char *code = line.ptr + 9;
+    int minor;
+
+    if (line.len < 12 || line.ptr[8] != ' ' || !octet_all((struct span){code, 3}, OCTET_DIGIT))
+        return false;
+    minor = http1_read_version((struct span){line.ptr, 8});
+    if (minor < 0 || (line.len > 12 && line.ptr[12] != ' '))
+        return false;
+    out->minor = (uint8_t)minor;
+    out->code = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
+    out->reason =
+        line.len > 13 ? (struct span){line.ptr + 13, line.len - 13} : (struct span){line.ptr + 12, 0};
+    return out->code >= 100 && out->code <= 599;
+}
+
+/* A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112 6.1). */
+static bool is_always_empty(uint16_t code)
+{
+    return code < 200 || code == 204;
+}
+
+/* RFC 9112 6.3, once the framing fields are known to be sound. */
+static enum cause settle_framing(struct http1_head *out, enum http1_method request_method,
+                                 const char **detail)
+{
+    if (is_always_empty(out->code)) {
+        if (out->framing == HTTP1_CHUNKED || out->content_length != 0)
+            return refuse(detail, "framing in a response that has no content");
+        out->framing = HTTP1_NO_CONTENT;
+    } else if (request_method == HTTP1_HEAD || out->code == 304) {
+        out->framing = HTTP1_NO_CONTENT;
+    } else if (out->framing == HTTP1_NO_CONTENT) {
+        out->framing = HTTP1_UNTIL_CLOSE;
+        out->keep_alive = false;
+    }
+    return CAUSE_NONE;
+}
+
+enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
+                                const char **detail)
+{
+    struct span line = {head.ptr, octet_find_line_end(head, 0)};
+    struct http1_seen seen;
+    enum cause cause;
+
+    *detail = "";
+    out->method = out->target = out->authority = out->path = out->host = (struct span){NULL, 0};
+    out->method_id = request_method;
+    out->expect_continue = out->te_trailers = false;
+    if (head.len - line.len < 2 || head.ptr[line.len] != '\r' || head.ptr[line.len + 1] != '\n' ||
+        !read_status_line(line, out))
+        return refuse(detail, "the status line is not sound");
+    cause = http1_read_fields(head, line.len + 2, out, &seen, CAUSE_HTTP_PROTOCOL, CAUSE_RESPONSE_HEAD_SIZE,
+                              detail);
+    if (cause != CAUSE_NONE)
+        return cause;
+    if (out->code == 101)
+        return refuse(detail, "a protocol switch that was not asked for");
+    if (!http1_read_connection(out, &seen, detail) || http1_read_framing(out, &seen, detail) != CAUSE_NONE)
+        return CAUSE_HTTP_PROTOCOL;
+    return settle_framing(out, request_method, detail);
+}

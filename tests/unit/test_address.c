@@ -1,0 +1,129 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "config/address.h"
+
+static void addresses_are_read(void **state)
+{
+    struct address a;
+
+    assert_null(address_parse("127.0.0.1:8080", &a));
+    assert_int_equal(a.family, ADDRESS_IPV4);
+    assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
+    assert_int_equal(a.port, 8080);
+    assert_string_equal(a.text, "127.0.0.1:8080");
+
+    assert_null(address_parse("localhost:0", &a));
+    assert_int_equal(a.family, ADDRESS_IPV4);
+    assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
+    assert_int_equal(a.port, 0);
+
+    assert_null(address_parse("[2001:db8::ff]:65535", &a));
+    assert_int_equal(a.family, ADDRESS_IPV6);
+    assert_memory_equal(a.ip, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\xff", 16);
+    assert_int_equal(a.port, 65535);
+
+    assert_null(address_parse("unix:/run/curfew/x.sock", &a));
+    assert_int_equal(a.family, ADDRESS_UNIX);
+    assert_string_equal(a.path, "/run/curfew/x.sock");
+}
+
+static void what_is_no_address_is_explained(void **state)
+{
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
+        {"8080", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
+        {":8080", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
+        {"[::1]", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
+        {"::1:8080", "an IPv6 address is written in brackets, as in [::1]:8080"},
+        {"[127.0.0.1]:80", "the host must be an IP address or localhost"},
+        {"[::g]:80", "the host must be an IP address or localhost"},
+        {"example.com:80", "the host must be an IP address or localhost"},
+        {"127.1:80", "the host must be an IP address or localhost"},
+        {"256.0.0.1:80", "the host must be an IP address or localhost"},
+        {"127.0.0.1:", "the port must be a number from 0 to 65535"},
+        {"127.0.0.1:65536", "the port must be a number from 0 to 65535"},
+        {"127.0.0.1:+80", "the port must be a number from 0 to 65535"},
+        {"127.0.0.1:http", "the port must be a number from 0 to 65535"},
+        {"unix:run/x", "the path of a unix socket starts with /"},
+        {"unix:", "the path of a unix socket starts with /"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct address a;
+        const char *why = address_parse(cases[i].text, &a);
+
+        if (!why || strcmp(why, cases[i].why) != 0)
+            fail_msg("\"%s\": %s", cases[i].text, why ? why : "taken");
+    }
+}
+
+static void a_socket_path_fits_into_its_structure(void **state)
+{
+    char text[120] = "unix:";
+    struct address a;
+
+    memset(text + 5, '/', 107);
+    assert_null(address_parse(text, &a));
+    text[112] = 'x';
+    assert_string_equal(address_parse(text, &a), "the path of a unix socket has at most 107 bytes");
+}
+
+static bool is_local(const char *text)
+{
+    struct address a;
+
+    assert_null(address_parse(text, &a));
+    return address_is_local(&a);
+}
+
+static void loopback_and_unix_are_local(void **state)
+{
+    assert_true(is_local("127.0.0.1:1"));
+    assert_true(is_local("127.255.1.2:1"));
+    assert_true(is_local("[::1]:1"));
+    assert_true(is_local("unix:/x"));
+    assert_false(is_local("0.0.0.0:1"));
+    assert_false(is_local("128.0.0.1:1"));
+    assert_false(is_local("[::]:1"));
+    assert_false(is_local("[::2]:1"));
+}
+
+static bool is_same(const char *text, const char *other)
+{
+    struct address a, b;
+
+    assert_null(address_parse(text, &a));
+    assert_null(address_parse(other, &b));
+    return address_is_same(&a, &b);
+}
+
+static void two_sockets_can_not_have_one_address(void **state)
+{
+    assert_true(is_same("127.0.0.1:1", "localhost:1"));
+    assert_true(is_same("[::1]:1", "[0:0::1]:1"));
+    assert_true(is_same("unix:/a", "unix:/a"));
+    assert_false(is_same("unix:/a", "unix:/b"));
+    assert_false(is_same("127.0.0.1:1", "127.0.0.1:2"));
+    assert_false(is_same("127.0.0.1:1", "127.0.0.2:1"));
+    assert_false(is_same("127.0.0.1:0", "127.0.0.1:0"));
+    assert_false(is_same("127.0.0.1:1", "[::1]:1"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_read),
+        cmocka_unit_test(what_is_no_address_is_explained),
+        cmocka_unit_test(a_socket_path_fits_into_its_structure),
+        cmocka_unit_test(loopback_and_unix_are_local),
+        cmocka_unit_test(two_sockets_can_not_have_one_address),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/* What a response head must be, and how its content is delimited. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "core/http1.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct http1_head head;
+static const char *detail;
+
+static enum cause parse_with(const char *line, const char *fields, enum http1_method method)
+{
+    static char block[65536];
+    struct text text = text_over(block, sizeof(block));
+
+    text_put(&text, span_of(line));
+    TEXT_LIT(&text, "\r\n");
+    text_put(&text, span_of(fields));
+    TEXT_LIT(&text, "\r\n");
+    assert_false(text.overflow);
+    return http1_parse_response(text_span(&text), method, &head, &detail);
+}
+
+static enum cause parse(const char *line, const char *fields)
+{
+    return parse_with(line, fields, HTTP1_GET);
+}
+
+static void the_status_line_has_a_version_three_digits_and_a_reason(void **state)
+{
+    static const struct {
+        const char *line;
+        uint16_t code; /* 0: refused */
+        const char *reason;
+    } lines[] = {
+        {"HTTP/1.1 200 OK", 200, "OK"},
+        {"HTTP/1.0 404 Not  Found\t\xc3\xa9", 404, "Not  Found\t\xc3\xa9"},
+        {"HTTP/1.1 200 ", 200, ""},
+        {"HTTP/1.1 200", 200, ""},
+        {"HTTP/1.7 599 x", 599, "x"},
+        {"HTTP/1.1 100 Continue", 100, "Continue"},
+        {"HTTP/1.1 099 x", 0, ""},
+        {"HTTP/1.1 600 x", 0, ""},
+        {"HTTP/1.1 20 OK", 0, ""},
+        {"HTTP/1.1 2000 OK", 0, ""},
+        {"HTTP/1.1 2a0 OK", 0, ""},
+        {"HTTP/1.1 +20 OK", 0, ""},
+        {"HTTP/1.1  200 OK", 0, ""},
+        {"HTTP/1.1\t200 OK", 0, ""},
+        {"HTTP/1.1 200\tOK", 0, ""},
+        {" HTTP/1.1 200 OK", 0, ""},
+        {"HTTP/2.0 200 OK", 0, ""},
+        {"HTTP/0.9 200 OK", 0, ""},
+        {"http/1.1 200 OK", 0, ""},
+        {"HTTP/1.1", 0, ""},
+        {"HTTP/1.1 101 Switching Protocols", 0, ""},
+        {"SSH-2.0-OpenSSH_9.2p1 Debian", 0, ""},
+        {"", 0, ""},
+    };
+
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        enum cause want = lines[i].code != 0 ? CAUSE_NONE : CAUSE_HTTP_PROTOCOL;
+
+        print_message("line: %s\n", lines[i].line);
+        assert_int_equal(parse(lines[i].line, ""), want);
+        assert_true((want == CAUSE_NONE) == (detail[0] == '\0'));
+        if (want != CAUSE_NONE)
+            continue;
+        assert_int_equal(head.code, lines[i].code);
+        assert_true(span_eq(head.reason, span_of(lines[i].reason)));
+    }
+}
+
+static void framing_follows_method_code_and_fields(void **state)
+{
+    static const struct {
+        const char *line, *fields;
+        enum http1_method method;
+        enum http1_framing framing;
+        uint64_t length;
+    } heads[] = {
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\n", HTTP1_GET, HTTP1_LENGTH, 5},
+        {"HTTP/1.1 200 OK", "Content-Length: 0\r\n", HTTP1_GET, HTTP1_LENGTH, 0},
+        {"HTTP/1.1 200 OK", "Transfer-Encoding: Chunked\r\n", HTTP1_POST, HTTP1_CHUNKED, 0},
+        {"HTTP/1.1 200 OK", "", HTTP1_GET, HTTP1_UNTIL_CLOSE, 0},
+        {"HTTP/1.1 500 x", "", HTTP1_METHOD_OTHER, HTTP1_UNTIL_CLOSE, 0},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\n", HTTP1_HEAD, HTTP1_NO_CONTENT, 5},
+        {"HTTP/1.1 200 OK", "Transfer-Encoding: chunked\r\n", HTTP1_HEAD, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.1 200 OK", "", HTTP1_HEAD, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.1 304 Not Modified", "Content-Length: 5\r\n", HTTP1_GET, HTTP1_NO_CONTENT, 5},
+        {"HTTP/1.1 304 Not Modified", "Transfer-Encoding: chunked\r\n", HTTP1_GET, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.1 204 No Content", "", HTTP1_GET, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.1 204 No Content", "Content-Length: 0\r\n", HTTP1_GET, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.1 100 Continue", "", HTTP1_POST, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.1 103 Early Hints", "Link: x\r\n", HTTP1_GET, HTTP1_NO_CONTENT, 0},
+        {"HTTP/1.0 200 OK", "Connection: keep-alive\r\n", HTTP1_GET, HTTP1_UNTIL_CLOSE, 0},
+    };
+
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        print_message("%s: %s\n", heads[i].line, heads[i].fields);
+        assert_int_equal(parse_with(heads[i].line, heads[i].fields, heads[i].method), CAUSE_NONE);
+        assert_int_equal(head.framing, heads[i].framing);
+        assert_int_equal(head.content_length, heads[i].length);
+    }
+}
+
+static void ambiguous_framing_is_a_protocol_error(void **state)
+{
+    static const struct {
+        const char *line, *fields;
+    } heads[] = {
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 5\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5, 5\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: x\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 9223372036854775808\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"},
+        {"HTTP/1.1 200 OK", "Transfer-Encoding: gzip\r\n"},
+        {"HTTP/1.1 200 OK", "Transfer-Encoding: gzip, chunked\r\n"},
+        {"HTTP/1.1 200 OK", "Transfer-Encoding: chunked, chunked\r\n"},
+        {"HTTP/1.1 200 OK", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"},
+        {"HTTP/1.0 200 OK", "Transfer-Encoding: chunked\r\n"},
+        {"HTTP/1.1 204 No Content", "Transfer-Encoding: chunked\r\n"},
+        {"HTTP/1.1 204 No Content", "Content-Length: 5\r\n"},
+        {"HTTP/1.1 100 Continue", "Transfer-Encoding: chunked\r\n"},
+        {"HTTP/1.1 304 Not Modified", "Content-Length: 5\r\nContent-Length: 6\r\n"},
+        {"HTTP/1.1 200 OK", "Connection: content-length\r\nContent-Length: 5\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length : 5\r\n"},
+        {"HTTP/1.1 200 OK", "A: b\r\n c\r\n"},
+        {"HTTP/1.1 200 OK", "A: b\rc\r\n"},
+        {"HTTP/1.1 200 OK", "no colon\r\n"},
+    };
+
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        print_message("%s: %s\n", heads[i].line, heads[i].fields);
+        assert_int_equal(parse(heads[i].line, heads[i].fields), CAUSE_HTTP_PROTOCOL);
+        assert_true(detail[0] != '\0');
+    }
+}
+
+static void version_connection_and_framing_say_whether_the_connection_is_kept(void **state)
+{
+    static const struct {
+        const char *line, *fields;
+        bool keep_alive;
+    } heads[] = {
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\n", true},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nConnection: close\r\n", false},
+        {"HTTP/1.1 200 OK", "", false},
+        {"HTTP/1.1 204 x", "", true},
+        {"HTTP/1.0 200 OK", "Content-Length: 5\r\n", false},
+        {"HTTP/1.0 200 OK", "Content-Length: 5\r\nConnection: Keep-Alive\r\n", true},
+        {"HTTP/1.0 200 OK", "Connection: Keep-Alive\r\n", false},
+    };
+
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        assert_int_equal(parse(heads[i].line, heads[i].fields), CAUSE_NONE);
+        assert_int_equal(head.keep_alive, heads[i].keep_alive);
+    }
+}
+
+static void too_many_fields_are_too_large_a_head(void **state)
+{
+    static char lines[16384];
+    struct text text = text_over(lines, sizeof(lines) - 1);
+
+    for (int i = 0; i < HTTP1_FIELDS_MAX; i++)
+        TEXT_LIT(&text, "A: b\r\n");
+    assert_int_equal(parse("HTTP/1.1 200 OK", lines), CAUSE_NONE);
+    TEXT_LIT(&text, "A: b\r\n");
+    assert_int_equal(parse("HTTP/1.1 200 OK", lines), CAUSE_RESPONSE_HEAD_SIZE);
+}
+
+static void every_code_has_a_reason(void **state)
+{
+    assert_string_equal(http1_reason(100), "Continue");
+    assert_string_equal(http1_reason(200), "OK");
+    assert_string_equal(http1_reason(308), "Permanent Redirect");
+    assert_string_equal(http1_reason(413), "Content Too Large");
+    assert_string_equal(http1_reason(417), "Expectation Failed");
+    assert_string_equal(http1_reason(429), "Too Many Requests");
+    assert_string_equal(http1_reason(431), "Request Header Fields Too Large");
+    assert_string_equal(http1_reason(451), "Unavailable For Legal Reasons");
+    assert_string_equal(http1_reason(504), "Gateway Timeout");
+    assert_string_equal(http1_reason(505), "HTTP Version Not Supported");
+    assert_string_equal(http1_reason(418), "Unknown");
+    assert_string_equal(http1_reason(499), "Unknown");
+    assert_string_equal(http1_reason(99), "Unknown");
+    assert_string_equal(http1_reason(600), "Unknown");
+    assert_string_equal(http1_reason(0), "Unknown");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_status_line_has_a_version_three_digits_and_a_reason),
+        cmocka_unit_test(framing_follows_method_code_and_fields),
+        cmocka_unit_test(ambiguous_framing_is_a_protocol_error),
+        cmocka_unit_test(version_connection_and_framing_say_whether_the_connection_is_kept),
+        cmocka_unit_test(too_many_fields_are_too_large_a_head),
+        cmocka_unit_test(every_code_has_a_reason),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

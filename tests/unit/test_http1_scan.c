@@ -1,0 +1,160 @@
+/* Finding the end of a head while it arrives, and refusing early what no head can hold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "core/http1.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct result {
+    enum http1_status status;
+    size_t start, end;
+};
+
+/* Scans `bytes` as they arrive: `step` bytes more each time, from a block that ends where they end. */
+static struct result scan_in_steps(struct span bytes, size_t first, size_t step, bool is_response)
+{
+    struct http1_scan scan = {.is_response = is_response};
+    struct result result = {HTTP1_MORE, 0, 0};
+    size_t have = first;
+
+    for (;;) {
+        char *block = malloc(have + 1);
+        struct span head;
+
+        assert_non_null(block);
+        memcpy(block, bytes.ptr, have);
+        result.status = http1_scan(&scan, (struct span){block, have}, &head, &result.end);
+        if (result.status == HTTP1_DONE)
+            result.start = (size_t)(head.ptr - block);
+        free(block);
+        if (result.status != HTTP1_MORE || have == bytes.len)
+            return result;
+        have = bytes.len - have < step ? bytes.len : have + step;
+    }
+}
+
+static struct result scan_at_once(struct span bytes, bool is_response)
+{
+    return scan_in_steps(bytes, bytes.len, 1, is_response);
+}
+
+static const struct {
+    struct span bytes;
+    enum http1_status status;
+    size_t start, end;
+} heads[] = {
+    {SPAN_LIT(""), HTTP1_MORE, 0, 0},
+    {SPAN_LIT("GET"), HTTP1_MORE, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\n"), HTTP1_MORE, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\nHost: a\r\n\r"), HTTP1_MORE, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\n\r\n"), HTTP1_DONE, 0, 18},
+    {SPAN_LIT("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), HTTP1_DONE, 0, 27},
+    {SPAN_LIT("GET / HTTP/1.1\r\nHost: a\r\n\r\n\0\n\r"), HTTP1_DONE, 0, 27},
+    {SPAN_LIT("\r\nGET / HTTP/1.1\r\n\r\n"), HTTP1_DONE, 2, 20},
+    {SPAN_LIT("\r\n"), HTTP1_MORE, 0, 0},
+    {SPAN_LIT("\r\n\r\nGET / HTTP/1.1\r\n\r\n"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("\nGET / HTTP/1.1\r\n\r\n"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: \t b \xc3\xa9 long enough for a second block\t\r\n\r\n"), HTTP1_DONE, 0,
+     61},
+    {SPAN_LIT("GET / HTTP/1.1\n"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\n\n"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\rX"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\r\n"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET /\0 HTTP/1.1"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\x0b"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\x7f"), HTTP1_BAD, 0, 0},
+    {SPAN_LIT("\x16\x03\x01\x02"), HTTP1_BAD, 0, 0},
+};
+
+static void finds_the_end_of_a_head_and_refuses_what_no_head_holds(void **state)
+{
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        struct result got = scan_at_once(heads[i].bytes, false);
+
+        print_message("case %zu\n", i);
+        assert_int_equal(got.status, heads[i].status);
+        if (got.status != HTTP1_DONE)
+            continue;
+        assert_int_equal(got.start, heads[i].start);
+        assert_int_equal(got.end, heads[i].end);
+    }
+}
+
+static void any_split_into_reads_gives_the_same_head(void **state)
+{
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        for (size_t first = 0; first <= heads[i].bytes.len; first++) {
+            struct result two = scan_in_steps(heads[i].bytes, first, heads[i].bytes.len, false);
+            struct result bytes = scan_in_steps(heads[i].bytes, first, 1, false);
+
+            assert_int_equal(two.status, heads[i].status);
+            assert_int_equal(bytes.status, heads[i].status);
+            if (two.status != HTTP1_DONE)
+                continue;
+            assert_int_equal(two.start, heads[i].start);
+            assert_int_equal(two.end, heads[i].end);
+            assert_int_equal(bytes.start, heads[i].start);
+            assert_int_equal(bytes.end, heads[i].end);
+        }
+    }
+}
+
+static void a_response_has_no_empty_line_before_it(void **state)
+{
+    assert_int_equal(scan_at_once(SPAN_LIT("\r\nHTTP/1.1 200 OK\r\n\r\n"), true).status, HTTP1_BAD);
+    assert_int_equal(scan_at_once(SPAN_LIT("HTTP/1.1 200 OK\r\n\r\n"), true).status, HTTP1_DONE);
+}
+
+static void every_control_byte_but_tab_is_refused_wherever_it_lies_in_a_line(void **state)
+{
+    char line[] = "GET / HTTP/1.1\r\nName: 0123456789abcdefghijklmnopqrstuvwxyz\r\n\r\n";
+    const size_t first = sizeof("GET / HTTP/1.1\r\nName: ") - 1;
+
+    for (size_t at = first; at < first + 36; at++) {
+        char kept = line[at];
+
+        for (int c = 0; c < 256; c++) {
+            bool sound = (c >= 0x20 && c != 0x7f) || c == '\t';
+
+            line[at] = (char)c;
+            assert_int_equal(scan_at_once((struct span){line, sizeof(line) - 1}, false).status,
+                             sound ? HTTP1_DONE : HTTP1_BAD);
+        }
+        line[at] = kept;
+    }
+}
+
+static void the_first_line_is_known_before_the_head_is_whole(void **state)
+{
+    struct span bytes = SPAN_LIT("\r\nGET /x HTTP/1.1\r\nHost: a"), head, line;
+    struct http1_scan scan = {0};
+    size_t end;
+
+    assert_int_equal(http1_scan(&scan, (struct span){bytes.ptr, 18}, &head, &end), HTTP1_MORE);
+    assert_false(http1_first_line(&scan, (struct span){bytes.ptr, 18}, &line));
+    assert_int_equal(http1_scan(&scan, (struct span){bytes.ptr, 19}, &head, &end), HTTP1_MORE);
+    assert_true(http1_first_line(&scan, (struct span){bytes.ptr, 19}, &line));
+    assert_true(span_eq(line, SPAN_LIT("GET /x HTTP/1.1")));
+    assert_int_equal(http1_scan(&scan, bytes, &head, &end), HTTP1_MORE);
+    assert_true(http1_first_line(&scan, bytes, &line));
+    assert_true(span_eq(line, SPAN_LIT("GET /x HTTP/1.1")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_end_of_a_head_and_refuses_what_no_head_holds),
+        cmocka_unit_test(any_split_into_reads_gives_the_same_head),
+        cmocka_unit_test(a_response_has_no_empty_line_before_it),
+        cmocka_unit_test(every_control_byte_but_tab_is_refused_wherever_it_lies_in_a_line),
+        cmocka_unit_test(the_first_line_is_known_before_the_head_is_whole),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,118 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/json.h"
+
+static void assert_text(const struct text *t, const char *expected)
+{
+    assert_int_equal(t->len, strlen(expected));
+    assert_memory_equal(t->ptr, expected, t->len);
+}
+
+static void commas_stand_between_members_at_every_depth(void **state)
+{
+    char block[200];
+    struct text t = text_over(block, sizeof(block));
+    struct json j = json_on(&t);
+
+    json_open_object(&j, NULL);
+    json_open_object(&j, "empty");
+    json_close_object(&j);
+    json_string(&j, "s", SPAN_LIT("x"));
+    json_open_object(&j, "phases_ms");
+    json_ms(&j, "queue", 1500000);
+    json_ms(&j, "wait", 2000000000);
+    json_close_object(&j);
+    json_u64(&j, "n", UINT64_MAX);
+    json_bool(&j, "yes", true);
+    json_bool(&j, "no", false);
+    json_close_object(&j);
+    assert_text(&t, "{\"empty\":{},\"s\":\"x\",\"phases_ms\":{\"queue\":1.5,\"wait\":2000},"
+                    "\"n\":18446744073709551615,\"yes\":true,\"no\":false}");
+}
+
+static void objects_nest_eight_deep(void **state)
+{
+    char block[200];
+    struct text t = text_over(block, sizeof(block));
+    struct json j = json_on(&t);
+
+    json_open_object(&j, NULL);
+    for (int i = 0; i < 7; i++)
+        json_open_object(&j, "a");
+    json_u64(&j, "n", 1);
+    for (int i = 0; i < 8; i++)
+        json_close_object(&j);
+    assert_false(t.overflow);
+    assert_text(&t, "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"n\":1}}}}}}}}");
+}
+
+/* As SPAN_LIT, but fit for a static table. */
+#define SPAN_INIT(literal)                                                                                   \
+    {                                                                                                        \
+        "" literal, sizeof(literal) - 1                                                                      \
+    }
+
+static const struct {
+    struct span value;
+    const char *expected;
+} strings[] = {
+    {{"", 0}, "\"\""},
+    {SPAN_INIT("plain text"), "\"plain text\""},
+    {SPAN_INIT("a\"b\\c"), "\"a\\\"b\\\\c\""},
+    {SPAN_INIT("\n\r\t\0\x1f\x7f"), "\"\\n\\r\\t\\u0000\\u001f\\u007f\""},
+    {SPAN_INIT("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"),
+     "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\""},
+    {SPAN_INIT("\xc2\x9b"
+               "c"),
+     "\"\\u009bc\""},
+    {SPAN_INIT("\xc2\xa0"), "\"\xc2\xa0\""},
+    /* not UTF-8: stray, cut short, overlong, surrogate, beyond the last code point */
+    {SPAN_INIT("a\x80z"), "\"a\xef\xbf\xbdz\""},
+    {SPAN_INIT("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+    {SPAN_INIT("\xc3("), "\"\xef\xbf\xbd(\""},
+    {SPAN_INIT("\xc0\xaf"), "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+    {SPAN_INIT("\xe0\x80\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {SPAN_INIT("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {SPAN_INIT("\xf4\x90\x80\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {SPAN_INIT("\xff\xfe"), "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+};
+
+static void any_bytes_become_one_line_of_valid_json(void **state)
+{
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+        char block[100];
+        struct text t = text_over(block, sizeof(block));
+
+        json_quote(&t, strings[i].value);
+        assert_false(t.overflow);
+        assert_text(&t, strings[i].expected);
+    }
+}
+
+static void a_value_that_does_not_fit_is_seen_at_the_end(void **state)
+{
+    char block[16];
+    struct text t = text_over(block, sizeof(block));
+    struct json j = json_on(&t);
+
+    json_open_object(&j, NULL);
+    json_string(&j, "key", SPAN_LIT("much too long"));
+    json_close_object(&j);
+    assert_true(t.overflow);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commas_stand_between_members_at_every_depth),
+        cmocka_unit_test(objects_nest_eight_deep),
+        cmocka_unit_test(any_bytes_become_one_line_of_valid_json),
+        cmocka_unit_test(a_value_that_does_not_fit_is_seen_at_the_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,71 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/span.h"
+
+static void spans_are_equal_by_bytes_only(void **state)
+{
+    assert_true(span_eq(SPAN_LIT("abc"), span_of("abc")));
+    assert_true(span_eq((struct span){NULL, 0}, SPAN_LIT("")));
+    assert_false(span_eq(SPAN_LIT("abc"), SPAN_LIT("abd")));
+    assert_false(span_eq(SPAN_LIT("abc"), SPAN_LIT("ab")));
+    assert_true(span_eq(SPAN_LIT("a\0b"), SPAN_LIT("a\0b")));
+}
+
+static void case_is_ignored_for_ascii_letters_alone(void **state)
+{
+    assert_true(span_eq_nocase(SPAN_LIT("Content-LENGTH"), SPAN_LIT("content-length")));
+    assert_true(span_eq_nocase(SPAN_LIT(""), SPAN_LIT("")));
+    assert_false(span_eq_nocase(SPAN_LIT("a"), SPAN_LIT("ab")));
+    /* These differ in the bit that tells the cases of letters apart. */
+    assert_false(span_eq_nocase(SPAN_LIT("@"), SPAN_LIT("`")));
+    assert_false(span_eq_nocase(SPAN_LIT("["), SPAN_LIT("{")));
+    assert_false(span_eq_nocase(SPAN_LIT("\xc4"), SPAN_LIT("\xe4")));
+}
+
+static void trim_takes_spaces_and_tabs_off_both_ends(void **state)
+{
+    assert_true(span_eq(span_trim(SPAN_LIT(" \t a b\t ")), SPAN_LIT("a b")));
+    assert_true(span_eq(span_trim(SPAN_LIT("a")), SPAN_LIT("a")));
+    assert_true(span_eq(span_trim(SPAN_LIT(" \t")), SPAN_LIT("")));
+    assert_true(span_eq(span_trim(SPAN_LIT("\ra\n")), SPAN_LIT("\ra\n")));
+}
+
+static void elements_come_trimmed_and_empty_ones_are_passed_over(void **state)
+{
+    struct span rest = SPAN_LIT(" ,, close ,\tTE\t,,keep alive, ");
+    struct span element;
+
+    assert_true(span_next_element(&rest, &element));
+    assert_true(span_eq(element, SPAN_LIT("close")));
+    assert_true(span_next_element(&rest, &element));
+    assert_true(span_eq(element, SPAN_LIT("TE")));
+    assert_true(span_next_element(&rest, &element));
+    assert_true(span_eq(element, SPAN_LIT("keep alive")));
+    assert_false(span_next_element(&rest, &element));
+    assert_false(span_next_element(&rest, &element));
+}
+
+static void an_empty_list_has_no_element(void **state)
+{
+    struct span rest = SPAN_LIT("");
+    struct span element;
+
+    assert_false(span_next_element(&rest, &element));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spans_are_equal_by_bytes_only),
+        cmocka_unit_test(case_is_ignored_for_ascii_letters_alone),
+        cmocka_unit_test(trim_takes_spaces_and_tabs_off_both_ends),
+        cmocka_unit_test(elements_come_trimmed_and_empty_ones_are_passed_over),
+        cmocka_unit_test(an_empty_list_has_no_element),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
