@@ -13,22 +13,22 @@
  * Keys are trusted literals; values may hold any byte: what is not UTF-8 is written as U+FFFD, control
  * characters are escaped, so the result is always one line of valid JSON (if the text did not overflow).
  */
-struct json {
+struct jsonw {
     struct text *out;
     uint8_t depth;
     bool comma[8];
 };
 
-struct json json_on(struct text *out);
-void json_open_object(struct json *j, const char *key_or_null);
-void json_close_object(struct json *j);
-void json_string(struct json *j, const char *key, struct span value);
-void json_u64(struct json *j, const char *key, uint64_t value);
-void json_bool(struct json *j, const char *key, bool value);
+struct jsonw jsonw_on(struct text *out);
+void jsonw_open_object(struct jsonw *j, const char *key_or_null);
+void jsonw_close_object(struct jsonw *j);
+void jsonw_string(struct jsonw *j, const char *key, struct span value);
+void jsonw_u64(struct jsonw *j, const char *key, uint64_t value);
+void jsonw_bool(struct jsonw *j, const char *key, bool value);
 /* Nanoseconds, written as a number of milliseconds with up to three decimals. */
-void json_ms(struct json *j, const char *key, int64_t ns);
+void jsonw_ms(struct jsonw *j, const char *key, int64_t ns);
 
 /* The string alone, in quotes. */
-void json_quote(struct text *out, struct span value);
+void jsonw_quote(struct text *out, struct span value);
 
 #endif

@@ -25,4 +25,7 @@ void mem_free(void *block);
 typedef bool (*mem_fault_fn)(void *arg, size_t size);
 void mem_set_fault(mem_fault_fn fn, void *arg);
 
+/* Asks the hook. For what hands out pieces of larger blocks: so that each piece can fail, too. */
+bool mem_is_to_fail(size_t size);
+
 #endif

@@ -7,14 +7,18 @@
 #include "base/span.h"
 
 /*
- * The time that a caller leaves us, in the dialect that the field's name stands for: grpc-timeout is 1 to 8 digits
- * and a unit of H M S m u n (gRPC over HTTP/2, "Timeout"); every other name is whole milliseconds, digits only
- * (Envoy's x-envoy-upstream-rq-timeout-ms). False if the value does not parse. Too large to hold: NS_NEVER.
+ * The time that a caller leaves us, in the dialect that the field's name stands for: grpc-timeout is 1 to 8
+ * digits and a unit of H M S m u n (gRPC over HTTP/2, "Timeout"); every other name is whole milliseconds,
+ * digits only (Envoy's x-envoy-upstream-rq-timeout-ms). False if the value does not parse. Too large to hold:
+ * NS_NEVER.
  */
 bool budget_parse(struct span field_name, struct span value, int64_t *out_ns)
     __attribute__((warn_unused_result));
 
-/* What is left of `deadline_ns` in whole milliseconds, rounded down, never below 0: for the field sent upstream. */
+/*
+ * What is left of `deadline_ns` in whole milliseconds, rounded down, never below 0: for the field sent
+ * upstream.
+ */
 uint64_t budget_left_ms(int64_t deadline_ns, int64_t now_ns);
 
 /* base + length without overflow; NS_NEVER stays NS_NEVER. */

@@ -85,6 +85,6 @@ enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns);
 int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns);
 
 /* Members for the log and the problem body: budget_ms, elapsed_ms, and phases_ms with the phases that took time. */
-void call_fsm_put_times(struct json *json, const struct call_fsm *fsm, int64_t now_ns);
+void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t now_ns);
 
 #endif

@@ -5,7 +5,10 @@
 
 #include "core/phase.h"
 
-/* How a call is counted: one outcome for each. NOT_A_CALL marks causes that refuse a request before it is one. */
+/*
+ * How a call is counted: one outcome for each. NOT_A_CALL marks causes that refuse a request before it is
+ * one.
+ */
 enum outcome {
     OUTCOME_COMPLETED,
     OUTCOME_STUCK,

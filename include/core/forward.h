@@ -9,9 +9,9 @@
 #include "core/http1.h"
 
 /*
- * The heads that a proxy sends on (RFC 9110 7.6): hop-by-hop fields out, Via and X-Forwarded-* in, exactly one
- * framing, and what the configuration sets and removes. Order and bytes of all other fields are kept. Pure; writes
- * into a text that the caller owns, whose `overflow` tells if it did not fit.
+ * The heads that a proxy sends on (RFC 9110 7.6): hop-by-hop fields out, Via and X-Forwarded-* in, exactly
+ * one framing, and what the configuration sets and removes. Order and bytes of all other fields are kept.
+ * Pure; writes into a text that the caller owns, whose `overflow` tells if it did not fit.
  */
 
 /* What a policy changes in request heads. Immutable, made by config. */
@@ -19,16 +19,19 @@ struct forward_rules {
     struct span host;      /* Host field value that the upstream is to see */
     struct span base_path; /* put before each target: "" or "/v2", no slash at its end */
     struct span set_lines; /* ready field lines "Name: value\r\n…" that are added */
-    const struct span
-        *dropped; /* names of fields left out: removed ones, and those that set_lines replaces; also of
-                                   Via and X-Forwarded-*, which then are not added either */
+    /*
+     * Names of fields that are left out: removed ones, and those that set_lines replaces. A name of Via or
+     * X-Forwarded-* keeps us from adding that field, too.
+     */
+    const struct span *dropped;
     uint32_t dropped_count;
 };
 
 /*
- * The request head without its closing empty line, so that one more field can follow when it is sent. `caller` is
- * the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came. Content framing is
- * written as `head` has it. Expect goes on only if the caller waits (head->expect_continue).
+ * The request head without its closing empty line, so that one more field can follow when it is sent.
+ * `caller` is the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came.
+ * Content framing is written as `head` has it. Expect goes on only if the caller waits
+ * (head->expect_continue).
  */
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
                           struct span caller);
@@ -40,16 +43,16 @@ struct forward_framing {
 };
 
 /*
- * How the content of `response` is delimited towards a caller that speaks HTTP/1.`caller_minor`: as it came where
- * possible; UNTIL_CLOSE becomes chunked for HTTP/1.1; chunked becomes UNTIL_CLOSE for HTTP/1.0.
+ * How the content of `response` is delimited towards a caller that speaks HTTP/1.`caller_minor`: as it came
+ * where possible; UNTIL_CLOSE becomes chunked for HTTP/1.1; chunked becomes UNTIL_CLOSE for HTTP/1.0.
  */
 struct forward_framing forward_response_framing(const struct http1_head *response, uint8_t caller_minor);
 
 /*
- * The whole response head, with its closing empty line: always HTTP/1.1; `keep_alive` says what Connection says (for
- * an HTTP/1.0 caller "keep-alive" is spelt out). Adds Via and "X-Curfew-Call: <call_id in hex>".
- * For 1xx heads only the fields and Via, no framing and no call id. Responses to HEAD and 304 (their framing is
- * NO_CONTENT) keep the Content-Length or Transfer-Encoding they came with.
+ * The whole response head, with its closing empty line: always HTTP/1.1; `keep_alive` says what Connection
+ * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds Via and "X-Curfew-Call: <call_id in hex>".
+ * For 1xx heads only the fields and Via, no framing and no call id. Responses to HEAD and 304 (their framing
+ * is NO_CONTENT) keep the Content-Length or Transfer-Encoding they came with.
  */
 void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,

@@ -8,12 +8,14 @@
 #include "core/cause.h"
 
 /*
- * HTTP/1.x messages (RFC 9112), read in place and strictly: no bare CR or LF, no obs-fold, no space before a colon,
- * no control bytes, exactly one way to frame the content. What can be understood in two ways is refused.
+ * HTTP/1.x messages (RFC 9112), read in place and strictly: no bare CR or LF, no obs-fold, no space before a
+ * colon, no control bytes, exactly one way to frame the content. What can be understood in two ways is
+ * refused.
  *
- * Reading a message is: http1_scan until the whole head lies in the buffer, http1_parse_request or _response once,
- * then http1_content_next over the content. The result does not depend on how the bytes were split into reads.
- * Spans point into the buffer that was parsed and live as long as it does. Nothing allocates. One thread.
+ * Reading a message is: http1_scan until the whole head lies in the buffer, http1_parse_request or _response
+ * once, then http1_content_next over the content. The result does not depend on how the bytes were split into
+ * reads. Spans point into the buffer that was parsed and live as long as it does. Nothing allocates. One
+ * thread.
  */
 
 enum http1_status {
@@ -66,15 +68,14 @@ enum http1_framing { HTTP1_NO_CONTENT, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_UNTIL_
 
 #define HTTP1_FIELDS_MAX 128
 
-/* A parsed head. Large (about 10 KB): one a thread, used for one head after another. */
+/* A parsed head. Large (about 7 KB): one a thread, used for one head after another. */
 struct http1_head {
     /* request line */
     struct span method;
     enum http1_method method_id;
     struct span target;    /* as received */
     struct span authority; /* of an absolute-form target; else empty */
-    struct span
-        path; /* with the query, what is sent on of the target: "/x?y", "*", or "?y", short for "/?y" */
+    struct span path;      /* of the target, with its query: "/x?y", "*", or "?y", short for "/?y" */
     /* status line */
     uint16_t code;
     struct span reason;
@@ -101,31 +102,35 @@ struct http1_scan {
 };
 
 /*
- * Looks for the end of the head in all the bytes received so far (`bytes` starts at the same byte each time). DONE:
- * *head is the head from its start line to the empty line, both included, and *end the offset behind it. BAD at the first bare LF, NUL or
- * anything else that no head can hold, so that a wrong peer is not waited for. Total cost is linear in the bytes.
+ * Looks for the end of the head in all the bytes received so far (`bytes` starts at the same byte each time).
+ * DONE: *head is the head from its start line to the empty line, both included, and *end the offset behind
+ * it. BAD at the first bare LF, NUL or anything else that no head can hold, so that a wrong peer is not
+ * waited for. Total cost is linear in the bytes.
  */
 enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end);
 
-/* The first line, without its CRLF, if it is whole already: lets a slow request be routed before its head is. */
+/*
+ * The first line, without its CRLF, if it is whole already: lets a slow request be routed before its head is.
+ */
 bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct span *line);
 
 /*
- * `line` is as http1_first_line gave it. Only method, method_id, target, authority, path and minor of *out are set.
- * CAUSE_NONE, BAD_REQUEST, METHOD (CONNECT), TARGET_TOO_LONG or VERSION (RFC 9112 3).
+ * `line` is as http1_first_line gave it. Only method, method_id, target, authority, path and minor of *out
+ * are set. CAUSE_NONE, BAD_REQUEST, METHOD (CONNECT), TARGET_TOO_LONG or VERSION (RFC 9112 3).
  */
 enum cause http1_parse_request_line(struct span line, struct http1_head *out);
 
 /*
  * `head` as http1_scan gave it. CAUSE_NONE, or the cause to refuse it with: BAD_REQUEST, METHOD (CONNECT),
- * HEAD_TOO_LARGE (too many fields), TRANSFER_CODING, CONTENT_TOO_LARGE, EXPECTATION, VERSION. *detail then says in a
- * few words what is wrong, a static text fit for the caller ("two Content-Length fields"); RFC 9112 3, 5, 6.
+ * TARGET_TOO_LONG, HEAD_TOO_LARGE (too many fields), TRANSFER_CODING, CONTENT_TOO_LARGE, EXPECTATION,
+ * VERSION. *detail then says in a few words what is wrong, a static text fit for the caller ("two
+ * Content-Length fields"); RFC 9112 3, 5, 6.
  */
 enum cause http1_parse_request(struct span head, struct http1_head *out, const char **detail);
 
 /*
- * `request_method` decides the framing (HEAD, RFC 9112 6.3). CAUSE_NONE, HTTP_PROTOCOL or RESPONSE_HEAD_SIZE. 1xx
- * are parsed like others, with no content.
+ * `request_method` decides the framing (HEAD, RFC 9112 6.3). CAUSE_NONE, HTTP_PROTOCOL or RESPONSE_HEAD_SIZE.
+ * 1xx are parsed like others, with no content.
  */
 enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
                                 const char **detail);
@@ -142,12 +147,13 @@ struct http1_content {
 void http1_content_init(struct http1_content *content, enum http1_framing framing, uint64_t length);
 
 /*
- * Takes the next piece of content off `bytes`. *used bytes are done with; *data, inside of them, is content (perhaps
- * empty). DONE: the content has ended, *used ends with it and *trailers is the trailer section (field lines, no
- * empty line; empty if there is none). MORE: call again with what follows *used, at once if *used is not 0 and
- * bytes follow, else with more of them. A chunk line is taken only when it is whole in `bytes`, and so are the last
- * chunk and the trailer section together; a section longer than HTTP1_TRAILERS_MAX is BAD.
- * Chunk extensions are checked and dropped. UNTIL_CLOSE never ends by itself: the caller sees the end.
+ * Takes the next piece of content off `bytes`. *used bytes are done with; *data, inside of them, is content
+ * (perhaps empty). DONE: the content has ended, *used ends with it and *trailers is the trailer section
+ * (field lines, no empty line; empty if there is none). MORE: call again with what follows *used, at once if
+ * *used is not 0 and bytes follow, else with more of them. A chunk line is taken only when it is whole in
+ * `bytes`, and so are the last chunk and the trailer section together; a section longer than
+ * HTTP1_TRAILERS_MAX is BAD. Chunk extensions are checked and dropped. UNTIL_CLOSE never ends by itself: the
+ * caller sees the end.
  */
 enum http1_status http1_content_next(struct http1_content *content, struct span bytes, size_t *used,
                                      struct span *data, struct span *trailers);

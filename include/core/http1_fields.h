@@ -8,8 +8,8 @@
 #include "core/http1.h"
 
 /*
- * What request, response and content share: field lines, and the fields that both kinds of head understand. Inside
- * http1 only. Texts given as `detail` are static.
+ * What request, response and content share: field lines, and the fields that both kinds of head understand.
+ * Inside http1 only. Texts given as `detail` are static.
  */
 
 #define HTTP1_FIELD_IDS (HTTP1_FIELD_X_FORWARDED_PROTO + 1)
@@ -24,28 +24,28 @@ struct http1_seen {
 enum http1_field_id http1_field_id_of(struct span name);
 
 /*
- * The field line at *at of `bytes`, which then is behind its CRLF. False, and *detail, if there is no whole and
- * sound field line (RFC 9112 5).
+ * The field line at *at of `bytes`, which then is behind its CRLF. False, and *detail, if there is no whole
+ * and sound field line (RFC 9112 5).
  */
 bool http1_read_field_line(struct span bytes, size_t *at, struct http1_field *field, const char **detail);
 
 /*
- * All field lines of `head` from `at` to the empty line, into head_out. CAUSE_NONE, `broken` for a line that breaks
- * the rules, or `too_many`.
+ * All field lines of `head` from `at` to the empty line, into *out. CAUSE_NONE, `broken` for a line that
+ * breaks the rules, or `too_many`.
  */
 enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out, struct http1_seen *seen,
                              enum cause broken, enum cause too_many, const char **detail);
 
 /*
- * What version and Connection say (RFC 9112 9.3): sets keep_alive and marks the nominated fields. False, and *detail,
- * if Connection is malformed or names a field that frames or routes the message.
+ * What version and Connection say (RFC 9112 9.3): sets keep_alive and marks the nominated fields. False, and
+ * *detail, if Connection is malformed or names a field that frames or routes the message.
  */
 bool http1_read_connection(struct http1_head *head, const struct http1_seen *seen, const char **detail);
 
 /*
- * What Content-Length and Transfer-Encoding say (RFC 9112 6): sets framing to CHUNKED, LENGTH (and content_length) or,
- * if neither is there, NO_CONTENT. CAUSE_NONE, BAD_REQUEST, TRANSFER_CODING or CONTENT_TOO_LARGE, in terms of a
- * request.
+ * What Content-Length and Transfer-Encoding say (RFC 9112 6): sets framing to CHUNKED, LENGTH (and
+ * content_length) or, if neither is there, NO_CONTENT. CAUSE_NONE, BAD_REQUEST, TRANSFER_CODING or
+ * CONTENT_TOO_LARGE, in terms of a request.
  */
 enum cause http1_read_framing(struct http1_head *head, const struct http1_seen *seen, const char **detail);
 

@@ -8,9 +8,10 @@
 #include "core/http1.h"
 
 /*
- * Which part of an upstream a request belongs to: the longest path prefix that ends on a segment border ("/v1"
- * matches /v1, /v1/x and /v1?q, not /v12) and takes the method. Bytes are compared as they are: nothing is decoded
- * or normalised. Lookup is logarithmic in the routes for each segment of the path, longest first.
+ * Which part of an upstream a request belongs to: the longest path prefix that ends on a segment border
+ * ("/v1" matches /v1, /v1/x and /v1?q, not /v12) and takes the method. Bytes are compared as they are:
+ * nothing is decoded or normalised. Lookup is logarithmic in the routes for each segment of the path, longest
+ * first.
  */
 struct route_entry {
     struct span path;           /* starts with '/', no '/' at its end but for "/" itself */

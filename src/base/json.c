@@ -2,11 +2,11 @@
 
 #include <assert.h>
 
-#define DEPTH_MAX (sizeof(((struct json *)0)->comma))
+#define DEPTH_MAX (sizeof(((struct jsonw *)0)->comma))
 
-struct json json_on(struct text *out)
+struct jsonw jsonw_on(struct text *out)
 {
-    return (struct json){.out = out};
+    return (struct jsonw){.out = out};
 }
 
 static bool is_continuation(unsigned char c, unsigned char lowest, unsigned char highest)
@@ -71,7 +71,7 @@ static size_t put_special(struct text *out, const unsigned char *p, size_t left)
     return len;
 }
 
-void json_quote(struct text *out, struct span value)
+void jsonw_quote(struct text *out, struct span value)
 {
     const unsigned char *bytes = (const unsigned char *)value.ptr;
     size_t at = 0;
@@ -90,7 +90,7 @@ void json_quote(struct text *out, struct span value)
 }
 
 /* What stands before a member's value: the comma that is due, and the key. */
-static void begin_member(struct json *j, const char *key)
+static void begin_member(struct jsonw *j, const char *key)
 {
     if (j->depth != 0) {
         if (j->comma[j->depth - 1])
@@ -104,7 +104,7 @@ static void begin_member(struct json *j, const char *key)
     }
 }
 
-void json_open_object(struct json *j, const char *key_or_null)
+void jsonw_open_object(struct jsonw *j, const char *key_or_null)
 {
     assert(j->depth < DEPTH_MAX);
     begin_member(j, key_or_null);
@@ -112,32 +112,32 @@ void json_open_object(struct json *j, const char *key_or_null)
     j->comma[j->depth++] = false;
 }
 
-void json_close_object(struct json *j)
+void jsonw_close_object(struct jsonw *j)
 {
     assert(j->depth > 0);
     j->depth--;
     TEXT_LIT(j->out, "}");
 }
 
-void json_string(struct json *j, const char *key, struct span value)
+void jsonw_string(struct jsonw *j, const char *key, struct span value)
 {
     begin_member(j, key);
-    json_quote(j->out, value);
+    jsonw_quote(j->out, value);
 }
 
-void json_u64(struct json *j, const char *key, uint64_t value)
+void jsonw_u64(struct jsonw *j, const char *key, uint64_t value)
 {
     begin_member(j, key);
     text_u64(j->out, value);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void jsonw_bool(struct jsonw *j, const char *key, bool value)
 {
     begin_member(j, key);
     text_put(j->out, value ? SPAN_LIT("true") : SPAN_LIT("false"));
 }
 
-void json_ms(struct json *j, const char *key, int64_t ns)
+void jsonw_ms(struct jsonw *j, const char *key, int64_t ns)
 {
     begin_member(j, key);
     text_ms(j->out, ns);

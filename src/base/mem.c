@@ -13,7 +13,7 @@ void mem_set_fault(mem_fault_fn fn, void *arg)
     fault_arg = arg;
 }
 
-static bool is_to_fail(size_t size)
+bool mem_is_to_fail(size_t size)
 {
     return fault && fault(fault_arg, size);
 }
@@ -26,7 +26,7 @@ static size_t at_least_one(size_t size)
 
 void *mem_alloc(size_t size)
 {
-    return is_to_fail(size) ? NULL : malloc(at_least_one(size));
+    return mem_is_to_fail(size) ? NULL : malloc(at_least_one(size));
 }
 
 void *mem_zalloc(size_t size)
@@ -38,14 +38,14 @@ void *mem_calloc(size_t count, size_t size)
 {
     size_t bytes;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || is_to_fail(bytes))
+    if (__builtin_mul_overflow(count, size, &bytes) || mem_is_to_fail(bytes))
         return NULL;
     return calloc(1, at_least_one(bytes));
 }
 
 void *mem_realloc(void *block, size_t size)
 {
-    return is_to_fail(size) ? NULL : realloc(block, at_least_one(size));
+    return mem_is_to_fail(size) ? NULL : realloc(block, at_least_one(size));
 }
 
 char *mem_dup(const char *bytes, size_t len)

@@ -55,7 +55,7 @@ void *arena_calloc(struct arena *arena, size_t count, size_t size)
     size_t bytes;
     void *result;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || mem_is_to_fail(bytes))
         return NULL;
     bytes = (bytes + align - 1) / align * align;
     if (!block || bytes > block->size - block->used)

@@ -39,8 +39,9 @@ static void refuse(struct build *b, const struct build_upstream *u)
 
     if (!node || node->parent != u->node)
         return;
-    YAML_FOREACH(member, node)
+    YAML_FOREACH(member, node) {
         report_key(b->errors, member, "only for https");
+    }
 }
 
 static enum status check_server_name(struct build *b, struct build_upstream *u)

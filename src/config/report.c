@@ -20,7 +20,7 @@ struct quoted report_quote(struct span s)
         while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
             s.len--;
     }
-    json_quote(&t, s);
+    jsonw_quote(&t, s);
     if (is_long) {
         t.len--;
         TEXT_LIT(&t, ELLIPSIS "\"");

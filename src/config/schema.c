@@ -57,8 +57,9 @@ static bool is_list_of_texts(const struct yaml_node *list, struct config_errors 
         report_value(errors, list, "the list is empty");
         return false;
     }
-    YAML_FOREACH(item, list)
+    YAML_FOREACH(item, list) {
         is_good = schema_is_text(item, errors) && is_good;
+    }
     return is_good;
 }
 

@@ -98,16 +98,16 @@ int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t 
     return fsm->phases_ns[phase] + running_ns;
 }
 
-void call_fsm_put_times(struct json *json, const struct call_fsm *fsm, int64_t now_ns)
+void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t now_ns)
 {
-    json_ms(json, "budget_ms", fsm->deadline_ns - fsm->begun_ns);
-    json_ms(json, "elapsed_ms", now_ns - fsm->begun_ns);
-    json_open_object(json, "phases_ms");
+    jsonw_ms(json, "budget_ms", fsm->deadline_ns - fsm->begun_ns);
+    jsonw_ms(json, "elapsed_ms", now_ns - fsm->begun_ns);
+    jsonw_open_object(json, "phases_ms");
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
         int64_t spent_ns = call_fsm_phase_ns(fsm, phase, now_ns);
 
         if (spent_ns != 0 || phase == fsm->phase)
-            json_ms(json, phase_name(phase), spent_ns);
+            jsonw_ms(json, phase_name(phase), spent_ns);
     }
-    json_close_object(json);
+    jsonw_close_object(json);
 }

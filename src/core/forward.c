@@ -1,8 +1,8 @@
 #include "core/forward.h"
 
 /*
- * Field lines lie next to each other in the buffer that was parsed. So those that stay are copied in runs: one
- * memcpy from a line that stays up to the next one that does not.
+ * Field lines lie next to each other in the buffer that was parsed. So those that stay are copied in runs:
+ * one memcpy from a line that stays up to the next one that does not.
  */
 struct run {
     struct span bytes;
@@ -174,7 +174,10 @@ struct forward_framing forward_response_framing(const struct http1_head *respons
     return framing;
 }
 
-/* With `as_told`, framing fields describe content that is not sent: they are content's metadata (RFC 9110 9.3.2). */
+/*
+ * With `as_told`, framing fields describe content that is not sent: they are content's metadata (RFC 9110
+ * 9.3.2).
+ */
 static bool response_keeps(const struct http1_field *field, bool as_told, uint8_t caller_minor)
 {
     if (field->nominated)

@@ -3,9 +3,9 @@
 #include "core/octet.h"
 
 /*
- * Chunked content (RFC 9112 7.1) is read in units that are taken whole: a chunk line, the CRLF behind a chunk's
- * data, and the last chunk with the trailer section. Only data is taken in pieces. So nothing is kept between two
- * calls but the unit that is due.
+ * Chunked content (RFC 9112 7.1) is read in units that are taken whole: a chunk line, the CRLF behind a
+ * chunk's data, and the last chunk with the trailer section. Only data is taken in pieces. So nothing is kept
+ * between two calls but the unit that is due.
  */
 enum {
     CHUNK_LINE,
@@ -15,7 +15,10 @@ enum {
 
 #define SIZE_DIGITS_MAX 15
 #define EXTENSION_MAX   256
-/* A chunk line of 16 bytes and two more for each byte of data are usual; the sum of what lies beyond is bounded. */
+/*
+ * A chunk line of 16 bytes and two more for each byte of data are usual; the sum of what lies beyond is
+ * bounded.
+ */
 #define OVERHEAD_FREE   16
 #define OVERHEAD_MAX    16384
 

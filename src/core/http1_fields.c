@@ -41,7 +41,10 @@ static enum http1_field_id candidate(size_t len, char first)
     }
 }
 
-/* `name` is a token: among those, setting bit 5 maps upper case to lower and nothing else onto a letter or '-'. */
+/*
+ * `name` is a token: among those, setting bit 5 maps upper case to lower and nothing else onto a letter or
+ * '-'.
+ */
 enum http1_field_id http1_field_id_of(struct span name)
 {
     enum http1_field_id id =
@@ -147,8 +150,8 @@ static void mark_nominated(struct http1_head *head, struct span name)
 }
 
 /*
- * Connection names `name`. It may not take away what the next hop needs: framing and Host are an error, and fields
- * that we write ourselves or that are meant for every recipient stay (RFC 9110 7.6.1).
+ * Connection names `name`. It may not take away what the next hop needs: framing and Host are an error, and
+ * fields that we write ourselves or that are meant for every recipient stay (RFC 9110 7.6.1).
  */
 static bool nominate(struct http1_head *head, struct span name, const char **detail)
 {

@@ -35,8 +35,8 @@ static bool holds_chunked(struct span s)
 }
 
 /*
- * A value that is not just "chunked". Other codings in front of it are sound but not ours to undo; anything by which
- * one recipient may see chunked and another not is an attack or a fault.
+ * A value that is not just "chunked". Other codings in front of it are sound but not ours to undo; anything
+ * by which one recipient may see chunked and another not is an attack or a fault.
  */
 static enum cause judge_codings(struct span value, const char **detail)
 {

@@ -6,7 +6,9 @@
 #define TARGET_MAX      16384
 #define PORT_DIGITS_MAX 5
 
-/* Host or authority, RFC 3986 3.2.2: [name] [":" port], or "[" address "]" [":" port]; no user information. */
+/*
+ * Host or authority, RFC 3986 3.2.2: [name] [":" port], or "[" address "]" [":" port]; no user information.
+ */
 static size_t skip_ip_literal(struct span s)
 {
     size_t at = 1;

@@ -26,7 +26,10 @@ static bool read_status_line(struct span line, struct http1_head *out)
     return out->code >= 100 && out->code <= 599;
 }
 
-/* A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112 6.1). */
+/*
+ * A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112
+ * 6.1).
+ */
 static bool is_always_empty(uint16_t code)
 {
     return code < 200 || code == 204;

@@ -2,7 +2,10 @@
 
 #include "core/octet.h"
 
-/* A line ends at `at` of the bytes. True if that was the empty line that ends the head; false with *bad if not. */
+/*
+ * A line ends at `at` of the bytes. True if that was the empty line that ends the head; false with *bad if
+ * not.
+ */
 static bool end_line(struct http1_scan *scan, size_t at, bool *bad)
 {
     bool empty = at == scan->at;

@@ -7,20 +7,21 @@
 #define S  INT64_C(1000000000)
 
 const int64_t metric_bounds_SECONDS[METRIC_BUCKETS - 1] = {
-    1 * MS, 2500 * US, 5 * MS, 10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS,
-    500 * MS, 1 * S, 2500 * MS, 5 * S, 10 * S, 30 * S, 60 * S,
+    1 * MS,   2500 * US, 5 * MS,    10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS,
+    500 * MS, 1 * S,     2500 * MS, 5 * S,   10 * S,  30 * S,  60 * S,
 };
 
 const int64_t metric_bounds_OVERSHOOT[METRIC_BUCKETS - 1] = {
-    10 * US, 50 * US, 100 * US, 250 * US, 500 * US, 1 * MS, 2500 * US, 5 * MS,
-    10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS, 500 * MS, 1 * S,
+    10 * US, 50 * US, 100 * US, 250 * US, 500 * US, 1 * MS,   2500 * US, 5 * MS,
+    10 * MS, 25 * MS, 50 * MS,  100 * MS, 250 * MS, 500 * MS, 1 * S,
 };
 
 /* Close together towards 1, where one sees how near calls come to their deadlines. */
 #define PERCENT (S / 100)
 const int64_t metric_bounds_RATIO[METRIC_BUCKETS - 1] = {
-    5 * PERCENT, 10 * PERCENT, 20 * PERCENT, 30 * PERCENT, 40 * PERCENT, 50 * PERCENT, 60 * PERCENT, 70 * PERCENT,
-    75 * PERCENT, 80 * PERCENT, 85 * PERCENT, 90 * PERCENT, 95 * PERCENT, 99 * PERCENT, 100 * PERCENT,
+    5 * PERCENT,  10 * PERCENT, 20 * PERCENT, 30 * PERCENT, 40 * PERCENT,
+    50 * PERCENT, 60 * PERCENT, 70 * PERCENT, 75 * PERCENT, 80 * PERCENT,
+    85 * PERCENT, 90 * PERCENT, 95 * PERCENT, 99 * PERCENT, 100 * PERCENT,
 };
 
 /*
@@ -106,7 +107,8 @@ static unsigned bucket_of(const int64_t bounds[METRIC_BUCKETS - 1], int64_t valu
 }
 _Static_assert(METRIC_BUCKETS == 16, "bucket_of halves 16 four times");
 
-static void observe(struct metric_histogram *histogram, const int64_t bounds[METRIC_BUCKETS - 1], int64_t value)
+static void observe(struct metric_histogram *histogram, const int64_t bounds[METRIC_BUCKETS - 1],
+                    int64_t value)
 {
     if (value < 0)
         value = 0;

@@ -17,10 +17,14 @@ enum label {
 static const char *label_key(enum label label)
 {
     static const char *const keys[] = {
-        [LABEL_NONE] = NULL,          [LABEL_CLASS] = "class",
-        [LABEL_PHASE] = "phase",      [LABEL_FAILED] = "reason",
-        [LABEL_REJECTED] = "reason",  [LABEL_REFUSED] = "reason",
-        [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
+        [LABEL_NONE] = NULL,
+        [LABEL_CLASS] = "class",
+        [LABEL_PHASE] = "phase",
+        [LABEL_FAILED] = "reason",
+        [LABEL_REJECTED] = "reason",
+        [LABEL_REFUSED] = "reason",
+        [LABEL_DIRECTION] = "direction",
+        [LABEL_SIDE] = "side",
         [LABEL_RESULT] = "result",
     };
 
@@ -37,8 +41,9 @@ static const char *cell_name(enum label label, uint32_t cell)
 {
     static const char *const classes[CLASS_COUNT] = {NULL, "2xx", "3xx", "4xx", "5xx"};
     static const char *const directions[DIRECTION_COUNT] = {[DIRECTION_UP] = "up", [DIRECTION_DOWN] = "down"};
-    static const char *const sides[SIDE_COUNT] = {
-        [SIDE_DOWNSTREAM] = "downstream", [SIDE_UPSTREAM] = "upstream", [SIDE_UPSTREAM_IDLE] = "upstream_idle"};
+    static const char *const sides[SIDE_COUNT] = {[SIDE_DOWNSTREAM] = "downstream",
+                                                  [SIDE_UPSTREAM] = "upstream",
+                                                  [SIDE_UPSTREAM_IDLE] = "upstream_idle"};
     static const char *const results[RESULT_COUNT] = {
         [RESULT_SUCCESS] = "success", [RESULT_FAILURE] = "failure"};
 
@@ -102,7 +107,8 @@ static void put_bound(char text[24], int64_t bound)
     t.ptr[t.len] = '\0';
 }
 
-static void put_bucket(struct exposition *out, const char *name, struct owner owner, const char *bound, uint64_t count)
+static void put_bucket(struct exposition *out, const char *name, struct owner owner, const char *bound,
+                       uint64_t count)
 {
     exposition_sample(out, name, "_bucket");
     put_owner(out, owner);
@@ -146,26 +152,27 @@ static struct owner route_owner(const struct metric_names *names, uint32_t route
 
 static void render_routes(const struct metrics *m, const struct metric_names *names, struct exposition *out)
 {
-#define ROUTE_COUNTER(field, name, label, cells, help)                                                                 \
-    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                            \
-    for (uint32_t i = 0; i < m->route_count; i++)                                                                      \
+#define ROUTE_COUNTER(field, name, label, cells, help)                                                       \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->route_count; i++)                                                            \
         put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
 #include "core/metrics.def"
 }
 
-static void render_upstreams(const struct metrics *m, const struct metric_names *names, struct exposition *out)
+static void render_upstreams(const struct metrics *m, const struct metric_names *names,
+                             struct exposition *out)
 {
-#define UPSTREAM_CELLS(type, field, name, label, cells, help)                                                          \
-    exposition_family(out, name, type, help);                                                                          \
-    for (uint32_t i = 0; i < m->upstream_count; i++)                                                                   \
+#define UPSTREAM_CELLS(type, field, name, label, cells, help)                                                \
+    exposition_family(out, name, type, help);                                                                \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
         put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
-#define UPSTREAM_COUNTER(field, name, label, cells, help)                                                              \
+#define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
     UPSTREAM_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
-#define UPSTREAM_GAUGE(field, name, label, cells, help)                                                                \
+#define UPSTREAM_GAUGE(field, name, label, cells, help)                                                      \
     UPSTREAM_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
-#define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                                  \
-    exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                          \
-    for (uint32_t i = 0; i < m->upstream_count; i++)                                                                   \
+#define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
+    exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
         put_histogram(out, name, upstream_owner(names, i), metric_bounds_##bounds, &m->upstreams[i].field);
 #include "core/metrics.def"
 #undef UPSTREAM_CELLS
@@ -175,12 +182,12 @@ static void render_process(const struct metrics *m, struct exposition *out)
 {
     const struct owner nobody = {NULL, NULL};
 
-#define PROCESS_CELLS(type, field, name, label, cells, help)                                                           \
-    exposition_family(out, name, type, help);                                                                          \
+#define PROCESS_CELLS(type, field, name, label, cells, help)                                                 \
+    exposition_family(out, name, type, help);                                                                \
     put_cells(out, name, nobody, LABEL_##label, m->process.field, cells);
-#define PROCESS_COUNTER(field, name, label, cells, help)                                                               \
+#define PROCESS_COUNTER(field, name, label, cells, help)                                                     \
     PROCESS_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
-#define PROCESS_GAUGE(field, name, label, cells, help)                                                                 \
+#define PROCESS_GAUGE(field, name, label, cells, help)                                                       \
     PROCESS_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
 #include "core/metrics.def"
 #undef PROCESS_CELLS

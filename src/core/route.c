@@ -47,7 +47,9 @@ static bool takes_method(const struct route_entry *entry, struct span method)
     return entry->method_count == 0;
 }
 
-/* The longest prefix of at most `len` bytes of the path that ends on a segment border; "/" is the shortest. */
+/*
+ * The longest prefix of at most `len` bytes of the path that ends on a segment border; "/" is the shortest.
+ */
 static size_t border(struct span path, size_t len)
 {
     while (len > 1 && len < path.len && path.ptr[len] != '/')
@@ -65,9 +67,9 @@ static size_t common_len(struct span a, struct span b)
 }
 
 /*
- * Entries that begin the path sort before it, and the last entry that sorts before it shares with it whatever they
- * share: so what is not common with that one needs not be looked for, and a path of many segments costs no more
- * than the entries have.
+ * Entries that begin the path sort before it, and the last entry that sorts before it shares with it whatever
+ * they share: so what is not common with that one needs not be looked for, and a path of many segments costs
+ * no more than the entries have.
  */
 uint32_t route_find(const struct route_entry *entries, uint32_t count, struct span path, struct span method,
                     uint32_t otherwise)

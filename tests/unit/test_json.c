@@ -16,20 +16,20 @@ static void commas_stand_between_members_at_every_depth(void **state)
 {
     char block[200];
     struct text t = text_over(block, sizeof(block));
-    struct json j = json_on(&t);
+    struct jsonw j = jsonw_on(&t);
 
-    json_open_object(&j, NULL);
-    json_open_object(&j, "empty");
-    json_close_object(&j);
-    json_string(&j, "s", SPAN_LIT("x"));
-    json_open_object(&j, "phases_ms");
-    json_ms(&j, "queue", 1500000);
-    json_ms(&j, "wait", 2000000000);
-    json_close_object(&j);
-    json_u64(&j, "n", UINT64_MAX);
-    json_bool(&j, "yes", true);
-    json_bool(&j, "no", false);
-    json_close_object(&j);
+    jsonw_open_object(&j, NULL);
+    jsonw_open_object(&j, "empty");
+    jsonw_close_object(&j);
+    jsonw_string(&j, "s", SPAN_LIT("x"));
+    jsonw_open_object(&j, "phases_ms");
+    jsonw_ms(&j, "queue", 1500000);
+    jsonw_ms(&j, "wait", 2000000000);
+    jsonw_close_object(&j);
+    jsonw_u64(&j, "n", UINT64_MAX);
+    jsonw_bool(&j, "yes", true);
+    jsonw_bool(&j, "no", false);
+    jsonw_close_object(&j);
     assert_text(&t, "{\"empty\":{},\"s\":\"x\",\"phases_ms\":{\"queue\":1.5,\"wait\":2000},"
                     "\"n\":18446744073709551615,\"yes\":true,\"no\":false}");
 }
@@ -38,14 +38,14 @@ static void objects_nest_eight_deep(void **state)
 {
     char block[200];
     struct text t = text_over(block, sizeof(block));
-    struct json j = json_on(&t);
+    struct jsonw j = jsonw_on(&t);
 
-    json_open_object(&j, NULL);
+    jsonw_open_object(&j, NULL);
     for (int i = 0; i < 7; i++)
-        json_open_object(&j, "a");
-    json_u64(&j, "n", 1);
+        jsonw_open_object(&j, "a");
+    jsonw_u64(&j, "n", 1);
     for (int i = 0; i < 8; i++)
-        json_close_object(&j);
+        jsonw_close_object(&j);
     assert_false(t.overflow);
     assert_text(&t, "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"n\":1}}}}}}}}");
 }
@@ -87,7 +87,7 @@ static void any_bytes_become_one_line_of_valid_json(void **state)
         char block[100];
         struct text t = text_over(block, sizeof(block));
 
-        json_quote(&t, strings[i].value);
+        jsonw_quote(&t, strings[i].value);
         assert_false(t.overflow);
         assert_text(&t, strings[i].expected);
     }
@@ -97,11 +97,11 @@ static void a_value_that_does_not_fit_is_seen_at_the_end(void **state)
 {
     char block[16];
     struct text t = text_over(block, sizeof(block));
-    struct json j = json_on(&t);
+    struct jsonw j = jsonw_on(&t);
 
-    json_open_object(&j, NULL);
-    json_string(&j, "key", SPAN_LIT("much too long"));
-    json_close_object(&j);
+    jsonw_open_object(&j, NULL);
+    jsonw_string(&j, "key", SPAN_LIT("much too long"));
+    jsonw_close_object(&j);
     assert_true(t.overflow);
 }
 

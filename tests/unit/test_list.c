@@ -25,8 +25,9 @@ static int digits(const struct list_node *head)
 {
     int all = 0;
 
-    LIST_FOREACH(node, head)
-    all = all * 10 + CONTAINER_OF(node, struct item, node)->number;
+    LIST_FOREACH(node, head) {
+        all = all * 10 + CONTAINER_OF(node, struct item, node)->number;
+    }
     return all;
 }
 

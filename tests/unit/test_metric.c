@@ -221,8 +221,8 @@ static void expect_page_with(struct metrics *metrics, const char *const *texts, 
     metrics_free(metrics);
 }
 
-#define EXPECT_PAGE_WITH(metrics, ...)                                                                                 \
-    expect_page_with(metrics, (const char *const[]){__VA_ARGS__},                                                      \
+#define EXPECT_PAGE_WITH(metrics, ...)                                                                       \
+    expect_page_with(metrics, (const char *const[]){__VA_ARGS__},                                            \
                      sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void counters_carry_their_labels(void **state)
@@ -239,17 +239,18 @@ static void counters_carry_their_labels(void **state)
     m->process.refused[CAUSE_NO_ROUTE] = 12;
     m->process.connections[SIDE_UPSTREAM_IDLE] = 13;
     m->process.reloads[RESULT_FAILURE] = 14;
-    EXPECT_PAGE_WITH(m, "\ncurfew_calls_started_total{upstream=\"payments\",route=\"default\"} 7\n",
-                     "\ncurfew_calls_completed_total{upstream=\"payments\",route=\"default\",class=\"2xx\"} 3\n",
-                     "\ncurfew_calls_stuck_total{upstream=\"payments\",route=\"default\",phase=\"queue\"} 2\n",
-                     "\ncurfew_calls_failed_total{upstream=\"payments\",route=\"default\",reason=\"connection_refused\"} 1\n",
-                     "\ncurfew_calls_rejected_total{upstream=\"payments\",route=\"default\",reason=\"queue_full\"} 9\n",
-                     "\ncurfew_calls_in_flight{upstream=\"payments\",phase=\"wait\"} 18446744073709551615\n",
-                     "\ncurfew_calls_overdue{upstream=\"payments\"} 0\n",
-                     "\ncurfew_bytes_total{upstream=\"payments\",direction=\"up\"} 11\n",
-                     "\ncurfew_requests_refused_total{reason=\"no_route\"} 12\n",
-                     "\ncurfew_connections{side=\"upstream_idle\"} 13\n", "\ncurfew_broken_invariants_total 0\n",
-                     "\ncurfew_config_reloads_total{result=\"failure\"} 14\n");
+    EXPECT_PAGE_WITH(
+        m, "\ncurfew_calls_started_total{upstream=\"payments\",route=\"default\"} 7\n",
+        "\ncurfew_calls_completed_total{upstream=\"payments\",route=\"default\",class=\"2xx\"} 3\n",
+        "\ncurfew_calls_stuck_total{upstream=\"payments\",route=\"default\",phase=\"queue\"} 2\n",
+        "\ncurfew_calls_failed_total{upstream=\"payments\",route=\"default\",reason=\"connection_refused\"} 1\n",
+        "\ncurfew_calls_rejected_total{upstream=\"payments\",route=\"default\",reason=\"queue_full\"} 9\n",
+        "\ncurfew_calls_in_flight{upstream=\"payments\",phase=\"wait\"} 18446744073709551615\n",
+        "\ncurfew_calls_overdue{upstream=\"payments\"} 0\n",
+        "\ncurfew_bytes_total{upstream=\"payments\",direction=\"up\"} 11\n",
+        "\ncurfew_requests_refused_total{reason=\"no_route\"} 12\n",
+        "\ncurfew_connections{side=\"upstream_idle\"} 13\n", "\ncurfew_broken_invariants_total 0\n",
+        "\ncurfew_config_reloads_total{result=\"failure\"} 14\n");
 }
 
 static void label_values_are_escaped(void **state)
@@ -262,7 +263,8 @@ static void a_label_longer_than_the_block_is_written_whole(void **state)
     static char line[sizeof(long_route) + 200];
 
     memset(long_route, 'r', sizeof(long_route) - 1);
-    snprintf(line, sizeof(line), "\ncurfew_calls_started_total{upstream=\"payments\",route=\"%s\"} 0\n", long_route);
+    snprintf(line, sizeof(line), "\ncurfew_calls_started_total{upstream=\"payments\",route=\"%s\"} 0\n",
+             long_route);
     EXPECT_PAGE_WITH(fresh(), line);
 }
 
@@ -286,12 +288,15 @@ static void histograms_are_cumulative(void **state)
 static void each_family_is_introduced_once(void **state)
 {
     static const char *const families[] = {
-#define ROUTE_COUNTER(field, name, label, cells, help)    "# HELP " name " " help "\n# TYPE " name " counter\n",
-#define UPSTREAM_COUNTER(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " counter\n",
-#define UPSTREAM_GAUGE(field, name, label, cells, help)   "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
-#define UPSTREAM_HISTOGRAM(field, name, bounds, help)     "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
-#define PROCESS_COUNTER(field, name, label, cells, help)  "\n# HELP " name " " help "\n# TYPE " name " counter\n",
-#define PROCESS_GAUGE(field, name, label, cells, help)    "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
+#define ROUTE_COUNTER(field, name, label, cells, help) "# HELP " name " " help "\n# TYPE " name " counter\n",
+#define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
+    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
+#define UPSTREAM_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
+#define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
+    "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
+#define PROCESS_COUNTER(field, name, label, cells, help)                                                     \
+    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
+#define PROCESS_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #include "core/metrics.def"
     };
 
@@ -304,7 +309,9 @@ static void only_cells_that_can_count_are_there(void **state)
     struct page page = render(m);
 
     assert_null(strstr(page.bytes, "1xx"));
-    assert_null(strstr(page.bytes, "curfew_calls_failed_total{upstream=\"payments\",route=\"default\",reason=\"queue_full\"}"));
+    assert_null(
+        strstr(page.bytes,
+               "curfew_calls_failed_total{upstream=\"payments\",route=\"default\",reason=\"queue_full\"}"));
     assert_null(strstr(page.bytes, "reason=\"none\""));
     assert_null(strstr(page.bytes, "reason=\"deadline\""));
     assert_null(strstr(page.bytes, "reason=\"caller_gone\""));

@@ -85,7 +85,7 @@ static void every_value_knows_its_place(void **state)
     assert_path(item, "a.b[1].c");
     item = yaml_tree_get(list->next, SPAN_LIT("d"));
     assert_int_equal(item->line, 3);
-    assert_int_equal(item->column, 14);
+    assert_int_equal(item->column, 13);
     assert_path(item, "a.\"gr\xc3\xbc\xc3\x9f\".d");
     assert_null(yaml_tree_get(f->root, SPAN_LIT("b")));
     assert_null(yaml_tree_get(list, SPAN_LIT("b")));

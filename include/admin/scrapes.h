@@ -1,0 +1,38 @@
+#ifndef CURFEW_ADMIN_SCRAPES_H
+#define CURFEW_ADMIN_SCRAPES_H
+
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/status.h"
+#include "config/snapshot.h"
+#include "proxy/proxy.h"
+#include "runtime/mailbox.h"
+
+/*
+ * GET /metrics: each request starts a scrape of its own and is answered when the last worker has added its counters,
+ * or after a second at the latest. All on the thread of `base`.
+ */
+struct scrapes {
+    struct event_base *base;
+    struct mailbox *mailbox;
+    const struct snapshot *snapshot;
+    struct proxy *proxy;
+    const char *version;
+    struct route_label *labels; /* by route_config.index */
+    struct list_node under_way;
+    uint32_t count;
+};
+
+/* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. ST_NOMEM. */
+enum status scrapes_init(struct scrapes *scrapes) MUST_CHECK;
+
+/* Answers what is under way, as not to be had. */
+void scrapes_fini(struct scrapes *scrapes);
+
+/* Takes the request over. */
+void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request);
+
+#endif

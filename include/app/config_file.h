@@ -1,0 +1,12 @@
+#ifndef CURFEW_APP_CONFIG_FILE_H
+#define CURFEW_APP_CONFIG_FILE_H
+
+#include "config/snapshot.h"
+
+/*
+ * The configuration in a file; "-" is standard input. NULL if there is none to be had: then all that is wrong has
+ * been written to standard error, a line each. The result is snapshot_free'd.
+ */
+struct snapshot *config_file_load(const char *path) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,54 @@
+#ifndef CURFEW_FAULTY_BEHAVIOUR_H
+#define CURFEW_FAULTY_BEHAVIOUR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/span.h"
+#include "faulty/request.h"
+
+struct faulty_conn;
+
+/* What a request's target says beyond the path's name. */
+struct faulty_args {
+    uint64_t value; /* the number in the path */
+    bool has_bytes;
+    uint64_t bytes; /* ?bytes=N */
+    bool chunked;   /* ?chunked */
+    bool raw;       /* ?raw */
+    bool no_length; /* ?nolength */
+};
+
+/*
+ * What one path does. The functions are called in this order, each may be NULL but `answer`:
+ * head when the request's head has been read; content for every run of its content as it arrives (`wire` as it came,
+ * `data` the part of it that is content); answer when the request has been read completely; tick by the timer.
+ */
+struct faulty_behaviour {
+    const char *path;   /* exact, or a prefix that a number follows */
+    const char *arg;    /* the number's name; NULL: the path has none */
+    uint64_t min, max;  /* its bounds */
+    const char *params; /* query parameters that it knows, for the help */
+    const char *help;
+    bool uncounted; /* the statistics leave it out */
+    void (*head)(struct faulty_conn *c, struct span head);
+    void (*content)(struct faulty_conn *c, struct span wire, struct span data);
+    void (*answer)(struct faulty_conn *c);
+    void (*tick)(struct faulty_conn *c);
+};
+
+/* Each table ends with a row without a path. */
+extern const struct faulty_behaviour faulty_answers[]; /* slow, large or unusual, but correct */
+extern const struct faulty_behaviour faulty_uploads[]; /* what is done with a request's content */
+extern const struct faulty_behaviour faulty_faults[];  /* failures */
+extern const struct faulty_behaviour faulty_admin[];   /* /stats */
+
+/* The behaviour for a request: never NULL, for an unknown path or a number out of bounds one that says so. */
+const struct faulty_behaviour *faulty_behaviour_find(const struct faulty_request *request,
+                                                     struct faulty_args *args);
+
+/* The list of paths, for --help and for 404. */
+void faulty_behaviour_describe(FILE *out);
+
+#endif

@@ -1,0 +1,40 @@
+#ifndef CURFEW_FAULTY_SERVER_H
+#define CURFEW_FAULTY_SERVER_H
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "faulty/work.h"
+
+/* What GET /stats says. Bytes are those of HTTP: without what TLS adds. */
+struct faulty_stats {
+    uint64_t open;              /* connections now */
+    uint64_t connections_total; /* accepted */
+    uint64_t requests_total;    /* heads read; /stats itself is left out of this and of all below */
+    uint64_t responses_total;   /* written completely */
+    uint64_t gone_total;        /* requests whose connection ended while they were in work */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t tls_handshakes_total; /* completed */
+    uint64_t tls_resumed_total;    /* of these, with a session from before */
+    uint64_t tls_failures_total;
+};
+
+/* The process's one server: what all its connections share. */
+struct faulty_server {
+    struct event_base *base;
+    SSL_CTX *tls; /* NULL: plain HTTP */
+    bool tls_stall;
+    uint64_t seed;        /* of /flaky */
+    uint64_t flaky_count; /* requests to /flaky since the start, or since POST /stats/reset */
+    uint64_t flaky_failures;
+    struct faulty_stats stats;
+    struct faulty_work work; /* heads read whose response is not written completely, on live connections */
+    struct list_node conns;
+    struct list_node listeners;
+};
+
+#endif

@@ -1,0 +1,35 @@
+#ifndef CURFEW_PROXY_ANSWER_H
+#define CURFEW_PROXY_ANSWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "core/call_fsm.h"
+#include "core/cause.h"
+#include "core/http1.h"
+
+/* What curfew itself tells a caller, in place of the upstream. */
+struct answer {
+    enum cause cause;
+    enum phase phase;
+    const char *detail; /* NULL: none */
+    const char *upstream;
+    const struct call_fsm *fsm; /* times */
+    int64_t now_ns;
+    uint64_t call_id;
+    bool is_call;   /* false: refused before it became one; then it has no budget */
+    bool head_only; /* to a HEAD request */
+    bool keep_alive;
+    uint8_t minor;
+};
+
+/* Longest answer. */
+#define ANSWER_MAX 2048
+
+/*
+ * A whole response: problem+json (RFC 9457) with Proxy-Status (RFC 9209), Retry-After where it helps, X-Curfew-Call.
+ */
+void answer_put(struct text *out, const struct answer *answer);
+
+#endif

@@ -1,0 +1,124 @@
+#ifndef CURFEW_PROXY_CALL_H
+#define CURFEW_PROXY_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "core/call_fsm.h"
+#include "core/forward.h"
+#include "core/http1.h"
+#include "core/timer.h"
+#include "proxy/flow.h"
+#include "runtime/buffer.h"
+#include "runtime/dns.h"
+#include "runtime/pool.h"
+#include "runtime/worker.h"
+
+struct downstream;
+struct proxy_worker;
+struct upstream;
+
+/*
+ * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
+ * moves things as far as they go. The only way out is call_end, which gives back all that the state holds, counts,
+ * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
+ * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
+ *
+ * Files: call.c (beginning, moving, time), call_request.c (from head to permit to connection), call_exchange.c (bytes
+ * in both directions), call_end.c (the way out), call_log.c.
+ */
+struct call {
+    struct call_fsm fsm;
+    struct grave grave;
+    struct list_node node; /* in proxy_worker.reading or .calls */
+    struct timer timer;
+    struct pool_ticket ticket;
+    struct proxy_worker *worker;
+    struct downstream *downstream;
+    struct upstream *upstream; /* pending or in use */
+    const struct upstream_config *config;
+    const struct route_config *route;
+    uint64_t id;
+
+    char *head; /* the request head as it is sent on; lives until the call is over */
+    uint32_t head_len, head_cap;
+    uint32_t target_at, target_len; /* the caller's target, inside head */
+    uint8_t method_len;             /* the method is at the start of head */
+    uint8_t minor;                  /* the caller speaks HTTP/1.minor */
+    enum http1_method method : 8;
+    bool keep_alive : 1; /* the caller's connection may serve another request */
+    bool counted : 1;    /* is in started_total: must end in one outcome */
+    bool expects_continue : 1;
+    bool replaced : 1;       /* a stale connection has been replaced once */
+    bool answering : 1;      /* the response head has gone, or is on its way, to the caller */
+    bool upload_refused : 1; /* the upstream takes no more of the request */
+    bool upload_waits : 1;   /* for the upstream to take more */
+    bool delivery_waits : 1; /* for the caller to take more */
+    bool caller_ended : 1;   /* the caller has ended its side, but is there */
+    bool reusable : 1;       /* the upstream's response allows to keep its connection */
+
+    uint16_t status; /* of the response; 0: none yet */
+    struct flow up;
+    struct flow down;
+    struct http1_scan scan; /* of the response head */
+    struct buffer response; /* read from the upstream, not yet delivered */
+    char *kept_head;        /* what the caller's socket did not take of a head at once */
+    int64_t moved_ns;       /* when a byte last moved between us and the upstream */
+    union dns_address peer; /* the upstream's address; family 0: none was tried */
+};
+
+/* The first byte of a request has come. NULL: no memory. */
+struct call *call_begin(struct downstream *downstream, int64_t now_ns);
+
+/* The request line is there, but not the whole head: fixes the deadline. */
+void call_foresee_route(struct call *call, const struct http1_head *line);
+
+/* The request head is complete. May end the call. */
+void call_start(struct call *call, const struct http1_head *head);
+
+/* The request is refused before it becomes a call. Ends it. `detail` may be NULL. */
+void call_refuse(struct call *call, enum cause cause, const char *detail);
+
+/* The caller's or the upstream's socket is ready, or the caller has gone. May end the call. */
+void call_downstream_ready(struct call *call);
+void call_upstream_ready(struct call *call);
+void call_caller_gone(struct call *call);
+
+/* Once in a while: a caller who has ended his side sends no more news when he leaves. May end the call. */
+void call_look_after_caller(struct call *call);
+
+/* News of the connection that is being made. May end the call. */
+void call_phase(struct call *call, enum phase phase);
+void call_connected(struct call *call);
+void call_connect_failed(struct call *call, enum cause cause, const char *detail);
+
+/*
+ * The one way out: moves to the final state of the cause's outcome, gives everything back, counts, answers the caller
+ * if no response has begun (or cuts him), logs. `detail` (for people, may be NULL) goes into the answer and the log.
+ */
+void call_end(struct call *call, enum cause cause, const char *detail);
+
+static inline bool call_is_over(const struct call *call)
+{
+    return call_state_is_final(call->fsm.state);
+}
+
+/* Within proxy/call*.c. */
+
+/* Moves and gives back what the new state does not hold. */
+void call_move(struct call *call, enum call_state to);
+/* Puts the timer to the earlier of deadline and limit. */
+void call_set_timer(struct call *call);
+/* A permit is there: get a connection. */
+void call_granted(struct call *call);
+/* Replaces a kept-alive connection that turned out to be closed, if that is allowed. May end the call. */
+bool call_replace_connection(struct call *call);
+/* A connection is there: send. May end the call. */
+void call_send(struct call *call);
+/* Moves bytes in both directions as far as they go. May end the call. */
+void call_pump(struct call *call);
+/* One line for the access log. */
+void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail);
+
+#endif

@@ -1,0 +1,66 @@
+#ifndef CURFEW_PROXY_DOWNSTREAM_H
+#define CURFEW_PROXY_DOWNSTREAM_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/span.h"
+#include "core/http1.h"
+#include "core/timer.h"
+#include "runtime/buffer.h"
+#include "runtime/stream.h"
+#include "runtime/worker.h"
+
+struct acceptor;
+struct call;
+struct doorway;
+struct proxy_worker;
+
+/*
+ * A caller's connection: reads request heads and hands them to a call, one after another. While a call runs, the
+ * connection's bytes are the call's business; when it is over, the connection goes on with the next request, is
+ * closed, or lingers (RFC 9112 9.6): our side is ended, and what the caller still sends is thrown away for a
+ * moment, so that a reset does not destroy the answer on its way.
+ */
+struct downstream {
+    struct stream stream;
+    struct grave grave;
+    struct list_node node; /* in proxy_worker.downstreams */
+    struct mail resume;    /* see downstream_resume_later */
+    struct proxy_worker *worker;
+    const struct upstream_config *upstream;
+    struct call *call;  /* NULL between requests */
+    struct timer timer; /* idle between requests; linger */
+    struct buffer in;
+    struct http1_scan scan;
+    bool lingering;
+    uint8_t caller_len;
+    char caller[INET6_ADDRSTRLEN]; /* the caller's IP address; empty for a unix socket */
+};
+
+/* An acceptor's function: the acceptor is that of a doorway. */
+void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer);
+
+static inline struct span downstream_caller(const struct downstream *downstream)
+{
+    return (struct span){downstream->caller, downstream->caller_len};
+}
+
+/* What becomes of the connection when its call is over. */
+enum downstream_next {
+    DOWNSTREAM_KEEP,   /* read the next request */
+    DOWNSTREAM_CLOSE,  /* everything was said and heard */
+    DOWNSTREAM_LINGER, /* all is said, but the caller may still be talking */
+    DOWNSTREAM_RESET,  /* so that what was sent can't be taken for complete */
+};
+void downstream_call_over(struct downstream *downstream, enum downstream_next next);
+
+/* There is more to do than one turn should take: go on at its end. */
+void downstream_resume_later(struct downstream *downstream);
+
+/* Closes at once. A call must be over. */
+void downstream_destroy(struct downstream *downstream);
+
+#endif

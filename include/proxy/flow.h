@@ -1,0 +1,67 @@
+#ifndef CURFEW_PROXY_FLOW_H
+#define CURFEW_PROXY_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/span.h"
+#include "base/status.h"
+#include "core/http1.h"
+#include "runtime/buffer.h"
+#include "runtime/stream.h"
+
+/*
+ * One direction of a call: a message on its way from the buffer into which its source is read to the stream of its
+ * sink. Content is decoded from the source's framing and put into the sink's; it is written straight out of the
+ * source's buffer, so nothing is copied and nothing more is read while the sink is full (back-pressure).
+ *
+ *   source buffer:  | data: decoded, not yet written | skip: framing behind it | not yet decoded … |
+ *   to the sink:    head, then again and again: frame (a chunk's size), data, CRLF; at last tail (last chunk, trailers)
+ */
+struct flow {
+    struct span head; /* written first; its bytes are the call's */
+    struct http1_content content;
+    enum http1_framing framing; /* towards the sink */
+    bool open;                  /* content may flow: the head is complete */
+    bool decoded_all;           /* the source's message has been decoded to its end */
+    uint8_t frame_at, frame_len;
+    uint8_t crlf_left; /* of the CRLF that ends the chunk */
+    char frame[18];    /* up to 16 digits, CRLF */
+    uint32_t data, skip;
+    uint32_t tail_at, tail_len;
+    char *tail;
+    uint64_t content_bytes; /* taken from the source */
+};
+
+enum flow_result {
+    FLOW_STARVED, /* all is written: more must be read from the source */
+    FLOW_BLOCKED, /* the sink takes no more now */
+    FLOW_DONE,    /* the message has been written to its end */
+    FLOW_BROKEN,  /* the source breaks its framing */
+    FLOW_REFUSED, /* the sink is gone */
+    FLOW_NOMEM,
+};
+
+void flow_init(struct flow *flow);
+void flow_fini(struct flow *flow);
+
+/* Content begins: how the source delimits it, and how the sink is to see it. */
+void flow_open(struct flow *flow, enum http1_framing from, uint64_t length, enum http1_framing to);
+
+/* Moves what can be moved. `progress` is set if the sink took a byte. */
+enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress);
+
+/* The source has closed: the end of a message that is delimited so; false if it came early. */
+bool flow_source_ended(struct flow *flow);
+
+/* Throws away what `source` holds of the message, without a sink. True: it was the whole rest. */
+bool flow_discard(struct flow *flow, struct buffer *source);
+
+/*
+ * Does `source` hold the message to its very end, so that nothing more is needed of the source? Then *extra is the
+ * number of bytes behind it, which are none of this message's.
+ */
+bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, size_t *extra);
+
+#endif

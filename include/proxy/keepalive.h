@@ -1,0 +1,42 @@
+#ifndef CURFEW_PROXY_KEEPALIVE_H
+#define CURFEW_PROXY_KEEPALIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/status.h"
+#include "core/timer.h"
+
+struct proxy_worker;
+struct upstream;
+struct upstream_config;
+
+/* One worker's idle connections to one upstream, the most recently used one first. */
+struct keepalive {
+    struct list_node idle;
+    uint32_t count;
+    uint32_t max; /* this worker's share of max_idle */
+    struct timer expiry;
+    struct proxy_worker *worker;
+    const struct upstream_config *config;
+};
+
+enum status keepalive_init(struct keepalive *keepalive, struct proxy_worker *worker,
+                           const struct upstream_config *config) MUST_CHECK;
+/* Closes all. */
+void keepalive_fini(struct keepalive *keepalive);
+
+/*
+ * The best idle connection, or NULL. With `probe` the socket itself is asked whether the peer has closed it: for
+ * requests that can't be sent a second time.
+ */
+struct upstream *keepalive_take(struct keepalive *keepalive, int64_t now_ns, bool probe);
+
+/* Keeps a clean connection for later, or closes it if there are enough or it is too old. Takes it over. */
+void keepalive_put(struct keepalive *keepalive, struct upstream **upstream, int64_t now_ns);
+
+/* An idle connection has stirred: closes it unless that meant nothing. */
+void keepalive_stirred(struct upstream *upstream);
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef CURFEW_RUNTIME_BUFFER_H
+#define CURFEW_RUNTIME_BUFFER_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/status.h"
+
+struct worker;
+
+/*
+ * Bytes read and not yet used: data[start..end) are waiting, data[end..cap) is free. A buffer holds a block only while
+ * bytes are in it; blocks of the usual size come from a stack that the worker keeps warm.
+ */
+struct buffer {
+    char *data; /* NULL: no block */
+    uint32_t cap, start, end;
+};
+
+#define BUFFER_SIZE 16384u
+
+/* Makes sure that there is a block. */
+enum status buffer_open(struct worker *worker, struct buffer *buffer) MUST_CHECK;
+/* Gives the block back, with whatever is in it. */
+void buffer_close(struct worker *worker, struct buffer *buffer);
+/* Gives the block back if no byte is in it. */
+void buffer_close_if_empty(struct worker *worker, struct buffer *buffer);
+
+/*
+ * Makes room behind `end`: moves the bytes to the front, or, when they fill the block, moves them to one twice as
+ * large, up to `max` bytes. ST_LIMIT when max bytes are waiting already.
+ */
+enum status buffer_make_room(struct worker *worker, struct buffer *buffer, uint32_t max) MUST_CHECK;
+
+static inline struct span buffer_span(const struct buffer *buffer)
+{
+    return (struct span){buffer->data + buffer->start, buffer->end - buffer->start};
+}
+
+static inline uint32_t buffer_len(const struct buffer *buffer)
+{
+    return buffer->end - buffer->start;
+}
+
+static inline void buffer_consume(struct buffer *buffer, size_t len)
+{
+    buffer->start += (uint32_t)len;
+}
+
+/* Frees the worker's stack of blocks. */
+void buffer_drop_spares(struct worker *worker);
+
+#endif

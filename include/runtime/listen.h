@@ -1,0 +1,49 @@
+#ifndef CURFEW_RUNTIME_LISTEN_H
+#define CURFEW_RUNTIME_LISTEN_H
+
+#include <event2/event_struct.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/status.h"
+#include "base/text.h"
+#include "config/snapshot.h"
+#include "core/timer.h"
+
+struct worker;
+
+/*
+ * A listening socket is opened once and shared by all workers: an idle worker takes the next connection. (SO_REUSEPORT
+ * would deal them out blindly, and would let a second curfew on the same port go unnoticed.)
+ *
+ * Returns the descriptor, or -1 with errno. A unix socket's stale file is replaced; one that is listened on is in use.
+ */
+int listen_open(const struct address *address);
+
+/* Closes it; removes a unix socket's file. */
+void listen_close(const struct address *address, int fd);
+
+/* The address as it really is (a port 0 has become a number): "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock". */
+void listen_put_address(struct text *out, const struct address *address, int fd);
+
+/*
+ * One worker's interest in a listening socket. When descriptors run out, it pauses for a moment instead of spinning.
+ */
+struct acceptor;
+/* Takes over `fd`. `peer` is the other end; its family is AF_UNSPEC for a unix socket. */
+typedef void (*accepted_fn)(struct acceptor *acceptor, int fd, const struct sockaddr *peer);
+
+struct acceptor {
+    struct event event;
+    struct worker *worker;
+    struct timer resume;
+    accepted_fn accepted;
+    int fd;
+};
+
+/* On the worker's thread, or before it runs. */
+enum status acceptor_start(struct acceptor *acceptor, struct worker *worker, int fd,
+                           accepted_fn accepted) MUST_CHECK;
+void acceptor_stop(struct acceptor *acceptor);
+
+#endif

@@ -1,0 +1,65 @@
+#ifndef CURFEW_RUNTIME_STREAM_H
+#define CURFEW_RUNTIME_STREAM_H
+
+#include <event2/event_struct.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "base/status.h"
+
+struct worker;
+
+/*
+ * A connected (or connecting) socket that never blocks, plain or under TLS. Its descriptor is registered once, for
+ * reading and writing, edge-triggered: so whoever uses it tries first, and waits for on_ready only after ST_AGAIN.
+ * A stream has one owner, in which it is embedded; on_ready is the owner's.
+ */
+struct stream;
+typedef void (*stream_fn)(struct stream *stream);
+
+struct stream {
+    struct event event;
+    struct worker *worker;
+    SSL *ssl;           /* NULL: plain */
+    stream_fn on_ready; /* something has changed: try again */
+    void *arg;          /* on_ready's, for whoever has not embedded the stream; stream_open clears it */
+    int fd;             /* -1: closed */
+    bool can_read;      /* a read may give something */
+    bool can_write;     /* a write may take something */
+    bool tls_failed;    /* ST_FAILED was the fault of TLS: an alert, or a broken record */
+    bool peer_ended;    /* the peer has closed its side, or the whole connection */
+};
+
+/* Registers `fd` and owns it from then on (on failure too: it is closed). */
+enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready) MUST_CHECK;
+
+/* Closed: fd is -1. All functions but these two want an open one. */
+void stream_init(struct stream *stream);
+static inline bool stream_is_open(const struct stream *stream)
+{
+    return stream->fd >= 0;
+}
+
+/* ST_OK: *len bytes were read (at least 1). ST_AGAIN, ST_EOF (the peer has ended), ST_FAILED (reset, or broken TLS). */
+enum status stream_read(struct stream *stream, void *bytes, size_t cap, size_t *len) MUST_CHECK;
+
+/* ST_OK: *len bytes were taken, perhaps fewer than offered. ST_AGAIN: none. ST_FAILED. At most 8 pieces. */
+enum status stream_write(struct stream *stream, const struct iovec *pieces, int count,
+                         size_t *len) MUST_CHECK;
+
+/* Ends our side of the connection (FIN); reading goes on. */
+void stream_end_write(struct stream *stream);
+
+/* Closes in order, or so that the peer sees a reset (RST) and takes nothing for complete. Idempotent. */
+void stream_close(struct stream *stream);
+void stream_reset(struct stream *stream);
+
+/*
+ * Has the peer left for good, rather than only ended its side (half-close)? For use when peer_ended. Exact for unix
+ * sockets and for TCP peers on this host (asked of the kernel by sock_diag(7)); false where it can't be known.
+ */
+bool stream_peer_is_gone(const struct stream *stream);
+
+#endif

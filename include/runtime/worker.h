@@ -1,0 +1,71 @@
+#ifndef CURFEW_RUNTIME_WORKER_H
+#define CURFEW_RUNTIME_WORKER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/status.h"
+#include "core/timer.h"
+#include "runtime/mailbox.h"
+
+/*
+ * A worker: one thread with one event loop. Everything that it owns is touched by its thread alone, but for what
+ * this header says any thread may call.
+ *
+ * One turn of the loop: wait; run the callbacks of all descriptors that are ready; run the timers that are due;
+ * deliver mail; free what was buried; arm the timer descriptor if the earliest instant came nearer. All of a turn
+ * sees one time.
+ */
+struct worker {
+    struct event_base *base;
+    struct timers timers;
+    struct mailbox mailbox;
+    struct event mail_event;
+    struct event timer_event;
+    int timer_fd;
+    int64_t armed_ns; /* when timer_fd fires; NS_NEVER: it does not */
+    int64_t now_ns;   /* of this turn; 0: not yet asked for */
+    bool mail_waiting;
+    atomic_bool stop;
+    uint32_t index;
+    struct list_node deferred;  /* mails of our own, for the end of the turn */
+    struct list_node graveyard; /* memory to free at the end of the turn */
+    struct buffer_block *spare_buffers;
+    uint32_t spare_buffer_count;
+};
+
+enum status worker_init(struct worker *worker, uint32_t index) MUST_CHECK;
+/* All streams, timers and mails are gone by then. Frees what is still buried. */
+void worker_fini(struct worker *worker);
+
+/* The thread's body: turns until worker_stop. */
+void worker_run(struct worker *worker);
+/* Any thread. */
+void worker_stop(struct worker *worker);
+
+/* The time of this turn: CLOCK_MONOTONIC, nanoseconds. */
+int64_t worker_now(struct worker *worker);
+
+/* The time at this very instant, by the same clock. Any thread. */
+int64_t worker_clock_ns(void);
+
+/* As a mail to oneself, without a lock or a system call: runs at the end of this turn, or of the next one. */
+void worker_defer(struct worker *worker, struct mail *mail);
+/* Takes a deferred mail back. */
+void worker_undefer(struct mail *mail);
+
+/* Own thread: the mailbox is looked into at the end of this turn, without a ring. */
+void worker_expect_mail(struct worker *worker);
+
+/* Something whose memory goes at the end of the turn, so that no callback further up still stands on it. */
+struct grave {
+    struct list_node node;
+    void (*free_fn)(struct grave *grave);
+};
+void worker_bury(struct worker *worker, struct grave *grave, void (*free_fn)(struct grave *grave));
+
+#endif

@@ -1,0 +1,264 @@
+#include "admin/admin.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <event2/http.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "admin/clients.h"
+#include "admin/pools.h"
+#include "admin/respond.h"
+#include "admin/scrapes.h"
+#include "base/mem.h"
+#include "runtime/listen.h"
+#include "runtime/mailbox.h"
+
+#define HEAD_MAX_BYTES 8192
+#define BODY_MAX_BYTES 65536
+#define UNIX_MODE      0660
+
+struct admin {
+    struct event_base *base;
+    const struct snapshot *snapshot;
+    struct proxy *proxy;
+    int fd;
+    struct evhttp *http;
+    struct clients clients;
+    struct mailbox mailbox; /* for the workers' answers */
+    struct event mail_came;
+    struct scrapes scrapes;
+};
+
+/* -------------------------------------------------------------------------------------- endpoints */
+
+static void respond_index(struct admin *admin, struct evhttp_request *request);
+
+static void respond_metrics(struct admin *admin, struct evhttp_request *request)
+{
+    scrapes_respond(&admin->scrapes, request);
+}
+
+static void respond_pools(struct admin *admin, struct evhttp_request *request)
+{
+    pools_respond(request, admin->snapshot, admin->proxy);
+}
+
+/* The loop of this thread turns: that is all it says. */
+static void respond_healthz(struct admin *admin, struct evhttp_request *request)
+{
+    (void)admin;
+    respond_text(request, 200, "ok\n");
+}
+
+static void respond_readyz(struct admin *admin, struct evhttp_request *request)
+{
+    if (proxy_is_ready(admin->proxy))
+        respond_text(request, 200, "ready\n");
+    else
+        respond_text(request, 503, "not ready\n");
+}
+
+/* All are read-only: GET and HEAD. */
+static const struct endpoint {
+    const char *path;
+    const char *what;
+    void (*respond)(struct admin *admin, struct evhttp_request *request);
+} endpoints[] = {
+    {"/", "this list", respond_index},
+    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics},
+    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools},
+    {"/healthz", "200 while curfew runs", respond_healthz},
+    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz},
+};
+#define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
+
+static void respond_index(struct admin *admin, struct evhttp_request *request)
+{
+    char block[1024];
+    struct text list = text_over(block, sizeof(block) - 1);
+
+    (void)admin;
+    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+        text_printf(&list, "%-10s %s\n", endpoints[i].path, endpoints[i].what);
+    block[list.len] = '\0';
+    respond_text(request, 200, block);
+}
+
+static const struct endpoint *find_endpoint(const char *path)
+{
+    for (size_t i = 0; path && i < ENDPOINT_COUNT; i++)
+        if (strcmp(path, endpoints[i].path) == 0)
+            return &endpoints[i];
+    return NULL;
+}
+
+static const char *path_of(struct evhttp_request *request)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+
+    return uri ? evhttp_uri_get_path(uri) : NULL;
+}
+
+static void request_came(struct evhttp_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct endpoint *endpoint = find_endpoint(path_of(request));
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+
+    clients_renew(&admin->clients, request);
+    if (!endpoint) {
+        respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
+    } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
+        respond_problem(request, 405, "This can only be read, by GET or HEAD.");
+    } else {
+        endpoint->respond(admin, request);
+    }
+}
+
+/* ---------------------------------------------------------------------------------- coming, going */
+
+static void mail_came(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *admin = arg;
+
+    (void)fd;
+    (void)what;
+    mailbox_deliver(&admin->mailbox);
+}
+
+static enum status open_mailbox(struct admin *admin)
+{
+    if (mailbox_init(&admin->mailbox) != ST_OK)
+        return ST_NOMEM;
+    /* Edge-triggered: the bell is never read, each ring wakes. */
+    if (event_assign(&admin->mail_came, admin->base, admin->mailbox.event_fd, EV_READ | EV_ET | EV_PERSIST,
+                     mail_came, admin) == 0 &&
+        event_add(&admin->mail_came, NULL) == 0)
+        return ST_OK;
+    mailbox_fini(&admin->mailbox);
+    return ST_NOMEM;
+}
+
+static void close_mailbox(struct admin *admin)
+{
+    mailbox_deliver(&admin->mailbox);
+    event_del(&admin->mail_came);
+    mailbox_fini(&admin->mailbox);
+}
+
+static enum status open_http(struct admin *admin)
+{
+    admin->http = evhttp_new(admin->base);
+    if (!admin->http)
+        return ST_NOMEM;
+    evhttp_set_max_headers_size(admin->http, HEAD_MAX_BYTES);
+    evhttp_set_max_body_size(admin->http, BODY_MAX_BYTES);
+    evhttp_set_timeout(admin->http, CLIENT_SECONDS);
+    /* All, so that those that are not for us get a 405 of ours. */
+    evhttp_set_allowed_methods(admin->http, UINT16_MAX);
+    evhttp_set_gencb(admin->http, request_came, admin);
+    if (clients_init(&admin->clients, admin->base, admin->http, admin->fd) == ST_OK)
+        return ST_OK;
+    evhttp_free(admin->http);
+    return ST_NOMEM;
+}
+
+static void close_http(struct admin *admin)
+{
+    admin->clients.listener = NULL; /* evhttp frees it, then the connections */
+    evhttp_free(admin->http);
+    clients_fini(&admin->clients);
+}
+
+/* -1, and errno. */
+static int open_listener(const struct address *address)
+{
+    int fd = listen_open(address);
+
+    if (fd >= 0 && address->family == ADDRESS_UNIX && chmod(address->path, UNIX_MODE) < 0) {
+        int saved = errno;
+
+        listen_close(address, fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+static enum status open_rooms(struct admin *admin)
+{
+    if (open_mailbox(admin) != ST_OK)
+        return ST_NOMEM;
+    if (scrapes_init(&admin->scrapes) != ST_OK)
+        goto no_scrapes;
+    if (open_http(admin) != ST_OK)
+        goto no_http;
+    return ST_OK;
+
+no_http:
+    scrapes_fini(&admin->scrapes);
+no_scrapes:
+    close_mailbox(admin);
+    return ST_NOMEM;
+}
+
+struct admin *admin_new(struct event_base *base, const struct snapshot *snapshot, struct proxy *proxy,
+                        const char *version, char *why, size_t why_cap)
+{
+    struct admin *admin = mem_zalloc(sizeof(*admin));
+
+    snprintf(why, why_cap, "admin: out of memory");
+    if (!admin)
+        return NULL;
+    *admin = (struct admin){.base = base, .snapshot = snapshot, .proxy = proxy};
+    admin->scrapes = (struct scrapes){
+        .base = base, .mailbox = &admin->mailbox, .snapshot = snapshot, .proxy = proxy, .version = version};
+    admin->fd = open_listener(&snapshot->admin);
+    if (admin->fd < 0) {
+        snprintf(why, why_cap, "admin: can't listen on %s: %s", snapshot->admin.text, strerror(errno));
+        goto no_listener;
+    }
+    if (open_rooms(admin) != ST_OK)
+        goto no_rooms;
+    return admin;
+
+no_rooms:
+    listen_close(&snapshot->admin, admin->fd);
+no_listener:
+    mem_free(admin);
+    return NULL;
+}
+
+void admin_free(struct admin *admin)
+{
+    if (!admin)
+        return;
+    scrapes_fini(&admin->scrapes);
+    close_http(admin);
+    close_mailbox(admin);
+    listen_close(&admin->snapshot->admin, admin->fd);
+    mem_free(admin);
+}
+
+uint16_t admin_port(const struct admin *admin)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } where = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof(where);
+
+    if (admin->snapshot->admin.family == ADDRESS_UNIX || getsockname(admin->fd, &where.any, &len) < 0)
+        return 0;
+    return ntohs(where.any.sa_family == AF_INET6 ? where.v6.sin6_port : where.v4.sin_port);
+}
+
+void admin_put_address(const struct admin *admin, struct text *out)
+{
+    listen_put_address(out, &admin->snapshot->admin, admin->fd);
+}

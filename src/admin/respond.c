@@ -1,0 +1,85 @@
+#include "admin/respond.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 503: return "Service Unavailable";
+    default: return "Internal Server Error";
+    }
+}
+
+/* evhttp leaves out the length of what it does not send. */
+static void put_length(struct evkeyvalq *fields, size_t bytes)
+{
+    char digits[24];
+
+    snprintf(digits, sizeof(digits), "%zu", bytes);
+    evhttp_add_header(fields, "Content-Length", digits);
+}
+
+void respond(struct evhttp_request *request, int status, const char *type, struct evbuffer *content)
+{
+    struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
+    size_t bytes = content ? evbuffer_get_length(content) : 0;
+
+    evhttp_add_header(fields, "Content-Type", type);
+    evhttp_add_header(fields, "Cache-Control", "no-store");
+    put_length(fields, bytes);
+    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
+        content = NULL;
+    evhttp_send_reply(request, status, reason_phrase(status), content);
+}
+
+void respond_text(struct evhttp_request *request, int status, const char *text)
+{
+    struct evbuffer *content = evbuffer_new();
+
+    if (!content || evbuffer_add_printf(content, "%s", text) < 0)
+        status = 500;
+    respond(request, status, "text/plain; charset=utf-8", content);
+    if (content)
+        evbuffer_free(content);
+}
+
+static int put_piece(const char *bytes, size_t len, void *content)
+{
+    return evbuffer_add(content, bytes, len);
+}
+
+/* False: no memory, and nothing was answered. */
+static bool respond_value(struct evhttp_request *request, int status, const char *type, const json_t *value)
+{
+    struct evbuffer *content = evbuffer_new();
+    bool written = value && content && json_dump_callback(value, put_piece, content, JSON_COMPACT) == 0 &&
+                   evbuffer_add(content, "\n", 1) == 0;
+
+    if (written)
+        respond(request, status, type, content);
+    if (content)
+        evbuffer_free(content);
+    return written;
+}
+
+void respond_json(struct evhttp_request *request, int status, json_t *value)
+{
+    if (!respond_value(request, status, "application/json", value))
+        respond_problem(request, 500, "There is not enough memory for this answer.");
+    json_decref(value);
+}
+
+void respond_problem(struct evhttp_request *request, int status, const char *detail)
+{
+    const char *type = "application/problem+json";
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title", reason_phrase(status),
+                                "status", status, "detail", detail);
+
+    if (!respond_value(request, status, type, problem))
+        respond(request, status, type, NULL);
+    json_decref(problem);
+}

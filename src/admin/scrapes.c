@@ -1,0 +1,230 @@
+#include "admin/scrapes.h"
+
+#include <event2/event_struct.h>
+
+#include "admin/pools.h"
+#include "admin/process.h"
+#include "admin/respond.h"
+#include "base/mem.h"
+#include "core/metric.h"
+#include "proxy/scrape.h"
+
+/* More at once would only mean that scrapes are not answered, and their pages are large. */
+#define SCRAPES_MAX 64
+
+static const struct timeval patience = {.tv_sec = 1};
+
+struct route_label {
+    const char *name;
+    uint32_t upstream;
+};
+
+struct pending {
+    struct list_node node; /* on scrapes.under_way */
+    struct scrapes *scrapes;
+    struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
+    struct scrape *scrape;
+    struct event patience_over;
+};
+
+/* --------------------------------------------------------------------------------------- the page */
+
+static const char *name_upstream(const void *arg, uint32_t upstream)
+{
+    const struct scrapes *scrapes = arg;
+
+    return scrapes->snapshot->upstreams[upstream].name;
+}
+
+static const char *name_route(const void *arg, uint32_t route)
+{
+    const struct scrapes *scrapes = arg;
+
+    return scrapes->labels[route].name;
+}
+
+static uint32_t upstream_of_route(const void *arg, uint32_t route)
+{
+    const struct scrapes *scrapes = arg;
+
+    return scrapes->labels[route].upstream;
+}
+
+static void expose_build(const char *version, struct exposition *out)
+{
+#define BUILD_INFO(name, help)                                                                               \
+    exposition_family(out, name, EXPOSITION_GAUGE, help);                                                    \
+    exposition_sample(out, name, "");                                                                        \
+    exposition_label(out, "version", version);                                                               \
+    exposition_u64(out, 1);
+#include "core/metrics.def"
+}
+
+static void expose_own(struct exposition *out)
+{
+    struct process_stats stats;
+
+    process_stats_read(&stats);
+#define EXPOSE(type, field, name, help)                                                                      \
+    exposition_family(out, name, type, help);                                                                \
+    exposition_sample(out, name, "");                                                                        \
+    exposition_number(out, stats.field);
+#define OWN_GAUGE(field, name, help)   EXPOSE(EXPOSITION_GAUGE, field, name, help)
+#define OWN_COUNTER(field, name, help) EXPOSE(EXPOSITION_COUNTER, field, name, help)
+#include "core/metrics.def"
+#undef EXPOSE
+}
+
+/* A page without all of its bytes must not go out: half of the families would look like all of them. */
+struct page {
+    struct evbuffer *content;
+    bool incomplete;
+};
+
+static void put_piece(void *arg, struct span piece)
+{
+    struct page *page = arg;
+
+    if (evbuffer_add(page->content, piece.ptr, piece.len) < 0)
+        page->incomplete = true;
+}
+
+static void write_page(const struct scrapes *scrapes, const struct metrics *sum, struct page *page)
+{
+    const struct metric_names names = {name_upstream, name_route, upstream_of_route, scrapes};
+    struct exposition out;
+
+    exposition_init(&out, put_piece, page);
+    metrics_render(sum, &names, &out);
+    if (pools_expose(scrapes->snapshot, scrapes->proxy, &out) != ST_OK)
+        page->incomplete = true;
+    expose_build(scrapes->version, &out);
+    expose_own(&out);
+    exposition_end(&out);
+}
+
+static void respond_with_page(const struct scrapes *scrapes, struct evhttp_request *request,
+                              const struct metrics *sum)
+{
+    struct page page = {evbuffer_new(), false};
+
+    if (page.content)
+        write_page(scrapes, sum, &page);
+    if (!page.content || page.incomplete)
+        respond_problem(request, 503, "There is not enough memory for this answer.");
+    else
+        respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", page.content);
+    if (page.content)
+        evbuffer_free(page.content);
+}
+
+/* --------------------------------------------------------------------------------- a scrape's life */
+
+/* Ends a pending scrape; the request, which is to be answered next, is handed back. */
+static struct evhttp_request *pending_end(struct pending *pending)
+{
+    struct evhttp_request *request = pending->request;
+
+    event_del(&pending->patience_over);
+    list_remove(&pending->node);
+    pending->scrapes->count--;
+    mem_free(pending);
+    return request;
+}
+
+static void scrape_done(void *arg, const struct metrics *sum)
+{
+    struct pending *pending = arg;
+    const struct scrapes *scrapes = pending->scrapes;
+
+    respond_with_page(scrapes, pending_end(pending), sum);
+}
+
+static void give_up(evutil_socket_t fd, short what, void *arg)
+{
+    struct pending *pending = arg;
+
+    (void)fd;
+    (void)what;
+    scrape_forget(pending->scrape);
+    respond_problem(pending_end(pending), 503, "A worker did not answer within 1 s.");
+}
+
+/* NULL: no memory, nothing was started. */
+static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_request *request)
+{
+    struct pending *pending = mem_zalloc(sizeof(*pending));
+
+    if (!pending)
+        return NULL;
+    pending->scrapes = scrapes;
+    pending->request = request;
+    if (event_assign(&pending->patience_over, scrapes->base, -1, 0, give_up, pending) < 0 ||
+        event_add(&pending->patience_over, &patience) < 0)
+        goto no_timer;
+    pending->scrape = scrape_start(scrapes->proxy, scrapes->mailbox, scrape_done, pending);
+    if (!pending->scrape)
+        goto no_scrape;
+    return pending;
+
+no_scrape:
+    event_del(&pending->patience_over);
+no_timer:
+    mem_free(pending);
+    return NULL;
+}
+
+void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
+{
+    struct pending *pending;
+
+    if (scrapes->count >= SCRAPES_MAX) {
+        respond_problem(request, 503, "Too many scrapes are under way.");
+        return;
+    }
+    pending = pending_start(scrapes, request);
+    if (!pending) {
+        respond_problem(request, 503, "There is not enough memory to ask the workers.");
+        return;
+    }
+    list_push_back(&scrapes->under_way, &pending->node);
+    scrapes->count++;
+}
+
+/* ------------------------------------------------------------------------------------------- all */
+
+static void label(struct route_label *labels, const struct upstream_config *upstream,
+                  const struct route_config *route)
+{
+    labels[route->index] = (struct route_label){route->name, upstream->index};
+}
+
+enum status scrapes_init(struct scrapes *scrapes)
+{
+    const struct snapshot *snapshot = scrapes->snapshot;
+
+    list_init(&scrapes->under_way);
+    scrapes->count = 0;
+    scrapes->labels = mem_calloc(snapshot->route_count, sizeof(*scrapes->labels));
+    if (!scrapes->labels)
+        return ST_NOMEM;
+    for (uint32_t u = 0; u < snapshot->upstream_count; u++) {
+        const struct upstream_config *upstream = &snapshot->upstreams[u];
+
+        label(scrapes->labels, upstream, &upstream->default_route);
+        for (uint32_t r = 0; r < upstream->route_count; r++)
+            label(scrapes->labels, upstream, &upstream->routes[r]);
+    }
+    return ST_OK;
+}
+
+void scrapes_fini(struct scrapes *scrapes)
+{
+    while (!list_is_empty(&scrapes->under_way)) {
+        struct pending *pending = CONTAINER_OF(scrapes->under_way.next, struct pending, node);
+
+        scrape_forget(pending->scrape);
+        respond_problem(pending_end(pending), 503, "curfew is shutting down.");
+    }
+    mem_free(scrapes->labels);
+}

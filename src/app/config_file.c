@@ -1,0 +1,135 @@
+#include "app/config_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "config/load.h"
+#include "config/yaml_tree.h"
+
+/* A bundle of certificates is the largest file that a configuration names. */
+#define NAMED_FILE_MAX ((size_t)16 << 20)
+
+struct bytes {
+    char *ptr;
+    size_t len, cap;
+};
+
+static bool grow(struct bytes *bytes)
+{
+    size_t cap = bytes->cap ? bytes->cap * 2 : 16384;
+    char *bigger = mem_realloc(bytes->ptr, cap);
+
+    if (!bigger)
+        return false;
+    bytes->ptr = bigger;
+    bytes->cap = cap;
+    return true;
+}
+
+/* All that can be read, but no more than one byte beyond `most`. False: errno says why. */
+static bool read_all(int fd, size_t most, struct bytes *bytes)
+{
+    ssize_t n = 1;
+
+    while (n != 0 && bytes->len <= most) {
+        if (bytes->len == bytes->cap && !grow(bytes)) {
+            errno = ENOMEM;
+            return false;
+        }
+        n = read(fd, bytes->ptr + bytes->len, bytes->cap - bytes->len);
+        if (n < 0 && errno != EINTR)
+            return false;
+        bytes->len += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+static bool read_path(const char *path, size_t most, struct bytes *bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is_good;
+    int why;
+
+    if (fd < 0)
+        return false;
+    is_good = read_all(fd, most, bytes);
+    why = errno;
+    (void)close(fd); /* nothing was written */
+    errno = why;
+    return is_good;
+}
+
+static size_t without_line_break(const char *bytes, size_t len)
+{
+    if (len != 0 && bytes[len - 1] == '\n')
+        len--;
+    if (len != 0 && bytes[len - 1] == '\r')
+        len--;
+    return len;
+}
+
+/* config_files.read */
+static char *read_named(void *arg, const char *path, size_t *len, const char **why)
+{
+    struct bytes bytes = {0};
+
+    (void)arg;
+    if (!read_path(path, NAMED_FILE_MAX, &bytes))
+        *why = errno == ENOMEM ? NULL : strerror(errno);
+    else if (bytes.len > NAMED_FILE_MAX)
+        *why = "larger than 16MiB";
+    else {
+        *len = without_line_break(bytes.ptr, bytes.len);
+        return bytes.ptr;
+    }
+    mem_free(bytes.ptr);
+    return NULL;
+}
+
+static void print_errors(const char *name, const struct config_errors *errors)
+{
+    uint32_t listed = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
+
+    for (uint32_t i = 0; i < listed; i++) {
+        const struct config_error *error = &errors->list[i];
+
+        fprintf(stderr, "%s:%u:%u: %s\n", name, error->line, error->column, error->text);
+    }
+    if (errors->count > listed)
+        fprintf(stderr, "%s: and %u errors more\n", name, errors->count - listed);
+}
+
+static struct snapshot *parse(const char *name, struct span bytes)
+{
+    static const struct config_files files = {read_named, NULL};
+    struct config_errors *errors = mem_alloc(sizeof(*errors));
+    struct snapshot *snapshot = NULL;
+    enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
+
+    if (status == ST_BAD)
+        print_errors(name, errors);
+    else if (status != ST_OK)
+        fprintf(stderr, "curfew: %s: out of memory\n", name);
+    mem_free(errors);
+    return status == ST_OK ? snapshot : NULL;
+}
+
+struct snapshot *config_file_load(const char *path)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    const char *name = is_stdin ? "<stdin>" : path;
+    struct snapshot *snapshot = NULL;
+    struct bytes bytes = {0};
+
+    /* One byte more than config_load takes, so that it sees that the file is too large. */
+    if (is_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes) : read_path(path, YAML_BYTES_MAX, &bytes))
+        snapshot = parse(name, (struct span){bytes.ptr, bytes.len});
+    else
+        fprintf(stderr, "curfew: %s: %s\n", name, strerror(errno));
+    mem_free(bytes.ptr);
+    return snapshot;
+}

@@ -1,0 +1,61 @@
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/check.h"
+#include "app/serve.h"
+#include "app/version.h"
+#include "faulty/faulty.h"
+
+static int version_main(int argc, char **argv)
+{
+    static const char usage[] = "usage: curfew version\n";
+    bool asks_for_help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+
+    if (argc > 1) {
+        fputs(usage, asks_for_help ? stdout : stderr);
+        return asks_for_help ? 0 : 2;
+    }
+    printf("curfew %s\n", curfew_version);
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", serve_main, "runs the proxy: curfew serve -c FILE"},
+    {"check", check_main, "checks a configuration: curfew check FILE"},
+    {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},
+    {"version", version_main, "prints the version"},
+};
+
+static void put_usage(FILE *out)
+{
+    fputs(
+        "usage: curfew COMMAND …\n\nA sidecar that puts every call to an API under a deadline and a cap.\n\n",
+        out);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fputs("\ncurfew COMMAND --help tells more.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].main(argc - 1, argv + 1);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        put_usage(stdout);
+        return 0;
+    }
+    if (strcmp(name, "--version") == 0)
+        return version_main(1, argv);
+    if (argc > 1)
+        fprintf(stderr, "curfew: unknown command \"%s\"\n\n", name);
+    put_usage(stderr);
+    return 2;
+}

@@ -1,0 +1,3 @@
+#include "app/version.h"
+
+const char curfew_version[] = CURFEW_VERSION;

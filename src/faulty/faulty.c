@@ -1,0 +1,231 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/number.h"
+#include "faulty/behaviour.h"
+#include "faulty/conn.h"
+#include "faulty/faulty.h"
+#include "faulty/listener.h"
+#include "faulty/tls.h"
+
+#define LISTENERS_MAX 16
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+    const char *listen[LISTENERS_MAX];
+    size_t listeners;
+    bool tls;
+    bool tls_stall;
+    struct faulty_tls_options tls_files;
+    uint64_t seed;
+    bool help;
+};
+
+static const char usage[] =
+    "usage: curfew faulty --listen ADDRESS [--listen ADDRESS]... [OPTION]...\n"
+    "An HTTP API that misbehaves on purpose, to try curfew with, and a policy of one's own.\n"
+    "\n"
+    "  --listen ADDRESS   127.0.0.1:9000, [::1]:9000 or unix:/path; port 0: any that is free\n"
+    "  --tls              speak TLS, with a self-signed certificate made now for localhost,\n"
+    "                     api.test, 127.0.0.1 and ::1\n"
+    "  --cert FILE        with --tls: this certificate (chain) instead, and\n"
+    "  --key FILE         its key, both as PEM\n"
+    "  --ca-out FILE      with --tls: write the certificate as PEM, for clients to trust\n"
+    "  --client-ca FILE   with --tls: demand a client certificate that FILE vouches for\n"
+    "  --tls-stall        take connections and whatever the peer sends, and never answer it\n"
+    "  --seed N           of /flaky; default 1\n"
+    "  --help             this text\n"
+    "\n"
+    "Ends at SIGINT or SIGTERM. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+    "\n"
+    "Paths; a request's content is read whole before the answer, where nothing else is said:\n";
+
+static int complain(const char *what, const char *name)
+{
+    (void)fprintf(stderr, "curfew faulty: %s%s\nTry 'curfew faulty --help'.\n", what, name);
+    return EXIT_USAGE;
+}
+
+/* -------------------------------------------------------------------------------------- options */
+
+enum {
+    OPT_LISTEN = 1,
+    OPT_TLS,
+    OPT_TLS_STALL,
+    OPT_CERT,
+    OPT_KEY,
+    OPT_CA_OUT,
+    OPT_CLIENT_CA,
+    OPT_SEED,
+    OPT_HELP
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"tls", no_argument, NULL, OPT_TLS},
+    {"tls-stall", no_argument, NULL, OPT_TLS_STALL},
+    {"cert", required_argument, NULL, OPT_CERT},
+    {"key", required_argument, NULL, OPT_KEY},
+    {"ca-out", required_argument, NULL, OPT_CA_OUT},
+    {"client-ca", required_argument, NULL, OPT_CLIENT_CA},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int take_option(struct options *o, int option, const char *value, const char *given)
+{
+    switch (option) {
+    case OPT_LISTEN:
+        if (o->listeners == LISTENERS_MAX)
+            return complain("too many --listen", "");
+        o->listen[o->listeners++] = value;
+        break;
+    case OPT_TLS: o->tls = true; break;
+    case OPT_TLS_STALL: o->tls_stall = true; break;
+    case OPT_CERT: o->tls_files.cert_file = value; break;
+    case OPT_KEY: o->tls_files.key_file = value; break;
+    case OPT_CA_OUT: o->tls_files.ca_out_file = value; break;
+    case OPT_CLIENT_CA: o->tls_files.client_ca_file = value; break;
+    case OPT_SEED:
+        if (number_u64(span_of(value), &o->seed) != NUMBER_OK)
+            return complain("--seed takes a number, not ", value);
+        break;
+    case OPT_HELP: o->help = true; break;
+    case ':': return complain("a value is missing after ", given);
+    default: return complain("unknown option ", given);
+    }
+    return EXIT_DONE;
+}
+
+static int check_options(const struct options *o)
+{
+    const struct faulty_tls_options *files = &o->tls_files;
+
+    if (o->listeners == 0)
+        return complain("--listen is missing", "");
+    if ((files->cert_file == NULL) != (files->key_file == NULL))
+        return complain("--cert and --key belong together", "");
+    if (!o->tls && (files->cert_file != NULL || files->ca_out_file != NULL || files->client_ca_file != NULL))
+        return complain("--cert, --key, --ca-out and --client-ca need --tls", "");
+    return EXIT_DONE;
+}
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+    int option;
+    int result = EXIT_DONE;
+
+    *o = (struct options){.seed = 1};
+    optind = 0; /* getopt may have been used before: start afresh */
+    opterr = 0;
+    while (result == EXIT_DONE && (option = getopt_long(argc, argv, ":", long_options, NULL)) != -1)
+        result = take_option(o, option, optarg, argv[optind - 1]);
+    if (result != EXIT_DONE || o->help)
+        return result;
+    return optind < argc ? complain("unexpected argument ", argv[optind]) : check_options(o);
+}
+
+/* ---------------------------------------------------------------------------------------- running */
+
+/* Thousands of connections are what this is for. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer connections, then */
+    }
+}
+
+/* The default clock of libevent is only exact to a few milliseconds. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config != NULL && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+        base = event_base_new_with_config(config);
+    if (config != NULL)
+        event_config_free(config);
+    return base;
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)event_base_loopbreak(arg); /* fails only without a base */
+}
+
+static int serve(struct faulty_server *server, const struct options *o)
+{
+    struct event *interrupt = evsignal_new(server->base, SIGINT, on_signal, server->base);
+    struct event *terminate = evsignal_new(server->base, SIGTERM, on_signal, server->base);
+    int result = EXIT_FAILED;
+
+    if (interrupt == NULL || terminate == NULL || event_add(interrupt, NULL) != 0 ||
+        event_add(terminate, NULL) != 0) {
+        (void)fprintf(stderr, "curfew faulty: %s\n", strerror(errno));
+        goto out;
+    }
+    if (o->tls && faulty_tls_new(&o->tls_files, &server->tls) != ST_OK)
+        goto out;
+    for (size_t i = 0; i < o->listeners; i++) {
+        enum status status = faulty_listen(server, o->listen[i]);
+
+        if (status != ST_OK) {
+            result = status == ST_BAD ? EXIT_USAGE : EXIT_FAILED;
+            goto out;
+        }
+    }
+    if (event_base_dispatch(server->base) >= 0)
+        result = EXIT_DONE;
+out:
+    faulty_listeners_close(server);
+    faulty_conn_close_all(server);
+    SSL_CTX_free(server->tls);
+    if (interrupt != NULL)
+        event_free(interrupt);
+    if (terminate != NULL)
+        event_free(terminate);
+    return result;
+}
+
+int faulty_main(int argc, char **argv)
+{
+    struct options options;
+    struct faulty_server server = {0};
+    int result = parse_options(argc, argv, &options);
+
+    if (result != EXIT_DONE)
+        return result;
+    if (options.help) {
+        (void)fputs(usage, stdout);
+        faulty_behaviour_describe(stdout);
+        return EXIT_DONE;
+    }
+    server.base = new_base();
+    if (server.base == NULL) {
+        (void)fprintf(stderr, "curfew faulty: cannot make an event loop\n");
+        return EXIT_FAILED;
+    }
+    faulty_work_init(&server.work, server.base);
+    list_init(&server.conns);
+    list_init(&server.listeners);
+    server.tls_stall = options.tls_stall;
+    server.seed = options.seed;
+    raise_descriptor_limit();
+    (void)signal(SIGPIPE, SIG_IGN);
+    result = serve(&server, &options);
+    event_base_free(server.base);
+    return result;
+}

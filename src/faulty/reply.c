@@ -1,0 +1,121 @@
+#include "faulty/reply.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Long enough that content of any size is sent in few, large pieces. */
+#define PATTERN_BYTES (FAULTY_PATTERN_PERIOD * 1024)
+
+static const char *reason_phrase(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } known[] = {
+        {100, "Continue"},
+        {101, "Switching Protocols"},
+        {102, "Processing"},
+        {103, "Early Hints"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {205, "Reset Content"},
+        {206, "Partial Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {417, "Expectation Failed"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i].status == status)
+            return known[i].phrase;
+    return "As Requested";
+}
+
+struct span faulty_pattern(uint64_t offset, uint64_t max)
+{
+    static char block[PATTERN_BYTES];
+    static const char period[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy";
+    size_t from = (size_t)(offset % FAULTY_PATTERN_PERIOD);
+
+    _Static_assert(sizeof(period) - 1 == FAULTY_PATTERN_PERIOD, "the pattern has its period");
+    if (block[0] == '\0')
+        for (size_t i = 0; i < PATTERN_BYTES; i++)
+            block[i] = period[i % FAULTY_PATTERN_PERIOD];
+    return (struct span){block + from, max < PATTERN_BYTES - from ? (size_t)max : PATTERN_BYTES - from};
+}
+
+void faulty_reply_head(struct faulty_conn *c, int status, const char *fields)
+{
+    char head[1024];
+    const char *connection = "";
+    int len;
+
+    if (status >= 200 && c->close)
+        connection = c->reply_minor == 1 ? "Connection: close\r\n" : "";
+    else if (status >= 200 && c->minor == 0)
+        connection = "Connection: keep-alive\r\n";
+    len = snprintf(head, sizeof(head), "HTTP/1.%d %d %s\r\n%s%s\r\n", c->reply_minor, status,
+                   reason_phrase(status), fields, connection);
+    faulty_conn_put(c, head, (size_t)len);
+}
+
+bool faulty_reply_promise(struct faulty_conn *c, int status, enum faulty_framing framing, uint64_t bytes)
+{
+    char fields[128] = "Content-Type: text/plain\r\n";
+
+    if (framing == FAULTY_BY_CHUNKS && c->minor == 0)
+        framing = FAULTY_BY_CLOSE;
+    if (framing == FAULTY_BY_CLOSE)
+        c->close = true;
+    if (framing == FAULTY_BY_LENGTH)
+        (void)snprintf(fields, sizeof(fields), "Content-Type: text/plain\r\nContent-Length: %" PRIu64 "\r\n",
+                       bytes);
+    if (framing == FAULTY_BY_CHUNKS)
+        (void)snprintf(fields, sizeof(fields), "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n");
+    faulty_reply_head(c, status, fields);
+    return framing == FAULTY_BY_CHUNKS;
+}
+
+void faulty_reply_text(struct faulty_conn *c, int status, const char *type, struct span text)
+{
+    char fields[128];
+
+    (void)snprintf(fields, sizeof(fields), "Content-Type: %s\r\nContent-Length: %zu\r\n", type, text.len);
+    faulty_reply_head(c, status, fields);
+    if (!c->head)
+        faulty_conn_put(c, text.ptr, text.len);
+    faulty_conn_end(c);
+}
+
+void faulty_reply_ok(struct faulty_conn *c)
+{
+    faulty_reply_text(c, 200, "text/plain", SPAN_LIT("ok\n"));
+}
+
+void faulty_reply_pattern(struct faulty_conn *c, enum faulty_framing framing, uint64_t bytes)
+{
+    bool chunked = faulty_reply_promise(c, 200, framing, bytes);
+
+    if (!c->head)
+        c->source = (struct faulty_source){.left = bytes, .chunked = chunked};
+    faulty_conn_end(c);
+}

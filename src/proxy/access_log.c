@@ -1,0 +1,241 @@
+#include "proxy/access_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define RING_BYTES (512u * 1024)
+/* After a line has come, others get this long to come along: one write for many. */
+#define GATHER_NS  5000000L
+/* How long the end of the process waits for a reader who has stopped. */
+#define FAREWELL_S 1
+
+/* One producer, one consumer. Both count bytes for ever; the place is the count modulo the size. */
+struct log_ring {
+    _Alignas(64) atomic_size_t put;   /* by the worker */
+    _Alignas(64) atomic_size_t taken; /* by the writer */
+    struct access_log *log;
+    char *bytes;
+};
+
+struct access_log {
+    int fd;
+    bool owns_fd;
+    uint32_t ring_count;
+    struct log_ring *rings;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_bool asleep;
+    atomic_bool stop;
+    atomic_ullong lost;
+};
+
+bool log_ring_put(struct log_ring *ring, struct span line)
+{
+    size_t put = atomic_load_explicit(&ring->put, memory_order_relaxed);
+    size_t taken = atomic_load_explicit(&ring->taken, memory_order_acquire);
+    size_t at = put % RING_BYTES;
+    size_t first = RING_BYTES - at < line.len ? RING_BYTES - at : line.len;
+    struct access_log *log = ring->log;
+
+    if (line.len > RING_BYTES - (put - taken))
+        return false;
+    memcpy(ring->bytes + at, line.ptr, first);
+    memcpy(ring->bytes, line.ptr + first, line.len - first);
+    /* Sequentially consistent with `asleep`: either the writer sees the line, or we see that it sleeps. */
+    atomic_store(&ring->put, put + line.len);
+    if (atomic_load(&log->asleep)) {
+        pthread_mutex_lock(&log->lock);
+        atomic_store(&log->asleep, false);
+        pthread_cond_signal(&log->wake);
+        pthread_mutex_unlock(&log->lock);
+    }
+    return true;
+}
+
+static void count_lost(struct access_log *log, const char *bytes, size_t len)
+{
+    unsigned long long lines = 0;
+
+    for (size_t i = 0; i < len; i++)
+        lines += bytes[i] == '\n';
+    atomic_fetch_add(&log->lost, lines);
+}
+
+static void write_out(struct access_log *log, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(log->fd, bytes, len);
+
+        if (n > 0) {
+            bytes += n;
+            len -= (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+
+            (void)poll(&ready, 1, -1); /* whatever it says, write is asked again */
+        } else if (n == 0 || errno != EINTR) {
+            count_lost(log, bytes, len);
+            return;
+        }
+    }
+}
+
+/* False: nothing was there. */
+static bool empty_ring(struct access_log *log, struct log_ring *ring)
+{
+    size_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
+    size_t put = atomic_load(&ring->put);
+
+    if (put == taken)
+        return false;
+    while (taken != put) {
+        size_t at = taken % RING_BYTES;
+        size_t part = RING_BYTES - at < put - taken ? RING_BYTES - at : put - taken;
+
+        write_out(log, ring->bytes + at, part);
+        taken += part;
+        atomic_store_explicit(&ring->taken, taken, memory_order_release);
+    }
+    return true;
+}
+
+static bool empty_rings(struct access_log *log)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < log->ring_count; i++)
+        any |= empty_ring(log, &log->rings[i]);
+    return any;
+}
+
+static bool has_lines(struct access_log *log)
+{
+    for (uint32_t i = 0; i < log->ring_count; i++)
+        if (atomic_load(&log->rings[i].put) != atomic_load(&log->rings[i].taken))
+            return true;
+    return false;
+}
+
+static void sleep_until_lines(struct access_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    atomic_store(&log->asleep, true);
+    while (atomic_load(&log->asleep) && !has_lines(log) && !atomic_load(&log->stop))
+        pthread_cond_wait(&log->wake, &log->lock);
+    atomic_store(&log->asleep, false);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void *write_lines(void *arg)
+{
+    struct access_log *log = arg;
+    const struct timespec gather = {.tv_nsec = GATHER_NS};
+
+    for (;;) {
+        bool last = atomic_load(&log->stop);
+        bool any = empty_rings(log);
+
+        if (last && !any)
+            return NULL;
+        if (any && !last)
+            (void)nanosleep(&gather, NULL); /* shorter does no harm */
+        else if (!last)
+            sleep_until_lines(log);
+    }
+}
+
+static bool open_target(struct access_log *log, const struct log_config *config, char *why, size_t why_cap)
+{
+    if (config->access == ACCESS_STDOUT) {
+        log->fd = STDOUT_FILENO;
+        return true;
+    }
+    log->owns_fd = true;
+    log->fd = open(config->access_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (log->fd < 0)
+        snprintf(why, why_cap, "log.access: %s: %s", config->access_path, strerror(errno));
+    return log->fd >= 0;
+}
+
+static bool make_rings(struct access_log *log, uint32_t count)
+{
+    log->rings = mem_calloc(count, sizeof(struct log_ring));
+    if (log->rings == NULL)
+        return false;
+    for (; log->ring_count < count; log->ring_count++) {
+        struct log_ring *ring = &log->rings[log->ring_count];
+
+        ring->log = log;
+        ring->bytes = mem_alloc(RING_BYTES);
+        if (ring->bytes == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void free_log(struct access_log *log)
+{
+    for (uint32_t i = 0; i < log->ring_count; i++)
+        mem_free(log->rings[i].bytes);
+    mem_free(log->rings);
+    if (log->owns_fd && log->fd >= 0)
+        close(log->fd);
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    mem_free(log);
+}
+
+struct access_log *access_log_new(const struct log_config *config, uint32_t worker_count, char *why,
+                                  size_t why_cap)
+{
+    struct access_log *log = mem_zalloc(sizeof(*log));
+
+    snprintf(why, why_cap, "no memory for the access log");
+    if (log == NULL)
+        return NULL;
+    log->fd = -1;
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->wake, NULL);
+    if (open_target(log, config, why, why_cap) && make_rings(log, worker_count) &&
+        pthread_create(&log->thread, NULL, write_lines, log) == 0)
+        return log;
+    free_log(log);
+    return NULL;
+}
+
+void access_log_free(struct access_log *log)
+{
+    struct timespec end;
+
+    pthread_mutex_lock(&log->lock);
+    atomic_store(&log->stop, true);
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += FAREWELL_S;
+    if (pthread_timedjoin_np(log->thread, NULL, &end) != 0) {
+        pthread_cancel(log->thread); /* it is in write or poll, which may be cancelled */
+        pthread_join(log->thread, NULL);
+    }
+    free_log(log);
+}
+
+struct log_ring *access_log_ring(struct access_log *log, uint32_t worker)
+{
+    return &log->rings[worker];
+}
+
+uint64_t access_log_lost(struct access_log *log)
+{
+    return atomic_load(&log->lost);
+}

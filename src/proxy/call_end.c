@@ -1,0 +1,154 @@
+/* The way out of a call: one door. */
+#include "base/mem.h"
+#include "proxy/answer.h"
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/proxy_worker.h"
+
+static const enum call_state final_states[OUTCOME_COUNT] = {
+    [OUTCOME_COMPLETED] = CALL_DONE,   [OUTCOME_STUCK] = CALL_STUCK,    [OUTCOME_FAILED] = CALL_FAILED,
+    [OUTCOME_REJECTED] = CALL_REFUSED, [OUTCOME_ABANDONED] = CALL_GONE, [OUTCOME_NOT_A_CALL] = CALL_REFUSED,
+};
+
+static void free_buried(struct grave *grave)
+{
+    struct call *call = CONTAINER_OF(grave, struct call, grave);
+
+    flow_fini(&call->up);
+    flow_fini(&call->down);
+    mem_free(call->kept_head);
+    mem_free(call->head);
+    mem_free(call);
+}
+
+/*
+ * A caller who leaves, or is refused, before the request line has been understood was never a call. One that got
+ * stuck there was: it held a connection for as long as its deadline allows.
+ */
+static void count_start(struct call *call, enum outcome outcome)
+{
+    if (call->counted || (outcome != OUTCOME_STUCK && outcome != OUTCOME_FAILED))
+        return;
+    call->counted = true;
+    call->worker->metrics->routes[call->route->index].started[0]++;
+}
+
+static void count_outcome(struct call *call, enum cause cause, enum phase phase)
+{
+    struct metrics *metrics = call->worker->metrics;
+    struct route_metrics *route = &metrics->routes[call->route->index];
+
+    switch (cause_outcome(cause)) {
+    case OUTCOME_COMPLETED: route->completed[call->status / 100 - 1]++; break;
+    case OUTCOME_STUCK: route->stuck[phase]++; break;
+    case OUTCOME_FAILED: route->failed[cause]++; break;
+    case OUTCOME_REJECTED: route->rejected[cause]++; break;
+    case OUTCOME_ABANDONED: route->abandoned[phase]++; break;
+    default: break;
+    }
+}
+
+static void observe(struct call *call, enum cause cause, int64_t now_ns)
+{
+    struct upstream_metrics *metrics = &call->worker->metrics->upstreams[call->config->index];
+    const struct call_fsm *fsm = &call->fsm;
+
+    metric_observe_seconds(&metrics->duration, now_ns - fsm->begun_ns);
+    metric_observe_seconds(&metrics->queue_wait, call_fsm_phase_ns(fsm, PHASE_QUEUE, now_ns));
+    metric_observe_ratio(&metrics->used, now_ns - fsm->begun_ns, fsm->deadline_ns - fsm->begun_ns);
+    /* The time of the turn would flatter us: what counts is when the call has really ended. */
+    if (cause == CAUSE_DEADLINE)
+        metric_observe_overshoot(&metrics->overshoot, worker_clock_ns() - fsm->deadline_ns);
+    metrics->bytes[DIRECTION_UP] += call->up.content_bytes;
+    metrics->bytes[DIRECTION_DOWN] += call->down.content_bytes;
+}
+
+static void count(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
+{
+    enum outcome outcome = cause_outcome(cause);
+
+    count_start(call, outcome);
+    if (outcome == OUTCOME_NOT_A_CALL) {
+        call->worker->metrics->process.refused[cause]++;
+    } else if (call->counted) {
+        count_outcome(call, cause, phase);
+        observe(call, cause, now_ns);
+    }
+}
+
+/* The answer is small: a socket that does not take it whole belongs to a caller who has not read for a long time. */
+static bool write_all(struct stream *stream, struct span text)
+{
+    struct iovec piece = {(char *)(uintptr_t)text.ptr, text.len};
+    size_t written;
+
+    return stream_write(stream, &piece, 1, &written) == ST_OK && written == text.len;
+}
+
+static enum downstream_next say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
+                                const char *detail)
+{
+    struct proxy_worker *pw = call->worker;
+    struct downstream *downstream = call->downstream;
+    bool whole = call->up.open && flow_discard(&call->up, &downstream->in);
+    bool keep = whole && call->keep_alive && cause != CAUSE_DRAINING;
+    struct text text = text_over(pw->text, pw->text_cap);
+    struct answer answer = {
+        .cause = cause,
+        .phase = phase,
+        .detail = detail,
+        .upstream = call->config->name,
+        .fsm = &call->fsm,
+        .now_ns = now_ns,
+        .call_id = call->id,
+        .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
+        .head_only = call->method == HTTP1_HEAD && call->up.open,
+        .keep_alive = keep,
+        .minor = call->minor,
+    };
+
+    answer_put(&text, &answer);
+    call->status = cause_status(cause);
+    if (!write_all(&downstream->stream, text_span(&text)))
+        return DOWNSTREAM_RESET;
+    return keep ? DOWNSTREAM_KEEP : DOWNSTREAM_LINGER;
+}
+
+static enum downstream_next after_response(const struct call *call)
+{
+    if (!call->up.decoded_all)
+        return DOWNSTREAM_LINGER;
+    if (call->keep_alive)
+        return DOWNSTREAM_KEEP;
+    return buffer_len(&call->downstream->in) != 0 ? DOWNSTREAM_LINGER : DOWNSTREAM_CLOSE;
+}
+
+static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
+                                        const char *detail)
+{
+    if (cause == CAUSE_NONE)
+        return after_response(call);
+    if (cause == CAUSE_CALLER_GONE || call->answering || call->down.head.len != 0)
+        return DOWNSTREAM_RESET;
+    return say(call, cause, phase, now_ns, detail);
+}
+
+void call_end(struct call *call, enum cause cause, const char *detail)
+{
+    struct proxy_worker *pw = call->worker;
+    int64_t now_ns = worker_now(&pw->worker);
+    enum phase phase = call->fsm.phase;
+    enum downstream_next next;
+
+    if (cause != CAUSE_NONE)
+        call->reusable = false;
+    call_move(call, final_states[cause_outcome(cause)]);
+    next = tell_caller(call, cause, phase, now_ns, detail);
+    count(call, cause, phase, now_ns);
+    if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
+        call_log(call, cause, phase, now_ns, detail);
+    list_remove(&call->node);
+    buffer_close(&pw->worker, &call->response);
+    worker_bury(&pw->worker, &call->grave, free_buried);
+    downstream_call_over(call->downstream, next);
+}

@@ -1,0 +1,407 @@
+/* Bytes in both directions: the request to the upstream, the response to the caller. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/budget.h"
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
+
+/* Rounds of reading and writing that a call gets in one turn, so that others get theirs. */
+#define ROUNDS 32
+
+/* ST_AGAIN leaves no empty block behind. */
+static enum status read_into(struct proxy_worker *pw, struct stream *stream, struct buffer *buffer,
+                             uint32_t max)
+{
+    enum status status;
+    size_t len;
+
+    if (!stream->can_read)
+        return ST_AGAIN;
+    status = buffer_open(&pw->worker, buffer);
+    if (status == ST_OK)
+        status = buffer_make_room(&pw->worker, buffer, max);
+    if (status == ST_OK)
+        status = stream_read(stream, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
+    if (status == ST_OK)
+        buffer->end += (uint32_t)len;
+    else
+        buffer_close_if_empty(&pw->worker, buffer);
+    return status;
+}
+
+/* False: no more of the request can be had now, or the call is over. */
+static bool read_request(struct call *call)
+{
+    struct downstream *downstream = call->downstream;
+
+    switch (read_into(call->worker, &downstream->stream, &downstream->in, BUFFER_SIZE)) {
+    case ST_OK: return true;
+    case ST_AGAIN: break;
+    case ST_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
+    case ST_LIMIT:
+        call_end(call, CAUSE_CONTENT_BROKEN, "a chunk's head or the trailer section is too long");
+        break;
+    default: call_caller_gone(call); break;
+    }
+    return false;
+}
+
+static void request_is_sent(struct call *call)
+{
+    call->fsm.sent = SENT_COMPLETE;
+    call->upload_waits = false;
+    buffer_close_if_empty(&call->worker->worker, &call->downstream->in);
+    if (call->fsm.state == CALL_SENDING)
+        call_move(call, CALL_WAITING);
+}
+
+/* False: nothing more to do for the upload now, or the call is over. */
+static bool upload_some(struct call *call)
+{
+    bool progress = false;
+    enum flow_result result = flow_pump(&call->up, &call->downstream->in, &call->upstream->stream, &progress);
+
+    if (progress) {
+        call->fsm.sent = SENT_PARTIAL;
+        call->moved_ns = worker_now(&call->worker->worker);
+    }
+    call->upload_waits = result == FLOW_BLOCKED;
+    switch (result) {
+    case FLOW_STARVED: return read_request(call);
+    case FLOW_DONE: request_is_sent(call); break;
+    case FLOW_BLOCKED: break;
+    case FLOW_REFUSED:
+        /* It may have answered before it closed: the response is looked for next. */
+        call->upload_refused = true;
+        call->upstream->stream.can_read = true;
+        break;
+    case FLOW_BROKEN: call_end(call, CAUSE_CONTENT_BROKEN, NULL); break;
+    case FLOW_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
+    }
+    return false;
+}
+
+static void upload(struct call *call)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        if (call->upstream == NULL || call->upload_refused || call->fsm.sent == SENT_COMPLETE ||
+            !upload_some(call))
+            return;
+    }
+    downstream_resume_later(call->downstream);
+}
+
+/* The upstream has closed or reset the connection before it gave a response. */
+static void lost_before_response(struct call *call)
+{
+    if (call_replace_connection(call))
+        return;
+    if (buffer_len(&call->response) != 0)
+        call_end(call, CAUSE_INCOMPLETE,
+                 "the upstream closed the connection in the middle of the response head");
+    else
+        call_end(call, CAUSE_TERMINATED, NULL);
+}
+
+/* What is written next to the caller; the scratch text that it stands in is kept if he does not take it at once. */
+static bool put_head(struct call *call, struct span text)
+{
+    struct span waiting = call->down.head;
+    char *joined;
+
+    if (waiting.len == 0) {
+        call->down.head = text;
+        return true;
+    }
+    joined = mem_alloc(waiting.len + text.len);
+    if (joined == NULL)
+        return false;
+    memcpy(joined, waiting.ptr, waiting.len);
+    memcpy(joined + waiting.len, text.ptr, text.len);
+    mem_free(call->kept_head);
+    call->kept_head = joined;
+    call->down.head = (struct span){joined, waiting.len + text.len};
+    return true;
+}
+
+static bool keep_unsent_head(struct call *call)
+{
+    struct span rest = call->down.head;
+    char *copy;
+
+    if (rest.len == 0 || call->kept_head != NULL)
+        return true;
+    copy = mem_dup(rest.ptr, rest.len);
+    if (copy == NULL)
+        return false;
+    call->kept_head = copy;
+    call->down.head.ptr = copy;
+    return true;
+}
+
+static void interim_response(struct call *call, const struct http1_head *head)
+{
+    struct proxy_worker *pw = call->worker;
+    struct text text = text_over(pw->text, pw->text_cap);
+    bool progress = false;
+
+    if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
+        return;
+    forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
+                          call->id);
+    if (text.overflow || !put_head(call, text_span(&text))) {
+        call_end(call, CAUSE_INTERNAL, NULL);
+        return;
+    }
+    /* The flow is not open yet: only the head is written. */
+    if (flow_pump(&call->down, &call->response, &call->downstream->stream, &progress) == FLOW_REFUSED)
+        call_caller_gone(call);
+    else if (!keep_unsent_head(call))
+        call_end(call, CAUSE_INTERNAL, NULL);
+}
+
+static void final_response(struct call *call, const struct http1_head *head)
+{
+    struct proxy_worker *pw = call->worker;
+    struct text text = text_over(pw->text, pw->text_cap);
+    struct forward_framing framing = forward_response_framing(head, call->minor);
+
+    call->status = head->code;
+    call->reusable = head->keep_alive && head->framing != HTTP1_UNTIL_CLOSE;
+    /* Whether the rest of the request ever comes, the caller has his answer. */
+    if (framing.close || !call->up.decoded_all)
+        call->keep_alive = false;
+    forward_response_head(&text, head, framing, call->minor, call->keep_alive, call->id);
+    if (text.overflow) {
+        call_end(call, CAUSE_RESPONSE_HEAD_SIZE, NULL);
+        return;
+    }
+    if (!put_head(call, text_span(&text))) {
+        call_end(call, CAUSE_INTERNAL, NULL);
+        return;
+    }
+    call->answering = true;
+    flow_open(&call->down, head->framing, head->content_length, framing.framing);
+    call_move(call, CALL_STREAMING);
+}
+
+/* A head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */
+static bool take_response_head(struct call *call)
+{
+    struct proxy_worker *pw = call->worker;
+    const char *detail = NULL;
+    enum cause cause = CAUSE_HTTP_PROTOCOL;
+    struct span head;
+    size_t end;
+
+    switch (http1_scan(&call->scan, buffer_span(&call->response), &head, &end)) {
+    case HTTP1_MORE:
+        if (buffer_len(&call->response) <= pw->snapshot->limits.response_head_bytes)
+            return false;
+        cause = CAUSE_RESPONSE_HEAD_SIZE;
+        break;
+    case HTTP1_DONE:
+        cause = CAUSE_RESPONSE_HEAD_SIZE;
+        if (head.len <= pw->snapshot->limits.response_head_bytes)
+            cause = http1_parse_response(head, call->method, &pw->head, &detail);
+        break;
+    case HTTP1_BAD:
+        detail = "a line of the response head does not end with CRLF, or holds a control byte";
+        break;
+    }
+    if (cause != CAUSE_NONE) {
+        call_end(call, cause, detail);
+        return false;
+    }
+    buffer_consume(&call->response, end);
+    call->scan = (struct http1_scan){.is_response = true};
+    if (pw->head.code < 200)
+        interim_response(call, &pw->head);
+    else
+        final_response(call, &pw->head);
+    return !call_is_over(call);
+}
+
+/* The upstream has ended its side, or reset. */
+static bool response_ended(struct call *call, bool in_order)
+{
+    if (call->fsm.state != CALL_STREAMING) {
+        lost_before_response(call);
+        return false;
+    }
+    call->reusable = false;
+    if (in_order && flow_source_ended(&call->down))
+        return true;
+    call_end(call, CAUSE_INCOMPLETE, NULL);
+    return false;
+}
+
+/* False: nothing more can be read now, or the call is over. */
+static bool read_response(struct call *call)
+{
+    struct proxy_worker *pw = call->worker;
+    bool in_head = call->fsm.state != CALL_STREAMING;
+    uint32_t max = in_head ? (uint32_t)pw->text_cap : BUFFER_SIZE;
+    enum status status = read_into(pw, &call->upstream->stream, &call->response, max);
+
+    switch (status) {
+    case ST_OK: call->moved_ns = worker_now(&pw->worker); return true;
+    case ST_AGAIN:
+        if (!call->upload_refused || in_head == false)
+            return false;
+        lost_before_response(call);
+        return false;
+    case ST_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); return false;
+    case ST_LIMIT:
+        call_end(call, CAUSE_HTTP_PROTOCOL, "a chunk's head or the trailer section is too long");
+        return false;
+    default: return response_ended(call, status == ST_EOF);
+    }
+}
+
+/* The upstream has nothing more to give (`extra` bytes that it gave belong to no response): its connection and the permit go back, though the caller may still read. */
+static void release_upstream(struct call *call, size_t extra)
+{
+    if (call->fsm.sent != SENT_COMPLETE || extra != 0 || call->upstream->stream.peer_ended)
+        call->reusable = false;
+    call_move(call, CALL_DELIVERING);
+    call_set_timer(call);
+}
+
+static void response_is_delivered(struct call *call)
+{
+    if (call->fsm.state == CALL_STREAMING)
+        release_upstream(call, buffer_len(&call->response));
+    call_end(call, CAUSE_NONE, NULL);
+}
+
+/* False: nothing more to do for the response now, or the call is over. */
+static bool deliver_some(struct call *call)
+{
+    bool progress = false;
+    enum flow_result result = flow_pump(&call->down, &call->response, &call->downstream->stream, &progress);
+    size_t extra;
+
+    call->delivery_waits = result == FLOW_BLOCKED;
+    if (!keep_unsent_head(call))
+        result = FLOW_NOMEM;
+    switch (result) {
+    case FLOW_STARVED: return read_response(call);
+    case FLOW_DONE: response_is_delivered(call); break;
+    case FLOW_BLOCKED:
+        if (call->fsm.state == CALL_STREAMING &&
+            flow_source_is_complete(&call->down, &call->response, &extra))
+            release_upstream(call, extra);
+        break;
+    case FLOW_REFUSED: call_caller_gone(call); break;
+    case FLOW_BROKEN: call_end(call, CAUSE_HTTP_PROTOCOL, "the response's content breaks its framing"); break;
+    case FLOW_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
+    }
+    return false;
+}
+
+static bool download_some(struct call *call)
+{
+    if (call->fsm.state == CALL_STREAMING || call->fsm.state == CALL_DELIVERING)
+        return deliver_some(call);
+    if (call->fsm.state != CALL_SENDING && call->fsm.state != CALL_WAITING)
+        return false;
+    if (buffer_len(&call->response) != 0 && take_response_head(call))
+        return true;
+    return !call_is_over(call) && read_response(call);
+}
+
+static void download(struct call *call)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        if (!download_some(call))
+            return;
+    }
+    if (keep_unsent_head(call))
+        downstream_resume_later(call->downstream);
+    else
+        call_end(call, CAUSE_INTERNAL, NULL);
+}
+
+/* The limit that goes with what the call is waiting for. A caller who is slow costs the upstream no time. */
+static void set_limit(struct call *call)
+{
+    const struct route_config *route = call->route;
+    int64_t idle_end_ns = budget_end(call->moved_ns, route->idle_ns);
+
+    call_fsm_set_limit(&call->fsm, NS_NEVER, CAUSE_NONE);
+    switch (call->fsm.state) {
+    case CALL_SENDING:
+        if (call->upload_waits)
+            call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        break;
+    case CALL_WAITING:
+        if (buffer_len(&call->response) != 0)
+            call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        else
+            call_fsm_set_limit(&call->fsm, budget_end(call->fsm.phase_since_ns, route->first_byte_ns),
+                               CAUSE_FIRST_BYTE_LIMIT);
+        break;
+    case CALL_STREAMING:
+        if (!call->delivery_waits)
+            call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        break;
+    default: return;
+    }
+    call_set_timer(call);
+}
+
+void call_pump(struct call *call)
+{
+    upload(call);
+    if (call_is_over(call))
+        return;
+    download(call);
+    if (!call_is_over(call) && call->fsm.state != CALL_CONNECTING)
+        set_limit(call);
+}
+
+/* States in which bytes move. */
+static bool is_exchanging(const struct call *call)
+{
+    return call->fsm.state >= CALL_SENDING && call->fsm.state <= CALL_DELIVERING;
+}
+
+/*
+ * News of a caller from whom nothing is being read: he has sent another request, or ended his side, or is gone. An
+ * end that he has said stays said: whether he leaves after it is asked again by call_look_after_caller.
+ */
+static bool caller_is_gone(struct call *call)
+{
+    struct stream *stream = &call->downstream->stream;
+    bool unheard = stream->can_read && (call->up.decoded_all || call->upload_waits);
+
+    if (call->caller_ended || !(stream->peer_ended || unheard))
+        return false;
+    if (stream_peer_is_gone(stream))
+        return true;
+    call->caller_ended = stream->peer_ended;
+    return false;
+}
+
+void call_look_after_caller(struct call *call)
+{
+    if (call->caller_ended && stream_peer_is_gone(&call->downstream->stream))
+        call_caller_gone(call);
+}
+
+void call_downstream_ready(struct call *call)
+{
+    if (caller_is_gone(call))
+        call_caller_gone(call);
+    else if (is_exchanging(call))
+        call_pump(call);
+}
+
+void call_upstream_ready(struct call *call)
+{
+    call_pump(call);
+}

@@ -1,0 +1,90 @@
+#include <time.h>
+
+#include "base/json.h"
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
+
+/* Longer targets are cut: a line is bounded. */
+#define TARGET_MAX     2048u
+#define LINE_MAX_BYTES 16384u
+
+static struct span wall_time(char block[40])
+{
+    struct timespec now;
+    struct tm utc;
+    size_t len;
+    struct text text;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    len = strftime(block, 24, "%Y-%m-%dT%H:%M:%S.", &utc);
+    text = (struct text){.ptr = block, .len = len, .cap = 40};
+    text_printf(&text, "%03ldZ", now.tv_nsec / 1000000);
+    return text_span(&text);
+}
+
+static void put_request(struct jsonw *json, const struct call *call)
+{
+    uint32_t target_len = call->target_len < TARGET_MAX ? call->target_len : TARGET_MAX;
+    struct span method = {call->head, call->method_len};
+
+    if (call->head == NULL)
+        return;
+    jsonw_string(json, "method", method);
+    jsonw_string(json, "target", (struct span){call->head + call->target_at, target_len});
+}
+
+static void put_end(struct jsonw *json, const struct call *call, enum cause cause, enum phase phase)
+{
+    enum outcome outcome = cause_outcome(cause);
+    const char *error = cause_proxy_error(cause, phase);
+
+    jsonw_u64(json, "status", call->status);
+    jsonw_string(json, "outcome", span_of(outcome_name(outcome)));
+    jsonw_string(json, "cause", span_of(cause_reason(cause)));
+    if (error != NULL)
+        jsonw_string(json, "error", span_of(error));
+    jsonw_string(json, "phase", span_of(phase_name(phase)));
+    jsonw_string(json, "sent", span_of(sent_name(call->fsm.sent)));
+}
+
+static void put_ends(struct jsonw *json, const struct call *call)
+{
+    char block[64];
+    struct text peer = text_over(block, sizeof(block));
+
+    jsonw_u64(json, "bytes_up", call->up.content_bytes);
+    jsonw_u64(json, "bytes_down", call->down.content_bytes);
+    upstream_put_peer(&peer, &call->peer);
+    jsonw_string(json, "upstream_address", text_span(&peer));
+    jsonw_string(json, "caller",
+                call->downstream->caller_len != 0 ? downstream_caller(call->downstream) : SPAN_LIT("unix"));
+}
+
+void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail)
+{
+    struct proxy_worker *pw = call->worker;
+    struct text line = text_over(pw->text, pw->text_cap < LINE_MAX_BYTES ? pw->text_cap : LINE_MAX_BYTES);
+    struct jsonw json = jsonw_on(&line);
+    char block[40];
+    struct text id = text_over(block, sizeof(block));
+
+    jsonw_open_object(&json, NULL);
+    jsonw_string(&json, "time", wall_time(block));
+    text_hex(&id, call->id);
+    jsonw_string(&json, "id", text_span(&id));
+    jsonw_string(&json, "upstream", span_of(call->config->name));
+    jsonw_string(&json, "route", span_of(call->route->name));
+    put_request(&json, call);
+    put_end(&json, call, cause, phase);
+    call_fsm_put_times(&json, &call->fsm, now_ns);
+    put_ends(&json, call);
+    if (detail != NULL)
+        jsonw_string(&json, "detail", span_of(detail));
+    jsonw_close_object(&json);
+    TEXT_LIT(&line, "\n");
+    if (line.overflow || !log_ring_put(pw->log, text_span(&line)))
+        pw->metrics->process.log_dropped[0]++;
+}

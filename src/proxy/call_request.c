@@ -1,0 +1,255 @@
+/* From the request's head to a permit to a connection. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/budget.h"
+#include "core/route.h"
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/keepalive.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
+
+/* Digits of the field that carries what is left, and line ends. */
+#define FORWARD_ROOM 32
+
+static const struct route_config *route_of(const struct call *call, const struct http1_head *head)
+{
+    const struct upstream_config *config = call->config;
+    uint32_t id =
+        route_find(config->route_entries, config->route_count, head->path, head->method, UINT32_MAX);
+
+    return snapshot_route(config, id);
+}
+
+static void set_route(struct call *call, const struct route_config *route)
+{
+    call->route = route;
+    call->fsm.deadline_ns = budget_end(call->fsm.begun_ns, route->deadline_ns);
+}
+
+void call_foresee_route(struct call *call, const struct http1_head *line)
+{
+    set_route(call, route_of(call, line));
+    call_set_timer(call);
+}
+
+void call_refuse(struct call *call, enum cause cause, const char *detail)
+{
+    call_end(call, cause, detail);
+}
+
+static bool host_is(struct span authority, const char *host)
+{
+    size_t len = strlen(host);
+
+    return authority.len >= len && span_eq_nocase((struct span){authority.ptr, len}, span_of(host)) &&
+           (authority.len == len || authority.ptr[len] == ':');
+}
+
+/*
+ * An absolute-form target names a host. It has to be the upstream's, or this host's: a program that takes curfew for
+ * a forward proxy must hear of it, not talk to the wrong API.
+ */
+static bool is_for_us(const struct call *call, const struct http1_head *head)
+{
+    struct span authority = head->authority;
+
+    if (authority.len == 0 || host_is(authority, call->config->host) || host_is(authority, "localhost"))
+        return true;
+    return authority.ptr[0] == '[' || (authority.ptr[0] >= '0' && authority.ptr[0] <= '9');
+}
+
+/* The caller may shorten the deadline, in any of the fields that the configuration names. */
+static bool obey_caller_deadline(struct call *call, const struct http1_head *head)
+{
+    const struct caller_deadline_config *config = &call->config->caller_deadline;
+
+    for (uint32_t h = 0; h < config->header_count; h++) {
+        for (uint32_t f = 0; f < head->field_count; f++) {
+            const struct http1_field *field = &head->fields[f];
+            int64_t length_ns, end_ns;
+
+            if (!span_eq_nocase(field->name, config->headers[h]))
+                continue;
+            if (!budget_parse(config->headers[h], field->value, &length_ns))
+                return false;
+            end_ns = budget_end(call->fsm.begun_ns, length_ns);
+            if (end_ns < call->fsm.deadline_ns)
+                call->fsm.deadline_ns = end_ns;
+        }
+    }
+    return true;
+}
+
+static void note(struct call *call, const struct http1_head *head)
+{
+    call->method = head->method_id;
+    call->method_len = (uint8_t)head->method.len;
+    call->minor = head->minor;
+    call->keep_alive = head->keep_alive;
+    call->expects_continue = head->expect_continue;
+    flow_open(&call->up, head->framing, head->content_length, head->framing);
+}
+
+/* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
+static enum cause keep_head(struct call *call, const struct http1_head *head)
+{
+    struct proxy_worker *pw = call->worker;
+    const struct upstream_config *config = call->config;
+    struct text text = text_over(pw->text, pw->text_cap);
+
+    forward_request_head(&text, head, &config->rules, downstream_caller(call->downstream));
+    if (text.overflow)
+        return CAUSE_HEAD_TOO_LARGE;
+    call->head_cap = (uint32_t)(text.len + config->caller_deadline.forward.len + FORWARD_ROOM);
+    call->head = mem_alloc(call->head_cap);
+    if (call->head == NULL)
+        return CAUSE_INTERNAL;
+    memcpy(call->head, text.ptr, text.len);
+    call->head_len = (uint32_t)text.len;
+    call->target_at = (uint32_t)(head->method.len + 1);
+    call->target_len = (uint32_t)head->path.len;
+    if (head->path.len != 0 && head->path.ptr[0] == '/')
+        call->target_at += (uint32_t)config->rules.base_path.len;
+    return CAUSE_NONE;
+}
+
+/* From here on it counts as a call. */
+static void become_call(struct call *call)
+{
+    struct proxy_worker *pw = call->worker;
+
+    call->counted = true;
+    pw->metrics->routes[call->route->index].started[0]++;
+    list_remove(&call->node);
+    list_push_back(&pw->calls[call->route->pool], &call->node);
+    call_move(call, CALL_ROUTED);
+}
+
+static void ask_for_permit(struct call *call)
+{
+    struct proxy_worker *pw = call->worker;
+    int64_t now_ns = worker_now(&pw->worker);
+    uint32_t pool = call->route->pool;
+
+    switch (pool_acquire(&pw->proxy->pools[pool], &call->ticket)) {
+    case PERMIT_GRANTED: call_granted(call); return;
+    case PERMIT_QUEUED:
+        call_move(call, CALL_QUEUED);
+        call_fsm_set_limit(&call->fsm, budget_end(now_ns, pw->snapshot->pools[pool].queue_timeout_ns),
+                           CAUSE_QUEUE_LIMIT);
+        call_set_timer(call);
+        return;
+    case PERMIT_QUEUE_FULL: break;
+    }
+    call_phase(call, PHASE_QUEUE);
+    call_end(call, CAUSE_QUEUE_FULL, NULL);
+}
+
+void call_start(struct call *call, const struct http1_head *head)
+{
+    enum cause cause;
+
+    note(call, head);
+    if (!is_for_us(call, head)) {
+        call_end(call, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
+        return;
+    }
+    set_route(call, route_of(call, head));
+    if (!obey_caller_deadline(call, head)) {
+        call_end(call, CAUSE_BAD_DEADLINE, NULL);
+        return;
+    }
+    cause = keep_head(call, head);
+    if (cause == CAUSE_HEAD_TOO_LARGE) {
+        call_end(call, cause, NULL);
+        return;
+    }
+    become_call(call);
+    if (cause == CAUSE_NONE)
+        cause = call_fsm_expired(&call->fsm, worker_now(&call->worker->worker));
+    if (cause == CAUSE_NONE)
+        ask_for_permit(call);
+    else
+        call_end(call, cause, NULL);
+}
+
+static void connect_anew(struct call *call)
+{
+    struct proxy_worker *pw = call->worker;
+    int64_t limit_ns = budget_end(worker_now(&pw->worker), call->route->connect_ns);
+
+    call_move(call, CALL_CONNECTING);
+    call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
+    call_set_timer(call);
+    call->upstream = upstream_connect(pw, call->config, call, call_fsm_next_ns(&call->fsm));
+    if (call->upstream == NULL)
+        call_end(call, CAUSE_INTERNAL, NULL);
+}
+
+/* A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2). */
+static bool is_repeatable(const struct call *call)
+{
+    return http1_method_is_idempotent(call->method) && call->up.content.framing == HTTP1_NO_CONTENT;
+}
+
+void call_granted(struct call *call)
+{
+    struct keepalive *keepalive = &call->worker->keepalive[call->config->index];
+
+    call->upstream = keepalive_take(keepalive, worker_now(&call->worker->worker), !is_repeatable(call));
+    if (call->upstream == NULL) {
+        connect_anew(call);
+        return;
+    }
+    call->upstream->call = call;
+    call_move(call, CALL_SENDING);
+    call_send(call);
+}
+
+bool call_replace_connection(struct call *call)
+{
+    if (!call->upstream->reused || call->replaced || !is_repeatable(call) || buffer_len(&call->response) != 0)
+        return false;
+    call->replaced = true;
+    call->upload_refused = false;
+    call->fsm.sent = SENT_NONE;
+    connect_anew(call);
+    return true;
+}
+
+void call_connected(struct call *call)
+{
+    call_move(call, CALL_SENDING);
+    call_send(call);
+}
+
+void call_connect_failed(struct call *call, enum cause cause, const char *detail)
+{
+    call_end(call, cause, detail);
+}
+
+/* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
+static void close_head(struct call *call)
+{
+    struct text head = text_over(call->head, call->head_cap);
+    struct span name = call->config->caller_deadline.forward;
+
+    head.len = call->head_len;
+    if (name.len != 0) {
+        text_put(&head, name);
+        TEXT_LIT(&head, ": ");
+        text_u64(&head, budget_left_ms(call->fsm.deadline_ns, worker_now(&call->worker->worker)));
+        TEXT_LIT(&head, "\r\n");
+    }
+    TEXT_LIT(&head, "\r\n");
+    call->up.head = text_span(&head);
+}
+
+void call_send(struct call *call)
+{
+    call->moved_ns = worker_now(&call->worker->worker);
+    close_head(call);
+    call_pump(call);
+}

@@ -1,0 +1,284 @@
+#include "proxy/downstream.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "proxy/answer.h"
+#include "proxy/call.h"
+#include "proxy/proxy_worker.h"
+
+/* How long we listen to a caller who has had his answer and is still talking. */
+#define LINGER_NS (2 * NS_PER_S)
+
+static void set_timer(struct downstream *downstream, int64_t length_ns)
+{
+    struct worker *worker = &downstream->worker->worker;
+
+    timer_set(&worker->timers, &downstream->timer, worker_now(worker) + length_ns);
+}
+
+static void clear_timer(struct downstream *downstream)
+{
+    timer_set(&downstream->worker->worker.timers, &downstream->timer, NS_NEVER);
+}
+
+static void free_buried(struct grave *grave)
+{
+    mem_free(CONTAINER_OF(grave, struct downstream, grave));
+}
+
+void downstream_destroy(struct downstream *downstream)
+{
+    struct proxy_worker *pw = downstream->worker;
+
+    stream_close(&downstream->stream);
+    buffer_close(&pw->worker, &downstream->in);
+    timer_fini(&pw->worker.timers, &downstream->timer);
+    worker_undefer(&downstream->resume);
+    list_remove(&downstream->node);
+    pw->downstream_count--;
+    atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
+    worker_bury(&pw->worker, &downstream->grave, free_buried);
+}
+
+/* Between requests, nobody is told: the caller only has to connect again. */
+static void time_is_up(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    downstream_destroy(CONTAINER_OF(timer, struct downstream, timer));
+}
+
+/* Takes what the caller still sends, to throw it away. */
+static void drain(struct downstream *downstream)
+{
+    char bytes[4096];
+    enum status status;
+    size_t len;
+
+    do {
+        status = stream_read(&downstream->stream, bytes, sizeof(bytes), &len);
+    } while (status == ST_OK);
+    if (status != ST_AGAIN)
+        downstream_destroy(downstream);
+}
+
+static void linger(struct downstream *downstream)
+{
+    downstream->lingering = true;
+    buffer_close(&downstream->worker->worker, &downstream->in);
+    stream_end_write(&downstream->stream);
+    set_timer(downstream, LINGER_NS);
+    drain(downstream);
+}
+
+/* Reads more of a head. False: nothing came, and the connection may be gone. */
+static bool read_more(struct downstream *downstream)
+{
+    struct proxy_worker *pw = downstream->worker;
+    struct buffer *in = &downstream->in;
+    enum status status;
+    size_t len;
+
+    /* Before taking a buffer: most events only say that an idle connection can be written to. */
+    if (!downstream->stream.can_read)
+        return false;
+    status = buffer_open(&pw->worker, in);
+    if (status == ST_OK)
+        status = buffer_make_room(&pw->worker, in, (uint32_t)pw->text_cap);
+    if (status == ST_OK)
+        status = stream_read(&downstream->stream, in->data + in->end, in->cap - in->end, &len);
+    if (status == ST_OK) {
+        in->end += (uint32_t)len;
+        return true;
+    }
+    buffer_close_if_empty(&pw->worker, in);
+    if (status == ST_AGAIN)
+        return false;
+    if (downstream->call != NULL)
+        call_caller_gone(downstream->call);
+    else
+        downstream_destroy(downstream);
+    return false;
+}
+
+/* A head that does not come in one piece: is it becoming too long, and where is it going? */
+static bool look_at_part(struct downstream *downstream)
+{
+    struct proxy_worker *pw = downstream->worker;
+    struct span bytes = buffer_span(&downstream->in), line;
+    bool has_line = http1_first_line(&downstream->scan, bytes, &line);
+
+    if (bytes.len > pw->snapshot->limits.request_head_bytes) {
+        call_refuse(downstream->call, has_line ? CAUSE_HEAD_TOO_LARGE : CAUSE_TARGET_TOO_LONG, NULL);
+        return true;
+    }
+    if (has_line && http1_parse_request_line(line, &pw->head) == CAUSE_NONE)
+        call_foresee_route(downstream->call, &pw->head);
+    return false;
+}
+
+static void take_head(struct downstream *downstream, struct span head, size_t end)
+{
+    struct proxy_worker *pw = downstream->worker;
+    const char *detail = NULL;
+    enum cause cause = CAUSE_HEAD_TOO_LARGE;
+
+    if (head.len <= pw->snapshot->limits.request_head_bytes)
+        cause = http1_parse_request(head, &pw->head, &detail);
+    buffer_consume(&downstream->in, end);
+    if (cause == CAUSE_NONE)
+        call_start(downstream->call, &pw->head);
+    else
+        call_refuse(downstream->call, cause, detail);
+}
+
+/* Looks at the bytes that are there. True: the connection is in other hands now. */
+static bool try_head(struct downstream *downstream)
+{
+    struct proxy_worker *pw = downstream->worker;
+    struct span head;
+    size_t end;
+
+    if (downstream->call == NULL) {
+        downstream->call = call_begin(downstream, worker_now(&pw->worker));
+        if (downstream->call == NULL) {
+            downstream_destroy(downstream);
+            return true;
+        }
+        clear_timer(downstream);
+    }
+    switch (http1_scan(&downstream->scan, buffer_span(&downstream->in), &head, &end)) {
+    case HTTP1_MORE: return look_at_part(downstream);
+    case HTTP1_DONE: take_head(downstream, head, end); return true;
+    case HTTP1_BAD: break;
+    }
+    call_refuse(downstream->call, CAUSE_BAD_REQUEST,
+                "a line of the head does not end with CRLF, or holds a control byte");
+    return true;
+}
+
+static void read_head(struct downstream *downstream)
+{
+    do {
+        if (buffer_len(&downstream->in) != 0 && try_head(downstream))
+            return;
+    } while (read_more(downstream));
+}
+
+static void go_on(struct downstream *downstream)
+{
+    if (downstream->lingering)
+        drain(downstream);
+    else if (downstream->call != NULL && downstream->call->fsm.state != CALL_READING)
+        call_downstream_ready(downstream->call);
+    else
+        read_head(downstream);
+}
+
+static void ready(struct stream *stream)
+{
+    go_on(CONTAINER_OF(stream, struct downstream, stream));
+}
+
+static void resume(struct mail *mail)
+{
+    go_on(CONTAINER_OF(mail, struct downstream, resume));
+}
+
+void downstream_resume_later(struct downstream *downstream)
+{
+    worker_undefer(&downstream->resume);
+    worker_defer(&downstream->worker->worker, &downstream->resume);
+}
+
+void downstream_call_over(struct downstream *downstream, enum downstream_next next)
+{
+    downstream->call = NULL;
+    switch (next) {
+    case DOWNSTREAM_KEEP:
+        downstream->scan = (struct http1_scan){0};
+        buffer_close_if_empty(&downstream->worker->worker, &downstream->in);
+        set_timer(downstream, downstream->worker->snapshot->limits.idle_timeout_ns);
+        if (buffer_len(&downstream->in) != 0 || downstream->stream.can_read)
+            downstream_resume_later(downstream);
+        return;
+    case DOWNSTREAM_CLOSE: break;
+    case DOWNSTREAM_LINGER: linger(downstream); return;
+    case DOWNSTREAM_RESET: stream_reset(&downstream->stream); break;
+    }
+    downstream_destroy(downstream);
+}
+
+static void put_caller(struct downstream *downstream, const struct sockaddr *peer)
+{
+    const void *ip = NULL;
+
+    if (peer->sa_family == AF_INET)
+        ip = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    else if (peer->sa_family == AF_INET6)
+        ip = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    if (ip != NULL && inet_ntop(peer->sa_family, ip, downstream->caller, sizeof(downstream->caller)) != NULL)
+        downstream->caller_len = (uint8_t)strlen(downstream->caller);
+}
+
+static void turn_away(struct proxy_worker *pw, const struct upstream_config *upstream, int fd)
+{
+    char block[ANSWER_MAX];
+    struct text text = text_over(block, sizeof(block));
+    struct answer answer = {
+        .cause = CAUSE_CONNECTIONS, .upstream = upstream->name, .call_id = pw->next_call++, .minor = 1};
+
+    answer_put(&text, &answer);
+    if (send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        (void)shutdown(fd, SHUT_WR);
+    close(fd);
+    pw->metrics->process.refused[CAUSE_CONNECTIONS]++;
+}
+
+static bool is_full(struct proxy *proxy)
+{
+    unsigned before = atomic_fetch_add_explicit(&proxy->downstream_count, 1, memory_order_relaxed);
+
+    if (before < proxy->snapshot->limits.connections)
+        return false;
+    atomic_fetch_sub_explicit(&proxy->downstream_count, 1, memory_order_relaxed);
+    return true;
+}
+
+static enum status open_downstream(struct proxy_worker *pw, struct doorway *doorway, int fd,
+                                   const struct sockaddr *peer)
+{
+    struct downstream *downstream = mem_zalloc(sizeof(*downstream));
+
+    if (downstream == NULL || timer_init(&pw->worker.timers, &downstream->timer, time_is_up) != ST_OK) {
+        close(fd);
+        mem_free(downstream);
+        return ST_NOMEM;
+    }
+    if (stream_open(&downstream->stream, &pw->worker, fd, ready) != ST_OK) {
+        timer_fini(&pw->worker.timers, &downstream->timer);
+        mem_free(downstream);
+        return ST_NOMEM;
+    }
+    downstream->worker = pw;
+    downstream->upstream = doorway->upstream;
+    mail_init(&downstream->resume, resume);
+    put_caller(downstream, peer);
+    list_push_back(&pw->downstreams, &downstream->node);
+    pw->downstream_count++;
+    set_timer(downstream, pw->snapshot->limits.idle_timeout_ns);
+    return ST_OK;
+}
+
+void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer)
+{
+    struct doorway *doorway = CONTAINER_OF(acceptor, struct doorway, acceptor);
+    struct proxy_worker *pw = doorway->worker;
+
+    if (is_full(pw->proxy))
+        turn_away(pw, doorway->upstream, fd);
+    else if (open_downstream(pw, doorway, fd, peer) != ST_OK)
+        atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
+}

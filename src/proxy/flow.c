@@ -1,0 +1,225 @@
+#include "proxy/flow.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/forward.h"
+
+/* Pieces written in one go: head, frame, data, the chunk's end, tail. */
+#define PIECES 5
+
+void flow_init(struct flow *flow)
+{
+    *flow = (struct flow){0};
+}
+
+void flow_fini(struct flow *flow)
+{
+    mem_free(flow->tail);
+    flow->tail = NULL;
+}
+
+void flow_open(struct flow *flow, enum http1_framing from, uint64_t length, enum http1_framing to)
+{
+    http1_content_init(&flow->content, from, length);
+    flow->framing = to;
+    flow->open = true;
+    flow->decoded_all = flow->content.done;
+}
+
+static void begin_chunk(struct flow *flow)
+{
+    struct text frame = text_over(flow->frame, sizeof(flow->frame));
+
+    text_hex(&frame, flow->data);
+    TEXT_LIT(&frame, "\r\n");
+    flow->frame_at = 0;
+    flow->crlf_left = 2;
+    flow->frame_len = (uint8_t)frame.len;
+}
+
+/* The last chunk and the trailers. They are rare enough to be copied. */
+static bool end_chunks(struct flow *flow, struct span trailers)
+{
+    size_t cap = trailers.len + 16;
+    struct text tail;
+
+    flow->tail = mem_alloc(cap);
+    if (flow->tail == NULL)
+        return false;
+    tail = text_over(flow->tail, cap);
+    TEXT_LIT(&tail, "0\r\n");
+    forward_trailers(&tail, trailers);
+    TEXT_LIT(&tail, "\r\n");
+    flow->tail_at = 0;
+    flow->tail_len = (uint32_t)tail.len;
+    return true;
+}
+
+/* The content is written from where it lies; the framing around it is passed over. */
+static void take_data(struct flow *flow, struct buffer *source, struct span data, size_t used)
+{
+    size_t before = (size_t)(data.ptr - buffer_span(source).ptr);
+
+    buffer_consume(source, before);
+    flow->data = (uint32_t)data.len;
+    flow->skip = (uint32_t)(used - before - data.len);
+    flow->content_bytes += data.len;
+    if (flow->framing == HTTP1_CHUNKED)
+        begin_chunk(flow);
+}
+
+/* The next piece of content, or none if the source has to be read first; FLOW_STARVED in both cases. */
+static enum flow_result decode(struct flow *flow, struct buffer *source)
+{
+    while (!flow->decoded_all && flow->data == 0 && flow->crlf_left == 0 && buffer_len(source) != 0) {
+        struct span data = {0}, trailers = {0};
+        size_t used = 0;
+        enum http1_status status =
+            http1_content_next(&flow->content, buffer_span(source), &used, &data, &trailers);
+
+        if (status == HTTP1_BAD)
+            return FLOW_BROKEN;
+        if (data.len != 0)
+            take_data(flow, source, data, used);
+        /* Trailers stand in the bytes that are done with: they are copied before those go. */
+        flow->decoded_all = status == HTTP1_DONE;
+        if (flow->decoded_all && flow->framing == HTTP1_CHUNKED && !end_chunks(flow, trailers))
+            return FLOW_NOMEM;
+        if (data.len == 0)
+            buffer_consume(source, used);
+        if (used == 0)
+            break;
+    }
+    return FLOW_STARVED;
+}
+
+static bool has_pieces(const struct flow *flow)
+{
+    return flow->head.len != 0 || flow->data != 0 || flow->crlf_left != 0 || flow->tail_at < flow->tail_len;
+}
+
+static int gather(struct flow *flow, const struct buffer *source, struct iovec pieces[PIECES])
+{
+    int count = 0;
+
+    if (flow->head.len != 0)
+        pieces[count++] = (struct iovec){(char *)(uintptr_t)flow->head.ptr, flow->head.len};
+    if (flow->frame_at < flow->frame_len)
+        pieces[count++] =
+            (struct iovec){flow->frame + flow->frame_at, (size_t)(flow->frame_len - flow->frame_at)};
+    if (flow->data != 0)
+        pieces[count++] = (struct iovec){source->data + source->start, flow->data};
+    if (flow->crlf_left != 0)
+        pieces[count++] = (struct iovec){(char *)(uintptr_t) "\r\n" + 2 - flow->crlf_left, flow->crlf_left};
+    if (flow->tail_at < flow->tail_len)
+        pieces[count++] = (struct iovec){flow->tail + flow->tail_at, flow->tail_len - flow->tail_at};
+    return count;
+}
+
+static size_t take(size_t *written, size_t have)
+{
+    size_t part = *written < have ? *written : have;
+
+    *written -= part;
+    return part;
+}
+
+static void advance(struct flow *flow, struct buffer *source, size_t written)
+{
+    size_t part = take(&written, flow->head.len);
+
+    flow->head.ptr += part;
+    flow->head.len -= part;
+    flow->frame_at = (uint8_t)(flow->frame_at + take(&written, (size_t)(flow->frame_len - flow->frame_at)));
+    part = take(&written, flow->data);
+    buffer_consume(source, part);
+    flow->data -= (uint32_t)part;
+    if (part != 0 && flow->data == 0) {
+        buffer_consume(source, flow->skip);
+        flow->skip = 0;
+    }
+    flow->crlf_left = (uint8_t)(flow->crlf_left - take(&written, flow->crlf_left));
+    flow->tail_at += (uint32_t)take(&written, flow->tail_len - flow->tail_at);
+}
+
+static enum flow_result write_some(struct flow *flow, struct buffer *source, struct stream *sink,
+                                   bool *progress)
+{
+    struct iovec pieces[PIECES];
+    size_t written = 0;
+
+    switch (stream_write(sink, pieces, gather(flow, source, pieces), &written)) {
+    case ST_OK:
+        *progress = true;
+        advance(flow, source, written);
+        return FLOW_STARVED;
+    case ST_AGAIN: return FLOW_BLOCKED;
+    default: return FLOW_REFUSED;
+    }
+}
+
+enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress)
+{
+    enum flow_result result = FLOW_STARVED;
+
+    while (result == FLOW_STARVED) {
+        if (flow->open)
+            result = decode(flow, source);
+        if (result != FLOW_STARVED)
+            break;
+        if (!has_pieces(flow))
+            return flow->open && flow->decoded_all ? FLOW_DONE : FLOW_STARVED;
+        result = write_some(flow, source, sink, progress);
+    }
+    return result;
+}
+
+bool flow_source_ended(struct flow *flow)
+{
+    if (!flow->open || flow->content.framing != HTTP1_UNTIL_CLOSE)
+        return flow->decoded_all;
+    flow->decoded_all = true;
+    return flow->framing != HTTP1_CHUNKED || end_chunks(flow, (struct span){0});
+}
+
+bool flow_discard(struct flow *flow, struct buffer *source)
+{
+    buffer_consume(source, flow->data + flow->skip);
+    flow->data = flow->skip = 0;
+    while (flow->open && !flow->decoded_all && buffer_len(source) != 0) {
+        struct span data, trailers;
+        size_t used = 0;
+        enum http1_status status =
+            http1_content_next(&flow->content, buffer_span(source), &used, &data, &trailers);
+
+        buffer_consume(source, used);
+        flow->decoded_all = status == HTTP1_DONE;
+        if (status == HTTP1_BAD || used == 0)
+            break;
+    }
+    return flow->decoded_all;
+}
+
+bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, size_t *extra)
+{
+    struct http1_content content = flow->content;
+    struct span rest = buffer_span(source), data, trailers;
+    bool complete = flow->open && flow->decoded_all;
+
+    rest.ptr += flow->data + flow->skip;
+    rest.len -= flow->data + flow->skip;
+    while (flow->open && !complete && rest.len != 0) {
+        size_t used = 0;
+        enum http1_status status = http1_content_next(&content, rest, &used, &data, &trailers);
+
+        if (status == HTTP1_BAD || (status == HTTP1_MORE && used == 0))
+            break;
+        rest.ptr += used;
+        rest.len -= used;
+        complete = status == HTTP1_DONE;
+    }
+    *extra = rest.len;
+    return complete;
+}

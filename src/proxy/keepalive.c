@@ -1,0 +1,126 @@
+#include "proxy/keepalive.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "core/budget.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
+
+static struct upstream *upstream_of(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct upstream, node);
+}
+
+static void drop(struct keepalive *keepalive, struct upstream *upstream)
+{
+    list_remove(&upstream->node);
+    keepalive->count--;
+    upstream_close(&upstream);
+}
+
+/* When an idle connection has to go: it has been idle for too long, or is too old. */
+static int64_t end_of(const struct keepalive *keepalive, const struct upstream *upstream)
+{
+    const struct keepalive_config *limits = &keepalive->config->keepalive;
+    int64_t idle_end_ns = budget_end(upstream->idle_since_ns, limits->idle_timeout_ns);
+    int64_t age_end_ns = budget_end(upstream->opened_ns, limits->max_age_ns);
+
+    return idle_end_ns < age_end_ns ? idle_end_ns : age_end_ns;
+}
+
+static void expire(struct timer *timer, int64_t now_ns)
+{
+    struct keepalive *keepalive = CONTAINER_OF(timer, struct keepalive, expiry);
+    struct list_node *next = keepalive->idle.next;
+    int64_t earliest_ns = NS_NEVER;
+
+    while (next != &keepalive->idle) {
+        struct upstream *upstream = upstream_of(next);
+        int64_t end_ns = end_of(keepalive, upstream);
+
+        next = next->next;
+        if (end_ns <= now_ns)
+            drop(keepalive, upstream);
+        else if (end_ns < earliest_ns)
+            earliest_ns = end_ns;
+    }
+    timer_set(&keepalive->worker->worker.timers, timer, earliest_ns);
+}
+
+enum status keepalive_init(struct keepalive *keepalive, struct proxy_worker *worker,
+                           const struct upstream_config *config)
+{
+    uint32_t workers = worker->proxy->worker_count;
+    uint32_t all = config->keepalive.max_idle;
+
+    list_init(&keepalive->idle);
+    keepalive->count = 0;
+    keepalive->max = all / workers + (worker->worker.index < all % workers ? 1 : 0);
+    keepalive->worker = worker;
+    keepalive->config = config;
+    return timer_init(&worker->worker.timers, &keepalive->expiry, expire);
+}
+
+void keepalive_fini(struct keepalive *keepalive)
+{
+    while (!list_is_empty(&keepalive->idle))
+        drop(keepalive, upstream_of(keepalive->idle.next));
+    timer_fini(&keepalive->worker->worker.timers, &keepalive->expiry);
+}
+
+/* An idle connection has nothing to read; if it has, that is its end, or bytes that nobody asked for. */
+static bool is_quiet(const struct upstream *upstream)
+{
+    char byte;
+
+    return recv(upstream->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+struct upstream *keepalive_take(struct keepalive *keepalive, int64_t now_ns, bool probe)
+{
+    while (!list_is_empty(&keepalive->idle)) {
+        struct upstream *upstream = upstream_of(keepalive->idle.next);
+
+        if (end_of(keepalive, upstream) <= now_ns || upstream->stream.peer_ended ||
+            (probe && !is_quiet(upstream))) {
+            drop(keepalive, upstream);
+            continue;
+        }
+        list_remove(&upstream->node);
+        keepalive->count--;
+        upstream->reused = true;
+        return upstream;
+    }
+    return NULL;
+}
+
+void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, int64_t now_ns)
+{
+    struct upstream *upstream = *upstream_at;
+    int64_t end_ns;
+
+    upstream->idle_since_ns = now_ns;
+    end_ns = end_of(keepalive, upstream);
+    if (keepalive->count >= keepalive->max || end_ns <= now_ns) {
+        upstream_close(upstream_at);
+        return;
+    }
+    *upstream_at = NULL;
+    upstream->call = NULL;
+    list_push_front(&keepalive->idle, &upstream->node);
+    keepalive->count++;
+    if (end_ns < keepalive->expiry.due_ns)
+        timer_set(&keepalive->worker->worker.timers, &keepalive->expiry, end_ns);
+}
+
+void keepalive_stirred(struct upstream *upstream)
+{
+    struct keepalive *keepalive = &upstream->worker->keepalive[upstream->config->index];
+    char byte;
+    size_t len;
+
+    /* Under TLS, a read also takes session tickets, which are no content. */
+    if (stream_read(&upstream->stream, &byte, 1, &len) != ST_AGAIN)
+        drop(keepalive, upstream);
+}

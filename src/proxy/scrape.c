@@ -1,0 +1,106 @@
+#include "proxy/scrape.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/mem.h"
+#include "proxy/proxy.h"
+#include "proxy/proxy_worker.h"
+
+struct question {
+    struct mail mail;
+    struct scrape *scrape;
+    struct proxy_worker *worker;
+};
+
+struct scrape {
+    pthread_mutex_t lock;
+    struct metrics *sum; /* under lock until all have answered */
+    uint32_t unanswered; /* under lock */
+    bool forgotten;      /* under lock */
+    struct mailbox *reply_to;
+    struct mail reply;
+    scrape_fn done;
+    void *arg;
+    struct question questions[];
+};
+
+static void free_scrape(struct scrape *scrape)
+{
+    metrics_free(scrape->sum);
+    pthread_mutex_destroy(&scrape->lock);
+    mem_free(scrape);
+}
+
+static void all_answered(struct mail *mail)
+{
+    struct scrape *scrape = CONTAINER_OF(mail, struct scrape, reply);
+
+    /* The worker that posted this may still be on its way out of the lock. */
+    pthread_mutex_lock(&scrape->lock);
+    pthread_mutex_unlock(&scrape->lock);
+    scrape->done(scrape->arg, scrape->sum);
+    free_scrape(scrape);
+}
+
+static void answer(struct mail *mail)
+{
+    struct question *question = CONTAINER_OF(mail, struct question, mail);
+    struct scrape *scrape = question->scrape;
+    bool nobody_waits;
+
+    pthread_mutex_lock(&scrape->lock);
+    proxy_worker_add_metrics(question->worker, scrape->sum);
+    scrape->unanswered--;
+    nobody_waits = scrape->unanswered == 0 && scrape->forgotten;
+    if (scrape->unanswered == 0 && !scrape->forgotten)
+        mailbox_post(scrape->reply_to, &scrape->reply);
+    pthread_mutex_unlock(&scrape->lock);
+    if (nobody_waits)
+        free_scrape(scrape);
+}
+
+struct scrape *scrape_start(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done, void *arg)
+{
+    const struct snapshot *snapshot = proxy->snapshot;
+    uint32_t count = proxy->worker_count;
+    struct scrape *scrape = mem_zalloc(sizeof(*scrape) + count * sizeof(struct question));
+
+    if (scrape == NULL)
+        return NULL;
+    scrape->sum = metrics_new(snapshot->upstream_count, snapshot->route_count);
+    if (scrape->sum == NULL) {
+        mem_free(scrape);
+        return NULL;
+    }
+    pthread_mutex_init(&scrape->lock, NULL);
+    scrape->unanswered = count;
+    scrape->reply_to = reply_to;
+    mail_init(&scrape->reply, all_answered);
+    scrape->done = done;
+    scrape->arg = arg;
+    for (uint32_t i = 0; i < count; i++) {
+        struct question *question = &scrape->questions[i];
+
+        question->scrape = scrape;
+        question->worker = proxy->workers[i];
+        mail_init(&question->mail, answer);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        mailbox_post(&proxy->loops[i]->mailbox, &scrape->questions[i].mail);
+    return scrape;
+}
+
+void scrape_forget(struct scrape *scrape)
+{
+    bool answered;
+
+    pthread_mutex_lock(&scrape->lock);
+    scrape->forgotten = true;
+    answered = scrape->unanswered == 0;
+    pthread_mutex_unlock(&scrape->lock);
+    if (!answered)
+        return;
+    mailbox_cancel(scrape->reply_to, &scrape->reply);
+    free_scrape(scrape);
+}

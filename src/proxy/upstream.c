@@ -1,0 +1,144 @@
+#include "proxy/upstream.h"
+
+#include <arpa/inet.h>
+
+#include "base/mem.h"
+#include "proxy/call.h"
+#include "proxy/keepalive.h"
+#include "proxy/proxy_worker.h"
+
+/* A connection being made: large and short-lived, so not a part of struct upstream. */
+struct attempt {
+    struct connect connect;
+    struct grave grave;
+};
+
+static void free_upstream(struct grave *grave)
+{
+    mem_free(CONTAINER_OF(grave, struct upstream, grave));
+}
+
+static void free_attempt(struct grave *grave)
+{
+    mem_free(CONTAINER_OF(grave, struct attempt, grave));
+}
+
+/* Its callback may be running: the memory goes at the end of the turn. */
+static void end_attempt(struct upstream *upstream)
+{
+    struct attempt *attempt = CONTAINER_OF(upstream->connect, struct attempt, connect);
+
+    upstream->connect = NULL;
+    connect_cancel(&attempt->connect);
+    worker_bury(&upstream->worker->worker, &attempt->grave, free_attempt);
+}
+
+static void ready(struct stream *stream)
+{
+    struct upstream *upstream = CONTAINER_OF(stream, struct upstream, stream);
+
+    if (upstream->call != NULL)
+        call_upstream_ready(upstream->call);
+    else
+        keepalive_stirred(upstream);
+}
+
+static struct upstream *owner_of(struct connect *connect)
+{
+    return CONTAINER_OF(connect->stream, struct upstream, stream);
+}
+
+static void phase_entered(struct connect *connect, enum phase phase)
+{
+    call_phase(owner_of(connect)->call, phase);
+}
+
+static void connected(struct connect *connect, enum cause cause, const char *detail)
+{
+    struct upstream *upstream = owner_of(connect);
+
+    upstream->peer = connect->peer;
+    if (cause != CAUSE_NONE) {
+        call_connect_failed(upstream->call, cause, detail);
+        return;
+    }
+    end_attempt(upstream);
+    upstream->stream.on_ready = ready;
+    upstream->opened_ns = worker_now(&upstream->worker->worker);
+    call_connected(upstream->call);
+}
+
+static const struct connect_events connect_events = {.phase = phase_entered, .done = connected};
+
+static void prepare(struct upstream *upstream, struct connect *connect, struct proxy_worker *worker,
+                    const struct upstream_config *config, struct call *call)
+{
+    stream_init(&upstream->stream);
+    list_init(&upstream->node);
+    upstream->worker = worker;
+    upstream->config = config;
+    upstream->call = call;
+    upstream->connect = connect;
+    connect->worker = &worker->worker;
+    connect->resolver = worker->resolver;
+    connect->upstream = config;
+    connect->tls = worker->proxy->tls[config->index];
+    connect->stream = &upstream->stream;
+    connect->events = &connect_events;
+}
+
+struct upstream *upstream_connect(struct proxy_worker *worker, const struct upstream_config *config,
+                                  struct call *call, int64_t limit_ns)
+{
+    struct upstream *upstream = mem_zalloc(sizeof(*upstream));
+    struct attempt *attempt = mem_zalloc(sizeof(*attempt));
+
+    if (upstream != NULL && attempt != NULL) {
+        prepare(upstream, &attempt->connect, worker, config, call);
+        if (connect_start(&attempt->connect, limit_ns) == ST_OK) {
+            worker->upstream_count++;
+            return upstream;
+        }
+    }
+    mem_free(attempt);
+    mem_free(upstream);
+    return NULL;
+}
+
+static void bury(struct upstream *upstream)
+{
+    if (upstream->connect != NULL)
+        end_attempt(upstream);
+    upstream->worker->upstream_count--;
+    worker_bury(&upstream->worker->worker, &upstream->grave, free_upstream);
+}
+
+void upstream_close(struct upstream **upstream_at)
+{
+    struct upstream *upstream = *upstream_at;
+
+    *upstream_at = NULL;
+    stream_close(&upstream->stream);
+    bury(upstream);
+}
+
+void upstream_cut(struct upstream **upstream_at)
+{
+    struct upstream *upstream = *upstream_at;
+
+    *upstream_at = NULL;
+    stream_reset(&upstream->stream);
+    bury(upstream);
+}
+
+void upstream_put_peer(struct text *out, const union dns_address *peer)
+{
+    char ip[INET6_ADDRSTRLEN];
+
+    if (peer->any.sa_family == AF_INET)
+        text_printf(out, "%s:%u", inet_ntop(AF_INET, &peer->v4.sin_addr, ip, sizeof(ip)),
+                    ntohs(peer->v4.sin_port));
+    else if (peer->any.sa_family == AF_INET6)
+        text_printf(out, "[%s]:%u", inet_ntop(AF_INET6, &peer->v6.sin6_addr, ip, sizeof(ip)),
+                    ntohs(peer->v6.sin6_port));
+}

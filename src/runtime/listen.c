@@ -1,0 +1,189 @@
+#include "runtime/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "runtime/worker.h"
+
+#define BACKLOG      4096
+/* Connections taken in one go; more wait for the next turn, when another worker may be idle. */
+#define ACCEPT_BURST 16
+#define PAUSE_NS     (100 * NS_PER_MS)
+
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un path;
+};
+
+static socklen_t fill(union socket_address *out, const struct address *address)
+{
+    memset(out, 0, sizeof(*out));
+    switch (address->family) {
+    case ADDRESS_IPV4:
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(address->port);
+        memcpy(&out->v4.sin_addr, address->ip, sizeof(out->v4.sin_addr));
+        return sizeof(out->v4);
+    case ADDRESS_IPV6:
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons(address->port);
+        memcpy(&out->v6.sin6_addr, address->ip, sizeof(out->v6.sin6_addr));
+        return sizeof(out->v6);
+    case ADDRESS_UNIX: break;
+    }
+    out->path.sun_family = AF_UNIX;
+    strncpy(out->path.sun_path, address->path, sizeof(out->path.sun_path) - 1);
+    return sizeof(out->path);
+}
+
+/* A unix socket's file outlives a process that was killed: it is stale if nobody answers on it. Other files are left alone. */
+static bool remove_stale_file(const union socket_address *where, socklen_t len)
+{
+    struct stat info;
+    bool stale;
+    int probe;
+
+    if (lstat(where->path.sun_path, &info) < 0 || !S_ISSOCK(info.st_mode))
+        return false;
+    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return false;
+    stale = connect(probe, &where->any, len) < 0 && errno == ECONNREFUSED;
+    close(probe);
+    return stale && unlink(where->path.sun_path) == 0;
+}
+
+static bool bind_to(int fd, const union socket_address *where, socklen_t len)
+{
+    if (bind(fd, &where->any, len) == 0)
+        return true;
+    if (errno != EADDRINUSE || where->any.sa_family != AF_UNIX)
+        return false;
+    if (!remove_stale_file(where, len)) {
+        errno = EADDRINUSE;
+        return false;
+    }
+    return bind(fd, &where->any, len) == 0;
+}
+
+int listen_open(const struct address *address)
+{
+    union socket_address where;
+    socklen_t len = fill(&where, address);
+    int fd = socket(where.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    int saved;
+
+    if (fd < 0)
+        return -1;
+    if (where.any.sa_family != AF_UNIX) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind tells if it was needed */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted connections inherit it */
+    }
+    if (where.any.sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind_to(fd, &where, len) && listen(fd, BACKLOG) == 0)
+        return fd;
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+void listen_close(const struct address *address, int fd)
+{
+    close(fd);
+    if (address->family == ADDRESS_UNIX)
+        (void)unlink(address->path); /* gone already: as well */
+}
+
+void listen_put_address(struct text *out, const struct address *address, int fd)
+{
+    union socket_address where;
+    socklen_t len = sizeof(where);
+    char ip[INET6_ADDRSTRLEN];
+
+    if (address->family == ADDRESS_UNIX) {
+        text_printf(out, "unix:%s", address->path);
+        return;
+    }
+    if (getsockname(fd, &where.any, &len) < 0)
+        fill(&where, address);
+    if (where.any.sa_family == AF_INET6)
+        text_printf(out, "[%s]:%u", inet_ntop(AF_INET6, &where.v6.sin6_addr, ip, sizeof(ip)),
+                    ntohs(where.v6.sin6_port));
+    else
+        text_printf(out, "%s:%u", inet_ntop(AF_INET, &where.v4.sin_addr, ip, sizeof(ip)),
+                    ntohs(where.v4.sin_port));
+}
+
+static bool is_out_of_descriptors(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void pause_accepting(struct acceptor *acceptor)
+{
+    event_del(&acceptor->event);
+    timer_set(&acceptor->worker->timers, &acceptor->resume, worker_now(acceptor->worker) + PAUSE_NS);
+}
+
+static void resume_accepting(struct timer *timer, int64_t now_ns)
+{
+    struct acceptor *acceptor = CONTAINER_OF(timer, struct acceptor, resume);
+
+    if (event_add(&acceptor->event, NULL) < 0)
+        timer_set(&acceptor->worker->timers, timer, now_ns + PAUSE_NS);
+}
+
+static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
+{
+    struct acceptor *acceptor = arg;
+    union socket_address peer;
+
+    (void)what;
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        socklen_t len = sizeof(peer);
+        int fd;
+
+        peer.any.sa_family = AF_UNSPEC;
+        fd = accept4(listen_fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (is_out_of_descriptors(errno))
+                pause_accepting(acceptor);
+            return;
+        }
+        acceptor->accepted(acceptor, fd, &peer.any);
+    }
+}
+
+enum status acceptor_start(struct acceptor *acceptor, struct worker *worker, int fd, accepted_fn accepted)
+{
+    acceptor->worker = worker;
+    acceptor->fd = fd;
+    acceptor->accepted = accepted;
+    if (timer_init(&worker->timers, &acceptor->resume, resume_accepting) != ST_OK)
+        return ST_NOMEM;
+    if (event_assign(&acceptor->event, worker->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) ==
+            0 &&
+        event_add(&acceptor->event, NULL) == 0)
+        return ST_OK;
+    timer_fini(&worker->timers, &acceptor->resume);
+    return ST_NOMEM;
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    event_del(&acceptor->event);
+    timer_fini(&acceptor->worker->timers, &acceptor->resume);
+}

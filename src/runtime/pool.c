@@ -1,0 +1,105 @@
+#include "runtime/pool.h"
+
+#include "base/mem.h"
+#include "runtime/worker.h"
+
+enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct worker *const *workers,
+                      uint32_t worker_count)
+{
+    *pool = (struct pool){.workers = workers, .worker_count = worker_count};
+    permit_pool_init(&pool->permits, size, queue_size);
+    pool->held_by = mem_calloc(worker_count, sizeof(uint32_t));
+    if (pool->held_by == NULL)
+        return ST_NOMEM;
+    if (pthread_mutex_init(&pool->lock, NULL) != 0) {
+        mem_free(pool->held_by);
+        return ST_NOMEM;
+    }
+    return ST_OK;
+}
+
+void pool_fini(struct pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    mem_free(pool->held_by);
+}
+
+void pool_ticket_init(struct pool_ticket *ticket, const struct worker *owner, mail_fn granted)
+{
+    permit_init(&ticket->permit, owner->index);
+    mail_init(&ticket->granted, granted);
+}
+
+enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
+{
+    enum permit_answer answer;
+
+    ticket->mailed = false;
+    pthread_mutex_lock(&pool->lock);
+    answer = permit_acquire(&pool->permits, &ticket->permit);
+    if (answer == PERMIT_GRANTED)
+        pool->held_by[ticket->permit.worker]++;
+    pthread_mutex_unlock(&pool->lock);
+    return answer;
+}
+
+/*
+ * Puts the news into the winner's mailbox. Under the pool's lock: else the winner could give up, give the permit
+ * back and be freed before his mail is posted. Only the bell is rung later.
+ */
+static struct worker *tell_winner_locked(struct pool *pool, struct permit *permit)
+{
+    struct pool_ticket *winner = CONTAINER_OF(permit, struct pool_ticket, permit);
+    struct worker *worker = pool->workers[permit->worker];
+
+    pool->held_by[permit->worker]++;
+    winner->mailed = true;
+    return mailbox_put(&worker->mailbox, &winner->granted) ? worker : NULL;
+}
+
+void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
+{
+    struct worker *own = pool->workers[ticket->permit.worker];
+    struct worker *ring = NULL;
+    struct permit *next;
+
+    pthread_mutex_lock(&pool->lock);
+    if (ticket->permit.state == PERMIT_HELD)
+        pool->held_by[ticket->permit.worker]--;
+    if (ticket->mailed)
+        mailbox_cancel(&own->mailbox, &ticket->granted);
+    next = permit_give_back(&pool->permits, &ticket->permit);
+    if (next != NULL)
+        ring = tell_winner_locked(pool, next);
+    pthread_mutex_unlock(&pool->lock);
+    if (ring == own)
+        worker_expect_mail(own);
+    else if (ring != NULL)
+        mailbox_ring(&ring->mailbox);
+}
+
+struct pool_figures pool_figures(struct pool *pool)
+{
+    struct pool_figures figures;
+
+    pthread_mutex_lock(&pool->lock);
+    figures = (struct pool_figures){
+        .size = pool->permits.size,
+        .held = pool->permits.held,
+        .held_peak = pool->permits.held_peak,
+        .waiting = pool->permits.waiting,
+        .acquired = pool->permits.acquired,
+        .released = pool->permits.released,
+        .audit_errors = pool->audit_errors,
+    };
+    pthread_mutex_unlock(&pool->lock);
+    return figures;
+}
+
+void pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (pool->held_by[owner->index] != count(arg) || !permit_pool_is_sound(&pool->permits))
+        pool->audit_errors++;
+    pthread_mutex_unlock(&pool->lock);
+}

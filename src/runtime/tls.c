@@ -1,0 +1,311 @@
+#include "runtime/tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pemerr.h>
+#include <openssl/x509err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/*
+ * Sessions. OpenSSL marks a session as not resumable when a connection that uses it is freed without a
+ * closing alert, which for us is the common end: a call that is cut resets its connection. So what a
+ * connection holds and what is kept for later are never the same object, but copies.
+ */
+
+struct tls_client {
+    SSL_CTX *context;
+    char *name;      /* for SNI and verification, without a dot at the end */
+    bool name_is_ip; /* then it is not sent (RFC 6066 3) */
+    uint32_t worker_count;
+    SSL_SESSION *sessions[]; /* the latest one, by worker; each touched by its worker's thread alone */
+};
+
+/* ---- the context --------------------------------------------------------------------------------------- */
+
+/* What tls_client_new is at, for its error texts. */
+struct making {
+    struct tls_client *client;
+    const struct upstream_config *upstream;
+    char *why;
+    size_t why_cap;
+};
+
+static bool complain(const struct making *making, const char *key, const char *path, const char *reason)
+{
+    snprintf(making->why, making->why_cap, "upstreams.%s.tls.%s: %s: %s", making->upstream->name, key, path,
+             reason);
+    ERR_clear_error();
+    return false;
+}
+
+static bool complain_of_memory(const struct making *making)
+{
+    snprintf(making->why, making->why_cap, "upstreams.%s.tls: out of memory", making->upstream->name);
+    ERR_clear_error();
+    return false;
+}
+
+/* OpenSSL's words for a file that it does not like; the first error is the nearest to the matter. */
+static bool complain_of_content(const struct making *making, const char *key, const char *path,
+                                const char *what)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    char text[256];
+
+    snprintf(text, sizeof(text), "%s: %s", what, reason != NULL ? reason : "unknown error");
+    return complain(making, key, path, text);
+}
+
+/* OpenSSL says only roughly what is wrong with a file that can't be read: read a byte first. */
+static bool is_readable(const struct making *making, const char *key, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char byte;
+    ssize_t n = fd >= 0 ? read(fd, &byte, 1) : -1;
+    int error = errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (n > 0)
+        return true;
+    return complain(making, key, path, n == 0 ? "the file is empty" : strerror(error));
+}
+
+static bool load_trust(const struct making *making)
+{
+    const char *path = making->upstream->tls.ca_file;
+
+    if (path == NULL)
+        return SSL_CTX_set_default_verify_paths(making->client->context) == 1 || complain_of_memory(making);
+    if (!is_readable(making, "ca_file", path))
+        return false;
+    if (SSL_CTX_load_verify_file(making->client->context, path) == 1)
+        return true;
+    return complain_of_content(making, "ca_file", path, "no CA certificates in PEM form");
+}
+
+static int refuse_passphrase(char *block, int size, int for_writing, void *arg)
+{
+    (void)block;
+    (void)size;
+    (void)for_writing;
+    *(bool *)arg = true;
+    return 0;
+}
+
+static bool load_key(const struct making *making, const char *path)
+{
+    SSL_CTX *context = making->client->context;
+    bool is_encrypted = false, loaded;
+
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
+    loaded = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    if (is_encrypted)
+        return complain(making, "key_file", path,
+                        "the key is encrypted, and there is nobody to ask for a passphrase");
+    if (!loaded && ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
+        return complain(making, "key_file", path, "the key does not match cert_file");
+    if (!loaded)
+        return complain(making, "key_file", path, "no private key in PEM form that can be used");
+    if (SSL_CTX_check_private_key(context) != 1)
+        return complain(making, "key_file", path, "the key does not match cert_file");
+    return true;
+}
+
+/* Our own certificate, if we have one. */
+static bool load_certificate(const struct making *making)
+{
+    const struct tls_config *config = &making->upstream->tls;
+    const char *key_file = config->key_file != NULL ? config->key_file : config->cert_file;
+
+    if (config->cert_file == NULL)
+        return true;
+    if (!is_readable(making, "cert_file", config->cert_file) || !is_readable(making, "key_file", key_file))
+        return false;
+    if (SSL_CTX_use_certificate_chain_file(making->client->context, config->cert_file) != 1)
+        return complain_of_content(making, "cert_file", config->cert_file, "no certificate in PEM form");
+    return load_key(making, key_file);
+}
+
+/* Whom the certificate must name (RFC 9110 4.3.4). */
+static bool expect_name(const struct making *making)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(making->client->context);
+    const char *name = making->client->name;
+
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (making->client->name_is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1
+                                   : X509_VERIFY_PARAM_set1_host(param, name, 0) == 1)
+        return true;
+    return complain_of_memory(making);
+}
+
+/*
+ * From OpenSSL, in the handshake (TLS 1.2) or when a ticket comes (1.3). Keeps no reference of the
+ * connection's.
+ */
+static int session_came(SSL *ssl, SSL_SESSION *session)
+{
+    SSL_SESSION **kept = SSL_get_app_data(ssl);
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+
+    if (copy != NULL) {
+        SSL_SESSION_free(*kept);
+        *kept = copy;
+    }
+    ERR_clear_error();
+    return 0;
+}
+
+static bool set_up(const struct making *making)
+{
+    static const unsigned char protocols[] = "\x08http/1.1";
+    SSL_CTX *context = making->client->context;
+
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, session_came);
+    if (SSL_CTX_set_min_proto_version(context, making->upstream->tls.min_version) != 1 ||
+        SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) != 0)
+        return complain_of_memory(making);
+    return expect_name(making) && load_trust(making) && load_certificate(making);
+}
+
+static bool is_ip(const char *name)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+
+    return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+}
+
+static char *copy_name(const char *name)
+{
+    size_t len = strlen(name);
+
+    if (len > 1 && name[len - 1] == '.')
+        len--;
+    return mem_dup(name, len);
+}
+
+struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32_t worker_count, char *why,
+                                  size_t why_cap)
+{
+    struct tls_client *client = mem_zalloc(sizeof(*client) + worker_count * sizeof(client->sessions[0]));
+    struct making making = {client, upstream, why, why_cap};
+
+    ERR_clear_error();
+    if (client == NULL) {
+        complain_of_memory(&making);
+        return NULL;
+    }
+    client->worker_count = worker_count;
+    client->name = copy_name(upstream->tls.server_name);
+    client->name_is_ip = is_ip(upstream->tls.server_name);
+    client->context = SSL_CTX_new(TLS_client_method());
+    if (client->name == NULL || client->context == NULL)
+        complain_of_memory(&making);
+    else if (set_up(&making))
+        return client;
+    tls_client_free(client);
+    return NULL;
+}
+
+void tls_client_free(struct tls_client *client)
+{
+    for (uint32_t i = 0; i < client->worker_count; i++)
+        SSL_SESSION_free(client->sessions[i]);
+    SSL_CTX_free(client->context);
+    mem_free(client->name);
+    mem_free(client);
+}
+
+/* ---- a connection -------------------------------------------------------------------------------------- */
+
+/* Without a session the handshake is a full one: no error. */
+static void offer_session(SSL *ssl, SSL_SESSION *kept)
+{
+    SSL_SESSION *copy = kept != NULL && SSL_SESSION_is_resumable(kept) ? SSL_SESSION_dup(kept) : NULL;
+
+    if (copy == NULL)
+        return;
+    (void)SSL_set_session(ssl, copy); /* takes a reference, or has no use for this one */
+    SSL_SESSION_free(copy);
+}
+
+SSL *tls_connection_new(struct tls_client *client, uint32_t worker, int fd)
+{
+    SSL *ssl = SSL_new(client->context);
+
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, &client->sessions[worker]) != 1 ||
+        (!client->name_is_ip && SSL_set_tlsext_host_name(ssl, client->name) != 1)) {
+        SSL_free(ssl);
+        ERR_clear_error();
+        return NULL;
+    }
+    offer_session(ssl, client->sessions[worker]);
+    SSL_set_connect_state(ssl);
+    ERR_clear_error();
+    return ssl;
+}
+
+static enum cause broken(SSL *ssl, char *why, size_t why_cap)
+{
+    unsigned long error = ERR_peek_error();
+    long verified = SSL_get_verify_result(ssl);
+    const char *reason = ERR_reason_error_string(error);
+
+    if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE) {
+        snprintf(why, why_cap, "TLS: out of memory");
+        return CAUSE_INTERNAL;
+    }
+    if (verified != X509_V_OK) {
+        snprintf(why, why_cap, "certificate: %s", X509_verify_cert_error_string(verified));
+        return CAUSE_TLS_CERTIFICATE;
+    }
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        reason = "the peer closed the connection during the handshake";
+    else if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
+        reason = "wrong version number: the peer does not seem to speak TLS on this port";
+    snprintf(why, why_cap, "TLS: %s", reason != NULL ? reason : "unknown error");
+    return CAUSE_TLS_PROTOCOL;
+}
+
+enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap)
+{
+    SSL_SESSION **kept = SSL_get_app_data(ssl);
+    int result, error;
+
+    ERR_clear_error();
+    errno = 0;
+    result = SSL_do_handshake(ssl);
+    error = errno;
+    switch (SSL_get_error(ssl, result)) {
+    case SSL_ERROR_NONE: return ST_OK;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE: return ST_AGAIN;
+    case SSL_ERROR_SYSCALL:
+        snprintf(why, why_cap, "TLS: handshake: %s",
+                 error != 0 ? strerror(error) : "the peer closed the connection");
+        *cause = CAUSE_TLS_PROTOCOL;
+        break;
+    default: *cause = broken(ssl, why, why_cap);
+    }
+    /* A session that the peer chokes on must not spoil the next connection too. */
+    SSL_SESSION_free(*kept);
+    *kept = NULL;
+    ERR_clear_error();
+    return ST_FAILED;
+}

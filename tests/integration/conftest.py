@@ -1,0 +1,177 @@
+"""Fixtures of the integration tests. CURFEW is the binary, CURFEW_TOOLS the directory of the test tools."""
+
+import faulthandler
+import os
+import signal
+
+import pytest
+
+from harness import bounds
+from harness.certs import Certificates
+from harness.curfew import Curfew, Faulty, write_config
+from harness.peers import DeafListener, ScriptedUpstream
+from harness.process import BINARY
+from harness.programs import NameServer, Nginx, with_resolver
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
+    if not os.access(BINARY, os.X_OK):
+        raise pytest.UsageError("CURFEW has to name the curfew binary: `make check-integration` does it")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if bounds.SANITIZED and item.get_closest_marker("sound_only"):
+            item.add_marker(pytest.mark.skip(reason="not on a sanitizer build"))
+
+
+class TookTooLong(BaseException):
+    """Not an Exception, so that no test swallows it."""
+
+
+def _alarm(_number, _frame):
+    raise TookTooLong(f"a test is over after {bounds.TEST:g} s at the latest")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Every test has a hard bound: an alarm, and should that not do, the end of the run."""
+    del item
+    before = signal.signal(signal.SIGALRM, _alarm)
+    signal.setitimer(signal.ITIMER_REAL, bounds.TEST)
+    faulthandler.dump_traceback_later(bounds.TEST * 2, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def _finish_all(things, finish):
+    """Finishes all of them, even if one fails; then says what failed first."""
+    failures = []
+    for thing in things:
+        try:
+            finish(thing)
+        except (AssertionError, OSError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture
+def upstream():
+    """Makes scripted upstreams: upstream(), upstream(script), upstream(script, tls=context)."""
+    made = []
+
+    def make(script=None, **more):
+        made.append(ScriptedUpstream(script, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    _finish_all(made, lambda one: one.must_be_content())
+
+
+@pytest.fixture
+def deaf_listener():
+    listener = DeafListener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def faulty():
+    """Starts `curfew faulty` with options; plain unless tls=True."""
+    made = []
+
+    def make(*options, **more):
+        made.append(Faulty(*options, **more))
+        return made[-1]
+
+    yield make
+    _finish_all(made, lambda one: one.finish())
+
+
+@pytest.fixture
+def curfew(tmp_path, upstream, faulty, deaf_listener_or_none):
+    """
+    Starts curfew. curfew(url="http://…", deadline="1s", …) has one upstream, "api", with these keys; curfew(upstreams={…})
+    has several; `top` are the other keys of the file; text= is the whole file.
+    """
+    del upstream, faulty, deaf_listener_or_none  # they outlive the proxy
+    made = []
+
+    def make(*, upstreams=None, top=None, text=None, stdin=None, stdout=None, env=None, wrap=(), **api):
+        directory = tmp_path / f"curfew{len(made)}"
+        directory.mkdir()
+        config = directory / "curfew.yaml"
+        if text is not None:
+            config.write_text(text)
+        else:
+            keys = {"workers": 1, "admin": {"listen": "127.0.0.1:0"},
+                    "log": {"access": str(directory / "access.log")}, **(top or {})}
+            write_config(config, upstreams or {"api": {"deadline": "5s", **api}}, keys)
+        made.append(Curfew(directory, config, stdin=stdin, stdout=stdout, env=env, wrap=wrap))
+        return made[-1]
+
+    yield make
+    _finish_all(made, lambda one: one.finish())
+
+
+@pytest.fixture
+def deaf_listener_or_none(request):
+    """So that a deaf listener, where a test has one, outlives the proxy."""
+    return request.getfixturevalue("deaf_listener") if "deaf_listener" in request.fixturenames else None
+
+
+@pytest.fixture
+def nginx(tmp_path, certificates):
+    """Starts nginx: nginx(), nginx(tls=True)."""
+    made = []
+
+    def make(tls=False, more=""):
+        directory = tmp_path / f"nginx{len(made)}"
+        directory.mkdir()
+        made.append(Nginx(directory, certificates if tls else None, more))
+        return made[-1]
+
+    yield make
+    _finish_all(made, lambda one: one.finish())
+
+
+@pytest.fixture
+def name_server(tmp_path):
+    """name_server({name: [addresses]}) gives (server, command prefix for curfew). Skips where it can't be done."""
+    made = []
+
+    def make(answers, **more):
+        try:
+            server = NameServer(answers, **more)
+        except PermissionError:
+            pytest.skip("port 53 of a loopback address needs root")
+        made.append(server)
+        wrap = with_resolver(tmp_path, server.host)
+        if not wrap:
+            pytest.skip("a mount namespace of its own is not allowed here")
+        return server, wrap
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def pair(curfew, upstream):
+    """curfew in front of a scripted upstream whose connections the test takes itself: (proxy, upstream)."""
+    def make(script=None, upstream_options=None, url_scheme="http", **keys):
+        up = upstream(script, **(upstream_options or {}))
+        return curfew(url=f"{url_scheme}://{up.authority}", **keys), up
+
+    return make

@@ -1,0 +1,48 @@
+"""How long anything may take. Nothing in these tests waits without a bound, and nothing sleeps."""
+
+import os
+import time
+
+SANITIZED = bool(os.environ.get("CURFEW_SAN"))
+
+# Sanitizer builds are slower: bounds that are about speed are this many times longer.
+SLOW = float(os.environ.get("CURFEW_SLOW") or (3 if SANITIZED else 1))
+
+# How late a call may be over, as a caller sees it (the promise on a quiet machine).
+LATE = 0.050 * SLOW
+
+# Anything that should happen at once: long enough that only a hang exceeds it.
+SOON = 5.0 * SLOW
+
+# One whole test with its fixtures.
+TEST = 60.0 * SLOW
+
+_POLL = 0.004
+
+
+def poll(condition, what, seconds=SOON):
+    """Asks until `condition()` is true and returns what it returned. `what` says what was waited for."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what}")
+        time.sleep(_POLL)
+
+
+class Stopwatch:
+    """Starts when made. Make it before the first byte of a request is sent."""
+
+    def __init__(self):
+        self.start = time.monotonic()
+
+    def elapsed(self):
+        return time.monotonic() - self.start
+
+    def is_over_at(self, seconds, late=LATE):
+        """The call had to end now: not before `seconds` have passed, and hardly after."""
+        elapsed = self.elapsed()
+        assert seconds <= elapsed <= seconds + late, \
+            f"over after {elapsed * 1000:.1f} ms, due at {seconds * 1000:.0f} to {(seconds + late) * 1000:.0f} ms"

@@ -1,0 +1,124 @@
+"""A program under test: its output is collected as it comes, and it never outlives the test."""
+
+import os
+import re
+import resource
+import subprocess
+import threading
+
+from .bounds import SANITIZED, SOON, poll
+
+BINARY = os.environ.get("CURFEW", "curfew")
+TOOLS = os.environ.get("CURFEW_TOOLS", "")
+
+SANITIZER_FINDING = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+
+
+def many_descriptors():
+    """In a child: as many open files as the system lets it have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Lines:
+    """The lines of a stream, collected by a thread so that its writer never blocks."""
+
+    def __init__(self, stream):
+        self.lines = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._collect, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _collect(self, stream):
+        with stream:
+            for raw in stream:
+                with self._changed:
+                    self.lines.append(raw.decode("utf-8", "backslashreplace").rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait(self, found, seconds):
+        """Until `found(lines)` is true, or the stream has ended, or time is up: what it returned last."""
+        with self._changed:
+            self._changed.wait_for(lambda: found(self.lines) or self._ended, seconds)
+            return found(self.lines)
+
+    def text(self):
+        with self._changed:
+            return "\n".join(self.lines)
+
+    def join(self, seconds=SOON):
+        self._thread.join(seconds)
+
+
+class Process:
+    def __init__(self, argv, *, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=None, cwd=None, pass_fds=()):
+        self.argv = [str(arg) for arg in argv]
+        self.popen = subprocess.Popen(
+            self.argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd, pass_fds=pass_fds,
+            env={**os.environ, **(env or {})}, preexec_fn=many_descriptors)
+        self.stderr = Lines(self.popen.stderr)
+        self.stdout = Lines(self.popen.stdout) if self.popen.stdout else None
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def is_running(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def wait_exit(self, seconds=SOON):
+        """The exit status. A process that does not end in time is killed, and that is a failure."""
+        try:
+            status = self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait(SOON)
+            raise AssertionError(f"{self.argv} did not end within {seconds:g} s; stderr:\n{self.stderr.text()}") from None
+        self.stderr.join()
+        return status
+
+    def kill(self):
+        if self.is_running():
+            self.popen.kill()
+        self.popen.wait(SOON)
+        self.stderr.join()
+
+    def must_be_clean(self):
+        text = self.stderr.text()
+        assert not SANITIZER_FINDING.search(text), f"sanitizer finding:\n{text}"
+
+    def rss_bytes(self):
+        return _proc_kib(self.pid, "status", "VmRSS") * 1024
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+def _proc_kib(pid, file, key):
+    with open(f"/proc/{pid}/{file}", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith(key + ":"):
+                return int(line.split()[1])
+    raise AssertionError(f"no {key} in /proc/{pid}/{file}")
+
+
+def run(argv, *, seconds=SOON, stdin="", env=None, cwd=None):
+    """A program that ends by itself: CompletedProcess with text output."""
+    try:
+        done = subprocess.run([str(arg) for arg in argv], input=stdin, capture_output=True, text=True, timeout=seconds,
+                              errors="backslashreplace", env={**os.environ, **(env or {})}, cwd=cwd, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(f"{late.cmd} did not end within {seconds:g} s: {late.stderr}") from None
+    assert not SANITIZER_FINDING.search(done.stderr), done.stderr
+    return done
+
+
+__all__ = ["BINARY", "TOOLS", "SANITIZED", "Process", "Lines", "run", "poll"]

@@ -1,0 +1,168 @@
+"""Other people's programs around curfew: nginx, curl, a name server that says what it is told."""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import threading
+
+from .bounds import SLOW, SOON, poll
+from .process import Process, TOOLS, run
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+_NGINX_CONF = """
+daemon off;
+worker_processes 1;
+pid {dir}/nginx.pid;
+error_log {dir}/error.log info;
+{user}
+events {{ worker_connections 4096; }}
+http {{
+    access_log {dir}/access.log;
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    default_type application/octet-stream;
+    client_max_body_size 0;
+    keepalive_requests 100000;
+    server {{
+        listen {listen}{tls};
+        root {dir}/files;
+        {certificate}
+        location / {{ }}
+        location /dav/ {{ alias {dir}/dav/; dav_methods PUT DELETE; }}
+        location /small/ {{ client_max_body_size 1k; return 200 "taken\\n"; }}
+        location /status/ {{ return 503 "not today\\n"; }}
+        location /gone {{ return 204; }}
+        location /moved {{ return 302 /elsewhere; }}
+        {more}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """nginx as an upstream, on a socket that the kernel chose the port of and that nginx inherits."""
+
+    def __init__(self, directory, certificates=None, more=""):
+        assert NGINX, "nginx is not installed"
+        self.directory = directory
+        for name in ("files", "dav"):
+            (directory / name).mkdir(parents=True)
+            (directory / name).chmod(0o777)
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(511)
+        self.address = sock.getsockname()
+        listen = "%s:%d" % self.address
+        certificate = "" if not certificates else \
+            f"ssl_certificate {certificates.cert('server')}; ssl_certificate_key {certificates.key('server')};"
+        conf = directory / "nginx.conf"
+        conf.write_text(_NGINX_CONF.format(
+            dir=directory, user="user root;" if os.geteuid() == 0 else "", listen=listen,
+            tls=" ssl" if certificates else "", certificate=certificate, more=more))
+        self.url = f"{'https' if certificates else 'http'}://{listen}"
+        self.process = Process([NGINX, "-p", directory, "-c", conf, "-e", directory / "error.log"],
+                               env={"NGINX": f"{sock.fileno()};"}, pass_fds=[sock.fileno()])
+        sock.close()
+        poll(lambda: (directory / "nginx.pid").exists() or not self.process.is_running(), "nginx to start", 10 * SLOW)
+        assert self.process.is_running(), (directory / "error.log").read_text()
+
+    def file(self, name, content):
+        path = self.directory / "files" / name
+        path.write_bytes(content)
+        path.chmod(0o644)
+
+    def uploaded(self, name):
+        return (self.directory / "dav" / name).read_bytes()
+
+    def access_log(self):
+        return (self.directory / "access.log").read_text().splitlines()
+
+    def finish(self):
+        self.process.signal(signal.SIGTERM)
+        self.process.wait_exit()
+
+
+def curl(*args, seconds=SOON):
+    """curl, silent and bounded: CompletedProcess with text output."""
+    return run(["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", f"{seconds:g}", *args],
+               seconds=seconds + 2)
+
+
+def tool(name):
+    path = os.path.join(TOOLS, name)
+    assert os.access(path, os.X_OK), f"no test tool {path}: CURFEW_TOOLS is wrong or `make tests` was not run"
+    return path
+
+
+class NameServer:
+    """A DNS server on port 53 of a loopback address of its own. `answers`: name to IPv4 addresses, or None for silence."""
+
+    def __init__(self, answers, ttl=1):
+        self.answers = answers
+        self.ttl = ttl
+        self.asked = []
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        pid = os.getpid()
+        for attempt in range(64):
+            self.host = f"127.{53 + attempt}.{pid >> 8 & 255}.{max(1, pid & 255)}"
+            try:
+                self.sock.bind((self.host, 53))
+                break
+            except OSError as error:
+                if isinstance(error, PermissionError):
+                    raise
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        self.sock.settimeout(0.2)
+        while not self._closing:
+            try:
+                query, peer = self.sock.recvfrom(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if reply := self._reply(query):
+                self.sock.sendto(reply, peer)
+
+    def _reply(self, query):
+        labels, at = [], 12
+        while query[at]:
+            labels.append(query[at + 1:at + 1 + query[at]].decode())
+            at += 1 + query[at]
+        question, kind = query[12:at + 5], struct.unpack("!H", query[at + 1:at + 3])[0]
+        name = ".".join(labels)
+        self.asked.append((name, kind))
+        known = name in self.answers
+        if known and self.answers[name] is None:
+            return None
+        addresses = self.answers[name] if known and kind == 1 else []
+        flags = 0x8180 if known else 0x8183
+        reply = query[:2] + struct.pack("!HHHHH", flags, 1, len(addresses), 0, 0) + question
+        for address in addresses:
+            reply += struct.pack("!HHHIH", 0xC00C, 1, 1, self.ttl, 4) + socket.inet_aton(address)
+        return reply
+
+    def close(self):
+        self._closing = True
+        self.sock.close()
+        self._thread.join(SOON)
+
+
+def with_resolver(directory, host):
+    """A command prefix under which /etc/resolv.conf names only `host`; None where the system does not allow it."""
+    conf = directory / "resolv.conf"
+    conf.write_text(f"nameserver {host}\noptions timeout:5 attempts:1\n")
+    unshare = shutil.which("unshare")
+    wrap = [unshare, "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(conf)]
+    if os.geteuid() != 0 or not unshare or run([*wrap, "true"]).returncode != 0:
+        return None
+    return wrap

@@ -1,0 +1,331 @@
+"""The admin listener: its endpoints, what it refuses, and that no client of it can hold it up."""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+
+import pytest
+
+from harness.bounds import SLOW, SOON, Stopwatch, poll
+from harness.curfew import curfew_command
+from harness.metrics import Metrics
+from harness.peers import ScriptedCaller
+from harness.wire import Cut
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+# What a client that does nothing gets, and how many there may be.
+CLIENT_SECONDS = 10
+CLIENTS_MAX = 100
+
+
+@pytest.fixture
+def service(curfew):
+    """A proxy that nobody calls."""
+    return curfew(url="http://127.0.0.1:9")
+
+
+@pytest.fixture
+def client(service):
+    """Makes connections to the admin listener."""
+    made = []
+
+    def make():
+        made.append(ScriptedCaller(service.admin))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# ------------------------------------------------------------------------------------- endpoints
+
+
+def test_health_and_readiness(client):
+    for target, text in ("/healthz", b"ok\n"), ("/readyz", b"ready\n"):
+        answer = client().ask("GET", target)
+        assert (answer.status, answer.content) == (200, text)
+        assert answer["content-type"].startswith("text/plain")
+
+
+def test_pools_are_json(service, client):
+    answer = client().ask("GET", "/pools")
+    assert answer.status == 200 and answer["content-type"] == "application/json"
+    [pool] = json.loads(answer.content)["pools"]
+    assert pool == {"name": "api", "size": 50, "held": 0, "held_peak": 0, "waiting": 0, "acquired": 0, "released": 0,
+                    "audit_errors": 0}
+
+
+def test_the_root_lists_the_endpoints(client):
+    answer = client().ask("GET", "/")
+    assert answer.status == 200
+    for target in b"/metrics", b"/pools", b"/healthz", b"/readyz":
+        assert target in answer.content
+
+
+def test_metrics_are_prometheus_text(client):
+    answer = client().ask("GET", "/metrics")
+    assert answer.status == 200
+    assert answer["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    metrics = Metrics(answer.content.decode())
+    metrics.must_add_up()
+    assert metrics.sum("curfew_build_info") == 1
+    assert metrics.sum("curfew_pool_size", pool="api") == 50
+    assert metrics.types["curfew_call_duration_seconds"] == "histogram"
+    assert metrics.has("curfew_config_reloads_total", result="failure")
+
+
+def test_metrics_tell_of_the_process(service):
+    metrics = service.metrics()
+    resident = metrics.sum("process_resident_memory_bytes")
+    assert 0.5 < resident / service.process.rss_bytes() < 2
+    assert metrics.sum("process_virtual_memory_bytes") > resident
+    assert abs(metrics.sum("process_open_fds") - service.process.descriptors()) <= 2
+    assert metrics.sum("process_max_fds") >= metrics.sum("process_open_fds")
+    assert metrics.sum("process_cpu_seconds_total") > 0
+    started = os.stat(f"/proc/{service.process.pid}").st_mtime
+    assert abs(metrics.sum("process_start_time_seconds") - started) < 5 * SLOW
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is not installed")
+def test_promtool_has_no_complaint(service):
+    text = service.admin_get("/metrics")[1]
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=4 * SOON,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_calls_add_up_at_every_scrape_under_load(curfew, upstream):
+    api = upstream(lambda exchange: (exchange.recv_request(), exchange.answer(200)))
+    proxy = curfew(url=api.url, top={"workers": 2})
+    stop, scrapes = threading.Event(), 0
+
+    def call():
+        caller = ScriptedCaller(proxy.address())
+        while not stop.is_set():
+            caller.ask("GET", "/")
+        caller.close()
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for thread in callers:
+        thread.start()
+    try:
+        while proxy.metrics().calls("completed") < 500 or scrapes < 50:
+            scrapes += 1
+    finally:
+        stop.set()
+        for thread in callers:
+            thread.join(SOON)
+    proxy.wait_idle()
+
+
+# --------------------------------------------------------------------------------------- requests
+
+
+def test_head_gives_the_head_alone(client):
+    one = client()
+    for target in "/metrics", "/pools", "/healthz", "/":
+        answer = one.ask("HEAD", target)
+        assert answer.status == 200 and int(answer["content-length"]) > 0
+    assert one.ask("GET", "/healthz").content == b"ok\n"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("target", ["/metrics", "/"])
+def test_other_methods_are_refused(client, method, target):
+    answer = client().ask(method, target)
+    assert answer.status == 405 and answer["allow"] == "GET, HEAD"
+    assert json.loads(answer.content)["status"] == 405
+
+
+@pytest.mark.parametrize("target", ["/nothing", "/metrics/", "//metrics", "/calls", "/%6detrics", "/..%2fmetrics"])
+def test_other_targets_do_not_exist(client, target):
+    answer = client().ask("GET", target)
+    assert answer.status == 404 and answer["content-type"] == "application/problem+json"
+    assert json.loads(answer.content) | {"detail": ""} == \
+        {"type": "about:blank", "title": "Not Found", "status": 404, "detail": ""}
+
+
+def test_a_query_is_passed_over(client):
+    assert client().ask("GET", "/healthz?verbose=1").content == b"ok\n"
+
+
+def test_requests_on_one_connection_are_answered_in_order(client):
+    one = client()
+    one.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" + HEALTH + b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert one.recv_response().content.startswith(b"# HELP")
+    assert one.recv_response().content == b"ok\n"
+    assert one.recv_response().status == 404
+
+
+GARBAGE = {
+    "a word": b"garbage\r\n\r\n",
+    "a method alone": b"GET\r\n\r\n",
+    "a version to come": b"GET / HTTP/9.9\r\n\r\n",
+    "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "a line without a colon": b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    "a length that is no number": b"GET /metrics HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    "a head too large": b"GET / HTTP/1.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+    "a line without an end": b"A" * 100000,
+    "content too large": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_what_is_no_request_does_no_harm(service, client, garbage):
+    one = client()
+    one.send(garbage)
+    one.half_close()
+    try:
+        answer = one.read_all()
+    except Cut as cut:
+        answer = cut.content
+    assert answer == b"" or 400 <= int(answer.split(b" ")[1]) < 600
+    assert service.admin_get("/healthz") == (200, "ok\n")
+
+
+# ---------------------------------------------------------------------------------------- clients
+
+
+def test_clients_that_leave_in_the_middle_do_no_harm(service, client):
+    before = service.process.descriptors()
+    for end in ["close", "reset", "half_close"] * 60:
+        one = client()
+        one.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        getattr(one, end)()
+        one.close()
+    poll(lambda: service.admin_get("/metrics")[0] == 200, "a scrape after those of clients that have left")
+    poll(lambda: service.process.descriptors() <= before, "the descriptors of clients that have left")
+
+
+def test_many_scrapes_at_once_are_all_answered(client):
+    clients = [client() for _ in range(90)]
+    for one in clients:
+        one.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+    statuses = [one.recv_response().status for one in clients]
+    assert set(statuses) <= {200, 503} and statuses.count(200) >= 64
+
+
+def test_connections_are_bounded_and_given_back(service, client):
+    idle = [client() for _ in range(CLIENTS_MAX)]
+    for one in idle:
+        one.send(HEALTH)
+        assert one.recv_response().status == 200
+    late = client()
+    late.send(HEALTH)
+    late.must_be_silent()
+    idle[0].close()
+    assert late.recv_response().status == 200
+    for one in idle:
+        one.close()
+    for _ in range(3):
+        assert service.admin_get("/healthz")[0] == 200
+
+
+def test_connections_beyond_the_bound_wait_even_if_none_says_a_word(service, client):
+    silent = [client() for _ in range(3 * CLIENTS_MAX)]
+    silent[-1].send(HEALTH)
+    silent[-1].must_be_silent()
+    assert service.process.descriptors() < 2 * CLIENTS_MAX
+    for one in silent:
+        one.close()
+    assert service.admin_get("/healthz")[0] == 200
+
+
+def test_a_request_that_drips_in_is_cut(service, client):
+    watch, one = Stopwatch(), client()
+    for byte in (b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 1000):
+        if one.ended():
+            break
+        one.send_some(bytes([byte]))
+        # Bounded waiting for the end, not sleeping: the drip is as fast as this is long.
+        try:
+            one.wait_ended(0.5)
+        except AssertionError:
+            assert watch.elapsed() < CLIENT_SECONDS + 2 * SLOW, "still there"
+    assert watch.elapsed() >= CLIENT_SECONDS - 0.1
+    assert service.admin_get("/healthz")[0] == 200
+
+
+def test_a_silent_client_is_cut_while_others_are_served(service, client):
+    watch, silent = Stopwatch(), client()
+    silent.send(b"GET /met")
+    while watch.elapsed() < CLIENT_SECONDS - 1:
+        assert service.admin_get("/healthz")[0] == 200
+        assert not silent.ended()
+        assert not _ends_within(silent, 0.5)
+    silent.wait_ended(2 * SLOW + 1)
+
+
+def _ends_within(peer, seconds):
+    try:
+        return bool(peer.wait_ended(seconds))
+    except AssertionError:
+        return False
+
+
+# -------------------------------------------------------------------------------------- listening
+
+
+def test_a_unix_socket(curfew, tmp_path):
+    path = tmp_path / "admin.sock"
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"listen": f"unix:{path}"}})
+    assert proxy.admin == str(path)
+    mode = os.stat(path)
+    assert stat.S_ISSOCK(mode.st_mode) and stat.S_IMODE(mode.st_mode) == 0o660
+    assert proxy.admin_get("/healthz") == (200, "ok\n")
+    proxy.metrics()
+    proxy.stop()
+    assert not path.exists()
+
+
+def test_a_stale_unix_socket_is_replaced(curfew, tmp_path):
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen()
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"listen": f"unix:{path}"}})
+    assert proxy.admin_get("/healthz")[0] == 200
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/if_inet6"), reason="no IPv6 here")
+def test_ipv6(curfew):
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"listen": "[::1]:0"}})
+    assert proxy.admin[0] == "::1" and proxy.admin[1] > 0
+    assert proxy.admin_get("/healthz") == (200, "ok\n")
+
+
+def _start_in_vain(tmp_path, listen):
+    config = tmp_path / "taken.yaml"
+    config.write_text(f"admin: {{listen: \"{listen}\"}}\n"
+                      "upstreams: {api: {listen: 127.0.0.1:0, url: \"http://127.0.0.1:9\"}}\n")
+    done = curfew_command("serve", "-c", config)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_port_in_use_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert f"admin: can't listen on {listen}: Address already in use" in _start_in_vain(tmp_path, listen)
+
+
+def test_a_unix_socket_in_use_is_left_alone(tmp_path):
+    path = tmp_path / "taken.sock"
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(path))
+        taken.listen()
+        assert f"can't listen on unix:{path}: Address already in use" in _start_in_vain(tmp_path, f"unix:{path}")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
+    path = tmp_path / "precious"
+    path.write_text("text")
+    assert "can't listen on" in _start_in_vain(tmp_path, f"unix:{path}")
+    assert path.read_text() == "text"

@@ -1,0 +1,166 @@
+"""`curfew check FILE`: what it says about files, and how it ends."""
+
+import os
+import subprocess
+
+import pytest
+
+from harness.process import BINARY
+
+GOOD = """\
+pools: {reports: {size: 5}}
+upstreams:
+  payments: {listen: 127.0.0.1:8080, url: https://api.example.com, deadline: 2s}
+  mail:
+    listen: unix:/run/mail.sock
+    url: http://127.0.0.1:25/api
+    routes: [{path: /v1/reports, pool: reports}]
+"""
+
+
+def check(*args, stdin=b""):
+    """Exit status, lines of standard output, lines of standard error."""
+    done = subprocess.run([BINARY, "check", *map(str, args)], input=stdin, capture_output=True, timeout=30)
+    return done.returncode, done.stdout.decode().splitlines(), done.stderr.decode().splitlines()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(content, name="curfew.yaml"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write_file
+
+
+def test_a_sound_file_is_counted(write):
+    path = write(GOOD)
+    assert check(path) == (0, [f"{path}: ok: 2 upstreams, 3 pools, 3 routes"], [])
+
+
+def test_one_of_each_is_singular(write):
+    path = write("upstreams: {p: {listen: 127.0.0.1:1, url: http://a}}\n")
+    assert check(path) == (0, [f"{path}: ok: 1 upstream, 1 pool, 1 route"], [])
+
+
+def test_all_errors_come_at_once_with_their_places_and_suggestions(write):
+    path = write(
+        "workers: 0\n"
+        "upstreams:\n"
+        "  payments:\n"
+        "    listen: 127.0.0.1:8080\n"
+        "    url: https://api.example.com\n"
+        "    deadline: 2\n"
+        "    deadline: 3s\n"
+        "    timeout: {connect: 1s}\n"
+        "    pool: reprots\n"
+        "pools: {reports: {size: 5}}\n"
+    )
+    assert check(path) == (
+        1,
+        [],
+        [
+            f'{path}:1:10: workers: "0" is out of bounds: 1 to 256',
+            f'{path}:6:15: upstreams.payments.deadline: "2" has no unit; write for example 2s or 500ms',
+            f"{path}:7:5: upstreams.payments.deadline: duplicate key; the first is on line 6",
+            f'{path}:8:5: upstreams.payments.timeout: unknown key; did you mean "timeouts"?',
+            f'{path}:9:11: upstreams.payments.pool: there is no "reprots" in pools; did you mean "reports"?',
+        ],
+    )
+
+
+def test_what_is_no_yaml_has_one_error_with_its_place(write):
+    path = write("workers: 1\nupstreams: [a\n")
+    status, out, err = check(path)
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith(f"{path}:3:1: not valid YAML: ")
+
+
+def test_more_errors_than_are_listed_are_counted(write):
+    path = write(GOOD + "".join(f"zz{i}: 1\n" for i in range(130)))
+    status, _, err = check(path)
+    assert (status, len(err)) == (1, 101)
+    assert err[99] == f"{path}:107:1: zz99: unknown key"
+    assert err[100] == f"{path}: and 30 errors more"
+
+
+def test_a_missing_file_and_a_directory_can_not_be_read(tmp_path):
+    missing = tmp_path / "missing.yaml"
+    assert check(missing) == (1, [], [f"curfew: {missing}: No such file or directory"])
+    assert check(tmp_path) == (1, [], [f"curfew: {tmp_path}: Is a directory"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_file_without_permission_can_not_be_read(write):
+    path = write(GOOD)
+    path.chmod(0)
+    assert check(path) == (1, [], [f"curfew: {path}: Permission denied"])
+
+
+def test_files_that_a_file_names_are_read(write, tmp_path):
+    token = write("Bearer secret\r\n", "token")
+    text = (
+        "upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: https://a\n"
+        "    headers: {set: {Authorization: {file: %s}}}\n    tls: {ca_file: %s}\n"
+    )
+    path = write(text % (token, token))
+    assert check(path)[0] == 0
+
+    nothing = tmp_path / "no"
+    path = write(text % (nothing, tmp_path))
+    assert check(path) == (
+        1,
+        [],
+        [
+            f'{path}:5:43: upstreams.p.headers.set.Authorization.file: "{clip(nothing)}": No such file or directory',
+            f'{path}:6:20: upstreams.p.tls.ca_file: "{clip(tmp_path)}": Is a directory',
+        ],
+    )
+
+    two_lines = write("secret\nother\n", "token")
+    path = write(text % (two_lines, two_lines))
+    status, _, err = check(path)
+    assert (status, len(err)) == (1, 1)
+    assert "secret" not in err[0]
+
+
+def clip(path):
+    """As messages show long texts."""
+    return str(path) if len(str(path)) <= 40 else str(path)[:40] + "…"
+
+
+def test_standard_input_is_a_file_too():
+    assert check("-", stdin=GOOD.encode()) == (0, ["-: ok: 2 upstreams, 3 pools, 3 routes"], [])
+    assert check("-", stdin=b"") == (1, [], ["<stdin>:1:1: the file is empty"])
+
+
+def test_a_file_that_is_too_large_is_refused(write):
+    path = write(b"# padding\n" * 210000)
+    assert check(path) == (1, [], [f"{path}:1:1: the file is larger than 1MiB"])
+
+
+def test_bytes_that_are_no_text_are_refused(write):
+    path = write(b"upstreams:\n  \xff\xfe\x00\x01" + bytes(range(256)) * 100)
+    assert check(path) == (1, [], [f"{path}:2:3: not a text in UTF-8: invalid leading UTF-8 octet"])
+    status, out, err = check(write(bytes(range(256)) * 1000))
+    assert (status, out, len(err)) == (1, [], 1)
+
+
+def test_keys_can_not_steer_the_terminal(write):
+    status, _, err = check(write(GOOD + '"\\e[2Jx": 1\n'))
+    assert status == 1
+    assert err[0].endswith(':8:1: "\\u001b[2Jx": unknown key')
+
+
+@pytest.mark.parametrize("args", [[], ["a", "b"], ["--verbose"]])
+def test_wrong_usage_is_2(args):
+    status, out, err = check(*args)
+    assert (status, out) == (2, [])
+    assert err[0] == "usage: curfew check FILE"
+
+
+def test_help_goes_to_standard_output():
+    status, out, err = check("--help")
+    assert (status, err) == (0, [])
+    assert out[0] == "usage: curfew check FILE"

@@ -1,0 +1,528 @@
+"""The other side: connections that fail, connections that are kept, names, and TLS."""
+
+import socket
+import ssl
+
+import pytest
+
+from harness.bounds import SLOW, Stopwatch, poll
+from harness.peers import echo, ok
+from harness.problem import expect
+from harness.wire import Cut
+
+
+def failed(proxy, reason):
+    metrics = proxy.wait_idle()
+    assert metrics.calls("failed", upstream="api", reason=reason) == metrics.calls("failed") == 1
+
+
+def warm(proxy, up):
+    """One call that has completed: (caller, the upstream connection that is kept)."""
+    caller = proxy.caller()
+    caller.request("GET", "/warm")
+    exchange, _ = up.take()
+    exchange.answer(content=b"warm")
+    assert caller.recv_response().content == b"warm"
+    return caller, exchange
+
+
+# ---------------------------------------------------------------------------- failures
+
+
+def test_a_refused_connection(pair):
+    proxy, up = pair()
+    up.refuse()
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request("POST", "/", content=b"abc")
+    expect(caller.recv_response(), 502, "connection_refused", phase="connect", sent="none")
+    watch.is_over_at(0)
+    caller.must_be_open()
+    failed(proxy, "connection_refused")
+
+
+def test_an_address_without_a_route(curfew):
+    """A multicast address can't be connected to: the kernel says so at once."""
+    proxy = curfew(url="http://224.0.0.1:80", deadline="1s")
+    response = proxy.ask()
+    expect(response, 502, "destination_ip_unroutable", phase="connect", sent="none")
+    failed(proxy, "destination_ip_unroutable")
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_an_end_before_the_response(pair, ending):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("POST", "/", content=b"abc")
+    exchange, _ = up.take()
+    getattr(exchange, ending)()
+    expect(caller.recv_response(), 502, "connection_terminated", phase="wait", sent="complete")
+    caller.must_be_open()
+    failed(proxy, "connection_terminated")
+    up.must_have_no_connection(0.05)
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_an_end_within_the_response_head(pair, ending):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Le")
+    poll(lambda: proxy.metrics().in_flight() == 1, "the call")
+    getattr(exchange, ending)()
+    response = caller.recv_response()
+    assert response.status == 502
+    up.must_have_no_connection(0.05)  # a byte of a response has come: no second try
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+@pytest.mark.parametrize("head", [b"Content-Length: 100\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+                                  b"Transfer-Encoding: chunked\r\n\r\n9\r\nhalf"])
+def test_an_end_within_the_content_is_not_complete_for_the_caller(pair, head, ending):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\n" + head)
+    response = caller.recv_response_head()
+    assert response.status == 200
+    getattr(exchange, ending)()
+    with pytest.raises(Cut):
+        caller.recv_content(response)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"], line["phase"]) == ("failed", "http_response_incomplete", "receive")
+    failed(proxy, "http_response_incomplete")
+
+
+def test_a_reset_within_close_delimited_content_is_not_complete(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\n\r\nsome")
+    response = caller.recv_response_head()
+    exchange.reset()
+    with pytest.raises(Cut):
+        caller.recv_content(response)
+
+
+def test_an_upstream_that_stops_reading_an_upload_and_answers(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("POST", "/", "Content-Length: 50000000")
+    exchange = up.accept()
+    exchange.recv_head()
+    caller.fill()
+    exchange.answer(413, content=b"enough", reason="Content Too Large")
+    exchange.half_close()
+    response = caller.recv_response()
+    assert (response.status, response.content) == (413, b"enough")
+
+
+# ----------------------------------------------------------------- connections that are kept
+
+
+def test_a_connection_that_the_upstream_has_closed_is_not_used(pair):
+    proxy, up = pair()
+    caller, exchange = warm(proxy, up)
+    exchange.close()
+    proxy.wait_metric("curfew_connections", 0, side="upstream_idle")
+    caller.request("POST", "/2", content=b"x")
+    other, request = up.take()
+    assert request.target == "/2"
+    other.answer()
+    assert caller.recv_response().status == 200
+
+
+def stale(proxy, up, method, content=None):
+    """A call on a kept connection that closes as soon as the request is there, without a byte of a response."""
+    caller, exchange = warm(proxy, up)
+    caller.request(method, "/again", content=content)
+    assert exchange.recv_request().target == "/again"
+    exchange.close()
+    return caller
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+def test_a_stale_connection_is_replaced_for_an_idempotent_request(pair, method):
+    proxy, up = pair()
+    caller = stale(proxy, up, method)
+    exchange, request = up.take()
+    assert (request.method, request.target) == (method, "/again")
+    exchange.answer()
+    assert caller.recv_response(method).status == 200
+    metrics = proxy.wait_idle()
+    assert metrics.calls("started") == metrics.calls("completed") == 2
+    assert metrics.sum("curfew_pool_acquired_total") == 2
+
+
+@pytest.mark.parametrize("method, content", [("POST", None), ("PATCH", None), ("POST", b"abc"), ("PUT", b"abc")])
+def test_a_stale_connection_is_never_replaced_for_another(pair, method, content):
+    proxy, up = pair()
+    caller = stale(proxy, up, method, content)
+    expect(caller.recv_response(), 502, "connection_terminated", sent="complete")
+    up.must_have_no_connection(0.05)
+
+
+def test_a_stale_connection_is_replaced_only_once(pair):
+    proxy, up = pair()
+    caller = stale(proxy, up, "GET")
+    exchange, _ = up.take()
+    exchange.close()
+    expect(caller.recv_response(), 502, "connection_terminated", sent="complete")
+    up.must_have_no_connection(0.05)
+
+
+def test_the_replacement_is_a_fresh_connection(pair):
+    """Not another one that may be as stale."""
+    proxy, up = pair()
+    callers = [proxy.caller() for _ in range(3)]
+    exchanges = []
+    for caller in callers:
+        caller.request("GET", "/")
+        exchanges.append(up.take()[0])
+    for exchange, caller in zip(exchanges, callers):
+        exchange.answer()
+        assert caller.recv_response().status == 200
+    callers[0].request("GET", "/again")
+    assert exchanges[2].recv_request().target == "/again"
+    exchanges[2].close()
+    fresh, request = up.take()
+    assert request.target == "/again"
+    fresh.answer()
+    assert callers[0].recv_response().status == 200
+    for exchange in exchanges[:2]:
+        assert not exchange.has_bytes() or exchange.ended()
+
+
+def test_a_fresh_connection_that_closes_is_not_replaced(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.close()
+    assert caller.recv_response().status == 502
+    up.must_have_no_connection(0.05)
+
+
+def test_bytes_after_a_response_make_the_connection_unclean(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    assert caller.recv_response().content == b"ok"
+    exchange.wait_ended()
+    caller.request("GET", "/2")
+    other, _ = up.take()
+    other.answer(content=b"good")
+    assert caller.recv_response().content == b"good"
+
+
+def test_bytes_on_an_idle_connection_make_it_unclean(pair):
+    """Nobody has asked: whoever asks next must not get them as his answer."""
+    proxy, up = pair()
+    caller, exchange = warm(proxy, up)
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    exchange.wait_ended()
+    caller.request("GET", "/2")
+    other, _ = up.take()
+    other.answer(content=b"good")
+    assert caller.recv_response().content == b"good"
+
+
+def test_idle_connections_are_closed_after_the_idle_timeout(pair):
+    proxy, up = pair(keepalive={"idle_timeout": "300ms"})
+    watch = Stopwatch()
+    _, exchange = warm(proxy, up)
+    exchange.wait_ended()
+    assert 0.3 <= watch.elapsed() <= 0.3 + 0.3 * SLOW
+    assert proxy.metrics().sum("curfew_connections", side="upstream_idle") == 0
+
+
+def test_a_connection_beyond_its_age_is_not_used_again(pair):
+    proxy, up = pair(keepalive={"max_age": "300ms", "idle_timeout": "10s"})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    exchange = None
+    while watch.elapsed() < 0.3:
+        caller.request("GET", "/")
+        exchange = exchange or up.accept()
+        exchange.recv_request()
+        exchange.answer()
+        assert caller.recv_response().status == 200
+    exchange.wait_ended()
+    caller.request("GET", "/")
+    up.take()[0].answer()
+    assert caller.recv_response().status == 200
+
+
+@pytest.mark.parametrize("max_idle", [0, 2])
+def test_no_more_than_max_idle_connections_are_kept(pair, max_idle):
+    proxy, up = pair(keepalive={"max_idle": max_idle})
+    callers, exchanges = [], []
+    for _ in range(5):
+        callers.append(proxy.caller())
+        callers[-1].request("GET", "/")
+        exchanges.append(up.take()[0])
+    for caller, exchange in zip(callers, exchanges):
+        exchange.answer()
+        assert caller.recv_response().status == 200
+    poll(lambda: sum(not exchange.ended() for exchange in exchanges) == max_idle, "the others to be closed")
+    proxy.wait_metric("curfew_connections", max_idle, side="upstream_idle")
+
+
+# -------------------------------------------------------------------------------- names
+
+
+def test_localhost_resolves(curfew, upstream):
+    up = upstream(ok)
+    proxy = curfew(url=up.named("localhost"))
+    assert proxy.ask().content == b"ok"
+
+
+def test_a_name_that_does_not_exist(curfew, name_server):
+    _, wrap = name_server({})
+    proxy = curfew(url="http://nowhere.test:80", deadline="3s", wrap=wrap)
+    expect(proxy.ask(), 502, "dns_error", phase="dns", sent="none")
+    failed(proxy, "dns_error")
+
+
+def test_a_name_that_cannot_be_asked_for_ends_at_the_deadline_or_before(curfew):
+    """Whatever this machine's resolver does with it."""
+    proxy = curfew(url="http://nowhere.invalid:80", deadline="500ms")
+    watch = Stopwatch()
+    response = proxy.ask()
+    assert watch.elapsed() <= 0.5 + 0.05 * SLOW
+    assert response.status in (502, 504) and ("dns_error" in response["proxy-status"]
+                                              or "dns_timeout" in response["proxy-status"])
+
+
+def test_a_name_is_looked_up_once_within_its_time_to_live(curfew, upstream, name_server):
+    up = upstream(ok)
+    server, wrap = name_server({"api.test": ["127.0.0.1"]}, ttl=60)
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, keepalive={"max_idle": 0})
+    assert [proxy.ask().status for _ in range(5)] == [200] * 5
+    assert sum(kind == 1 for _, kind in server.asked) == 1
+
+
+def test_a_name_is_looked_up_again_after_its_time_to_live(curfew, upstream, name_server):
+    up = upstream(ok)
+    server, wrap = name_server({"api.test": ["127.0.0.1"]}, ttl=1)
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, keepalive={"max_idle": 0})
+    watch = Stopwatch()
+    while sum(kind == 1 for _, kind in server.asked) < 2:
+        assert proxy.ask().status == 200
+        assert watch.elapsed() < 5, "never asked again"
+    assert watch.elapsed() >= 0.9
+
+
+def test_lookups_of_one_name_at_once_are_one(curfew, name_server):
+    server, wrap = name_server({"silent.test": None})
+    proxy = curfew(url="http://silent.test:80", deadline="400ms", wrap=wrap)
+    callers = [proxy.caller() for _ in range(10)]
+    for caller in callers:
+        caller.request()
+    assert [caller.recv_response().status for caller in callers] == [504] * 10
+    assert sum(kind == 1 for _, kind in server.asked) == 1
+
+
+def test_several_addresses_are_tried_one_after_another(curfew, upstream, name_server):
+    up = upstream(ok)
+    _, wrap = name_server({"api.test": ["127.0.0.66", "127.0.0.67", "127.0.0.1"]})
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s")
+    assert [proxy.ask().status for _ in range(4)] == [200] * 4
+    assert proxy.metrics().calls("failed") == 0
+
+
+def test_an_address_that_is_deaf_does_not_use_up_all_the_time(curfew, upstream, name_server):
+    """The connect limit is shared by the addresses."""
+    up = upstream(ok)
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deaf.bind(("127.0.0.77", up.port))
+    deaf.listen(0)
+    fillers = []
+    for _ in range(4):
+        fillers.append(socket.socket())
+        fillers[-1].setblocking(False)
+        fillers[-1].connect_ex(("127.0.0.77", up.port))
+    _, wrap = name_server({"api.test": ["127.0.0.77", "127.0.0.1"]})
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s", timeouts={"connect": "800ms"})
+    watch = Stopwatch()
+    assert proxy.ask().status == 200
+    assert watch.elapsed() < 0.8
+    for sock in (deaf, *fillers):
+        sock.close()
+
+
+def test_all_addresses_refuse(curfew, upstream, name_server):
+    up = upstream()
+    up.refuse()
+    _, wrap = name_server({"api.test": ["127.0.0.66", "127.0.0.67"]})
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s")
+    expect(proxy.ask(), 502, "connection_refused", phase="connect", sent="none")
+
+
+# ---------------------------------------------------------------------------------- TLS
+
+
+def tls_pair(curfew, upstream, certificates, script=echo, *, server="server", name="localhost", tls=None, **more):
+    context = {key: more.pop(key) for key in ("client_ca", "maximum", "minimum") if key in more}
+    up = upstream(script, tls=certificates.server(server, **context))
+    return curfew(url=up.named(name), tls={"ca_file": certificates.ca, **(tls or {})}, **more), up
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_tls(curfew, upstream, certificates, name):
+    proxy, up = tls_pair(curfew, upstream, certificates, name=name)
+    caller = proxy.caller()
+    for n in range(3):
+        content = bytes([n]) * 100_000
+        assert caller.ask("POST", "/", content=content).content == content
+    assert up.connections == 1
+    line = proxy.log(3)[0]
+    assert line["phases_ms"]["tls"] >= 0
+
+
+def test_the_name_is_indicated_and_may_be_configured(curfew, upstream, certificates):
+    seen = []
+    context = certificates.server()
+    context.sni_callback = lambda _socket, name, _context: seen.append(name)
+    up = upstream(ok, tls=context)
+    proxy = curfew(url=up.url, tls={"ca_file": certificates.ca, "server_name": "api.test"})
+    assert proxy.ask().content == b"ok"
+    assert seen == ["api.test"]
+
+
+@pytest.mark.parametrize("server", ["untrusted", "wrong-name", "expired"])
+def test_a_certificate_that_is_not_trusted(curfew, upstream, certificates, server):
+    proxy, up = tls_pair(curfew, upstream, certificates, server=server)
+    expect(proxy.ask("POST", "/", content=b"secret"), 502, "tls_certificate_error", phase="tls", sent="none")
+    failed(proxy, "tls_certificate_error")
+    assert not up.errors
+
+
+def test_a_name_that_the_certificate_does_not_have(curfew, upstream, certificates):
+    proxy, _ = tls_pair(curfew, upstream, certificates, tls={"server_name": "other.test"})
+    expect(proxy.ask(), 502, "tls_certificate_error", phase="tls", sent="none")
+
+
+def test_without_a_ca_file_the_systems_authorities_count(curfew, upstream, certificates):
+    up = upstream(ok, tls=certificates.server())
+    proxy = curfew(url=up.named("localhost"))
+    expect(proxy.ask(), 502, "tls_certificate_error", phase="tls", sent="none")
+
+
+def test_a_client_certificate_is_shown(curfew, upstream, certificates):
+    proxy, _ = tls_pair(curfew, upstream, certificates, client_ca=certificates.ca, tls={
+        "cert_file": certificates.cert("client"), "key_file": certificates.key("client")})
+    assert proxy.ask("POST", "/", content=b"mutual").content == b"mutual"
+
+
+@pytest.mark.parametrize("maximum", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_that_is_missing(curfew, upstream, certificates, maximum):
+    """With TLS 1.3 the refusal comes after the client's side of the handshake is done: no response all the same."""
+    proxy, _ = tls_pair(curfew, upstream, certificates, client_ca=certificates.ca, maximum=maximum)
+    response = proxy.ask()
+    assert response.status == 502, response
+    assert proxy.wait_idle().calls("failed") == 1
+
+
+def test_a_server_below_the_least_version(curfew, upstream, certificates):
+    proxy, _ = tls_pair(curfew, upstream, certificates, maximum=ssl.TLSVersion.TLSv1_2, tls={"min_version": "1.3"})
+    expect(proxy.ask(), 502, "tls_protocol_error", phase="tls", sent="none")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_are_spoken(curfew, upstream, certificates, version):
+    proxy, _ = tls_pair(curfew, upstream, certificates, maximum=version, minimum=version)
+    assert proxy.ask("POST", "/", content=b"hello").content == b"hello"
+
+
+def test_a_server_that_does_not_speak_tls(pair):
+    proxy, up = pair(url_scheme="https")
+    caller = proxy.caller()
+    caller.request()
+    up.accept().send(b"HTTP/1.1 400 Bad Request\r\n\r\nplain\r\n")
+    expect(caller.recv_response(), 502, "tls_protocol_error", phase="tls", sent="none")
+
+
+def test_a_reset_within_the_handshake(pair):
+    proxy, up = pair(url_scheme="https")
+    caller = proxy.caller()
+    caller.request()
+    exchange = up.accept()
+    exchange.read_some()
+    exchange.reset()
+    response = caller.recv_response()
+    assert response.status == 502
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed(curfew, upstream, certificates, version):
+    resumed = []
+
+    def script(exchange):
+        exchange.recv_request()
+        resumed.append(exchange.sock.session_reused)
+        exchange.answer()
+
+    proxy, up = tls_pair(curfew, upstream, certificates, script, keepalive={"max_idle": 0}, maximum=version)
+    assert [proxy.ask().status for _ in range(4)] == [200] * 4
+    assert up.connections == 4 and resumed[0] is False and all(resumed[1:]), resumed
+
+
+def test_truncation_under_tls_is_not_an_end(curfew, upstream, certificates):
+    """Close-delimited content ends with close_notify; a bare FIN is a truncation (RFC 8446 6.1)."""
+    up = upstream(tls=certificates.server())
+    proxy = curfew(url=up.named("localhost"), tls={"ca_file": certificates.ca})
+    caller = proxy.caller()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\n\r\nhalf of it")
+    response = caller.recv_response_head()
+    exchange.close()  # without close_notify
+    with pytest.raises(Cut):
+        caller.recv_content(response)
+
+
+def test_tls_close_notify_ends_close_delimited_content(curfew, upstream, certificates):
+    up = upstream(tls=certificates.server())
+    proxy = curfew(url=up.named("localhost"), tls={"ca_file": certificates.ca})
+    caller = proxy.caller()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+    exchange.end_tls()
+    assert caller.recv_response().content == b"all of it"
+
+
+def test_the_deadline_cuts_a_tls_exchange(curfew, upstream, certificates):
+    up = upstream(tls=certificates.server())
+    proxy = curfew(url=up.named("localhost"), tls={"ca_file": certificates.ca}, deadline="400ms")
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request()
+    exchange, _ = up.take()
+    assert caller.recv_response().status == 504
+    watch.is_over_at(0.4)
+    exchange.wait_ended()
+
+
+def test_the_embedded_api_over_tls(curfew, faulty, tmp_path):
+    api = faulty("--tls", "--ca-out", tmp_path / "ca.pem", tls=True)
+    proxy = curfew(url=api.url, tls={"ca_file": str(tmp_path / "ca.pem")}, deadline="1s")
+    assert proxy.ask("GET", "/ok").content == b"ok\n"
+    assert len(proxy.ask("GET", "/bytes/1000000").content) == 1_000_000
+    assert proxy.ask("GET", "/garbage").status == 502
+
+
+def test_the_embedded_api_stalls_in_the_handshake(curfew, faulty):
+    api = faulty("--tls-stall", tls=True)
+    proxy = curfew(url=api.url, deadline="300ms")
+    watch = Stopwatch()
+    response = proxy.ask()
+    watch.is_over_at(0.3)
+    assert response.status == 504 and "connection_timeout" in response["proxy-status"]

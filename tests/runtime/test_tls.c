@@ -1,0 +1,433 @@
+#include "certificates.h"
+
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <pthread.h>
+
+#include "runtime/tls.h"
+
+/* ---- both ends over a pair of sockets ------------------------------------------------------------------ */
+
+static struct pki pki;
+
+static int set_up_all(void **state)
+{
+    signal(SIGPIPE, SIG_IGN);
+    alarm(120);
+    pki_init(&pki);
+    return 0;
+}
+
+static int tear_down_all(void **state)
+{
+    pki_fini(&pki);
+    return 0;
+}
+
+static struct upstream_config config_for(const char *server_name, const char *ca_file)
+{
+    return (struct upstream_config){
+        .name = "payments",
+        .host = "api.test",
+        .tls = {.enabled = true,
+                .ca_file = ca_file,
+                .server_name = server_name,
+                .min_version = TLS1_2_VERSION},
+    };
+}
+
+static struct tls_client *client_of(const struct upstream_config *config)
+{
+    char why[256] = "";
+    struct tls_client *client = tls_client_new(config, 2, why, sizeof(why));
+
+    if (client == NULL)
+        print_error("%s\n", why);
+    assert_non_null(client);
+    return client;
+}
+
+/* The server's end: a thread that accepts one connection, writes a byte and waits for the client to close. */
+struct server {
+    pthread_t thread;
+    SSL_CTX *context;
+    int fd;
+    char name[64]; /* that the client asked for by SNI */
+    char protocol[16];
+    int accepted;
+};
+
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned int in_len, void *arg)
+{
+    struct server *server = arg;
+
+    snprintf(server->protocol, sizeof(server->protocol), "%.*s", in[0], in + 1);
+    *out = in + 1;
+    *out_len = in[0];
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static void *serve(void *arg)
+{
+    struct server *server = arg;
+    SSL *ssl = SSL_new(server->context);
+    char byte = '!';
+
+    SSL_set_fd(ssl, server->fd);
+    server->accepted = SSL_accept(ssl);
+    if (SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != NULL)
+        snprintf(server->name, sizeof(server->name), "%s",
+                 SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    if (server->accepted == 1) {
+        (void)SSL_write(ssl, &byte, 1);
+        (void)SSL_read(ssl, &byte, 1);
+    }
+    SSL_free(ssl);
+    close(server->fd);
+    return NULL;
+}
+
+struct result {
+    enum status status;
+    enum cause cause;
+    char why[160];
+    bool resumed, got_byte;
+};
+
+static void wait_for(SSL *ssl)
+{
+    struct pollfd poll_fd = {.fd = SSL_get_fd(ssl), .events = SSL_want_write(ssl) ? POLLOUT : POLLIN};
+
+    assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+}
+
+static void drive(SSL *ssl, struct result *result)
+{
+    char byte;
+
+    while ((result->status = tls_handshake(ssl, &result->cause, result->why, sizeof(result->why))) ==
+           ST_AGAIN)
+        wait_for(ssl);
+    assert_int_equal(ERR_peek_error(), 0);
+    if (result->status != ST_OK)
+        return;
+    result->resumed = SSL_session_reused(ssl);
+    for (;;) { /* what comes before the byte are tickets */
+        int n = SSL_read(ssl, &byte, 1);
+
+        if (n == 1 || SSL_get_error(ssl, n) != SSL_ERROR_WANT_READ) {
+            result->got_byte = n == 1;
+            break;
+        }
+        wait_for(ssl);
+    }
+    ERR_clear_error();
+}
+
+/* A connection of the client's worker to a server with that context; ended without a closing alert. */
+static struct result meet(struct tls_client *client, uint32_t worker, SSL_CTX *context, struct server *server)
+{
+    struct result result = {.cause = CAUSE_NONE};
+    struct server unnamed;
+    int fds[2];
+    SSL *ssl;
+
+    server = server != NULL ? server : &unnamed;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    *server = (struct server){.context = context, .fd = fds[1]};
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, server);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    ssl = tls_connection_new(client, worker, fds[0]);
+    assert_non_null(ssl);
+    drive(ssl, &result);
+    SSL_free(ssl);
+    close(fds[0]);
+    pthread_join(server->thread, NULL);
+    return result;
+}
+
+/* The same for one connection to a server with that certificate. */
+static struct result meet_once(const struct upstream_config *config, const char *pem, int version,
+                               bool wants_client)
+{
+    struct tls_client *client = client_of(config);
+    SSL_CTX *context = server_context(&pki, pem, version, wants_client);
+    struct result result = meet(client, 0, context, NULL);
+
+    SSL_CTX_free(context);
+    tls_client_free(client);
+    return result;
+}
+
+static void assert_certificate_error(const struct upstream_config *config, const char *pem, const char *why)
+{
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct result result = meet_once(config, pem, version, false);
+
+        assert_int_equal(result.status, ST_FAILED);
+        assert_int_equal(result.cause, CAUSE_TLS_CERTIFICATE);
+        assert_string_equal(result.why, why);
+    }
+}
+
+/* ---- handshakes ---------------------------------------------------------------------------------------- */
+
+static void a_good_certificate_is_taken_and_the_name_sent(void **state)
+{
+    struct upstream_config config = config_for("api.test.", pki.ca);
+    struct tls_client *client = client_of(&config);
+    SSL_CTX *context = server_context(&pki, pki.good, TLS1_3_VERSION, false);
+    struct server server;
+    struct result result = meet(client, 0, context, &server);
+
+    assert_int_equal(result.status, ST_OK);
+    assert_true(result.got_byte);
+    assert_string_equal(server.name, "api.test");
+    assert_string_equal(server.protocol, "http/1.1");
+    SSL_CTX_free(context);
+    tls_client_free(client);
+}
+
+static void an_ip_address_is_verified_and_not_sent_as_a_name(void **state)
+{
+    struct upstream_config config = config_for("127.0.0.1", pki.ca);
+    struct upstream_config other = config_for("127.0.0.2", pki.ca);
+    struct tls_client *client = client_of(&config);
+    SSL_CTX *context = server_context(&pki, pki.good, TLS1_3_VERSION, false);
+    struct server server;
+    struct result result = meet(client, 0, context, &server);
+
+    assert_int_equal(result.status, ST_OK);
+    assert_string_equal(server.name, "");
+    SSL_CTX_free(context);
+    tls_client_free(client);
+    assert_certificate_error(&other, pki.good, "certificate: IP address mismatch");
+}
+
+static void wildcards_stand_for_a_whole_label(void **state)
+{
+    struct upstream_config one = config_for("a.wild.test", pki.ca), two = config_for("a.b.wild.test", pki.ca);
+
+    assert_int_equal(meet_once(&one, pki.good, TLS1_3_VERSION, false).status, ST_OK);
+    assert_certificate_error(&two, pki.good, "certificate: hostname mismatch");
+}
+
+static void certificates_that_are_not_trusted_are_refused(void **state)
+{
+    struct upstream_config right = config_for("api.test", pki.ca),
+                           wrong = config_for("api.test", pki.other_ca);
+    struct upstream_config system_trust = config_for("api.test", NULL);
+
+    assert_certificate_error(&wrong, pki.good, "certificate: unable to get local issuer certificate");
+    assert_certificate_error(&system_trust, pki.good, "certificate: unable to get local issuer certificate");
+    assert_certificate_error(&right, pki.expired, "certificate: certificate has expired");
+    assert_certificate_error(&right, pki.other_name, "certificate: hostname mismatch");
+}
+
+static void our_certificate_is_shown_when_asked_for(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+    struct result result;
+
+    result = meet_once(&config, pki.good, TLS1_2_VERSION, true);
+    assert_int_equal(result.status, ST_FAILED);
+    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
+    assert_non_null(strstr(result.why, "alert handshake failure"));
+    result = meet_once(&config, pki.good, TLS1_3_VERSION, true);
+    assert_false(result.got_byte);
+    config.tls.cert_file = config.tls.key_file = pki.client;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++)
+        assert_true(meet_once(&config, pki.good, version, true).got_byte);
+}
+
+static void a_server_below_the_least_version_is_refused(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+    struct result result;
+
+    config.tls.min_version = TLS1_3_VERSION;
+    result = meet_once(&config, pki.good, TLS1_2_VERSION, false);
+    assert_int_equal(result.status, ST_FAILED);
+    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
+    assert_non_null(strstr(result.why, "protocol version"));
+}
+
+/* ---- sessions ------------------------------------------------------------------------------------------ */
+
+static void a_worker_resumes_its_latest_session_even_after_cuts(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct tls_client *client = client_of(&config);
+        SSL_CTX *context = server_context(&pki, pki.good, version, false);
+
+        assert_false(meet(client, 0, context, NULL).resumed);
+        for (int i = 0; i < 3; i++)
+            assert_true(meet(client, 0, context, NULL).resumed);
+        assert_false(meet(client, 1, context, NULL).resumed);
+        assert_true(meet(client, 1, context, NULL).resumed);
+        SSL_CTX_free(context);
+        tls_client_free(client);
+    }
+}
+
+static void a_session_does_not_outlive_a_failed_handshake(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+    struct tls_client *client = client_of(&config);
+    SSL_CTX *good = server_context(&pki, pki.good, TLS1_3_VERSION, false);
+    SSL_CTX *expired = server_context(&pki, pki.expired, TLS1_3_VERSION, false);
+
+    assert_false(meet(client, 0, good, NULL).resumed);
+    assert_int_equal(meet(client, 0, expired, NULL).status, ST_FAILED);
+    assert_false(meet(client, 0, good, NULL).resumed);
+    assert_true(meet(client, 0, good, NULL).resumed);
+    SSL_CTX_free(expired);
+    SSL_CTX_free(good);
+    tls_client_free(client);
+}
+
+/* ---- peers that speak no TLS --------------------------------------------------------------------------- */
+
+static struct result meet_bytes(const char *bytes)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+    struct tls_client *client = client_of(&config);
+    struct result result = {.cause = CAUSE_NONE};
+    int fds[2];
+    SSL *ssl;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(write(fds[1], bytes, strlen(bytes)), strlen(bytes));
+    assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+    ssl = tls_connection_new(client, 0, fds[0]);
+    assert_non_null(ssl);
+    drive(ssl, &result);
+    SSL_free(ssl);
+    close(fds[0]);
+    close(fds[1]);
+    tls_client_free(client);
+    return result;
+}
+
+static void a_peer_without_tls_is_a_protocol_error(void **state)
+{
+    struct result result = meet_bytes("HTTP/1.1 400 Bad Request\r\n\r\n");
+
+    assert_int_equal(result.status, ST_FAILED);
+    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
+    assert_string_equal(result.why,
+                        "TLS: wrong version number: the peer does not seem to speak TLS on this port");
+}
+
+static void a_peer_that_closes_in_the_handshake_is_a_protocol_error(void **state)
+{
+    struct result result = meet_bytes("");
+
+    assert_int_equal(result.status, ST_FAILED);
+    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
+    assert_non_null(strstr(result.why, "the peer closed the connection"));
+}
+
+static void a_peer_that_resets_in_the_handshake_is_a_protocol_error(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+    struct tls_client *client = client_of(&config);
+    struct result result = {.cause = CAUSE_NONE};
+    struct sockaddr_in address;
+    struct linger reset = {.l_onoff = 1};
+    int listener = bound_socket(SOCK_STREAM, &address), peer,
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    SSL *ssl;
+
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    peer = accept(listener, NULL, NULL);
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(peer);
+    ssl = tls_connection_new(client, 0, fd);
+    drive(ssl, &result);
+    assert_int_equal(result.status, ST_FAILED);
+    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
+    assert_string_equal(result.why, "TLS: handshake: Connection reset by peer");
+    SSL_free(ssl);
+    close(fd);
+    close(listener);
+    tls_client_free(client);
+}
+
+/* ---- files --------------------------------------------------------------------------------------------- */
+
+static void assert_complaint(const struct upstream_config *config, const char *key, const char *path,
+                             const char *reason)
+{
+    char why[512], expected[512];
+
+    assert_null(tls_client_new(config, 1, why, sizeof(why)));
+    snprintf(expected, sizeof(expected), "upstreams.payments.tls.%s: %s: %s", key, path, reason);
+    assert_string_equal(why, expected);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void a_complaint_names_key_file_and_reason(void **state)
+{
+    struct upstream_config config = config_for("api.test", "/nonexistent/x.pem");
+
+    assert_complaint(&config, "ca_file", "/nonexistent/x.pem", "No such file or directory");
+    config.tls.ca_file = pki.dir;
+    assert_complaint(&config, "ca_file", pki.dir, "Is a directory");
+    config.tls.ca_file = "/dev/null";
+    assert_complaint(&config, "ca_file", "/dev/null", "the file is empty");
+    config.tls.ca_file = pki.no_pem;
+    assert_complaint(&config, "ca_file", pki.no_pem,
+                     "no CA certificates in PEM form: no certificate or crl found");
+
+    config.tls.ca_file = pki.ca;
+    config.tls.cert_file = pki.no_pem;
+    config.tls.key_file = pki.client;
+    assert_complaint(&config, "cert_file", pki.no_pem, "no certificate in PEM form: no start line");
+    config.tls.cert_file = pki.client;
+    config.tls.key_file = "/nonexistent/key.pem";
+    assert_complaint(&config, "key_file", "/nonexistent/key.pem", "No such file or directory");
+    config.tls.key_file = pki.ca;
+    assert_complaint(&config, "key_file", pki.ca, "no private key in PEM form that can be used");
+    config.tls.key_file = pki.good;
+    assert_complaint(&config, "key_file", pki.good, "the key does not match cert_file");
+    config.tls.cert_file = config.tls.key_file = pki.encrypted_key;
+    assert_complaint(&config, "key_file", pki.encrypted_key,
+                     "the key is encrypted, and there is nobody to ask for a passphrase");
+}
+
+static void a_short_block_takes_what_fits_of_a_complaint(void **state)
+{
+    struct upstream_config config = config_for("api.test", "/nonexistent/x.pem");
+    char why[16];
+
+    assert_null(tls_client_new(&config, 1, why, sizeof(why)));
+    assert_string_equal(why, "upstreams.payme");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_certificate_is_taken_and_the_name_sent),
+        cmocka_unit_test(an_ip_address_is_verified_and_not_sent_as_a_name),
+        cmocka_unit_test(wildcards_stand_for_a_whole_label),
+        cmocka_unit_test(certificates_that_are_not_trusted_are_refused),
+        cmocka_unit_test(our_certificate_is_shown_when_asked_for),
+        cmocka_unit_test(a_server_below_the_least_version_is_refused),
+        cmocka_unit_test(a_worker_resumes_its_latest_session_even_after_cuts),
+        cmocka_unit_test(a_session_does_not_outlive_a_failed_handshake),
+        cmocka_unit_test(a_peer_without_tls_is_a_protocol_error),
+        cmocka_unit_test(a_peer_that_closes_in_the_handshake_is_a_protocol_error),
+        cmocka_unit_test(a_peer_that_resets_in_the_handshake_is_a_protocol_error),
+        cmocka_unit_test(a_complaint_names_key_file_and_reason),
+        cmocka_unit_test(a_short_block_takes_what_fits_of_a_complaint),
+    };
+
+    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+}

@@ -1,0 +1,382 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/load.h"
+
+/* Files by path: what is not here can't be read. */
+static char *read_file(void *arg, const char *path, size_t *len, const char **why)
+{
+    static const struct {
+        const char *path, *bytes;
+    } files[] = {
+        {"/token", "Bearer t"}, {"/empty", ""}, {"/lines", "a\nb"}, {"/spaces", " \t"}, {"/pem", "x"}};
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (strcmp(files[i].path, path) == 0) {
+            *len = strlen(files[i].bytes);
+            return mem_dup(files[i].bytes, *len);
+        }
+    }
+    *why = "No such file or directory";
+    return NULL;
+}
+
+static const struct config_files files = {read_file, NULL};
+
+/* All that is wrong, one "LINE:COLUMN: text" a line. */
+static const char *load(const char *bytes)
+{
+    static struct config_errors errors;
+    static char all[4096];
+    struct snapshot *snapshot = NULL;
+    enum status status = config_load(span_of(bytes), &files, &snapshot, &errors);
+    size_t len = 0;
+
+    all[0] = '\0';
+    if (status == ST_OK) {
+        snapshot_free(snapshot);
+        return "no error";
+    }
+    assert_int_equal(status, ST_BAD);
+    for (uint32_t i = 0; i < errors.count && i < CONFIG_ERRORS_MAX && len < sizeof(all) - 300; i++)
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%u:%u: %s", i ? "\n" : "",
+                                errors.list[i].line, errors.list[i].column, errors.list[i].text);
+    return all;
+}
+
+struct bad {
+    const char *yaml, *expected;
+};
+
+static void check(const struct bad *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *found = load(cases[i].yaml);
+
+        if (strcmp(found, cases[i].expected) != 0)
+            fail_msg("\n%s\nexpected:\n%s\nfound:\n%s", cases[i].yaml, cases[i].expected, found);
+    }
+}
+
+#define CHECK(cases) check(cases, sizeof(cases) / sizeof((cases)[0]))
+
+/* A sound upstream on the first line; what a case adds starts on line 2. */
+#define GOOD         "upstreams: {p: {listen: 127.0.0.1:1, url: http://a}}\n"
+/* The same with more keys of that upstream, which start at column 52. */
+#define WITH(keys)   "upstreams: {p: {listen: 127.0.0.1:1, url: https://a, " keys "}}\n"
+
+static void wrong_keys(void **state)
+{
+    static const struct bad cases[] = {
+        {GOOD, "no error"},
+        {GOOD "worker: 2\n", "2:1: worker: unknown key; did you mean \"workers\"?"},
+        {GOOD "plugins: 2\n", "2:1: plugins: unknown key"},
+        {GOOD "<<: {}\n", "2:1: \"<<\": unknown key"},
+        {GOOD "workers: 2\nworkers: 3\n", "3:1: workers: duplicate key; the first is on line 2"},
+        {WITH("deadlin: 2s"), "1:54: upstreams.p.deadlin: unknown key; did you mean \"deadline\"?"},
+        {WITH("deadline: 2"), "1:64: upstreams.p.deadline: \"2\" has no unit; write for example 2s or 500ms"},
+        {WITH("timeouts: {conect: 2s}"),
+         "1:65: upstreams.p.timeouts.conect: unknown key; did you mean \"connect\"?"},
+        {WITH("path: /x"), "1:54: upstreams.p.path: unknown key"},
+        {GOOD "\"\\e[2J\": 1\n", "2:1: \"\\u001b[2J\": unknown key"},
+        {GOOD "pools: {\"a b\": {}}\n",
+         "2:9: pools.\"a b\": a name is 1 to 64 letters, digits, \"_\", \".\" or \"-\""},
+        {"upstreams: {a/b: {listen: 127.0.0.1:1, url: http://a}}",
+         "1:13: upstreams.\"a/b\": a name is 1 to 64 letters, digits, \"_\", \".\" or \"-\""},
+    };
+
+    CHECK(cases);
+}
+
+static void missing_and_empty_values(void **state)
+{
+    static const struct bad cases[] = {
+        {"workers: 1\n", "1:1: upstreams: is missing"},
+        {"upstreams: {}\n", "1:12: upstreams: at least one upstream is needed"},
+        {"upstreams:\n", "1:1: upstreams: has no value"},
+        {"upstreams: {p: {}}\n", "1:13: upstreams.p.listen: is missing\n1:13: upstreams.p.url: is missing"},
+        {"upstreams: {p: }\n", "1:13: upstreams.p: has no value"},
+        {"upstreams: {p: {listen: , url: ~}}\n",
+         "1:17: upstreams.p.listen: has no value\n1:27: upstreams.p.url: has no value"},
+        {GOOD "defaults:\n", "2:1: defaults: has no value"},
+        {GOOD "admin: {}\n", "2:1: admin.listen: is missing"},
+        {WITH("deadline: null"), "1:54: upstreams.p.deadline: has no value"},
+        {WITH("caller_deadline: {}"), "1:54: upstreams.p.caller_deadline.headers: is missing"},
+        {WITH("caller_deadline: {headers: []}"),
+         "1:81: upstreams.p.caller_deadline.headers: the list is empty"},
+        {WITH("routes: [{}]"), "1:63: upstreams.p.routes[0].path: is missing"},
+        {WITH("routes: [~]"), "1:63: upstreams.p.routes[0]: has no value"},
+    };
+
+    CHECK(cases);
+}
+
+static void wrong_types(void **state)
+{
+    static const struct bad cases[] = {
+        {"upstreams: [a]\n", "1:12: upstreams: a map is needed here, not a list"},
+        {"upstreams: x\n", "1:12: upstreams: a map is needed here, not text"},
+        {GOOD "workers: [2]\n", "2:10: workers: a text is needed here, not a list"},
+        {GOOD "log: {access: {file: x}}\n", "2:15: log.access: a text is needed here, not a map"},
+        {WITH("pool: [a]"), "1:60: upstreams.p.pool: a text or a map is needed here, not a list"},
+        {WITH("routes: {path: /x}"), "1:62: upstreams.p.routes: a list is needed here, not a map"},
+        {WITH("headers: {remove: Cookie}"),
+         "1:72: upstreams.p.headers.remove: a list is needed here, not text"},
+        {WITH("headers: {remove: [{a: b}]}"),
+         "1:73: upstreams.p.headers.remove[0]: a text is needed here, not a map"},
+        {WITH("headers: {set: [a]}"), "1:69: upstreams.p.headers.set: a map is needed here, not a list"},
+        {WITH("headers: {set: {a: [b]}}"),
+         "1:73: upstreams.p.headers.set.a: a text or {file: PATH} is needed here, not a list"},
+        {"upstreams: {p: {listen: {}, url: http://a}}\n",
+         "1:25: upstreams.p.listen: a text or a list is needed here, not a map"},
+    };
+
+    CHECK(cases);
+}
+
+static void addresses(void **state)
+{
+    static const struct bad cases[] = {
+        {"upstreams: {p: {listen: 80, url: http://a}}\n",
+         "1:25: upstreams.p.listen: \"80\": not an address; write for example 127.0.0.1:8080, [::1]:8080 or "
+         "unix:/run/curfew.sock"},
+        {"upstreams:\n  p: {listen: 127.0.0.1:1, url: http://a}\n  q: {listen: ['[::1]:1', localhost:1], url: http://a}\n",
+         "3:27: upstreams.q.listen[1]: \"localhost:1\" is used already, on line 2"},
+        {GOOD "admin: {listen: 127.0.0.1:1}\n",
+         "1:25: upstreams.p.listen: \"127.0.0.1:1\" is used already, on line 2"},
+        {GOOD "admin: {listen: '[::]:2'}\n",
+         "2:17: admin.listen: \"[::]:2\" can be reached by others, and asks nobody who they are; use loopback or a unix "
+         "socket, or set allow_remote: true"},
+        {GOOD "admin: {listen: '[::]:2', allow_remote: true}\n", "no error"},
+        {GOOD "admin: {listen: 'unix:/x'}\n", "no error"},
+        {"upstreams: {p: {listen: [127.0.0.1:0, 127.0.0.1:0], url: http://a}}\n", "no error"},
+        {"upstreams: {p: {listen: 127.0.0.1:1, url: \"http://a b\"}}\n",
+         "1:43: upstreams.p.url: the host is not a valid name"},
+    };
+
+    CHECK(cases);
+}
+
+static void pools(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("pool: repots") "pools: {reports: {}}\n",
+         "1:60: upstreams.p.pool: there is no \"repots\" in pools; did you mean \"reports\"?"},
+        {WITH("pool: x"), "1:60: upstreams.p.pool: there is no \"x\" in pools"},
+        {GOOD "pools: {p: {}}\n",
+         "1:13: upstreams.p: its own pool would be named like one in pools; share that with pool: p"},
+        {WITH("pool: p") "pools: {p: {}, unused: {}}\n", "no error"},
+        {WITH("routes: [{path: /x, pool: y}]"),
+         "1:80: upstreams.p.routes[0].pool: there is no \"y\" in pools"},
+        {WITH("pool: {size: 0}"), "1:67: upstreams.p.pool.size: \"0\" is out of bounds: 1 to 1000000"},
+        {WITH("pool: {quue: 0}"), "1:61: upstreams.p.pool.quue: unknown key; did you mean \"queue\"?"},
+        {GOOD "defaults: {pool: x}\n", "2:18: defaults.pool: there is no \"x\" in pools"},
+        {GOOD "pools: {r: {queue_timeout: 5}}\n",
+         "2:28: pools.r.queue_timeout: \"5\" has no unit; write for example 2s or 500ms"},
+    };
+
+    CHECK(cases);
+}
+
+static void defaults(void **state)
+{
+    static const struct bad cases[] = {
+        {GOOD "defaults: {listen: 127.0.0.1:3, url: x, routes: []}\n",
+         "2:12: defaults.listen: belongs to a single upstream and can't be a default\n"
+         "2:33: defaults.url: belongs to a single upstream and can't be a default\n"
+         "2:41: defaults.routes: belongs to a single upstream and can't be a default"},
+        {GOOD "defaults: {deadlnie: 1s, tls: {foo: 1}}\n",
+         "2:12: defaults.deadlnie: unknown key; did you mean \"deadline\"?\n2:32: defaults.tls.foo: unknown key"},
+        /* What two upstreams inherit is reported once. */
+        {"upstreams: {p: {listen: 127.0.0.1:1, url: http://a}, q: {listen: 127.0.0.1:2, url: http://a}}\n"
+         "defaults: {headers: {remove: [Host]}}\n",
+         "2:31: defaults.headers.remove[0]: \"Host\" is set by curfew itself"},
+        {GOOD "defaults: {tls: {server_name: b, ca_file: /nope}}\n", "no error"},
+    };
+
+    CHECK(cases);
+}
+
+static void tls(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("tls: {ca_file: /nope}"),
+         "1:69: upstreams.p.tls.ca_file: \"/nope\": No such file or directory"},
+        {WITH("tls: {cert_file: /pem}"), "1:60: upstreams.p.tls.cert_file: needs key_file too"},
+        {WITH("tls: {key_file: /pem}"), "1:60: upstreams.p.tls.key_file: needs cert_file too"},
+        {WITH("tls: {key_file: /pem, cert_file: /pem, ca_file: /pem}"), "no error"},
+        {WITH("tls: {min_version: 1.1}"),
+         "1:73: upstreams.p.tls.min_version: \"1.1\" is none of 1.2, 1.3; did you mean \"1.2\"?"},
+        {WITH("tls: {server_name: \"a:1\"}"),
+         "1:73: upstreams.p.tls.server_name: \"a:1\" is not the name of a host"},
+        {"upstreams: {p: {listen: 127.0.0.1:1, url: http://a, tls: {server_name: b, min_version: 1.3}}}\n",
+         "1:59: upstreams.p.tls.server_name: only for https\n1:75: upstreams.p.tls.min_version: only for https"},
+    };
+
+    CHECK(cases);
+}
+
+static void fields(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("headers: {set: {\"a b\": c}}"),
+         "1:70: upstreams.p.headers.set.\"a b\": is not the name of a field"},
+        {WITH("headers: {set: {via: c}}"), "1:70: upstreams.p.headers.set.via: is set by curfew itself"},
+        {WITH("headers: {set: {A: b, a: c}}"), "1:76: upstreams.p.headers.set.a: is set on line 1 already"},
+        {WITH("headers: {set: {A: \"b\\r\\nc\"}}"),
+         "1:73: upstreams.p.headers.set.A: the value holds a line break or another control character"},
+        {WITH("headers: {set: {A: {file: /nope}}}"),
+         "1:80: upstreams.p.headers.set.A.file: \"/nope\": No such file or directory"},
+        {WITH("headers: {set: {A: {file: /empty}}}"),
+         "1:80: upstreams.p.headers.set.A.file: the file is empty"},
+        {WITH("headers: {set: {A: {file: /spaces}}}"),
+         "1:80: upstreams.p.headers.set.A.file: the file is empty"},
+        {WITH("headers: {set: {A: {file: /lines}}}"),
+         "1:80: upstreams.p.headers.set.A.file: the value holds a line break or another control character"},
+        {WITH("headers: {set: {A: {fil: /token}}}"),
+         "1:70: upstreams.p.headers.set.A.file: is missing\n"
+         "1:74: upstreams.p.headers.set.A.fil: unknown key; did you mean \"file\"?"},
+        {WITH("headers: {set: {A: }}"), "1:70: upstreams.p.headers.set.A: has no value"},
+        {WITH("headers: {set: {Host: ''}}"), "1:76: upstreams.p.headers.set.Host: Host can't be empty"},
+        {WITH("headers: {remove: [Connection]}"),
+         "1:73: upstreams.p.headers.remove[0]: \"Connection\" is set by curfew itself"},
+        {WITH("headers: {remove: [\"a:\"]}"),
+         "1:73: upstreams.p.headers.remove[0]: \"a:\" is not the name of a field"},
+        {WITH("caller_deadline: {headers: [TE, \"\"], forward: a b}"),
+         "1:82: upstreams.p.caller_deadline.headers[0]: \"TE\" is set by curfew itself\n"
+         "1:86: upstreams.p.caller_deadline.headers[1]: \"\" is not the name of a field\n"
+         "1:100: upstreams.p.caller_deadline.forward: \"a b\" is not the name of a field"},
+        {WITH("caller_deadline: {headers: [A], forward: GRPC-Timeout}"),
+         "1:95: upstreams.p.caller_deadline.forward: what is forwarded is milliseconds, and grpc-timeout is not"},
+        {WITH("caller_deadline: {headers: [A], forward: B}, headers: {set: {b: 1}}"),
+         "1:115: upstreams.p.headers.set.b: is what caller_deadline.forward writes"},
+    };
+
+    CHECK(cases);
+}
+
+static void routes(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("routes: [{path: x}, {path: /a?b}, {path: \"/a b\"}]"),
+         "1:70: upstreams.p.routes[0].path: \"x\": must start with /\n"
+         "1:81: upstreams.p.routes[1].path: \"/a?b\": query and fragment have no place here\n"
+         "1:95: upstreams.p.routes[2].path: \"/a b\": a character in the path must be percent-encoded"},
+        {WITH("routes: [{path: /x, methods: [CONNECT, post, POST, POST, \"a b\"]}]"),
+         "1:84: upstreams.p.routes[0].methods[0]: \"CONNECT\" is not supported\n"
+         "1:93: upstreams.p.routes[0].methods[1]: \"post\" is not a method; methods are upper case\n"
+         "1:105: upstreams.p.routes[0].methods[3]: \"POST\" is there twice\n"
+         "1:111: upstreams.p.routes[0].methods[4]: \"a b\" is not a method"},
+        {WITH("routes: [{path: /x, methods: [PURGE, list]}]"), "no error"},
+        {WITH("routes: [{path: /x}, {path: /x/}]"),
+         "1:75: upstreams.p.routes[1]: the route on line 1 has the same path and takes the same method"},
+        {WITH("routes: [{path: /x, methods: [GET]}, {path: /x}]"),
+         "1:91: upstreams.p.routes[1]: the route on line 1 has the same path and takes the same method"},
+        {WITH("routes: [{path: /x, methods: [GET, POST]}, {path: /x, methods: [PUT, POST]}]"),
+         "1:97: upstreams.p.routes[1]: the route on line 1 has the same path and takes the same method"},
+        {WITH("routes: [{path: /x, methods: [GET]}, {path: /x, methods: [POST]}, {path: /}, {path: /xy}]"),
+         "no error"},
+        {WITH("routes: [{path: /x, url: http://a, deadline: 0s}]"),
+         "1:74: upstreams.p.routes[0].url: unknown key\n"
+         "1:99: upstreams.p.routes[0].deadline: \"0s\" is out of bounds: 1ms to 24h"},
+    };
+
+    CHECK(cases);
+}
+
+static void the_rest(void **state)
+{
+    static const struct bad cases[] = {
+        {GOOD "log: {level: loud, access: of}\n",
+         "2:14: log.level: \"loud\" is none of error, warn, info, debug\n"
+         "2:28: log.access: \"of\" is neither stdout nor off nor a path with a / in it; did you mean \"off\"?"},
+        {GOOD "log: {access: ./a}\n", "no error"},
+        {GOOD "drain: 0s\nworkers: auto\n", "no error"},
+        {GOOD "drain: none\n", "2:8: drain: \"none\" is not a duration; write for example 2s or 500ms"},
+        {GOOD "a: 1\n\tb: 2\n", "3:1: a tab where only spaces may stand"},
+    };
+
+    CHECK(cases);
+}
+
+static void errors_come_in_the_order_of_the_file(void **state)
+{
+    assert_string_equal(
+        load("upstreams:\n"
+             "  p:\n"
+             "    pool: nobody\n"
+             "    url: gopher://a\n"
+             "    deadline: 2\n"
+             "    deadline: 3\n"
+             "workers: 0\n"
+             "admin: {listen: 0.0.0.0:1}\n"),
+        "2:3: upstreams.p.listen: is missing\n"
+        "3:11: upstreams.p.pool: there is no \"nobody\" in pools\n"
+        "4:10: upstreams.p.url: must start with http:// or https://\n"
+        "5:15: upstreams.p.deadline: \"2\" has no unit; write for example 2s or 500ms\n"
+        "6:5: upstreams.p.deadline: duplicate key; the first is on line 5\n"
+        "7:10: workers: \"0\" is out of bounds: 1 to 256\n"
+        "8:17: admin.listen: \"0.0.0.0:1\" can be reached by others, and asks nobody who they are; use "
+        "loopback or a unix socket, or set allow_remote: true");
+}
+
+/* 150 unknown keys on line 2 and, found before them, a wrong number behind them. */
+static void of_too_many_errors_the_first_are_kept(void **state)
+{
+    struct config_errors *errors = mem_alloc(sizeof(*errors));
+    struct snapshot *snapshot;
+    char bytes[4000];
+    size_t len = (size_t)snprintf(bytes, sizeof(bytes), GOOD);
+
+    for (int i = 0; i < 150; i++)
+        len += (size_t)snprintf(bytes + len, sizeof(bytes) - len, "zz%d: 1\n", 1000 + i);
+    assert_int_equal(config_load((struct span){bytes, len}, &files, &snapshot, errors), ST_BAD);
+    assert_int_equal(errors->count, 150);
+    assert_int_equal(errors->list[0].line, 2);
+    assert_string_equal(errors->list[CONFIG_ERRORS_MAX - 1].text, "zz1099: unknown key");
+    mem_free(errors);
+}
+
+static void long_texts_are_clipped(void **state)
+{
+    char bytes[3000] = GOOD "log: {level: ";
+    size_t len = strlen(bytes);
+
+    memset(bytes + len, 'x', 2000);
+    memcpy(bytes + len + 2000, "}\n", 3);
+    assert_string_equal(load(bytes),
+                        "2:14: log.level: \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xe2\x80\xa6\" is none "
+                        "of error, warn, info, debug");
+    assert_string_equal(load("\""
+                             "0123456789012345678901234567890123456789012345678901234567890123456789"
+                             "\": 1\n" GOOD),
+                        "1:1: \"0123456789012345678901234567890123456789\xe2\x80\xa6\": unknown key");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_keys),
+        cmocka_unit_test(missing_and_empty_values),
+        cmocka_unit_test(wrong_types),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(pools),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(tls),
+        cmocka_unit_test(fields),
+        cmocka_unit_test(routes),
+        cmocka_unit_test(the_rest),
+        cmocka_unit_test(errors_come_in_the_order_of_the_file),
+        cmocka_unit_test(of_too_many_errors_the_first_are_kept),
+        cmocka_unit_test(long_texts_are_clipped),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

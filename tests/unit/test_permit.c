@@ -1,0 +1,227 @@
+/* Permits: the cap, the queue in front of it, and who is next. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/permit.h"
+
+#define CALLS 6
+
+static struct permit_pool pool;
+static struct permit permits[CALLS];
+
+static void init(uint32_t size, uint32_t queue_size)
+{
+    permit_pool_init(&pool, size, queue_size);
+    for (uint32_t i = 0; i < CALLS; i++)
+        permit_init(&permits[i], i);
+}
+
+/* All that a pool says of itself, after each step. */
+static void check(uint32_t held, uint32_t waiting, uint64_t acquired, uint64_t released)
+{
+    assert_int_equal(pool.held, held);
+    assert_int_equal(pool.waiting, waiting);
+    assert_int_equal(pool.acquired, acquired);
+    assert_int_equal(pool.released, released);
+    assert_true(permit_pool_is_sound(&pool));
+}
+
+static void a_new_permit_is_free_and_belongs_to_its_worker(void **state)
+{
+    init(2, 2);
+    assert_int_equal(permits[3].state, PERMIT_FREE);
+    assert_int_equal(permits[3].worker, 3);
+    check(0, 0, 0, 0);
+    assert_int_equal(pool.size, 2);
+    assert_int_equal(pool.queue_size, 2);
+}
+
+static void permits_are_granted_until_the_cap_then_calls_queue_then_they_are_refused(void **state)
+{
+    init(2, 2);
+    assert_int_equal(permit_acquire(&pool, &permits[0]), PERMIT_GRANTED);
+    check(1, 0, 1, 0);
+    assert_int_equal(permit_acquire(&pool, &permits[1]), PERMIT_GRANTED);
+    check(2, 0, 2, 0);
+    assert_int_equal(permit_acquire(&pool, &permits[2]), PERMIT_QUEUED);
+    assert_int_equal(permit_acquire(&pool, &permits[3]), PERMIT_QUEUED);
+    check(2, 2, 2, 0);
+    assert_int_equal(permit_acquire(&pool, &permits[4]), PERMIT_QUEUE_FULL);
+    check(2, 2, 2, 0);
+    assert_int_equal(permits[0].state, PERMIT_HELD);
+    assert_int_equal(permits[2].state, PERMIT_WAITING);
+    assert_int_equal(permits[4].state, PERMIT_FREE);
+    /* The one that was refused has nothing to give back, and may ask again. */
+    assert_null(permit_give_back(&pool, &permits[4]));
+    check(2, 2, 2, 0);
+    assert_int_equal(permit_acquire(&pool, &permits[4]), PERMIT_QUEUE_FULL);
+}
+
+static void a_permit_given_back_goes_to_the_first_waiter_in_one_step(void **state)
+{
+    init(2, 3);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(permit_acquire(&pool, &permits[i]), i < 2 ? PERMIT_GRANTED : PERMIT_QUEUED);
+    assert_ptr_equal(permit_give_back(&pool, &permits[1]), &permits[2]);
+    check(2, 2, 3, 1);
+    assert_int_equal(permits[1].state, PERMIT_FREE);
+    assert_int_equal(permits[2].state, PERMIT_HELD);
+    assert_true(list_is_empty(&permits[2].node));
+    assert_ptr_equal(permit_give_back(&pool, &permits[0]), &permits[3]);
+    assert_ptr_equal(permit_give_back(&pool, &permits[2]), &permits[4]);
+    check(2, 0, 5, 3);
+    assert_null(permit_give_back(&pool, &permits[3]));
+    check(1, 0, 5, 4);
+    assert_null(permit_give_back(&pool, &permits[4]));
+    check(0, 0, 5, 5);
+}
+
+static void a_newcomer_never_overtakes_the_queue(void **state)
+{
+    init(1, 3);
+    assert_int_equal(permit_acquire(&pool, &permits[0]), PERMIT_GRANTED);
+    assert_int_equal(permit_acquire(&pool, &permits[1]), PERMIT_QUEUED);
+    assert_ptr_equal(permit_give_back(&pool, &permits[0]), &permits[1]);
+    /* permits[1] has not heard of it yet: the permit is his all the same. */
+    assert_int_equal(permit_acquire(&pool, &permits[0]), PERMIT_QUEUED);
+    assert_int_equal(permit_acquire(&pool, &permits[2]), PERMIT_QUEUED);
+    assert_ptr_equal(permit_give_back(&pool, &permits[1]), &permits[0]);
+    assert_ptr_equal(permit_give_back(&pool, &permits[0]), &permits[2]);
+    check(1, 0, 3, 2);
+}
+
+static void waiters_leave_from_any_place_and_the_others_keep_their_order(void **state)
+{
+    for (int gone = 1; gone < 5; gone++) {
+        init(1, 4);
+        for (int i = 0; i < 5; i++)
+            (void)permit_acquire(&pool, &permits[i]);
+        assert_null(permit_give_back(&pool, &permits[gone]));
+        check(1, 3, 1, 0);
+        assert_int_equal(permits[gone].state, PERMIT_FREE);
+        assert_true(list_is_empty(&permits[gone].node));
+        /* The place is free again, at the end of the queue. */
+        assert_int_equal(permit_acquire(&pool, &permits[5]), PERMIT_QUEUED);
+        for (int i = 0, next; i < 5; i = next) {
+            next = i + 1 == gone ? i + 2 : i + 1;
+            if (i != gone)
+                assert_ptr_equal(permit_give_back(&pool, &permits[i]), &permits[next]);
+        }
+        assert_null(permit_give_back(&pool, &permits[5]));
+        check(0, 0, 5, 5);
+    }
+}
+
+static void a_granted_permit_that_nobody_was_told_of_is_handed_on(void **state)
+{
+    init(1, 2);
+    for (int i = 0; i < 3; i++)
+        (void)permit_acquire(&pool, &permits[i]);
+    assert_ptr_equal(permit_give_back(&pool, &permits[0]), &permits[1]);
+    assert_ptr_equal(permit_give_back(&pool, &permits[1]), &permits[2]);
+    check(1, 0, 3, 2);
+    assert_null(permit_give_back(&pool, &permits[2]));
+    check(0, 0, 3, 3);
+}
+
+static void giving_back_twice_gives_back_once(void **state)
+{
+    init(1, 2);
+    (void)permit_acquire(&pool, &permits[0]);
+    (void)permit_acquire(&pool, &permits[1]);
+    assert_null(permit_give_back(&pool, &permits[1]));
+    assert_null(permit_give_back(&pool, &permits[1]));
+    check(1, 0, 1, 0);
+    assert_null(permit_give_back(&pool, &permits[0]));
+    assert_null(permit_give_back(&pool, &permits[0]));
+    check(0, 0, 1, 1);
+}
+
+static void without_a_queue_the_cap_refuses_at_once(void **state)
+{
+    init(1, 0);
+    assert_int_equal(permit_acquire(&pool, &permits[0]), PERMIT_GRANTED);
+    assert_int_equal(permit_acquire(&pool, &permits[1]), PERMIT_QUEUE_FULL);
+    check(1, 0, 1, 0);
+    assert_null(permit_give_back(&pool, &permits[0]));
+    assert_int_equal(permit_acquire(&pool, &permits[1]), PERMIT_GRANTED);
+    check(1, 0, 2, 1);
+}
+
+static void the_peak_is_the_most_that_was_ever_held(void **state)
+{
+    init(3, 3);
+    assert_int_equal(pool.held_peak, 0);
+    for (int i = 0; i < 2; i++)
+        (void)permit_acquire(&pool, &permits[i]);
+    assert_int_equal(pool.held_peak, 2);
+    for (int i = 0; i < 2; i++)
+        (void)permit_give_back(&pool, &permits[i]);
+    assert_int_equal(pool.held_peak, 2);
+    for (int i = 0; i < CALLS; i++)
+        (void)permit_acquire(&pool, &permits[i]);
+    assert_int_equal(pool.held_peak, 3);
+    for (int i = 0; i < CALLS; i++)
+        (void)permit_give_back(&pool, &permits[i]);
+    assert_int_equal(pool.held_peak, 3);
+    check(0, 0, 8, 8);
+}
+
+static void every_corruption_of_the_books_is_noticed(void **state)
+{
+    struct permit stranger;
+
+    permit_init(&stranger, 0);
+    init(2, 2);
+    for (int i = 0; i < 4; i++)
+        (void)permit_acquire(&pool, &permits[i]);
+    check(2, 2, 2, 0);
+
+    pool.held = 3;
+    assert_false(permit_pool_is_sound(&pool));
+    pool.acquired = 3; /* the sums agree, but the cap is broken */
+    assert_false(permit_pool_is_sound(&pool));
+    pool.held = 1; /* a waiter beside a free permit */
+    pool.acquired = 1;
+    assert_false(permit_pool_is_sound(&pool));
+    pool.held = pool.size;
+    pool.acquired = 2;
+    assert_true(permit_pool_is_sound(&pool));
+
+    pool.released = 1;
+    assert_false(permit_pool_is_sound(&pool));
+    pool.released = 0;
+    pool.waiting = 1; /* a waiter that left was not counted off, or the other way round */
+    assert_false(permit_pool_is_sound(&pool));
+    pool.waiting = 3;
+    assert_false(permit_pool_is_sound(&pool));
+    pool.waiting = 2;
+    list_push_back(&pool.waiters, &stranger.node);
+    assert_false(permit_pool_is_sound(&pool));
+    pool.waiting = 3; /* more than the queue holds */
+    assert_false(permit_pool_is_sound(&pool));
+    list_remove(&stranger.node);
+    pool.waiting = 2;
+    check(2, 2, 2, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_permit_is_free_and_belongs_to_its_worker),
+        cmocka_unit_test(permits_are_granted_until_the_cap_then_calls_queue_then_they_are_refused),
+        cmocka_unit_test(a_permit_given_back_goes_to_the_first_waiter_in_one_step),
+        cmocka_unit_test(a_newcomer_never_overtakes_the_queue),
+        cmocka_unit_test(waiters_leave_from_any_place_and_the_others_keep_their_order),
+        cmocka_unit_test(a_granted_permit_that_nobody_was_told_of_is_handed_on),
+        cmocka_unit_test(giving_back_twice_gives_back_once),
+        cmocka_unit_test(without_a_queue_the_cap_refuses_at_once),
+        cmocka_unit_test(the_peak_is_the_most_that_was_ever_held),
+        cmocka_unit_test(every_corruption_of_the_books_is_noticed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
