@@ -26,7 +26,7 @@ struct upstream;
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
  * Files: call.c (beginning, moving, time), call_request.c (from head to permit to connection), call_exchange.c (bytes
- * in both directions), call_end.c (the way out), call_log.c.
+ * in both directions), call_end.c (the way out), call_log.c; patrol.c looks after callers of whom no event tells.
  */
 struct call {
     struct call_fsm fsm;
@@ -85,9 +85,6 @@ void call_downstream_ready(struct call *call);
 void call_upstream_ready(struct call *call);
 void call_caller_gone(struct call *call);
 
-/* Once in a while: a caller who has ended his side sends no more news when he leaves. May end the call. */
-void call_look_after_caller(struct call *call);
-
 /* News of the connection that is being made. May end the call. */
 void call_phase(struct call *call, enum phase phase);
 void call_connected(struct call *call);
@@ -116,6 +113,8 @@ void call_granted(struct call *call);
 bool call_replace_connection(struct call *call);
 /* A connection is there: send. May end the call. */
 void call_send(struct call *call);
+/* Is there news of the caller, and is it that he has gone for good? A half-close is not. */
+bool call_caller_has_left(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
 /* One line for the access log. */

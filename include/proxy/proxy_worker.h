@@ -38,7 +38,7 @@ struct proxy_worker {
     uint32_t downstream_count;
     uint32_t upstream_count; /* open connections, idle ones included */
     struct log_ring *log;    /* NULL: no access log */
-    struct timer audit;
+    struct timer patrol;
     uint64_t next_call; /* id of the next call */
     struct mail shut;   /* ends the worker */
     pthread_t thread;

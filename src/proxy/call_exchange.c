@@ -142,12 +142,14 @@ static bool keep_unsent_head(struct call *call)
     return true;
 }
 
+/* A 1xx: the wait for the response goes on. */
 static void interim_response(struct call *call, const struct http1_head *head)
 {
     struct proxy_worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
     bool progress = false;
 
+    call_phase(call, call->fsm.state == CALL_SENDING ? PHASE_SEND : PHASE_WAIT);
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
     forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
@@ -370,11 +372,8 @@ static bool is_exchanging(const struct call *call)
     return call->fsm.state >= CALL_SENDING && call->fsm.state <= CALL_DELIVERING;
 }
 
-/*
- * News of a caller from whom nothing is being read: he has sent another request, or ended his side, or is gone. An
- * end that he has said stays said: whether he leaves after it is asked again by call_look_after_caller.
- */
-static bool caller_is_gone(struct call *call)
+/* News of a caller from whom nothing is being read: he has sent another request, or ended his side, or is gone. */
+bool call_caller_has_left(struct call *call)
 {
     struct stream *stream = &call->downstream->stream;
     bool unheard = stream->can_read && (call->up.decoded_all || call->upload_waits);
@@ -387,15 +386,9 @@ static bool caller_is_gone(struct call *call)
     return false;
 }
 
-void call_look_after_caller(struct call *call)
-{
-    if (call->caller_ended && stream_peer_is_gone(&call->downstream->stream))
-        call_caller_gone(call);
-}
-
 void call_downstream_ready(struct call *call)
 {
-    if (caller_is_gone(call))
+    if (call_caller_has_left(call))
         call_caller_gone(call);
     else if (is_exchanging(call))
         call_pump(call);

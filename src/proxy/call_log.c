@@ -60,7 +60,7 @@ static void put_ends(struct jsonw *json, const struct call *call)
     upstream_put_peer(&peer, &call->peer);
     jsonw_string(json, "upstream_address", text_span(&peer));
     jsonw_string(json, "caller",
-                call->downstream->caller_len != 0 ? downstream_caller(call->downstream) : SPAN_LIT("unix"));
+                 call->downstream->caller_len != 0 ? downstream_caller(call->downstream) : SPAN_LIT("unix"));
 }
 
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail)

@@ -169,6 +169,8 @@ void call_start(struct call *call, const struct http1_head *head)
     become_call(call);
     if (cause == CAUSE_NONE)
         cause = call_fsm_expired(&call->fsm, worker_now(&call->worker->worker));
+    if (cause == CAUSE_NONE && call_caller_has_left(call))
+        cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
         ask_for_permit(call);
     else

@@ -5,8 +5,7 @@
 #include "base/mem.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-
-#define AUDIT_EVERY_NS NS_PER_S
+#include "proxy/patrol.h"
 
 /* Call ids are unique among workers, and hard to confuse with those of another run. */
 static uint64_t first_call_id(uint32_t worker)
@@ -16,45 +15,6 @@ static uint64_t first_call_id(uint32_t worker)
     if (getrandom(&run, sizeof(run), 0) != sizeof(run))
         run = 0;
     return (uint64_t)run << 48 | (uint64_t)worker << 40 | 1;
-}
-
-/* By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too. */
-static uint32_t count_holders(void *arg)
-{
-    const struct list_node *calls = arg;
-    uint32_t count = 0;
-
-    LIST_FOREACH(node, calls) {
-        const struct call *call = CONTAINER_OF(node, struct call, node);
-        bool in_the_mail = call->fsm.state == CALL_QUEUED && call->ticket.permit.state == PERMIT_HELD;
-
-        if ((call_state_holds(call->fsm.state) & HOLD_PERMIT) != 0 || in_the_mail)
-            count++;
-    }
-    return count;
-}
-
-static void look_after_callers(struct list_node *calls)
-{
-    struct list_node *next = calls->next;
-
-    while (next != calls) {
-        struct call *call = CONTAINER_OF(next, struct call, node);
-
-        next = next->next;
-        call_look_after_caller(call);
-    }
-}
-
-static void audit(struct timer *timer, int64_t now_ns)
-{
-    struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, audit);
-
-    for (uint32_t i = 0; i < pw->snapshot->pool_count; i++) {
-        pool_audit(&pw->proxy->pools[i], &pw->worker, count_holders, &pw->calls[i]);
-        look_after_callers(&pw->calls[i]);
-    }
-    timer_set(&pw->worker.timers, timer, now_ns + AUDIT_EVERY_NS);
 }
 
 static size_t text_size(const struct snapshot *snapshot)
@@ -108,7 +68,7 @@ static void close_all(struct proxy_worker *pw)
         keepalive_fini(&pw->keepalive[i]);
     resolver_free(pw->resolver);
     pw->resolver = NULL;
-    timer_fini(&pw->worker.timers, &pw->audit);
+    patrol_fini(pw);
 }
 
 static void shut(struct mail *mail)
@@ -172,12 +132,12 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
     pw->resolver = resolver_new(&pw->worker);
     if (pw->resolver == NULL)
         goto no_memory;
-    if (timer_init(&pw->worker.timers, &pw->audit, audit) != ST_OK)
-        goto no_timer;
+    if (patrol_init(pw) != ST_OK)
+        goto no_patrol;
     if (open_keepalives(pw) == ST_OK)
         return ST_OK;
-    timer_fini(&pw->worker.timers, &pw->audit);
-no_timer:
+    patrol_fini(pw);
+no_patrol:
     resolver_free(pw->resolver);
 no_memory:
     release_memory(pw);
@@ -218,7 +178,7 @@ static void *run(void *arg)
 
 enum status proxy_worker_start(struct proxy_worker *pw)
 {
-    timer_set(&pw->worker.timers, &pw->audit, worker_clock_ns() + AUDIT_EVERY_NS);
+    patrol_start(pw);
     if (open_doorways(pw) != ST_OK || pthread_create(&pw->thread, NULL, run, pw) != 0)
         return ST_NOMEM;
     pw->running = true;

@@ -48,12 +48,20 @@ static enum cause cause_of(int error)
     }
 }
 
+static bool is_of_tls(enum cause cause)
+{
+    return cause == CAUSE_TLS_PROTOCOL || cause == CAUSE_TLS_CERTIFICATE;
+}
+
+/* The latest failure, but for one at another address that had come as far as TLS: that one tells more. */
 static void note(struct connect *connect, enum cause cause, const char *why)
 {
     const union dns_address *peer = &connect->peer;
     bool is_v6 = peer->any.sa_family == AF_INET6;
     char ip[INET6_ADDRSTRLEN] = "";
 
+    if (is_of_tls(connect->cause) && !is_of_tls(cause))
+        return;
     inet_ntop(peer->any.sa_family, is_v6 ? (const void *)&peer->v6.sin6_addr : &peer->v4.sin_addr, ip,
               sizeof(ip));
     snprintf(connect->detail, sizeof(connect->detail), is_v6 ? "[%s]:%u: %s" : "%s:%u: %s", ip,

@@ -8,13 +8,13 @@ from harness.load import load
 HOW = pytest.mark.parametrize("how", ["close", "reset"])
 
 
-def gone(proxy, phase, exchange=None):
+def gone(proxy, phase, exchange=None, seconds=0.5):
     """It ends long before its deadline."""
     watch = Stopwatch()
     if exchange:
         assert exchange.wait_ended()
     metrics = proxy.wait_idle()
-    assert watch.elapsed() < 0.5 * SLOW
+    assert watch.elapsed() < seconds * SLOW
     assert metrics.calls("abandoned") == 1
     if phase:
         assert metrics.calls("abandoned", phase=phase) == 1
@@ -23,13 +23,14 @@ def gone(proxy, phase, exchange=None):
 
 
 @HOW
-def test_while_sending_its_head(pair, how):
+def test_before_its_head_is_whole_it_was_never_a_call(pair, how):
     proxy, up = pair()
     caller = proxy.caller()
     caller.send(b"GET /x HTTP/1.1\r\nHost: x\r\nX-Half")
-    proxy.wait_in_flight(1, "upload")
+    proxy.wait_metric("curfew_connections", 1, side="downstream")
     getattr(caller, how)()
-    gone(proxy, "upload")
+    metrics = proxy.wait_metric("curfew_connections", 0, side="downstream")
+    assert metrics.calls("started") == 0
     up.must_have_no_connection()
 
 
@@ -248,6 +249,7 @@ def test_a_half_close_before_the_request_is_whole_ends_the_call(pair):
 
 
 def test_a_caller_that_leaves_after_its_half_close_is_gone(pair):
+    """No packet tells of it any more: it is looked for."""
     proxy, up = pair(deadline="10s")
     caller = proxy.caller()
     caller.request("GET", "/")
@@ -255,27 +257,24 @@ def test_a_caller_that_leaves_after_its_half_close_is_gone(pair):
     exchange, _ = up.take()
     caller.must_be_silent(0.05)
     caller.close()
-    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
-    exchange.fill()
-    assert exchange.wait_ended()
-    assert proxy.wait_idle().calls("abandoned") == 1
+    gone(proxy, "wait", exchange, seconds=1.5)
 
 
 # -------------------------------------------------------------------------------- in numbers
 
 
 @pytest.mark.parametrize("how", ["close", "rst"])
-def test_five_hundred_callers_leave_at_random(curfew, faulty, how):
-    """Twice: a thousand. Every call has its outcome, every permit comes back, every upstream connection is closed."""
-    calls, rate = (200, 400) if SANITIZED else (500, 1000)
+def test_hundreds_of_callers_leave_at_random(curfew, faulty, how):
+    """Twice: a thousand of them. Every call has its outcome, every permit comes back, every upstream connection is closed."""
+    calls, rate = (300, 400) if SANITIZED else (700, 1000)
     api = faulty()
     proxy = curfew(url=api.url, deadline="10s", pool={"size": 40, "queue": 2000}, top={"workers": 2})
-    result = load(proxy.address(), "/delay/50", "/drip/20", "/stuck", "/bytes/3000000", "/headdrip/10",
+    result = load(proxy.address(), "/delay/120", "/drip/20", "/stuck", "/bytes/3000000", "/headdrip/10",
                   calls=calls, rate=rate, abort_after="0:150", abort_with=how)
-    assert result.aborted > calls * 0.8, result
+    assert result.aborted > calls * 0.72, result
     metrics = proxy.wait_idle()
     assert metrics.calls("abandoned") + metrics.calls("completed") == metrics.calls("started") <= calls
-    assert metrics.calls("abandoned") >= result.aborted * 0.8
+    assert metrics.calls("abandoned") >= result.aborted * 0.9
     assert metrics.calls("stuck") == metrics.calls("failed") == 0
     assert metrics.sum("curfew_pool_acquired_total") == metrics.sum("curfew_pool_released_total")
     api.wait_stats(lambda stats: stats["in_work"] == 0, "the upstream to be left alone")

@@ -86,7 +86,7 @@ upstreams:
     assert f"{path}:1:10: workers: " in told
     assert f"{path}:6:5: upstreams.payments.deadlin: " in told and "deadline" in told
     assert f"{path}:7:22: upstreams.payments.pool.size: " in told
-    assert f"{path}:8:26: upstreams.payments.timeouts.connect: " in told
+    assert f"{path}:8:25: upstreams.payments.timeouts.connect: " in told
 
 
 def test_check_starts_nothing_and_needs_no_free_port(config):
@@ -101,7 +101,7 @@ def test_check_starts_nothing_and_needs_no_free_port(config):
 def must_not_start(path, *words, status=1):
     done = curfew_command("serve", "-c", path)
     assert done.returncode == status, done
-    assert "ready" not in done.stderr and " listens on " not in done.stderr
+    assert "info: ready" not in done.stderr and " listens on " not in done.stderr
     for word in words:
         assert str(word) in done.stderr, done.stderr
     return done
@@ -240,7 +240,7 @@ def test_a_signal_ends_it_with_calls_in_flight(pair, number):
     for caller in callers[3:5]:
         caller.request("GET", "/waits")
     callers[5].send(b"GET /half HTTP/1.1\r\n")
-    proxy.wait_in_flight(6)
+    proxy.wait_in_flight(5)
     proxy.stop(number)
     for caller in callers:
         with pytest.raises((Cut, AssertionError)):

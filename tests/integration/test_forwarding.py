@@ -653,12 +653,24 @@ def test_the_target_is_passed_byte_for_byte(pair, target):
 def test_a_target_in_absolute_form_is_sent_in_origin_form(pair):
     proxy, up = pair()
     caller = proxy.caller()
-    for target, sent in (("http://curfew.test/a?b", "/a?b"), ("http://curfew.test", "/")):
-        caller.request("GET", target)
+    for target, host, sent in (("http://localhost/a?b", "localhost", "/a?b"), ("http://127.0.0.1:1", "127.0.0.1:1", "/")):
+        caller.request("GET", target, host=host)
         exchange = up.accept() if up.connections == 0 else exchange
-        assert exchange.recv_request().target == sent
+        request = exchange.recv_request()
+        assert (request.target, request["host"]) == (sent, up.authority)
         exchange.answer()
         assert caller.recv_response().status == 200
+
+
+def test_a_target_of_another_host_is_not_sent_to_the_upstream(pair):
+    """A program that takes curfew for a forward proxy hears of it."""
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "http://other.test/a", host="other.test")
+    response = caller.recv_response()
+    assert response.status == 404 and "destination_not_found" in response["proxy-status"]
+    up.must_have_no_connection()
+    assert proxy.metrics().sum("curfew_requests_refused_total", reason="no_route") == 1
 
 
 def test_options_of_the_whole_server(pair):
@@ -838,7 +850,7 @@ def test_routes_are_matched_on_segment_borders_longest_first(curfew, upstream):
     up = upstream()
     proxy = curfew(url=up.url, routes=[
         {"path": "/v1", "deadline": "3s"}, {"path": "/v1/reports", "methods": ["POST"], "deadline": "2s"},
-        {"path": "/v1/reports", "deadline": "4s"}])
+        {"path": "/v1/reports", "methods": ["GET", "HEAD"], "deadline": "4s"}])
     caller, exchange = proxy.caller(), None
     wanted = {"/v1": 3000, "/v1/": 3000, "/v1?q": 3000, "/v12": 5000, "/v1/reports": 4000, "/v1/reportsx": 3000,
               "/v1/reports/7?x=/v1": 4000, "/": 5000}

@@ -55,6 +55,7 @@ AMBIGUOUS = {
     "a space after the version": b"GET / HTTP/1.1 \r\nHost: x\r\n\r\n",
     "no version": b"GET /\r\nHost: x\r\n\r\n",
     "a lower-case version": b"GET / http/1.1\r\nHost: x\r\n\r\n",
+    "HTTP/0.9 by number": b"GET / HTTP/0.9\r\nHost: x\r\n\r\n",
     "a version of three figures": b"GET / HTTP/1.1.1\r\nHost: x\r\n\r\n",
     "a version with a zero before it": b"GET / HTTP/01.1\r\nHost: x\r\n\r\n",
     "a space before the method": b" GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -75,8 +76,7 @@ UNSUPPORTED = {
     "a coding without chunked": (501, b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"),
     "a length beyond all bounds": (413, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
     "HTTP/2.0": (505, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
-    "HTTP/1.2": (505, b"GET / HTTP/1.2\r\nHost: x\r\n\r\n"),
-    "HTTP/0.9 by number": (505, b"GET / HTTP/0.9\r\nHost: x\r\n\r\n"),
+    "HTTP/3.0": (505, b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"),
     "the preface of HTTP/2": (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "a target that is too long": (414, b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
 }
@@ -109,6 +109,17 @@ def test_a_request_is_refused_with_its_own_status_that_has(pair, odd):
     proxy, up = pair()
     status, sent = UNSUPPORTED[odd]
     refused(proxy, up, sent, {status})
+
+
+def test_a_later_minor_version_is_served_as_ours(pair):
+    """RFC 9110 2.5."""
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.send(b"GET / HTTP/1.2\r\nHost: x\r\n\r\n")
+    exchange, request = up.take()
+    assert request.minor == 1
+    exchange.answer()
+    assert caller.recv_response().minor == 1
 
 
 # Content that breaks its framing after a head that was sound.

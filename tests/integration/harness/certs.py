@@ -14,7 +14,7 @@ class Certificates:
         self._leaf("server", "ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1,IP:::1")
         self._leaf("wrong-name", "ca", "DNS:elsewhere.test")
         self._leaf("untrusted", "other-ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1")
-        self._leaf("expired", "ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1", days="-10")
+        self._leaf("expired", "ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1", days="-1")
         self._leaf("client", "ca", "DNS:client.test")
 
     def cert(self, name):

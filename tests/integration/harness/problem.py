@@ -35,12 +35,12 @@ def expect(response, status, error, *, phase=None, sent=None, upstream="api"):
     assert response.status == status, (response, response.content)
     problem = parse(response)
     assert set(problem) == MEMBERS, set(problem) ^ MEMBERS
-    assert proxy_error(response) == error
+    assert proxy_error(response) == error, problem
     assert problem["upstream"] == upstream
     if phase:
-        assert problem["phase"] == phase
+        assert problem["phase"] == phase, problem
     if sent:
-        assert problem["sent"] == sent
+        assert problem["sent"] == sent, problem
     assert set(problem["phases_ms"]) <= set(PHASES)
     assert abs(sum(problem["phases_ms"].values()) - problem["elapsed_ms"]) <= len(PHASES), problem
     return problem

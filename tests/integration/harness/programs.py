@@ -84,7 +84,8 @@ class Nginx:
         return (self.directory / "access.log").read_text().splitlines()
 
     def finish(self):
-        self.process.signal(signal.SIGTERM)
+        if self.process.is_running():
+            self.process.signal(signal.SIGTERM)
         self.process.wait_exit()
 
 

@@ -1,0 +1,16 @@
+#ifndef CURFEW_PROXY_PATROL_H
+#define CURFEW_PROXY_PATROL_H
+
+#include "base/status.h"
+
+struct proxy_worker;
+
+/*
+ * What a worker looks after once a second, because no event tells of it: whether the pools' books agree with the
+ * calls, and whether callers of whom nothing has been heard are still there.
+ */
+enum status patrol_init(struct proxy_worker *pw) MUST_CHECK;
+void patrol_start(struct proxy_worker *pw);
+void patrol_fini(struct proxy_worker *pw);
+
+#endif

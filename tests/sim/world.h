@@ -1,0 +1,272 @@
+#ifndef CURFEW_TESTS_SIM_WORLD_H
+#define CURFEW_TESTS_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "core/call_fsm.h"
+#include "core/permit.h"
+#include "core/timer.h"
+#include "events.h"
+
+/*
+ * The simulated world: callers, threads, pools, and upstreams that misbehave, on one clock. It has books of its own
+ * beside those of the code under test; world_check compares the two after every step.
+ */
+#define THREADS   3
+#define UPSTREAMS 4
+#define POOLS     3
+
+struct world;
+struct thread;
+struct call;
+
+struct sim_pool {
+    struct permit_pool permits; /* under test */
+    int64_t queue_timeout_ns;
+    uint32_t in_work;    /* connections at upstreams, pending or open, on behalf of its calls */
+    uint64_t granted;    /* by answer or by hand-over */
+    uint64_t given_back; /* by holders */
+};
+
+/* How an upstream and its callers behave; figures in per cent of the occasions. */
+struct sim_upstream {
+    uint32_t pool;
+    int64_t deadline_ns, connect_ns, first_byte_ns, idle_ns; /* the route's policy */
+    int64_t keep_ns, age_ns;
+    uint32_t keep_max;
+    uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle, callers_leave;
+};
+
+/* A connection to an upstream: of a call, or idle. */
+struct conn {
+    struct list_node node; /* in keepalive.idle, or the world's graves */
+    struct event script;   /* what the upstream does to it next */
+    struct thread *thread;
+    struct sim_upstream *upstream;
+    struct call *call; /* NULL: idle */
+    int64_t opened_ns, idle_since_ns;
+    int stage; /* of the connecting */
+    bool open, reused;
+    bool closed; /* by the upstream, unnoticed */
+};
+
+struct keepalive {
+    struct list_node idle;
+    struct timer expiry;
+    struct thread *thread;
+    struct sim_upstream *upstream;
+    uint32_t count;
+};
+
+struct thread {
+    struct world *world;
+    struct timers timers;          /* under test */
+    struct list_node mails, batch; /* of grants */
+    struct event delivery;
+    struct keepalive keepalive[UPSTREAMS];
+};
+
+/* What proxy/call is for the real ones. */
+struct call {
+    struct call_fsm fsm;  /* under test */
+    struct permit permit; /* under test */
+    struct timer timer;
+    struct list_node node; /* in world.calls or .graves */
+    struct list_node mail; /* linked: its grant is on its way */
+    struct event script;   /* what it, its caller or its upstream does next */
+    struct event leaving;
+    struct world *world;
+    struct thread *thread;
+    struct sim_upstream *upstream;
+    struct conn *conn;
+    int64_t deadline_ns, fixed_ns;  /* our own note of the deadline, and when it was last fixed */
+    int64_t limit_ns, limit_set_ns; /* likewise of the limit */
+    int64_t moved_ns;
+    uint64_t number; /* its place among all that ever queued */
+    bool counted, repeatable, replaced, upload_waits, delivery_waits, response_begun, reusable;
+};
+
+struct world {
+    uint64_t seed, random;
+    uint64_t calls_wanted, calls_begun;
+    int64_t now_ns;
+    bool patient; /* no deadlines, no limits, nobody stalls: only a lost wake-up can keep a call */
+    bool drains;  /* ends with all calls in flight turned away */
+    struct events events;
+    struct event arrival, drain;
+    int64_t gap_ns;
+    uint32_t burst;
+    struct thread threads[THREADS];
+    struct sim_pool pools[POOLS];
+    struct sim_upstream upstreams[UPSTREAMS];
+    struct list_node calls, dead_calls, dead_conns;
+    uint64_t live_calls, live_conns, queued;
+
+    uint64_t steps, started, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT];
+    uint64_t unheard, replaced, reused, recalled, most_waiting;
+};
+
+__attribute__((noreturn)) static inline void world_broken(const struct world *world, const char *what,
+                                                          const char *where, int line)
+{
+    printf("%s:%d: broken at %lld ns, step %llu, call %llu: %s\n", where, line, (long long)world->now_ns,
+           (unsigned long long)world->steps, (unsigned long long)world->calls_begun, what);
+    printf("reproduce with: --seed %llu --calls %llu\n", (unsigned long long)world->seed,
+           (unsigned long long)world->calls_wanted);
+    puts("0 passed, 1 failed");
+    exit(1);
+}
+
+#define CHECK(world, condition)                                                                              \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            world_broken(world, #condition, __FILE__, __LINE__);                                             \
+    } while (0)
+
+/* ---- chance -------------------------------------------------------------------------------------------- */
+
+/* splitmix64 */
+static inline uint64_t draw(struct world *world)
+{
+    uint64_t z = world->random += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static inline uint32_t below(struct world *world, uint32_t bound)
+{
+    return (uint32_t)(draw(world) % bound);
+}
+
+static inline bool chance(struct world *world, uint32_t percent)
+{
+    return below(world, 100) < percent;
+}
+
+/* Whole milliseconds more often than not, so that many things fall into one instant. */
+static inline int64_t some_time(struct world *world, uint32_t max_ms)
+{
+    uint32_t kind = below(world, 10);
+
+    if (kind < 2)
+        return 0;
+    if (kind < 7)
+        return (int64_t)below(world, max_ms + 1) * NS_PER_MS;
+    return (int64_t)(draw(world) % ((uint64_t)max_ms * (uint64_t)NS_PER_MS + 1));
+}
+
+static inline void plan(struct world *world, struct event *event, int64_t in_ns)
+{
+    events_plan(&world->events, event, world->now_ns + in_ns, draw(world));
+}
+
+static inline struct sim_pool *pool_of(const struct call *call)
+{
+    return &call->world->pools[call->upstream->pool];
+}
+
+/* ---- the invariants ------------------------------------------------------------------------------------ */
+
+struct tally {
+    uint32_t holders, waiters;
+};
+
+static inline void check_call(const struct world *world, const struct call *call, struct tally *tally)
+{
+    unsigned holds = call_state_holds(call->fsm.state);
+    bool queued = call->fsm.state == CALL_QUEUED;
+    bool granted = !list_is_empty(&call->mail);
+    int64_t phases_ns = 0;
+
+    CHECK(world, !call_state_is_final(call->fsm.state));
+    CHECK(world, queued == ((holds & HOLD_QUEUE) != 0));
+    CHECK(world, !granted || queued);
+    if (queued)
+        CHECK(world, call->permit.state == (granted ? PERMIT_HELD : PERMIT_WAITING));
+    else
+        CHECK(world, call->permit.state == ((holds & HOLD_PERMIT) != 0 ? PERMIT_HELD : PERMIT_FREE));
+    if ((holds & HOLD_PERMIT) != 0 || (queued && granted))
+        tally->holders++;
+    else if (queued)
+        tally->waiters++;
+
+    CHECK(world, (call->conn != NULL) == ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0));
+    if (call->conn != NULL)
+        CHECK(world, call->conn->call == call && call->conn->open == ((holds & HOLD_UPSTREAM) != 0));
+
+    CHECK(world, call->fsm.deadline_ns == call->deadline_ns);
+    CHECK(world, call->fsm.limit_ns == call->limit_ns);
+    CHECK(world, call->timer.due_ns <= call_fsm_next_ns(&call->fsm));
+    CHECK(world, call_fsm_next_ns(&call->fsm) >= world->now_ns || call->fixed_ns == world->now_ns ||
+                     call->limit_set_ns == world->now_ns);
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        phases_ns += call_fsm_phase_ns(&call->fsm, phase, world->now_ns);
+    CHECK(world, phases_ns == world->now_ns - call->fsm.begun_ns);
+}
+
+static inline void check_pool(struct world *world, const struct sim_pool *pool, const struct tally *tally)
+{
+    const struct permit_pool *permits = &pool->permits;
+    uint32_t linked = 0;
+    uint64_t last = 0;
+
+    CHECK(world, permit_pool_is_sound(permits));
+    CHECK(world, permits->held <= permits->size);
+    CHECK(world, permits->held_peak <= permits->size && permits->held_peak >= permits->held);
+    CHECK(world, permits->held == tally->holders);
+    CHECK(world, permits->waiting == tally->waiters);
+    CHECK(world, permits->waiting <= permits->queue_size);
+    CHECK(world, permits->waiting == 0 || permits->held == permits->size);
+    CHECK(world, permits->acquired == pool->granted);
+    CHECK(world, permits->released == pool->given_back);
+    CHECK(world, permits->acquired - permits->released == permits->held);
+    CHECK(world, pool->in_work <= permits->held);
+    LIST_FOREACH(node, &permits->waiters) {
+        const struct permit *permit = CONTAINER_OF(node, struct permit, node);
+        const struct call *call = CONTAINER_OF(permit, struct call, permit);
+
+        CHECK(world, call->number > last);
+        last = call->number;
+        linked++;
+    }
+    CHECK(world, linked == tally->waiters);
+    if (permits->waiting > world->most_waiting)
+        world->most_waiting = permits->waiting;
+}
+
+static inline void world_check(struct world *world)
+{
+    struct tally tallies[POOLS] = {{0, 0}};
+    uint64_t live = 0, in_flight = 0, ended = 0;
+
+    LIST_FOREACH(node, &world->calls) {
+        const struct call *call = CONTAINER_OF(node, struct call, node);
+
+        check_call(world, call, &tallies[call->upstream->pool]);
+        live++;
+        in_flight += call->counted;
+    }
+    for (int i = 0; i < POOLS; i++)
+        check_pool(world, &world->pools[i], &tallies[i]);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(world, list_is_empty(&world->threads[i].mails) || world->threads[i].delivery.place != 0);
+    CHECK(world, live == world->live_calls);
+    for (enum outcome outcome = 0; outcome < OUTCOME_NOT_A_CALL; outcome++)
+        ended += world->outcomes[outcome];
+    CHECK(world, world->started == ended + in_flight);
+}
+
+/* Before time goes on: nobody who should be over by now is left. */
+static inline void world_check_overdue(const struct world *world)
+{
+    LIST_FOREACH(node, &world->calls)
+    CHECK(world, call_fsm_next_ns(&CONTAINER_OF(node, struct call, node)->fsm) > world->now_ns);
+}
+
+#endif

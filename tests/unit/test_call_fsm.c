@@ -1,0 +1,406 @@
+/* The life of a call: where it may go, what it gives back on the way, and where its time went. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "core/call_fsm.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * The table once more, written by hand: what a call holds (T timer, Q queue place, P permit, C pending connection,
+ * U upstream connection), its phase ("": as before), and where it may go. From every state on the way a call can end
+ * by its deadline (STUCK), its caller (GONE), curfew's own fault (FAILED), and a drain (REFUSED).
+ */
+static const struct row {
+    const char *name, *holds, *phase, *next;
+} rows[] = {
+    {"READING", "T", "upload", "ROUTED REFUSED STUCK FAILED GONE"},
+    {"ROUTED", "T", "", "QUEUED CONNECTING SENDING REFUSED STUCK FAILED GONE"},
+    {"QUEUED", "TQ", "queue", "CONNECTING SENDING REFUSED STUCK FAILED GONE"},
+    {"CONNECTING", "TPC", "", "SENDING REFUSED STUCK FAILED GONE"},
+    {"SENDING", "TPU", "send", "CONNECTING WAITING STREAMING REFUSED STUCK FAILED GONE"},
+    {"WAITING", "TPU", "wait", "CONNECTING STREAMING REFUSED STUCK FAILED GONE"},
+    {"STREAMING", "TPU", "receive", "DELIVERING REFUSED STUCK FAILED GONE"},
+    {"DELIVERING", "T", "", "DONE REFUSED STUCK FAILED GONE"},
+    {"DONE", "", "", ""},
+    {"REFUSED", "", "", ""},
+    {"STUCK", "", "", ""},
+    {"FAILED", "", "", ""},
+    {"GONE", "", "", ""},
+};
+
+/* What is given back on the way to a state that is not final; every final state gives back all. */
+static const struct {
+    const char *from, *to, *gives_back;
+} on_the_way[] = {
+    {"READING", "ROUTED", ""},      {"ROUTED", "QUEUED", ""},          {"ROUTED", "CONNECTING", ""},
+    {"ROUTED", "SENDING", ""},      {"QUEUED", "CONNECTING", ""},      {"QUEUED", "SENDING", ""},
+    {"CONNECTING", "SENDING", ""},  {"SENDING", "WAITING", ""},        {"SENDING", "STREAMING", ""},
+    {"SENDING", "CONNECTING", "U"}, {"WAITING", "CONNECTING", "U"},    {"WAITING", "STREAMING", ""},
+    {"DELIVERING", "DONE", "T"},    {"STREAMING", "DELIVERING", "PU"},
+};
+
+static unsigned holds_of(const char *letters)
+{
+    static const char all[] = "TQPCU";
+    unsigned holds = 0;
+
+    for (; *letters != '\0'; letters++)
+        holds |= 1u << (strchr(all, *letters) - all);
+    return holds;
+}
+
+static bool lists(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = names; (at = strstr(at, name)) != NULL; at += len)
+        if ((at == names || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+static unsigned wanted_back(const struct row *from, const struct row *to)
+{
+    for (size_t i = 0; i < COUNT(on_the_way); i++)
+        if (strcmp(on_the_way[i].from, from->name) == 0 && strcmp(on_the_way[i].to, to->name) == 0)
+            return holds_of(on_the_way[i].gives_back);
+    assert_string_equal(to->next, "");
+    return holds_of(from->holds);
+}
+
+/* A call in any state, as if it had come there. */
+static struct call_fsm fsm_in(enum call_state state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 1000, 5000);
+    call_fsm_set_limit(&fsm, 3000, CAUSE_IDLE_LIMIT);
+    fsm.state = state;
+    fsm.sent = SENT_PARTIAL;
+    return fsm;
+}
+
+static void the_states_hold_what_the_table_says(void **state)
+{
+    assert_int_equal(COUNT(rows), CALL_STATE_COUNT);
+    for (enum call_state s = 0; s < CALL_STATE_COUNT; s++) {
+        assert_string_equal(call_state_name(s), rows[s].name);
+        assert_int_equal(call_state_holds(s), holds_of(rows[s].holds));
+        assert_int_equal(call_state_is_final(s), rows[s].next[0] == '\0');
+    }
+}
+
+static void a_call_moves_where_the_table_allows_and_nowhere_else(void **state)
+{
+    for (enum call_state from = 0; from < CALL_STATE_COUNT; from++)
+        for (enum call_state to = 0; to < CALL_STATE_COUNT; to++) {
+            struct call_fsm fsm = fsm_in(from);
+            bool allowed = lists(rows[from].next, rows[to].name);
+            unsigned give_back;
+
+            assert_int_equal(call_fsm_may_move(from, to), allowed);
+            assert_int_equal(call_fsm_move(&fsm, to, 2000, &give_back), allowed);
+            assert_int_equal(fsm.state, allowed ? to : from);
+        }
+}
+
+static void a_refused_move_changes_nothing(void **state)
+{
+    for (enum call_state from = 0; from < CALL_STATE_COUNT; from++)
+        for (enum call_state to = 0; to < CALL_STATE_COUNT; to++) {
+            struct call_fsm fsm = fsm_in(from), before = fsm;
+            unsigned give_back = 0x5a;
+
+            if (lists(rows[from].next, rows[to].name))
+                continue;
+            assert_false(call_fsm_move(&fsm, to, 2000, &give_back));
+            assert_memory_equal(&fsm, &before, sizeof(fsm));
+            assert_int_equal(give_back, 0x5a);
+        }
+}
+
+static void each_move_gives_back_what_the_new_state_does_not_hold(void **state)
+{
+    for (enum call_state from = 0; from < CALL_STATE_COUNT; from++)
+        for (enum call_state to = 0; to < CALL_STATE_COUNT; to++) {
+            struct call_fsm fsm = fsm_in(from);
+            unsigned give_back = 0x5a;
+
+            if (!lists(rows[from].next, rows[to].name))
+                continue;
+            assert_true(call_fsm_move(&fsm, to, 2000, &give_back));
+            assert_int_equal(give_back, wanted_back(&rows[from], &rows[to]));
+        }
+}
+
+static void a_final_state_holds_nothing_and_has_no_way_on(void **state)
+{
+    for (enum call_state s = CALL_DONE; s < CALL_STATE_COUNT; s++) {
+        assert_true(call_state_is_final(s));
+        assert_int_equal(call_state_holds(s), 0);
+        for (enum call_state to = 0; to < CALL_STATE_COUNT; to++)
+            assert_false(call_fsm_may_move(s, to));
+    }
+}
+
+static void from_everywhere_on_the_way_a_call_can_get_stuck_fail_and_be_left(void **state)
+{
+    static const enum call_state ends[] = {CALL_STUCK, CALL_FAILED, CALL_GONE, CALL_REFUSED};
+
+    for (enum call_state s = 0; s < CALL_DONE; s++) {
+        assert_false(call_state_is_final(s));
+        assert_true((call_state_holds(s) & HOLD_TIMER) != 0);
+        for (size_t i = 0; i < COUNT(ends); i++)
+            assert_true(call_fsm_may_move(s, ends[i]));
+    }
+}
+
+static void every_state_can_be_reached_and_leads_to_done(void **state)
+{
+    bool reached[CALL_STATE_COUNT] = {[CALL_READING] = true}, leads[CALL_STATE_COUNT] = {[CALL_DONE] = true};
+
+    for (int round = 0; round < CALL_STATE_COUNT; round++)
+        for (enum call_state from = 0; from < CALL_STATE_COUNT; from++)
+            for (enum call_state to = 0; to < CALL_STATE_COUNT; to++)
+                if (call_fsm_may_move(from, to)) {
+                    reached[to] |= reached[from];
+                    leads[from] |= leads[to];
+                }
+    for (enum call_state s = 0; s < CALL_STATE_COUNT; s++) {
+        assert_true(reached[s]);
+        assert_int_equal(leads[s], s <= CALL_DONE);
+    }
+}
+
+static void a_connection_is_held_only_together_with_a_permit(void **state)
+{
+    for (enum call_state s = 0; s < CALL_STATE_COUNT; s++) {
+        unsigned holds = call_state_holds(s);
+
+        if ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0)
+            assert_true((holds & HOLD_PERMIT) != 0);
+        assert_true((holds & (HOLD_QUEUE | HOLD_PERMIT)) != (HOLD_QUEUE | HOLD_PERMIT));
+    }
+}
+
+static void a_call_begins_reading_with_nothing_sent(void **state)
+{
+    struct call_fsm fsm;
+
+    memset(&fsm, 0xff, sizeof(fsm));
+    call_fsm_begin(&fsm, 7, 2 * NS_PER_S);
+    assert_int_equal(fsm.state, CALL_READING);
+    assert_int_equal(fsm.phase, PHASE_UPLOAD);
+    assert_int_equal(fsm.sent, SENT_NONE);
+    assert_int_equal(fsm.begun_ns, 7);
+    assert_int_equal(fsm.deadline_ns, 2 * NS_PER_S);
+    assert_int_equal(fsm.limit_ns, NS_NEVER);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2 * NS_PER_S);
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        assert_int_equal(call_fsm_phase_ns(&fsm, phase, 7), 0);
+}
+
+static void a_state_enters_its_phase_or_stays_in_the_one_before(void **state)
+{
+    for (enum call_state from = 0; from < CALL_STATE_COUNT; from++)
+        for (enum call_state to = 0; to < CALL_STATE_COUNT; to++) {
+            struct call_fsm fsm = fsm_in(from);
+            unsigned give_back;
+
+            fsm.phase = PHASE_TLS;
+            if (!call_fsm_move(&fsm, to, 2000, &give_back))
+                continue;
+            assert_string_equal(phase_name(fsm.phase), rows[to].phase[0] != '\0' ? rows[to].phase : "tls");
+        }
+}
+
+static void a_whole_call_is_accounted_for_to_the_nanosecond(void **state)
+{
+    static const struct {
+        int64_t at_ns;
+        enum call_state to;   /* CALL_READING: only a phase is entered */
+        enum phase phase;
+        unsigned gives_back;
+    } steps[] = {
+        {100, CALL_ROUTED, 0, 0},
+        {100, CALL_QUEUED, 0, 0},
+        {350, CALL_CONNECTING, 0, 0},
+        {353, CALL_READING, PHASE_DNS, 0},
+        {400, CALL_READING, PHASE_CONNECT, 0},
+        {411, CALL_READING, PHASE_TLS, 0},
+        {500, CALL_READING, PHASE_CONNECT, 0}, /* the next address */
+        {600, CALL_SENDING, 0, 0},
+        {700, CALL_WAITING, 0, 0},
+        {1000, CALL_STREAMING, 0, 0},
+        {1001, CALL_DELIVERING, 0, HOLD_PERMIT | HOLD_UPSTREAM},
+        {2000, CALL_DONE, 0, HOLD_TIMER},
+    };
+    static const int64_t want_ns[PHASE_COUNT] = {
+        [PHASE_UPLOAD] = 100, [PHASE_QUEUE] = 253, [PHASE_DNS] = 47,    [PHASE_CONNECT] = 11 + 100,
+        [PHASE_TLS] = 89,     [PHASE_SEND] = 100,  [PHASE_WAIT] = 300, [PHASE_RECEIVE] = 1000,
+    };
+    struct call_fsm fsm;
+    unsigned give_back;
+
+    call_fsm_begin(&fsm, 0, 5000);
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        if (steps[i].to == CALL_READING) {
+            call_fsm_enter_phase(&fsm, steps[i].phase, steps[i].at_ns);
+            continue;
+        }
+        assert_true(call_fsm_move(&fsm, steps[i].to, steps[i].at_ns, &give_back));
+        assert_int_equal(give_back, steps[i].gives_back);
+    }
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        assert_int_equal(call_fsm_phase_ns(&fsm, phase, 2000), want_ns[phase]);
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+static void on_any_way_the_phases_sum_up_to_what_has_elapsed(void **state)
+{
+    uint32_t seed = 3;
+
+    for (int walk = 0; walk < 2000; walk++) {
+        int64_t begun_ns = next_random(&seed), now_ns = begun_ns;
+        struct call_fsm fsm;
+
+        call_fsm_begin(&fsm, begun_ns, NS_NEVER);
+        while (!call_state_is_final(fsm.state)) {
+            int64_t sum_ns = 0;
+            unsigned give_back;
+
+            now_ns += next_random(&seed) % 1000;
+            if (next_random(&seed) % 4 == 0)
+                call_fsm_enter_phase(&fsm, next_random(&seed) % PHASE_COUNT, now_ns);
+            if (call_fsm_move(&fsm, next_random(&seed) % CALL_STATE_COUNT, now_ns, &give_back))
+                assert_int_equal(give_back & call_state_holds(fsm.state), 0);
+            now_ns += next_random(&seed) % 1000;
+            for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+                sum_ns += call_fsm_phase_ns(&fsm, phase, now_ns);
+            assert_int_equal(sum_ns, now_ns - begun_ns);
+        }
+    }
+}
+
+static void the_earlier_of_deadline_and_limit_comes_next(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 0, 2000);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2000);
+    call_fsm_set_limit(&fsm, 500, CAUSE_CONNECT_LIMIT);
+    assert_int_equal(call_fsm_next_ns(&fsm), 500);
+    call_fsm_set_limit(&fsm, 3000, CAUSE_IDLE_LIMIT);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2000);
+    call_fsm_set_limit(&fsm, NS_NEVER, CAUSE_NONE);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2000);
+}
+
+static void a_limit_expires_at_its_instant_with_its_cause_and_the_deadline_before_it(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 0, 2000);
+    assert_int_equal(call_fsm_expired(&fsm, 1999), CAUSE_NONE);
+    assert_int_equal(call_fsm_expired(&fsm, 2000), CAUSE_DEADLINE);
+    call_fsm_set_limit(&fsm, 500, CAUSE_FIRST_BYTE_LIMIT);
+    assert_int_equal(call_fsm_expired(&fsm, 499), CAUSE_NONE);
+    assert_int_equal(call_fsm_expired(&fsm, 500), CAUSE_FIRST_BYTE_LIMIT);
+    assert_int_equal(call_fsm_expired(&fsm, 1999), CAUSE_FIRST_BYTE_LIMIT);
+    assert_int_equal(call_fsm_expired(&fsm, 2000), CAUSE_DEADLINE);
+    call_fsm_set_limit(&fsm, 2000, CAUSE_QUEUE_LIMIT);
+    assert_int_equal(call_fsm_expired(&fsm, 2000), CAUSE_DEADLINE);
+}
+
+static void nothing_that_happens_to_a_call_moves_its_deadline(void **state)
+{
+    static const enum call_state way[] = {CALL_ROUTED,  CALL_QUEUED,    CALL_CONNECTING, CALL_SENDING,
+                                          CALL_WAITING, CALL_STREAMING, CALL_DELIVERING, CALL_STUCK};
+    struct call_fsm fsm;
+    unsigned give_back;
+
+    call_fsm_begin(&fsm, 0, 2000);
+    for (size_t i = 0; i < COUNT(way); i++) {
+        int64_t now_ns = (int64_t)(i + 1) * 100;
+
+        assert_true(call_fsm_move(&fsm, way[i], now_ns, &give_back));
+        call_fsm_set_limit(&fsm, now_ns + 10000, CAUSE_IDLE_LIMIT);
+        assert_int_equal(call_fsm_next_ns(&fsm), 2000);
+        call_fsm_set_limit(&fsm, now_ns + 50, CAUSE_IDLE_LIMIT);
+        call_fsm_enter_phase(&fsm, PHASE_RECEIVE, now_ns);
+        assert_int_equal(fsm.deadline_ns, 2000);
+        assert_int_equal(call_fsm_expired(&fsm, 2000), CAUSE_DEADLINE);
+    }
+}
+
+static void a_limit_ends_with_the_state_that_it_was_set_in(void **state)
+{
+    struct call_fsm fsm;
+    unsigned give_back;
+
+    call_fsm_begin(&fsm, 0, 2000);
+    call_fsm_set_limit(&fsm, 500, CAUSE_HEAD_LIMIT);
+    assert_true(call_fsm_move(&fsm, CALL_ROUTED, 400, &give_back));
+    assert_int_equal(fsm.limit_ns, NS_NEVER);
+    assert_int_equal(call_fsm_expired(&fsm, 600), CAUSE_NONE);
+}
+
+static void the_times_name_the_phases_that_took_any_and_the_one_that_lasts(void **state)
+{
+    char block[256];
+    struct text text = text_over(block, sizeof(block));
+    struct jsonw json = jsonw_on(&text);
+    struct call_fsm fsm;
+    unsigned give_back;
+    static const char want[] = "{\"budget_ms\":2000,\"elapsed_ms\":1750.5,"
+                               "\"phases_ms\":{\"upload\":0.5,\"queue\":1750,\"send\":0}}";
+
+    call_fsm_begin(&fsm, NS_PER_S, 3 * NS_PER_S);
+    assert_true(call_fsm_move(&fsm, CALL_ROUTED, NS_PER_S + 500 * NS_PER_US, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_QUEUED, NS_PER_S + 500 * NS_PER_US, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_SENDING, NS_PER_S + 1750500 * NS_PER_US, &give_back));
+    jsonw_open_object(&json, NULL);
+    call_fsm_put_times(&json, &fsm, NS_PER_S + 1750500 * NS_PER_US);
+    jsonw_close_object(&json);
+    assert_false(text.overflow);
+    assert_int_equal(text.len, strlen(want));
+    assert_memory_equal(text.ptr, want, text.len);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_states_hold_what_the_table_says),
+        cmocka_unit_test(a_call_moves_where_the_table_allows_and_nowhere_else),
+        cmocka_unit_test(a_refused_move_changes_nothing),
+        cmocka_unit_test(each_move_gives_back_what_the_new_state_does_not_hold),
+        cmocka_unit_test(a_final_state_holds_nothing_and_has_no_way_on),
+        cmocka_unit_test(from_everywhere_on_the_way_a_call_can_get_stuck_fail_and_be_left),
+        cmocka_unit_test(every_state_can_be_reached_and_leads_to_done),
+        cmocka_unit_test(a_connection_is_held_only_together_with_a_permit),
+        cmocka_unit_test(a_call_begins_reading_with_nothing_sent),
+        cmocka_unit_test(a_state_enters_its_phase_or_stays_in_the_one_before),
+        cmocka_unit_test(a_whole_call_is_accounted_for_to_the_nanosecond),
+        cmocka_unit_test(on_any_way_the_phases_sum_up_to_what_has_elapsed),
+        cmocka_unit_test(the_earlier_of_deadline_and_limit_comes_next),
+        cmocka_unit_test(a_limit_expires_at_its_instant_with_its_cause_and_the_deadline_before_it),
+        cmocka_unit_test(nothing_that_happens_to_a_call_moves_its_deadline),
+        cmocka_unit_test(a_limit_ends_with_the_state_that_it_was_set_in),
+        cmocka_unit_test(the_times_name_the_phases_that_took_any_and_the_one_that_lasts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
