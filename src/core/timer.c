@@ -121,7 +121,7 @@ void timers_run(struct timers *timers, int64_t now_ns)
 
         if (timer->due_ns == NS_NEVER) {
             take_out(timers, timer);
-        } else if (timer->due_ns > now_ns) {
+        } else if (timer->due_ns > timer->key_ns) {
             timer->key_ns = timer->due_ns;
             sift_down(timers, 0, timer);
         } else {

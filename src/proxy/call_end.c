@@ -85,6 +85,14 @@ static bool write_all(struct stream *stream, struct span text)
     return stream_write(stream, &piece, 1, &written) == ST_OK && written == text.len;
 }
 
+/* A connection that is not kept lingers if the caller may still be talking. */
+static enum downstream_next close_or_linger(const struct downstream *downstream, bool request_is_whole)
+{
+    bool silent = request_is_whole && buffer_len(&downstream->in) == 0 && !downstream->stream.can_read;
+
+    return silent ? DOWNSTREAM_CLOSE : DOWNSTREAM_LINGER;
+}
+
 static enum downstream_next say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                                 const char *detail)
 {
@@ -111,16 +119,14 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     call->status = cause_status(cause);
     if (!write_all(&downstream->stream, text_span(&text)))
         return DOWNSTREAM_RESET;
-    return keep ? DOWNSTREAM_KEEP : DOWNSTREAM_LINGER;
+    return keep ? DOWNSTREAM_KEEP : close_or_linger(downstream, whole);
 }
 
 static enum downstream_next after_response(const struct call *call)
 {
-    if (!call->up.decoded_all)
-        return DOWNSTREAM_LINGER;
-    if (call->keep_alive)
+    if (call->up.decoded_all && call->keep_alive)
         return DOWNSTREAM_KEEP;
-    return buffer_len(&call->downstream->in) != 0 ? DOWNSTREAM_LINGER : DOWNSTREAM_CLOSE;
+    return close_or_linger(call->downstream, call->up.decoded_all);
 }
 
 static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,

@@ -253,7 +253,8 @@ static void check_instant(const struct call *call, enum cause cause)
     if (cause == CAUSE_DEADLINE)
         CHECK(world, world->now_ns == last_ns);
     else if (by_limit)
-        CHECK(world, world->now_ns == later(call->limit_ns, call->limit_set_ns));
+        CHECK(world, world->now_ns == later(call->limit_ns, call->limit_set_ns) &&
+                         world->now_ns < call->deadline_ns);
 }
 
 static void check_holds_nothing(const struct call *call)
@@ -313,10 +314,12 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
     enum cause cause = call_fsm_expired(&call->fsm, now_ns);
 
     CHECK(call->world, now_ns == call->world->now_ns);
-    if (cause != CAUSE_NONE)
+    if (cause != CAUSE_NONE) {
         end(call, cause);
-    else
+    } else {
+        CHECK(call->world, call_fsm_next_ns(&call->fsm) > now_ns);
         set_timer(call);
+    }
     world_check(call->world);
 }
 
@@ -494,6 +497,7 @@ static void release_upstream(struct call *call)
     if (call->fsm.sent != SENT_COMPLETE)
         call->reusable = false;
     move(call, CALL_DELIVERING);
+    CHECK(call->world, call->conn == NULL && call->permit.state == PERMIT_FREE);
     set_timer(call);
 }
 

@@ -265,8 +265,11 @@ static inline void world_check(struct world *world)
 /* Before time goes on: nobody who should be over by now is left. */
 static inline void world_check_overdue(const struct world *world)
 {
-    LIST_FOREACH(node, &world->calls)
-    CHECK(world, call_fsm_next_ns(&CONTAINER_OF(node, struct call, node)->fsm) > world->now_ns);
+    LIST_FOREACH(node, &world->calls) {
+        const struct call *call = CONTAINER_OF(node, struct call, node);
+
+        CHECK(world, call->deadline_ns > world->now_ns && call->limit_ns > world->now_ns);
+    }
 }
 
 #endif

@@ -264,28 +264,35 @@ static void a_function_may_finish_itself_and_others_that_are_due(void **state)
     fini(&timers, alarms, 1);
 }
 
-static void a_timer_finished_anywhere_in_the_heap_leaves_it_in_order(void **state)
+/* Timers set in an order that is shuffled by `stride`, of which one is finished. */
+static void finish_one(int stride, int gone)
 {
     struct timers timers;
     struct alarm alarms[40];
 
-    for (int gone = 0; gone < 40; gone++) {
-        init(&timers, alarms, 40);
-        for (int i = 0; i < 40; i++)
-            timer_set(&timers, &alarms[i].timer, 1 + (i * 17) % 40);
-        timer_fini(&timers, &alarms[gone].timer);
-        check_heap(&timers);
-        for (int64_t now_ns = 1; now_ns <= 40; now_ns++)
-            timers_run(&timers, now_ns);
-        for (int i = 0; i < 40; i++) {
-            assert_int_equal(alarms[i].fired, i != gone);
-            if (i != gone) {
-                assert_int_equal(alarms[i].fired_at_ns, 1 + (i * 17) % 40);
-                timer_fini(&timers, &alarms[i].timer);
-            }
+    init(&timers, alarms, 40);
+    for (int i = 0; i < 40; i++)
+        timer_set(&timers, &alarms[i].timer, 1 + (i * stride) % 41);
+    timer_fini(&timers, &alarms[gone].timer);
+    assert_int_equal(timers.members, 39);
+    check_heap(&timers);
+    for (int64_t now_ns = 1; now_ns <= 41; now_ns++)
+        timers_run(&timers, now_ns);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(alarms[i].fired, i != gone);
+        if (i != gone) {
+            assert_int_equal(alarms[i].fired_at_ns, 1 + (i * stride) % 41);
+            timer_fini(&timers, &alarms[i].timer);
         }
-        timers_fini(&timers);
     }
+    timers_fini(&timers);
+}
+
+static void a_timer_finished_anywhere_in_the_heap_leaves_it_in_order(void **state)
+{
+    for (int stride = 1; stride < 41; stride++)
+        for (int gone = 0; gone < 40; gone++)
+            finish_one(stride, gone);
 }
 
 static bool refuse(void *arg, size_t size)
