@@ -122,6 +122,11 @@ def test_a_file_that_is_unreadable(config):
     must_not_start(path, path, "Permission denied")
 
 
+def test_a_file_whose_bytes_cannot_be_had():
+    """Root, too, can open this one and not read it."""
+    must_not_start("/proc/self/mem", "/proc/self/mem", "Input/output error")
+
+
 @pytest.mark.parametrize("text", ["", "upstreams: {}\n", "just text\n", "upstreams: [\n", "\x00", "a: &a [*a]\n",
                                   "upstreams: {a: {listen: 127.0.0.1:0}}\n"])
 def test_a_file_that_is_no_configuration(config, text):

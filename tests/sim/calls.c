@@ -643,7 +643,8 @@ static void arrive(struct event *event)
 {
     struct world *world = CONTAINER_OF(event, struct world, arrival);
 
-    for (uint32_t i = below(world, world->burst) + 1; i > 0 && world->calls_begun < world->calls_wanted; i--) {
+    for (uint32_t i = below(world, world->burst) + 1; i > 0 && world->calls_begun < world->calls_wanted;
+         i--) {
         begin(world);
         world_check(world);
     }
@@ -673,8 +674,7 @@ static uint32_t some_percent(struct world *world, uint32_t max)
 
 static int64_t some_limit(struct world *world, uint32_t max_ms)
 {
-    return world->patient || chance(world, 30) ? NS_NEVER
-                                               : (int64_t)(1 + below(world, max_ms)) * NS_PER_MS;
+    return world->patient || chance(world, 30) ? NS_NEVER : (int64_t)(1 + below(world, max_ms)) * NS_PER_MS;
 }
 
 static void make_upstream(struct world *world, struct sim_upstream *upstream, uint32_t pool)

@@ -226,7 +226,7 @@ static void a_whole_call_is_accounted_for_to_the_nanosecond(void **state)
 {
     static const struct {
         int64_t at_ns;
-        enum call_state to;   /* CALL_READING: only a phase is entered */
+        enum call_state to; /* CALL_READING: only a phase is entered */
         enum phase phase;
         unsigned gives_back;
     } steps[] = {
@@ -244,7 +244,7 @@ static void a_whole_call_is_accounted_for_to_the_nanosecond(void **state)
         {2000, CALL_DONE, 0, HOLD_TIMER},
     };
     static const int64_t want_ns[PHASE_COUNT] = {
-        [PHASE_UPLOAD] = 100, [PHASE_QUEUE] = 253, [PHASE_DNS] = 47,    [PHASE_CONNECT] = 11 + 100,
+        [PHASE_UPLOAD] = 100, [PHASE_QUEUE] = 253, [PHASE_DNS] = 47,   [PHASE_CONNECT] = 11 + 100,
         [PHASE_TLS] = 89,     [PHASE_SEND] = 100,  [PHASE_WAIT] = 300, [PHASE_RECEIVE] = 1000,
     };
     struct call_fsm fsm;

@@ -19,11 +19,11 @@ struct alarm {
     struct timers *timers;
     int64_t fired_at_ns;
     unsigned fired;
-    unsigned rank;             /* its place among all that have fired */
-    int64_t again_ns;          /* set anew from within its function; NS_NEVER: not */
-    struct alarm *ends;        /* finished from within its function */
-    struct alarm *moves;       /* moved from within its function … */
-    int64_t moves_to_ns;       /* … to here */
+    unsigned rank;       /* its place among all that have fired */
+    int64_t again_ns;    /* set anew from within its function; NS_NEVER: not */
+    struct alarm *ends;  /* finished from within its function */
+    struct alarm *moves; /* moved from within its function … */
+    int64_t moves_to_ns; /* … to here */
 };
 
 static unsigned next_rank;

@@ -1,5 +1,6 @@
 """HTTP/1.x over a raw socket, read strictly: what these readers accept, every client accepts."""
 
+import contextlib
 import re
 import select
 import socket
@@ -279,8 +280,9 @@ class Peer:
     # ------------------------------------------------------------------ ending
 
     def half_close(self):
-        """Ends this side; the other one stays open."""
-        self.sock.shutdown(socket.SHUT_WR)
+        """Ends this side; the other one stays open. If the peer has reset all of it, the next read says so."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
 
     def close(self):
         self.sock.close()

@@ -1,0 +1,234 @@
+/* Buffers: blocks that are kept warm, room behind the bytes, and bounds. */
+#include "support.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "runtime/buffer.h"
+
+#define MAX   (5 * BUFFER_SIZE) /* not a power of two times a block */
+#define MANY  80u
+#define SPARE 64u /* as many blocks as a worker keeps */
+
+static int set_up(void **state)
+{
+    *state = test_calloc(1, sizeof(struct worker));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct worker *worker = *state;
+
+    buffer_drop_spares(worker);
+    assert_int_equal(worker->spare_buffer_count, 0);
+    test_free(worker);
+    return 0;
+}
+
+static bool refuse(void *arg, size_t size)
+{
+    (void)arg;
+    (void)size;
+    return true;
+}
+
+/* Puts bytes behind those that are there; they go on counting from where they were. */
+static void fill(struct buffer *buffer, uint32_t len, uint8_t *next)
+{
+    assert_true(len <= buffer->cap - buffer->end);
+    for (uint32_t i = 0; i < len; i++)
+        buffer->data[buffer->end++] = (char)(*next)++;
+}
+
+static void check_bytes(const struct buffer *buffer, uint8_t first)
+{
+    struct span bytes = buffer_span(buffer);
+
+    assert_int_equal(bytes.len, buffer_len(buffer));
+    for (size_t i = 0; i < bytes.len; i++)
+        if ((uint8_t)bytes.ptr[i] != (uint8_t)(first + i))
+            fail_msg("byte %zu is not what was put", i);
+}
+
+static void a_buffer_has_a_block_only_between_open_and_close(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    char *data;
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    assert_non_null(buffer.data);
+    assert_int_equal(buffer.cap, BUFFER_SIZE);
+    assert_int_equal(buffer_len(&buffer), 0);
+    data = buffer.data;
+    buffer.end = 3;
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK); /* it is open already */
+    assert_ptr_equal(buffer.data, data);
+    assert_int_equal(buffer_len(&buffer), 3);
+    buffer_close(worker, &buffer);
+    assert_null(buffer.data);
+    assert_int_equal(buffer_len(&buffer), 0);
+    buffer_close(worker, &buffer);
+}
+
+static void a_block_given_back_is_the_next_one_to_be_used(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0}, other = {0};
+    char *data;
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    data = buffer.data;
+    buffer_close(worker, &buffer);
+    assert_int_equal(worker->spare_buffer_count, 1);
+    mem_set_fault(refuse, NULL); /* no memory is asked for */
+    assert_int_equal(buffer_open(worker, &other), ST_OK);
+    mem_set_fault(NULL, NULL);
+    assert_ptr_equal(other.data, data);
+    assert_int_equal(worker->spare_buffer_count, 0);
+    buffer_close(worker, &other);
+}
+
+static void a_worker_keeps_no_more_than_so_many_blocks(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffers[MANY] = {{0}};
+
+    for (uint32_t i = 0; i < MANY; i++)
+        assert_int_equal(buffer_open(worker, &buffers[i]), ST_OK);
+    for (uint32_t i = 0; i < MANY; i++)
+        buffer_close(worker, &buffers[i]);
+    assert_int_equal(worker->spare_buffer_count, SPARE);
+}
+
+static void only_an_empty_buffer_is_closed_if_empty(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+
+    buffer_close_if_empty(worker, &buffer);
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    fill(&buffer, 10, &next);
+    buffer_consume(&buffer, 9);
+    buffer_close_if_empty(worker, &buffer);
+    assert_non_null(buffer.data);
+    check_bytes(&buffer, 9);
+    buffer_consume(&buffer, 1);
+    buffer_close_if_empty(worker, &buffer);
+    assert_null(buffer.data);
+}
+
+static void with_room_behind_the_bytes_nothing_moves(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    fill(&buffer, BUFFER_SIZE - 1, &next);
+    buffer_consume(&buffer, 100);
+    assert_int_equal(buffer_make_room(worker, &buffer, MAX), ST_OK);
+    assert_int_equal(buffer.start, 100);
+    assert_int_equal(buffer.cap - buffer.end, 1);
+    check_bytes(&buffer, 100);
+    buffer_close(worker, &buffer);
+}
+
+static void room_in_front_of_the_bytes_is_used_before_a_larger_block(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    fill(&buffer, BUFFER_SIZE, &next);
+    buffer_consume(&buffer, 1);
+    mem_set_fault(refuse, NULL);
+    assert_int_equal(buffer_make_room(worker, &buffer, BUFFER_SIZE), ST_OK);
+    mem_set_fault(NULL, NULL);
+    assert_int_equal(buffer.cap, BUFFER_SIZE);
+    assert_int_equal(buffer.cap - buffer.end, 1);
+    check_bytes(&buffer, 1);
+    fill(&buffer, 1, &next);
+    check_bytes(&buffer, 1);
+    buffer_close(worker, &buffer);
+}
+
+static void a_full_buffer_grows_to_its_bound_and_no_further(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+    enum status status;
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    do {
+        uint32_t was = buffer.cap;
+
+        fill(&buffer, buffer.cap - buffer.end, &next);
+        status = buffer_make_room(worker, &buffer, MAX);
+        assert_int_equal(buffer.cap > was, status == ST_OK);
+        check_bytes(&buffer, 0);
+    } while (status == ST_OK);
+    assert_int_equal(status, ST_LIMIT);
+    assert_int_equal(buffer.cap, MAX);
+    assert_int_equal(buffer_len(&buffer), MAX);
+    /* The first block is kept for others; this one, of unusual size, is not. */
+    assert_int_equal(worker->spare_buffer_count, 1);
+    buffer_close(worker, &buffer);
+    assert_int_equal(worker->spare_buffer_count, 1);
+}
+
+static void a_bound_of_one_block_allows_one_block(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    fill(&buffer, BUFFER_SIZE, &next);
+    assert_int_equal(buffer_make_room(worker, &buffer, BUFFER_SIZE), ST_LIMIT);
+    assert_int_equal(buffer_make_room(worker, &buffer, BUFFER_SIZE / 2), ST_LIMIT);
+    assert_int_equal(buffer.cap, BUFFER_SIZE);
+    check_bytes(&buffer, 0);
+    buffer_close(worker, &buffer);
+}
+
+static void without_memory_a_buffer_stays_as_it_was(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+
+    mem_set_fault(refuse, NULL);
+    assert_int_equal(buffer_open(worker, &buffer), ST_NOMEM);
+    assert_null(buffer.data);
+    mem_set_fault(NULL, NULL);
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    fill(&buffer, BUFFER_SIZE, &next);
+    mem_set_fault(refuse, NULL);
+    assert_int_equal(buffer_make_room(worker, &buffer, MAX), ST_NOMEM);
+    mem_set_fault(NULL, NULL);
+    assert_int_equal(buffer.cap, BUFFER_SIZE);
+    check_bytes(&buffer, 0);
+    buffer_close(worker, &buffer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_buffer_has_a_block_only_between_open_and_close, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_block_given_back_is_the_next_one_to_be_used, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_worker_keeps_no_more_than_so_many_blocks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_an_empty_buffer_is_closed_if_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(with_room_behind_the_bytes_nothing_moves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(room_in_front_of_the_bytes_is_used_before_a_larger_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_buffer_grows_to_its_bound_and_no_further, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bound_of_one_block_allows_one_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_memory_a_buffer_stays_as_it_was, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

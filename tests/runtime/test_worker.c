@@ -1,0 +1,413 @@
+/* The loop: a turn's order, timers by the real timerfd, mail, what is deferred and what is buried. */
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define TIMERS 100
+
+struct world {
+    struct rig rig;
+    char happened[32]; /* a letter each */
+};
+
+static struct world *the_world;
+
+static void note(char letter)
+{
+    size_t len = strlen(the_world->happened);
+
+    assert_true(len + 1 < sizeof(the_world->happened));
+    the_world->happened[len] = letter;
+    the_world->happened[len + 1] = '\0';
+}
+
+static int set_up(void **state)
+{
+    the_world = test_calloc(1, sizeof(*the_world));
+    rig_init(&the_world->rig);
+    *state = the_world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    rig_fini(&the_world->rig);
+    test_free(the_world);
+    return 0;
+}
+
+static void stop(void)
+{
+    worker_stop(&the_world->rig.worker);
+}
+
+/* ---- one turn ------------------------------------------------------------------------------------------ */
+
+struct turn {
+    struct event event;
+    struct timer timer;
+    struct mail mail, deferred, last;
+    struct grave grave;
+    int64_t seen_ns[4];
+    int pipe[2];
+};
+
+static struct turn turn;
+
+static void see_time(int index)
+{
+    turn.seen_ns[index] = worker_now(&the_world->rig.worker);
+}
+
+static void freed(struct grave *grave)
+{
+    note('g');
+}
+
+static void descriptor_ready(evutil_socket_t fd, short what, void *arg)
+{
+    note('e');
+    see_time(0);
+    worker_bury(&the_world->rig.worker, &turn.grave, freed);
+    worker_defer(&the_world->rig.worker, &turn.deferred);
+    mailbox_post(&the_world->rig.worker.mailbox, &turn.mail);
+    worker_expect_mail(&the_world->rig.worker);
+}
+
+static void timer_due(struct timer *timer, int64_t now_ns)
+{
+    note('t');
+    see_time(1);
+    assert_int_equal(now_ns, turn.seen_ns[1]);
+}
+
+static void mail_came(struct mail *mail)
+{
+    note('m');
+    see_time(2);
+}
+
+static void last_turn(struct mail *mail)
+{
+    note('n');
+    see_time(3);
+    stop();
+}
+
+static void deferred_runs(struct mail *mail)
+{
+    note('d');
+    worker_defer(&the_world->rig.worker, &turn.last);
+}
+
+static void a_turn_is_descriptors_timers_mail_deferred_graves_at_one_time(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+
+    assert_int_equal(pipe(turn.pipe), 0);
+    assert_int_equal(event_assign(&turn.event, worker->base, turn.pipe[0], EV_READ | EV_ET,
+                                  descriptor_ready, NULL),
+                     0);
+    assert_int_equal(event_add(&turn.event, NULL), 0);
+    assert_int_equal(timer_init(&worker->timers, &turn.timer, timer_due), ST_OK);
+    mail_init(&turn.mail, mail_came);
+    mail_init(&turn.deferred, deferred_runs);
+    mail_init(&turn.last, last_turn);
+    timer_set(&worker->timers, &turn.timer, 1);
+    assert_int_equal(write(turn.pipe[1], "x", 1), 1);
+    rig_run(&the_world->rig);
+    /* What was deferred while the deferred ran waited for the next turn, which had its own time. */
+    assert_string_equal(the_world->happened, "etmdgn");
+    assert_int_equal(turn.seen_ns[0], turn.seen_ns[1]);
+    assert_int_equal(turn.seen_ns[0], turn.seen_ns[2]);
+    assert_true(turn.seen_ns[3] > turn.seen_ns[0]);
+    timer_fini(&worker->timers, &turn.timer);
+    event_del(&turn.event);
+    close(turn.pipe[0]);
+    close(turn.pipe[1]);
+}
+
+/* ---- timers -------------------------------------------------------------------------------------------- */
+
+struct alarm {
+    struct timer timer;
+    int64_t due_ns, late_ns;
+};
+
+static struct alarm alarms[TIMERS];
+static unsigned ringing;
+static int64_t last_due_ns, latest_ns;
+
+static void ring(struct timer *timer, int64_t now_ns)
+{
+    struct alarm *alarm = CONTAINER_OF(timer, struct alarm, timer);
+
+    assert_true(now_ns >= alarm->due_ns);
+    assert_true(worker_clock_ns() >= now_ns);
+    assert_true(alarm->due_ns >= last_due_ns);
+    last_due_ns = alarm->due_ns;
+    alarm->late_ns = worker_clock_ns() - alarm->due_ns;
+    if (alarm->late_ns > latest_ns)
+        latest_ns = alarm->late_ns;
+    if (--ringing == 0)
+        stop();
+}
+
+static void set_alarm(struct alarm *alarm, int64_t due_ns)
+{
+    struct timers *timers = &the_world->rig.worker.timers;
+
+    if (alarm->timer.fn == NULL)
+        assert_int_equal(timer_init(timers, &alarm->timer, ring), ST_OK);
+    alarm->due_ns = due_ns;
+    timer_set(timers, &alarm->timer, due_ns);
+}
+
+static void run_alarms(unsigned count)
+{
+    ringing = count;
+    last_due_ns = latest_ns = 0;
+    rig_run(&the_world->rig);
+    for (int i = 0; i < TIMERS; i++) {
+        if (alarms[i].timer.fn != NULL)
+            timer_fini(&the_world->rig.worker.timers, &alarms[i].timer);
+        alarms[i].timer.fn = NULL;
+    }
+}
+
+static void timers_fire_in_order_and_never_early_by_the_real_clock(void **state)
+{
+    int64_t now_ns = worker_clock_ns();
+
+    for (int i = 0; i < TIMERS; i++) /* scattered over 50 ms, to the nanosecond */
+        set_alarm(&alarms[i], now_ns + (i * INT64_C(7919) % 101) * 495 * NS_PER_US + i);
+    run_alarms(TIMERS);
+    print_message("the latest of %d timers was %lld us late\n", TIMERS, (long long)(latest_ns / NS_PER_US));
+    assert_true(latest_ns < NS_PER_S);
+}
+
+static void a_timer_in_the_past_fires_in_the_next_turn(void **state)
+{
+    set_alarm(&alarms[0], 1);
+    set_alarm(&alarms[1], -5);
+    set_alarm(&alarms[2], worker_clock_ns() - 1);
+    run_alarms(3);
+}
+
+static void a_timer_that_comes_nearer_rearms_the_descriptor(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+    int64_t begin_ns = worker_clock_ns();
+
+    /* The watchdog has armed it for 10 s; this turn ends with that. */
+    set_alarm(&alarms[0], begin_ns + 5 * NS_PER_S);
+    mail_init(&turn.last, last_turn);
+    worker_defer(worker, &turn.last);
+    rig_run(&the_world->rig);
+    set_alarm(&alarms[0], worker_clock_ns() + 3 * NS_PER_MS);
+    run_alarms(1);
+    assert_true(worker_clock_ns() - begin_ns < 4 * NS_PER_S);
+}
+
+static unsigned rounds;
+
+static void ring_again(struct timer *timer, int64_t now_ns)
+{
+    struct alarm *alarm = CONTAINER_OF(timer, struct alarm, timer);
+
+    assert_true(now_ns >= alarm->due_ns);
+    if (++rounds == 50) {
+        stop();
+        return;
+    }
+    alarm->due_ns = now_ns + 200 * NS_PER_US;
+    timer_set(&the_world->rig.worker.timers, timer, alarm->due_ns);
+}
+
+static void a_timer_that_is_set_again_and_again_keeps_firing(void **state)
+{
+    struct timers *timers = &the_world->rig.worker.timers;
+
+    rounds = 0;
+    assert_int_equal(timer_init(timers, &alarms[0].timer, ring_again), ST_OK);
+    alarms[0].due_ns = worker_clock_ns();
+    timer_set(timers, &alarms[0].timer, alarms[0].due_ns);
+    rig_run(&the_world->rig);
+    assert_int_equal(rounds, 50);
+    timer_fini(timers, &alarms[0].timer);
+    alarms[0].timer.fn = NULL;
+}
+
+/* ---- mail ---------------------------------------------------------------------------------------------- */
+
+static void a(struct mail *mail)
+{
+    note('a');
+}
+
+static void b(struct mail *mail)
+{
+    note('b');
+}
+
+static void z(struct mail *mail)
+{
+    note('z');
+    stop();
+}
+
+static void deferred_mail_runs_in_order_unless_it_was_taken_back(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+    struct mail first, second, third, end;
+
+    mail_init(&first, a);
+    mail_init(&second, b);
+    mail_init(&third, a);
+    mail_init(&end, z);
+    worker_defer(worker, &second);
+    worker_defer(worker, &first);
+    worker_defer(worker, &third);
+    worker_defer(worker, &end);
+    worker_undefer(&first);
+    worker_undefer(&first);
+    rig_run(&the_world->rig);
+    assert_string_equal(the_world->happened, "baz");
+}
+
+static struct mail recalled;
+
+static void recall(struct mail *mail)
+{
+    note('r');
+    worker_undefer(&recalled);
+}
+
+static void deferred_mail_is_taken_back_by_the_one_before_it(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+    struct mail first, end;
+
+    mail_init(&first, recall);
+    mail_init(&recalled, b);
+    mail_init(&end, z);
+    worker_defer(worker, &first);
+    worker_defer(worker, &recalled);
+    worker_defer(worker, &end);
+    rig_run(&the_world->rig);
+    assert_string_equal(the_world->happened, "rz");
+}
+
+static void expected_mail_is_delivered_without_a_ring(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+    struct mail end;
+
+    mail_init(&end, z);
+    assert_true(mailbox_put(&worker->mailbox, &end));
+    worker_expect_mail(worker);
+    rig_run(&the_world->rig);
+    assert_string_equal(the_world->happened, "z");
+}
+
+static void *post_from_elsewhere(void *arg)
+{
+    mailbox_post(&the_world->rig.worker.mailbox, arg);
+    return NULL;
+}
+
+static void mail_from_another_thread_wakes_the_loop(void **state)
+{
+    struct mail end;
+    pthread_t thread;
+
+    mail_init(&end, z);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, post_from_elsewhere, &end), 0);
+        rig_run(&the_world->rig);
+        pthread_join(thread, NULL);
+    }
+    assert_string_equal(the_world->happened, "zzzzzzzzzzzzzzzzzzzz");
+}
+
+static void *stop_from_elsewhere(void *arg)
+{
+    worker_stop(arg);
+    return NULL;
+}
+
+static void another_thread_stops_the_loop(void **state)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, stop_from_elsewhere, &the_world->rig.worker), 0);
+    rig_run(&the_world->rig);
+    pthread_join(thread, NULL);
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------------- */
+
+struct body {
+    struct grave grave;
+};
+
+static void free_body(struct grave *grave)
+{
+    note('f');
+    mem_free(CONTAINER_OF(grave, struct body, grave));
+}
+
+static void what_is_still_buried_is_freed_with_the_worker(void **state)
+{
+    struct worker worker;
+
+    assert_int_equal(worker_init(&worker, 7), ST_OK);
+    assert_int_equal(worker.index, 7);
+    for (int i = 0; i < 3; i++) {
+        struct body *body = mem_zalloc(sizeof(*body));
+
+        assert_non_null(body);
+        worker_bury(&worker, &body->grave, free_body);
+    }
+    worker_fini(&worker);
+    assert_string_equal(the_world->happened, "fff");
+}
+
+static void a_worker_leaves_no_descriptor_behind(void **state)
+{
+    struct worker worker;
+    int before = open_descriptors();
+
+    assert_int_equal(worker_init(&worker, 0), ST_OK);
+    assert_true(open_descriptors() > before);
+    worker_fini(&worker);
+    assert_int_equal(open_descriptors(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_turn_is_descriptors_timers_mail_deferred_graves_at_one_time, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(timers_fire_in_order_and_never_early_by_the_real_clock, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_timer_in_the_past_fires_in_the_next_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_timer_that_comes_nearer_rearms_the_descriptor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_timer_that_is_set_again_and_again_keeps_firing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(deferred_mail_runs_in_order_unless_it_was_taken_back, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(deferred_mail_is_taken_back_by_the_one_before_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(expected_mail_is_delivered_without_a_ring, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mail_from_another_thread_wakes_the_loop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_thread_stops_the_loop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_still_buried_is_freed_with_the_worker, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_worker_leaves_no_descriptor_behind, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
