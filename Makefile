@@ -202,6 +202,10 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, and the runtime's t
 check-integration: $(CURFEW) $(TOOLS) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
 
+.PHONY: check-perf
+check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of what tests/perf/instructions says
+	@$(RUN_ENV) tests/perf/check
+
 .PHONY: check-san
 check-san: ## check, once more, under AddressSanitizer and UndefinedBehaviorSanitizer
 	+$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=$(SAN_B) check
@@ -227,6 +231,12 @@ format: ## Rewrite the C files as .clang-format says
 .PHONY: check-format
 check-format: ## Fail if `make format` would change a file
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo 'format: $(words $(C_FILES)) files as .clang-format says'
+
+# ------------------------------------------------------------------------------------------ bench
+
+.PHONY: bench
+bench: $(CURFEW) $(B)/tools/load ## curfew, HAProxy, nginx and Go at the same work, into bench/RESULTS.md (20 minutes)
+	@$(RUN_ENV) bench/run --out bench/RESULTS.md
 
 # --------------------------------------------------------------------------------------- install
 

@@ -10,17 +10,29 @@ struct worker;
 
 /*
  * Bytes read and not yet used: data[start..end) are waiting, data[end..cap) is free. A buffer holds a block only while
- * bytes are in it; blocks of the usual size come from a stack that the worker keeps warm.
+ * bytes are in it; blocks of the two sizes come from stacks that the worker keeps warm.
  */
 struct buffer {
     char *data; /* NULL: no block */
     uint32_t cap, start, end;
 };
 
-#define BUFFER_SIZE 16384u
+/* The usual block, and one for content that comes in bulk: fewer system calls for the same bytes. */
+#define BUFFER_SIZE  16384u
+#define BUFFER_LARGE 65536u
+
+enum buffer_kind { BUFFER_KIND_USUAL, BUFFER_KIND_LARGE, BUFFER_KINDS };
+
+/* A worker's stack of blocks of one size. */
+struct buffer_spares {
+    struct buffer_block *first;
+    uint32_t count;
+};
 
 /* Makes sure that there is a block. */
 enum status buffer_open(struct worker *worker, struct buffer *buffer) MUST_CHECK;
+/* Likewise, and a large one if no byte is waiting in a usual one. */
+enum status buffer_open_large(struct worker *worker, struct buffer *buffer) MUST_CHECK;
 /* Gives the block back, with whatever is in it. */
 void buffer_close(struct worker *worker, struct buffer *buffer);
 /* Gives the block back if no byte is in it. */

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "core/timer.h"
+#include "runtime/buffer.h"
 #include "runtime/mailbox.h"
 
 /*
@@ -18,7 +19,7 @@
  *
  * One turn of the loop: wait; run the callbacks of all descriptors that are ready; run the timers that are due;
  * deliver mail; free what was buried; arm the timer descriptor if the earliest instant came nearer. All of a turn
- * sees one time.
+ * sees one time, which only moves on where a call begins.
  */
 struct worker {
     struct event_base *base;
@@ -34,8 +35,7 @@ struct worker {
     uint32_t index;
     struct list_node deferred;  /* mails of our own, for the end of the turn */
     struct list_node graveyard; /* memory to free at the end of the turn */
-    struct buffer_block *spare_buffers;
-    uint32_t spare_buffer_count;
+    struct buffer_spares spare_buffers[BUFFER_KINDS];
 };
 
 enum status worker_init(struct worker *worker, uint32_t index) MUST_CHECK;
@@ -49,6 +49,12 @@ void worker_stop(struct worker *worker);
 
 /* The time of this turn: CLOCK_MONOTONIC, nanoseconds. */
 int64_t worker_now(struct worker *worker);
+
+/*
+ * Moves the time of this turn on to this very instant: for the beginning of something whose end must not come early,
+ * though the turn is a long one.
+ */
+int64_t worker_refresh_now(struct worker *worker);
 
 /* The time at this very instant, by the same clock. Any thread. */
 int64_t worker_clock_ns(void);

@@ -1,12 +1,14 @@
 #include "app/serve.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "admin/admin.h"
 #include "app/config_file.h"
@@ -43,6 +45,28 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit); /* without it, fewer connections are possible */
     }
+}
+
+/* Descriptors that a connection may take: the caller's, and the upstream's. Some are for everything else. */
+#define DESCRIPTORS_PER_CONNECTION 2u
+#define DESCRIPTORS_SPARE          256u
+
+/*
+ * The kernel grows a process's table of descriptors by doubling it, and every thread that opens one then waits for 10
+ * to 30 ms: an instant that calls would see. So it is grown to what may be needed, before there are threads.
+ */
+static void grow_descriptor_table(const struct snapshot *snapshot)
+{
+    uint64_t wanted = (uint64_t)snapshot->limits.connections * DESCRIPTORS_PER_CONNECTION + DESCRIPTORS_SPARE;
+    struct rlimit limit;
+    int last;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    last = (int)(wanted < limit.rlim_cur ? wanted : limit.rlim_cur) - 1;
+    last = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, last);
+    if (last >= 0)
+        close(last);
 }
 
 static void end_asked(evutil_socket_t number, short what, void *arg)
@@ -149,6 +173,7 @@ static int serve(const char *path)
         return EXIT_FAILURE;
     service.log.level = service.snapshot->log.level;
     raise_descriptor_limit();
+    grow_descriptor_table(service.snapshot);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN); /* a terminal that goes away does not take the calls with it */
     if (open_service(&service)) {

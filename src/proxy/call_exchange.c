@@ -11,20 +11,24 @@
 /* Rounds of reading and writing that a call gets in one turn, so that others get theirs. */
 #define ROUNDS 32
 
-/* ST_AGAIN leaves no empty block behind. */
+/*
+ * Content of which more than a usual block is still to come is read into large ones. ST_AGAIN leaves no empty block
+ * behind.
+ */
 static enum status read_into(struct proxy_worker *pw, struct stream *stream, struct buffer *buffer,
-                             uint32_t max)
+                             uint32_t max, bool in_bulk)
 {
     enum status status;
     size_t len;
 
     if (!stream->can_read)
         return ST_AGAIN;
-    status = buffer_open(&pw->worker, buffer);
+    status = in_bulk ? buffer_open_large(&pw->worker, buffer) : buffer_open(&pw->worker, buffer);
     if (status == ST_OK)
         status = buffer_make_room(&pw->worker, buffer, max);
-    if (status == ST_OK)
-        status = stream_read(stream, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
+    if (status != ST_OK)
+        return status;
+    status = stream_read(stream, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
     if (status == ST_OK)
         buffer->end += (uint32_t)len;
     else
@@ -32,12 +36,19 @@ static enum status read_into(struct proxy_worker *pw, struct stream *stream, str
     return status;
 }
 
+static bool comes_in_bulk(const struct flow *flow)
+{
+    return flow->open && (flow->content.framing == HTTP1_LENGTH ? flow->content.left > BUFFER_SIZE
+                                                                : flow->content_bytes > BUFFER_SIZE);
+}
+
 /* False: no more of the request can be had now, or the call is over. */
 static bool read_request(struct call *call)
 {
     struct downstream *downstream = call->downstream;
 
-    switch (read_into(call->worker, &downstream->stream, &downstream->in, BUFFER_SIZE)) {
+    switch (read_into(call->worker, &downstream->stream, &downstream->in, BUFFER_LARGE,
+                      comes_in_bulk(&call->up))) {
     case ST_OK: return true;
     case ST_AGAIN: break;
     case ST_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
@@ -68,6 +79,9 @@ static bool upload_some(struct call *call)
         call->fsm.sent = SENT_PARTIAL;
         call->moved_ns = worker_now(&call->worker->worker);
     }
+    /* The upstream's time to take more begins when we begin to wait for it. */
+    if (result == FLOW_BLOCKED && !call->upload_waits)
+        call->moved_ns = worker_now(&call->worker->worker);
     call->upload_waits = result == FLOW_BLOCKED;
     switch (result) {
     case FLOW_STARVED: return read_request(call);
@@ -241,14 +255,28 @@ static bool response_ended(struct call *call, bool in_order)
     return false;
 }
 
+/*
+ * A short read counts as having emptied the socket. But a reset that came along with those bytes raised its event
+ * with them and raises no other: whoever needs more asks once again before he waits.
+ */
+static bool may_hide_a_reset(const struct call *call)
+{
+    bool begun = call->fsm.state == CALL_STREAMING || buffer_len(&call->response) != 0;
+
+    return begun && call->upstream->stream.ssl == NULL && call->moved_ns == worker_now(&call->worker->worker);
+}
+
 /* False: nothing more can be read now, or the call is over. */
 static bool read_response(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
     bool in_head = call->fsm.state != CALL_STREAMING;
-    uint32_t max = in_head ? (uint32_t)pw->text_cap : BUFFER_SIZE;
-    enum status status = read_into(pw, &call->upstream->stream, &call->response, max);
+    uint32_t max = in_head ? (uint32_t)pw->text_cap : BUFFER_LARGE;
+    enum status status;
 
+    if (may_hide_a_reset(call))
+        call->upstream->stream.can_read = true;
+    status = read_into(pw, &call->upstream->stream, &call->response, max, comes_in_bulk(&call->down));
     switch (status) {
     case ST_OK: call->moved_ns = worker_now(&pw->worker); return true;
     case ST_AGAIN:

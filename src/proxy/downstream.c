@@ -142,7 +142,7 @@ static bool try_head(struct downstream *downstream)
     size_t end;
 
     if (downstream->call == NULL) {
-        downstream->call = call_begin(downstream, worker_now(&pw->worker));
+        downstream->call = call_begin(downstream, worker_refresh_now(&pw->worker));
         if (downstream->call == NULL) {
             downstream_destroy(downstream);
             return true;

@@ -5,46 +5,64 @@
 #include "base/mem.h"
 #include "runtime/worker.h"
 
-#define SPARE_BUFFERS_MAX 64u
-
 struct buffer_block {
     struct buffer_block *next;
 };
 
-static char *take_block(struct worker *worker)
+/* What a worker keeps warm of each size: at most a MiB. */
+static const struct {
+    uint32_t size;
+    uint32_t spare_max;
+} kinds[BUFFER_KINDS] = {{BUFFER_SIZE, 64}, {BUFFER_LARGE, 16}};
+
+static char *take_block(struct worker *worker, enum buffer_kind kind)
 {
-    struct buffer_block *block = worker->spare_buffers;
+    struct buffer_spares *spares = &worker->spare_buffers[kind];
+    struct buffer_block *block = spares->first;
 
     if (block == NULL)
-        return mem_alloc(BUFFER_SIZE);
-    worker->spare_buffers = block->next;
-    worker->spare_buffer_count--;
+        return mem_alloc(kinds[kind].size);
+    spares->first = block->next;
+    spares->count--;
     return (char *)block;
 }
 
 static void give_block(struct worker *worker, char *data, uint32_t cap)
 {
     struct buffer_block *block = (struct buffer_block *)(void *)data;
+    enum buffer_kind kind = cap == BUFFER_LARGE ? BUFFER_KIND_LARGE : BUFFER_KIND_USUAL;
+    struct buffer_spares *spares = &worker->spare_buffers[kind];
 
-    if (cap != BUFFER_SIZE || worker->spare_buffer_count == SPARE_BUFFERS_MAX) {
+    if (cap != kinds[kind].size || spares->count == kinds[kind].spare_max) {
         mem_free(data);
         return;
     }
-    block->next = worker->spare_buffers;
-    worker->spare_buffers = block;
-    worker->spare_buffer_count++;
+    block->next = spares->first;
+    spares->first = block;
+    spares->count++;
+}
+
+static enum status open_block(struct worker *worker, struct buffer *buffer, enum buffer_kind kind)
+{
+    buffer->data = take_block(worker, kind);
+    if (buffer->data == NULL)
+        return ST_NOMEM;
+    buffer->cap = kinds[kind].size;
+    buffer->start = buffer->end = 0;
+    return ST_OK;
 }
 
 enum status buffer_open(struct worker *worker, struct buffer *buffer)
 {
-    if (buffer->data != NULL)
-        return ST_OK;
-    buffer->data = take_block(worker);
-    if (buffer->data == NULL)
-        return ST_NOMEM;
-    buffer->cap = BUFFER_SIZE;
-    buffer->start = buffer->end = 0;
-    return ST_OK;
+    return buffer->data != NULL ? ST_OK : open_block(worker, buffer, BUFFER_KIND_USUAL);
+}
+
+enum status buffer_open_large(struct worker *worker, struct buffer *buffer)
+{
+    if (buffer_len(buffer) != 0 || buffer->cap >= BUFFER_LARGE)
+        return buffer_open(worker, buffer);
+    buffer_close(worker, buffer);
+    return open_block(worker, buffer, BUFFER_KIND_LARGE);
 }
 
 void buffer_close(struct worker *worker, struct buffer *buffer)
@@ -94,6 +112,7 @@ enum status buffer_make_room(struct worker *worker, struct buffer *buffer, uint3
 
 void buffer_drop_spares(struct worker *worker)
 {
-    while (worker->spare_buffers != NULL)
-        mem_free(take_block(worker));
+    for (enum buffer_kind kind = 0; kind < BUFFER_KINDS; kind++)
+        while (worker->spare_buffers[kind].first != NULL)
+            mem_free(take_block(worker, kind));
 }

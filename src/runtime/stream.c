@@ -53,11 +53,23 @@ static enum status tls_result(struct stream *stream, int result)
     }
 }
 
-static enum status read_tls(struct stream *stream, void *bytes, size_t cap, size_t *len)
+/* One record comes at a time: as many are taken as surely fit. What went wrong behind some bytes is told next time. */
+static enum status read_tls(struct stream *stream, char *bytes, size_t cap, size_t *len)
 {
-    int result = SSL_read_ex(stream->ssl, bytes, cap, len);
+    size_t part;
+    int result;
 
-    return result == 1 ? ST_OK : tls_result(stream, result);
+    *len = 0;
+    do {
+        result = SSL_read_ex(stream->ssl, bytes + *len, cap - *len, &part);
+        *len += result == 1 ? part : 0;
+    } while (result == 1 && cap - *len >= SSL3_RT_MAX_PLAIN_LENGTH);
+    if (result != 1) {
+        enum status status = tls_result(stream, result);
+
+        return *len == 0 ? status : ST_OK;
+    }
+    return ST_OK;
 }
 
 static enum status read_plain(struct stream *stream, void *bytes, size_t cap, size_t *len)

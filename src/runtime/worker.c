@@ -108,6 +108,11 @@ int64_t worker_clock_ns(void)
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+int64_t worker_refresh_now(struct worker *worker)
+{
+    return worker->now_ns = worker_clock_ns();
+}
+
 int64_t worker_now(struct worker *worker)
 {
     if (worker->now_ns == 0)
@@ -181,6 +186,8 @@ static void end_turn(struct worker *worker)
 
 void worker_run(struct worker *worker)
 {
+    /* Timers may have been set before the first turn. */
+    arm_timer(worker);
     while (!atomic_load_explicit(&worker->stop, memory_order_acquire)) {
         bool busy = worker->mail_waiting || !list_is_empty(&worker->deferred);
 

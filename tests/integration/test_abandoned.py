@@ -266,7 +266,7 @@ def test_a_caller_that_leaves_after_its_half_close_is_gone(pair):
 
 @pytest.mark.parametrize("how", ["close", "rst"])
 def test_hundreds_of_callers_leave_at_random(curfew, faulty, how):
-    """Twice: a thousand of them. Every call has its outcome, every permit comes back, every upstream connection is closed."""
+    """Twice: a thousand. Every call has an outcome, every permit comes back, every upstream connection is closed."""
     calls, rate = (300, 400) if SANITIZED else (700, 1000)
     api = faulty()
     proxy = curfew(url=api.url, deadline="10s", pool={"size": 40, "queue": 2000}, top={"workers": 2})

@@ -92,10 +92,10 @@ def test_a_large_upload_to_a_slow_upstream(warmed):
 
 def test_a_second_round_of_load_needs_no_more_memory(curfew, faulty):
     api = faulty()
-    proxy = curfew(url=api.url, deadline="1s", pool={"size": 50, "queue": 200}, top={"workers": 2})
+    proxy = curfew(url=api.url, deadline="500ms", pool={"size": 50, "queue": 200}, top={"workers": 2})
 
     def round_of_load():
-        load(proxy.address(), "/stuck", "/delay/30", "/drip/10", "/bytes/50000", calls=3000, rate=1500)
+        load(proxy.address(), "/stuck", "/delay/30", "/drip/10", "/bytes/50000", calls=2500, rate=2500)
         metrics = proxy.wait_idle()
         proxy.wait_metric("curfew_connections", 0, side="downstream")
         assert metrics.calls("stuck") > 0 and metrics.calls("rejected") > 0

@@ -309,11 +309,26 @@ def test_eight_thousand_calls_to_an_api_that_is_stuck(curfew, faulty):
     api.wait_stats(lambda stats: stats["in_work"] == 0, "the upstream to be left alone")
 
 
+WAYS_TO_BE_SLOW = {
+    "the API": ({"calls": 4000}, ("/stuck", "/headdrip/100", "/drip/100", "/drip/100?chunked")),
+    "uploading callers": ({"calls": 1000, "body": 100, "upload_rate": 1}, ("/sink",)),
+    "reading callers": ({"calls": 100, "read_rate": 1}, ("/bytes/10000000",)),
+}
+
+
 @pytest.mark.sound_only
-def test_four_thousand_at_once_are_over_at_the_deadline(curfew, faulty):
+@pytest.mark.parametrize("who", WAYS_TO_BE_SLOW)
+def test_thousands_at_once_are_over_at_the_deadline(curfew, faulty, who):
+    options, paths = WAYS_TO_BE_SLOW[who]
     api = faulty()
     proxy = curfew(url=api.url, deadline="2s", pool={"size": 5000, "queue": 0}, top={"workers": 2})
-    result = load(proxy.address(), "/stuck", calls=4000, at_once=True)
-    assert result.statuses == {504: 4000}, result
-    assert result.latency("504", "min") >= 2000, "never early"
-    assert proxy.wait_idle().calls("stuck", phase="wait") == 4000
+    result = load(proxy.address(), *paths, at_once=True, **options)
+    assert result.statuses.keys() <= {200, 504}, result
+    ends = result.told["from_sent_ms"]
+    assert all(2000 <= ends[how]["min"] for how in ends), "never early"
+    metrics = proxy.wait_idle()
+    assert metrics.calls("stuck") == metrics.calls("started") == options["calls"]
+    late = metrics.sum("curfew_deadline_overshoot_seconds_sum") / options["calls"]
+    # On a quiet machine it is some 20 ms; others that are at work on this one make calls late, not broken.
+    assert late < 0.250 * SLOW, f"late by {late * 1000:.1f} ms on average"
+    api.wait_stats(lambda stats: stats["in_work"] == 0, "the upstream to be left alone")

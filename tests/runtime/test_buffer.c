@@ -21,7 +21,6 @@ static int tear_down(void **state)
     struct worker *worker = *state;
 
     buffer_drop_spares(worker);
-    assert_int_equal(worker->spare_buffer_count, 0);
     test_free(worker);
     return 0;
 }
@@ -31,6 +30,28 @@ static bool refuse(void *arg, size_t size)
     (void)arg;
     (void)size;
     return true;
+}
+
+static bool count(void *arg, size_t size)
+{
+    ++*(unsigned *)arg;
+    (void)size;
+    return false;
+}
+
+/* How many of `wanted` blocks are not kept, but have to be made? All are given back. */
+static unsigned blocks_made(struct worker *worker, unsigned wanted)
+{
+    struct buffer buffers[MANY] = {{0}};
+    unsigned made = 0;
+
+    mem_set_fault(count, &made);
+    for (unsigned i = 0; i < wanted; i++)
+        assert_int_equal(buffer_open(worker, &buffers[i]), ST_OK);
+    mem_set_fault(NULL, NULL);
+    for (unsigned i = 0; i < wanted; i++)
+        buffer_close(worker, &buffers[i]);
+    return made;
 }
 
 /* Puts bytes behind those that are there; they go on counting from where they were. */
@@ -81,25 +102,22 @@ static void a_block_given_back_is_the_next_one_to_be_used(void **state)
     assert_int_equal(buffer_open(worker, &buffer), ST_OK);
     data = buffer.data;
     buffer_close(worker, &buffer);
-    assert_int_equal(worker->spare_buffer_count, 1);
     mem_set_fault(refuse, NULL); /* no memory is asked for */
     assert_int_equal(buffer_open(worker, &other), ST_OK);
     mem_set_fault(NULL, NULL);
     assert_ptr_equal(other.data, data);
-    assert_int_equal(worker->spare_buffer_count, 0);
     buffer_close(worker, &other);
 }
 
 static void a_worker_keeps_no_more_than_so_many_blocks(void **state)
 {
     struct worker *worker = *state;
-    struct buffer buffers[MANY] = {{0}};
 
-    for (uint32_t i = 0; i < MANY; i++)
-        assert_int_equal(buffer_open(worker, &buffers[i]), ST_OK);
-    for (uint32_t i = 0; i < MANY; i++)
-        buffer_close(worker, &buffers[i]);
-    assert_int_equal(worker->spare_buffer_count, SPARE);
+    assert_int_equal(blocks_made(worker, MANY), MANY);
+    assert_int_equal(blocks_made(worker, SPARE), 0);
+    assert_int_equal(blocks_made(worker, MANY), MANY - SPARE);
+    buffer_drop_spares(worker);
+    assert_int_equal(blocks_made(worker, 1), 1);
 }
 
 static void only_an_empty_buffer_is_closed_if_empty(void **state)
@@ -176,9 +194,8 @@ static void a_full_buffer_grows_to_its_bound_and_no_further(void **state)
     assert_int_equal(buffer.cap, MAX);
     assert_int_equal(buffer_len(&buffer), MAX);
     /* The first block is kept for others; this one, of unusual size, is not. */
-    assert_int_equal(worker->spare_buffer_count, 1);
     buffer_close(worker, &buffer);
-    assert_int_equal(worker->spare_buffer_count, 1);
+    assert_int_equal(blocks_made(worker, 2), 1);
 }
 
 static void a_bound_of_one_block_allows_one_block(void **state)
@@ -193,6 +210,39 @@ static void a_bound_of_one_block_allows_one_block(void **state)
     assert_int_equal(buffer_make_room(worker, &buffer, BUFFER_SIZE / 2), ST_LIMIT);
     assert_int_equal(buffer.cap, BUFFER_SIZE);
     check_bytes(&buffer, 0);
+    buffer_close(worker, &buffer);
+}
+
+static void a_large_block_takes_the_place_of_an_empty_one_and_never_of_bytes(void **state)
+{
+    struct worker *worker = *state;
+    struct buffer buffer = {0};
+    uint8_t next = 0;
+    char *data;
+
+    assert_int_equal(buffer_open_large(worker, &buffer), ST_OK);
+    assert_int_equal(buffer.cap, BUFFER_LARGE);
+    fill(&buffer, BUFFER_LARGE, &next);
+    check_bytes(&buffer, 0);
+    data = buffer.data;
+    buffer_consume(&buffer, BUFFER_LARGE);
+    assert_int_equal(buffer_open_large(worker, &buffer), ST_OK); /* it is large already */
+    assert_ptr_equal(buffer.data, data);
+    buffer_close(worker, &buffer);
+
+    assert_int_equal(buffer_open(worker, &buffer), ST_OK);
+    next = 0;
+    fill(&buffer, 10, &next);
+    assert_int_equal(buffer_open_large(worker, &buffer), ST_OK);
+    assert_int_equal(buffer.cap, BUFFER_SIZE);
+    check_bytes(&buffer, 0);
+    buffer_consume(&buffer, 10);
+    mem_set_fault(refuse, NULL); /* the large one was kept */
+    assert_int_equal(buffer_open_large(worker, &buffer), ST_OK);
+    mem_set_fault(NULL, NULL);
+    assert_ptr_equal(buffer.data, data);
+    assert_int_equal(buffer.cap, BUFFER_LARGE);
+    assert_int_equal(buffer_len(&buffer), 0);
     buffer_close(worker, &buffer);
 }
 
@@ -224,9 +274,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_worker_keeps_no_more_than_so_many_blocks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_an_empty_buffer_is_closed_if_empty, set_up, tear_down),
         cmocka_unit_test_setup_teardown(with_room_behind_the_bytes_nothing_moves, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(room_in_front_of_the_bytes_is_used_before_a_larger_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(room_in_front_of_the_bytes_is_used_before_a_larger_block, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_full_buffer_grows_to_its_bound_and_no_further, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bound_of_one_block_allows_one_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_large_block_takes_the_place_of_an_empty_one_and_never_of_bytes,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_a_buffer_stays_as_it_was, set_up, tear_down),
     };
 

@@ -15,8 +15,8 @@
 struct letter {
     struct mail mail;
     struct mailbox *mailbox;
-    char *read;            /* the names of the letters that were read, in order */
-    struct letter *posts;  /* posted by its function */
+    char *read;             /* the names of the letters that were read, in order */
+    struct letter *posts;   /* posted by its function */
     struct letter *recalls; /* cancelled by its function */
     char name;
 };

@@ -110,9 +110,8 @@ static void a_turn_is_descriptors_timers_mail_deferred_graves_at_one_time(void *
     struct worker *worker = &the_world->rig.worker;
 
     assert_int_equal(pipe(turn.pipe), 0);
-    assert_int_equal(event_assign(&turn.event, worker->base, turn.pipe[0], EV_READ | EV_ET,
-                                  descriptor_ready, NULL),
-                     0);
+    assert_int_equal(
+        event_assign(&turn.event, worker->base, turn.pipe[0], EV_READ | EV_ET, descriptor_ready, NULL), 0);
     assert_int_equal(event_add(&turn.event, NULL), 0);
     assert_int_equal(timer_init(&worker->timers, &turn.timer, timer_due), ST_OK);
     mail_init(&turn.mail, mail_came);
@@ -171,7 +170,8 @@ static void set_alarm(struct alarm *alarm, int64_t due_ns)
 static void run_alarms(unsigned count)
 {
     ringing = count;
-    last_due_ns = latest_ns = 0;
+    last_due_ns = INT64_MIN;
+    latest_ns = 0;
     rig_run(&the_world->rig);
     for (int i = 0; i < TIMERS; i++) {
         if (alarms[i].timer.fn != NULL)

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import threading
 
-from .bounds import SANITIZED, SOON, poll
+from .bounds import SOON
 
 BINARY = os.environ.get("CURFEW", "curfew")
 TOOLS = os.environ.get("CURFEW_TOOLS", "")
@@ -119,6 +119,3 @@ def run(argv, *, seconds=SOON, stdin="", env=None, cwd=None):
         raise AssertionError(f"{late.cmd} did not end within {seconds:g} s: {late.stderr}") from None
     assert not SANITIZER_FINDING.search(done.stderr), done.stderr
     return done
-
-
-__all__ = ["BINARY", "TOOLS", "SANITIZED", "Process", "Lines", "run", "poll"]

@@ -214,7 +214,7 @@ class Peer:
         return data
 
     def read_chunked(self, into):
-        """Chunked content into `into` (a bytearray); returns the trailers. Extensions are allowed, bad framing is Malformed."""
+        """Chunked content into `into` (a bytearray); returns the trailers. Bad framing is Malformed."""
         while True:
             line = self.read_until(b"\r\n")[:-2]
             match = _CHUNK_LINE.match(line)

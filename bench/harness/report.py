@@ -1,0 +1,136 @@
+"""Tables of what was measured."""
+
+import statistics
+from dataclasses import dataclass, field
+
+from .programs import PEERS
+
+COLUMNS = ("curfew", *PEERS, "relay")
+NEVER = "never"
+
+
+@dataclass
+class Row:
+    scenario: object
+    metric: object
+    values: dict = field(default_factory=dict)  # name: one value a round, in the order of the rounds
+    failures: dict = field(default_factory=dict)
+
+    def median(self, name):
+        """Of a column; None if it has none, NEVER if what was waited for did not happen."""
+        values = self.values.get(name)
+        if not values:
+            return None
+        if any(value is None for value in values):
+            return NEVER
+        return statistics.median(values)
+
+    def best_peer(self):
+        medians = {name: self.median(name) for name in PEERS if name not in self.failures}
+        medians = {name: value for name, value in medians.items() if isinstance(value, (int, float))}
+        return min(medians, key=medians.get) if medians else None
+
+    def ratio(self):
+        """To the best peer: the median of the ratios of each round, so that what drifts between rounds cancels."""
+        best = self.best_peer()
+        if not self.metric.compared or not best or not isinstance(self.median("curfew"), (int, float)):
+            return None
+        pairs = [(ours, theirs) for ours, theirs in zip(self.values["curfew"], self.values[best]) if theirs > 0]
+        return statistics.median(ours / theirs for ours, theirs in pairs) if pairs else None
+
+    def target(self):
+        metric = self.metric
+        if metric.ratio_at_most is not None:
+            return f"≤ {metric.ratio_at_most:g} × best"
+        if metric.value_at_most is not None:
+            return f"≤ {metric.value_at_most:g} {metric.unit}"
+        if metric.value_at_least is not None:
+            return f"≥ {metric.value_at_least:g} {metric.unit}"
+        return ""
+
+    def meets(self):
+        """True, False, or None where nothing is demanded."""
+        metric, ours = self.metric, self.median("curfew")
+        if not self.target():
+            return None
+        if "curfew" in self.failures or not isinstance(ours, (int, float)):
+            return False
+        if metric.ratio_at_most is not None:
+            ratio = self.ratio()
+            return ratio is not None and ratio <= metric.ratio_at_most
+        if metric.value_at_most is not None:
+            return max(self.values["curfew"]) <= metric.value_at_most if metric.key == "peak" \
+                else ours <= metric.value_at_most
+        return min(self.values["curfew"]) >= metric.value_at_least
+
+    def cell(self, name):
+        if name in self.failures:
+            return "invalid"
+        value = self.median(name)
+        if value is None or value == NEVER:
+            return value or "–"
+        return f"{value:.{self.metric.digits}f}"
+
+    def cells(self):
+        title = f"{self.metric.title}{f', {self.metric.unit}' if self.metric.unit else ''}"
+        ratio, meets = self.ratio(), self.meets()
+        best = self.best_peer() if self.metric.compared else None
+        return [title, *(self.cell(name) for name in COLUMNS), best or "", f"{ratio:.2f}" if ratio is not None else "",
+                self.target(), {None: "", True: "met", False: "MISSED"}[meets]]
+
+
+HEADER = ["", *COLUMNS, "best peer", "ratio", "target", ""]
+
+
+def markdown(rows):
+    lines = ["| " + " | ".join(HEADER) + " |", "|---|" + "--:|" * len(COLUMNS) + "---|--:|---|---|"]
+    scenario = None
+    for row in rows:
+        alone = len(row.scenario.metrics) == 1
+        if row.scenario is not scenario and not alone:
+            lines.append(f"| **{row.scenario.title}** |" + " |" * (len(HEADER) - 1))
+        scenario = row.scenario
+        cells = row.cells()
+        if alone:
+            cells[0] = f"**{row.scenario.title}**: {cells[0]}"
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def text(rows):
+    lines, scenario = [HEADER], None
+    for row in rows:
+        cells = row.cells()
+        if len(row.scenario.metrics) == 1:
+            cells[0] = row.scenario.title
+        else:
+            if row.scenario is not scenario:
+                lines.append([row.scenario.title])
+            cells[0] = "  " + cells[0]
+        scenario = row.scenario
+        lines.append(cells)
+    widths = [max(len(line[i]) for line in lines if len(line) > 1) for i in range(len(HEADER))]
+    return "\n".join("  ".join(cell.ljust(width) if i == 0 or i > len(COLUMNS) else cell.rjust(width)
+                               for i, (cell, width) in enumerate(zip(line, widths))).rstrip()
+                     if len(line) > 1 else line[0] for line in lines) + "\n"
+
+
+def failures(rows):
+    """Each once: (scenario's title, name, why)."""
+    seen = []
+    for row in rows:
+        for name, why in row.failures.items():
+            one = (row.scenario.title, name, why)
+            if one not in seen:
+                seen.append(one)
+    return seen
+
+
+def spread(rows):
+    """Of curfew's values over the rounds, at most: how far to trust a median."""
+    found = []
+    for row in rows:
+        values = [value for value in row.values.get("curfew", []) if value is not None]
+        if row.metric.key == "cpu" and len(values) > 2 and statistics.median(values):
+            found.append((max(values) - min(values)) / statistics.median(values))
+    return max(found, default=0.0)
