@@ -59,7 +59,7 @@ int64_t worker_refresh_now(struct worker *worker);
 /* The time at this very instant, by the same clock. Any thread. */
 int64_t worker_clock_ns(void);
 
-/* As a mail to oneself, without a lock or a system call: runs at the end of this turn, or of the next one. */
+/* As a mail to oneself, without a lock or a system call: runs at the end of this turn, or, in its order, of a later one. */
 void worker_defer(struct worker *worker, struct mail *mail);
 /* Takes a deferred mail back. */
 void worker_undefer(struct mail *mail);

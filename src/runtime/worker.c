@@ -6,6 +6,8 @@
 
 #include "runtime/buffer.h"
 
+#define DEFERRED_A_TURN 32
+
 static void mail_came(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -141,18 +143,23 @@ void worker_bury(struct worker *worker, struct grave *grave, void (*free_fn)(str
     list_push_back(&worker->graveyard, &grave->node);
 }
 
-/* What is deferred while this runs waits for the next turn, so that descriptors get their share. */
+/*
+ * What is deferred while this runs, or is more than a turn's share, waits for the next turn: a deadline counts from
+ * the instant at which a request's first byte is read, so a thousand connections to be made must not delay the reading.
+ */
 static void run_deferred(struct worker *worker)
 {
     struct list_node batch, *node;
 
     list_init(&batch);
     list_append_all(&batch, &worker->deferred);
-    while ((node = list_take_front(&batch)) != NULL) {
+    for (int i = 0; i < DEFERRED_A_TURN && (node = list_take_front(&batch)) != NULL; i++) {
         struct mail *mail = CONTAINER_OF(node, struct mail, node);
 
         mail->fn(mail);
     }
+    list_append_all(&batch, &worker->deferred);
+    list_append_all(&worker->deferred, &batch);
 }
 
 static void arm_timer(struct worker *worker)

@@ -303,6 +303,50 @@ static void deferred_mail_is_taken_back_by_the_one_before_it(void **state)
     assert_string_equal(the_world->happened, "rz");
 }
 
+/* ---- many of them -------------------------------------------------------------------------------------- */
+
+static struct mail crowd[100];
+static int served, served_before_descriptor;
+
+static void serve(struct mail *mail)
+{
+    assert_ptr_equal(mail, &crowd[served]);
+    if (++served == (int)(sizeof(crowd) / sizeof(crowd[0])))
+        stop();
+}
+
+static void interrupted(evutil_socket_t fd, short what, void *arg)
+{
+    served_before_descriptor = served;
+}
+
+static void write_a_byte(struct mail *mail)
+{
+    assert_int_equal(write(turn.pipe[1], "x", 1), 1);
+    serve(mail);
+}
+
+static void many_that_are_deferred_run_in_order_and_leave_descriptors_their_turns(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+    struct event event;
+
+    served = served_before_descriptor = 0;
+    assert_int_equal(pipe(turn.pipe), 0);
+    assert_int_equal(event_assign(&event, worker->base, turn.pipe[0], EV_READ | EV_ET, interrupted, NULL), 0);
+    assert_int_equal(event_add(&event, NULL), 0);
+    for (size_t i = 0; i < sizeof(crowd) / sizeof(crowd[0]); i++) {
+        mail_init(&crowd[i], i == 0 ? write_a_byte : serve);
+        worker_defer(worker, &crowd[i]);
+    }
+    rig_run(&the_world->rig);
+    assert_int_equal(served, 100);
+    assert_in_range(served_before_descriptor, 1, 50);
+    event_del(&event);
+    close(turn.pipe[0]);
+    close(turn.pipe[1]);
+}
+
 static void expected_mail_is_delivered_without_a_ring(void **state)
 {
     struct worker *worker = &the_world->rig.worker;
@@ -402,6 +446,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(deferred_mail_runs_in_order_unless_it_was_taken_back, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(deferred_mail_is_taken_back_by_the_one_before_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_that_are_deferred_run_in_order_and_leave_descriptors_their_turns,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(expected_mail_is_delivered_without_a_ring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mail_from_another_thread_wakes_the_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_thread_stops_the_loop, set_up, tear_down),
