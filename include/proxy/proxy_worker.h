@@ -33,6 +33,7 @@ struct proxy_worker {
     struct list_node *calls;     /* by pool: routed calls in flight */
     struct list_node reading;    /* calls whose head is being read */
     struct list_node downstreams;
+    struct list_node cutting; /* upstream connections that are about to be cut */
     struct doorway *doorways;
     uint32_t doorway_count;
     uint32_t downstream_count;

@@ -7,17 +7,18 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "runtime/connect.h"
+#include "runtime/pool.h"
 #include "runtime/stream.h"
 #include "runtime/worker.h"
 
 struct call;
 struct proxy_worker;
 
-/* A connection to an upstream: being made, in use by one call, or idle in a keepalive. */
+/* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
     struct stream stream;
     struct grave grave;
-    struct list_node node; /* in keepalive.idle */
+    struct list_node node; /* in keepalive.idle, or in proxy_worker.cutting */
     struct proxy_worker *worker;
     const struct upstream_config *config;
     struct call *call;       /* whose exchange runs here; NULL: idle */
@@ -26,6 +27,10 @@ struct upstream {
     int64_t idle_since_ns;
     union dns_address peer;
     bool reused; /* has served a call before this one */
+    /* Of a connection that is about to be cut. */
+    struct mail cut;
+    struct pool *pool;
+    struct pool_ticket ticket;
 };
 
 /*
@@ -43,6 +48,20 @@ void upstream_close(struct upstream **upstream);
  * would never learn of an orderly end behind bytes that it has not taken.
  */
 void upstream_cut(struct upstream **upstream);
+
+/*
+ * The same at the end of this turn or of one of the next, and then gives back the permit, which goes with it: when
+ * thousands of calls are due at once, no caller's answer waits for the cutting of others' connections, which is more
+ * work for the kernel than an answer is. From now on nothing is heard of the connection. It is not being made any more.
+ */
+void upstream_cut_later(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
+
+/* Does now what was put off by upstream_cut_later. */
+void upstream_finish_cuts(struct proxy_worker *worker);
+
+/* How many permits of the pool go with connections that are about to be cut. */
+uint32_t upstream_count_cuts(const struct proxy_worker *worker, const struct pool *pool)
+    __attribute__((pure));
 
 /* "127.0.0.1:9000", or nothing if no address has been tried. */
 void upstream_put_peer(struct text *out, const union dns_address *peer);

@@ -47,6 +47,9 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket);
  */
 void pool_give_back(struct pool *pool, struct pool_ticket *ticket);
 
+/* Owner's thread: the permit that `from` holds is `to`'s from now on; `from` has none. Both of the same owner. */
+void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to);
+
 /* The figures of a pool at one instant. Any thread. */
 struct pool_figures {
     uint32_t size, held, held_peak, waiting;

@@ -55,9 +55,11 @@ void call_set_timer(struct call *call)
     timer_set(&call->worker->worker.timers, &call->timer, call_fsm_next_ns(&call->fsm));
 }
 
-static void give_back_upstream(struct call *call)
+/* True: the permit goes with it. */
+static bool give_back_upstream(struct call *call, unsigned holds)
 {
     struct upstream *upstream = call->upstream;
+    struct pool *pool = &call->worker->proxy->pools[call->route->pool];
 
     call->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
     if (call->reusable)
@@ -65,18 +67,23 @@ static void give_back_upstream(struct call *call)
                       worker_now(&call->worker->worker));
     else if (call->fsm.state == CALL_DELIVERING && call->fsm.sent == SENT_COMPLETE)
         upstream_close(&call->upstream);
-    else
+    else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0)
         upstream_cut(&call->upstream);
+    else {
+        upstream_cut_later(&call->upstream, pool, &call->ticket);
+        return true;
+    }
+    return false;
 }
 
 /* The connection before the permit: nobody else may use the permit while the upstream still sees this call. */
 static void give_back(struct call *call, unsigned holds)
 {
     struct proxy_worker *pw = call->worker;
+    bool has_upstream = (holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0 && call->upstream != NULL;
+    bool passed_on = has_upstream && give_back_upstream(call, holds);
 
-    if ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0 && call->upstream != NULL)
-        give_back_upstream(call);
-    if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0)
+    if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0 && !passed_on)
         pool_give_back(&pw->proxy->pools[call->route->pool], &call->ticket);
     if ((holds & HOLD_TIMER) != 0)
         timer_fini(&pw->worker.timers, &call->timer);

@@ -5,18 +5,29 @@
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
 
 #define EVERY_NS NS_PER_S
 /* Callers of one pool that are looked after in one round; the others have their turn in the next ones. */
 #define BATCH    256u
 
-/* By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too. */
+/* Whose holders are counted. */
+struct census {
+    const struct proxy_worker *worker;
+    uint32_t pool;
+};
+
+/*
+ * By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
+ * so is one that goes with a connection that is about to be cut.
+ */
 static uint32_t count_holders(void *arg)
 {
-    const struct list_node *calls = arg;
-    uint32_t count = 0;
+    const struct census *census = arg;
+    const struct proxy_worker *pw = census->worker;
+    uint32_t count = upstream_count_cuts(pw, &pw->proxy->pools[census->pool]);
 
-    LIST_FOREACH(node, calls) {
+    LIST_FOREACH(node, &pw->calls[census->pool]) {
         const struct call *call = CONTAINER_OF(node, struct call, node);
         bool in_the_mail = call->fsm.state == CALL_QUEUED && call->ticket.permit.state == PERMIT_HELD;
 
@@ -76,7 +87,9 @@ static void make_round(struct timer *timer, int64_t now_ns)
     struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, patrol);
 
     for (uint32_t i = 0; i < pw->snapshot->pool_count; i++) {
-        pool_audit(&pw->proxy->pools[i], &pw->worker, count_holders, &pw->calls[i]);
+        struct census census = {pw, i};
+
+        pool_audit(&pw->proxy->pools[i], &pw->worker, count_holders, &census);
         look_after_callers(&pw->calls[i]);
     }
     timer_set(&pw->worker.timers, timer, now_ns + EVERY_NS);

@@ -6,6 +6,7 @@
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/patrol.h"
+#include "proxy/upstream.h"
 
 /* Call ids are unique among workers, and hard to confuse with those of another run. */
 static uint64_t first_call_id(uint32_t worker)
@@ -64,6 +65,7 @@ static void close_all(struct proxy_worker *pw)
 {
     stop_doorways(pw);
     end_downstreams(pw);
+    upstream_finish_cuts(pw);
     for (uint32_t i = 0; i < pw->snapshot->upstream_count; i++)
         keepalive_fini(&pw->keepalive[i]);
     resolver_free(pw->resolver);
@@ -120,6 +122,7 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
         (struct proxy_worker){.proxy = proxy, .snapshot = proxy->snapshot, .next_call = first_call_id(index)};
     list_init(&pw->reading);
     list_init(&pw->downstreams);
+    list_init(&pw->cutting);
     mail_init(&pw->shut, shut);
     if (worker_init(&pw->worker, index) != ST_OK)
         return ST_NOMEM;

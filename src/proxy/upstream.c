@@ -131,6 +131,56 @@ void upstream_cut(struct upstream **upstream_at)
     bury(upstream);
 }
 
+static void not_heard(struct stream *stream)
+{
+    (void)stream;
+}
+
+static void cut_now(struct upstream *upstream)
+{
+    list_remove(&upstream->node);
+    worker_undefer(&upstream->cut);
+    stream_reset(&upstream->stream);
+    pool_give_back(upstream->pool, &upstream->ticket);
+    bury(upstream);
+}
+
+static void cut_in_turn(struct mail *mail)
+{
+    cut_now(CONTAINER_OF(mail, struct upstream, cut));
+}
+
+void upstream_cut_later(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
+{
+    struct upstream *upstream = *upstream_at;
+    struct proxy_worker *pw = upstream->worker;
+
+    *upstream_at = NULL;
+    upstream->stream.on_ready = not_heard;
+    upstream->pool = pool;
+    pool_ticket_init(&upstream->ticket, &pw->worker, NULL);
+    pool_pass_on(ticket, &upstream->ticket);
+    list_push_back(&pw->cutting, &upstream->node);
+    mail_init(&upstream->cut, cut_in_turn);
+    worker_defer(&pw->worker, &upstream->cut);
+}
+
+void upstream_finish_cuts(struct proxy_worker *worker)
+{
+    while (!list_is_empty(&worker->cutting))
+        cut_now(CONTAINER_OF(worker->cutting.next, struct upstream, node));
+}
+
+uint32_t upstream_count_cuts(const struct proxy_worker *worker, const struct pool *pool)
+{
+    uint32_t count = 0;
+
+    LIST_FOREACH(node, &worker->cutting)
+        if (CONTAINER_OF(node, struct upstream, node)->pool == pool)
+            count++;
+    return count;
+}
+
 void upstream_put_peer(struct text *out, const union dns_address *peer)
 {
     char ip[INET6_ADDRSTRLEN];

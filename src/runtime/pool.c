@@ -78,6 +78,12 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
         mailbox_ring(&ring->mailbox);
 }
 
+void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)
+{
+    to->permit.state = from->permit.state;
+    from->permit.state = PERMIT_FREE;
+}
+
 struct pool_figures pool_figures(struct pool *pool)
 {
     struct pool_figures figures;

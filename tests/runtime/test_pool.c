@@ -89,6 +89,24 @@ static void stop(struct mail *mail)
     worker_stop(&the_desk->rig.worker);
 }
 
+static void a_permit_that_is_passed_on_is_held_once_and_given_back_once(void **state)
+{
+    struct desk *desk = *state;
+
+    open_pool(desk, 1, 1);
+    assert_int_equal(ask(desk, 0), PERMIT_GRANTED);
+    pool_pass_on(&desk->tickets[0], &desk->tickets[1]);
+    check_figures(desk, 1, 0, 1, 0);
+    give_back(desk, 0);
+    check_figures(desk, 1, 0, 1, 0);
+    assert_int_equal(ask(desk, 2), PERMIT_QUEUED);
+    give_back(desk, 1);
+    check_figures(desk, 1, 0, 2, 1);
+    assert_int_equal(desk->tickets[2].permit.state, PERMIT_HELD);
+    give_back(desk, 2);
+    check_figures(desk, 0, 0, 2, 2);
+}
+
 static void a_waiter_hears_of_its_permit_by_mail(void **state)
 {
     struct desk *desk = *state;
@@ -512,6 +530,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_audit_counts_each_difference_and_each_unsound_pool, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(without_memory_there_is_no_pool, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_permit_that_is_passed_on_is_held_once_and_given_back_once, set_up,
+                                        tear_down),
         cmocka_unit_test(threads_that_share_a_pool_never_hold_more_than_its_size),
         cmocka_unit_test(threads_that_share_one_permit_take_turns),
     };
