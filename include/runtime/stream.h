@@ -35,6 +35,9 @@ struct stream {
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */
 enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready) MUST_CHECK;
 
+/* From now on all goes through `ssl`, whose descriptor is the stream's; the stream owns it. */
+void stream_put_under_tls(struct stream *stream, SSL *ssl);
+
 /* Closed: fd is -1. All functions but these two want an open one. */
 void stream_init(struct stream *stream);
 static inline bool stream_is_open(const struct stream *stream)

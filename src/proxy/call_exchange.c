@@ -263,7 +263,7 @@ static bool may_hide_a_reset(const struct call *call)
 {
     bool begun = call->fsm.state == CALL_STREAMING || buffer_len(&call->response) != 0;
 
-    return begun && call->upstream->stream.ssl == NULL && call->moved_ns == worker_now(&call->worker->worker);
+    return begun && call->moved_ns == worker_now(&call->worker->worker);
 }
 
 /* False: nothing more can be read now, or the call is over. */

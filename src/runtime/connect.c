@@ -231,14 +231,15 @@ static void handshaking(struct stream *stream)
 static void begin_tls(struct connect *connect)
 {
     struct stream *stream = connect->stream;
+    SSL *ssl = tls_connection_new(connect->tls, connect->worker->index, stream->fd);
 
     connect->events->phase(connect, PHASE_TLS);
-    stream->ssl = tls_connection_new(connect->tls, connect->worker->index, stream->fd);
-    if (stream->ssl == NULL) {
+    if (ssl == NULL) {
         note_error(connect, ENOMEM);
         drop_and_try_next(connect);
         return;
     }
+    stream_put_under_tls(stream, ssl);
     stream->on_ready = handshaking;
     handshaking(stream);
 }

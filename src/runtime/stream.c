@@ -42,6 +42,29 @@ enum status stream_open(struct stream *stream, struct worker *worker, int fd, st
     return ST_NOMEM;
 }
 
+/* OpenSSL reads ahead, as much as there is: a short read of its own has emptied the socket, as in read_plain. */
+static long note_short_read(BIO *bio, int operation, const char *bytes, size_t cap, int argi, long argl,
+                            int result, size_t *len)
+{
+    struct stream *stream = (struct stream *)(void *)BIO_get_callback_arg(bio);
+
+    (void)bytes;
+    (void)argi;
+    (void)argl;
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && *len < cap && !stream->peer_ended)
+        stream->can_read = false;
+    return result;
+}
+
+void stream_put_under_tls(struct stream *stream, SSL *ssl)
+{
+    BIO *bio = SSL_get_rbio(ssl);
+
+    stream->ssl = ssl;
+    BIO_set_callback_arg(bio, (char *)stream);
+    BIO_set_callback_ex(bio, note_short_read);
+}
+
 /* After SSL_read or SSL_write did not do: what now? */
 static enum status tls_result(struct stream *stream, int result)
 {
@@ -69,6 +92,8 @@ static enum status read_tls(struct stream *stream, char *bytes, size_t cap, size
 
         return *len == 0 ? status : ST_OK;
     }
+    if (SSL_has_pending(stream->ssl))
+        stream->can_read = true;
     return ST_OK;
 }
 
