@@ -37,7 +37,7 @@ static unsigned hex_value(char c)
     return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
 }
 
-/* CRLF at `at`; *next is behind it. */
+/* CRLF at `at`; only if it is DONE, *next is behind it. */
 static enum http1_status read_crlf(struct span bytes, size_t at, size_t *next)
 {
     if (at == bytes.len)
@@ -46,8 +46,10 @@ static enum http1_status read_crlf(struct span bytes, size_t at, size_t *next)
         return HTTP1_BAD;
     if (at + 1 == bytes.len)
         return HTTP1_MORE;
+    if (bytes.ptr[at + 1] != '\n')
+        return HTTP1_BAD;
     *next = at + 2;
-    return bytes.ptr[at + 1] == '\n' ? HTTP1_DONE : HTTP1_BAD;
+    return HTTP1_DONE;
 }
 
 /* The chunk line at `at`: *size, and *next behind it. */
