@@ -3,16 +3,26 @@
 #include "base/number.h"
 #include "core/octet.h"
 
+/*
+ * A tab before or behind the value is sound white space (RFC 9110 5.6.3), yet there are readers that take it for a part
+ * of the value, and then see another framing.
+ */
+static bool has_tab(const struct http1_field *field)
+{
+    return memchr(field->line.ptr, '\t', field->line.len) != NULL;
+}
+
 static enum cause read_content_length(struct http1_head *head, const struct http1_seen *seen,
                                       const char **detail)
 {
-    struct span value = head->fields[seen->first[HTTP1_FIELD_CONTENT_LENGTH]].value;
+    const struct http1_field *field = &head->fields[seen->first[HTTP1_FIELD_CONTENT_LENGTH]];
+    struct span value = field->value;
 
     if (seen->count[HTTP1_FIELD_CONTENT_LENGTH] > 1) {
         *detail = "two Content-Length fields";
         return CAUSE_BAD_REQUEST;
     }
-    if (value.len == 0 || !octet_all(value, OCTET_DIGIT)) {
+    if (value.len == 0 || !octet_all(value, OCTET_DIGIT) || has_tab(field)) {
         *detail = "Content-Length is not one number";
         return CAUSE_BAD_REQUEST;
     }
@@ -64,7 +74,7 @@ static enum cause judge_codings(struct span value, const char **detail)
 static enum cause read_transfer_encoding(struct http1_head *head, const struct http1_seen *seen,
                                          const char **detail)
 {
-    struct span value = head->fields[seen->first[HTTP1_FIELD_TRANSFER_ENCODING]].value;
+    const struct http1_field *field = &head->fields[seen->first[HTTP1_FIELD_TRANSFER_ENCODING]];
 
     if (seen->count[HTTP1_FIELD_TRANSFER_ENCODING] > 1) {
         *detail = "two Transfer-Encoding fields";
@@ -78,8 +88,12 @@ static enum cause read_transfer_encoding(struct http1_head *head, const struct h
         *detail = "Transfer-Encoding in HTTP/1.0";
         return CAUSE_BAD_REQUEST;
     }
-    if (!span_eq_nocase(value, SPAN_LIT("chunked")))
-        return judge_codings(value, detail);
+    if (!span_eq_nocase(field->value, SPAN_LIT("chunked")))
+        return judge_codings(field->value, detail);
+    if (has_tab(field)) {
+        *detail = "Transfer-Encoding is malformed";
+        return CAUSE_BAD_REQUEST;
+    }
     head->framing = HTTP1_CHUNKED;
     return CAUSE_NONE;
 }

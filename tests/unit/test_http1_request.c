@@ -348,10 +348,12 @@ static void content_length_is_one_number(void **state)
         {"Content-Length: 5.0\r\n", CAUSE_BAD_REQUEST},
         {"Content-Length: five\r\n", CAUSE_BAD_REQUEST},
         {"Content-Length: \"5\"\r\n", CAUSE_BAD_REQUEST},
+        {"Content-Length:\t5\r\n", CAUSE_BAD_REQUEST},
+        {"Content-Length: 5\t\r\n", CAUSE_BAD_REQUEST},
     };
 
     check_fields(faults, COUNT(faults));
-    assert_int_equal(parse_fields("Content-Length: \t042 \r\n"), CAUSE_NONE);
+    assert_int_equal(parse_fields("Content-Length:  042 \r\n"), CAUSE_NONE);
     assert_int_equal(head.framing, HTTP1_LENGTH);
     assert_int_equal(head.content_length, 42);
     assert_int_equal(parse_fields(""), CAUSE_NONE);
@@ -364,7 +366,9 @@ static void transfer_encoding_is_chunked_or_refused(void **state)
 {
     static const struct fault faults[] = {
         {"Transfer-Encoding: chunked\r\n", CAUSE_NONE},
-        {"Transfer-Encoding:\tChunked \r\n", CAUSE_NONE},
+        {"Transfer-Encoding:  Chunked \r\n", CAUSE_NONE},
+        {"Transfer-Encoding:\tchunked\r\n", CAUSE_BAD_REQUEST},
+        {"Transfer-Encoding: chunked\t\r\n", CAUSE_BAD_REQUEST},
         {"Transfer-Encoding: gzip\r\n", CAUSE_TRANSFER_CODING},
         {"Transfer-Encoding: gzip, chunked\r\n", CAUSE_TRANSFER_CODING},
         {"Transfer-Encoding: identity\r\n", CAUSE_TRANSFER_CODING},
