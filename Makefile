@@ -79,10 +79,13 @@ UNIT_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
+# Readers of the differential tests: curfew's parser and http-parser.
+READERS := $(B)/differential/curfew $(B)/differential/http_parser
 TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS)
-TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS))
+TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
+	$(B)/obj/tests/differential/records.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/tools))
+	tests/unit tests/sim tests/runtime tests/tools tests/differential))
 
 # ---------------------------------------------------------------------------------------- flags
 
@@ -130,7 +133,7 @@ all: $(CURFEW) ## Build curfew (the default)
 objects: $(OBJS) $(TEST_OBJS) ## Compile everything, tests too, and link nothing
 
 .PHONY: tests
-tests: $(TEST_PROGRAMS) $(TOOLS) ## Build every test program and test tool without running any
+tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) ## Build every test program and test tool without running any
 
 .PHONY: FORCE
 FORCE:
@@ -181,6 +184,11 @@ $(TOOLS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) $^ $(TOOL_LIBS)
 
+$(READERS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/differential/records.o $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ -lhttp_parser
+
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 # ----------------------------------------------------------------------------------------- tests
@@ -191,7 +199,7 @@ RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: check
-check: check-unit check-integration ## Unit tests, simulations and integration tests
+check: check-unit check-integration check-differential ## Unit tests, simulations, integration and differential tests
 
 .PHONY: check-unit
 SELECTED := $(if $(T),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(T),$(notdir $(p))),$(p))),$(TEST_PROGRAMS))
@@ -201,6 +209,10 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, and the runtime's t
 .PHONY: check-integration
 check-integration: $(CURFEW) $(TOOLS) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
+
+.PHONY: check-differential
+check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike
+	@$(RUN_ENV) tests/differential/run $(READERS)
 
 .PHONY: check-perf
 check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of what tests/perf/instructions says
