@@ -95,6 +95,19 @@ struct upstream *keepalive_take(struct keepalive *keepalive, int64_t now_ns, boo
     return NULL;
 }
 
+/*
+ * Bytes that were here before the connection came to rest raise no event any more. They belong to no request: whoever
+ * took the connection next would take them for his response. Under TLS, a read also takes session tickets, which are
+ * no content.
+ */
+static bool has_unread(struct upstream *upstream)
+{
+    char byte;
+    size_t len;
+
+    return upstream->stream.can_read && stream_read(&upstream->stream, &byte, 1, &len) != ST_AGAIN;
+}
+
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, int64_t now_ns)
 {
     struct upstream *upstream = *upstream_at;
@@ -102,7 +115,7 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
 
     upstream->idle_since_ns = now_ns;
     end_ns = end_of(keepalive, upstream);
-    if (keepalive->count >= keepalive->max || end_ns <= now_ns) {
+    if (keepalive->count >= keepalive->max || end_ns <= now_ns || has_unread(upstream)) {
         upstream_close(upstream_at);
         return;
     }
@@ -117,10 +130,7 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
 void keepalive_stirred(struct upstream *upstream)
 {
     struct keepalive *keepalive = &upstream->worker->keepalive[upstream->config->index];
-    char byte;
-    size_t len;
 
-    /* Under TLS, a read also takes session tickets, which are no content. */
-    if (stream_read(&upstream->stream, &byte, 1, &len) != ST_AGAIN)
+    if (has_unread(upstream))
         drop(keepalive, upstream);
 }
