@@ -58,7 +58,10 @@ void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
                            uint64_t call_id);
 
-/* The trailer section that is sent on: without framing, routing and hop-by-hop fields (RFC 9110 6.5.1). */
-void forward_trailers(struct text *out, struct span trailers);
+/*
+ * The trailer section that is sent on: without framing, routing and hop-by-hop fields (RFC 9110 6.5.1). `rules` are a
+ * request's, whose dropped fields are left out here too; NULL for a response.
+ */
+void forward_trailers(struct text *out, struct span trailers, const struct forward_rules *rules);
 
 #endif

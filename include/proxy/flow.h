@@ -7,6 +7,7 @@
 
 #include "base/span.h"
 #include "base/status.h"
+#include "core/forward.h"
 #include "core/http1.h"
 #include "runtime/buffer.h"
 #include "runtime/stream.h"
@@ -20,7 +21,8 @@
  *   to the sink:    head, then again and again: frame (a chunk's size), data, CRLF; at last tail (last chunk, trailers)
  */
 struct flow {
-    struct span head; /* written first; its bytes are the call's */
+    struct span head;                  /* written first; its bytes are the call's */
+    const struct forward_rules *rules; /* of a request: what is not sent on; else NULL */
     struct http1_content content;
     enum http1_framing framing; /* towards the sink */
     bool open;                  /* content may flow: the head is complete */

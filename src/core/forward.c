@@ -292,12 +292,12 @@ static bool may_trail(const struct http1_field *field)
     return true;
 }
 
-void forward_trailers(struct text *out, struct span trailers)
+void forward_trailers(struct text *out, struct span trailers, const struct forward_rules *rules)
 {
     struct http1_field field;
     bool bad;
 
     while (http1_next_trailer(&trailers, &field, &bad))
-        if (may_trail(&field))
+        if (may_trail(&field) && (rules == NULL || !is_dropped(rules, field.name)))
             text_put(out, field.line);
 }

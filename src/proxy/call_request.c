@@ -89,6 +89,7 @@ static void note(struct call *call, const struct http1_head *head)
     call->minor = head->minor;
     call->keep_alive = head->keep_alive;
     call->expects_continue = head->expect_continue;
+    call->up.rules = &call->config->rules;
     flow_open(&call->up, head->framing, head->content_length, head->framing);
 }
 

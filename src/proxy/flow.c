@@ -50,7 +50,7 @@ static bool end_chunks(struct flow *flow, struct span trailers)
         return false;
     tail = text_over(flow->tail, cap);
     TEXT_LIT(&tail, "0\r\n");
-    forward_trailers(&tail, trailers);
+    forward_trailers(&tail, trailers, flow->rules);
     TEXT_LIT(&tail, "\r\n");
     flow->tail_at = 0;
     flow->tail_len = (uint32_t)tail.len;

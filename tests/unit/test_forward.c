@@ -339,14 +339,26 @@ static void trailers_go_on_without_what_could_deceive(void **state)
     struct text text = text_over(block, sizeof(block));
 
     forward_trailers(
-        &text, SPAN_LIT("grpc-status: 0\r\nContent-Length: 5\r\nhost: a\r\nTransfer-Encoding: chunked\r\n"
-                        "Authorization: x\r\nSet-Cookie: y\r\nConnection: close\r\nVia: 1.1 a\r\n"
-                        "X-Forwarded-For: b\r\nContent-Type: c\r\nTrailer: d\r\ncache-control: e\r\n"
-                        "Server-Timing: f\r\nX-Curfew-Call: 1\r\nETag: g\r\n"));
+        &text,
+        SPAN_LIT("grpc-status: 0\r\nContent-Length: 5\r\nhost: a\r\nTransfer-Encoding: chunked\r\n"
+                 "Authorization: x\r\nSet-Cookie: y\r\nConnection: close\r\nVia: 1.1 a\r\n"
+                 "X-Forwarded-For: b\r\nContent-Type: c\r\nTrailer: d\r\ncache-control: e\r\n"
+                 "Server-Timing: f\r\nX-Curfew-Call: 1\r\nETag: g\r\n"),
+        NULL);
     assert_text(&text, "grpc-status: 0\r\nServer-Timing: f\r\nETag: g\r\n");
     text.len = 0;
-    forward_trailers(&text, SPAN_LIT(""));
+    forward_trailers(&text, SPAN_LIT(""), NULL);
     assert_text(&text, "");
+}
+
+static void what_is_dropped_from_a_head_is_dropped_from_the_trailers(void **state)
+{
+    static const struct span dropped[] = {{"X-Api-Key", 9}, {"x-debug", 7}};
+    static const struct forward_rules rules = {.dropped = dropped, .dropped_count = 2};
+    struct text text = text_over(block, sizeof(block));
+
+    forward_trailers(&text, SPAN_LIT("x-api-key: a\r\nX-Debug: b\r\nX-Api-Keys: c\r\n"), &rules);
+    assert_text(&text, "X-Api-Keys: c\r\n");
 }
 
 int main(void)
@@ -372,6 +384,7 @@ int main(void)
         cmocka_unit_test(what_describes_absent_content_is_kept_for_head_and_304),
         cmocka_unit_test(an_interim_response_has_no_framing_and_no_call_id),
         cmocka_unit_test(trailers_go_on_without_what_could_deceive),
+        cmocka_unit_test(what_is_dropped_from_a_head_is_dropped_from_the_trailers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
