@@ -111,8 +111,10 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
     call->head_len = (uint32_t)text.len;
     call->target_at = (uint32_t)(head->method.len + 1);
     call->target_len = (uint32_t)head->path.len;
-    if (head->path.len != 0 && head->path.ptr[0] == '/')
+    if (head->path.ptr[0] != '*')
         call->target_at += (uint32_t)config->rules.base_path.len;
+    if (head->path.ptr[0] == '?')
+        call->target_len++; /* the slash that it is sent with */
     return CAUSE_NONE;
 }
 
