@@ -166,6 +166,10 @@ static void interim_response(struct call *call, const struct http1_head *head)
     call_phase(call, call->fsm.state == CALL_SENDING ? PHASE_SEND : PHASE_WAIT);
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
+    if (call->down.head.len > pw->snapshot->limits.response_head_bytes) {
+        call_end(call, CAUSE_RESPONSE_HEAD_SIZE, "too many interim responses wait for the caller to read");
+        return;
+    }
     forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
                           call->id);
     if (text.overflow || !put_head(call, text_span(&text))) {
