@@ -30,6 +30,11 @@ class Message:
 
 
 class Difference:
+    """
+    The first message of a stream that another parser does not see as curfew does. `other` is what it sees instead, if anything;
+    `refusal` its word for why it reads no further, if that is why.
+    """
+
     def __init__(self, parser, case, at, curfew, other, refusal):
         self.parser, self.case, self.at = parser, case, at
         self.curfew, self.other, self.refusal = curfew, other, refusal
@@ -61,6 +66,11 @@ class Difference:
 
 
 class Class:
+    """
+    Differences with one reason: what the message has about it, and why no harm comes of it. `holds` says if a difference is
+    one of these, as narrowly as can be. `versions` tells if a version of the parser, as a tuple, has it.
+    """
+
     def __init__(self, name, reason, holds, parsers=("http-parser", "llhttp"), versions=None):
         self.name, self.reason, self.holds = name, reason, holds
         self.parsers, self.versions = parsers, versions
@@ -118,7 +128,8 @@ def _both_options(it):
 
 def _longer_name(it):
     longer = any(key.lower().startswith(b"transfer-encoding") and len(key) > len("transfer-encoding") for key, _ in it.curfew.lines(it.curfew.fields))
-    return longer and (it.refusal in ("INVALID_TRANSFER_ENCODING", "UNEXPECTED_CONTENT_LENGTH") or (it.curfew.start.isdigit() and it.other and not it.other.keep_alive))
+    until_close = it.curfew.start.isdigit() and it.other and not it.other.keep_alive
+    return longer and (it.refusal in ("INVALID_TRANSFER_ENCODING", "UNEXPECTED_CONTENT_LENGTH") or until_close)
 
 
 def _head_before(it):
