@@ -121,6 +121,8 @@ static const struct {
     {SPAN_LIT("5\r\nhello!\r\n0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
     {SPAN_LIT("5\r\nhello\n0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
     {SPAN_LIT("5\r\nhello\r0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
+    {SPAN_LIT("5\r\nhello\r0\r\n0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
+    {SPAN_LIT("5\r\nhello\r\r\r\n0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
     {SPAN_LIT("5\r\nhello0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
     {SPAN_LIT("5\r\nhello\r\r\n0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
     {SPAN_LIT("5\r\nhello\rX\r\n0\r\n\r\n"), HTTP1_BAD, "hello", "", 0},
