@@ -165,6 +165,11 @@ bool http1_next_trailer(struct span *rest, struct http1_field *field, bool *bad)
 
 bool http1_is_token(struct span s);       /* RFC 9110 5.6.2 */
 bool http1_is_field_value(struct span s); /* RFC 9110 5.5: no control bytes but tab */
+/*
+ * What a Host field may hold (RFC 9112 3.2, RFC 3986 3.2.2): nothing, or a name, an IPv4 address or an address in
+ * brackets, perhaps with a port.
+ */
+bool http1_is_host(struct span s);
 
 /* RFC 9110 9.2.2: may be sent again without harm. */
 bool http1_method_is_idempotent(enum http1_method method);

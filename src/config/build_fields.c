@@ -284,6 +284,8 @@ enum status build_rules(struct build *b, struct build_upstream *u)
         return make_host(b, u, &rules->host);
     if (host->value.len == 0)
         report_value(b->errors, host->node, "Host can't be empty");
+    else if (!http1_is_host(host->value))
+        report_value(b->errors, host->node, "Host must be a name or an IP address, perhaps with a port");
     rules->host = host->value;
     return ST_OK;
 }

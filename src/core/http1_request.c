@@ -34,7 +34,7 @@ static size_t skip_name(struct span s)
     return at;
 }
 
-static bool is_host(struct span s)
+bool http1_is_host(struct span s)
 {
     size_t at = s.len != 0 && s.ptr[0] == '[' ? skip_ip_literal(s) : skip_name(s);
 
@@ -70,7 +70,7 @@ static bool read_absolute_form(struct http1_head *out)
     out->path = (struct span){out->target.ptr + end, out->target.len - end};
     if (out->path.len == 0)
         out->path = out->method_id == HTTP1_OPTIONS ? SPAN_LIT("*") : SPAN_LIT("/");
-    return out->authority.len != 0 && out->authority.ptr[0] != ':' && is_host(out->authority);
+    return out->authority.len != 0 && out->authority.ptr[0] != ':' && http1_is_host(out->authority);
 }
 
 static bool read_target(struct http1_head *out)
@@ -152,7 +152,7 @@ static const char *host_fault(struct http1_head *out, const struct http1_seen *s
     if (count == 0)
         return out->minor == 1 ? "no Host field" : NULL;
     out->host = out->fields[seen->first[HTTP1_FIELD_HOST]].value;
-    if (!is_host(out->host))
+    if (!http1_is_host(out->host))
         return "Host is not a host";
     if (out->authority.len != 0 && !span_eq_nocase(out->host, out->authority))
         return "Host differs from the target's authority";
