@@ -30,6 +30,16 @@ static void locate(struct span bytes, size_t offset, uint32_t *line, uint32_t *c
     }
 }
 
+/* libyaml's marks count characters. False if that one is another one, or behind the end. */
+static bool is_tab(struct span bytes, size_t index)
+{
+    size_t at = 0;
+
+    while (at < bytes.len && (((unsigned char)bytes.ptr[at] & 0xc0) == 0x80 || index-- != 0))
+        at++;
+    return at < bytes.len && bytes.ptr[at] == '\t';
+}
+
 static void report_mark(struct reader *r, const yaml_mark_t *mark, const char *what)
 {
     report_at(r->errors, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1, "%s", what);
@@ -47,7 +57,7 @@ static enum status fail_parse(struct reader *r)
     if (p->error == YAML_READER_ERROR) {
         locate(r->bytes, p->problem_offset, &line, &column);
         report_at(r->errors, line, column, "not a text in UTF-8: %s", p->problem);
-    } else if (p->problem_mark.index < r->bytes.len && r->bytes.ptr[p->problem_mark.index] == '\t') {
+    } else if (is_tab(r->bytes, p->problem_mark.index)) {
         report_mark(r, &p->problem_mark, "a tab where only spaces may stand");
     } else {
         report_at(r->errors, (uint32_t)p->problem_mark.line + 1, (uint32_t)p->problem_mark.column + 1,
