@@ -171,6 +171,58 @@ static inline struct sim_pool *pool_of(const struct call *call)
     return &call->world->pools[call->upstream->pool];
 }
 
+/* ---- permits ------------------------------------------------------------------------------------------- */
+
+static inline void post_grant(struct call *call, const struct thread *from)
+{
+    struct world *world = call->world;
+    struct thread *to = call->thread;
+
+    list_push_back(&to->mails, &call->mail);
+    if (to->delivery.place == 0)
+        plan(world, &to->delivery, to == from ? 0 : (int64_t)below(world, 300) * NS_PER_US);
+}
+
+/* By the world's own books: who has waited longest for this pool? */
+static inline struct call *first_waiter(const struct sim_pool *pool, const struct world *world)
+{
+    struct call *first = NULL;
+
+    LIST_FOREACH(node, &world->calls) {
+        struct call *call = CONTAINER_OF(node, struct call, node);
+
+        if (pool_of(call) == pool && call->fsm.state == CALL_QUEUED && list_is_empty(&call->mail) &&
+            call->permit.state == PERMIT_WAITING && (first == NULL || call->number < first->number))
+            first = call;
+    }
+    return first;
+}
+
+static inline void give_back_permit(struct call *call)
+{
+    struct world *world = call->world;
+    struct sim_pool *pool = pool_of(call);
+    bool held = call->permit.state == PERMIT_HELD;
+    struct call *heir = held ? first_waiter(pool, world) : NULL;
+    struct permit *next;
+
+    CHECK(world, call->conn == NULL);
+    CHECK(world, call->permit.state != PERMIT_FREE);
+    if (!list_is_empty(&call->mail)) {
+        list_remove(&call->mail);
+        world->recalled++;
+    }
+    next = permit_give_back(&pool->permits, &call->permit);
+    CHECK(world, next == (heir != NULL ? &heir->permit : NULL));
+    if (held)
+        pool->given_back++;
+    if (next == NULL)
+        return;
+    CHECK(world, next->state == PERMIT_HELD);
+    pool->granted++;
+    post_grant(heir, call->thread);
+}
+
 /* ---- the invariants ------------------------------------------------------------------------------------ */
 
 struct tally {
@@ -270,6 +322,61 @@ static inline void world_check_overdue(const struct world *world)
 
         CHECK(world, call->deadline_ns > world->now_ns && call->limit_ns > world->now_ns);
     }
+}
+
+/* ---- the end of a call --------------------------------------------------------------------------------- */
+
+static const enum call_state final_states[OUTCOME_COUNT] = {
+    [OUTCOME_COMPLETED] = CALL_DONE,   [OUTCOME_STUCK] = CALL_STUCK,    [OUTCOME_FAILED] = CALL_FAILED,
+    [OUTCOME_REJECTED] = CALL_REFUSED, [OUTCOME_ABANDONED] = CALL_GONE, [OUTCOME_NOT_A_CALL] = CALL_REFUSED,
+};
+
+static inline int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* To the nanosecond: at the instant that was fixed, or at once if that had passed when it was fixed. */
+static inline void check_instant(const struct call *call, enum cause cause)
+{
+    const struct world *world = call->world;
+    int64_t last_ns = later(call->deadline_ns, call->fixed_ns);
+    bool by_limit = cause == CAUSE_QUEUE_LIMIT || cause_outcome(cause) == OUTCOME_STUCK;
+
+    CHECK(world, world->now_ns <= last_ns);
+    if (cause == CAUSE_DEADLINE)
+        CHECK(world, world->now_ns == last_ns);
+    else if (by_limit)
+        CHECK(world, world->now_ns == later(call->limit_ns, call->limit_set_ns) &&
+                         world->now_ns < call->deadline_ns);
+}
+
+static inline void check_holds_nothing(const struct call *call)
+{
+    const struct world *world = call->world;
+
+    CHECK(world, call_state_is_final(call->fsm.state));
+    CHECK(world, call_state_holds(call->fsm.state) == 0);
+    CHECK(world, call->permit.state == PERMIT_FREE && list_is_empty(&call->permit.node));
+    CHECK(world, list_is_empty(&call->mail));
+    CHECK(world, call->conn == NULL);
+    CHECK(world, call->timer.slot == UINT32_MAX && call->timer.due_ns == NS_NEVER);
+}
+
+static inline void count(struct call *call, enum outcome outcome, enum phase phase)
+{
+    struct world *world = call->world;
+
+    if (!call->counted && (outcome == OUTCOME_STUCK || outcome == OUTCOME_FAILED)) {
+        call->counted = true;
+        world->started++;
+    }
+    if (!call->counted)
+        world->unheard++;
+    else
+        world->outcomes[outcome]++;
+    if (outcome == OUTCOME_STUCK)
+        world->stuck[phase]++;
 }
 
 #endif
