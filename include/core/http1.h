@@ -110,6 +110,13 @@ struct http1_scan {
 enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end);
 
 /*
+ * Is the head longer than `max` bytes? TARGET_TOO_LONG if its first line alone is, else HEAD_TOO_LARGE; NONE if it is
+ * not. To be asked after each http1_scan, whatever that said; `end` is as it left it, and 0 as long as it is not DONE.
+ * A head that is broken behind so many bytes counts as too long: it would have, had it come slowly.
+ */
+enum cause http1_head_excess(const struct http1_scan *scan, struct span bytes, size_t end, size_t max);
+
+/*
  * The first line, without its CRLF, if it is whole already: lets a slow request be routed before its head is.
  */
 bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct span *line);

@@ -58,3 +58,14 @@ bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct s
     *line = (struct span){from_start.ptr, octet_find_line_end(from_start, 0)};
     return true;
 }
+
+enum cause http1_head_excess(const struct http1_scan *scan, struct span bytes, size_t end, size_t max)
+{
+    size_t known = (end != 0 ? end : scan->looked) - scan->start;
+    struct span line = {NULL, known};
+
+    if (known <= max)
+        return CAUSE_NONE;
+    (void)http1_first_line(scan, bytes, &line);
+    return line.len > max ? CAUSE_TARGET_TOO_LONG : CAUSE_HEAD_TOO_LARGE;
+}

@@ -214,24 +214,18 @@ static bool take_response_head(struct call *call)
     struct proxy_worker *pw = call->worker;
     const char *detail = NULL;
     enum cause cause = CAUSE_HTTP_PROTOCOL;
-    struct span head;
-    size_t end;
+    struct span bytes = buffer_span(&call->response), head;
+    size_t end = 0;
+    enum http1_status status = http1_scan(&call->scan, bytes, &head, &end);
 
-    switch (http1_scan(&call->scan, buffer_span(&call->response), &head, &end)) {
-    case HTTP1_MORE:
-        if (buffer_len(&call->response) <= pw->snapshot->limits.response_head_bytes)
-            return false;
+    if (http1_head_excess(&call->scan, bytes, end, pw->snapshot->limits.response_head_bytes) != CAUSE_NONE)
         cause = CAUSE_RESPONSE_HEAD_SIZE;
-        break;
-    case HTTP1_DONE:
-        cause = CAUSE_RESPONSE_HEAD_SIZE;
-        if (head.len <= pw->snapshot->limits.response_head_bytes)
-            cause = http1_parse_response(head, call->method, &pw->head, &detail);
-        break;
-    case HTTP1_BAD:
+    else if (status == HTTP1_MORE)
+        return false;
+    else if (status == HTTP1_DONE)
+        cause = http1_parse_response(head, call->method, &pw->head, &detail);
+    else
         detail = "a line of the response head does not end with CRLF, or holds a control byte";
-        break;
-    }
     if (cause != CAUSE_NONE) {
         call_end(call, cause, detail);
         return false;

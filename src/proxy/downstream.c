@@ -103,30 +103,23 @@ static bool read_more(struct downstream *downstream)
     return false;
 }
 
-/* A head that does not come in one piece: is it becoming too long, and where is it going? */
-static bool look_at_part(struct downstream *downstream)
+/* A head that does not come in one piece: where is it going? */
+static void look_at_part(struct downstream *downstream)
 {
     struct proxy_worker *pw = downstream->worker;
-    struct span bytes = buffer_span(&downstream->in), line;
-    bool has_line = http1_first_line(&downstream->scan, bytes, &line);
+    struct span line;
 
-    if (bytes.len > pw->snapshot->limits.request_head_bytes) {
-        call_refuse(downstream->call, has_line ? CAUSE_HEAD_TOO_LARGE : CAUSE_TARGET_TOO_LONG, NULL);
-        return true;
-    }
-    if (has_line && http1_parse_request_line(line, &pw->head) == CAUSE_NONE)
+    if (http1_first_line(&downstream->scan, buffer_span(&downstream->in), &line) &&
+        http1_parse_request_line(line, &pw->head) == CAUSE_NONE)
         call_foresee_route(downstream->call, &pw->head);
-    return false;
 }
 
 static void take_head(struct downstream *downstream, struct span head, size_t end)
 {
     struct proxy_worker *pw = downstream->worker;
     const char *detail = NULL;
-    enum cause cause = CAUSE_HEAD_TOO_LARGE;
+    enum cause cause = http1_parse_request(head, &pw->head, &detail);
 
-    if (head.len <= pw->snapshot->limits.request_head_bytes)
-        cause = http1_parse_request(head, &pw->head, &detail);
     buffer_consume(&downstream->in, end);
     if (cause == CAUSE_NONE)
         call_start(downstream->call, &pw->head);
@@ -138,8 +131,10 @@ static void take_head(struct downstream *downstream, struct span head, size_t en
 static bool try_head(struct downstream *downstream)
 {
     struct proxy_worker *pw = downstream->worker;
-    struct span head;
-    size_t end;
+    struct span bytes = buffer_span(&downstream->in), head;
+    enum http1_status status;
+    enum cause excess;
+    size_t end = 0;
 
     if (downstream->call == NULL) {
         downstream->call = call_begin(downstream, worker_refresh_now(&pw->worker));
@@ -149,8 +144,14 @@ static bool try_head(struct downstream *downstream)
         }
         clear_timer(downstream);
     }
-    switch (http1_scan(&downstream->scan, buffer_span(&downstream->in), &head, &end)) {
-    case HTTP1_MORE: return look_at_part(downstream);
+    status = http1_scan(&downstream->scan, bytes, &head, &end);
+    excess = http1_head_excess(&downstream->scan, bytes, end, pw->snapshot->limits.request_head_bytes);
+    if (excess != CAUSE_NONE) {
+        call_refuse(downstream->call, excess, NULL);
+        return true;
+    }
+    switch (status) {
+    case HTTP1_MORE: look_at_part(downstream); return false;
     case HTTP1_DONE: take_head(downstream, head, end); return true;
     case HTTP1_BAD: break;
     }

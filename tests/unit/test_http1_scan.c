@@ -146,6 +146,66 @@ static void the_first_line_is_known_before_the_head_is_whole(void **state)
     assert_true(span_eq(line, SPAN_LIT("GET /x HTTP/1.1")));
 }
 
+/* What becomes of bytes that may hold a head of `max` bytes, when they come `step` at a time. */
+struct verdict {
+    enum http1_status status;
+    enum cause excess;
+};
+
+static struct verdict judge_in_steps(struct span bytes, size_t step, size_t max)
+{
+    struct http1_scan scan = {0};
+    struct verdict verdict;
+    size_t have = 0, end = 0;
+
+    do {
+        struct span head;
+
+        have = bytes.len - have < step ? bytes.len : have + step;
+        verdict.status = http1_scan(&scan, (struct span){bytes.ptr, have}, &head, &end);
+        verdict.excess = http1_head_excess(&scan, (struct span){bytes.ptr, have}, end, max);
+    } while (verdict.status == HTTP1_MORE && verdict.excess == CAUSE_NONE && have < bytes.len);
+    return verdict;
+}
+
+static const struct {
+    struct span bytes;
+    size_t max;
+    struct verdict verdict;
+} lengths[] = {
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\r\n\r\n"), 24, {HTTP1_DONE, CAUSE_NONE}},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\r\n\r\n"), 23, {HTTP1_DONE, CAUSE_HEAD_TOO_LARGE}},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\r\n\r\n"), 14, {HTTP1_DONE, CAUSE_HEAD_TOO_LARGE}},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\r\n\r\n"), 13, {HTTP1_DONE, CAUSE_TARGET_TOO_LONG}},
+    /* An empty line before it is none of the head's. */
+    {SPAN_LIT("\r\nGET / HTTP/1.1\r\nA: b\r\n\r\n"), 24, {HTTP1_DONE, CAUSE_NONE}},
+    {SPAN_LIT("\r\nGET / HTTP/1.1\r\nA: b\r\n\r\n"), 23, {HTTP1_DONE, CAUSE_HEAD_TOO_LARGE}},
+    /* What stands behind it is not, either. */
+    {SPAN_LIT("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"), 18, {HTTP1_DONE, CAUSE_NONE}},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: bcde"), 24, {HTTP1_MORE, CAUSE_NONE}},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: bcde"), 22, {HTTP1_MORE, CAUSE_HEAD_TOO_LARGE}},
+    {SPAN_LIT("GET /aaaaaaaaaa"), 14, {HTTP1_MORE, CAUSE_TARGET_TOO_LONG}},
+    /* Broken within the bound, and behind it. */
+    {SPAN_LIT("GET / HTTP/1.1\nA: b\r\n\r\n"), 14, {HTTP1_BAD, CAUSE_NONE}},
+    {SPAN_LIT("GET / HTTP/1.1\nA: b\r\n\r\n"), 13, {HTTP1_BAD, CAUSE_TARGET_TOO_LONG}},
+    {SPAN_LIT("GET / HTTP/1.1\rA: b\r\n\r\n"), 14, {HTTP1_BAD, CAUSE_NONE}},
+    {SPAN_LIT("GET / HTTP/1.1\r\nA: b\0\r\n\r\n"), 19, {HTTP1_BAD, CAUSE_HEAD_TOO_LARGE}},
+};
+
+static void too_long_a_head_is_named_so_however_it_comes(void **state)
+{
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        print_message("case %zu\n", i);
+        for (size_t step = lengths[i].bytes.len; step > 0; step--) {
+            struct verdict verdict = judge_in_steps(lengths[i].bytes, step, lengths[i].max);
+
+            assert_int_equal(verdict.excess, lengths[i].verdict.excess);
+            if (verdict.excess == CAUSE_NONE)
+                assert_int_equal(verdict.status, lengths[i].verdict.status);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +214,7 @@ int main(void)
         cmocka_unit_test(a_response_has_no_empty_line_before_it),
         cmocka_unit_test(every_control_byte_but_tab_is_refused_wherever_it_lies_in_a_line),
         cmocka_unit_test(the_first_line_is_known_before_the_head_is_whole),
+        cmocka_unit_test(too_long_a_head_is_named_so_however_it_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
