@@ -12,7 +12,8 @@
 ##   SAN=address,undefined | SAN=thread    a sanitizer build, in build/asan or build/tsan
 ##   OPT=-O0             optimisation (default -O2); CFLAGS, CPPFLAGS and LDFLAGS are added at the end
 ##   B=build/mine        where everything that is built goes
-##   T=permit            check-unit: only programs whose name contains this
+##   T=permit            check-unit, fuzz: only programs whose name contains this
+##   FUZZ_SECONDS=3600   fuzz: for each target (default 600)
 ##   K=drip              check-integration: only tests that pytest -k selects
 ##   PREFIX=/usr DESTDIR=… SYSCONFDIR=/etc    install: where to
 
@@ -79,13 +80,16 @@ UNIT_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
+# Each target of the fuzzer is also a program that runs what the tree keeps for it, without a fuzzer.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 # Readers of the differential tests: curfew's parser and http-parser.
 READERS := $(B)/differential/curfew $(B)/differential/http_parser
-TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS)
+TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS)
 TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
 	$(B)/obj/tests/differential/records.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/tools tests/differential))
+	tests/unit tests/sim tests/runtime tests/fuzz tests/tools tests/differential))
 
 # ---------------------------------------------------------------------------------------- flags
 
@@ -98,6 +102,7 @@ endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 YAML_LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1)
+JANSSON_LIBS := $(shell $(PKG_CONFIG) --libs jansson)
 TOOL_LIBS := $(shell $(PKG_CONFIG) --libs libevent_core openssl)
 cc_takes = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 CF_PROTECTION := $(call cc_takes,-fcf-protection)
@@ -179,6 +184,19 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) $^ -lcmocka $(PKG_LIBS)
 
+# These two move content on as proxy/flow does, into a sink of their own.
+$(B)/fuzz/content $(B)/fuzz/connection $(B)/fuzzers/content $(B)/fuzzers/connection: $(B)/obj/proxy/flow.o
+
+$(REPLAYS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
+
+$(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
+
 $(TOOLS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -194,7 +212,7 @@ $(READERS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/differential/records.o $(L
 # ----------------------------------------------------------------------------------------- tests
 
 # A sanitizer's finding ends the program that it is in, so that no test can pass over it.
-RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_SAN=$(SAN) \
+RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_FUZZ=$(abspath tests/fuzz) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_SAN=$(SAN) \
 	ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 PYTHONDONTWRITEBYTECODE=1
 
@@ -203,7 +221,7 @@ check: check-unit check-integration check-differential ## Unit tests, simulation
 
 .PHONY: check-unit
 SELECTED := $(if $(T),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(T),$(notdir $(p))),$(p))),$(TEST_PROGRAMS))
-check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, and the runtime's tests; T=NAME selects
+check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests, the fuzzer's corpora; T=NAME selects
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
 .PHONY: check-integration
@@ -222,6 +240,22 @@ check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of 
 check-san: ## check, once more, under AddressSanitizer and UndefinedBehaviorSanitizer
 	+$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=$(SAN_B) check
 
+.PHONY: fuzz fuzzers fuzz-corpus
+FUZZ_SECONDS ?= 600
+FUZZ_B := $(if $(filter build/release,$(B)),build/fuzz,$(B))
+FUZZERS := $(foreach t,$(FUZZ_TARGETS),$(if $(or $(if $(T),,all),$(findstring $(T),$(t))),$(B)/fuzzers/$(t)))
+make_fuzzers = +$(Q)$(MAKE) --no-print-directory CC=clang SAN=address,undefined,fuzzer-no-link OPT=-O2 B=$(FUZZ_B) fuzzers
+run_fuzzers = @FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(1) $(FUZZERS:$(B)/%=$(FUZZ_B)/%)
+fuzz: ## Look for inputs that break something, with libFuzzer; FUZZ_SECONDS for each target, T=NAME selects
+	$(make_fuzzers)
+	$(call run_fuzzers,look)
+
+fuzz-corpus: ## Keep in tests/fuzz/corpus the inputs found by fuzz that reach code which no other reaches
+	$(make_fuzzers)
+	$(call run_fuzzers,keep)
+
+fuzzers: $(FUZZERS)
+
 .PHONY: check-layers
 check-layers: $(PURE_OBJS) ## Rooms include only rooms below them; pure objects reach no socket, clock or thread
 	@CC='$(CC)' NM='$(NM)' tests/lint/layers --objects $(B)/obj .
@@ -230,6 +264,7 @@ check-layers: $(PURE_OBJS) ## Rooms include only rooms below them; pure objects 
 lint: check-layers check-format ## Every lint: layers, format, function length, docs, and that each can fail
 	@tests/lint/functions .
 	@tests/lint/docs .
+	@tests/lint/fuzz . $(REPLAYS)
 	@CC='$(CC)' NM='$(NM)' tests/lint/selftest
 
 .PHONY: docs

@@ -1,0 +1,202 @@
+/*
+ * Request heads: the way in (http1_scan, http1_parse_request) and the way on (forward_request_head).
+ *
+ * Input: a byte for how the head arrives, one for what it is sent on with (bits of enum option), the head.
+ */
+#include "core/forward.h"
+#include "heads.h"
+
+enum option {
+    WITH_BASE_PATH = 1,
+    WITH_SET_LINES = 2,
+    WITH_DROPPED = 4,
+    WITHOUT_CALLER = 8,
+    WITH_OUR_FIELDS_DROPPED = 16
+};
+
+#define BYTES_MAX 8192
+
+static const struct span dropped[] = {
+    {"X-Set", 5}, {"Cookie", 6}, {"Via", 3}, {"X-Forwarded-For", 15}, {"X-Forwarded-Proto", 17}};
+
+static struct forward_rules rules_of(uint8_t options)
+{
+    struct forward_rules rules = {.host = SPAN_LIT("api.example.com")};
+
+    if ((options & WITH_BASE_PATH) != 0)
+        rules.base_path = SPAN_LIT("/v2");
+    if ((options & WITH_SET_LINES) != 0)
+        rules.set_lines = SPAN_LIT("X-Set: ours\r\n");
+    if ((options & (WITH_SET_LINES | WITH_DROPPED)) != 0) {
+        rules.dropped = dropped;
+        rules.dropped_count = (options & WITH_OUR_FIELDS_DROPPED) != 0 ? 5 : 2;
+    }
+    return rules;
+}
+
+static void check_target(const struct http1_head *head)
+{
+    char first = head->path.len != 0 ? head->path.ptr[0] : '\0';
+
+    MUST(http1_is_token(head->method) && head->method_id != HTTP1_CONNECT);
+    MUST(head->minor <= 1);
+    MUST(first == '/' || (first == '?' && head->authority.len != 0) ||
+         (span_eq(head->path, SPAN_LIT("*")) && head->method_id == HTTP1_OPTIONS));
+    for (size_t i = 0; i < head->target.len; i++)
+        MUST(head->target.ptr[i] > ' ' && head->target.ptr[i] < 0x7f && head->target.ptr[i] != '#');
+}
+
+static void check_accepted(struct span bytes, const struct http1_head *head)
+{
+    uint64_t length;
+    struct span value;
+    unsigned hosts = count_fields(head, SPAN_LIT("host"), &value);
+
+    check_lines(bytes);
+    check_target(head);
+    check_fields(bytes, head);
+    MUST(head->framing == framing_of_fields(head, &length) && head->content_length == length);
+    MUST(hosts == 1 || (hosts == 0 && head->minor == 0));
+    MUST(hosts == 0 ||
+         (span_eq(head->host, value) && memchr(value.ptr, '@', value.len) == NULL &&
+          memchr(value.ptr, ' ', value.len) == NULL && memchr(value.ptr, '/', value.len) == NULL));
+    MUST(hosts == 0 || head->authority.len == 0 || span_eq_nocase(head->authority, head->host));
+    MUST(!head->expect_continue || head->framing == HTTP1_CHUNKED || head->content_length != 0);
+}
+
+/* A field that no rule takes away stands in what is sent, once for each time that it came. */
+static void check_kept(const struct http1_head *before, const struct http1_head *after,
+                       const struct forward_rules *rules)
+{
+    struct span value;
+
+    for (unsigned i = 0; i < before->field_count; i++) {
+        const struct http1_field *field = &before->fields[i];
+        bool is_dropped = field->nominated || field->id != HTTP1_FIELD_OTHER;
+
+        for (uint32_t n = 0; n < rules->dropped_count; n++)
+            is_dropped |= span_eq_nocase(rules->dropped[n], field->name);
+        if (!is_dropped)
+            MUST(count_fields(after, field->name, &value) == count_fields(before, field->name, &value));
+    }
+    for (uint32_t n = 0; n < rules->dropped_count; n++)
+        MUST(count_fields(after, rules->dropped[n], &value) == (n == 0 && rules->set_lines.len != 0 ? 1 : 0));
+}
+
+static void check_path(const struct http1_head *before, const struct http1_head *after, struct span base)
+{
+    struct span path = after->path;
+
+    if (before->path.ptr[0] == '*') {
+        MUST(span_eq(path, before->path));
+        return;
+    }
+    MUST(path.len >= base.len && span_eq((struct span){path.ptr, base.len}, base));
+    path = (struct span){path.ptr + base.len, path.len - base.len};
+    if (before->path.ptr[0] == '?') {
+        MUST(path.ptr[0] == '/');
+        path = (struct span){path.ptr + 1, path.len - 1};
+    }
+    MUST(span_eq(path, before->path));
+}
+
+/* What is sent on says the same as what came, to a reader who is as strict as we are. */
+static void check_sent(struct span sent, const struct http1_head *before, const struct forward_rules *rules)
+{
+    static struct http1_head after;
+    struct found found = find_head(sent, false, SIZE_MAX);
+    const char *detail;
+    struct span value;
+    enum cause cause;
+
+    MUST(found.status == HTTP1_DONE && found.start == 0 && found.end == sent.len);
+    cause = http1_parse_request(sent, &after, &detail);
+    if (cause == CAUSE_HEAD_TOO_LARGE && before->field_count + 8 > HTTP1_FIELDS_MAX)
+        return;
+    MUST(cause == CAUSE_NONE);
+    check_accepted(sent, &after);
+    MUST(after.minor == 1 && span_eq(after.method, before->method) && after.method_id == before->method_id);
+    MUST(after.framing == before->framing && after.content_length == before->content_length);
+    MUST(span_eq(after.host, rules->host) && after.authority.len == 0 && after.keep_alive);
+    MUST(after.expect_continue == before->expect_continue && after.te_trailers == before->te_trailers);
+    MUST(count_fields(&after, SPAN_LIT("expect"), &value) == 0 || before->expect_continue);
+    check_path(before, &after, rules->base_path);
+    check_hop_fields_are_gone(before, &after, SPAN_LIT("X-Set"));
+    check_kept(before, &after, rules);
+}
+
+/* Without room: says so, and has written a beginning of the whole. */
+static void check_cut(struct span sent, const struct http1_head *head, const struct forward_rules *rules,
+                      struct span caller, size_t cap)
+{
+    char *block = malloc(cap != 0 ? cap : 1);
+    struct text text = text_over(block, cap);
+
+    MUST(block != NULL);
+    forward_request_head(&text, head, rules, caller);
+    MUST(text.overflow == (cap < sent.len) && text.len <= cap && memcmp(block, sent.ptr, text.len) == 0);
+    free(block);
+}
+
+static void send_on(const struct http1_head *head, uint8_t options)
+{
+    static char block[2 * BYTES_MAX + 1024];
+    struct text text = text_over(block, sizeof(block));
+    struct forward_rules rules = rules_of(options);
+    struct span caller = (options & WITHOUT_CALLER) != 0 ? SPAN_LIT("") : SPAN_LIT("192.0.2.1");
+    size_t len;
+
+    forward_request_head(&text, head, &rules, caller);
+    MUST(!text.overflow);
+    len = text.len;
+    TEXT_LIT(&text, "\r\n");
+    check_sent(text_span(&text), head, &rules);
+    check_cut((struct span){block, len}, head, &rules, caller, len * options / 255);
+}
+
+/* The line that was known early says the same as the head that it belongs to. */
+static void check_early_line(struct span line, const struct http1_head *head, enum cause cause)
+{
+    static struct http1_head early;
+    enum cause early_cause;
+
+    if (line.len == 0)
+        return;
+    early_cause = http1_parse_request_line(line, &early);
+    if (early_cause != CAUSE_NONE) {
+        MUST(cause == early_cause);
+        return;
+    }
+    if (cause == CAUSE_NONE)
+        MUST(span_eq(early.method, head->method) && span_eq(early.target, head->target) &&
+             span_eq(early.path, head->path) && span_eq(early.authority, head->authority) &&
+             early.minor == head->minor);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static struct http1_head head;
+    static char line_block[BYTES_MAX];
+    struct input input = {data, len > BYTES_MAX ? BYTES_MAX : len};
+    uint8_t seed = input_byte(&input), options = input_byte(&input);
+    struct span bytes = input_rest(&input);
+    struct text line = text_over(line_block, sizeof(line_block)), no_line = text_over(NULL, 0);
+    struct found whole = find_head_both_ways(bytes, false, SIZE_MAX, seed, &line);
+    const char *detail = NULL;
+    enum cause cause;
+
+    (void)find_head_both_ways(bytes, false, options, seed, &no_line);
+    if (whole.status != HTTP1_DONE)
+        return 0;
+    bytes = (struct span){bytes.ptr + whole.start, whole.end - whole.start};
+    cause = http1_parse_request(bytes, &head, &detail);
+    MUST(detail != NULL && (detail[0] == '\0') == (cause == CAUSE_NONE));
+    check_early_line(text_span(&line), &head, cause);
+    if (cause != CAUSE_NONE) {
+        MUST(cause_outcome(cause) == OUTCOME_NOT_A_CALL);
+        return 0;
+    }
+    check_accepted(bytes, &head);
+    send_on(&head, options);
+    return 0;
+}

@@ -1,0 +1,137 @@
+/*
+ * Response heads: the way in (http1_scan, http1_parse_response) and the way on to the caller (forward_response_head).
+ *
+ * Input: a byte for how the head arrives, one for the request that it answers (bits of enum option), the head.
+ */
+#include "core/forward.h"
+#include "heads.h"
+
+enum option { TO_HEAD = 1, TO_HTTP_1_0 = 2, TO_CLOSE = 4 };
+
+#define BYTES_MAX 8192
+
+static bool is_always_empty(uint16_t code)
+{
+    return code < 200 || code == 204;
+}
+
+/* RFC 9112 6.3, in the order of its list. */
+static enum http1_framing expected_framing(const struct http1_head *head, enum http1_method method)
+{
+    uint64_t length;
+    enum http1_framing by_fields = framing_of_fields(head, &length);
+
+    MUST(!is_always_empty(head->code) || by_fields == HTTP1_NO_CONTENT ||
+         (by_fields == HTTP1_LENGTH && length == 0));
+    MUST(by_fields != HTTP1_LENGTH || head->content_length == length);
+    if (method == HTTP1_HEAD || is_always_empty(head->code) || head->code == 304)
+        return HTTP1_NO_CONTENT;
+    return by_fields == HTTP1_NO_CONTENT ? HTTP1_UNTIL_CLOSE : by_fields;
+}
+
+static void check_accepted(struct span bytes, const struct http1_head *head, enum http1_method method)
+{
+    check_lines(bytes);
+    check_fields(bytes, head);
+    MUST(head->minor <= 1 && head->code >= 100 && head->code <= 599 && head->code != 101);
+    MUST(head->framing == expected_framing(head, method));
+    MUST(head->framing != HTTP1_UNTIL_CLOSE || !head->keep_alive);
+}
+
+/* How the caller must come to see the end of the content. */
+static void check_sent_framing(const struct http1_head *before, const struct http1_head *after,
+                               bool old_caller)
+{
+    switch (before->framing) {
+    case HTTP1_NO_CONTENT: MUST(after->framing == HTTP1_NO_CONTENT); break;
+    case HTTP1_LENGTH:
+        MUST(after->framing == HTTP1_LENGTH && after->content_length == before->content_length);
+        break;
+    default: MUST(after->framing == (old_caller ? HTTP1_UNTIL_CLOSE : HTTP1_CHUNKED)); break;
+    }
+}
+
+/* Content's metadata where no content follows (RFC 9110 8.6), which is told as it came. */
+static void check_metadata(const struct http1_head *before, const struct http1_head *after, bool old_caller)
+{
+    struct span was, is;
+    unsigned lengths = count_fields(before, SPAN_LIT("content-length"), &was);
+    unsigned codings = count_fields(before, SPAN_LIT("transfer-encoding"), &was);
+
+    if (before->framing != HTTP1_NO_CONTENT || is_always_empty(before->code))
+        return;
+    MUST(count_fields(after, SPAN_LIT("content-length"), &is) == lengths);
+    MUST(count_fields(after, SPAN_LIT("transfer-encoding"), &is) == (old_caller ? 0 : codings));
+}
+
+static void check_status(const struct http1_head *before, const struct http1_head *after)
+{
+    struct span value;
+    unsigned ids = count_fields(after, SPAN_LIT("x-curfew-call"), &value);
+
+    MUST(after->minor == 1 && after->code == before->code);
+    MUST(before->reason.len == 0 ? span_eq(after->reason, span_of(http1_reason(before->code)))
+                                 : span_eq(after->reason, before->reason));
+    if (before->code >= 200)
+        MUST(ids == 1 && span_eq(value, SPAN_LIT("c0ffee")));
+}
+
+static void send_on(const struct http1_head *before, uint8_t options)
+{
+    static struct http1_head after;
+    static char block[2 * BYTES_MAX + 1024];
+    struct text text = text_over(block, sizeof(block));
+    bool old_caller = (options & TO_HTTP_1_0) != 0, keep_alive = (options & TO_CLOSE) == 0;
+    uint8_t minor = old_caller ? 0 : 1;
+    struct forward_framing framing = forward_response_framing(before, minor);
+    struct found found;
+    const char *detail;
+    enum cause cause;
+
+    if (before->code < 200)
+        framing = (struct forward_framing){HTTP1_NO_CONTENT, false};
+    forward_response_head(&text, before, framing, minor, keep_alive, 0xc0ffee);
+    MUST(!text.overflow);
+    found = find_head(text_span(&text), true, SIZE_MAX);
+    MUST(found.status == HTTP1_DONE && found.start == 0 && found.end == text.len);
+    cause = http1_parse_response(text_span(&text), before->method_id, &after, &detail);
+    if (cause == CAUSE_RESPONSE_HEAD_SIZE && before->field_count + 4 > HTTP1_FIELDS_MAX)
+        return;
+    MUST(cause == CAUSE_NONE);
+    check_accepted(text_span(&text), &after, before->method_id);
+    check_status(before, &after);
+    check_sent_framing(before, &after, old_caller);
+    check_metadata(before, &after, old_caller);
+    check_hop_fields_are_gone(before, &after, SPAN_LIT("X-Curfew-Call"));
+    if (before->code >= 200)
+        MUST(after.keep_alive == (keep_alive && !framing.close));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static struct http1_head head;
+    static char line_block[BYTES_MAX];
+    struct input input = {data, len > BYTES_MAX ? BYTES_MAX : len};
+    uint8_t seed = input_byte(&input), options = input_byte(&input);
+    enum http1_method method = (options & TO_HEAD) != 0 ? HTTP1_HEAD : HTTP1_GET;
+    struct span bytes = input_rest(&input);
+    struct text line = text_over(line_block, sizeof(line_block)), no_line = text_over(NULL, 0);
+    struct found whole = find_head_both_ways(bytes, true, SIZE_MAX, seed, &line);
+    const char *detail = NULL;
+    enum cause cause;
+
+    (void)find_head_both_ways(bytes, true, options, seed, &no_line);
+    if (whole.status != HTTP1_DONE)
+        return 0;
+    MUST(whole.start == 0);
+    bytes.len = whole.end;
+    cause = http1_parse_response(bytes, method, &head, &detail);
+    MUST(detail != NULL && (detail[0] == '\0') == (cause == CAUSE_NONE));
+    if (cause != CAUSE_NONE) {
+        MUST(cause == CAUSE_HTTP_PROTOCOL || cause == CAUSE_RESPONSE_HEAD_SIZE);
+        return 0;
+    }
+    check_accepted(bytes, &head, method);
+    send_on(&head, options);
+    return 0;
+}
