@@ -183,7 +183,7 @@ static void check_sink(struct span sunk, enum http1_framing to, uint64_t length,
     MUST(span_eq(text_span(&reading.data), text_span(&whole->data)));
     if (to != HTTP1_CHUNKED || !complete)
         return;
-    forward_trailers(&kept, text_span(&whole->trailers));
+    forward_trailers(&kept, text_span(&whole->trailers), NULL);
     MUST(reading.used == sunk.len && span_eq(text_span(&reading.trailers), text_span(&kept)));
 }
 
