@@ -178,7 +178,8 @@ static bool set_up(const struct making *making)
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, session_came);
-    if (SSL_CTX_set_min_proto_version(context, making->upstream->tls.min_version) != 1 ||
+    if (SSL_CTX_set_app_data(context, making->client) != 1 ||
+        SSL_CTX_set_min_proto_version(context, making->upstream->tls.min_version) != 1 ||
         SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) != 0)
         return complain_of_memory(making);
     return expect_name(making) && load_trust(making) && load_certificate(making);
@@ -271,6 +272,10 @@ static enum cause broken(SSL *ssl, char *why, size_t why_cap)
         snprintf(why, why_cap, "TLS: out of memory");
         return CAUSE_INTERNAL;
     }
+    if (verified == X509_V_ERR_OUT_OF_MEM) {
+        snprintf(why, why_cap, "certificate: out of memory");
+        return CAUSE_INTERNAL;
+    }
     if (verified != X509_V_OK) {
         snprintf(why, why_cap, "certificate: %s", X509_verify_cert_error_string(verified));
         return CAUSE_TLS_CERTIFICATE;
@@ -283,6 +288,26 @@ static enum cause broken(SSL *ssl, char *why, size_t why_cap)
     return CAUSE_TLS_PROTOCOL;
 }
 
+/*
+ * OpenSSL has verified the certificate. But it copies the name that it is to look for, in SSL_new and once more before it
+ * verifies, and does not mind if there is no memory for the copy (3.0): then any name will do. So we look ourselves.
+ */
+static enum cause check_name(const SSL *ssl, char *why, size_t why_cap)
+{
+    const struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    int found = 0;
+
+    if (certificate != NULL && client->name_is_ip)
+        found = X509_check_ip_asc(certificate, client->name, 0);
+    else if (certificate != NULL)
+        found = X509_check_host(certificate, client->name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
+    if (found == 1)
+        return CAUSE_NONE;
+    snprintf(why, why_cap, "certificate: %s", found < 0 ? "out of memory" : "another name");
+    return found < 0 ? CAUSE_INTERNAL : CAUSE_TLS_CERTIFICATE;
+}
+
 enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap)
 {
     SSL_SESSION **kept = SSL_get_app_data(ssl);
@@ -293,7 +318,11 @@ enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap
     result = SSL_do_handshake(ssl);
     error = errno;
     switch (SSL_get_error(ssl, result)) {
-    case SSL_ERROR_NONE: return ST_OK;
+    case SSL_ERROR_NONE:
+        *cause = check_name(ssl, why, why_cap);
+        if (*cause == CAUSE_NONE)
+            return ST_OK;
+        break;
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE: return ST_AGAIN;
     case SSL_ERROR_SYSCALL:
