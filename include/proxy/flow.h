@@ -54,8 +54,8 @@ void flow_open(struct flow *flow, enum http1_framing from, uint64_t length, enum
 /* Moves what can be moved. `progress` is set if the sink took a byte. */
 enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress);
 
-/* The source has closed: the end of a message that is delimited so; false if it came early. */
-bool flow_source_ended(struct flow *flow);
+/* The source has closed: FLOW_DONE if that is the end of the message, FLOW_BROKEN if it came early; FLOW_NOMEM. */
+enum flow_result flow_source_ended(struct flow *flow);
 
 /* Throws away what `source` holds of the message, without a sink. True: it was the whole rest. */
 bool flow_discard(struct flow *flow, struct buffer *source);

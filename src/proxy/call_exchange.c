@@ -242,14 +242,18 @@ static bool take_response_head(struct call *call)
 /* The upstream has ended its side, or reset. */
 static bool response_ended(struct call *call, bool in_order)
 {
+    enum flow_result result = FLOW_BROKEN;
+
     if (call->fsm.state != CALL_STREAMING) {
         lost_before_response(call);
         return false;
     }
     call->reusable = false;
-    if (in_order && flow_source_ended(&call->down))
+    if (in_order)
+        result = flow_source_ended(&call->down);
+    if (result == FLOW_DONE)
         return true;
-    call_end(call, CAUSE_INCOMPLETE, NULL);
+    call_end(call, result == FLOW_NOMEM ? CAUSE_INTERNAL : CAUSE_INCOMPLETE, NULL);
     return false;
 }
 

@@ -96,10 +96,12 @@ static bool read_more(struct downstream *downstream)
     buffer_close_if_empty(&pw->worker, in);
     if (status == ST_AGAIN)
         return false;
-    if (downstream->call != NULL)
-        call_caller_gone(downstream->call);
-    else
+    if (downstream->call == NULL)
         downstream_destroy(downstream);
+    else if (status == ST_NOMEM)
+        call_refuse(downstream->call, CAUSE_INTERNAL, NULL);
+    else
+        call_caller_gone(downstream->call);
     return false;
 }
 

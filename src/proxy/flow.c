@@ -176,12 +176,12 @@ enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stre
     return result;
 }
 
-bool flow_source_ended(struct flow *flow)
+enum flow_result flow_source_ended(struct flow *flow)
 {
     if (!flow->open || flow->content.framing != HTTP1_UNTIL_CLOSE)
-        return flow->decoded_all;
+        return flow->decoded_all ? FLOW_DONE : FLOW_BROKEN;
     flow->decoded_all = true;
-    return flow->framing != HTTP1_CHUNKED || end_chunks(flow, (struct span){0});
+    return flow->framing != HTTP1_CHUNKED || end_chunks(flow, (struct span){0}) ? FLOW_DONE : FLOW_NOMEM;
 }
 
 bool flow_discard(struct flow *flow, struct buffer *source)
