@@ -175,6 +175,7 @@ static int serve(const char *path)
     raise_descriptor_limit();
     grow_descriptor_table(service.snapshot);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more ends nothing: write says so */
     signal(SIGHUP, SIG_IGN); /* a terminal that goes away does not take the calls with it */
     if (open_service(&service)) {
         if (start_workers(&service)) {
