@@ -37,6 +37,10 @@ struct access_log {
     atomic_bool asleep;
     atomic_bool stop;
     atomic_ullong lost;
+    /* the writer's */
+    bool file_mid_line; /* the last byte that was written ended no line */
+    bool lost_mid_line; /* the last byte that was lost ended no line: the rest of it is of no use */
+    bool resumes;       /* bytes were lost before those that come next */
 };
 
 bool log_ring_put(struct log_ring *ring, struct span line)
@@ -62,32 +66,65 @@ bool log_ring_put(struct log_ring *ring, struct span line)
     return true;
 }
 
-static void count_lost(struct access_log *log, const char *bytes, size_t len)
+static void lose(struct access_log *log, const char *bytes, size_t len)
 {
     unsigned long long lines = 0;
 
+    if (len == 0)
+        return;
     for (size_t i = 0; i < len; i++)
         lines += bytes[i] == '\n';
     atomic_fetch_add(&log->lost, lines);
+    log->lost_mid_line = bytes[len - 1] != '\n';
+    log->resumes = true;
 }
 
-static void write_out(struct access_log *log, const char *bytes, size_t len)
+/* The number of bytes written: fewer than `len` only after an error. */
+static size_t write_some(struct access_log *log, const char *bytes, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = write(log->fd, bytes, len);
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = write(log->fd, bytes + done, len - done);
 
         if (n > 0) {
-            bytes += n;
-            len -= (size_t)n;
+            done += (size_t)n;
+            log->file_mid_line = bytes[done - 1] != '\n';
         } else if (n < 0 && errno == EAGAIN) {
             struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
 
             (void)poll(&ready, 1, -1); /* whatever it says, write is asked again */
         } else if (n == 0 || errno != EINTR) {
-            count_lost(log, bytes, len);
-            return;
+            break;
         }
     }
+    return done;
+}
+
+/* After a loss, goes on at the beginning of a line, on both sides. The number of bytes that are done with. */
+static size_t resume(struct access_log *log, const char *bytes, size_t len)
+{
+    const char *end = log->lost_mid_line ? memchr(bytes, '\n', len) : NULL;
+    size_t rest = end != NULL ? (size_t)(end + 1 - bytes) : log->lost_mid_line ? len : 0;
+
+    if (rest != 0)
+        lose(log, bytes, rest);
+    if (rest == len)
+        return len;
+    if (log->file_mid_line && write_some(log, "\n", 1) == 0) {
+        lose(log, bytes + rest, len - rest);
+        return len;
+    }
+    log->resumes = false;
+    return rest;
+}
+
+static void write_out(struct access_log *log, const char *bytes, size_t len)
+{
+    size_t done = log->resumes ? resume(log, bytes, len) : 0;
+
+    done += write_some(log, bytes + done, len - done);
+    lose(log, bytes + done, len - done);
 }
 
 /* False: nothing was there. */
@@ -161,7 +198,8 @@ static bool open_target(struct access_log *log, const struct log_config *config,
         return true;
     }
     log->owns_fd = true;
-    log->fd = open(config->access_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    /* O_NONBLOCK: a FIFO that nobody reads is an error, not a wait without end. */
+    log->fd = open(config->access_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
     if (log->fd < 0)
         snprintf(why, why_cap, "log.access: %s: %s", config->access_path, strerror(errno));
     return log->fd >= 0;
