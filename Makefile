@@ -85,11 +85,12 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(w
 REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 # Readers of the differential tests: curfew's parser and http-parser.
 READERS := $(B)/differential/curfew $(B)/differential/http_parser
+FAULTS := $(B)/tools/faults.so
 TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS)
 TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
 	$(B)/obj/tests/differential/records.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/fuzz tests/tools tests/differential))
+	tests/unit tests/sim tests/runtime tests/fuzz tests/tools tests/differential tests/faults))
 
 # ---------------------------------------------------------------------------------------- flags
 
@@ -138,7 +139,7 @@ all: $(CURFEW) ## Build curfew (the default)
 objects: $(OBJS) $(TEST_OBJS) ## Compile everything, tests too, and link nothing
 
 .PHONY: tests
-tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) ## Build every test program and test tool without running any
+tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) $(FAULTS) ## Build every test program and test tool without running any
 
 .PHONY: FORCE
 FORCE:
@@ -207,6 +208,12 @@ $(READERS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/differential/records.o $(L
 	@mkdir -p $(@D)
 	$(link) $^ -lhttp_parser
 
+# Preloaded into curfew: never itself under a sanitizer, which it goes round.
+$(FAULTS): tests/faults/faults.c $(B)/flags
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
+
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 # ----------------------------------------------------------------------------------------- tests
@@ -225,12 +232,16 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
 .PHONY: check-integration
-check-integration: $(CURFEW) $(TOOLS) ## Tests of the real binary (pytest); K=EXPRESSION selects
+check-integration: $(CURFEW) $(TOOLS) $(FAULTS) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
 
 .PHONY: check-differential
 check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike
 	@$(RUN_ENV) tests/differential/run $(READERS)
+
+.PHONY: oom
+oom: $(CURFEW) $(FAULTS) ## Every allocation of every scenario fails once (scripts/test takes samples of the long ones)
+	@$(RUN_ENV) CURFEW_OOM=all CURFEW_TEST_SECONDS=3600 $(PYTEST) $(PYTEST_ARGS) tests/integration/test_oom.py
 
 .PHONY: check-perf
 check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of what tests/perf/instructions says

@@ -9,6 +9,7 @@ import pytest
 from harness import bounds
 from harness.certs import Certificates
 from harness.curfew import Curfew, Faulty, write_config
+from harness.faults import Faults
 from harness.peers import DeafListener, ScriptedUpstream
 from harness.process import BINARY
 from harness.programs import NameServer, Nginx, with_resolver
@@ -123,6 +124,12 @@ def curfew(tmp_path, upstream, faulty, deaf_listener_or_none):
 
     yield make
     _finish_all(made, lambda one: one.finish())
+
+
+@pytest.fixture
+def faults(tmp_path):
+    """Faults for the program that is started with env=faults.env."""
+    return Faults(tmp_path)
 
 
 @pytest.fixture

@@ -255,8 +255,11 @@ class Peer:
     def recv_request(self):
         """A whole request. Its framing has to be unambiguous."""
         request = self.recv_head()
-        self._read_content(request, *_framing(request.fields))
+        self.recv_content_of(request)
         return request
+
+    def recv_content_of(self, request):
+        self._read_content(request, *_framing(request.fields))
 
     def recv_response_head(self):
         return parse_response(self.read_until(b"\r\n\r\n"))

@@ -1,0 +1,365 @@
+"""
+Without memory. In every scenario here each allocation fails once: the first, the second, and so on, until the scenario
+runs through without meeting the fault. `make oom` does that for all; scripts/test takes samples of the long scenarios.
+"""
+
+import contextlib
+import errno
+import http.client
+import os
+import select
+import signal
+import ssl
+import threading
+
+import pytest
+
+from harness import bounds, problem
+from harness.bounds import SLOW, SOON
+from harness.curfew import write_config
+from harness.faults import ALL_THREADS, ALLOC, CREATE, MAIN, WORKERS
+from harness.peers import echo
+from harness.process import BINARY, Process, run
+from harness.wire import Cut
+
+ALL = os.environ.get("CURFEW_OOM") == "all"
+
+
+def each_fault(faults, kinds, stride=1, **more):
+    """Arms the first fault, then the next one …; ends when a round has not met its fault."""
+    nth, rounds = 1, 0
+    while True:
+        faults.arm(kinds, nth, **more)
+        yield nth
+        faults.disarm()
+        if not faults.failed:
+            break
+        rounds += 1
+        nth += 1 if ALL else stride
+    assert rounds > 0, "the scenario makes no such call"
+
+
+# ----------------------------------------------------------------------------------- at the start
+
+
+def _start_and_stop(config, faults):
+    """(exit status, stderr) of a proxy that is ended when it is ready."""
+    process = Process([BINARY, "serve", "-c", config], env=faults.env)
+    try:
+        if process.stderr.wait(lambda lines: any(line.endswith(": ready") for line in lines), 10 * SLOW):
+            process.signal(signal.SIGTERM)
+        return process.wait_exit(10 * SLOW), process.stderr.text()
+    finally:
+        process.kill()
+
+
+def _must_start_or_say_why(config, faults, kinds, stride=1, **more):
+    ends = set()
+    for nth in each_fault(faults, kinds, stride, threads=ALL_THREADS, **more):
+        status, text = _start_and_stop(config, faults)
+        said = [line for line in text.splitlines() if line.startswith("curfew: ")]
+        assert status in (0, 1), f"fault {nth}: status {status}\n{text}"
+        assert status == 0 or said and ": ready" not in text, f"fault {nth}: ended without a reason\n{text}"
+        ends.add(status)
+    assert ends == {0, 1}
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(**api):
+        path = tmp_path / "start.yaml"
+        write_config(path, {"api": {"url": "http://127.0.0.1:1", "pool": "shared", **api}},
+                     {"workers": 2, "admin": {"listen": "127.0.0.1:0"}, "pools": {"shared": {"size": 5}},
+                      "log": {"access": str(tmp_path / "start.log")}})
+        return path
+
+    return write
+
+
+def test_a_start_without_memory_says_so(config, faults):
+    routes = [{"path": "/a", "methods": ["GET"], "deadline": "1s"}, {"path": "/b", "pool": {"size": 3}}]
+    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3)
+
+
+def test_a_start_under_tls_without_memory_says_so(config, faults, certificates):
+    path = config(url="https://127.0.0.1:1", tls={"ca_file": certificates.ca, "cert_file": certificates.cert("client"),
+                                                   "key_file": certificates.key("client")})
+    _must_start_or_say_why(path, faults, ALLOC, stride=1 + 400)
+
+
+def test_a_start_without_descriptors_says_so(config, faults):
+    _must_start_or_say_why(config(), faults, CREATE, error=errno.EMFILE)
+
+
+def test_a_check_without_memory_says_so(config, faults):
+    path = config()
+    ends = set()
+    for nth in each_fault(faults, ALLOC, threads=ALL_THREADS):
+        done = run([BINARY, "check", path], env=faults.env)
+        assert done.returncode == 0 or done.returncode == 1 and "memory" in done.stderr, f"fault {nth}: {done}"
+        ends.add(done.returncode)
+    assert ends == {0, 1}
+
+
+# -------------------------------------------------------------------------------------- in a call
+
+
+class Unserved(Exception):
+    """curfew has answered that it could not."""
+
+
+class Api:
+    """An upstream that answers, but for /bystander, which waits until it is released."""
+
+    def __init__(self, upstream, **more):
+        self.waiting, self.release = threading.Event(), threading.Event()
+        self.upstream = upstream(self._serve, **more)
+
+    def _serve(self, exchange):
+        try:
+            return self._answer(exchange)
+        except ssl.SSLError as error:  # an alert: curfew has given up
+            raise Cut("reset") from error
+
+    def _answer(self, exchange):
+        request = exchange.recv_head()
+        if request["expect"]:
+            exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+        exchange.recv_content_of(request)
+        if request.target == "/bystander":
+            self.waiting.set()
+            self.release.wait(bounds.TEST)
+        if request.target == "/chunked":
+            exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+                          b"4;x=y\r\ndefg\r\n0\r\nX-After: 1\r\n\r\n")
+        elif request.target == "/close":
+            exchange.send(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
+            return False
+        else:
+            exchange.answer(content=LARGE if request.target == "/large" else request.content)
+        return True
+
+
+LARGE = bytes(range(256)) * 3000
+
+
+def _final(caller, *statuses):
+    """The response; curfew's own for want of memory is Unserved."""
+    response = caller.recv_response()
+    if response.status in statuses:
+        problem.parse(response)
+        raise Unserved(f"{response.status}")
+    assert response.status == 200, (response, response.content)
+    return response
+
+
+@contextlib.contextmanager
+def _calling(proxy, **more):
+    caller = proxy.caller(**more)
+    try:
+        yield caller
+    except (ConnectionResetError, BrokenPipeError) as error:
+        raise Cut("reset") from error
+    finally:
+        caller.close()
+
+
+def post(proxy, *statuses):
+    """`statuses` are those that curfew may answer with."""
+    with _calling(proxy) as caller:
+        caller.request("POST", "/", content=b"to and fro")
+        assert _final(caller, *statuses).content == b"to and fro"
+
+
+def two_on_one_connection(proxy):
+    with _calling(proxy) as caller:
+        for content in (b"one", b"two"):
+            caller.request("POST", "/", content=content)
+            assert _final(caller, 500).content == content
+
+
+def chunked_both_ways(proxy):
+    with _calling(proxy) as caller:
+        caller.request("POST", "/chunked", "Transfer-Encoding: chunked", "Expect: 100-continue",
+                       content=b"5\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n")
+        response = _final(caller, 500)
+        assert response.content == b"abcdefg" and response.trailers.get("x-after") == "1"
+
+
+def until_the_end(proxy):
+    with _calling(proxy) as caller:
+        caller.request("GET", "/close")
+        assert _final(caller, 500).content == b"until the end"
+
+
+def large_and_slowly_read(proxy):
+    with _calling(proxy, receive_buffer=4096) as caller:
+        caller.request("GET", "/large")
+        response = caller.recv_response_head()
+        if response.status == 200:
+            select.select([caller.sock], [], [], 0.005)
+        caller.recv_content(response)
+        if response.status == 500:
+            raise Unserved("500")
+        assert response.content == LARGE
+
+
+def large_upload(proxy):
+    with _calling(proxy) as caller:
+        caller.request("POST", "/", content=LARGE)
+        assert _final(caller, 500).content == LARGE
+
+
+def large_head(proxy):
+    with _calling(proxy) as caller:
+        caller.request("POST", "/", *(f"X-{n}: {'y' * 1000}" for n in range(25)), content=b"z")
+        assert _final(caller, 500).content == b"z"
+
+
+def bad_request(proxy):
+    with _calling(proxy) as caller:
+        caller.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        response = caller.recv_response()
+        if response.status == 500:
+            raise Unserved("500")
+        assert response.status == 400
+
+
+SCENARIOS = [post, two_on_one_connection, chunked_both_ways, until_the_end, large_and_slowly_read, large_upload, large_head,
+             bad_request]
+
+
+@pytest.fixture
+def service(curfew, faults, upstream):
+    """A proxy with faults, and a call that waits at the upstream through all of them."""
+    made = []
+
+    def make(named=None, upstream_options=None, wrap=(), **keys):
+        api = Api(upstream, **(upstream_options or {}))
+        made.append(api)
+        url = api.upstream.named(named) if named else api.upstream.url
+        proxy = curfew(url=url, env=faults.env, wrap=wrap, **{"deadline": "30s", "keepalive": {"max_idle": 0}, **keys})
+        bystander = proxy.caller()
+        bystander.request("POST", "/bystander", content=b"still there")
+        assert api.waiting.wait(SOON)
+        return proxy, api, bystander
+
+    yield make
+    for api in made:
+        api.release.set()
+
+
+def endure(service, faults, scenario, *args, stride=1):
+    """
+    Runs the scenario once for each fault, and once without after each. It may fail only where it met a fault; nothing may
+    be left of it, and the call that waited all the while is served.
+    """
+    proxy, api, bystander = service
+    ends = []
+    scenario(proxy, *args)  # what is made once and kept
+    for nth in each_fault(faults, ALLOC, stride, threads=WORKERS):
+        try:
+            scenario(proxy, *args)
+        except (Cut, Unserved) as end:
+            assert faults.failed, f"{end!r} without a fault"
+            ends.append(end)
+        except AssertionError as wrong:
+            raise AssertionError(f"fault {nth}: {wrong}\n{proxy.process.stderr.text()}") from wrong
+        faults.disarm()
+        _must_be_sound(proxy, nth)
+        scenario(proxy, *args)
+    api.release.set()
+    assert bystander.recv_response().content == b"still there"
+    return proxy.wait_idle(), ends
+
+
+def _must_be_sound(proxy, nth):
+    assert proxy.process.is_running(), f"fault {nth} has ended it:\n{proxy.process.stderr.text()}"
+    for name, labels in (("curfew_calls_in_flight", {}), ("curfew_pool_held", {}),
+                         ("curfew_connections", {"side": "upstream"})):
+        proxy.wait_metric(name, 1, **labels)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_call_without_memory(service, faults, scenario):
+    metrics, _ = endure(service(), faults, scenario, *([500] if scenario is post else []))
+    # Nobody else is blamed.
+    assert metrics.calls("abandoned") == metrics.calls("stuck") == metrics.calls("rejected") == 0
+    assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
+
+
+def test_a_head_that_grows_without_memory_is_answered(service, faults):
+    """From the first buffer on there is an answer: no more connections are cut than for a small head."""
+    cut = [sum(isinstance(end, Cut) for end in endure(service(), faults, scenario, *args)[1])
+           for scenario, *args in ((post, 500), (large_head,))]
+    assert cut[0] == cut[1], cut
+
+
+def test_a_call_to_a_kept_connection_without_memory(service, faults):
+    endure(service(keepalive={"max_idle": 8}), faults, post, 500)
+
+
+def test_a_call_that_waits_in_the_queue_without_memory(service, faults):
+    def two(proxy):
+        with _calling(proxy) as first, _calling(proxy) as second:
+            ends = []
+            first.request("POST", "/", content=b"1")
+            second.request("POST", "/", content=b"2")
+            for caller in (first, second):
+                try:
+                    ends.append(_final(caller, 500).content)
+                except (Cut, Unserved) as end:
+                    ends.append(end)
+            failed = [end for end in ends if not isinstance(end, bytes)]
+            assert len(failed) <= 1, ends
+            if failed:
+                raise failed[0]
+
+    endure(service(pool={"size": 2, "queue": 5}), faults, two)
+
+
+def test_a_call_to_a_name_without_memory(service, faults, name_server):
+    server, wrap = name_server({"api.test": ["127.0.0.1"]}, ttl=0)
+    endure(service("api.test", wrap=wrap), faults, post, 500, 502, stride=3)
+    assert server.asked
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_call_under_tls_without_memory(service, faults, certificates, version):
+    tls = {"ca_file": certificates.ca, "server_name": "api.test"}
+    which = ssl.TLSVersion.TLSv1_2 if version == "1.2" else ssl.TLSVersion.TLSv1_3
+    options = {"tls": certificates.server(maximum=which)}
+    endure(service(upstream_options=options, tls=tls), faults, post, 500, 502, stride=11)
+
+
+@pytest.mark.parametrize("which", ["wrong-name", "untrusted", "expired"])
+def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstream, certificates, which):
+    """To verify a certificate needs memory: to have none must not mean that there is nothing to verify."""
+    up = upstream(echo, tls=certificates.server(which))
+    proxy = curfew(url=up.url, env=faults.env, tls={"ca_file": certificates.ca, "server_name": "api.test"})
+    proxy.ask()
+    for nth in each_fault(faults, ALLOC, 1 if which == "wrong-name" else 11, threads=WORKERS):
+        with contextlib.suppress(Cut, ConnectionError):
+            response = proxy.ask()
+            assert response.status in (500, 502), f"fault {nth}: {response}"
+        faults.disarm()
+        assert proxy.process.is_running()
+    assert proxy.metrics().calls("completed") == 0
+
+
+# -------------------------------------------------------------------------------- for an operator
+
+
+@pytest.mark.parametrize("target", ["/metrics", "/pools", "/healthz", "/", "/none"])
+def test_an_operators_question_without_memory(service, faults, target):
+    """It may have no answer, but the next one has, and calls are served all the while."""
+    proxy, api, _ = service()
+    wanted = proxy.admin_get(target)[0]
+    for _ in each_fault(faults, ALLOC, threads=MAIN):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            assert proxy.admin_get(target)[0] in (wanted, 500, 503)
+        faults.disarm()
+        assert proxy.process.is_running(), proxy.process.stderr.text()
+        assert proxy.admin_get(target)[0] == wanted
+        post(proxy)
+    api.release.set()
