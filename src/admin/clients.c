@@ -3,6 +3,7 @@
 #include <event2/bufferevent.h>
 #include <sys/socket.h>
 
+#include "admin/reserve.h"
 #include "base/mem.h"
 
 static const struct timeval client_time = {.tv_sec = CLIENT_SECONDS};
@@ -17,6 +18,11 @@ struct client {
     struct event time_over;
 };
 
+static bool may_accept(const struct clients *clients)
+{
+    return clients->listener && clients->count < CLIENTS_MAX && !reserve_is_low();
+}
+
 static void client_free(struct client *client)
 {
     struct clients *clients = client->clients;
@@ -26,7 +32,7 @@ static void client_free(struct client *client)
     list_remove(&client->node);
     mem_free(client);
     clients->count--;
-    if (clients->listener)
+    if (may_accept(clients))
         evconnlistener_enable(clients->listener);
 }
 
@@ -80,8 +86,10 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
     struct clients *clients = arg;
     struct client *client = mem_zalloc(sizeof(*client));
 
-    if (!client)
+    if (!client) {
+        evconnlistener_disable(clients->listener); /* for a while: nobody watches one that evhttp makes */
         return NULL;
+    }
     client->clients = clients;
     client->stream = bufferevent_socket_new(base, -1, 0);
     if (!client->stream || event_assign(&client->watch, base, -1, 0, watch, client) < 0 ||
@@ -94,7 +102,8 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
     bufferevent_incref(client->stream);
     event_active(&client->watch, EV_TIMEOUT, 0); /* when evhttp has done its part, before anything is read */
     list_push_back(&clients->all, &client->node);
-    if (++clients->count >= CLIENTS_MAX)
+    clients->count++;
+    if (!may_accept(clients))
         evconnlistener_disable(clients->listener);
     return client->stream;
 }
@@ -115,7 +124,7 @@ static void resume(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (clients->count < CLIENTS_MAX)
+    if (may_accept(clients))
         evconnlistener_enable(clients->listener);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "admin/reserve.h"
 #include "app/config_file.h"
 #include "app/event_log.h"
 #include "app/version.h"
@@ -76,6 +77,16 @@ static void end_asked(evutil_socket_t number, short what, void *arg)
     (void)what;
     event_log_put(&service->log, LOG_INFO, "signal %d: ending", (int)number);
     event_base_loopbreak(service->base);
+}
+
+/*
+ * Its warnings say in other words what its functions return, and stderr may be a pipe that nobody reads: no worker has to
+ * wait for that. After an error it ends the process.
+ */
+static void libevent_says(int severity, const char *text)
+{
+    if (severity == EVENT_LOG_ERR)
+        fprintf(stderr, "curfew: error: libevent: %s\n", text);
 }
 
 /* The signals belong to the main thread; workers are made while they are blocked. */
@@ -172,15 +183,18 @@ static int serve(const char *path)
     if (service.snapshot == NULL)
         return EXIT_FAILURE;
     service.log.level = service.snapshot->log.level;
+    reserve_install();
+    event_set_log_callback(libevent_says);
     raise_descriptor_limit();
     grow_descriptor_table(service.snapshot);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more ends nothing: write says so */
-    signal(SIGHUP, SIG_IGN); /* a terminal that goes away does not take the calls with it */
+    signal(SIGHUP, SIG_IGN);  /* a terminal that goes away does not take the calls with it */
     if (open_service(&service)) {
         if (start_workers(&service)) {
             say_where(&service);
             event_log_put(&service.log, LOG_INFO, "ready");
+            reserve_open();
             event_base_dispatch(service.base);
             result = EXIT_SUCCESS;
         } else {
