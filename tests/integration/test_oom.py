@@ -350,12 +350,12 @@ def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstrea
 # -------------------------------------------------------------------------------- for an operator
 
 
-@pytest.mark.parametrize("target", ["/metrics", "/pools", "/healthz", "/", "/none"])
-def test_an_operators_question_without_memory(service, faults, target):
+@pytest.mark.parametrize("target,ever", [("/metrics", False), ("/pools", False), ("/none", False), ("/metrics", True)])
+def test_an_operators_question_without_memory(service, faults, target, ever):
     """It may have no answer, but the next one has, and calls are served all the while."""
     proxy, api, _ = service()
     wanted = proxy.admin_get(target)[0]
-    for _ in each_fault(faults, ALLOC, threads=MAIN):
+    for _ in each_fault(faults, ALLOC, threads=MAIN, ever=ever):
         with contextlib.suppress(OSError, http.client.HTTPException):
             assert proxy.admin_get(target)[0] in (wanted, 500, 503)
         faults.disarm()
