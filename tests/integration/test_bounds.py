@@ -1,0 +1,335 @@
+"""What callers, operators and readers of the log can take up is bounded, and none of them can stop the proxy."""
+
+import os
+import re
+import resource
+import socket
+import threading
+
+import pytest
+
+from harness import problem
+from harness.bounds import SANITIZED, SLOW, SOON, poll
+from harness.load import load
+from harness.peers import ScriptedCaller, echo, ok
+
+KIB, MIB = 1 << 10, 1 << 20
+README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
+
+
+def stated(what):
+    """The figure in README's section on memory: "| what | 7 KiB | …"."""
+    with open(README, encoding="utf-8") as file:
+        match = re.search(rf"^\| {re.escape(what)} \| (\d+) (KiB|MiB) ", file.read(), re.M)
+    assert match, f"README does not say what {what} takes"
+    return int(match[1]) * {"KiB": KIB, "MiB": MIB}[match[2]]
+
+
+def refused(proxy, reason):
+    return proxy.metrics().sum("curfew_requests_refused_total", reason=reason)
+
+
+@pytest.fixture
+def many():
+    """many(count, address): as many connections, closed at the end."""
+    made = []
+
+    def make(count, address):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        new = [ScriptedCaller(address) for _ in range(count)]
+        made.extend(new)
+        return new
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# --------------------------------------------------------------------------------- heads of requests
+
+
+def test_heads_that_drip_in_are_cut_while_others_are_served(pair, many):
+    """Slowloris: each byte comes in time, the head does not."""
+    proxy, _ = pair(echo, top={"limits": {"request_head_timeout": "500ms"}})
+    slow = many(300, proxy.address())
+    answered = set()
+    for byte in b"GET / HTTP/1.1\r\nHost: x\r\nX-Drip: ":
+        for n, one in enumerate(slow):
+            if n not in answered and one.ended():
+                answered.add(n)
+            if n not in answered:
+                one.send_some(bytes([byte]))
+        assert proxy.ask("POST", "/", content=b"quick").content == b"quick"
+    for one in slow:
+        problem.expect(one.recv_response(), 504, "http_response_timeout", phase="upload", sent="none")
+        one.close()
+    metrics = proxy.wait_idle()
+    assert metrics.calls("stuck", phase="upload") == 300
+    proxy.wait_metric("curfew_connections", 0, side="downstream")
+
+
+BOMBS = {
+    "one-field": (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * MIB, 431),
+    "many-fields": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100_000, 431),
+    "empty-fields": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A:\r\n" * 200_000, 431),
+    "a-few-too-many": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 128 + b"\r\n", 431),
+    "target": (b"GET /" + b"a" * MIB, 414),
+    "method": (b"A" * MIB, 414),
+    "no-name": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a" * MIB, 431),
+    "empty-lines": (b"\r\n" * (MIB // 2), 400),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_head_that_is_too_much_is_refused(pair, bomb):
+    proxy, up = pair()
+    bytes_, status = BOMBS[bomb]
+    for _ in range(5):
+        caller = proxy.caller()
+        sender = threading.Thread(target=_send_all, args=(caller, bytes_))
+        sender.start()
+        response = caller.recv_response()
+        assert response.status == status and response["connection"] == "close"
+        problem.parse(response)
+        sender.join(SOON)
+        caller.close()
+    up.must_have_no_connection()
+    proxy.wait_metric("curfew_connections", 0, side="downstream")
+    assert proxy.metrics().sum("curfew_requests_refused_total") == 5
+
+
+def _send_all(caller, bytes_):
+    try:
+        caller.send(bytes_)
+    except OSError:  # it need not take all of them
+        pass
+
+
+# --------------------------------------------------------------------------------- connections
+
+
+def test_each_connection_beyond_the_limit_has_a_clear_answer(pair, many):
+    proxy, _ = pair(echo, top={"limits": {"connections": 50}})
+    within = many(50, proxy.address())
+    proxy.wait_metric("curfew_connections", 50, side="downstream")
+    for _ in range(4):
+        beyond = many(50, proxy.address())
+        for one in beyond:
+            response = one.recv_response()
+            assert response.status == 503 and response["retry-after"] and response["connection"] == "close"
+            assert problem.proxy_error(response) == "connection_limit_reached"
+            assert problem.parse(response)["type"] == "urn:curfew:problem:connections"
+            one.must_end()
+    for n, one in enumerate(within):
+        assert one.ask("POST", "/", content=b"%d" % n).content == b"%d" % n
+    assert refused(proxy, "connections") == 200
+
+
+def test_one_that_has_sent_its_request_before_has_the_answer_too(pair, many):
+    proxy, _ = pair(ok, top={"limits": {"connections": 1}})
+    within, = many(1, proxy.address())
+    assert within.ask().status == 200
+    for _ in range(50):
+        beyond, = many(1, proxy.address())
+        try:
+            beyond.request("POST", "/", content=bytes(100))
+        except ConnectionError:
+            pass
+        assert beyond.recv_response().status == 503
+
+
+# --------------------------------------------------------------------------------- memory
+
+
+def _must_be_within(what, measured):
+    print(f"{what}: {measured:.0f} bytes")  # pytest -s shows it
+    assert measured < stated(what)
+
+
+@pytest.mark.sound_only
+def test_ten_thousand_idle_connections(curfew, upstream, many):
+    """As many as the limit of open files allows, if that is less."""
+    up = upstream(ok)
+    wanted = 10_000
+    proxy = curfew(url=up.url, top={"limits": {"connections": wanted + 10, "idle_timeout": "10m"}})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    count = min(wanted, hard - 500)
+    assert proxy.ask().status == 200
+    before = proxy.process.rss_bytes()
+    callers = many(count, proxy.address())
+    proxy.wait_metric("curfew_connections", count, side="downstream", seconds=20)
+    silent = (proxy.process.rss_bytes() - before) / count
+    for caller in callers:
+        caller.request()
+        assert caller.recv_response().status == 200
+    kept = (proxy.process.rss_bytes() - before) / count
+    _must_be_within("an idle caller's connection", max(silent, kept))
+    assert proxy.metrics().sum("curfew_connections", side="downstream") == count
+
+
+@pytest.mark.sound_only
+def test_curfew_itself(pair):
+    proxy, _ = pair(ok)
+    assert proxy.ask().status == 200
+    _must_be_within("curfew itself, with one worker", proxy.process.rss_bytes())
+
+
+def _wait_for_nothing(proxy, many, count):
+    """Small requests that are all sent on and get no answer: bytes for each."""
+    before = proxy.process.rss_bytes()
+    for caller in many(count, proxy.address()):
+        caller.request("GET", "/stuck")
+    proxy.wait_in_flight(count, "wait", seconds=20)
+    return (proxy.process.rss_bytes() - before) / count
+
+
+@pytest.mark.sound_only
+def test_calls_that_wait_for_the_upstream(curfew, faulty, many):
+    api, count = faulty(), 2000
+    proxy = curfew(url=api.url, deadline="30s", pool={"size": count, "queue": 0})
+    assert proxy.ask("GET", "/ok").status == 200
+    _must_be_within("a call that waits, with both connections", _wait_for_nothing(proxy, many, count))
+
+
+@pytest.mark.sound_only
+def test_calls_that_wait_for_an_upstream_under_tls(curfew, upstream, many, certificates):
+    release, count = threading.Event(), 200
+
+    def script(exchange):
+        if exchange.recv_request().target == "/stuck":
+            release.wait(SOON * 10)
+            return False
+        exchange.answer()
+        return True
+
+    up = upstream(script, tls=certificates.server())
+    proxy = curfew(url=up.url, deadline="30s", pool={"size": count, "queue": 0},
+                   tls={"ca_file": certificates.ca, "server_name": "api.test"})
+    try:
+        assert proxy.ask("GET", "/ok").status == 200
+        _must_be_within("a call that waits, under TLS", _wait_for_nothing(proxy, many, count))
+    finally:
+        release.set()
+
+
+@pytest.mark.sound_only
+def test_calls_of_the_worst_kind(curfew, upstream, many):
+    """A large head, content that the upstream does not take, and a response that the caller does not read."""
+    parked, count = [], 100
+    release = threading.Event()
+
+    def script(exchange):
+        exchange.recv_head()
+        exchange.sock.setblocking(False)
+        head = b"HTTP/1.1 200 OK\r\nX-Large: " + b"l" * 60_000 + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        exchange.send_some(head)
+        chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+        while exchange.send_some(chunk):
+            pass
+        parked.append(exchange)
+        release.wait(SOON * 10)
+        return False
+
+    up = upstream(script, receive_buffer=4096)
+    proxy = curfew(url=up.url, deadline="50s", pool={"size": count, "queue": 0})
+    before = proxy.process.rss_bytes()
+    lines = "".join(f"X-{n}: {'y' * 1000}\r\n" for n in range(31)).encode()
+    for caller in many(count, proxy.address()):
+        caller.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n" + lines + b"\r\n")
+        while caller.send_some(bytes(65536)):
+            pass
+    poll(lambda: len(parked) == count, "all calls to be stuck on both sides", 20)
+    each = (proxy.process.rss_bytes() - before) / count
+    release.set()
+    _must_be_within("a call at worst", each)
+
+
+# --------------------------------------------------------------------------------- log and admin
+
+
+def _must_answer(proxy, times=20):
+    for n in range(times):
+        assert proxy.ask("POST", "/", content=b"%d" % n).content == b"%d" % n
+
+
+def test_a_thousand_slow_operators_stop_nothing(pair, many):
+    """Some say nothing, some drip, some ask for everything and read none of it."""
+    proxy, _ = pair(echo)
+    assert proxy.admin_get("/metrics")[0] == 200
+    before = proxy.process.rss_bytes()
+    operators = many(1000, proxy.admin)
+    for n, one in enumerate(operators):
+        if n % 3 == 1:
+            one.send(b"GET /met")
+        elif n % 3 == 2:
+            one.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+    _must_answer(proxy)
+    assert proxy.process.descriptors() < 300
+    if not SANITIZED:
+        _must_be_within("an operator's connection, with one upstream", (proxy.process.rss_bytes() - before) / 100)
+    for one in operators:
+        one.close()
+    poll(lambda: _answers(proxy), "an answer for the next operator", 10 * SLOW)
+    _must_answer(proxy)
+
+
+def _answers(proxy):
+    try:
+        return proxy.admin_get("/metrics")[0] == 200
+    except OSError:
+        return False
+
+
+def test_a_scrape_that_is_never_read_stops_nothing(curfew, upstream, many):
+    """Many upstreams make a page that no socket takes at once."""
+    up = upstream(echo)
+    upstreams = {f"api{n}": {"url": up.url} for n in range(100)}
+    proxy = curfew(upstreams=upstreams)
+    page = len(proxy.admin_get("/metrics")[1])
+    before = proxy.process.rss_bytes()
+    operators = many(20, proxy.admin)
+    for one in operators:
+        one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    _must_answer(proxy)
+    assert page > 100 * KIB
+    assert proxy.metrics().calls("completed") == 20
+    if not SANITIZED:
+        each = (proxy.process.rss_bytes() - before) / len(operators)
+        _must_be_within("an operator's connection, with 100 upstreams", each)
+
+
+@pytest.mark.sound_only
+def test_a_log_that_is_never_read_takes_no_more_memory(curfew, faulty):
+    reader, writer = os.pipe()
+    api = faulty()
+    proxy = curfew(url=api.url, stdout=writer, top={"log": {"access": "stdout"}}, pool={"size": 100, "queue": 100})
+    os.close(writer)
+    try:
+        load(proxy.address(), "/ok", calls=3000, concurrency=10, keepalive=True)
+        before = proxy.process.rss_bytes()
+        load(proxy.address(), "/ok", calls=6000, concurrency=10, keepalive=True)
+        assert proxy.metrics().sum("curfew_log_lines_dropped_total") > 3000
+        assert proxy.process.rss_bytes() - before < MIB
+    finally:
+        os.close(reader)
+
+
+def test_requests_in_advance_wait_in_the_kernel(pair):
+    """Pipelining: curfew reads no further than a buffer while a call is on."""
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/first")
+    exchange, _ = up.take()
+    before = proxy.process.rss_bytes()
+    sent = caller.fill(b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+    assert sent > MIB
+    if not SANITIZED:
+        assert proxy.process.rss_bytes() - before < 512 * KIB
+    up.must_have_no_connection()
+    exchange.answer()
+    assert caller.recv_response().status == 200
+    assert exchange.recv_request().target == "/next"
+    caller.close()
+    exchange.close()
