@@ -23,7 +23,6 @@ struct scrapes {
     const char *version;
     struct route_label *labels; /* by route_config.index */
     struct list_node under_way;
-    uint32_t count;
 };
 
 /* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. ST_NOMEM. */

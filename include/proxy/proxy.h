@@ -34,6 +34,7 @@ struct proxy {
     uint32_t doorstep_count;
     struct access_log *log;       /* NULL: off */
     atomic_uint downstream_count; /* callers' connections, for limits.connections */
+    atomic_uint scrape_count; /* scrapes in memory: forgotten ones, too, until the last worker has answered */
     atomic_bool ready;
 };
 

@@ -9,7 +9,10 @@
 #include "core/metric.h"
 #include "proxy/scrape.h"
 
-/* More at once would only mean that scrapes are not answered, and their pages are large. */
+/*
+ * More at once would only mean that scrapes are not answered, and their pages are large. Those that were given up count
+ * as long as a worker holds them.
+ */
 #define SCRAPES_MAX 64
 
 static const struct timeval patience = {.tv_sec = 1};
@@ -127,7 +130,6 @@ static struct evhttp_request *pending_end(struct pending *pending)
 
     event_del(&pending->patience_over);
     list_remove(&pending->node);
-    pending->scrapes->count--;
     mem_free(pending);
     return request;
 }
@@ -178,7 +180,7 @@ void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
 {
     struct pending *pending;
 
-    if (scrapes->count >= SCRAPES_MAX) {
+    if (atomic_load(&scrapes->proxy->scrape_count) >= SCRAPES_MAX) {
         respond_problem(request, 503, "Too many scrapes are under way.");
         return;
     }
@@ -188,7 +190,6 @@ void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
         return;
     }
     list_push_back(&scrapes->under_way, &pending->node);
-    scrapes->count++;
 }
 
 /* ------------------------------------------------------------------------------------------- all */
@@ -204,7 +205,6 @@ enum status scrapes_init(struct scrapes *scrapes)
     const struct snapshot *snapshot = scrapes->snapshot;
 
     list_init(&scrapes->under_way);
-    scrapes->count = 0;
     scrapes->labels = mem_calloc(snapshot->route_count, sizeof(*scrapes->labels));
     if (!scrapes->labels)
         return ST_NOMEM;

@@ -14,6 +14,7 @@ struct question {
 };
 
 struct scrape {
+    struct proxy *proxy;
     pthread_mutex_t lock;
     struct metrics *sum; /* under lock until all have answered */
     uint32_t unanswered; /* under lock */
@@ -27,6 +28,7 @@ struct scrape {
 
 static void free_scrape(struct scrape *scrape)
 {
+    atomic_fetch_sub(&scrape->proxy->scrape_count, 1);
     metrics_free(scrape->sum);
     pthread_mutex_destroy(&scrape->lock);
     mem_free(scrape);
@@ -74,6 +76,8 @@ struct scrape *scrape_start(struct proxy *proxy, struct mailbox *reply_to, scrap
         return NULL;
     }
     pthread_mutex_init(&scrape->lock, NULL);
+    atomic_fetch_add(&proxy->scrape_count, 1);
+    scrape->proxy = proxy;
     scrape->unanswered = count;
     scrape->reply_to = reply_to;
     mail_init(&scrape->reply, all_answered);
