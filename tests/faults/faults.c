@@ -49,6 +49,7 @@ struct control {
     uint64_t period;   /* of those, all but each period-th fail; 0: all */
     uint64_t error;    /* errno of those that fail; 0: none fails */
     uint64_t bytes;    /* those that do not fail move at most so many; 0: no limit */
+    uint64_t hangs;    /* those that fail do not return before `armed` is 0 */
     atomic_ullong seen, failed;
 };
 
@@ -92,6 +93,8 @@ static bool is_meant(enum kind kind, bool *fails)
              (control->period == 0 || nth % control->period != 0);
     if (*fails) {
         atomic_fetch_add(&control->failed, 1);
+        while (control->hangs != 0 && atomic_load(&control->armed) != 0)
+            (void)usleep(1000);
         errno = (int)control->error;
     }
     return true;

@@ -1,5 +1,6 @@
 """What callers, operators and readers of the log can take up is bounded, and none of them can stop the proxy."""
 
+import errno
 import os
 import re
 import resource
@@ -10,10 +11,12 @@ import pytest
 
 from harness import problem
 from harness.bounds import SANITIZED, SLOW, SOON, poll
+from harness.faults import RECEIVE
 from harness.load import load
 from harness.peers import ScriptedCaller, echo, ok
 
 KIB, MIB = 1 << 10, 1 << 20
+SCRAPES_MAX = 64
 README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
 
 
@@ -298,6 +301,28 @@ def test_a_scrape_that_is_never_read_stops_nothing(curfew, upstream, many):
     if not SANITIZED:
         each = (proxy.process.rss_bytes() - before) / len(operators)
         _must_be_within("an operator's connection, with 100 upstreams", each)
+
+
+def test_scrapes_that_a_worker_does_not_answer_do_not_pile_up(pair, faults, many):
+    """They are given up after a second, and no new ones are begun while a worker that hangs has so many of them."""
+    proxy, _ = pair(echo, env=faults.env)
+    caller = proxy.caller()
+    assert caller.ask().status == 200
+    with faults.armed(RECEIVE, error=errno.EAGAIN, hangs=1):
+        caller.request()
+        poll(lambda: faults.failed, "the worker to hang")
+        asking = many(SCRAPES_MAX, proxy.admin)
+        for one in asking:
+            one.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        for one in asking:
+            response = one.recv_response()
+            assert response.status == 503 and b"did not answer" in response.content
+        status, text = proxy.admin_get("/metrics")
+        assert status == 503 and "Too many" in text
+        assert proxy.admin_get("/healthz")[0] == 200
+    assert caller.recv_response().status == 200
+    poll(lambda: proxy.admin_get("/metrics")[0] == 200, "the worker to have answered all of them")
+    proxy.wait_idle()
 
 
 @pytest.mark.sound_only

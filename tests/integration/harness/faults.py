@@ -10,8 +10,8 @@ from .bounds import SANITIZED
 from .programs import tool
 
 # struct control, and the bits of its kinds.
-_FORMAT = struct.Struct("=10Q")
-_NAMES = ("armed", "kinds", "threads", "from", "to", "period", "error", "bytes", "seen", "failed")
+_FORMAT = struct.Struct("=11Q")
+_NAMES = ("armed", "kinds", "threads", "from", "to", "period", "error", "bytes", "hangs", "seen", "failed")
 
 ALLOC, ACCEPT, SOCKET, CONNECT, WATCH, CREATE, RECEIVE, SEND, WRITE = (1 << bit for bit in range(9))
 ALL_THREADS, MAIN, WORKERS = range(3)
@@ -49,13 +49,15 @@ class Faults:
     def failed(self):
         return self._get("failed")
 
-    def arm(self, kinds, nth=1, *, ever=False, period=0, error=errno.ENOMEM, bytes=0, threads=WORKERS):
+    def arm(self, kinds, nth=1, *, ever=False, period=0, error=errno.ENOMEM, bytes=0, hangs=0,
+            threads=WORKERS):
         """
         From now on the nth call of these kinds fails with `error` (with `ever`, all from then on; with `period`, all of
-        those but each period-th). Calls that do not fail move `bytes` bytes at most, if that is not 0.
+        those but each period-th; with `hangs`, it does so only when disarmed). Calls that do not fail move `bytes` bytes at
+        most, if that is not 0.
         """
         self._put(armed=1, kinds=kinds, threads=threads, **{"from": nth}, to=_EVER if ever else nth, period=period,
-                  error=error, bytes=bytes)
+                  error=error, bytes=bytes, hangs=hangs)
 
     def disarm(self):
         """Calls succeed again. `seen` and `failed` stay as they are."""
