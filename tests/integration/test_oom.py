@@ -323,7 +323,7 @@ def test_a_call_that_waits_in_the_queue_without_memory(service, faults):
 
 def test_a_call_to_a_name_without_memory(service, faults, name_server):
     server, wrap = name_server({"api.test": ["127.0.0.1"]}, ttl=0)
-    endure(service("api.test", wrap=wrap), faults, post, 500, 502, stride=3)
+    endure(service("api.test", wrap=wrap), faults, post, 500, 502, stride=7)
     assert server.asked
 
 
@@ -341,7 +341,7 @@ def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstrea
     up = upstream(echo, tls=certificates.server(which))
     proxy = curfew(url=up.url, env=faults.env, tls={"ca_file": certificates.ca, "server_name": "api.test"})
     proxy.ask()
-    for nth in each_fault(faults, ALLOC, 1 if which == "wrong-name" else 11, threads=WORKERS):
+    for nth in each_fault(faults, ALLOC, 1 if which == "wrong-name" else 23, threads=WORKERS):
         with contextlib.suppress(Cut, ConnectionError):
             response = proxy.ask()
             assert response.status in (500, 502), f"fault {nth}: {response}"
