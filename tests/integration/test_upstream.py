@@ -395,6 +395,22 @@ def test_the_name_is_indicated_and_may_be_configured(curfew, upstream, certifica
     assert seen == ["api.test"]
 
 
+def test_what_nobody_asked_for_is_never_given_to_the_next_call_though_tls_has_read_it_ahead(curfew, upstream, certificates):
+    """It comes in a record of its own behind the response, and along with it: no event tells of it."""
+    proxy, up = tls_pair(curfew, upstream, certificates, script=None)
+    caller = proxy.caller()
+    caller.request()
+    exchange, _ = up.take()
+    responses = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + content for content in (b"asked", b"stale")]
+    exchange.send_together(responses)
+    assert caller.recv_response().content == b"asked"
+    exchange.wait_ended()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.answer(content=b"fresh")
+    assert caller.recv_response().content == b"fresh"
+
+
 @pytest.mark.parametrize("server", ["untrusted", "wrong-name", "expired"])
 def test_a_certificate_that_is_not_trusted(curfew, upstream, certificates, server):
     proxy, up = tls_pair(curfew, upstream, certificates, server=server)

@@ -11,7 +11,7 @@ from .wire import Cut, Peer
 class ScriptedCaller(Peer):
     """A caller's connection to curfew. `address` is (host, port), or a path for a unix socket."""
 
-    def __init__(self, address, *, receive_buffer=None, send_buffer=None):
+    def __init__(self, address, *, receive_buffer=None, send_buffer=None, segment=None):
         family = socket.AF_UNIX if isinstance(address, str) else \
             socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         sock = socket.socket(family)
@@ -19,6 +19,8 @@ class ScriptedCaller(Peer):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if send_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        if segment:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         sock.settimeout(SOON)
         sock.connect(address)
         if family != socket.AF_UNIX:
@@ -51,6 +53,12 @@ class Exchange(Peer):
             head.append(f"Content-Length: {len(content)}")
         self.send("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + content)
 
+    def send_together(self, pieces):
+        """Each a TLS record of its own, if there is TLS, but all in one segment."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        for piece in pieces:
+            self.send(piece)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     def end_tls(self):
         """close_notify, without waiting for the other's, and then the connection's end."""
