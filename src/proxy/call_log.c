@@ -36,10 +36,19 @@ static void put_request(struct jsonw *json, const struct call *call)
     jsonw_string(json, "target", (struct span){call->head + call->target_at, target_len});
 }
 
+/* Once the response's head has gone, whatever ends the call is to the caller a response that ends early. */
+static const char *error_of(const struct call *call, enum cause cause, enum phase phase)
+{
+    enum outcome outcome = cause_outcome(cause);
+    bool cut = call->answering && (outcome == OUTCOME_STUCK || outcome == OUTCOME_REJECTED);
+
+    return cause_proxy_error(cut ? CAUSE_INCOMPLETE : cause, phase);
+}
+
 static void put_end(struct jsonw *json, const struct call *call, enum cause cause, enum phase phase)
 {
     enum outcome outcome = cause_outcome(cause);
-    const char *error = cause_proxy_error(cause, phase);
+    const char *error = error_of(call, cause, phase);
 
     jsonw_u64(json, "status", call->status);
     jsonw_string(json, "outcome", span_of(outcome_name(outcome)));

@@ -312,6 +312,7 @@ def test_a_response_that_drips_is_cut_so_that_it_is_not_complete(pair, framing):
     all_is_given_back(proxy, "receive")
     line, = proxy.log(1)
     assert (line["outcome"], line["phase"], line["status"]) == ("stuck", "receive", 200)
+    assert (line["cause"], line["error"]) == ("deadline", "http_response_incomplete")
     next_call_works(proxy, up)
 
 
