@@ -243,6 +243,10 @@ check-differential: $(READERS) ## The same messages to curfew's parser, http-par
 oom: $(CURFEW) $(FAULTS) ## Every allocation of every scenario fails once (scripts/test takes samples of the long ones)
 	@$(RUN_ENV) CURFEW_OOM=all CURFEW_TEST_SECONDS=3600 $(PYTEST) $(PYTEST_ARGS) tests/integration/test_oom.py
 
+.PHONY: matrix
+matrix: $(CURFEW) ## The fault matrix as a grid: each state of a call, hit by each event
+	@cd tests/integration && $(RUN_ENV) $(PYTHON) -m matrix
+
 .PHONY: check-perf
 check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of what tests/perf/instructions says
 	@$(RUN_ENV) tests/perf/check

@@ -43,10 +43,6 @@ class ScriptedCaller(Peer):
 class Exchange(Peer):
     """A connection that curfew has made to the scripted upstream."""
 
-    def has_bytes(self):
-        """Has something come?"""
-        return bool(self._buffer or select.select([self.sock], [], [], 0)[0])
-
     def answer(self, status=200, *lines, content=b"", reason="OK"):
         head = [f"HTTP/1.1 {status} {reason}", *lines]
         if status >= 200 and status not in (204, 304):

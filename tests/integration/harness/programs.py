@@ -108,6 +108,7 @@ class NameServer:
         self.answers = answers
         self.ttl = ttl
         self.asked = []
+        self.unanswered = []
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         pid = os.getpid()
         for attempt in range(64):
@@ -133,14 +134,30 @@ class NameServer:
                 return
             if reply := self._reply(query):
                 self.sock.sendto(reply, peer)
+            else:
+                self.unanswered.append((query, peer))
 
-    def _reply(self, query):
+    def release(self, name, addresses):
+        """From now on this is the answer (no address: no such name), and also to what was asked in vain."""
+        if addresses:
+            self.answers[name] = addresses
+        else:
+            del self.answers[name]
+        for query, peer in [one for one in self.unanswered if self._question(one[0])[0] == name]:
+            self.sock.sendto(self._reply(query), peer)
+
+    @staticmethod
+    def _question(query):
+        """The name, and where it ends."""
         labels, at = [], 12
         while query[at]:
             labels.append(query[at + 1:at + 1 + query[at]].decode())
             at += 1 + query[at]
+        return ".".join(labels), at
+
+    def _reply(self, query):
+        name, at = self._question(query)
         question, kind = query[12:at + 5], struct.unpack("!H", query[at + 1:at + 3])[0]
-        name = ".".join(labels)
         self.asked.append((name, kind))
         known = name in self.answers
         if known and self.answers[name] is None:
@@ -158,10 +175,10 @@ class NameServer:
         self._thread.join(SOON)
 
 
-def with_resolver(directory, host):
+def with_resolver(directory, host, timeout=5):
     """A command prefix under which /etc/resolv.conf names only `host`; None where the system does not allow it."""
     conf = directory / "resolv.conf"
-    conf.write_text(f"nameserver {host}\noptions timeout:5 attempts:1\n")
+    conf.write_text(f"nameserver {host}\noptions timeout:{timeout} attempts:1\n")
     unshare = shutil.which("unshare")
     wrap = [unshare, "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(conf)]
     if os.geteuid() != 0 or not unshare or run([*wrap, "true"]).returncode != 0:

@@ -198,6 +198,10 @@ class Peer:
                 raise Cut(how, content=bytes(self._buffer))
         return self._take(count)
 
+    def nibble(self, count=1):
+        """At most `count` bytes come in, to be read later."""
+        self._buffer += self.sock.recv(count)
+
     def read_some(self):
         """At least one byte, as it comes."""
         if not self._buffer and (how := self._receive()):
@@ -294,6 +298,10 @@ class Peer:
         """Closes with a RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+    def has_bytes(self):
+        """Has something come?"""
+        return bool(self._buffer or select.select([self.sock], [], [], 0)[0])
 
     def ended(self):
         """How the peer's side has ended so far: "closed", "reset", or "". Reads nothing, so unread bytes do not hide it."""

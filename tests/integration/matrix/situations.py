@@ -1,0 +1,460 @@
+"""How a call comes into each situation of matrix.txt, makes progress there, and goes on to a good end."""
+
+import select
+import socket
+
+from harness.bounds import SOON, poll
+from harness.peers import ScriptedUpstream
+
+CHUNKED = "Transfer-Encoding: chunked"
+OK_HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+class Situation:
+    """The defaults fit a call that has a connection of its own."""
+
+    rest_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    content = b"ok"
+
+    def make_upstream(self, cell):
+        del cell
+        return ScriptedUpstream()
+
+    def url(self, cell):
+        return f"{cell.scheme}://{cell.up.authority}"
+
+    def limit(self, keys, limit):
+        """The limit that runs in this situation."""
+        keys["timeouts"] = {"idle": limit}
+
+    def top(self, event):
+        """Keys at the top of the file that this cell needs: then it has a curfew of its own."""
+        del event
+        return {}
+
+    def enter(self, cell):
+        raise NotImplementedError
+
+    def progress(self, cell):
+        """A little of it, so that no idle timer would ever run out. False: nothing can move here."""
+        del cell
+        return False
+
+    def wait_out(self, cell):
+        """What the caller does while time passes: he reads, so that there is nothing else to do."""
+
+    def complete(self, cell):
+        """The call goes on to its end, the response whole."""
+        cell.exchange.send(self.rest_of_response)
+
+    def let_pass(self, cell):
+        """What stood in the way of the call stands no more in the way of the next one."""
+
+    shows_connections = True  # at its listener
+
+    def can_be_reached(self, cell):
+        """Is there an upstream to which a next call can be made?"""
+        del cell
+        return True
+
+    def is_reused(self, cell):
+        """The next call comes by the connection that is there."""
+        return cell.row.upstream == "reusable"
+
+
+class ReadingHead(Situation):
+    def limit(self, keys, limit):
+        pass  # it is not the upstream's: see top
+
+    def top(self, event):
+        return {"limits": {"request_head_timeout": event.limit}} if event.limit else {}
+
+    def enter(self, cell):
+        cell.begin()
+        cell.caller.send(b"GET /cell HTTP/1.1\r\nHost: curfew.test\r\nX-Half: ")
+        cell.watch.barrier()
+
+    def progress(self, cell):
+        cell.caller.send(b"x")
+
+    def complete(self, cell):
+        cell.caller.send(b"whole\r\n\r\n")
+        cell.take("/cell")
+        super().complete(cell)
+
+
+class QueuedBehind(Situation):
+    """`cell.exchange` is that of the call that holds the permit."""
+
+    def limit(self, keys, limit):
+        keys["pool"]["queue_timeout"] = limit
+
+    def enter(self, cell):
+        cell.fill_pool()
+        cell.call()
+        cell.reach("queue")
+
+    def complete(self, cell):
+        cell.exchange.answer()
+        if cell.event.together == "reload":  # connections of a configuration go with it
+            self.complete_anew(cell)
+            return
+        request = cell.exchange.recv_request()
+        assert request.target == "/cell", request
+        super().complete(cell)
+
+    def complete_anew(self, cell):
+        """The holder's connection can't be used again: the permit is this call's, and a connection of its own."""
+        cell.take("/cell")
+        super().complete(cell)
+
+    def let_pass(self, cell):
+        if cell.row.upstream == "none":
+            cell.exchange.answer()
+
+    def is_reused(self, cell):
+        return cell.row.upstream in ("reusable", "none")  # none of its own: by the holder's
+
+
+class ConnectingDns(Situation):
+    @staticmethod
+    def _name(cell):
+        return f"{cell.name}.test"
+
+    def url(self, cell):
+        cell.setting.name_server.answers[self._name(cell)] = None
+        return f"{cell.scheme}://{self._name(cell)}:{cell.up.port}"
+
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"connect": limit}
+
+    def enter(self, cell):
+        cell.call()
+        cell.reach("dns")
+        server, name = cell.setting.name_server, self._name(cell)
+        poll(lambda: (name, 1) in server.asked, f"{name} to be asked for")
+
+    def refuse(self, cell):
+        cell.setting.name_server.release(self._name(cell), [])
+
+    def garble(self, cell):
+        """Nonsense comes where the answer is expected; then the answer."""
+        server, name = cell.setting.name_server, self._name(cell)
+        query, peer = next(one for one in list(server.unanswered) if name.split(".")[0].encode() in one[0])
+        server.sock.sendto(bytes([query[0] ^ 0xff, query[1]]) + b"\x81\x80" + query[4:], peer)
+        server.sock.sendto(b"nonsense", peer)
+
+    def complete(self, cell):
+        cell.setting.name_server.release(self._name(cell), ["127.0.0.1"])
+        cell.take("/cell")
+        super().complete(cell)
+
+    def let_pass(self, cell):
+        if cell.row.upstream == "none":
+            cell.setting.name_server.release(self._name(cell), ["127.0.0.1"])
+
+
+class ConnectingConnect(Situation):
+    def make_upstream(self, cell):
+        return FullUpstream()
+
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"connect": limit}
+
+    def enter(self, cell):
+        cell.call()
+        cell.reach("connect")
+
+    shows_connections = False  # there are those that fill it
+
+    def refuse(self, cell):
+        cell.up.refuse()
+
+    def complete(self, cell):
+        cell.up.make_room()
+        cell.take("/cell")
+        super().complete(cell)
+
+    def can_be_reached(self, cell):
+        return cell.row.upstream == "reusable"
+
+
+class FullUpstream(ScriptedUpstream):
+    """Its backlog is full: connections are neither accepted nor refused."""
+
+    def __init__(self):
+        super().__init__(backlog=0)
+        self._fillers = []
+        self._names = set()
+        while not self._fillers or select.select([], self._fillers[-1:], [], 0.1)[1]:
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex((self.host, self.port))
+            self._fillers.append(filler)
+            self._names.add(filler.getsockname())
+            assert len(self._fillers) < 64, "the backlog does not fill"
+
+    def make_room(self):
+        """From now on connections are accepted; those that filled the backlog are gone."""
+        self.sock.listen(64)
+        for filler in self._fillers:
+            filler.close()
+
+    def accept(self, seconds=SOON):
+        while True:
+            exchange = super().accept(seconds)
+            if exchange.sock.getpeername() not in self._names:
+                return exchange
+            exchange.close()
+
+    def close(self):
+        super().close()
+        for filler in self._fillers:
+            filler.close()
+
+
+class ConnectingTls(Situation):
+    """`cell.exchange` takes the bytes of the handshake, and says nothing."""
+
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"connect": limit}
+
+    def enter(self, cell):
+        cell.call()
+        cell.exchange = cell.up.accept()
+        cell.reach("tls")
+
+    def progress(self, cell):
+        # The head of a record that is as long as it may be, and then its bytes.
+        if not cell.dripping:
+            cell.exchange.send(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
+        cell.exchange.send(b"\x02")
+
+    def refuse(self, cell):
+        cell.exchange = cell.wrap(cell.exchange, "untrusted")
+        try:
+            cell.exchange.sock.do_handshake()
+        except OSError:
+            return
+        raise AssertionError("curfew trusts anybody")
+
+    def complete(self, cell):
+        cell.exchange = cell.secure(cell.exchange)
+        cell.exchange.recv_request()
+        super().complete(cell)
+
+
+class SendingBlocked(Situation):
+    SIZE = 4 << 20
+
+    def make_upstream(self, cell):
+        up = ScriptedUpstream(receive_buffer=16384)
+        up.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)  # so that curfew's buffer is not large either
+        return up
+
+    def enter(self, cell):
+        cell.call("POST", f"Content-Length: {self.SIZE}", send_buffer=16384)
+        cell.exchange = cell.accept()
+        cell.uploaded = cell.caller.fill()
+        assert cell.uploaded < self.SIZE, "everything was taken"
+        cell.reach("send")
+
+    def progress(self, cell):
+        cell.exchange.sock.recv(4096)
+
+    def read_on(self, cell):
+        """The upstream reads what is there and then what ends it."""
+        def drink():
+            while cell.exchange.sock.recv(65536):
+                pass
+
+        cell.in_background(drink)
+
+    def complete(self, cell):
+        cell.in_background(lambda: cell.caller.send(bytes(self.SIZE - cell.uploaded)))
+        request = cell.exchange.recv_request()
+        assert len(request.content) == self.SIZE
+        super().complete(cell)
+
+
+class SendingUploading(Situation):
+    def enter(self, cell):
+        cell.call("POST", CHUNKED)
+        cell.exchange = cell.accept()
+        cell.exchange.recv_head()
+        cell.caller.send(b"4\r\nhalf\r\n")
+        assert cell.exchange.read_exactly(9) == b"4\r\nhalf\r\n"
+        cell.reach("send")
+
+    def progress(self, cell):
+        cell.caller.send(b"1\r\nx\r\n")
+
+    def complete(self, cell):
+        cell.caller.send(b"0\r\n\r\n")
+        assert cell.exchange.read_exactly(5) == b"0\r\n\r\n"
+        super().complete(cell)
+
+
+class WaitingWhole(Situation):
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"first_byte": limit}
+
+    def enter(self, cell):
+        cell.call("POST", content=b"all of it")
+        cell.take("/cell")
+        cell.reach("wait")
+
+    def progress(self, cell):
+        cell.exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+
+class WaitingOnce(WaitingWhole):
+    """On a connection that has served before, which may have been closed behind our back."""
+
+    def enter(self, cell):
+        cell.fill_pool()
+        cell.exchange.answer()
+        assert cell.holder.recv_response().status == 200
+        self.ask(cell)
+        request = cell.exchange.recv_request()
+        assert request.target == "/cell", request
+        cell.reach("wait")
+
+    def ask(self, cell):
+        cell.call("POST", content=b"once")
+
+
+class WaitingKept(WaitingOnce):
+    """The GET may be sent again: on an end without a byte of response it gets a second connection."""
+
+    def ask(self, cell):
+        cell.call()
+
+    def complete_anew(self, cell):
+        cell.take("/cell")
+        self.complete(cell)
+
+
+class WaitingHead(WaitingWhole):
+    rest_of_response = b"\r\nContent-Length: 2\r\n\r\nok"
+
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"idle": limit}
+
+    def enter(self, cell):
+        super().enter(cell)
+        cell.exchange.send(OK_HEAD + b"X-Half: ")
+        cell.watch.barrier()
+
+    def progress(self, cell):
+        cell.exchange.send(b"x")
+
+
+class StreamingLength(Situation):
+    content = b"halfrest"
+    half_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nhalf"
+    rest_of_response = b"rest"
+
+    def enter(self, cell):
+        cell.call()
+        cell.take("/cell")
+        self.begin_response(cell)
+
+    def begin_response(self, cell):
+        # One that drips must not come to its end by that.
+        cell.exchange.send(self.half_of_response % (1000000 if cell.event.drips else len(self.content)))
+        cell.caller_has(b"half")
+
+    def progress(self, cell):
+        cell.exchange.send(b"x")
+
+
+class StreamingChunked(StreamingLength):
+    half_of_response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
+    rest_of_response = b"4\r\nrest\r\n0\r\n\r\n"
+
+    def begin_response(self, cell):
+        cell.exchange.send(self.half_of_response)
+        cell.caller_has(b"half")
+
+    def progress(self, cell):
+        cell.exchange.send(b"1\r\nx\r\n")
+
+
+class StreamingClose(StreamingChunked):
+    half_of_response = b"HTTP/1.1 200 OK\r\n\r\nhalf"
+
+    def progress(self, cell):
+        cell.exchange.send(b"x")
+
+    def complete(self, cell):
+        cell.exchange.send(b"rest")
+        cell.end_upstream()
+
+
+class StreamingUploading(StreamingLength):
+    def enter(self, cell):
+        cell.call("POST", CHUNKED)
+        cell.exchange = cell.accept()
+        cell.exchange.recv_head()
+        cell.caller.send(b"4\r\nhalf\r\n")
+        assert cell.exchange.read_exactly(9) == b"4\r\nhalf\r\n"
+        self.begin_response(cell)
+
+    def complete(self, cell):
+        cell.caller.send(b"0\r\n\r\n")
+        assert cell.exchange.read_exactly(5) == b"0\r\n\r\n"
+        super().complete(cell)
+
+
+class DeliveringUnread(Situation):
+    """
+    What the kernel takes for a caller who does not read is known; the response is larger by less than curfew's own
+    buffer. Its last part comes in one piece (one TLS record), so that curfew takes all of it.
+    """
+
+    LAST = 16000
+
+    def enter(self, cell):
+        taken = cell.setting.kernel_takes()
+        cell.content = bytes(taken + self.LAST // 2)
+        cell.call(receive_buffer=1, segment=536)
+        cell.take("/cell")
+        cell.exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(cell.content))
+        cell.exchange.send(cell.content[self.LAST:])
+        cell.watch.barrier()
+        cell.exchange.send(cell.content[:self.LAST])
+        others = 1 if cell.extra else 0
+        cell.watch.wait(lambda sample: sample.sum("pool_held", pool=cell.name) == others
+                        and sample.sum("calls_in_flight", upstream=cell.name, phase="receive") == 1,
+                        "the upstream to be done with, and the caller not")
+
+    def progress(self, cell):
+        cell.caller.nibble()
+
+    def wait_out(self, cell):
+        cell.caller.wait_ended()
+        cell.stop_drip()
+
+    def complete(self, cell):
+        """There is nothing more to come: he only has to read."""
+
+
+SITUATIONS = {
+    "READING/head": ReadingHead(),
+    "QUEUED/behind": QueuedBehind(),
+    "CONNECTING/dns": ConnectingDns(),
+    "CONNECTING/connect": ConnectingConnect(),
+    "CONNECTING/tls": ConnectingTls(),
+    "SENDING/blocked": SendingBlocked(),
+    "SENDING/uploading": SendingUploading(),
+    "WAITING/whole": WaitingWhole(),
+    "WAITING/kept": WaitingKept(),
+    "WAITING/once": WaitingOnce(),
+    "WAITING/head": WaitingHead(),
+    "STREAMING/length": StreamingLength(),
+    "STREAMING/chunked": StreamingChunked(),
+    "STREAMING/close": StreamingClose(),
+    "STREAMING/uploading": StreamingUploading(),
+    "DELIVERING/unread": DeliveringUnread(),
+}
