@@ -247,6 +247,10 @@ oom: $(CURFEW) $(FAULTS) ## Every allocation of every scenario fails once (scrip
 matrix: $(CURFEW) ## The fault matrix as a grid: each state of a call, hit by each event
 	@cd tests/integration && $(RUN_ENV) $(PYTHON) -m matrix
 
+.PHONY: soak
+soak: $(CURFEW) ## Faults, callers that leave and reloads for SOAK_SECONDS (3600), from SOAK_SEED: books exact, memory flat
+	@$(RUN_ENV) tests/soak/soak
+
 .PHONY: check-perf
 check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of what tests/perf/instructions says
 	@$(RUN_ENV) tests/perf/check

@@ -1,4 +1,4 @@
-"""The fault matrix (matrix/matrix.txt), row by row: each state of a call, hit by each event. `make matrix` prints it as a grid."""
+"""The fault matrix (matrix/matrix.txt), row by row; `make matrix` prints it as a grid."""
 
 import pytest
 
