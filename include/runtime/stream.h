@@ -48,12 +48,6 @@ static inline bool stream_is_open(const struct stream *stream)
 /* ST_OK: *len bytes were read (at least 1). ST_AGAIN, ST_EOF (the peer has ended), ST_FAILED (reset, or broken TLS). */
 enum status stream_read(struct stream *stream, void *bytes, size_t cap, size_t *len) MUST_CHECK;
 
-/*
- * Has more come than was read? Says so of what no event will tell any more: TLS may have taken it from the socket
- * already, and a read that was filled to the brim has left it there. The end counts as more.
- */
-bool stream_has_more(const struct stream *stream);
-
 /* ST_OK: *len bytes were taken, perhaps fewer than offered. ST_AGAIN: none. ST_FAILED. At most 8 pieces. */
 enum status stream_write(struct stream *stream, const struct iovec *pieces, int count,
                          size_t *len) MUST_CHECK;

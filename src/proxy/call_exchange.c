@@ -297,10 +297,7 @@ static bool read_response(struct call *call)
 /* The upstream has nothing more to give (`extra` bytes that it gave belong to no response): its connection and the permit go back, though the caller may still read. */
 static void release_upstream(struct call *call, size_t extra)
 {
-    const struct stream *stream = &call->upstream->stream;
-
-    if (call->fsm.sent != SENT_COMPLETE || extra != 0 || stream->peer_ended ||
-        (call->reusable && stream_has_more(stream)))
+    if (call->fsm.sent != SENT_COMPLETE || extra != 0 || call->upstream->stream.peer_ended)
         call->reusable = false;
     call_move(call, CALL_DELIVERING);
     call_set_timer(call);

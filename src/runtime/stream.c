@@ -123,15 +123,6 @@ enum status stream_read(struct stream *stream, void *bytes, size_t cap, size_t *
     return stream->ssl != NULL ? read_tls(stream, bytes, cap, len) : read_plain(stream, bytes, cap, len);
 }
 
-bool stream_has_more(const struct stream *stream)
-{
-    char byte;
-
-    if (stream->ssl != NULL)
-        return SSL_has_pending(stream->ssl) != 0;
-    return stream->can_read && recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
-}
-
 /* A TLS record for each piece would be dear: small pieces travel together. */
 #define TLS_GATHER 4096u
 

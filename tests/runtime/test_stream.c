@@ -210,22 +210,6 @@ static void a_full_read_may_have_left_something(void **state)
     assert_false(world->stream.can_read);
 }
 
-static void what_a_full_read_has_left_is_found_without_reading_it(void **state)
-{
-    struct world *world = *state;
-
-    begin(world, TCP4);
-    say(world, "hello!");
-    await_socket(world, POLLIN);
-    expect_read(world, ST_OK, "hello", 5);
-    assert_true(stream_has_more(&world->stream));
-    expect_read(world, ST_OK, "!", 1);
-    assert_false(stream_has_more(&world->stream));
-    peer_closes(world);
-    await_socket(world, POLLIN);
-    assert_true(stream_has_more(&world->stream));
-}
-
 static void a_short_read_has_emptied_the_socket_and_the_next_byte_raises_an_event(void **state)
 {
     struct world *world = *state;
@@ -577,8 +561,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_again_nothing_is_read_until_an_event_says_so, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_read_may_have_left_something, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_a_full_read_has_left_is_found_without_reading_it, set_up,
-                                        tear_down),
         cmocka_unit_test_setup_teardown(a_short_read_has_emptied_the_socket_and_the_next_byte_raises_an_event,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_that_are_not_acted_upon_are_not_repeated, set_up, tear_down),
