@@ -21,6 +21,10 @@
  * A permit given back with waiters present is never put down: it changes hands in one step, so held never dips and
  * nobody overtakes the queue. A waiter that was granted a permit but has not heard of it yet gives it back like any
  * holder. held <= size at every instant.
+ *
+ * A pool may be resized while it is in use. Growing is at once. Shrinking takes nobody's permit or place away: size
+ * and queue_size are the bounds in force at this instant, which come down to what was asked for as permits come back
+ * and waiters leave, so that held <= size and waiting <= queue_size stay true all the way.
  */
 enum permit_state { PERMIT_FREE, PERMIT_WAITING, PERMIT_HELD };
 
@@ -40,6 +44,9 @@ struct permit_pool {
     uint64_t acquired; /* permits handed out, by acquire or by hand-over */
     uint64_t released; /* acquired - released = held */
     struct list_node waiters;
+    uint32_t size_asked;       /* where size is going, */
+    uint32_t queue_size_asked; /* and queue_size */
+    bool shrinking;            /* they are not there yet */
 };
 
 enum permit_answer { PERMIT_GRANTED, PERMIT_QUEUED, PERMIT_QUEUE_FULL };
@@ -56,6 +63,15 @@ enum permit_answer permit_acquire(struct permit_pool *pool, struct permit *permi
  */
 struct permit *permit_give_back(struct permit_pool *pool, struct permit *permit)
     __attribute__((warn_unused_result));
+
+/*
+ * From now on this is the cap, and the length of the queue. After it, permit_grant_next has to be called until it
+ * returns NULL: waiters may have a permit now.
+ */
+void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size);
+
+/* The first waiter, if a permit is free: he holds it now and has to be told. NULL: nobody waits, or none is free. */
+struct permit *permit_grant_next(struct permit_pool *pool) __attribute__((warn_unused_result));
 
 /* held <= size, acquired - released = held, the queue's length is `waiting` <= queue_size, no waiter beside a free permit. */
 bool permit_pool_is_sound(const struct permit_pool *pool);

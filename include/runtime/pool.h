@@ -50,6 +50,12 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket);
 /* Owner's thread: the permit that `from` holds is `to`'s from now on; `from` has none. Both of the same owner. */
 void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to);
 
+/*
+ * Any thread: from now on this is the cap and the length of the queue. Waiters for whom there is a permit now are
+ * told; where more is held than the new size, it comes down as permits come back.
+ */
+void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size);
+
 /* The figures of a pool at one instant. Any thread. */
 struct pool_figures {
     uint32_t size, held, held_peak, waiting;

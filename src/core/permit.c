@@ -4,7 +4,8 @@
 
 void permit_pool_init(struct permit_pool *pool, uint32_t size, uint32_t queue_size)
 {
-    *pool = (struct permit_pool){.size = size, .queue_size = queue_size};
+    *pool = (struct permit_pool){
+        .size = size, .queue_size = queue_size, .size_asked = size, .queue_size_asked = queue_size};
     list_init(&pool->waiters);
 }
 
@@ -49,24 +50,53 @@ static struct permit *take_first_waiter(struct permit_pool *pool)
     return CONTAINER_OF(node, struct permit, node);
 }
 
+static uint32_t at_least(uint32_t asked, uint32_t in_use)
+{
+    return in_use > asked ? in_use : asked;
+}
+
+/* Brings the bounds as near to what was asked for as those who are in allow. */
+static void settle(struct permit_pool *pool)
+{
+    pool->size = at_least(pool->size_asked, pool->held);
+    pool->queue_size = at_least(pool->queue_size_asked, pool->waiting);
+    pool->shrinking = pool->size != pool->size_asked || pool->queue_size != pool->queue_size_asked;
+}
+
+void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size)
+{
+    pool->size_asked = size;
+    pool->queue_size_asked = queue_size;
+    settle(pool);
+}
+
+struct permit *permit_grant_next(struct permit_pool *pool)
+{
+    struct permit *next = pool->held < pool->size ? take_first_waiter(pool) : NULL;
+
+    if (next != NULL)
+        grant(pool, next);
+    if (pool->shrinking)
+        settle(pool);
+    return next;
+}
+
 struct permit *permit_give_back(struct permit_pool *pool, struct permit *permit)
 {
     enum permit_state had = permit->state;
-    struct permit *next;
 
     permit->state = PERMIT_FREE;
     if (had == PERMIT_WAITING) {
         list_remove(&permit->node);
         pool->waiting--;
     }
-    if (had != PERMIT_HELD)
-        return NULL;
-    pool->held--;
-    pool->released++;
-    next = take_first_waiter(pool);
-    if (next != NULL)
-        grant(pool, next);
-    return next;
+    if (had == PERMIT_HELD) {
+        pool->held--;
+        pool->released++;
+    }
+    if (pool->shrinking)
+        settle(pool);
+    return had == PERMIT_HELD ? permit_grant_next(pool) : NULL;
 }
 
 bool permit_pool_is_sound(const struct permit_pool *pool)
@@ -75,7 +105,7 @@ bool permit_pool_is_sound(const struct permit_pool *pool)
 
     LIST_FOREACH(node, &pool->waiters)
         linked++;
-    return pool->held <= pool->size && pool->acquired - pool->released == pool->held &&
-           linked == pool->waiting && pool->waiting <= pool->queue_size &&
-           (pool->waiting == 0 || pool->held == pool->size);
+    return pool->held <= pool->size && pool->size_asked <= pool->size &&
+           pool->acquired - pool->released == pool->held && linked == pool->waiting &&
+           pool->waiting <= pool->queue_size && (pool->waiting == 0 || pool->held == pool->size);
 }

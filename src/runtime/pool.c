@@ -84,6 +84,22 @@ void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)
     from->permit.state = PERMIT_FREE;
 }
 
+void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
+{
+    struct permit *next;
+
+    pthread_mutex_lock(&pool->lock);
+    permit_pool_resize(&pool->permits, size, queue_size);
+    while ((next = permit_grant_next(&pool->permits)) != NULL) {
+        struct worker *ring = tell_winner_locked(pool, next);
+
+        /* Under the lock, for once: winners may be of any worker, and this is not the way of a call. */
+        if (ring != NULL)
+            mailbox_ring(&ring->mailbox);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
 struct pool_figures pool_figures(struct pool *pool)
 {
     struct pool_figures figures;

@@ -134,6 +134,31 @@ static void a_waiter_hears_of_its_permit_by_mail(void **state)
     check_figures(desk, 0, 0, 3, 3);
 }
 
+static void a_pool_made_larger_tells_its_waiters_and_one_made_smaller_comes_down_by_and_by(void **state)
+{
+    struct desk *desk = *state;
+    struct mail end;
+
+    open_pool(desk, 1, 4);
+    for (int i = 0; i < 4; i++)
+        (void)ask(desk, i);
+    pool_resize(&desk->pool, 3, 4);
+    check_figures(desk, 3, 1, 3, 0);
+    mail_init(&end, stop);
+    worker_defer(&desk->rig.worker, &end);
+    rig_run(&desk->rig);
+    assert_string_equal(desk->heard, "12");
+    pool_resize(&desk->pool, 1, 4);
+    assert_int_equal(pool_figures(&desk->pool).size, 3);
+    give_back(desk, 0);
+    give_back(desk, 1);
+    check_figures(desk, 1, 1, 3, 2);
+    assert_int_equal(pool_figures(&desk->pool).size, 1);
+    give_back(desk, 2);
+    give_back(desk, 3);
+    check_figures(desk, 0, 0, 4, 4);
+}
+
 static void a_grant_whose_waiter_leaves_is_called_back_and_goes_to_the_next(void **state)
 {
     struct desk *desk = *state;
@@ -523,6 +548,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_waiter_hears_of_its_permit_by_mail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_pool_made_larger_tells_its_waiters_and_one_made_smaller_comes_down_by_and_by, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(a_grant_whose_waiter_leaves_is_called_back_and_goes_to_the_next,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_ticket_serves_again_and_again, set_up, tear_down),

@@ -561,6 +561,35 @@ static void turn_all_away(struct event *event)
     }
 }
 
+/* A reload while calls run: larger pools take waiters in at once, in order; smaller ones wait for permits to come back. */
+static void resize_a_pool(struct event *event)
+{
+    struct world *world = CONTAINER_OF(event, struct world, resize);
+    struct sim_pool *pool = &world->pools[below(world, POOLS)];
+    uint32_t held = pool->permits.held;
+    struct permit *next;
+
+    pool->size = 1 + below(world, 12);
+    pool->queue_size = below(world, 30);
+    pool->allowed = held > pool->size ? held : pool->size;
+    if (pool->allowed > pool->largest)
+        pool->largest = pool->allowed;
+    world->shrunk_below += held > pool->size;
+    permit_pool_resize(&pool->permits, pool->size, pool->queue_size);
+    for (struct call *first = first_waiter(pool, world); held < pool->size && first != NULL; held++) {
+        CHECK(world, permit_grant_next(&pool->permits) == &first->permit);
+        CHECK(world, first->permit.state == PERMIT_HELD);
+        pool->granted++;
+        post_grant(first, &world->threads[0]);
+        world->grown_to++;
+        first = first_waiter(pool, world);
+    }
+    next = permit_grant_next(&pool->permits);
+    CHECK(world, next == NULL);
+    if (world->calls_begun < world->calls_wanted)
+        plan(world, &world->resize, some_time(world, 100));
+}
+
 /* ---- the world ----------------------------------------------------------------------------------------- */
 
 /* Half of the time none: sick and healthy upstreams side by side. */
@@ -629,15 +658,22 @@ static void make_world(struct world *world, uint64_t seed, uint64_t calls)
     world->burst = 1 + below(world, 30);
     world->arrival.fn = arrive;
     world->drain.fn = turn_all_away;
+    world->resize.fn = resize_a_pool;
     for (int i = 0; i < POOLS; i++) {
-        permit_pool_init(&world->pools[i].permits, 1 + below(world, 12), below(world, 30));
-        world->pools[i].queue_timeout_ns = some_limit(world, 20);
+        struct sim_pool *pool = &world->pools[i];
+
+        pool->size = pool->allowed = pool->largest = 1 + below(world, 12);
+        pool->queue_size = below(world, 30);
+        permit_pool_init(&pool->permits, pool->size, pool->queue_size);
+        pool->queue_timeout_ns = some_limit(world, 20);
     }
     for (int i = 0; i < UPSTREAMS; i++)
         make_upstream(world, &world->upstreams[i], pool_of_upstream[i]);
     for (int i = 0; i < THREADS; i++)
         make_thread(world, &world->threads[i]);
     plan(world, &world->arrival, 0);
+    if (chance(world, 50))
+        plan(world, &world->resize, some_time(world, 20));
 }
 
 static void free_dead(struct world *world)
@@ -718,6 +754,8 @@ static void add(struct world *sum, const struct world *world)
     sum->replaced += world->replaced;
     sum->reused += world->reused;
     sum->recalled += world->recalled;
+    sum->grown_to += world->grown_to;
+    sum->shrunk_below += world->shrunk_below;
     sum->queued += world->queued;
     if (world->most_waiting > sum->most_waiting)
         sum->most_waiting = world->most_waiting;
@@ -736,11 +774,14 @@ static void print(const struct world *sum)
     printf("\nstuck in");
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
         printf(" %s %llu", phase_name(phase), (unsigned long long)sum->stuck[phase]);
-    printf("\nqueued %llu (at most %llu at once), grants called back %llu, connections used again %llu, "
-           "replaced %llu, requests that never became a call %llu\n",
-           (unsigned long long)sum->queued, (unsigned long long)sum->most_waiting,
-           (unsigned long long)sum->recalled, (unsigned long long)sum->reused,
-           (unsigned long long)sum->replaced, (unsigned long long)sum->unheard);
+    printf(
+        "\nqueued %llu (at most %llu at once), grants called back %llu, connections used again %llu, "
+        "replaced %llu, requests that never became a call %llu, permits from a pool made larger %llu, pools made "
+        "smaller than what was held %llu\n",
+        (unsigned long long)sum->queued, (unsigned long long)sum->most_waiting,
+        (unsigned long long)sum->recalled, (unsigned long long)sum->reused, (unsigned long long)sum->replaced,
+        (unsigned long long)sum->unheard, (unsigned long long)sum->grown_to,
+        (unsigned long long)sum->shrunk_below);
 }
 
 /* A simulation in which something never happens shows nothing about it. */
@@ -751,6 +792,7 @@ static void check_everything_happened(const struct world *sum)
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
         CHECK(sum, sum->stuck[phase] > 0);
     CHECK(sum, sum->recalled > 0 && sum->replaced > 0 && sum->reused > 0 && sum->unheard > 0);
+    CHECK(sum, sum->grown_to > 0 && sum->shrunk_below > 0);
 }
 
 static uint64_t number_after(int argc, char **argv, const char *option, uint64_t otherwise)

@@ -27,9 +27,11 @@ struct call;
 struct sim_pool {
     struct permit_pool permits; /* under test */
     int64_t queue_timeout_ns;
-    uint32_t in_work;    /* connections at upstreams, pending or open, on behalf of its calls */
-    uint64_t granted;    /* by answer or by hand-over */
-    uint64_t given_back; /* by holders */
+    uint32_t in_work;          /* connections at upstreams, pending or open, on behalf of its calls */
+    uint32_t size, queue_size; /* as last asked for */
+    uint32_t allowed, largest; /* permits that may be held now: comes down as they come back; and ever */
+    uint64_t granted;          /* by answer or by hand-over */
+    uint64_t given_back;       /* by holders */
 };
 
 /* How an upstream and its callers behave; figures in per cent of the occasions. */
@@ -97,7 +99,7 @@ struct world {
     bool patient; /* no deadlines, no limits, nobody stalls: only a lost wake-up can keep a call */
     bool drains;  /* ends with all calls in flight turned away */
     struct events events;
-    struct event arrival, drain;
+    struct event arrival, drain, resize;
     int64_t gap_ns;
     uint32_t burst;
     struct thread threads[THREADS];
@@ -107,7 +109,7 @@ struct world {
     uint64_t live_calls, live_conns, queued;
 
     uint64_t steps, started, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT];
-    uint64_t unheard, replaced, reused, recalled, most_waiting;
+    uint64_t unheard, replaced, reused, recalled, most_waiting, grown_to, shrunk_below;
 };
 
 __attribute__((noreturn)) static inline void world_broken(const struct world *world, const char *what,
@@ -203,7 +205,9 @@ static inline void give_back_permit(struct call *call)
     struct world *world = call->world;
     struct sim_pool *pool = pool_of(call);
     bool held = call->permit.state == PERMIT_HELD;
-    struct call *heir = held ? first_waiter(pool, world) : NULL;
+    bool is_free =
+        held && pool->permits.held <= pool->size; /* not one of too many since the pool was made smaller */
+    struct call *heir = is_free ? first_waiter(pool, world) : NULL;
     struct permit *next;
 
     CHECK(world, call->conn == NULL);
@@ -216,6 +220,8 @@ static inline void give_back_permit(struct call *call)
     CHECK(world, next == (heir != NULL ? &heir->permit : NULL));
     if (held)
         pool->given_back++;
+    if (held && !is_free)
+        pool->allowed--;
     if (next == NULL)
         return;
     CHECK(world, next->state == PERMIT_HELD);
@@ -269,8 +275,8 @@ static inline void check_pool(struct world *world, const struct sim_pool *pool, 
     uint64_t last = 0;
 
     CHECK(world, permit_pool_is_sound(permits));
-    CHECK(world, permits->held <= permits->size);
-    CHECK(world, permits->held_peak <= permits->size && permits->held_peak >= permits->held);
+    CHECK(world, permits->size == pool->allowed && permits->held <= pool->allowed);
+    CHECK(world, permits->held_peak <= pool->largest && permits->held_peak >= permits->held);
     CHECK(world, permits->held == tally->holders);
     CHECK(world, permits->waiting == tally->waiters);
     CHECK(world, permits->waiting <= permits->queue_size);

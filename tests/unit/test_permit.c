@@ -170,6 +170,76 @@ static void the_peak_is_the_most_that_was_ever_held(void **state)
     check(0, 0, 8, 8);
 }
 
+static void a_larger_pool_takes_waiters_in_at_once_in_their_order(void **state)
+{
+    init(1, 4);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(permit_acquire(&pool, &permits[i]), i < 1 ? PERMIT_GRANTED : PERMIT_QUEUED);
+    permit_pool_resize(&pool, 3, 4);
+    assert_ptr_equal(permit_grant_next(&pool), &permits[1]);
+    assert_ptr_equal(permit_grant_next(&pool), &permits[2]);
+    assert_null(permit_grant_next(&pool));
+    check(3, 2, 3, 0);
+    assert_int_equal(permits[2].state, PERMIT_HELD);
+    assert_int_equal(permits[3].state, PERMIT_WAITING);
+    assert_int_equal(pool.size, 3);
+}
+
+static void a_smaller_pool_comes_down_as_permits_come_back_and_passes_none_on_until_then(void **state)
+{
+    init(4, 2);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(permit_acquire(&pool, &permits[i]), i < 4 ? PERMIT_GRANTED : PERMIT_QUEUED);
+    permit_pool_resize(&pool, 2, 2);
+    assert_null(permit_grant_next(&pool));
+    assert_int_equal(pool.size, 4);
+    check(4, 2, 4, 0);
+    assert_null(permit_give_back(&pool, &permits[0]));
+    assert_int_equal(pool.size, 3);
+    assert_null(permit_give_back(&pool, &permits[1]));
+    assert_int_equal(pool.size, 2);
+    check(2, 2, 4, 2);
+    /* Now it is as small as it should be: permits are handed on again. */
+    assert_ptr_equal(permit_give_back(&pool, &permits[2]), &permits[4]);
+    check(2, 1, 5, 3);
+    assert_int_equal(permit_acquire(&pool, &permits[0]), PERMIT_QUEUED);
+}
+
+static void a_pool_that_is_to_grow_again_before_it_has_shrunk_does_so_at_once(void **state)
+{
+    init(3, 3);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(permit_acquire(&pool, &permits[i]), i < 3 ? PERMIT_GRANTED : PERMIT_QUEUED);
+    permit_pool_resize(&pool, 1, 3);
+    assert_null(permit_grant_next(&pool));
+    assert_null(permit_give_back(&pool, &permits[0]));
+    permit_pool_resize(&pool, 4, 3);
+    assert_ptr_equal(permit_grant_next(&pool), &permits[3]);
+    assert_ptr_equal(permit_grant_next(&pool), &permits[4]);
+    assert_null(permit_grant_next(&pool));
+    check(4, 0, 5, 1);
+    assert_int_equal(pool.size, 4);
+}
+
+static void a_shorter_queue_keeps_those_who_are_in_it_and_takes_nobody_new(void **state)
+{
+    init(1, 3);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(permit_acquire(&pool, &permits[i]), i < 1 ? PERMIT_GRANTED : PERMIT_QUEUED);
+    permit_pool_resize(&pool, 1, 1);
+    assert_null(permit_grant_next(&pool));
+    assert_int_equal(permit_acquire(&pool, &permits[4]), PERMIT_QUEUE_FULL);
+    check(1, 3, 1, 0);
+    assert_null(permit_give_back(&pool, &permits[2])); /* leaves */
+    assert_int_equal(permit_acquire(&pool, &permits[4]), PERMIT_QUEUE_FULL);
+    assert_ptr_equal(permit_give_back(&pool, &permits[0]), &permits[1]);
+    assert_int_equal(permit_acquire(&pool, &permits[4]), PERMIT_QUEUE_FULL);
+    check(1, 1, 2, 1);
+    assert_null(permit_give_back(&pool, &permits[3]));
+    assert_int_equal(permit_acquire(&pool, &permits[4]), PERMIT_QUEUED);
+    check(1, 1, 2, 1);
+}
+
 static void every_corruption_of_the_books_is_noticed(void **state)
 {
     struct permit stranger;
@@ -220,6 +290,10 @@ int main(void)
         cmocka_unit_test(giving_back_twice_gives_back_once),
         cmocka_unit_test(without_a_queue_the_cap_refuses_at_once),
         cmocka_unit_test(the_peak_is_the_most_that_was_ever_held),
+        cmocka_unit_test(a_larger_pool_takes_waiters_in_at_once_in_their_order),
+        cmocka_unit_test(a_smaller_pool_comes_down_as_permits_come_back_and_passes_none_on_until_then),
+        cmocka_unit_test(a_pool_that_is_to_grow_again_before_it_has_shrunk_does_so_at_once),
+        cmocka_unit_test(a_shorter_queue_keeps_those_who_are_in_it_and_takes_nobody_new),
         cmocka_unit_test(every_corruption_of_the_books_is_noticed),
     };
 
