@@ -44,6 +44,8 @@ struct limits_config {
 
 struct pool_config {
     const char *name;
+    uint32_t index; /* its number (config/numbering.h); until it has one, its place in snapshot.pools */
+    bool is_new;    /* the number was another's before, or nobody's */
     uint32_t size;
     uint32_t queue_size;
     int64_t queue_timeout_ns;
@@ -53,9 +55,11 @@ struct pool_config {
 struct route_config {
     const char *
         name; /* label: "default" for the upstream itself, else the path, with its methods if it has any ("POST /v1/reports") */
-    uint32_t index; /* among all routes of the snapshot */
-    uint32_t pool;  /* index into snapshot.pools */
+    uint32_t index; /* its number; until it has one, its place among all routes of the snapshot */
+    uint32_t pool;  /* number of its pool, that is pool_config.index */
+    bool is_new;
     int64_t deadline_ns;
+    int64_t queue_timeout_ns; /* its pool's */
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t idle_ns;
@@ -84,7 +88,9 @@ struct keepalive_config {
 
 struct upstream_config {
     const char *name;
-    uint32_t index;
+    uint32_t index; /* its number; until it has one, its place in snapshot.upstreams */
+    bool is_new;
+    const struct snapshot *snapshot; /* that it is a part of */
     const struct address *listen;
     uint32_t listen_count;
 
@@ -100,7 +106,7 @@ struct upstream_config {
     struct forward_rules rules;
 
     struct route_config default_route;
-    const struct route_config *routes; /* route_entry.id indexes it */
+    struct route_config *routes; /* route_entry.id indexes it */
     uint32_t route_count;
     const struct route_entry *route_entries; /* sorted; route_count of them */
 };
@@ -112,9 +118,9 @@ struct snapshot {
     struct log_config log;
     int64_t drain_ns;
     struct limits_config limits;
-    const struct pool_config *pools;
+    struct pool_config *pools;
     uint32_t pool_count;
-    const struct upstream_config *upstreams;
+    struct upstream_config *upstreams;
     uint32_t upstream_count;
     uint32_t route_count; /* all upstreams together, default routes included */
 

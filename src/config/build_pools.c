@@ -24,6 +24,7 @@ static uint32_t add(struct build *b, const char *name, const struct option_value
 
     b->pools[index] = (struct pool_config){
         .name = name,
+        .index = index,
         .size = (uint32_t)values->of[OPT_POOL_SIZE].number,
         .queue_size = (uint32_t)values->of[OPT_POOL_QUEUE].number,
         .queue_timeout_ns = values->of[OPT_POOL_QUEUE_TIMEOUT].number,

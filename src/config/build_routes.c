@@ -221,14 +221,21 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     if (!route->name)
         return ST_NOMEM;
     r->entries[r->count++] = entry;
-    return choose_pool(r, node, &entry, &route->pool);
+    status = choose_pool(r, node, &entry, &route->pool);
+    route->queue_timeout_ns = r->b->pools[route->pool].queue_timeout_ns;
+    return status;
 }
 
 static enum status build_default(struct build *b, struct build_upstream *u)
 {
-    u->out->default_route = make_policy(b, &u->values);
-    u->out->default_route.name = "default";
-    return build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &u->out->default_route.pool);
+    struct route_config *route = &u->out->default_route;
+    enum status status;
+
+    *route = make_policy(b, &u->values);
+    route->name = "default";
+    status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
+    route->queue_timeout_ns = b->pools[route->pool].queue_timeout_ns;
+    return status;
 }
 
 enum status build_routes(struct build *b, struct build_upstream *u)

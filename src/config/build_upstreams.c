@@ -103,6 +103,7 @@ enum status build_upstreams(struct build *b, const struct option_values *default
 
         u.out = &all[node->index];
         u.out->index = node->index;
+        u.out->snapshot = b->snapshot;
         u.out->name = arena_text(b->arena, node->key);
         if (!u.out->name)
             return ST_NOMEM;
