@@ -2,11 +2,11 @@
 #define CURFEW_ADMIN_ADMIN_H
 
 #include <event2/event.h>
+#include <event2/http.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/text.h"
-#include "config/snapshot.h"
 #include "proxy/proxy.h"
 
 /*
@@ -15,18 +15,31 @@
  */
 struct admin;
 
+/* What it is made of. All pointers are borrowed and outlive the admin. */
+struct admin_ground {
+    struct event_base *base;
+    struct proxy *proxy;
+    const char *version;
+    int handed_fd; /* a listening socket that others opened for it; -1: it opens one */
+    /* POST /reload. Takes the request over, and answers it by admin/respond.h, now or later, before the admin is freed. */
+    void (*reload)(void *arg, struct evhttp_request *request);
+    void *arg;
+};
+
 /*
- * Listens on snapshot->admin. All pointers are borrowed, `version` too, and outlive the admin; a unix socket gets mode 0660.
+ * Listens on the `admin.listen` of the configuration in force, and stays there; a unix socket of its own gets mode 0660.
  * NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of `base`.
  */
-struct admin *admin_new(struct event_base *base, const struct snapshot *snapshot, struct proxy *proxy,
-                        const char *version, char *why, size_t why_cap);
+struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap);
 
 /*
  * Closes everything; requests under way are cut. Mail from the workers may be on its way to it as long as they run:
  * so end the workers' threads first (their last mail is taken in here), then this, then free the proxy's memory.
  */
 void admin_free(struct admin *admin);
+
+/* Where it was told to listen. */
+const struct address *admin_address(const struct admin *admin);
 
 /* The port that it really listens on; 0 for a unix socket. */
 uint16_t admin_port(const struct admin *admin);

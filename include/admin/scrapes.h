@@ -7,7 +7,6 @@
 
 #include "base/list.h"
 #include "base/status.h"
-#include "config/snapshot.h"
 #include "proxy/proxy.h"
 #include "runtime/mailbox.h"
 
@@ -18,15 +17,13 @@
 struct scrapes {
     struct event_base *base;
     struct mailbox *mailbox;
-    const struct snapshot *snapshot;
     struct proxy *proxy;
     const char *version;
-    struct route_label *labels; /* by route_config.index */
     struct list_node under_way;
 };
 
-/* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. ST_NOMEM. */
-enum status scrapes_init(struct scrapes *scrapes) MUST_CHECK;
+/* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. */
+void scrapes_init(struct scrapes *scrapes);
 
 /* Answers what is under way, as not to be had. */
 void scrapes_fini(struct scrapes *scrapes);

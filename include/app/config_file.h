@@ -1,6 +1,8 @@
 #ifndef CURFEW_APP_CONFIG_FILE_H
 #define CURFEW_APP_CONFIG_FILE_H
 
+#include <stdio.h>
+
 #include "config/snapshot.h"
 
 /*
@@ -8,5 +10,8 @@
  * been written to standard error, a line each. The result is snapshot_free'd.
  */
 struct snapshot *config_file_load(const char *path) __attribute__((warn_unused_result));
+
+/* The same, but that what is wrong is written to `out`. */
+struct snapshot *config_file_read(const char *path, FILE *out) __attribute__((warn_unused_result));
 
 #endif

@@ -1,14 +1,32 @@
 #ifndef CURFEW_APP_EVENT_LOG_H
 #define CURFEW_APP_EVENT_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "config/snapshot.h"
 
-/* What happens to the process, a line each on standard error: "curfew: info: ready". Calls go to the access log. */
+/*
+ * What happens to the process, a line each on standard error: "curfew: info: ready". If that is the journal, the line
+ * begins with its priority instead ("<6>ready"), which the journal takes off. Calls go to the access log. A line that
+ * comes again and again within a few seconds is written a few times, and then how often it was left out. Main thread.
+ */
 struct event_log {
     enum log_level level; /* what is less important is left out */
+    bool is_journal;
+    char last[1024]; /* the latest line, */
+    enum log_level last_level;
+    uint32_t repeated; /* how often it came since, */
+    int64_t since_ns;  /* which is when its first one was written */
 };
 
-void event_log_put(const struct event_log *log, enum log_level level, const char *format, ...)
+/* Looks whether standard error is the journal (sd-daemon(3), JOURNAL_STREAM). */
+void event_log_init(struct event_log *log);
+
+void event_log_put(struct event_log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Says what was left out. */
+void event_log_flush(struct event_log *log);
 
 #endif

@@ -17,6 +17,9 @@ bool address_parse_ip(struct span text, struct address *out) __attribute__((warn
 /* Can nobody on another machine reach it? */
 bool address_is_local(const struct address *address);
 
+/* The same place, port 0 of an address being one as well? */
+bool address_is_equal(const struct address *a, const struct address *b);
+
 /* Would a second socket fail to listen here? Never with port 0. */
 bool address_is_same(const struct address *a, const struct address *b);
 

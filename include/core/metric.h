@@ -57,8 +57,12 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
     __attribute__((warn_unused_result));
 void metrics_free(struct metrics *metrics);
 
-/* sum += part, cell by cell; both of the same shape. */
+/* sum += part, cell by cell; `sum` has room for at least as many upstreams and routes. */
 void metrics_add(struct metrics *sum, const struct metrics *part);
+
+/* Back to zero: the number is another one's now. */
+void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream);
+void metrics_clear_route(struct metrics *metrics, uint32_t route);
 
 /*
  * One observation, a few nanoseconds long: below 0 counts as 0; a bound is in its own bucket. What share of a whole that is
@@ -73,7 +77,10 @@ extern const int64_t metric_bounds_SECONDS[METRIC_BUCKETS - 1];
 extern const int64_t metric_bounds_OVERSHOOT[METRIC_BUCKETS - 1];
 extern const int64_t metric_bounds_RATIO[METRIC_BUCKETS - 1];
 
-/* Names for the labels: what the route and upstream with this index are called. Terminated texts. */
+/*
+ * Names for the labels: what the route and upstream with this number are called. Terminated texts; NULL: the number is
+ * nobody's, and there are no samples of it.
+ */
 struct metric_names {
     const char *(*upstream)(const void *arg, uint32_t upstream);
     const char *(*route)(const void *arg, uint32_t route);

@@ -15,9 +15,15 @@
 struct access_log;
 struct log_ring;
 
-/* NULL: *why says what failed ("log.access: /x/y.log: Permission denied"). */
-struct access_log *access_log_new(const struct log_config *config, uint32_t worker_count, char *why,
-                                  size_t why_cap);
+/* Where the lines are to go. -1: *why says what failed ("log.access: /x/y.log: Permission denied"). */
+int access_log_open(const struct log_config *config, char *why, size_t why_cap);
+/* What access_log_open gave, and nobody took. */
+void access_log_close(int fd);
+
+/* Takes `fd` over. NULL: no memory. */
+struct access_log *access_log_new(int fd, uint32_t worker_count);
+/* Takes `fd` over: lines that have not been written yet go there, and its predecessor is closed. Any thread. */
+void access_log_turn(struct access_log *log, int fd);
 /* Writes what is left, for at most a second if nobody reads, and ends the thread. */
 void access_log_free(struct access_log *log);
 

@@ -30,12 +30,14 @@ struct downstream {
     struct list_node node; /* in proxy_worker.downstreams */
     struct mail resume;    /* see downstream_resume_later */
     struct proxy_worker *worker;
+    struct doorway *doorway; /* NULL: that is gone */
     const struct upstream_config *upstream;
     struct call *call;  /* NULL between requests */
     struct timer timer; /* idle between requests; linger */
     struct buffer in;
     struct http1_scan scan;
     bool lingering;
+    bool winding_down; /* is closed after the next response at the latest */
     uint8_t caller_len;
     char caller[INET6_ADDRSTRLEN]; /* the caller's IP address; empty for a unix socket */
 };
@@ -59,6 +61,12 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
 
 /* There is more to do than one turn should take: go on at its end. */
 void downstream_resume_later(struct downstream *downstream);
+
+/*
+ * The connection is to end soon, and no request on it is to go without an answer: the call in flight, or the next one if
+ * it comes within a moment, is the last, and its response says so if that can still be said. No call ends by it.
+ */
+void downstream_wind_down(struct downstream *downstream);
 
 /* Closes at once. A call must be over. */
 void downstream_destroy(struct downstream *downstream);

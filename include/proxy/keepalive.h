@@ -19,13 +19,16 @@ struct keepalive {
     uint32_t max; /* this worker's share of max_idle */
     struct timer expiry;
     struct proxy_worker *worker;
-    const struct upstream_config *config;
+    const struct upstream_config *config; /* whose connections are kept; NULL: nobody's */
 };
 
-enum status keepalive_init(struct keepalive *keepalive, struct proxy_worker *worker,
-                           const struct upstream_config *config) MUST_CHECK;
+/* Keeps nothing yet. Heap; NULL without memory. */
+struct keepalive *keepalive_new(struct proxy_worker *worker) __attribute__((warn_unused_result));
 /* Closes all. */
-void keepalive_fini(struct keepalive *keepalive);
+void keepalive_free(struct keepalive *keepalive);
+
+/* Closes all, and keeps connections of this configuration, and of no other, from now on; NULL: none. */
+void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *config);
 
 /*
  * The best idle connection, or NULL. With `probe` the socket itself is asked whether the peer has closed it: for

@@ -6,51 +6,85 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/status.h"
+#include "config/numbering.h"
 #include "config/snapshot.h"
+#include "core/metric.h"
+#include "proxy/doorstep.h"
+#include "runtime/mailbox.h"
 #include "runtime/pool.h"
-#include "runtime/tls.h"
 
 struct proxy_worker;
 struct access_log;
+struct drain;
+struct edition;
+struct reload;
 
-/* A listening socket and whose calls come in by it. */
-struct doorstep {
-    const struct address *address;
-    const struct upstream_config *upstream;
-    int fd;
-};
-
-/* The running service: what its workers share. */
+/*
+ * The running service: what its workers share. The main thread's, but for what the workers were given of it and for the
+ * atomic members.
+ */
 struct proxy {
-    const struct snapshot *snapshot;
+    struct edition *edition;   /* in force */
+    struct list_node editions; /* it and those that still have calls, in the order of their coming */
+    struct numbering numbering;
+    uint64_t renamed; /* how often numbers may have changed their owners */
     struct proxy_worker **workers;
     struct worker **loops; /* the workers' loops, for the pools */
     uint32_t worker_count;
-    struct pool *pools; /* by pool_config */
-    bool pools_open;
-    struct tls_client **tls; /* by upstream; NULL: plain */
-    struct doorstep *doorsteps;
-    uint32_t doorstep_count;
-    struct access_log *log;       /* NULL: off */
+    struct pool **pools; /* by number; they stay, whoever has the number */
+    uint32_t pool_count;
+    struct list_node doorsteps;
+    struct handed_socket *handed; /* borrowed */
+    size_t handed_count;
+    struct access_log *log; /* NULL: off */
+    struct mailbox *home;   /* the main thread's */
+    struct reload *reload;  /* under way, or NULL */
+    struct drain *drain;    /* likewise */
+    uint64_t reloads[RESULT_COUNT];
     atomic_uint downstream_count; /* callers' connections, for limits.connections */
     atomic_uint scrape_count; /* scrapes in memory: forgotten ones, too, until the last worker has answered */
     atomic_bool ready;
 };
 
+/* What a proxy is made of. All is borrowed and outlives it. */
+struct proxy_ground {
+    struct mailbox *home;         /* which the main thread delivers */
+    struct handed_socket *handed; /* listening sockets that others opened for us */
+    size_t handed_count;
+};
+
 /*
- * Opens everything that `snapshot` names: listeners, certificates, log. NULL: nothing is left open, and *why
- * (terminated) says what failed. The snapshot is borrowed and must outlive the proxy. Main thread.
+ * Opens everything that the snapshot names: listeners, certificates, log; and takes it over: it is freed in any case.
+ * NULL: nothing is left open, and *why (terminated) says what failed. Main thread.
  */
-struct proxy *proxy_new(const struct snapshot *snapshot, char *why, size_t why_cap);
+struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *ground, char *why,
+                        size_t why_cap);
 enum status proxy_start(struct proxy *proxy) MUST_CHECK;
 /* Ends all calls and waits for the workers' threads. Idempotent. */
 void proxy_stop(struct proxy *proxy);
 /* Stops it, closes and frees everything. */
 void proxy_free(struct proxy *proxy);
 
+/* The configuration in force. Main thread. */
 const struct snapshot *proxy_snapshot(const struct proxy *proxy);
+/* By number. Main thread. */
 struct pool_figures proxy_pool_figures(struct proxy *proxy, uint32_t pool);
+/* Takes calls: has started and does not drain. Any thread. */
 bool proxy_is_ready(const struct proxy *proxy);
+
+/* The access log's file is closed and opened anew. False: *why says why not; it goes on as before. Main thread. */
+bool proxy_reopen_log(struct proxy *proxy, char *why, size_t why_cap) __attribute__((warn_unused_result));
+
+/* Within proxy/, for reload.c. */
+
+/* A pool for each number: those that are there, and new ones. NULL: no memory. */
+struct pool **proxy_plan_pools(struct proxy *proxy);
+/* Gives up the new ones. */
+void proxy_drop_pools(struct proxy *proxy, struct pool **pools, uint32_t count);
+/* They are the proxy's pools from now on, as large as the snapshot wants them. */
+void proxy_commit_pools(struct proxy *proxy, struct pool **pools, uint32_t count,
+                        const struct snapshot *snapshot);
 
 #endif

@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "core/http1.h"
 #include "core/metric.h"
+#include "proxy/plan.h"
 #include "proxy/access_log.h"
 #include "proxy/keepalive.h"
 #include "proxy/proxy.h"
@@ -14,49 +15,64 @@
 #include "runtime/listen.h"
 #include "runtime/worker.h"
 
-/* A connection that callers come in by. */
+/* A listening socket as one worker sees it. */
 struct doorway {
     struct acceptor acceptor;
+    struct list_node node; /* in proxy_worker.doorways */
     struct proxy_worker *worker;
-    const struct upstream_config *upstream;
-    bool open;
+    const struct doorstep *step;
+    const struct upstream_config *upstream; /* the edition's in force */
 };
 
 /* What one worker has of the proxy: touched by its thread alone. */
 struct proxy_worker {
     struct worker worker;
     struct proxy *proxy;
-    const struct snapshot *snapshot;
+    struct edition *edition;         /* in force for what begins now; calls in flight have their own */
+    const struct snapshot *snapshot; /* the edition's */
+    struct list_node retired;        /* editions that may still have calls here */
+    struct plan *plan;               /* made ready for the next edition; NULL: none */
     struct resolver *resolver;
     struct metrics *metrics;
-    struct keepalive *keepalive; /* by upstream */
-    struct list_node *calls;     /* by pool: routed calls in flight */
-    struct list_node reading;    /* calls whose head is being read */
+    struct keepalive **keepalive; /* by upstream */
+    struct pool **pools;          /* by number: the proxy's */
+    struct list_node *calls;      /* by pool: routed calls in flight */
+    uint32_t upstream_places, pool_places;
+    struct list_node reading; /* calls whose head is being read */
     struct list_node downstreams;
     struct list_node cutting; /* upstream connections that are about to be cut */
-    struct doorway *doorways;
-    uint32_t doorway_count;
+    struct list_node doorways;
     uint32_t downstream_count;
-    uint32_t upstream_count; /* open connections, idle ones included */
-    struct log_ring *log;    /* NULL: no access log */
+    uint32_t upstream_count;       /* open connections, idle ones included */
+    struct access_log *access_log; /* NULL: none */
+    struct log_ring *log;          /* NULL: no access log */
     struct timer patrol;
     uint64_t next_call; /* id of the next call */
     struct mail shut;   /* ends the worker */
     pthread_t thread;
     bool running;
+    bool draining;
+    bool empty;          /* and the main thread has been told so */
+    struct mail emptied; /* tells the main thread, while draining, that the last caller has gone */
     /* scratch: used within one callback */
     struct http1_head head;
     char *text;
     size_t text_cap;
 };
 
-/* `listeners` are the open descriptors, one for each of proxy's doorways, in order. */
+/* A worker without an edition: plan_make and plan_apply give it one before it starts. */
 enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint32_t index) MUST_CHECK;
 void proxy_worker_fini(struct proxy_worker *pw);
 
 enum status proxy_worker_start(struct proxy_worker *pw) MUST_CHECK;
 /* Any thread: has the worker end its calls, close everything and leave its loop; then join it. */
 void proxy_worker_stop(struct proxy_worker *pw);
+
+/* The edition of this snapshot, in force or with calls left. Its own thread. */
+struct edition *proxy_worker_edition(const struct proxy_worker *pw, const struct snapshot *snapshot);
+
+/* Closes all listeners. Its own thread. */
+void proxy_worker_stop_doorways(struct proxy_worker *pw);
 
 /* Adds this worker's counters and gauges to a sum. Its own thread. */
 void proxy_worker_add_metrics(struct proxy_worker *pw, struct metrics *sum);

@@ -41,9 +41,14 @@ struct acceptor {
     int fd;
 };
 
-/* On the worker's thread, or before it runs. */
-enum status acceptor_start(struct acceptor *acceptor, struct worker *worker, int fd,
-                           accepted_fn accepted) MUST_CHECK;
+/* On the worker's thread, or before it runs; takes no connection yet. */
+enum status acceptor_init(struct acceptor *acceptor, struct worker *worker, int fd,
+                          accepted_fn accepted) MUST_CHECK;
+/* Takes connections from now on. Once more does no harm. */
+void acceptor_start(struct acceptor *acceptor);
+/* Takes all connections that are there, for the socket is about to be closed. */
+void acceptor_empty(struct acceptor *acceptor);
+/* The end of it, started or not. */
 void acceptor_stop(struct acceptor *acceptor);
 
 #endif

@@ -56,6 +56,9 @@ void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to);
  */
 void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size);
 
+/* The pool begins anew as another one, all its figures at zero. Nobody holds or waits. Any thread. */
+void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size);
+
 /* The figures of a pool at one instant. Any thread. */
 struct pool_figures {
     uint32_t size, held, held_peak, waiting;

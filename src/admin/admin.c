@@ -22,8 +22,10 @@
 
 struct admin {
     struct event_base *base;
-    const struct snapshot *snapshot;
     struct proxy *proxy;
+    const struct admin_ground *ground;
+    struct address
+        address; /* of the first configuration, which is gone after a reload: its texts are copies */
     int fd;
     struct evhttp *http;
     struct clients clients;
@@ -43,7 +45,7 @@ static void respond_metrics(struct admin *admin, struct evhttp_request *request)
 
 static void respond_pools(struct admin *admin, struct evhttp_request *request)
 {
-    pools_respond(request, admin->snapshot, admin->proxy);
+    pools_respond(request, admin->proxy);
 }
 
 /* The loop of this thread turns: that is all it says. */
@@ -61,17 +63,30 @@ static void respond_readyz(struct admin *admin, struct evhttp_request *request)
         respond_text(request, 503, "not ready\n");
 }
 
-/* All are read-only: GET and HEAD. */
+/*
+ * No page of a browser is to do this in its user's name: browsers say where a POST comes from, tools do not.
+ */
+static void respond_reload(struct admin *admin, struct evhttp_request *request)
+{
+    if (evhttp_find_header(evhttp_request_get_input_headers(request), "Origin"))
+        respond_problem(request, 403, "This is not for browsers.");
+    else
+        admin->ground->reload(admin->ground->arg, request);
+}
+
+/* All but those with a method of their own are read-only: GET and HEAD. */
 static const struct endpoint {
     const char *path;
     const char *what;
     void (*respond)(struct admin *admin, struct evhttp_request *request);
+    bool acts; /* POST alone */
 } endpoints[] = {
-    {"/", "this list", respond_index},
-    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics},
-    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools},
-    {"/healthz", "200 while curfew runs", respond_healthz},
-    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz},
+    {"/", "this list", respond_index, false},
+    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, false},
+    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, false},
+    {"/healthz", "200 while curfew runs", respond_healthz, false},
+    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, false},
+    {"/reload", "POST: loads the configuration anew", respond_reload, true},
 };
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
 
@@ -111,7 +126,10 @@ static void request_came(struct evhttp_request *request, void *arg)
     clients_renew(&admin->clients, request);
     if (!endpoint) {
         respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
-    } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+    } else if (endpoint->acts && method != EVHTTP_REQ_POST) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "POST");
+        respond_problem(request, 405, "This does something: it takes POST.");
+    } else if (!endpoint->acts && method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
         respond_problem(request, 405, "This can only be read, by GET or HEAD.");
     } else {
@@ -193,43 +211,59 @@ static enum status open_rooms(struct admin *admin)
 {
     if (open_mailbox(admin) != ST_OK)
         return ST_NOMEM;
-    if (scrapes_init(&admin->scrapes) != ST_OK)
-        goto no_scrapes;
-    if (open_http(admin) != ST_OK)
-        goto no_http;
-    return ST_OK;
-
-no_http:
+    scrapes_init(&admin->scrapes);
+    if (open_http(admin) == ST_OK)
+        return ST_OK;
     scrapes_fini(&admin->scrapes);
-no_scrapes:
     close_mailbox(admin);
     return ST_NOMEM;
 }
 
-struct admin *admin_new(struct event_base *base, const struct snapshot *snapshot, struct proxy *proxy,
-                        const char *version, char *why, size_t why_cap)
+static bool copy_address(struct admin *admin, const struct address *address)
+{
+    const char *path = address->path ? address->path : "";
+
+    admin->address = *address;
+    admin->address.text = mem_dup(address->text, strlen(address->text));
+    admin->address.path = mem_dup(path, strlen(path));
+    return admin->address.text && admin->address.path;
+}
+
+static void free_admin(struct admin *admin)
+{
+    mem_free((char *)(uintptr_t)admin->address.text);
+    mem_free((char *)(uintptr_t)admin->address.path);
+    mem_free(admin);
+}
+
+static void close_listener(struct admin *admin)
+{
+    if (admin->ground->handed_fd < 0)
+        listen_close(&admin->address, admin->fd);
+}
+
+struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap)
 {
     struct admin *admin = mem_zalloc(sizeof(*admin));
 
     snprintf(why, why_cap, "admin: out of memory");
     if (!admin)
         return NULL;
-    *admin = (struct admin){.base = base, .snapshot = snapshot, .proxy = proxy};
+    *admin = (struct admin){.base = ground->base, .proxy = ground->proxy, .ground = ground};
     admin->scrapes = (struct scrapes){
-        .base = base, .mailbox = &admin->mailbox, .snapshot = snapshot, .proxy = proxy, .version = version};
-    admin->fd = open_listener(&snapshot->admin);
+        .base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy, .version = ground->version};
+    if (!copy_address(admin, &proxy_snapshot(ground->proxy)->admin))
+        goto no_listener;
+    admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : open_listener(&admin->address);
     if (admin->fd < 0) {
-        snprintf(why, why_cap, "admin: can't listen on %s: %s", snapshot->admin.text, strerror(errno));
+        snprintf(why, why_cap, "admin: can't listen on %s: %s", admin->address.text, strerror(errno));
         goto no_listener;
     }
-    if (open_rooms(admin) != ST_OK)
-        goto no_rooms;
-    return admin;
-
-no_rooms:
-    listen_close(&snapshot->admin, admin->fd);
+    if (open_rooms(admin) == ST_OK)
+        return admin;
+    close_listener(admin);
 no_listener:
-    mem_free(admin);
+    free_admin(admin);
     return NULL;
 }
 
@@ -240,8 +274,13 @@ void admin_free(struct admin *admin)
     scrapes_fini(&admin->scrapes);
     close_http(admin);
     close_mailbox(admin);
-    listen_close(&admin->snapshot->admin, admin->fd);
-    mem_free(admin);
+    close_listener(admin);
+    free_admin(admin);
+}
+
+const struct address *admin_address(const struct admin *admin)
+{
+    return &admin->address;
 }
 
 uint16_t admin_port(const struct admin *admin)
@@ -253,12 +292,12 @@ uint16_t admin_port(const struct admin *admin)
     } where = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(where);
 
-    if (admin->snapshot->admin.family == ADDRESS_UNIX || getsockname(admin->fd, &where.any, &len) < 0)
+    if (admin->address.family == ADDRESS_UNIX || getsockname(admin->fd, &where.any, &len) < 0)
         return 0;
     return ntohs(where.any.sa_family == AF_INET6 ? where.v6.sin6_port : where.v4.sin_port);
 }
 
 void admin_put_address(const struct admin *admin, struct text *out)
 {
-    listen_put_address(out, &admin->snapshot->admin, admin->fd);
+    listen_put_address(out, &admin->address, admin->fd);
 }

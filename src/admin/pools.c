@@ -2,6 +2,7 @@
 
 #include "admin/respond.h"
 #include "base/mem.h"
+#include "proxy/edition.h"
 
 /* Members are named as the fields of struct pool_figures, like the metrics. */
 static json_t *describe(const char *name, const struct pool_figures *figures)
@@ -21,41 +22,66 @@ static json_t *describe(const char *name, const struct pool_figures *figures)
     return NULL;
 }
 
-static json_t *describe_all(const struct snapshot *snapshot, struct proxy *proxy)
+/* The names of all pools in use, those of calls that began before a reload too, by number; NULL: nobody's. */
+static const char **name_all(const struct proxy *proxy)
 {
-    json_t *all = json_array();
+    const char **names = mem_calloc(proxy->pool_count, sizeof(char *));
 
-    for (uint32_t i = 0; all && i < snapshot->pool_count; i++) {
-        struct pool_figures figures = proxy_pool_figures(proxy, i);
+    LIST_FOREACH(node, &proxy->editions) {
+        const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
 
-        if (json_array_append_new(all, describe(snapshot->pools[i].name, &figures)) < 0) {
+        for (uint32_t i = 0; names != NULL && i < snapshot->pool_count; i++)
+            names[snapshot->pools[i].index] = snapshot->pools[i].name;
+    }
+    return names;
+}
+
+static json_t *describe_all(struct proxy *proxy)
+{
+    const char **names = name_all(proxy);
+    json_t *all = names ? json_array() : NULL;
+
+    for (uint32_t i = 0; all && i < proxy->pool_count; i++) {
+        struct pool_figures figures;
+
+        if (!names[i])
+            continue;
+        figures = proxy_pool_figures(proxy, i);
+        if (json_array_append_new(all, describe(names[i], &figures)) < 0) {
             json_decref(all);
-            return NULL;
+            all = NULL;
         }
     }
+    mem_free(names);
     return all;
 }
 
-void pools_respond(struct evhttp_request *request, const struct snapshot *snapshot, struct proxy *proxy)
+void pools_respond(struct evhttp_request *request, struct proxy *proxy)
 {
     /* "o" of a NULL makes the whole NULL. */
-    respond_json(request, 200, json_pack("{s:o}", "pools", describe_all(snapshot, proxy)));
+    respond_json(request, 200, json_pack("{s:o}", "pools", describe_all(proxy)));
 }
 
 /* The figures are read once for each pool, so that what is said of one pool in several families fits together. */
-enum status pools_expose(const struct snapshot *snapshot, struct proxy *proxy, struct exposition *out)
+enum status pools_expose(struct proxy *proxy, struct exposition *out)
 {
-    struct pool_figures *figures = mem_calloc(snapshot->pool_count, sizeof(*figures));
+    struct pool_figures *figures = mem_calloc(proxy->pool_count, sizeof(*figures));
+    const char **names = name_all(proxy);
 
-    if (!figures)
+    if (!figures || !names) {
+        mem_free(figures);
+        mem_free(names);
         return ST_NOMEM;
-    for (uint32_t i = 0; i < snapshot->pool_count; i++)
+    }
+    for (uint32_t i = 0; i < proxy->pool_count; i++)
         figures[i] = proxy_pool_figures(proxy, i);
 #define EXPOSE(type, field, family, help)                                                                    \
     exposition_family(out, family, type, help);                                                              \
-    for (uint32_t i = 0; i < snapshot->pool_count; i++) {                                                    \
+    for (uint32_t i = 0; i < proxy->pool_count; i++) {                                                       \
+        if (!names[i])                                                                                       \
+            continue;                                                                                        \
         exposition_sample(out, family, "");                                                                  \
-        exposition_label(out, "pool", snapshot->pools[i].name);                                              \
+        exposition_label(out, "pool", names[i]);                                                             \
         exposition_u64(out, figures[i].field);                                                               \
     }
 #define POOL_GAUGE(field, name, help)   EXPOSE(EXPOSITION_GAUGE, field, name, help)
@@ -63,5 +89,6 @@ enum status pools_expose(const struct snapshot *snapshot, struct proxy *proxy, s
 #include "core/metrics.def"
 #undef EXPOSE
     mem_free(figures);
+    mem_free(names);
     return ST_OK;
 }

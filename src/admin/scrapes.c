@@ -7,6 +7,7 @@
 #include "admin/respond.h"
 #include "base/mem.h"
 #include "core/metric.h"
+#include "proxy/edition.h"
 #include "proxy/scrape.h"
 
 /*
@@ -17,9 +18,14 @@
 
 static const struct timeval patience = {.tv_sec = 1};
 
-struct route_label {
-    const char *name;
-    uint32_t upstream;
+/* The names of a page, by number; NULL: the number is nobody's. */
+struct labels {
+    uint32_t upstream_count, route_count;
+    const char **upstreams;
+    struct route_label {
+        const char *name;
+        uint32_t upstream;
+    } * routes;
 };
 
 struct pending {
@@ -27,6 +33,7 @@ struct pending {
     struct scrapes *scrapes;
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
     struct scrape *scrape;
+    uint64_t renamed; /* proxy.renamed when the workers were asked */
     struct event patience_over;
 };
 
@@ -34,23 +41,56 @@ struct pending {
 
 static const char *name_upstream(const void *arg, uint32_t upstream)
 {
-    const struct scrapes *scrapes = arg;
+    const struct labels *labels = arg;
 
-    return scrapes->snapshot->upstreams[upstream].name;
+    return labels->upstreams[upstream];
 }
 
 static const char *name_route(const void *arg, uint32_t route)
 {
-    const struct scrapes *scrapes = arg;
+    const struct labels *labels = arg;
 
-    return scrapes->labels[route].name;
+    return labels->routes[route].name;
 }
 
 static uint32_t upstream_of_route(const void *arg, uint32_t route)
 {
-    const struct scrapes *scrapes = arg;
+    const struct labels *labels = arg;
 
-    return scrapes->labels[route].upstream;
+    return labels->routes[route].upstream;
+}
+
+/* What the workers have not heard of yet has no samples. */
+static void label(struct labels *labels, const struct upstream_config *upstream)
+{
+    if (upstream->index < labels->upstream_count)
+        labels->upstreams[upstream->index] = upstream->name;
+    for (uint32_t id = 0; id <= upstream->route_count; id++) {
+        const struct route_config *route = snapshot_route(upstream, id);
+
+        if (route->index < labels->route_count)
+            labels->routes[route->index] = (struct route_label){route->name, upstream->index};
+    }
+}
+
+/* All that calls in flight may belong to: of the edition in force, and of those before it that still have calls. */
+static bool make_labels(struct labels *labels, const struct proxy *proxy, const struct metrics *sum)
+{
+    *labels = (struct labels){
+        .upstream_count = sum->upstream_count,
+        .route_count = sum->route_count,
+        .upstreams = mem_calloc(sum->upstream_count, sizeof(char *)),
+        .routes = mem_calloc(sum->route_count, sizeof(struct route_label)),
+    };
+    if (!labels->upstreams || !labels->routes)
+        return false;
+    LIST_FOREACH(node, &proxy->editions) {
+        const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
+
+        for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+            label(labels, &snapshot->upstreams[i]);
+    }
+    return true;
 }
 
 static void expose_build(const char *version, struct exposition *out)
@@ -94,12 +134,18 @@ static void put_piece(void *arg, struct span piece)
 
 static void write_page(const struct scrapes *scrapes, const struct metrics *sum, struct page *page)
 {
-    const struct metric_names names = {name_upstream, name_route, upstream_of_route, scrapes};
+    struct labels labels;
+    const struct metric_names names = {name_upstream, name_route, upstream_of_route, &labels};
     struct exposition out;
 
     exposition_init(&out, put_piece, page);
-    metrics_render(sum, &names, &out);
-    if (pools_expose(scrapes->snapshot, scrapes->proxy, &out) != ST_OK)
+    if (make_labels(&labels, scrapes->proxy, sum))
+        metrics_render(sum, &names, &out);
+    else
+        page->incomplete = true;
+    mem_free(labels.upstreams);
+    mem_free(labels.routes);
+    if (pools_expose(scrapes->proxy, &out) != ST_OK)
         page->incomplete = true;
     expose_build(scrapes->version, &out);
     expose_own(&out);
@@ -134,12 +180,29 @@ static struct evhttp_request *pending_end(struct pending *pending)
     return request;
 }
 
+static bool ask_workers(struct pending *pending);
+
 static void scrape_done(void *arg, const struct metrics *sum)
 {
     struct pending *pending = arg;
     const struct scrapes *scrapes = pending->scrapes;
 
+    /* A reload came in between: the numbers may be other ones' now. */
+    if (pending->renamed != scrapes->proxy->renamed) {
+        if (!ask_workers(pending))
+            respond_problem(pending_end(pending), 503, "There is not enough memory to ask the workers.");
+        return;
+    }
     respond_with_page(scrapes, pending_end(pending), sum);
+}
+
+static bool ask_workers(struct pending *pending)
+{
+    const struct scrapes *scrapes = pending->scrapes;
+
+    pending->renamed = scrapes->proxy->renamed;
+    pending->scrape = scrape_start(scrapes->proxy, scrapes->mailbox, scrape_done, pending);
+    return pending->scrape != NULL;
 }
 
 static void give_up(evutil_socket_t fd, short what, void *arg)
@@ -164,12 +227,8 @@ static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_requ
     if (event_assign(&pending->patience_over, scrapes->base, -1, 0, give_up, pending) < 0 ||
         event_add(&pending->patience_over, &patience) < 0)
         goto no_timer;
-    pending->scrape = scrape_start(scrapes->proxy, scrapes->mailbox, scrape_done, pending);
-    if (!pending->scrape)
-        goto no_scrape;
-    return pending;
-
-no_scrape:
+    if (ask_workers(pending))
+        return pending;
     event_del(&pending->patience_over);
 no_timer:
     mem_free(pending);
@@ -194,28 +253,9 @@ void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
 
 /* ------------------------------------------------------------------------------------------- all */
 
-static void label(struct route_label *labels, const struct upstream_config *upstream,
-                  const struct route_config *route)
+void scrapes_init(struct scrapes *scrapes)
 {
-    labels[route->index] = (struct route_label){route->name, upstream->index};
-}
-
-enum status scrapes_init(struct scrapes *scrapes)
-{
-    const struct snapshot *snapshot = scrapes->snapshot;
-
     list_init(&scrapes->under_way);
-    scrapes->labels = mem_calloc(snapshot->route_count, sizeof(*scrapes->labels));
-    if (!scrapes->labels)
-        return ST_NOMEM;
-    for (uint32_t u = 0; u < snapshot->upstream_count; u++) {
-        const struct upstream_config *upstream = &snapshot->upstreams[u];
-
-        label(scrapes->labels, upstream, &upstream->default_route);
-        for (uint32_t r = 0; r < upstream->route_count; r++)
-            label(scrapes->labels, upstream, &upstream->routes[r]);
-    }
-    return ST_OK;
 }
 
 void scrapes_fini(struct scrapes *scrapes)
@@ -226,5 +266,4 @@ void scrapes_fini(struct scrapes *scrapes)
         scrape_forget(pending->scrape);
         respond_problem(pending_end(pending), 503, "curfew is shutting down.");
     }
-    mem_free(scrapes->labels);
 }

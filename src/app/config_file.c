@@ -90,20 +90,20 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
     return NULL;
 }
 
-static void print_errors(const char *name, const struct config_errors *errors)
+static void print_errors(FILE *out, const char *name, const struct config_errors *errors)
 {
     uint32_t listed = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
 
     for (uint32_t i = 0; i < listed; i++) {
         const struct config_error *error = &errors->list[i];
 
-        fprintf(stderr, "%s:%u:%u: %s\n", name, error->line, error->column, error->text);
+        fprintf(out, "%s:%u:%u: %s\n", name, error->line, error->column, error->text);
     }
     if (errors->count > listed)
-        fprintf(stderr, "%s: and %u errors more\n", name, errors->count - listed);
+        fprintf(out, "%s: and %u errors more\n", name, errors->count - listed);
 }
 
-static struct snapshot *parse(const char *name, struct span bytes)
+static struct snapshot *parse(FILE *out, const char *name, struct span bytes)
 {
     static const struct config_files files = {read_named, NULL};
     struct config_errors *errors = mem_alloc(sizeof(*errors));
@@ -111,14 +111,14 @@ static struct snapshot *parse(const char *name, struct span bytes)
     enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
 
     if (status == ST_BAD)
-        print_errors(name, errors);
+        print_errors(out, name, errors);
     else if (status != ST_OK)
-        fprintf(stderr, "curfew: %s: out of memory\n", name);
+        fprintf(out, "curfew: %s: out of memory\n", name);
     mem_free(errors);
     return status == ST_OK ? snapshot : NULL;
 }
 
-struct snapshot *config_file_load(const char *path)
+struct snapshot *config_file_read(const char *path, FILE *out)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     const char *name = is_stdin ? "<stdin>" : path;
@@ -127,9 +127,14 @@ struct snapshot *config_file_load(const char *path)
 
     /* One byte more than config_load takes, so that it sees that the file is too large. */
     if (is_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes) : read_path(path, YAML_BYTES_MAX, &bytes))
-        snapshot = parse(name, (struct span){bytes.ptr, bytes.len});
+        snapshot = parse(out, name, (struct span){bytes.ptr, bytes.len});
     else
-        fprintf(stderr, "curfew: %s: %s\n", name, strerror(errno));
+        fprintf(out, "curfew: %s: %s\n", name, strerror(errno));
     mem_free(bytes.ptr);
     return snapshot;
+}
+
+struct snapshot *config_file_load(const char *path)
+{
+    return config_file_read(path, stderr);
 }

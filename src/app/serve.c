@@ -10,32 +10,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
 #include "admin/reserve.h"
 #include "app/config_file.h"
-#include "app/event_log.h"
+#include "app/lifecycle.h"
+#include "app/reload.h"
+#include "app/service.h"
 #include "app/version.h"
-#include "proxy/proxy.h"
 #include "runtime/listen.h"
 
 static const char usage[] =
     "usage: curfew serve -c FILE\n"
     "\n"
     "Puts the calls to the upstreams that FILE describes under a deadline and a cap.\n"
-    "SIGTERM or SIGINT ends it.\n"
+    "\n"
+    "SIGTERM or SIGINT drains it and ends it: it takes no connection any more, calls in flight go\n"
+    "on for as long as `drain` says; a second one ends it at once. SIGHUP loads FILE anew: if that\n"
+    "is not sound, nothing changes. SIGUSR1 opens the access log anew, for who rotates it.\n"
     "\n"
     "  -c, --config FILE   the configuration; - is standard input\n"
     "  -h, --help          this text\n";
-
-/* What lives between start and end. */
-struct service {
-    struct event_log log;
-    struct snapshot *snapshot;
-    struct proxy *proxy;
-    struct event_base *base;
-    struct event *signals[2];
-    struct admin *admin;
-};
 
 /* One descriptor for each connection on both sides: take all that we may have. */
 static void raise_descriptor_limit(void)
@@ -70,15 +63,6 @@ static void grow_descriptor_table(const struct snapshot *snapshot)
         close(last);
 }
 
-static void end_asked(evutil_socket_t number, short what, void *arg)
-{
-    struct service *service = arg;
-
-    (void)what;
-    event_log_put(&service->log, LOG_INFO, "signal %d: ending", (int)number);
-    event_base_loopbreak(service->base);
-}
-
 /*
  * Its warnings say in other words what its functions return, and stderr may be a pipe that nobody reads: no worker has to
  * wait for that. After an error it ends the process.
@@ -102,97 +86,102 @@ static bool start_workers(struct service *service)
     return status == ST_OK;
 }
 
-static bool watch_signals(struct service *service)
-{
-    static const int numbers[] = {SIGTERM, SIGINT};
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        service->signals[i] = evsignal_new(service->base, numbers[i], end_asked, service);
-        if (service->signals[i] == NULL || event_add(service->signals[i], NULL) < 0)
-            return false;
-    }
-    return true;
-}
-
-static void say_where(struct service *service)
+void service_say_where(struct service *service)
 {
     char block[256];
 
-    for (uint32_t i = 0; i < service->proxy->doorstep_count; i++) {
-        const struct doorstep *step = &service->proxy->doorsteps[i];
+    LIST_FOREACH(node, &service->proxy->doorsteps) {
+        struct doorstep *step = CONTAINER_OF(node, struct doorstep, node);
         struct text text = text_over(block, sizeof(block));
+
+        if (step->is_told)
+            continue;
+        step->is_told = true;
 
         listen_put_address(&text, step->address, step->fd);
         event_log_put(&service->log, LOG_INFO, "upstream %s listens on %.*s", step->upstream->name,
                       SPAN_FMT(text_span(&text)));
     }
-    if (service->admin != NULL) {
+    if (service->admin != NULL && !service->admin_is_told) {
         struct text text = text_over(block, sizeof(block));
 
+        service->admin_is_told = true;
         admin_put_address(service->admin, &text);
         event_log_put(&service->log, LOG_INFO, "admin listens on %.*s", SPAN_FMT(text_span(&text)));
     }
 }
 
-static bool open_service(struct service *service)
+static bool complain(struct service *service, const char *why)
 {
+    event_log_put(&service->log, LOG_ERROR, "%s", why);
+    return false;
+}
+
+static bool open_service(struct service *service, struct snapshot *snapshot)
+{
+    struct proxy_ground ground = {.home = &service->inbox.mailbox};
     char why[512] = "";
 
-    service->proxy = proxy_new(service->snapshot, why, sizeof(why));
-    if (service->proxy == NULL) {
-        event_log_put(&service->log, LOG_ERROR, "%s", why);
-        return false;
-    }
     service->base = event_base_new();
-    if (service->base == NULL || !watch_signals(service)) {
-        event_log_put(&service->log, LOG_ERROR, "not enough memory or descriptors");
-        return false;
+    service->has_inbox = service->base != NULL && inbox_open(&service->inbox, service->base) == ST_OK;
+    if (!service->has_inbox || lifecycle_init(service) != ST_OK) {
+        snapshot_free(snapshot);
+        return complain(service, "not enough memory or descriptors");
     }
-    if (service->snapshot->has_admin) {
-        service->admin =
-            admin_new(service->base, service->snapshot, service->proxy, curfew_version, why, sizeof(why));
-        if (service->admin == NULL) {
-            event_log_put(&service->log, LOG_ERROR, "%s", why);
-            return false;
-        }
-    }
-    return true;
+    service->proxy = proxy_new(snapshot, &ground, why, sizeof(why));
+    if (service->proxy == NULL)
+        return complain(service, why);
+    if (!proxy_snapshot(service->proxy)->has_admin)
+        return true;
+    service->admin_ground = (struct admin_ground){
+        .base = service->base,
+        .proxy = service->proxy,
+        .version = curfew_version,
+        .handed_fd = -1,
+        .reload = reload_asked_by_admin,
+        .arg = service,
+    };
+    service->admin = admin_new(&service->admin_ground, why, sizeof(why));
+    return service->admin != NULL || complain(service, why);
 }
 
 static void close_service(struct service *service)
 {
     if (service->proxy != NULL)
         proxy_stop(service->proxy);
+    reload_fini(service);
     if (service->admin != NULL)
         admin_free(service->admin);
-    for (size_t i = 0; i < 2; i++)
-        if (service->signals[i] != NULL)
-            event_free(service->signals[i]);
-    if (service->base != NULL)
-        event_base_free(service->base);
+    lifecycle_fini(service);
     if (service->proxy != NULL)
         proxy_free(service->proxy);
-    snapshot_free(service->snapshot);
+    if (service->has_inbox)
+        inbox_close(&service->inbox);
+    if (service->base != NULL)
+        event_base_free(service->base);
+    event_log_flush(&service->log);
 }
 
 static int serve(const char *path)
 {
-    struct service service = {.log = {LOG_INFO}, .snapshot = config_file_load(path)};
+    struct service service = {.config_path = path};
+    struct snapshot *snapshot = config_file_load(path);
     int result = EXIT_FAILURE;
 
-    if (service.snapshot == NULL)
+    if (snapshot == NULL)
         return EXIT_FAILURE;
-    service.log.level = service.snapshot->log.level;
+    event_log_init(&service.log);
+    service.log.level = snapshot->log.level;
     reserve_install();
     event_set_log_callback(libevent_says);
+    reload_init(&service);
     raise_descriptor_limit();
-    grow_descriptor_table(service.snapshot);
+    grow_descriptor_table(snapshot);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more ends nothing: write says so */
-    signal(SIGHUP, SIG_IGN);  /* a terminal that goes away does not take the calls with it */
-    if (open_service(&service)) {
+    if (open_service(&service, snapshot)) {
         if (start_workers(&service)) {
-            say_where(&service);
+            service_say_where(&service);
             event_log_put(&service.log, LOG_INFO, "ready");
             reserve_open();
             event_base_dispatch(service.base);

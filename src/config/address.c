@@ -79,11 +79,16 @@ bool address_is_local(const struct address *address)
     }
 }
 
-bool address_is_same(const struct address *a, const struct address *b)
+bool address_is_equal(const struct address *a, const struct address *b)
 {
     if (a->family != b->family)
         return false;
     if (a->family == ADDRESS_UNIX)
         return strcmp(a->path, b->path) == 0;
-    return a->port != 0 && a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+    return a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+bool address_is_same(const struct address *a, const struct address *b)
+{
+    return address_is_equal(a, b) && (a->family == ADDRESS_UNIX || a->port != 0);
 }

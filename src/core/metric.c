@@ -89,10 +89,20 @@ static void add_process(struct process_metrics *sum, const struct process_metric
 void metrics_add(struct metrics *sum, const struct metrics *part)
 {
     add_process(&sum->process, &part->process);
-    for (uint32_t i = 0; i < sum->upstream_count; i++)
+    for (uint32_t i = 0; i < part->upstream_count; i++)
         add_upstream(&sum->upstreams[i], &part->upstreams[i]);
-    for (uint32_t i = 0; i < sum->route_count; i++)
+    for (uint32_t i = 0; i < part->route_count; i++)
         add_route(&sum->routes[i], &part->routes[i]);
+}
+
+void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream)
+{
+    metrics->upstreams[upstream] = (struct upstream_metrics){0};
+}
+
+void metrics_clear_route(struct metrics *metrics, uint32_t route)
+{
+    metrics->routes[route] = (struct route_metrics){0};
 }
 
 /* How many of the 15 bounds are below the value: 4 comparisons, without a branch that could be guessed wrong. */

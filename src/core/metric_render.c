@@ -155,7 +155,8 @@ static void render_routes(const struct metrics *m, const struct metric_names *na
 #define ROUTE_COUNTER(field, name, label, cells, help)                                                       \
     exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
     for (uint32_t i = 0; i < m->route_count; i++)                                                            \
-        put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
+        if (names->route(names->arg, i) != NULL)                                                             \
+            put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
 #include "core/metrics.def"
 }
 
@@ -165,7 +166,8 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
 #define UPSTREAM_CELLS(type, field, name, label, cells, help)                                                \
     exposition_family(out, name, type, help);                                                                \
     for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
-        put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
+        if (names->upstream(names->arg, i) != NULL)                                                          \
+            put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
 #define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
     UPSTREAM_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
 #define UPSTREAM_GAUGE(field, name, label, cells, help)                                                      \
@@ -173,7 +175,9 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
     for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
-        put_histogram(out, name, upstream_owner(names, i), metric_bounds_##bounds, &m->upstreams[i].field);
+        if (names->upstream(names->arg, i) != NULL)                                                          \
+            put_histogram(out, name, upstream_owner(names, i), metric_bounds_##bounds,                       \
+                          &m->upstreams[i].field);
 #include "core/metrics.def"
 #undef UPSTREAM_CELLS
 }

@@ -28,7 +28,7 @@ struct log_ring {
 
 struct access_log {
     int fd;
-    bool owns_fd;
+    atomic_int next_fd; /* where to go on; -1: there is nothing new */
     uint32_t ring_count;
     struct log_ring *rings;
     pthread_t thread;
@@ -167,10 +167,22 @@ static void sleep_until_lines(struct access_log *log)
 {
     pthread_mutex_lock(&log->lock);
     atomic_store(&log->asleep, true);
-    while (atomic_load(&log->asleep) && !has_lines(log) && !atomic_load(&log->stop))
+    while (atomic_load(&log->asleep) && !has_lines(log) && !atomic_load(&log->stop) &&
+           atomic_load(&log->next_fd) < 0)
         pthread_cond_wait(&log->wake, &log->lock);
     atomic_store(&log->asleep, false);
     pthread_mutex_unlock(&log->lock);
+}
+
+static void take_turn(struct access_log *log)
+{
+    int fd = atomic_exchange(&log->next_fd, -1);
+
+    if (fd < 0)
+        return;
+    access_log_close(log->fd);
+    log->fd = fd;
+    log->file_mid_line = false;
 }
 
 static void *write_lines(void *arg)
@@ -180,7 +192,10 @@ static void *write_lines(void *arg)
 
     for (;;) {
         bool last = atomic_load(&log->stop);
-        bool any = empty_rings(log);
+        bool any;
+
+        take_turn(log);
+        any = empty_rings(log);
 
         if (last && !any)
             return NULL;
@@ -191,18 +206,35 @@ static void *write_lines(void *arg)
     }
 }
 
-static bool open_target(struct access_log *log, const struct log_config *config, char *why, size_t why_cap)
+int access_log_open(const struct log_config *config, char *why, size_t why_cap)
 {
-    if (config->access == ACCESS_STDOUT) {
-        log->fd = STDOUT_FILENO;
-        return true;
-    }
-    log->owns_fd = true;
+    int fd;
+
+    if (config->access == ACCESS_STDOUT)
+        return STDOUT_FILENO;
     /* O_NONBLOCK: a FIFO that nobody reads is an error, not a wait without end. */
-    log->fd = open(config->access_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
-    if (log->fd < 0)
+    fd = open(config->access_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+    if (fd < 0)
         snprintf(why, why_cap, "log.access: %s: %s", config->access_path, strerror(errno));
-    return log->fd >= 0;
+    return fd;
+}
+
+void access_log_close(int fd)
+{
+    if (fd != STDOUT_FILENO)
+        close(fd);
+}
+
+void access_log_turn(struct access_log *log, int fd)
+{
+    int unused = atomic_exchange(&log->next_fd, fd);
+
+    if (unused >= 0)
+        access_log_close(unused);
+    pthread_mutex_lock(&log->lock);
+    atomic_store(&log->asleep, false);
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
 }
 
 static bool make_rings(struct access_log *log, uint32_t count)
@@ -226,26 +258,22 @@ static void free_log(struct access_log *log)
     for (uint32_t i = 0; i < log->ring_count; i++)
         mem_free(log->rings[i].bytes);
     mem_free(log->rings);
-    if (log->owns_fd && log->fd >= 0)
-        close(log->fd);
     pthread_cond_destroy(&log->wake);
     pthread_mutex_destroy(&log->lock);
     mem_free(log);
 }
 
-struct access_log *access_log_new(const struct log_config *config, uint32_t worker_count, char *why,
-                                  size_t why_cap)
+struct access_log *access_log_new(int fd, uint32_t worker_count)
 {
     struct access_log *log = mem_zalloc(sizeof(*log));
 
-    snprintf(why, why_cap, "no memory for the access log");
     if (log == NULL)
         return NULL;
-    log->fd = -1;
+    log->fd = fd;
+    atomic_init(&log->next_fd, -1);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
-    if (open_target(log, config, why, why_cap) && make_rings(log, worker_count) &&
-        pthread_create(&log->thread, NULL, write_lines, log) == 0)
+    if (make_rings(log, worker_count) && pthread_create(&log->thread, NULL, write_lines, log) == 0)
         return log;
     free_log(log);
     return NULL;
@@ -265,6 +293,8 @@ void access_log_free(struct access_log *log)
         pthread_cancel(log->thread); /* it is in write or poll, which may be cancelled */
         pthread_join(log->thread, NULL);
     }
+    take_turn(log);
+    access_log_close(log->fd);
     free_log(log);
 }
 

@@ -59,11 +59,11 @@ void call_set_timer(struct call *call)
 static bool give_back_upstream(struct call *call, unsigned holds)
 {
     struct upstream *upstream = call->upstream;
-    struct pool *pool = &call->worker->proxy->pools[call->route->pool];
+    struct pool *pool = call->worker->pools[call->route->pool];
 
     call->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
     if (call->reusable)
-        keepalive_put(&call->worker->keepalive[call->config->index], &call->upstream,
+        keepalive_put(call->worker->keepalive[call->config->index], &call->upstream,
                       worker_now(&call->worker->worker));
     else if (call->fsm.state == CALL_DELIVERING && call->fsm.sent == SENT_COMPLETE)
         upstream_close(&call->upstream);
@@ -84,7 +84,7 @@ static void give_back(struct call *call, unsigned holds)
     bool passed_on = has_upstream && give_back_upstream(call, holds);
 
     if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0 && !passed_on)
-        pool_give_back(&pw->proxy->pools[call->route->pool], &call->ticket);
+        pool_give_back(pw->pools[call->route->pool], &call->ticket);
     if ((holds & HOLD_TIMER) != 0)
         timer_fini(&pw->worker.timers, &call->timer);
 }

@@ -87,7 +87,7 @@ static void note(struct call *call, const struct http1_head *head)
     call->method = head->method_id;
     call->method_len = (uint8_t)head->method.len;
     call->minor = head->minor;
-    call->keep_alive = head->keep_alive;
+    call->keep_alive = head->keep_alive && !call->downstream->winding_down;
     call->expects_continue = head->expect_continue;
     call->up.rules = &call->config->rules;
     flow_open(&call->up, head->framing, head->content_length, head->framing);
@@ -134,14 +134,16 @@ static void ask_for_permit(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
     int64_t now_ns = worker_now(&pw->worker);
-    uint32_t pool = call->route->pool;
 
-    switch (pool_acquire(&pw->proxy->pools[pool], &call->ticket)) {
+    switch (pool_acquire(pw->pools[call->route->pool], &call->ticket)) {
     case PERMIT_GRANTED: call_granted(call); return;
     case PERMIT_QUEUED:
         call_move(call, CALL_QUEUED);
-        call_fsm_set_limit(&call->fsm, budget_end(now_ns, pw->snapshot->pools[pool].queue_timeout_ns),
-                           CAUSE_QUEUE_LIMIT);
+        if (pw->draining) {
+            call_end(call, CAUSE_DRAINING, NULL);
+            return;
+        }
+        call_fsm_set_limit(&call->fsm, budget_end(now_ns, call->route->queue_timeout_ns), CAUSE_QUEUE_LIMIT);
         call_set_timer(call);
         return;
     case PERMIT_QUEUE_FULL: break;
@@ -201,7 +203,7 @@ static bool is_repeatable(const struct call *call)
 
 void call_granted(struct call *call)
 {
-    struct keepalive *keepalive = &call->worker->keepalive[call->config->index];
+    struct keepalive *keepalive = call->worker->keepalive[call->config->index];
 
     call->upstream = keepalive_take(keepalive, worker_now(&call->worker->worker), !is_repeatable(call));
     if (call->upstream == NULL) {

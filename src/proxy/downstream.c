@@ -7,10 +7,13 @@
 #include "base/mem.h"
 #include "proxy/answer.h"
 #include "proxy/call.h"
+#include "proxy/drain.h"
 #include "proxy/proxy_worker.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
-#define LINGER_NS (2 * NS_PER_S)
+#define LINGER_NS    (2 * NS_PER_S)
+/* How long a connection that is to be closed waits for a request that may be on its way. */
+#define LAST_CALL_NS (250 * NS_PER_MS)
 
 static void set_timer(struct downstream *downstream, int64_t length_ns)
 {
@@ -39,6 +42,8 @@ void downstream_destroy(struct downstream *downstream)
     worker_undefer(&downstream->resume);
     list_remove(&downstream->node);
     pw->downstream_count--;
+    if (pw->draining && pw->downstream_count == 0)
+        drain_worker_is_empty(pw);
     atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
     worker_bury(&pw->worker, &downstream->grave, free_buried);
 }
@@ -203,7 +208,9 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
     case DOWNSTREAM_KEEP:
         downstream->scan = (struct http1_scan){0};
         buffer_close_if_empty(&downstream->worker->worker, &downstream->in);
-        set_timer(downstream, downstream->worker->snapshot->limits.idle_timeout_ns);
+        set_timer(downstream, downstream->winding_down
+                                  ? LAST_CALL_NS
+                                  : downstream->worker->snapshot->limits.idle_timeout_ns);
         if (buffer_len(&downstream->in) != 0 || downstream->stream.can_read)
             downstream_resume_later(downstream);
         return;
@@ -212,6 +219,19 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
     case DOWNSTREAM_RESET: stream_reset(&downstream->stream); break;
     }
     downstream_destroy(downstream);
+}
+
+void downstream_wind_down(struct downstream *downstream)
+{
+    struct call *call = downstream->call;
+
+    downstream->winding_down = true;
+    if (downstream->lingering)
+        return;
+    if (call == NULL)
+        set_timer(downstream, LAST_CALL_NS);
+    else if (!call->answering)
+        call->keep_alive = false;
 }
 
 static void put_caller(struct downstream *downstream, const struct sockaddr *peer)
@@ -240,13 +260,14 @@ static void turn_away(struct proxy_worker *pw, const struct upstream_config *ups
     pw->metrics->process.refused[CAUSE_CONNECTIONS]++;
 }
 
-static bool is_full(struct proxy *proxy)
+static bool is_full(struct proxy_worker *pw)
 {
-    unsigned before = atomic_fetch_add_explicit(&proxy->downstream_count, 1, memory_order_relaxed);
+    atomic_uint *count = &pw->proxy->downstream_count;
+    unsigned before = atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
 
-    if (before < proxy->snapshot->limits.connections)
+    if (before < pw->snapshot->limits.connections)
         return false;
-    atomic_fetch_sub_explicit(&proxy->downstream_count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
     return true;
 }
 
@@ -266,6 +287,7 @@ static enum status open_downstream(struct proxy_worker *pw, struct doorway *door
         return ST_NOMEM;
     }
     downstream->worker = pw;
+    downstream->doorway = doorway;
     downstream->upstream = doorway->upstream;
     mail_init(&downstream->resume, resume);
     put_caller(downstream, peer);
@@ -280,7 +302,7 @@ void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockadd
     struct doorway *doorway = CONTAINER_OF(acceptor, struct doorway, acceptor);
     struct proxy_worker *pw = doorway->worker;
 
-    if (is_full(pw->proxy))
+    if (is_full(pw))
         turn_away(pw, doorway->upstream, fd);
     else if (open_downstream(pw, doorway, fd, peer) != ST_OK)
         atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);

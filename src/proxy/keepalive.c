@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/mem.h"
 #include "core/budget.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
@@ -48,25 +49,35 @@ static void expire(struct timer *timer, int64_t now_ns)
     timer_set(&keepalive->worker->worker.timers, timer, earliest_ns);
 }
 
-enum status keepalive_init(struct keepalive *keepalive, struct proxy_worker *worker,
-                           const struct upstream_config *config)
+struct keepalive *keepalive_new(struct proxy_worker *worker)
 {
-    uint32_t workers = worker->proxy->worker_count;
-    uint32_t all = config->keepalive.max_idle;
+    struct keepalive *keepalive = mem_zalloc(sizeof(*keepalive));
 
+    if (keepalive == NULL || timer_init(&worker->worker.timers, &keepalive->expiry, expire) != ST_OK) {
+        mem_free(keepalive);
+        return NULL;
+    }
     list_init(&keepalive->idle);
-    keepalive->count = 0;
-    keepalive->max = all / workers + (worker->worker.index < all % workers ? 1 : 0);
     keepalive->worker = worker;
-    keepalive->config = config;
-    return timer_init(&worker->worker.timers, &keepalive->expiry, expire);
+    return keepalive;
 }
 
-void keepalive_fini(struct keepalive *keepalive)
+void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *config)
 {
+    uint32_t workers = keepalive->worker->proxy->worker_count;
+    uint32_t all = config != NULL ? config->keepalive.max_idle : 0;
+
     while (!list_is_empty(&keepalive->idle))
         drop(keepalive, upstream_of(keepalive->idle.next));
+    keepalive->max = all / workers + (keepalive->worker->worker.index < all % workers ? 1 : 0);
+    keepalive->config = config;
+}
+
+void keepalive_free(struct keepalive *keepalive)
+{
+    keepalive_renew(keepalive, NULL);
     timer_fini(&keepalive->worker->worker.timers, &keepalive->expiry);
+    mem_free(keepalive);
 }
 
 /* An idle connection has nothing to read; if it has, that is its end, or bytes that nobody asked for. */
@@ -113,6 +124,11 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
     struct upstream *upstream = *upstream_at;
     int64_t end_ns;
 
+    /* Made under another configuration, maybe for another address. */
+    if (upstream->config != keepalive->config) {
+        upstream_close(upstream_at);
+        return;
+    }
     upstream->idle_since_ns = now_ns;
     end_ns = end_of(keepalive, upstream);
     if (keepalive->count >= keepalive->max || end_ns <= now_ns || has_unread(upstream)) {
@@ -129,7 +145,7 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
 
 void keepalive_stirred(struct upstream *upstream)
 {
-    struct keepalive *keepalive = &upstream->worker->keepalive[upstream->config->index];
+    struct keepalive *keepalive = upstream->worker->keepalive[upstream->config->index];
 
     if (has_unread(upstream))
         drop(keepalive, upstream);

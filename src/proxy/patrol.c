@@ -4,6 +4,7 @@
 
 #include "proxy/call.h"
 #include "proxy/downstream.h"
+#include "proxy/edition.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
 
@@ -25,7 +26,7 @@ static uint32_t count_holders(void *arg)
 {
     const struct census *census = arg;
     const struct proxy_worker *pw = census->worker;
-    uint32_t count = upstream_count_cuts(pw, &pw->proxy->pools[census->pool]);
+    uint32_t count = upstream_count_cuts(pw, pw->pools[census->pool]);
 
     LIST_FOREACH(node, &pw->calls[census->pool]) {
         const struct call *call = CONTAINER_OF(node, struct call, node);
@@ -86,10 +87,11 @@ static void make_round(struct timer *timer, int64_t now_ns)
 {
     struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, patrol);
 
-    for (uint32_t i = 0; i < pw->snapshot->pool_count; i++) {
+    edition_look_after(pw);
+    for (uint32_t i = 0; i < pw->pool_places; i++) {
         struct census census = {pw, i};
 
-        pool_audit(&pw->proxy->pools[i], &pw->worker, count_holders, &census);
+        pool_audit(pw->pools[i], &pw->worker, count_holders, &census);
         look_after_callers(&pw->calls[i]);
     }
     timer_set(&pw->worker.timers, timer, now_ns + EVERY_NS);

@@ -1,14 +1,15 @@
 #include "proxy/proxy.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "proxy/access_log.h"
+#include "proxy/drain.h"
+#include "proxy/edition.h"
+#include "proxy/plan.h"
 #include "proxy/proxy_worker.h"
-#include "runtime/listen.h"
+#include "proxy/reload.h"
 
 /* The processors that this process may use. */
 static uint32_t usable_processors(void)
@@ -22,65 +23,60 @@ static uint32_t usable_processors(void)
     return count > 0 ? (uint32_t)count : 1;
 }
 
-static bool open_pools(struct proxy *proxy)
-{
-    const struct snapshot *snapshot = proxy->snapshot;
+/* ---- pools --------------------------------------------------------------------------------------------- */
 
+static struct pool *new_pool(struct proxy *proxy)
+{
+    struct pool *pool = mem_alloc(sizeof(*pool));
+
+    if (pool == NULL || pool_init(pool, 1, 0, proxy->loops, proxy->worker_count) == ST_OK)
+        return pool;
+    mem_free(pool);
+    return NULL;
+}
+
+void proxy_drop_pools(struct proxy *proxy, struct pool **pools, uint32_t count)
+{
+    for (uint32_t i = proxy->pool_count; pools != NULL && i < count; i++) {
+        if (pools[i] != NULL)
+            pool_fini(pools[i]);
+        mem_free(pools[i]);
+    }
+    mem_free(pools);
+}
+
+struct pool **proxy_plan_pools(struct proxy *proxy)
+{
+    uint32_t count = proxy->numbering.pools.count;
+    struct pool **pools = mem_calloc(count, sizeof(struct pool *));
+
+    for (uint32_t i = 0; pools != NULL && i < count; i++) {
+        pools[i] = i < proxy->pool_count ? proxy->pools[i] : new_pool(proxy);
+        if (pools[i] == NULL) {
+            proxy_drop_pools(proxy, pools, count);
+            return NULL;
+        }
+    }
+    return pools;
+}
+
+void proxy_commit_pools(struct proxy *proxy, struct pool **pools, uint32_t count,
+                        const struct snapshot *snapshot)
+{
+    mem_free(proxy->pools);
+    proxy->pools = pools;
+    proxy->pool_count = count;
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *config = &snapshot->pools[i];
 
-        if (pool_init(&proxy->pools[i], config->size, config->queue_size, proxy->loops,
-                      proxy->worker_count) == ST_OK)
-            continue;
-        while (i-- > 0)
-            pool_fini(&proxy->pools[i]);
-        return false;
+        if (config->is_new)
+            pool_restart(pools[config->index], config->size, config->queue_size);
+        else
+            pool_resize(pools[config->index], config->size, config->queue_size);
     }
-    proxy->pools_open = true;
-    return true;
 }
 
-static bool open_tls(struct proxy *proxy, char *why, size_t why_cap)
-{
-    const struct snapshot *snapshot = proxy->snapshot;
-
-    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
-        if (!snapshot->upstreams[i].tls.enabled)
-            continue;
-        proxy->tls[i] = tls_client_new(&snapshot->upstreams[i], proxy->worker_count, why, why_cap);
-        if (proxy->tls[i] == NULL)
-            return false;
-    }
-    return true;
-}
-
-static bool open_doorstep(struct proxy *proxy, const struct upstream_config *upstream,
-                          const struct address *address, char *why, size_t why_cap)
-{
-    struct doorstep *step = &proxy->doorsteps[proxy->doorstep_count];
-
-    *step = (struct doorstep){.address = address, .upstream = upstream, .fd = listen_open(address)};
-    if (step->fd < 0) {
-        snprintf(why, why_cap, "upstreams.%s.listen: %s: %s", upstream->name, address->text, strerror(errno));
-        return false;
-    }
-    proxy->doorstep_count++;
-    return true;
-}
-
-static bool open_doorsteps(struct proxy *proxy, char *why, size_t why_cap)
-{
-    const struct snapshot *snapshot = proxy->snapshot;
-
-    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
-        const struct upstream_config *upstream = &snapshot->upstreams[i];
-
-        for (uint32_t j = 0; j < upstream->listen_count; j++)
-            if (!open_doorstep(proxy, upstream, &upstream->listen[j], why, why_cap))
-                return false;
-    }
-    return true;
-}
+/* ---- coming -------------------------------------------------------------------------------------------- */
 
 static bool open_workers(struct proxy *proxy)
 {
@@ -99,43 +95,50 @@ static bool open_workers(struct proxy *proxy)
     return true;
 }
 
-static bool allocate(struct proxy *proxy)
+/* The first edition: as at a reload, but that nobody has to be waited for. */
+static bool open_edition(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap)
 {
-    const struct snapshot *snapshot = proxy->snapshot;
-    uint32_t doorsteps = 0;
+    struct blueprint blueprint;
 
-    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
-        doorsteps += snapshot->upstreams[i].listen_count;
-    proxy->workers = mem_calloc(proxy->worker_count, sizeof(struct proxy_worker *));
-    proxy->loops = mem_calloc(proxy->worker_count, sizeof(struct worker *));
-    proxy->pools = mem_calloc(snapshot->pool_count, sizeof(struct pool));
-    proxy->tls = mem_calloc(snapshot->upstream_count, sizeof(struct tls_client *));
-    proxy->doorsteps = mem_calloc(doorsteps, sizeof(struct doorstep));
-    return proxy->workers != NULL && proxy->loops != NULL && proxy->pools != NULL && proxy->tls != NULL &&
-           proxy->doorsteps != NULL;
+    if (!reload_draw(proxy, snapshot, &blueprint, why, why_cap))
+        return false;
+    snprintf(why, why_cap, "not enough memory or descriptors");
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        if (plan_make(proxy->workers[i], &blueprint) == ST_OK)
+            continue;
+        while (i-- > 0)
+            plan_drop(proxy->workers[i]);
+        reload_drop(proxy, &blueprint);
+        return false;
+    }
+    reload_commit(proxy, &blueprint);
+    for (uint32_t i = 0; i < proxy->worker_count; i++)
+        plan_apply(proxy->workers[i]);
+    return true;
 }
 
-struct proxy *proxy_new(const struct snapshot *snapshot, char *why, size_t why_cap)
+struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *ground, char *why,
+                        size_t why_cap)
 {
     struct proxy *proxy = mem_zalloc(sizeof(*proxy));
 
     snprintf(why, why_cap, "not enough memory or descriptors");
     if (proxy == NULL)
-        return NULL;
-    proxy->snapshot = snapshot;
+        goto no_memory;
+    proxy->home = ground->home;
+    proxy->handed = ground->handed;
+    proxy->handed_count = ground->handed_count;
+    list_init(&proxy->editions);
+    list_init(&proxy->doorsteps);
     proxy->worker_count = snapshot->workers != 0 ? snapshot->workers : usable_processors();
-    if (!allocate(proxy) || !open_tls(proxy, why, why_cap) || !open_doorsteps(proxy, why, why_cap))
-        goto failed;
-    if (snapshot->log.access != ACCESS_OFF) {
-        proxy->log = access_log_new(&snapshot->log, proxy->worker_count, why, why_cap);
-        if (proxy->log == NULL)
-            goto failed;
-    }
-    snprintf(why, why_cap, "not enough memory or descriptors");
-    if (open_pools(proxy) && open_workers(proxy))
+    proxy->workers = mem_calloc(proxy->worker_count, sizeof(struct proxy_worker *));
+    proxy->loops = mem_calloc(proxy->worker_count, sizeof(struct worker *));
+    if (proxy->workers != NULL && proxy->loops != NULL && open_workers(proxy) &&
+        open_edition(proxy, &snapshot, why, why_cap))
         return proxy;
-failed:
     proxy_free(proxy);
+no_memory:
+    snapshot_free(snapshot);
     return NULL;
 }
 
@@ -147,6 +150,8 @@ enum status proxy_start(struct proxy *proxy)
     atomic_store(&proxy->ready, true);
     return ST_OK;
 }
+
+/* ---- going --------------------------------------------------------------------------------------------- */
 
 void proxy_stop(struct proxy *proxy)
 {
@@ -168,37 +173,54 @@ static void free_workers(struct proxy *proxy)
 
 void proxy_free(struct proxy *proxy)
 {
-    const struct snapshot *snapshot = proxy->snapshot;
+    struct list_node *node;
 
     proxy_stop(proxy);
     free_workers(proxy);
+    /* What the workers have said last, of editions that they are done with too. */
+    mailbox_deliver(proxy->home);
+    reload_free(proxy);
+    drain_free(proxy);
     if (proxy->log != NULL)
         access_log_free(proxy->log);
-    for (uint32_t i = 0; proxy->pools_open && i < snapshot->pool_count; i++)
-        pool_fini(&proxy->pools[i]);
-    for (uint32_t i = 0; proxy->tls != NULL && i < snapshot->upstream_count; i++)
-        if (proxy->tls[i] != NULL)
-            tls_client_free(proxy->tls[i]);
-    for (uint32_t i = 0; i < proxy->doorstep_count; i++)
-        listen_close(proxy->doorsteps[i].address, proxy->doorsteps[i].fd);
+    doorsteps_close(&proxy->doorsteps);
+    for (uint32_t i = 0; i < proxy->pool_count; i++) {
+        pool_fini(proxy->pools[i]);
+        mem_free(proxy->pools[i]);
+    }
+    while ((node = list_take_front(&proxy->editions)) != NULL)
+        edition_free(CONTAINER_OF(node, struct edition, node));
+    numbering_fini(&proxy->numbering);
     mem_free(proxy->loops);
     mem_free(proxy->pools);
-    mem_free(proxy->tls);
-    mem_free(proxy->doorsteps);
     mem_free(proxy);
 }
 
+/* ---- asking -------------------------------------------------------------------------------------------- */
+
 const struct snapshot *proxy_snapshot(const struct proxy *proxy)
 {
-    return proxy->snapshot;
+    return proxy->edition->snapshot;
 }
 
 struct pool_figures proxy_pool_figures(struct proxy *proxy, uint32_t pool)
 {
-    return pool_figures(&proxy->pools[pool]);
+    return pool_figures(proxy->pools[pool]);
 }
 
 bool proxy_is_ready(const struct proxy *proxy)
 {
     return atomic_load(&proxy->ready);
+}
+
+bool proxy_reopen_log(struct proxy *proxy, char *why, size_t why_cap)
+{
+    int fd;
+
+    if (proxy->log == NULL)
+        return true;
+    fd = access_log_open(&proxy_snapshot(proxy)->log, why, why_cap);
+    if (fd >= 0)
+        access_log_turn(proxy->log, fd);
+    return fd >= 0;
 }

@@ -41,6 +41,8 @@ static void all_answered(struct mail *mail)
     /* The worker that posted this may still be on its way out of the lock. */
     pthread_mutex_lock(&scrape->lock);
     pthread_mutex_unlock(&scrape->lock);
+    for (int i = 0; i < RESULT_COUNT; i++)
+        scrape->sum->process.reloads[i] += scrape->proxy->reloads[i];
     scrape->done(scrape->arg, scrape->sum);
     free_scrape(scrape);
 }
@@ -64,20 +66,19 @@ static void answer(struct mail *mail)
 
 struct scrape *scrape_start(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done, void *arg)
 {
-    const struct snapshot *snapshot = proxy->snapshot;
     uint32_t count = proxy->worker_count;
     struct scrape *scrape = mem_zalloc(sizeof(*scrape) + count * sizeof(struct question));
 
     if (scrape == NULL)
         return NULL;
-    scrape->sum = metrics_new(snapshot->upstream_count, snapshot->route_count);
+    scrape->proxy = proxy;
+    scrape->sum = metrics_new(proxy->numbering.upstreams.count, proxy->numbering.routes.count);
     if (scrape->sum == NULL) {
         mem_free(scrape);
         return NULL;
     }
     pthread_mutex_init(&scrape->lock, NULL);
     atomic_fetch_add(&proxy->scrape_count, 1);
-    scrape->proxy = proxy;
     scrape->unanswered = count;
     scrape->reply_to = reply_to;
     mail_init(&scrape->reply, all_answered);

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "proxy/call.h"
+#include "proxy/edition.h"
 #include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
 
@@ -82,7 +83,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct p
     connect->worker = &worker->worker;
     connect->resolver = worker->resolver;
     connect->upstream = config;
-    connect->tls = worker->proxy->tls[config->index];
+    connect->tls = edition_tls(proxy_worker_edition(worker, config->snapshot), config);
     connect->stream = &upstream->stream;
     connect->events = &connect_events;
 }

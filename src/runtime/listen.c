@@ -146,40 +146,54 @@ static void resume_accepting(struct timer *timer, int64_t now_ns)
         timer_set(&acceptor->worker->timers, timer, now_ns + PAUSE_NS);
 }
 
+/* False: none is left, or it can't be had. */
+static bool take_one(struct acceptor *acceptor)
+{
+    union socket_address peer = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof(peer);
+    int fd = accept4(acceptor->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    acceptor->accepted(acceptor, fd, &peer.any);
+    return true;
+}
+
 static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
 {
     struct acceptor *acceptor = arg;
-    union socket_address peer;
 
+    (void)listen_fd;
     (void)what;
     for (int i = 0; i < ACCEPT_BURST; i++) {
-        socklen_t len = sizeof(peer);
-        int fd;
-
-        peer.any.sa_family = AF_UNSPEC;
-        fd = accept4(listen_fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (is_out_of_descriptors(errno))
-                pause_accepting(acceptor);
-            return;
-        }
-        acceptor->accepted(acceptor, fd, &peer.any);
+        if (take_one(acceptor))
+            continue;
+        if (is_out_of_descriptors(errno))
+            pause_accepting(acceptor);
+        return;
     }
 }
 
-enum status acceptor_start(struct acceptor *acceptor, struct worker *worker, int fd, accepted_fn accepted)
+enum status acceptor_init(struct acceptor *acceptor, struct worker *worker, int fd, accepted_fn accepted)
 {
     acceptor->worker = worker;
     acceptor->fd = fd;
     acceptor->accepted = accepted;
-    if (timer_init(&worker->timers, &acceptor->resume, resume_accepting) != ST_OK)
+    if (event_assign(&acceptor->event, worker->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) < 0)
         return ST_NOMEM;
-    if (event_assign(&acceptor->event, worker->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) ==
-            0 &&
-        event_add(&acceptor->event, NULL) == 0)
-        return ST_OK;
-    timer_fini(&worker->timers, &acceptor->resume);
-    return ST_NOMEM;
+    return timer_init(&worker->timers, &acceptor->resume, resume_accepting);
+}
+
+void acceptor_start(struct acceptor *acceptor)
+{
+    if (event_add(&acceptor->event, NULL) < 0)
+        pause_accepting(acceptor);
+}
+
+void acceptor_empty(struct acceptor *acceptor)
+{
+    for (int i = 0; i < BACKLOG && take_one(acceptor); i++)
+        ;
 }
 
 void acceptor_stop(struct acceptor *acceptor)

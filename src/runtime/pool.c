@@ -100,6 +100,14 @@ void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
     pthread_mutex_unlock(&pool->lock);
 }
 
+void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size)
+{
+    pthread_mutex_lock(&pool->lock);
+    permit_pool_init(&pool->permits, size, queue_size);
+    pool->audit_errors = 0;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 struct pool_figures pool_figures(struct pool *pool)
 {
     struct pool_figures figures;

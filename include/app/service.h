@@ -1,0 +1,41 @@
+#ifndef CURFEW_APP_SERVICE_H
+#define CURFEW_APP_SERVICE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "admin/admin.h"
+#include "app/event_log.h"
+#include "app/systemd.h"
+#include "base/list.h"
+#include "proxy/proxy.h"
+#include "runtime/inbox.h"
+
+#define SERVICE_SIGNALS 4
+
+/* What lives between the start of `curfew serve` and its end; the main thread's. */
+struct service {
+    const char *config_path;
+    struct event_log log;
+    struct systemd systemd;
+    struct event_base *base;
+    struct inbox inbox;
+    bool has_inbox;
+    struct proxy *proxy;
+    struct admin_ground admin_ground;
+    struct admin *admin;
+    bool admin_is_told; /* of, in the log */
+    struct event *signals[SERVICE_SIGNALS];
+    struct event *drain_is_over; /* the time for it */
+    bool draining;
+
+    /* reloads (app/reload.c) */
+    struct list_node asking; /* who waits for the one under way to end, */
+    struct list_node next;   /* and for the one after it */
+    bool reloading, reload_again;
+};
+
+/* A line for each listener of which none was written yet. */
+void service_say_where(struct service *service);
+
+#endif

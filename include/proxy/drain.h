@@ -1,0 +1,27 @@
+#ifndef CURFEW_PROXY_DRAIN_H
+#define CURFEW_PROXY_DRAIN_H
+
+#include "base/status.h"
+#include "runtime/mailbox.h"
+
+struct proxy;
+struct proxy_worker;
+
+/*
+ * The end of service without the end of calls: no connection is taken any more, calls in flight go on, those that wait
+ * for a permit are refused at once, and each response is the last one of its connection. A connection without a call has
+ * a moment more, in which a request that is on its way is still answered. Each call ends by its deadline at the latest.
+ */
+typedef void (*drain_fn)(void *arg);
+
+/* `done` runs once, when the last caller has gone. ST_NOMEM: nothing has begun. Main thread; once. */
+enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg) MUST_CHECK;
+
+/* Within proxy/. This worker's last caller has gone, while it drains. Its own thread. */
+void drain_worker_is_empty(struct proxy_worker *pw);
+/* proxy_worker.emptied. Main thread. */
+void drain_worker_emptied(struct mail *mail);
+/* When all workers have ended. */
+void drain_free(struct proxy *proxy);
+
+#endif

@@ -1,0 +1,49 @@
+#ifndef CURFEW_PROXY_EDITION_H
+#define CURFEW_PROXY_EDITION_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "config/snapshot.h"
+#include "runtime/mailbox.h"
+#include "runtime/tls.h"
+
+struct proxy;
+struct proxy_worker;
+
+/*
+ * One configuration as it runs: a snapshot, and what was read from the files that it names. Immutable once it is in
+ * force. A call ends under the edition in which it began, so after a reload the old one stays for a while.
+ *
+ * Calls do not count their editions: that would cost each of them something for what happens once in a blue moon.
+ * Instead a worker that has gone over to a new edition looks once a second whether a call of the old one is left, and
+ * tells the main thread when there is none. When the last worker has said so, it is freed.
+ */
+struct edition {
+    struct list_node node; /* in proxy.editions; main thread */
+    struct proxy *proxy;
+    struct snapshot *snapshot;
+    struct tls_client **tls;    /* by place in snapshot.upstreams; NULL: plain */
+    atomic_uint users;          /* workers that have calls of it, or may have */
+    struct mail unused;         /* to the main thread, by the last of them */
+    struct list_node retired[]; /* by worker: in proxy_worker.retired, once it has gone over to another */
+};
+
+/*
+ * Takes the snapshot over (it is NULLed), gives it its numbers and reads its TLS files. NULL: the snapshot is as it
+ * was, and *why (terminated) says what failed. Main thread.
+ */
+struct edition *edition_new(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap);
+/* Nobody uses it. Main thread. */
+void edition_free(struct edition *edition);
+
+/* The client for connections to an upstream of this edition; NULL: plain. */
+struct tls_client *edition_tls(const struct edition *edition, const struct upstream_config *upstream);
+
+/* The worker goes over from this edition to another one. Its thread. */
+void edition_retire(struct edition *edition, struct proxy_worker *pw);
+/* Gives up what no call of this worker uses any more. Its thread, once a second. */
+void edition_look_after(struct proxy_worker *pw);
+
+#endif

@@ -1,0 +1,109 @@
+#include "app/lifecycle.h"
+
+#include <signal.h>
+
+#include "app/reload.h"
+#include "app/service.h"
+#include "base/number.h"
+#include "proxy/drain.h"
+
+static void drained(void *arg)
+{
+    struct service *service = arg;
+
+    event_log_put(&service->log, LOG_INFO, "drain: all calls have ended");
+    event_base_loopbreak(service->base);
+}
+
+static void time_is_up(evutil_socket_t fd, short what, void *arg)
+{
+    struct service *service = arg;
+
+    (void)fd;
+    (void)what;
+    event_log_put(&service->log, LOG_WARN, "drain: the time for it is up, calls in flight are ended");
+    event_base_loopbreak(service->base);
+}
+
+static bool set_time(struct service *service, int64_t drain_ns)
+{
+    const struct timeval length = {drain_ns / NS_PER_S, drain_ns % NS_PER_S / NS_PER_US};
+
+    service->drain_is_over = evtimer_new(service->base, time_is_up, service);
+    return service->drain_is_over != NULL && evtimer_add(service->drain_is_over, &length) == 0;
+}
+
+/* A call ends by its deadline, so this takes no longer than the longest one in flight, whatever `drain` allows. */
+static void drain(struct service *service)
+{
+    int64_t drain_ns = proxy_snapshot(service->proxy)->drain_ns;
+
+    service->draining = true;
+    systemd_stopping(&service->systemd, drain_ns);
+    if (drain_ns == 0 || !set_time(service, drain_ns) ||
+        proxy_drain(service->proxy, drained, service) != ST_OK)
+        event_base_loopbreak(service->base);
+}
+
+static void end_asked(evutil_socket_t number, short what, void *arg)
+{
+    struct service *service = arg;
+
+    (void)what;
+    if (service->draining) {
+        event_log_put(&service->log, LOG_INFO, "signal %d: ending at once", (int)number);
+        event_base_loopbreak(service->base);
+        return;
+    }
+    event_log_put(&service->log, LOG_INFO, "signal %d: ending", (int)number);
+    drain(service);
+}
+
+static void reload_asked(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    reload_ask(arg);
+}
+
+static void reopen_asked(evutil_socket_t number, short what, void *arg)
+{
+    struct service *service = arg;
+    char why[512];
+
+    (void)number;
+    (void)what;
+    if (proxy_reopen_log(service->proxy, why, sizeof(why)))
+        event_log_put(&service->log, LOG_INFO, "log: opened anew");
+    else
+        event_log_put(&service->log, LOG_ERROR, "log: %s; going on with the old one", why);
+}
+
+enum status lifecycle_init(struct service *service)
+{
+    static const struct {
+        int number;
+        event_callback_fn came;
+    } signals[SERVICE_SIGNALS] = {
+        {SIGTERM, end_asked},
+        {SIGINT, end_asked},
+        {SIGHUP, reload_asked},
+        {SIGUSR1, reopen_asked},
+    };
+
+    for (int i = 0; i < SERVICE_SIGNALS; i++) {
+        service->signals[i] = evsignal_new(service->base, signals[i].number, signals[i].came, service);
+        if (service->signals[i] == NULL || event_add(service->signals[i], NULL) < 0)
+            return ST_NOMEM;
+    }
+    return ST_OK;
+}
+
+void lifecycle_fini(struct service *service)
+{
+    for (int i = 0; i < SERVICE_SIGNALS; i++)
+        if (service->signals[i] != NULL)
+            event_free(service->signals[i]);
+    if (service->drain_is_over != NULL)
+        event_free(service->drain_is_over);
+}

@@ -1,0 +1,179 @@
+#include "app/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/respond.h"
+#include "app/config_file.h"
+#include "app/service.h"
+#include "base/mem.h"
+#include "config/address.h"
+#include "proxy/reload.h"
+
+/* Somebody who waits for the outcome. */
+struct asker {
+    struct list_node node;
+    struct evhttp_request *request;
+};
+
+void reload_init(struct service *service)
+{
+    list_init(&service->asking);
+    list_init(&service->next);
+}
+
+static void answer_all(struct list_node *askers, int status, const char *text)
+{
+    struct list_node *node;
+
+    while ((node = list_take_front(askers)) != NULL) {
+        struct asker *asker = CONTAINER_OF(node, struct asker, node);
+
+        respond_text(asker->request, status, text);
+        mem_free(asker);
+    }
+}
+
+void reload_fini(struct service *service)
+{
+    answer_all(&service->asking, 503, "curfew is about to end\n");
+    answer_all(&service->next, 503, "curfew is about to end\n");
+}
+
+/* Each line of a text of several. */
+static void log_lines(struct service *service, enum log_level level, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+
+        if (len != 0)
+            event_log_put(&service->log, level, "reload: %.*s", (int)len, text);
+        text += len + (text[len] != '\0');
+    }
+}
+
+/* What a running process can't change; so that nobody thinks that it has. */
+static void put_warnings(FILE *out, const struct service *service, const struct snapshot *snapshot)
+{
+    const struct snapshot *old = proxy_snapshot(service->proxy);
+
+    if (snapshot->workers != old->workers)
+        fprintf(out, "warning: workers: stays as it is until the next start\n");
+    if (snapshot->has_admin != (service->admin != NULL) ||
+        (service->admin != NULL && !address_is_equal(&snapshot->admin, admin_address(service->admin))))
+        fprintf(out, "warning: admin.listen: stays as it is until the next start\n");
+}
+
+static void begin(struct service *service);
+
+static void end(struct service *service, bool is_done, const char *text)
+{
+    service->proxy->reloads[is_done ? RESULT_SUCCESS : RESULT_FAILURE]++;
+    log_lines(service, is_done ? LOG_WARN : LOG_ERROR, text);
+    if (is_done) {
+        service->log.level = proxy_snapshot(service->proxy)->log.level;
+        event_log_put(&service->log, LOG_INFO, "reload: %s is in force", service->config_path);
+        service_say_where(service);
+    } else {
+        event_log_put(&service->log, LOG_ERROR, "reload: failed, nothing has changed");
+    }
+    systemd_ready(&service->systemd);
+    service->reloading = false;
+    answer_all(&service->asking, is_done ? 200 : 422, text);
+    if (!service->reload_again)
+        return;
+    service->reload_again = false;
+    list_append_all(&service->asking, &service->next);
+    begin(service);
+}
+
+/* What is said of a reload that goes well is known before it is done. */
+struct expectation {
+    struct service *service;
+    char *warnings;
+};
+
+static void done(void *arg, const char *why)
+{
+    struct expectation *expected = arg;
+    char text[512];
+
+    if (why == NULL) {
+        end(expected->service, true, expected->warnings);
+    } else {
+        snprintf(text, sizeof(text), "%s\n", why);
+        end(expected->service, false, text);
+    }
+    free(expected->warnings);
+    mem_free(expected);
+}
+
+/* All that is wrong with the file, or odd for a running process, as one text that is free'd. */
+static struct snapshot *load(struct service *service, char **text)
+{
+    size_t len = 0;
+    FILE *out = open_memstream(text, &len);
+    struct snapshot *snapshot;
+
+    if (out == NULL) {
+        *text = NULL;
+        return NULL;
+    }
+    snapshot = config_file_read(service->config_path, out);
+    if (snapshot != NULL)
+        put_warnings(out, service, snapshot);
+    if (fclose(out) == 0)
+        return snapshot;
+    snapshot_free(snapshot);
+    *text = NULL;
+    return NULL;
+}
+
+static void begin(struct service *service)
+{
+    struct expectation *expected = mem_alloc(sizeof(*expected));
+    char *text = NULL;
+    struct snapshot *snapshot;
+
+    service->reloading = true;
+    systemd_reloading(&service->systemd);
+    if (strcmp(service->config_path, "-") == 0) {
+        end(service, false, "the configuration came from standard input, which can't be read again\n");
+        mem_free(expected);
+        return;
+    }
+    snapshot = expected != NULL ? load(service, &text) : NULL;
+    if (snapshot == NULL) {
+        end(service, false, text != NULL ? text : "not enough memory\n");
+        free(text);
+        mem_free(expected);
+        return;
+    }
+    *expected = (struct expectation){service, text};
+    proxy_reload(service->proxy, snapshot, done, expected);
+}
+
+void reload_ask(struct service *service)
+{
+    if (service->draining)
+        event_log_put(&service->log, LOG_WARN, "reload: not while draining");
+    else if (service->reloading)
+        service->reload_again = true;
+    else
+        begin(service);
+}
+
+void reload_asked_by_admin(void *arg, struct evhttp_request *request)
+{
+    struct service *service = arg;
+    struct asker *asker = service->draining ? NULL : mem_alloc(sizeof(*asker));
+
+    if (asker == NULL) {
+        respond_text(request, 503, service->draining ? "curfew is about to end\n" : "not enough memory\n");
+        return;
+    }
+    asker->request = request;
+    list_push_back(service->reloading ? &service->next : &service->asking, &asker->node);
+    reload_ask(service);
+}
