@@ -11,7 +11,7 @@
 struct handed_socket {
     int fd;
     const char *name;       /* as it was handed over; an upstream's, or anything else */
-    struct address address; /* where it listens */
+    struct address address; /* where it listens; its path is the owner's */
     bool is_taken;
 };
 
@@ -21,6 +21,7 @@ struct doorstep {
     /* Whose calls come in; NULL: nobody's yet, or nobody's any more. Workers read it when they go over to an edition. */
     const struct upstream_config *upstream;
     const struct address *address;
+    struct address real;                /* where it listens: an IP address with a port that is not 0 */
     const struct upstream_config *next; /* of the edition that is being made ready, */
     const struct address *next_address; /* likewise */
     struct handed_socket *handed;       /* NULL: a socket of our own */

@@ -2,6 +2,7 @@
 #define CURFEW_RUNTIME_LISTEN_H
 
 #include <event2/event_struct.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,9 @@
 #include "core/timer.h"
 
 struct worker;
+
+/* Bytes of a unix socket's path, terminated. */
+#define LISTEN_PATH_MAX 109
 
 /*
  * A listening socket is opened once and shared by all workers: an idle worker takes the next connection. (SO_REUSEPORT
@@ -22,6 +26,12 @@ int listen_open(const struct address *address);
 
 /* Closes it; removes a unix socket's file. */
 void listen_close(const struct address *address, int fd);
+
+/*
+ * Where a socket is bound: family, ip and port, or for a unix socket its path, put into `path`. False: it is no socket that
+ * listens, or of another family. `text` is not set.
+ */
+bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX]);
 
 /* The address as it really is (a port 0 has become a number): "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock". */
 void listen_put_address(struct text *out, const struct address *address, int fd);

@@ -19,7 +19,8 @@ static bool is_same_place(const struct doorstep *step, const struct upstream_con
 {
     if (step->address == NULL || step->next != NULL)
         return false;
-    if (address_is_same(step->address, address))
+    if (address_is_same(step->address, address) ||
+        (address->family != ADDRESS_UNIX && address_is_same(&step->real, address)))
         return true;
     return address_is_equal(step->address, address) && strcmp(step->upstream->name, upstream->name) == 0;
 }
@@ -37,11 +38,14 @@ static struct doorstep *find(struct list_node *doorsteps, const struct upstream_
 static struct doorstep *add(struct list_node *doorsteps, int fd, struct handed_socket *handed)
 {
     struct doorstep *step = mem_zalloc(sizeof(*step));
+    char path[LISTEN_PATH_MAX];
 
     if (step == NULL)
         return NULL;
     step->fd = fd;
     step->handed = handed;
+    (void)listen_find_address(fd, &step->real, path); /* if not, it is known by what was asked for */
+    step->real.path = NULL;
     if (handed != NULL)
         handed->is_taken = true;
     list_push_back(doorsteps, &step->node);

@@ -107,6 +107,37 @@ void listen_close(const struct address *address, int fd)
         (void)unlink(address->path); /* gone already: as well */
 }
 
+bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX])
+{
+    union socket_address where = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof(where), flag_len = sizeof(int);
+    int listens = 0;
+
+    *out = (struct address){.path = path};
+    path[0] = '\0';
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_len) < 0 || listens == 0 ||
+        getsockname(fd, &where.any, &len) < 0)
+        return false;
+    switch (where.any.sa_family) {
+    case AF_INET:
+        out->family = ADDRESS_IPV4;
+        out->port = ntohs(where.v4.sin_port);
+        memcpy(out->ip, &where.v4.sin_addr, sizeof(where.v4.sin_addr));
+        return true;
+    case AF_INET6:
+        out->family = ADDRESS_IPV6;
+        out->port = ntohs(where.v6.sin6_port);
+        memcpy(out->ip, &where.v6.sin6_addr, sizeof(where.v6.sin6_addr));
+        return true;
+    case AF_UNIX:
+        out->family = ADDRESS_UNIX;
+        memcpy(path, where.path.sun_path, LISTEN_PATH_MAX - 1);
+        path[LISTEN_PATH_MAX - 1] = '\0';
+        return true;
+    default: return false;
+    }
+}
+
 void listen_put_address(struct text *out, const struct address *address, int fd)
 {
     union socket_address where;

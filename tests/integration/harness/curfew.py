@@ -69,6 +69,7 @@ class Curfew:
         return any(READY.search(line) for line in lines)
 
     def _read_addresses(self):
+        self.listeners = {}
         for line in list(self.process.stderr.lines):
             if match := LISTENS.search(line):
                 self.listeners.setdefault(match[1], []).append(address_of(match[2]))
@@ -101,14 +102,33 @@ class Curfew:
 
     def admin_get(self, target):
         """(status, text)"""
+        return self.admin_ask("GET", target)
+
+    def admin_ask(self, method, target, headers=None):
+        """(status, text)"""
         connection = _UnixHTTP(self.admin) if isinstance(self.admin, str) else \
             http.client.HTTPConnection(*self.admin, timeout=SOON)
         try:
-            connection.request("GET", target)
+            connection.request(method, target, headers=headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    def rewrite(self, upstreams, **top):
+        """Another configuration in the same file. A listener that is not written stays where it is."""
+        keys = {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(self.access_log)}, **top}
+        write_config(self.config, upstreams, keys)
+
+    def reload(self):
+        """(status, text) when it is done."""
+        return self.admin_ask("POST", "/reload")
+
+    def must_reload(self):
+        status, text = self.reload()
+        assert status == 200, text
+        self._read_addresses()
+        return text
 
     def metrics(self):
         status, text = self.admin_get("/metrics")
