@@ -80,21 +80,22 @@ UNIT_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
+# Libraries that a test puts before the C library's (LD_PRELOAD).
+PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
 # Each target of the fuzzer is also a program that runs what the tree keeps for it, without a fuzzer.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 # Readers of the differential tests: curfew's parser and http-parser.
 READERS := $(B)/differential/curfew $(B)/differential/http_parser
-FAULTS := $(B)/tools/faults.so
 TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS)
 TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
 	$(B)/obj/tests/differential/records.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/fuzz tests/tools tests/differential tests/faults))
+	tests/unit tests/sim tests/runtime tests/fuzz tests/tools tests/preload tests/differential))
 
 # ---------------------------------------------------------------------------------------- flags
 
-PKGS := libevent_core libevent_extra openssl yaml-0.1 libcares jansson
+PKGS := libevent_core libevent_extra openssl yaml-0.1 libcares jansson libsystemd
 NO_BUILD := help clean docs format check-format
 ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo found),found)
@@ -139,7 +140,7 @@ all: $(CURFEW) ## Build curfew (the default)
 objects: $(OBJS) $(TEST_OBJS) ## Compile everything, tests too, and link nothing
 
 .PHONY: tests
-tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) $(FAULTS) ## Build every test program and test tool without running any
+tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) $(PRELOADS) ## Build every test program and test tool without running any
 
 .PHONY: FORCE
 FORCE:
@@ -208,11 +209,11 @@ $(READERS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/differential/records.o $(L
 	@mkdir -p $(@D)
 	$(link) $^ -lhttp_parser
 
-# Preloaded into curfew: never itself under a sanitizer, which it goes round.
-$(FAULTS): tests/faults/faults.c $(B)/flags
+# Not sanitized: the program that it is loaded into may not be.
+$(PRELOADS): $(B)/tools/%.so: tests/preload/%.c $(B)/flags
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) $(TEST_CFLAGS) -Wno-missing-prototypes -shared -fPIC -o $@ $<
 
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
@@ -232,7 +233,7 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
 .PHONY: check-integration
-check-integration: $(CURFEW) $(TOOLS) $(FAULTS) ## Tests of the real binary (pytest); K=EXPRESSION selects
+check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
 
 .PHONY: check-differential
@@ -240,7 +241,7 @@ check-differential: $(READERS) ## The same messages to curfew's parser, http-par
 	@$(RUN_ENV) tests/differential/run $(READERS)
 
 .PHONY: oom
-oom: $(CURFEW) $(FAULTS) ## Every allocation of every scenario fails once (scripts/test takes samples of the long ones)
+oom: $(CURFEW) $(PRELOADS) ## Every allocation of every scenario fails once (scripts/test takes samples of the long ones)
 	@$(RUN_ENV) CURFEW_OOM=all CURFEW_TEST_SECONDS=3600 $(PYTEST) $(PYTEST_ARGS) tests/integration/test_oom.py
 
 .PHONY: matrix

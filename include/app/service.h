@@ -7,6 +7,7 @@
 #include "admin/admin.h"
 #include "app/event_log.h"
 #include "app/systemd.h"
+#include "app/watch.h"
 #include "base/list.h"
 #include "proxy/proxy.h"
 #include "runtime/inbox.h"
@@ -17,7 +18,8 @@
 struct service {
     const char *config_path;
     struct event_log log;
-    struct systemd systemd;
+    struct systemd_sockets sockets;
+    struct watch watch;
     struct event_base *base;
     struct inbox inbox;
     bool has_inbox;

@@ -1,15 +1,49 @@
 #ifndef CURFEW_APP_SYSTEMD_H
 #define CURFEW_APP_SYSTEMD_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* What is said to systemd (sd_notify(3)); without it, nothing happens. Main thread. */
-struct systemd {
-    int unused;
+#include "base/status.h"
+#include "config/snapshot.h"
+#include "proxy/doorstep.h"
+#include "runtime/listen.h"
+
+/*
+ * What systemd is told (sd_notify(3)) and what it hands over (sd_listen_fds(3)). Without it nothing is said and nothing is
+ * there. Main thread.
+ */
+
+/* Ready, at the start and after a reload. */
+void systemd_ready(void);
+void systemd_reloading(void);
+/* From now on, until `for_ns` have passed, the end may take its time. */
+void systemd_stopping(int64_t for_ns);
+/* The stop is still going on: it may take `for_ns` more. */
+void systemd_extend(int64_t for_ns);
+/* One line about what it is doing. */
+void systemd_status(const char *text);
+/* A sign of life. */
+void systemd_alive(void);
+/* How long may pass between two signs of life; 0: nobody waits for them. */
+int64_t systemd_watchdog_ns(void);
+
+/* The listening sockets that were handed over. */
+struct systemd_sockets {
+    struct handed_socket *list;
+    char (*paths)[LISTEN_PATH_MAX];
+    char **names;
+    size_t count;
 };
 
-void systemd_ready(struct systemd *systemd);
-void systemd_reloading(struct systemd *systemd);
-void systemd_stopping(struct systemd *systemd, int64_t drain_ns);
+/* False: *why says which is of no use. Takes them from the environment, so that it can be done once. */
+bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why_cap);
+/* The one for the admin listener: named "admin", or at its address. -1: none. */
+int systemd_take_admin(struct systemd_sockets *sockets, const struct address *address);
+/* Have all found their place? False: *why names one that has not. */
+bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap);
+/* Closes them. */
+void systemd_free_sockets(struct systemd_sockets *sockets);
 
 #endif

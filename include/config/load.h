@@ -1,6 +1,7 @@
 #ifndef CURFEW_CONFIG_LOAD_H
 #define CURFEW_CONFIG_LOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -37,5 +38,11 @@ struct config_files {
  */
 enum status config_load(struct span bytes, const struct config_files *files, struct snapshot **out,
                         struct config_errors *errors) MUST_CHECK;
+
+/*
+ * admin.listen of a file's bytes as it is written there, put into `text`, terminated; whatever is wrong with the rest.
+ * False: it is not there, or *errors says why the file can't be read as YAML.
+ */
+bool config_find_admin(struct span bytes, struct config_errors *errors, char *text, size_t cap) MUST_CHECK;
 
 #endif

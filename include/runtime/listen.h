@@ -24,6 +24,12 @@ struct worker;
  */
 int listen_open(const struct address *address);
 
+/* For a tool: a connection to what listens at an address. -1 with errno. */
+int listen_connect(const struct address *address);
+
+/* Makes a socket that another program opened as one of ours. False with errno. */
+bool listen_adopt(int fd);
+
 /* Closes it; removes a unix socket's file. */
 void listen_close(const struct address *address, int fd);
 

@@ -138,3 +138,23 @@ struct snapshot *config_file_load(const char *path)
 {
     return config_file_read(path, stderr);
 }
+
+bool config_file_find_admin(const char *path, char *text, size_t cap)
+{
+    struct config_errors *errors = mem_alloc(sizeof(*errors));
+    struct bytes bytes = {0};
+    bool is_there = false;
+
+    if (errors == NULL || !read_path(path, YAML_BYTES_MAX, &bytes))
+        fprintf(stderr, "curfew: %s: %s\n", path, strerror(errors == NULL ? ENOMEM : errno));
+    else if (config_find_admin((struct span){bytes.ptr, bytes.len}, errors, text, cap))
+        is_there = true;
+    else if (errors->count != 0)
+        print_errors(stderr, path, errors);
+    else
+        fprintf(stderr, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
+                path);
+    mem_free(bytes.ptr);
+    mem_free(errors);
+    return is_there;
+}

@@ -7,6 +7,9 @@
 #include "base/number.h"
 #include "proxy/drain.h"
 
+/* What a stop may take beyond its drain. */
+#define STOP_SPARE_NS (5 * NS_PER_S)
+
 static void drained(void *arg)
 {
     struct service *service = arg;
@@ -39,7 +42,7 @@ static void drain(struct service *service)
     int64_t drain_ns = proxy_snapshot(service->proxy)->drain_ns;
 
     service->draining = true;
-    systemd_stopping(&service->systemd, drain_ns);
+    systemd_stopping(drain_ns + STOP_SPARE_NS);
     if (drain_ns == 0 || !set_time(service, drain_ns) ||
         proxy_drain(service->proxy, drained, service) != ST_OK)
         event_base_loopbreak(service->base);

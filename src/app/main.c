@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/check.h"
+#include "app/reload_command.h"
 #include "app/serve.h"
 #include "app/version.h"
 #include "faulty/faulty.h"
@@ -26,6 +27,8 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"serve", serve_main, "runs the proxy: curfew serve -c FILE"},
+    {"reload", reload_command_main,
+     "has a running curfew load its configuration anew: curfew reload -c FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},
     {"version", version_main, "prints the version"},

@@ -78,7 +78,7 @@ static void end(struct service *service, bool is_done, const char *text)
     } else {
         event_log_put(&service->log, LOG_ERROR, "reload: failed, nothing has changed");
     }
-    systemd_ready(&service->systemd);
+    systemd_ready();
     service->reloading = false;
     answer_all(&service->asking, is_done ? 200 : 422, text);
     if (!service->reload_again)
@@ -137,7 +137,7 @@ static void begin(struct service *service)
     struct snapshot *snapshot;
 
     service->reloading = true;
-    systemd_reloading(&service->systemd);
+    systemd_reloading();
     if (strcmp(service->config_path, "-") == 0) {
         end(service, false, "the configuration came from standard input, which can't be read again\n");
         mem_free(expected);

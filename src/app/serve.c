@@ -93,7 +93,10 @@ static bool complain(struct service *service, const char *why)
 
 static bool open_service(struct service *service, struct snapshot *snapshot)
 {
-    struct proxy_ground ground = {.home = &service->inbox.mailbox};
+    struct proxy_ground ground = {.home = &service->inbox.mailbox,
+                                  .handed = service->sockets.list,
+                                  .handed_count = service->sockets.count};
+    int admin_fd = snapshot->has_admin ? systemd_take_admin(&service->sockets, &snapshot->admin) : -1;
     char why[512] = "";
 
     service->base = event_base_new();
@@ -103,7 +106,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
         return complain(service, "not enough memory or descriptors");
     }
     service->proxy = proxy_new(snapshot, &ground, why, sizeof(why));
-    if (service->proxy == NULL)
+    if (service->proxy == NULL || !systemd_all_taken(&service->sockets, why, sizeof(why)))
         return complain(service, why);
     if (!proxy_snapshot(service->proxy)->has_admin)
         return true;
@@ -111,7 +114,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
         .base = service->base,
         .proxy = service->proxy,
         .version = curfew_version,
-        .handed_fd = -1,
+        .handed_fd = admin_fd,
         .reload = reload_asked_by_admin,
         .arg = service,
     };
@@ -126,6 +129,7 @@ static void close_service(struct service *service)
     reload_fini(service);
     if (service->admin != NULL)
         admin_free(service->admin);
+    watch_fini(&service->watch);
     lifecycle_fini(service);
     if (service->proxy != NULL)
         proxy_free(service->proxy);
@@ -133,6 +137,7 @@ static void close_service(struct service *service)
         inbox_close(&service->inbox);
     if (service->base != NULL)
         event_base_free(service->base);
+    systemd_free_sockets(&service->sockets);
     event_log_flush(&service->log);
 }
 
@@ -141,6 +146,7 @@ static int serve(const char *path)
     struct service service = {.config_path = path};
     struct snapshot *snapshot = config_file_load(path);
     int result = EXIT_FAILURE;
+    char why[512];
 
     if (snapshot == NULL)
         return EXIT_FAILURE;
@@ -153,10 +159,14 @@ static int serve(const char *path)
     grow_descriptor_table(snapshot);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more ends nothing: write says so */
-    if (open_service(&service, snapshot)) {
-        if (start_workers(&service)) {
+    if (!systemd_take_sockets(&service.sockets, why, sizeof(why))) {
+        event_log_put(&service.log, LOG_ERROR, "%s", why);
+        snapshot_free(snapshot);
+    } else if (open_service(&service, snapshot)) {
+        if (start_workers(&service) && watch_init(&service.watch, &service) == ST_OK) {
             service_say_where(&service);
             event_log_put(&service.log, LOG_INFO, "ready");
+            systemd_ready();
             reserve_open();
             event_base_dispatch(service.base);
             result = EXIT_SUCCESS;

@@ -1,17 +1,134 @@
 #include "app/systemd.h"
 
-void systemd_ready(struct systemd *systemd)
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/address.h"
+#include "runtime/worker.h"
+
+/* ---- what is said: who does not listen has no need of it, so failures are left alone -------------------- */
+
+void systemd_ready(void)
 {
-    (void)systemd;
+    (void)sd_notify(0, "READY=1");
 }
 
-void systemd_reloading(struct systemd *systemd)
+void systemd_reloading(void)
 {
-    (void)systemd;
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(worker_clock_ns() / NS_PER_US));
 }
 
-void systemd_stopping(struct systemd *systemd, int64_t drain_ns)
+void systemd_stopping(int64_t for_ns)
 {
-    (void)systemd;
-    (void)drain_ns;
+    (void)sd_notify(0, "STOPPING=1");
+    systemd_extend(for_ns);
+}
+
+void systemd_extend(int64_t for_ns)
+{
+    (void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%lld", (long long)(for_ns / NS_PER_US));
+}
+
+void systemd_status(const char *text)
+{
+    (void)sd_notifyf(0, "STATUS=%s", text);
+}
+
+void systemd_alive(void)
+{
+    (void)sd_notify(0, "WATCHDOG=1");
+}
+
+int64_t systemd_watchdog_ns(void)
+{
+    uint64_t us = 0;
+
+    return sd_watchdog_enabled(0, &us) > 0 && us < INT64_MAX / NS_PER_US ? (int64_t)us * NS_PER_US : 0;
+}
+
+/* ---- what is handed over ------------------------------------------------------------------------------- */
+
+static bool take(struct systemd_sockets *sockets, size_t i, char *why, size_t why_cap)
+{
+    struct handed_socket *socket = &sockets->list[i];
+
+    socket->fd = SD_LISTEN_FDS_START + (int)i;
+    socket->name = sockets->names[i];
+    if (!listen_find_address(socket->fd, &socket->address, sockets->paths[i]) || !listen_adopt(socket->fd)) {
+        snprintf(why, why_cap, "socket \"%s\" was handed over, but is no stream socket that listens",
+                 socket->name);
+        return false;
+    }
+    return true;
+}
+
+bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why_cap)
+{
+    int count;
+
+    *sockets = (struct systemd_sockets){0};
+    count = sd_listen_fds_with_names(1, &sockets->names);
+    if (count <= 0) {
+        snprintf(why, why_cap, "the sockets that were handed over: %s", strerror(-count));
+        return count == 0;
+    }
+    sockets->count = (size_t)count;
+    sockets->list = mem_calloc(sockets->count, sizeof(*sockets->list));
+    sockets->paths = mem_calloc(sockets->count, sizeof(*sockets->paths));
+    if (sockets->list == NULL || sockets->paths == NULL) {
+        snprintf(why, why_cap, "not enough memory");
+        return false;
+    }
+    for (size_t i = 0; i < sockets->count; i++)
+        if (!take(sockets, i, why, why_cap))
+            return false;
+    return true;
+}
+
+int systemd_take_admin(struct systemd_sockets *sockets, const struct address *address)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        struct handed_socket *socket = &sockets->list[i];
+
+        if (strcmp(socket->name, "admin") != 0 && !address_is_same(&socket->address, address))
+            continue;
+        socket->is_taken = true;
+        return socket->fd;
+    }
+    return -1;
+}
+
+bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap)
+{
+    char block[LISTEN_PATH_MAX + 64];
+    struct text where = text_over(block, sizeof(block));
+
+    for (size_t i = 0; i < sockets->count; i++) {
+        const struct handed_socket *socket = &sockets->list[i];
+
+        if (socket->is_taken)
+            continue;
+        listen_put_address(&where, &socket->address, socket->fd);
+        snprintf(why, why_cap,
+                 "socket \"%s\" at %.*s was handed over, but no upstream has this name or listens there",
+                 socket->name, SPAN_FMT(text_span(&where)));
+        return false;
+    }
+    return true;
+}
+
+void systemd_free_sockets(struct systemd_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++)
+        close(SD_LISTEN_FDS_START + (int)i);
+    for (size_t i = 0; sockets->names != NULL && sockets->names[i] != NULL; i++)
+        free(sockets->names[i]);
+    free(sockets->names);
+    mem_free(sockets->list);
+    mem_free(sockets->paths);
 }

@@ -1,5 +1,7 @@
 #include "config/load.h"
 
+#include <string.h>
+
 #include "config/address.h"
 #include "config/build.h"
 #include "config/report.h"
@@ -164,4 +166,28 @@ enum status config_load(struct span bytes, const struct config_files *files, str
     else
         snapshot_free(snapshot);
     return status;
+}
+
+static const struct yaml_node *get(const struct yaml_node *node, struct span key)
+{
+    return node && node->kind == YAML_MAP ? yaml_tree_get(node, key) : NULL;
+}
+
+bool config_find_admin(struct span bytes, struct config_errors *errors, char *text, size_t cap)
+{
+    struct arena *scratch = arena_new();
+    const struct yaml_node *root = NULL, *listen;
+    bool is_there = false;
+
+    errors->count = 0;
+    if (scratch && yaml_tree_read(scratch, bytes, errors, &root) == ST_OK) {
+        listen = get(get(root, SPAN_LIT("admin")), SPAN_LIT("listen"));
+        is_there = listen && listen->kind == YAML_TEXT && listen->text.len < cap;
+        if (is_there) {
+            memcpy(text, listen->text.ptr, listen->text.len);
+            text[listen->text.len] = '\0';
+        }
+    }
+    arena_free(scratch);
+    return is_there;
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -98,6 +99,30 @@ int listen_open(const struct address *address)
     close(fd);
     errno = saved;
     return -1;
+}
+
+int listen_connect(const struct address *address)
+{
+    union socket_address where;
+    socklen_t len = fill(&where, address);
+    int fd = socket(where.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int saved;
+
+    if (fd < 0 || connect(fd, &where.any, len) == 0)
+        return fd;
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+bool listen_adopt(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int on = 1;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* not for a unix socket */
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 void listen_close(const struct address *address, int fd)

@@ -1,0 +1,158 @@
+"""SIGTERM: no new connections, calls in flight finish, nobody is left without an answer."""
+
+import signal
+import socket
+
+import pytest
+
+from harness.bounds import SLOW, SOON, poll
+from harness.problem import expect
+
+
+def begin_drain(proxy):
+    proxy.process.signal(signal.SIGTERM)
+    poll(lambda: proxy.admin_get("/readyz")[0] == 503, "readyz to say 503")
+
+
+def must_have_ended(proxy, status=0):
+    assert proxy.process.wait_exit(10 * SLOW) == status
+    proxy.process.must_be_clean()
+
+
+def refuses(proxy):
+    try:
+        socket.create_connection(proxy.address(), SOON).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_call_in_flight_finishes_and_its_response_is_the_last_one(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    begin_drain(proxy)
+    poll(lambda: refuses(proxy), "the listener closed")
+    assert proxy.metrics().in_flight() == 1
+    exchange.answer(content=b"in time")
+    response = caller.recv_response()
+    assert response.status == 200 and response.content == b"in time" and response["connection"] == "close"
+    caller.must_end()
+    must_have_ended(proxy)
+
+
+def test_a_response_that_has_begun_is_delivered_whole(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+    head = caller.recv_response_head()
+    begin_drain(proxy)
+    exchange.send(b"half")
+    assert caller.recv_content(head).content == b"halfhalf"
+    caller.must_end()
+    must_have_ended(proxy)
+
+
+def test_waiters_are_refused_at_once(pair):
+    proxy, up = pair(pool={"size": 1, "queue": 5})
+    holder, waiter = proxy.caller(), proxy.caller()
+    holder.request("GET", "/holder")
+    exchange, _ = up.take()
+    waiter.request("GET", "/waiter")
+    proxy.wait_metric("curfew_pool_waiting", 1)
+    begin_drain(proxy)
+    response = waiter.recv_response()
+    expect(response, 503, "connection_limit_reached", phase="queue", sent="none")
+    assert response["connection"] == "close"
+    assert proxy.wait_metric("curfew_calls_rejected_total", 1, reason="draining").sum("curfew_pool_waiting") == 0
+    exchange.answer()
+    assert holder.recv_response().status == 200
+    must_have_ended(proxy)
+
+
+def test_an_idle_connection_may_ask_once_more_and_is_closed_if_it_does_not(pair):
+    proxy, up = pair()
+    busy, idle, late = [proxy.caller() for _ in range(3)]
+    busy.request("GET", "/busy")
+    exchange, _ = up.take()
+    begin_drain(proxy)
+    late.request("GET", "/late")
+    other, request = up.take()
+    assert request.target == "/late"
+    other.answer()
+    response = late.recv_response()
+    assert response.status == 200 and response["connection"] == "close"
+    idle.must_end()
+    exchange.answer()
+    assert busy.recv_response().status == 200
+    must_have_ended(proxy)
+
+
+def test_a_call_is_still_cut_at_its_deadline(pair):
+    proxy, up = pair(deadline="700ms")
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()
+    begin_drain(proxy)
+    expect(caller.recv_response(), 504, "http_response_timeout", phase="wait")
+    must_have_ended(proxy)
+
+
+def test_when_the_time_is_up_calls_in_flight_are_refused(curfew, upstream):
+    up = upstream()
+    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": "300ms"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()
+    begin_drain(proxy)
+    expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
+    must_have_ended(proxy)
+    assert "the time for it is up" in proxy.process.stderr.text()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(curfew, upstream, second):
+    up = upstream()
+    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": "60s"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()
+    begin_drain(proxy)
+    caller.must_be_open()
+    proxy.process.signal(second)
+    expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
+    must_have_ended(proxy)
+
+
+def test_without_a_drain_calls_are_refused_at_once(curfew, upstream):
+    up = upstream()
+    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": "0s"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()
+    proxy.process.signal(signal.SIGTERM)
+    expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
+    must_have_ended(proxy)
+
+
+def test_nobody_is_reloaded_while_draining(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    begin_drain(proxy)
+    assert proxy.reload()[0] == 503
+    proxy.process.signal(signal.SIGHUP)
+    exchange.answer()
+    assert caller.recv_response().status == 200
+    must_have_ended(proxy)
+
+
+def test_without_callers_the_end_is_at_once(pair):
+    proxy, _ = pair()
+    proxy.process.signal(signal.SIGTERM)
+    must_have_ended(proxy)
+    assert "all calls have ended" in proxy.process.stderr.text()

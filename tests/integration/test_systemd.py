@@ -1,0 +1,190 @@
+"""What systemd is told and hands over: sd_notify, the watchdog, sockets."""
+
+import os
+import signal
+import socket
+import stat
+
+import pytest
+
+from harness.bounds import SLOW, poll
+from harness.curfew import write_config
+from harness.peers import ScriptedCaller, ok
+from harness.process import BINARY, Process
+from harness.programs import tool
+from harness.service import ACTIVATE, Activated, NotifySocket
+
+
+@pytest.fixture
+def notify(tmp_path):
+    one = NotifySocket(tmp_path)
+    yield one
+    one.close()
+
+
+def test_the_messages_come_in_their_order(curfew, upstream, notify):
+    up = upstream(ok)
+    proxy = curfew(url=f"http://{up.authority}", env=notify.env)
+    notify.wait("READY")
+    before = notify.keys()
+    assert before == ["READY"]
+    proxy.must_reload()
+    notify.wait("READY", count=2)
+    reloading = next(m for m in notify.read() if "RELOADING" in m)
+    assert reloading["RELOADING"] == "1" and int(reloading["MONOTONIC_USEC"]) > 0
+    proxy.config.write_text("bad")
+    assert proxy.reload()[0] == 422
+    notify.wait("READY", count=3)
+    proxy.stop()
+    keys = notify.keys()
+    assert keys[:6] == ["READY", "RELOADING", "READY", "RELOADING", "READY", "STOPPING"]
+    assert set(keys[6:]) <= {"EXTEND_TIMEOUT_USEC"}
+
+
+def test_the_status_says_calls_in_flight_and_stuck(curfew, upstream, notify):
+    up = upstream()
+    proxy = curfew(url=f"http://{up.authority}", deadline="2s", env=notify.env)
+    notify.wait("STATUS", "^0 calls in flight, 0 got stuck")
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()
+    notify.wait("STATUS", "^1 calls in flight, 0 got stuck")
+    assert caller.recv_response().status == 504
+    notify.wait("STATUS", "^0 calls in flight, 1 got stuck")
+    texts = [m["STATUS"] for m in notify.read() if "STATUS" in m]
+    assert all(one != next_one for one, next_one in zip(texts, texts[1:])), "sent though nothing has changed"
+
+
+def test_a_stop_that_takes_its_time_asks_for_it(curfew, upstream, notify):
+    up = upstream()
+    proxy = curfew(url=f"http://{up.authority}", deadline="30s", top={"drain": "30s"}, env=notify.env)
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    proxy.process.signal(signal.SIGTERM)
+    notify.wait("STOPPING")
+    assert int(notify.wait("EXTEND_TIMEOUT_USEC")["EXTEND_TIMEOUT_USEC"]) >= 30_000_000
+    notify.wait("EXTEND_TIMEOUT_USEC", count=2)
+    notify.wait("STATUS", "^draining: 1 calls")
+    exchange.answer()
+    assert caller.recv_response().status == 200
+    assert proxy.process.wait_exit(10 * SLOW) == 0
+
+
+def test_nothing_is_fed_to_a_watchdog_that_is_not_there(curfew, upstream, notify):
+    proxy = curfew(url="http://127.0.0.1:1", env=notify.env)
+    notify.wait("STATUS")
+    assert not any("WATCHDOG" in m for m in notify.read())
+    assert proxy.metrics()
+
+
+def test_the_watchdog_is_fed_while_every_loop_turns_and_starves_when_one_hangs(curfew, upstream, notify, tmp_path):
+    """The hook is a library for the test alone: in it, a worker's epoll_wait waits while a file is there."""
+    hang = tmp_path / "hang"
+    env = {**notify.env, "WATCHDOG_USEC": "400000", "LD_PRELOAD": tool("hang.so"), "HANG_FILE": str(hang)}
+    proxy = curfew(url="http://127.0.0.1:1", top={"workers": 2}, env=env)
+    notify.wait("WATCHDOG", count=3)
+    hang.write_text("")
+    poll(lambda: (tmp_path / "hang.held").exists(), "a worker that hangs", 10 * SLOW)
+    # What was on its way may still come; then nothing does, though the main thread lives and answers.
+    fed = []
+
+    def starves():
+        fed.append(sum("WATCHDOG" in m for m in notify.read()))
+        assert proxy.admin_get("/healthz")[0] == 200
+        return len(fed) > 40 and fed[-1] == fed[-40]
+
+    poll(starves, "an end of the feeding", 20 * SLOW)
+    before = fed[-1]
+    hang.unlink()
+    notify.wait("WATCHDOG", count=before + 2)
+
+
+# ---------------------------------------------------------------------------------------------- sockets
+
+
+def hand_over(tmp_path, config, sockets, names, env=None):
+    """curfew with these sockets from descriptor 3 on, as systemd hands them over; who holds them is the test."""
+    script = 'i=3; for fd in $FDS; do eval "exec $i<&$fd"; i=$((i + 1)); done; LISTEN_PID=$$ exec "$@"'
+    fds = [fd.fileno() for fd in sockets]
+    more = {"LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": ":".join(names), "FDS": " ".join(map(str, fds)), **(env or {})}
+    return Process(["bash", "-c", script, "sh", BINARY, "serve", "-c", config], env=more, pass_fds=fds)
+
+
+def wait_ready(process):
+    assert process.stderr.wait(lambda lines: any(line.endswith("ready") for line in lines), 10 * SLOW), \
+        process.stderr.text()
+
+
+def listener():
+    return socket.create_server(("127.0.0.1", 0), backlog=512)
+
+
+def test_sockets_find_their_upstreams_by_name_and_by_address(tmp_path, upstream):
+    one, two = upstream(ok), upstream(ok)
+    config = tmp_path / "c.yaml"
+    named, unnamed, admin = listener(), listener(), listener()
+    with named, unnamed, admin:
+        write_config(config, {"one": {"url": one.url, "listen": "127.0.0.1:%d" % unnamed.getsockname()[1]},
+                              "two": {"url": two.url}},
+                     {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"}})
+        process = hand_over(tmp_path, config, [named, unnamed, admin], ["two", "unknown", "admin"])
+        try:
+            wait_ready(process)
+            for sock, up in ((named, two), (unnamed, one)):
+                caller = ScriptedCaller(sock.getsockname())
+                assert caller.ask("GET", "/").status == 200
+                caller.close()
+            caller = ScriptedCaller(admin.getsockname())
+            assert caller.ask("GET", "/readyz").status == 200
+            caller.close()
+        finally:
+            process.signal(signal.SIGTERM)
+            assert process.wait_exit(10 * SLOW) == 0
+        process.must_be_clean()
+
+
+def test_a_socket_that_matches_nothing_is_an_error_that_names_it(tmp_path, upstream):
+    config = tmp_path / "c.yaml"
+    write_config(config, {"api": {"url": "http://127.0.0.1:1"}}, {"log": {"access": "off"}})
+    with listener() as sock:
+        process = hand_over(tmp_path, config, [sock], ["other"])
+        assert process.wait_exit(10 * SLOW) == 1
+    assert 'socket "other" at 127.0.0.1:' in process.stderr.text()
+
+
+def test_systemd_socket_activate_hands_two_named_sockets_over(tmp_path, upstream):
+    if ACTIVATE is None:
+        pytest.skip("no systemd-socket-activate here")
+    one, two = upstream(ok), upstream(ok)
+    config, paths = tmp_path / "c.yaml", [tmp_path / "1.sock", tmp_path / "2.sock"]
+    write_config(config, {"one": {"url": one.url, "listen": f"unix:{tmp_path}/x"},
+                          "two": {"url": two.url, "listen": f"unix:{tmp_path}/y"}},
+                 {"workers": 1, "log": {"access": "off"}})
+    activated = Activated([str(path) for path in paths], ["two", "one"], config)
+    poll(lambda: all(path.exists() for path in paths), "the sockets")
+    for path, up in zip(paths, (two, one)):
+        caller = ScriptedCaller(str(path))
+        assert caller.ask("GET", "/").status == 200
+        caller.close()
+    assert activated.stop() == 0
+    # The sockets are others': their files stay.
+    assert all(stat.S_ISSOCK(os.stat(path).st_mode) for path in paths)
+
+
+def test_priorities_are_for_the_journal_alone(tmp_path):
+    config = tmp_path / "c.yaml"
+    write_config(config, {"api": {"url": "http://127.0.0.1:1"}}, {"log": {"access": "off"}})
+    process = Process([BINARY, "serve", "-c", config], env={"JOURNAL_STREAM": "1:1"})
+    wait_ready(process)
+    assert "curfew: info: ready" in process.stderr.text()
+    process.signal(signal.SIGTERM)
+    assert process.wait_exit(10 * SLOW) == 0
+    log = tmp_path / "journal"
+    with open(log, "wb") as out:
+        info = os.fstat(out.fileno())
+        process = Process(["bash", "-c", 'exec "$@" 2>>"$LOG"', "sh", BINARY, "serve", "-c", config],
+                          env={"JOURNAL_STREAM": f"{info.st_dev}:{info.st_ino}", "LOG": str(log)})
+        poll(lambda: "<6>ready\n" in log.read_text(), "ready", 10 * SLOW)
+        process.signal(signal.SIGTERM)
+        assert process.wait_exit(10 * SLOW) == 0
