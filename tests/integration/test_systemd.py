@@ -12,7 +12,7 @@ from harness.curfew import write_config
 from harness.peers import ScriptedCaller, ok
 from harness.process import BINARY, Process
 from harness.programs import tool
-from harness.service import ACTIVATE, Activated, NotifySocket
+from harness.service import ACTIVATE, Activated, NotifySocket, hand_over, wait_ready
 
 
 @pytest.fixture
@@ -78,6 +78,7 @@ def test_nothing_is_fed_to_a_watchdog_that_is_not_there(curfew, upstream, notify
     assert proxy.metrics()
 
 
+@pytest.mark.sound_only
 def test_the_watchdog_is_fed_while_every_loop_turns_and_starves_when_one_hangs(curfew, upstream, notify, tmp_path):
     """The hook is a library for the test alone: in it, a worker's epoll_wait waits while a file is there."""
     hang = tmp_path / "hang"
@@ -103,19 +104,6 @@ def test_the_watchdog_is_fed_while_every_loop_turns_and_starves_when_one_hangs(c
 # ---------------------------------------------------------------------------------------------- sockets
 
 
-def hand_over(tmp_path, config, sockets, names, env=None):
-    """curfew with these sockets from descriptor 3 on, as systemd hands them over; who holds them is the test."""
-    script = 'i=3; for fd in $FDS; do eval "exec $i<&$fd"; i=$((i + 1)); done; LISTEN_PID=$$ exec "$@"'
-    fds = [fd.fileno() for fd in sockets]
-    more = {"LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": ":".join(names), "FDS": " ".join(map(str, fds)), **(env or {})}
-    return Process(["bash", "-c", script, "sh", BINARY, "serve", "-c", config], env=more, pass_fds=fds)
-
-
-def wait_ready(process):
-    assert process.stderr.wait(lambda lines: any(line.endswith("ready") for line in lines), 10 * SLOW), \
-        process.stderr.text()
-
-
 def listener():
     return socket.create_server(("127.0.0.1", 0), backlog=512)
 
@@ -128,7 +116,7 @@ def test_sockets_find_their_upstreams_by_name_and_by_address(tmp_path, upstream)
         write_config(config, {"one": {"url": one.url, "listen": "127.0.0.1:%d" % unnamed.getsockname()[1]},
                               "two": {"url": two.url}},
                      {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"}})
-        process = hand_over(tmp_path, config, [named, unnamed, admin], ["two", "unknown", "admin"])
+        process = hand_over(config, [named, unnamed, admin], ["two", "unknown", "admin"])
         try:
             wait_ready(process)
             for sock, up in ((named, two), (unnamed, one)):
@@ -148,7 +136,7 @@ def test_a_socket_that_matches_nothing_is_an_error_that_names_it(tmp_path, upstr
     config = tmp_path / "c.yaml"
     write_config(config, {"api": {"url": "http://127.0.0.1:1"}}, {"log": {"access": "off"}})
     with listener() as sock:
-        process = hand_over(tmp_path, config, [sock], ["other"])
+        process = hand_over(config, [sock], ["other"])
         assert process.wait_exit(10 * SLOW) == 1
     assert 'socket "other" at 127.0.0.1:' in process.stderr.text()
 

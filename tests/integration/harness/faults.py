@@ -1,4 +1,4 @@
-"""Calls to the system that fail: what tests/faults/faults.c, preloaded into curfew, is told to do."""
+"""Calls to the system that fail: what tests/preload/faults.c, preloaded into curfew, is told to do."""
 
 import contextlib
 import errno

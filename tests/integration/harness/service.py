@@ -1,6 +1,5 @@
 """curfew as systemd runs it: a socket for its messages, sockets that others hold."""
 
-import os
 import re
 import shutil
 import signal
@@ -54,8 +53,7 @@ ACTIVATE = shutil.which("systemd-socket-activate")
 
 class Activated:
     """
-    systemd-socket-activate holds the listening sockets and runs curfew when somebody connects; ended, it can be run again
-    on the same sockets, for the holder is us: it inherits them.
+    systemd-socket-activate opens the listening sockets, and becomes curfew when somebody connects.
     """
 
     def __init__(self, listen, names, config, env=None):
@@ -66,3 +64,16 @@ class Activated:
     def stop(self, number=signal.SIGTERM):
         self.process.signal(number)
         return self.process.wait_exit(10 * SLOW)
+
+
+def hand_over(config, sockets, names, env=None):
+    """curfew with these sockets from descriptor 3 on, as systemd hands them over; who holds them is the test."""
+    script = 'i=3; for fd in $FDS; do eval "exec $i<&$fd"; i=$((i + 1)); done; LISTEN_PID=$$ exec "$@"'
+    fds = [fd.fileno() for fd in sockets]
+    more = {"LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": ":".join(names), "FDS": " ".join(map(str, fds)), **(env or {})}
+    return Process(["bash", "-c", script, "sh", BINARY, "serve", "-c", config], env=more, pass_fds=fds)
+
+
+def wait_ready(process):
+    assert process.stderr.wait(lambda lines: any(line.endswith("ready") for line in lines), 10 * SLOW), \
+        process.stderr.text()
