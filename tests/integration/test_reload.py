@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from harness.bounds import SLOW, SOON, poll
-from harness.curfew import write_config
+from harness.curfew import curfew_command, write_config
 from harness.peers import ok
 from harness.problem import expect, expect_stuck
 
@@ -336,12 +336,12 @@ def test_files_that_the_configuration_names_are_read_again(curfew, upstream, tmp
     token.write_text("second\n")
     proxy.rewrite(config)
     proxy.must_reload()
-    _, request, _ = serve_one(proxy, up)
+    exchange, request, _ = serve_one(proxy, up)
     assert request["authorization"] == "second"
     token.unlink()
     status, text = proxy.reload()
-    assert status == 422 and "token" in text
-    _, request, _ = serve_one(proxy, up)
+    assert status == 422 and "headers.set.Authorization.file" in text
+    _, request, _ = serve_one(proxy, up, exchange=exchange)
     assert request["authorization"] == "second"
 
 
@@ -434,3 +434,25 @@ def test_reloads_leave_nothing_behind(api):
     metrics = poll(lambda: m if len((m := proxy.metrics()).values("upstream")) == 2 else None,
                    "the ends of old editions", 10 * SLOW)
     assert metrics.values("upstream") == {"api", "other29"}
+
+
+def test_curfew_reload_asks_by_the_admin_listener_and_tells_the_outcome(curfew, upstream, tmp_path):
+    up = upstream()
+    admin = {"listen": f"unix:{tmp_path}/admin.sock"}
+    proxy = curfew(upstreams={"api": keys(up)}, top={"admin": admin})
+    proxy.rewrite({"api": keys(up)}, admin=admin)
+    done = curfew_command("reload", "-c", proxy.config)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    proxy.rewrite({"api": keys(up)}, admin=admin, workers=2)
+    done = curfew_command("reload", "--admin", admin["listen"])
+    assert done.returncode == 0 and "warning: workers: " in done.stdout
+    # It finds who is to be asked though the file is not sound: the running one has to say so, and to count it.
+    proxy.rewrite({"api": keys(up, dedline="1s")}, admin=admin)
+    done = curfew_command("reload", "-c", proxy.config)
+    assert done.returncode == 1 and "upstreams.api.dedline" in done.stderr
+    assert proxy.metrics().sum("curfew_config_reloads_total", result="failure") == 1
+    proxy.config.write_text("upstreams: [")
+    done = curfew_command("reload", "-c", proxy.config)
+    assert done.returncode == 1 and str(proxy.config) in done.stderr
+    assert curfew_command("reload").returncode == 2
+    assert curfew_command("reload", "--admin", "127.0.0.1:1").returncode == 1
