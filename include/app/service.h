@@ -30,6 +30,7 @@ struct service {
     struct event *signals[SERVICE_SIGNALS];
     struct event *drain_is_over; /* the time for it */
     bool draining;
+    bool ending; /* calls in flight are not waited for */
 
     /* reloads (app/reload.c) */
     struct list_node asking; /* who waits for the one under way to end, */

@@ -14,7 +14,16 @@ static void drained(void *arg)
 {
     struct service *service = arg;
 
+    /* Those that were ended are not meant. */
+    if (service->ending)
+        return;
     event_log_put(&service->log, LOG_INFO, "drain: all calls have ended");
+    event_base_loopbreak(service->base);
+}
+
+static void end_at_once(struct service *service)
+{
+    service->ending = true;
     event_base_loopbreak(service->base);
 }
 
@@ -25,7 +34,7 @@ static void time_is_up(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     event_log_put(&service->log, LOG_WARN, "drain: the time for it is up, calls in flight are ended");
-    event_base_loopbreak(service->base);
+    end_at_once(service);
 }
 
 static bool set_time(struct service *service, int64_t drain_ns)
@@ -45,7 +54,7 @@ static void drain(struct service *service)
     systemd_stopping(drain_ns + STOP_SPARE_NS);
     if (drain_ns == 0 || !set_time(service, drain_ns) ||
         proxy_drain(service->proxy, drained, service) != ST_OK)
-        event_base_loopbreak(service->base);
+        end_at_once(service);
 }
 
 static void end_asked(evutil_socket_t number, short what, void *arg)
@@ -55,7 +64,7 @@ static void end_asked(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (service->draining) {
         event_log_put(&service->log, LOG_INFO, "signal %d: ending at once", (int)number);
-        event_base_loopbreak(service->base);
+        end_at_once(service);
         return;
     }
     event_log_put(&service->log, LOG_INFO, "signal %d: ending", (int)number);

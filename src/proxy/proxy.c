@@ -176,9 +176,9 @@ void proxy_free(struct proxy *proxy)
     struct list_node *node;
 
     proxy_stop(proxy);
-    free_workers(proxy);
-    /* What the workers have said last, of editions that they are done with too. */
+    /* What the workers have said last: their mails are parts of them. */
     mailbox_deliver(proxy->home);
+    free_workers(proxy);
     reload_free(proxy);
     drain_free(proxy);
     if (proxy->log != NULL)

@@ -112,6 +112,7 @@ def test_when_the_time_is_up_calls_in_flight_are_refused(curfew, upstream):
     expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
     must_have_ended(proxy)
     assert "the time for it is up" in proxy.process.stderr.text()
+    assert "all calls have ended" not in proxy.process.stderr.text()
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

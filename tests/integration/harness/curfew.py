@@ -79,6 +79,10 @@ class Curfew:
     # ------------------------------------------------------------------ callers
 
     def address(self, upstream=None, index=0):
+        if upstream and upstream not in self.listeners:  # new since a reload, and its line may be on its way
+            self.process.stderr.wait(lambda lines: any((m := LISTENS.search(line)) and m[1] == upstream
+                                                       for line in lines), SOON)
+            self._read_addresses()
         return self.listeners[upstream or next(iter(self.listeners))][index]
 
     def caller(self, upstream=None, index=0, **more):
@@ -127,7 +131,6 @@ class Curfew:
     def must_reload(self):
         status, text = self.reload()
         assert status == 200, text
-        self._read_addresses()
         return text
 
     def metrics(self):
