@@ -159,7 +159,7 @@ static int serve(const char *path)
     grow_descriptor_table(snapshot);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more ends nothing: write says so */
-    signal(SIGHUP, SIG_IGN); /* until there is something to reload, or to open anew */
+    signal(SIGHUP, SIG_IGN);  /* until there is something to reload, or to open anew */
     signal(SIGUSR1, SIG_IGN);
     if (!systemd_take_sockets(&service.sockets, why, sizeof(why))) {
         event_log_put(&service.log, LOG_ERROR, "%s", why);
