@@ -1,6 +1,9 @@
 #ifndef CURFEW_APP_CONFIG_FILE_H
 #define CURFEW_APP_CONFIG_FILE_H
 
+#include <stdbool.h>
+
+#include "config/load.h"
 #include "config/snapshot.h"
 
 /*
@@ -8,5 +11,8 @@
  * been written to standard error, a line each. The result is snapshot_free'd.
  */
 struct snapshot *config_file_load(const char *path) __attribute__((warn_unused_result));
+
+/* Writes what is wrong, or what is odd, to standard error, a line each. */
+void config_file_print(const char *path, bool are_warnings, const struct config_errors *errors);
 
 #endif

@@ -90,20 +90,29 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
     return NULL;
 }
 
-static void print_errors(const char *name, const struct config_errors *errors)
+static const char *shown_name(const char *path)
 {
+    return strcmp(path, "-") == 0 ? "<stdin>" : path;
+}
+
+void config_file_print(const char *path, bool are_warnings, const struct config_errors *errors)
+{
+    const char *name = shown_name(path);
+
     uint32_t listed = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
 
     for (uint32_t i = 0; i < listed; i++) {
         const struct config_error *error = &errors->list[i];
 
-        fprintf(stderr, "%s:%u:%u: %s\n", name, error->line, error->column, error->text);
+        fprintf(stderr, "%s:%u:%u: %s%s\n", name, error->line, error->column, are_warnings ? "warning: " : "",
+                error->text);
     }
     if (errors->count > listed)
-        fprintf(stderr, "%s: and %u errors more\n", name, errors->count - listed);
+        fprintf(stderr, "%s: and %u %s more\n", name, errors->count - listed,
+                are_warnings ? "warnings" : "errors");
 }
 
-static struct snapshot *parse(const char *name, struct span bytes)
+static struct snapshot *parse(const char *path, struct span bytes)
 {
     static const struct config_files files = {read_named, NULL};
     struct config_errors *errors = mem_alloc(sizeof(*errors));
@@ -111,9 +120,9 @@ static struct snapshot *parse(const char *name, struct span bytes)
     enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
 
     if (status == ST_BAD)
-        print_errors(name, errors);
+        config_file_print(path, false, errors);
     else if (status != ST_OK)
-        fprintf(stderr, "curfew: %s: out of memory\n", name);
+        fprintf(stderr, "curfew: %s: out of memory\n", shown_name(path));
     mem_free(errors);
     return status == ST_OK ? snapshot : NULL;
 }
@@ -121,15 +130,14 @@ static struct snapshot *parse(const char *name, struct span bytes)
 struct snapshot *config_file_load(const char *path)
 {
     bool is_stdin = strcmp(path, "-") == 0;
-    const char *name = is_stdin ? "<stdin>" : path;
     struct snapshot *snapshot = NULL;
     struct bytes bytes = {0};
 
     /* One byte more than config_load takes, so that it sees that the file is too large. */
     if (is_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes) : read_path(path, YAML_BYTES_MAX, &bytes))
-        snapshot = parse(name, (struct span){bytes.ptr, bytes.len});
+        snapshot = parse(path, (struct span){bytes.ptr, bytes.len});
     else
-        fprintf(stderr, "curfew: %s: %s\n", name, strerror(errno));
+        fprintf(stderr, "curfew: %s: %s\n", shown_name(path), strerror(errno));
     mem_free(bytes.ptr);
     return snapshot;
 }
