@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/check.h"
+#include "app/explain.h"
 #include "app/serve.h"
 #include "app/version.h"
 #include "faulty/faulty.h"
@@ -27,6 +28,7 @@ static const struct command {
 } commands[] = {
     {"serve", serve_main, "runs the proxy: curfew serve -c FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
+    {"explain", explain_main, "what a request is subject to: curfew explain -c FILE METHOD URL"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},
     {"version", version_main, "prints the version"},
 };
