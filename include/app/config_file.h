@@ -2,6 +2,7 @@
 #define CURFEW_APP_CONFIG_FILE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "config/load.h"
 #include "config/snapshot.h"
@@ -12,7 +13,7 @@
  */
 struct snapshot *config_file_load(const char *path) __attribute__((warn_unused_result));
 
-/* Writes what is wrong, or what is odd, to standard error, a line each. */
-void config_file_print(const char *path, bool are_warnings, const struct config_errors *errors);
+/* Writes what is wrong, or what is odd, to `out`, a line each. */
+void config_file_print(FILE *out, const char *path, bool are_warnings, const struct config_errors *errors);
 
 #endif

@@ -73,7 +73,7 @@ static void check_files(const struct snapshot *snapshot, struct config_errors *w
 static int conclude(const struct checking *checking, const struct snapshot *snapshot,
                     const struct config_errors *warnings)
 {
-    config_file_print(checking->path, true, warnings);
+    config_file_print(stderr, checking->path, true, warnings);
     if (checking->is_strict && warnings->count != 0) {
         fprintf(stderr, "%s: %u warning%s, and --strict\n", checking->path, warnings->count,
                 plural(warnings->count));

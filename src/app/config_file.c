@@ -95,20 +95,19 @@ static const char *shown_name(const char *path)
     return strcmp(path, "-") == 0 ? "<stdin>" : path;
 }
 
-void config_file_print(const char *path, bool are_warnings, const struct config_errors *errors)
+void config_file_print(FILE *out, const char *path, bool are_warnings, const struct config_errors *errors)
 {
     const char *name = shown_name(path);
-
     uint32_t listed = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
 
     for (uint32_t i = 0; i < listed; i++) {
         const struct config_error *error = &errors->list[i];
 
-        fprintf(stderr, "%s:%u:%u: %s%s\n", name, error->line, error->column, are_warnings ? "warning: " : "",
+        fprintf(out, "%s:%u:%u: %s%s\n", name, error->line, error->column, are_warnings ? "warning: " : "",
                 error->text);
     }
     if (errors->count > listed)
-        fprintf(stderr, "%s: and %u %s more\n", name, errors->count - listed,
+        fprintf(out, "%s: and %u %s more\n", name, errors->count - listed,
                 are_warnings ? "warnings" : "errors");
 }
 
@@ -120,7 +119,7 @@ static struct snapshot *parse(const char *path, struct span bytes)
     enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
 
     if (status == ST_BAD)
-        config_file_print(path, false, errors);
+        config_file_print(stderr, path, false, errors);
     else if (status != ST_OK)
         fprintf(stderr, "curfew: %s: out of memory\n", shown_name(path));
     mem_free(errors);
