@@ -77,7 +77,7 @@ echo '--- credentials'
 systemd-run --quiet --unit api curfew faulty --listen 127.0.0.1:9000
 (umask 077 && echo 'Bearer first' >/etc/curfew/token)
 mkdir -p /etc/systemd/system/curfew.service.d
-printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nLoadCredential=token:/etc/curfew/token\nWatchdogSec=2s\n' >/etc/systemd/system/curfew.service.d/test.conf
+printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nLoadCredential=token:/etc/curfew/token\n' >/etc/systemd/system/curfew.service.d/test.conf
 configure 10s
 systemctl daemon-reload
 systemctl stop curfew.service
@@ -107,6 +107,8 @@ check 'calls are answered as before' answers 504 http://127.0.0.1:8080/stuck
 configure 10s
 
 echo '--- watched'
+printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/curfew.service.d/watchdog.conf
+systemctl daemon-reload
 systemctl restart curfew.service
 restarts=$(show NRestarts)
 hung=$(show MainPID)
@@ -115,6 +117,9 @@ restarted() { [ "$(show NRestarts)" -gt "$restarts" ] && systemctl --quiet is-ac
 check 'the watchdog has it restarted' eventually restarted
 check 'the journal has the watchdog' journal_has 'Watchdog timeout'
 check 'calls are answered' eventually answers 200 http://127.0.0.1:8080/ok
+
+rm /etc/systemd/system/curfew.service.d/watchdog.conf
+systemctl daemon-reload
 
 echo '--- sockets held over a restart'
 systemctl stop curfew.service
