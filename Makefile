@@ -40,6 +40,9 @@ SYSCONFDIR ?= /etc
 BINDIR ?= $(PREFIX)/bin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 DOCDIR ?= $(PREFIX)/share/doc/curfew
+MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 
 SAN ?=
 ifeq ($(SAN),)
@@ -96,7 +99,7 @@ C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix
 # ---------------------------------------------------------------------------------------- flags
 
 PKGS := libevent_core libevent_extra openssl yaml-0.1 libcares jansson libsystemd
-NO_BUILD := help clean docs format check-format
+NO_BUILD := help clean format check-format install-files deb
 ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo found),found)
 $(error libraries are missing: $(PKGS). scripts/install-packages build installs them)
@@ -288,8 +291,9 @@ lint: check-layers check-format ## Every lint: layers, format, function length, 
 	@CC='$(CC)' NM='$(NM)' tests/lint/selftest
 
 .PHONY: docs
-docs: ## Bring README.md's tables of options up to date
+docs: $(CURFEW) ## Bring README.md's tables of options, the man pages and the shell completions up to date
 	$(Q)scripts/options-table --write README.md
+	$(Q)scripts/manual --write $(CURFEW)
 
 .PHONY: format
 format: ## Rewrite the C files as .clang-format says
@@ -308,10 +312,17 @@ bench: $(CURFEW) $(B)/tools/load ## curfew, HAProxy, nginx and Go at the same wo
 # --------------------------------------------------------------------------------------- install
 
 .PHONY: install
-install: $(CURFEW) ## Install under PREFIX, configuration under SYSCONFDIR; honours DESTDIR
+install: $(CURFEW) install-files ## Install under PREFIX, configuration under SYSCONFDIR; honours DESTDIR
 	install -D -m 755 $(CURFEW) $(DESTDIR)$(BINDIR)/curfew
+
+.PHONY: install-files
+install-files: ## What install puts beside the binary: units, manual, completions, examples, configuration
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md LICENSE CHANGELOG.md
-	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples conf/examples/*.yaml
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples $(wildcard conf/examples/*)
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 man/curfew.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 man/curfew.yaml.5
+	install -D -m 644 completion/curfew.bash $(DESTDIR)$(BASHDIR)/curfew
+	install -D -m 644 -t $(DESTDIR)$(ZSHDIR) completion/_curfew
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/curfew
 	set -e; for unit in systemd/*; do \
 		sed 's,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curfew/,g; s,/usr/share/doc/curfew,$(DOCDIR),g' $$unit \
@@ -324,6 +335,10 @@ install: $(CURFEW) ## Install under PREFIX, configuration under SYSCONFDIR; hono
 		echo "$$conf differs: left as it is, see $$conf.new"; conf=$$conf.new; \
 	fi; \
 	install -m 644 conf/curfew.yaml $$conf
+
+.PHONY: deb
+deb: ## A Debian package of what lies here, in build/deb
+	@scripts/build-deb
 
 .PHONY: clean
 clean: ## Remove everything that was built

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "config/load.h"
 #include "config/snapshot.h"
 
 /*
@@ -20,5 +21,8 @@ struct snapshot *config_file_read(const char *path, FILE *out) __attribute__((wa
  * False: it does not say; why not has been written to standard error.
  */
 bool config_file_find_admin(const char *path, char *text, size_t cap) __attribute__((warn_unused_result));
+
+/* Writes what is wrong, or what is odd, to `out`, a line each. */
+void config_file_print(FILE *out, const char *path, bool are_warnings, const struct config_errors *errors);
 
 #endif

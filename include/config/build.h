@@ -36,6 +36,12 @@ struct build_upstream {
     struct upstream_config *out;
 };
 
+/* Where a node stands: its key, or its value. *out is in the snapshot; NULL if there is no node. */
+enum status build_place_of_key(struct build *b, const struct yaml_node *node,
+                               const struct place **out) MUST_CHECK;
+/* Fills in the places of values that the snapshot keeps, where they are not known yet. */
+enum status build_places(struct build *b, struct option_values *values) MUST_CHECK;
+
 /* The texts of names that files and labels have: letters, digits, '_', '.', '-', up to 64. Reports if not. */
 void build_check_name(struct build *b, const struct yaml_node *named);
 

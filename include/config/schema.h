@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "config/options.h"
+#include "config/place.h"
 #include "config/yaml_tree.h"
 
 /*
@@ -19,6 +20,7 @@ struct option_value {
     const struct yaml_node *node; /* of its type; NULL: none is written, or only wrong ones */
     int64_t number;               /* of the types that option_read reads */
     bool is_written;              /* even if it is wrong */
+    const struct place *place;    /* of `node`; filled in by build_places for some options */
 };
 
 struct option_values {

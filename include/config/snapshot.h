@@ -5,13 +5,15 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "config/place.h"
 #include "core/forward.h"
 #include "core/route.h"
 
 /*
  * A whole configuration, checked, resolved and immutable: defaults are filled in, pools are linked by index, routes are sorted,
  * every duration is nanoseconds (NS_NEVER: no limit), every size bytes. Made by config_load; all its memory is its
- * own and goes with snapshot_free. Read by any thread.
+ * own and goes with snapshot_free. Read by any thread. Members that end in `at` say where a value stands in the file;
+ * they are NULL where it is the built-in default.
  */
 
 enum address_family { ADDRESS_IPV4, ADDRESS_IPV6, ADDRESS_UNIX };
@@ -49,6 +51,8 @@ struct pool_config {
     uint32_t size;
     uint32_t queue_size;
     int64_t queue_timeout_ns;
+    const struct place *size_at;
+    const struct place *queue_timeout_at;
 };
 
 /* The policy of a route. */
@@ -63,6 +67,9 @@ struct route_config {
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t idle_ns;
+    struct {
+        const struct place *deadline, *connect, *first_byte, *idle, *pool;
+    } at;
 };
 
 struct caller_deadline_config {
@@ -78,6 +85,8 @@ struct tls_config {
     const char *key_file;
     const char *server_name; /* for SNI and verification; never NULL when enabled */
     uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
+    const struct place *ca_at;
+    const struct place *cert_at;
 };
 
 struct keepalive_config {
@@ -91,6 +100,7 @@ struct upstream_config {
     uint32_t index; /* its number; until it has one, its place in snapshot.upstreams */
     bool is_new;
     const struct snapshot *snapshot; /* that it is a part of */
+    const struct place *at;
     const struct address *listen;
     uint32_t listen_count;
 
@@ -123,6 +133,9 @@ struct snapshot {
     struct upstream_config *upstreams;
     uint32_t upstream_count;
     uint32_t route_count; /* all upstreams together, default routes included */
+    const struct place *drain_at;
+    const struct place *connections_at;
+    uint32_t place_count;
 
     struct arena *arena; /* where all of it lives */
 };

@@ -1,12 +1,20 @@
 #include "app/check.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "app/config_file.h"
+#include "app/machine.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "config/advice.h"
+#include "proxy/footprint.h"
+#include "runtime/certificate.h"
 
 static const char usage[] =
-    "usage: curfew check FILE\n"
+    "usage: curfew check [OPTION]... FILE\n"
     "\n"
     "Checks a configuration file and says all that is wrong in it, a line each:\n"
     "\n"
@@ -15,35 +23,140 @@ static const char usage[] =
     "Files that it names (certificates, values of headers) have to be readable. FILE may be\n"
     "- for standard input. Nothing is started.\n"
     "\n"
+    "A sound file may still not mean what it says. Lines with \"warning:\" name limits that can\n"
+    "never strike, calls that a shutdown would cut, certificates that expire within 30 days,\n"
+    "and more connections or memory than there is.\n"
+    "\n"
+    "  --strict                  a warning is an error\n"
+    "  --descriptors COUNT       descriptors that curfew may have (LimitNOFILE=); this\n"
+    "                            process's hard limit unless said\n"
+    "  --memory SIZE             memory that it may have; this machine's, or its control\n"
+    "                            group's, unless said\n"
+    "  --stop-timeout DURATION   how long a stop may take before curfew is killed\n"
+    "                            (TimeoutStopSec=, terminationGracePeriodSeconds); 90s unless\n"
+    "                            said\n"
+    "  -h, --help                this text\n"
+    "\n"
     "Exit status: 0 the file is sound, 1 it is not, 2 wrong usage.\n";
+
+/* systemd's own default (systemd-system.conf, DefaultTimeoutStopSec=). */
+#define STOP_TIMEOUT_NS (90 * NS_PER_S)
+
+struct checking {
+    const char *path;
+    bool is_strict;
+    struct advice_bounds bounds;
+};
 
 static const char *plural(uint32_t count)
 {
     return count == 1 ? "" : "s";
 }
 
-static int check(const char *path)
+/*
+ * A chain ends with the first of its certificates. A bundle of authorities often holds some that have expired; it is
+ * of no use when all have.
+ */
+static void check_files(const struct snapshot *snapshot, struct config_errors *warnings)
 {
-    struct snapshot *snapshot = config_file_load(path);
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
+        const struct tls_config *tls = &snapshot->upstreams[i].tls;
+        int64_t first_s, last_s;
 
-    if (!snapshot)
+        if (tls->cert_file && certificate_ends(tls->cert_file, &first_s, &last_s) == ST_OK)
+            advice_certificate(tls->cert_at, tls->cert_file, first_s, time(NULL), warnings);
+        if (tls->ca_file && certificate_ends(tls->ca_file, &first_s, &last_s) == ST_OK)
+            advice_certificate(tls->ca_at, tls->ca_file, last_s, time(NULL), warnings);
+    }
+}
+
+static int conclude(const struct checking *checking, const struct snapshot *snapshot,
+                    const struct config_errors *warnings)
+{
+    config_file_print(stderr, checking->path, true, warnings);
+    if (checking->is_strict && warnings->count != 0) {
+        fprintf(stderr, "%s: %u warning%s, and --strict\n", checking->path, warnings->count,
+                plural(warnings->count));
         return 1;
-    printf("%s: ok: %u upstream%s, %u pool%s, %u route%s\n", path, snapshot->upstream_count,
+    }
+    printf("%s: ok: %u upstream%s, %u pool%s, %u route%s", checking->path, snapshot->upstream_count,
            plural(snapshot->upstream_count), snapshot->pool_count, plural(snapshot->pool_count),
            snapshot->route_count, plural(snapshot->route_count));
-    snapshot_free(snapshot);
+    if (warnings->count != 0)
+        printf(", %u warning%s", warnings->count, plural(warnings->count));
+    printf("\n");
     return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int check_meaning(struct checking *checking, const struct snapshot *snapshot)
+{
+    struct config_errors *warnings = mem_zalloc(sizeof(*warnings));
+    int result = 1;
+
+    checking->bounds.worst_memory_bytes = footprint_worst(snapshot);
+    if (warnings && advice_give(snapshot, &checking->bounds, warnings) == ST_OK) {
+        check_files(snapshot, warnings);
+        result = conclude(checking, snapshot, warnings);
+    } else {
+        fprintf(stderr, "curfew: %s: out of memory\n", checking->path);
+    }
+    mem_free(warnings);
+    return result;
+}
+
+static int check(struct checking *checking)
+{
+    struct snapshot *snapshot = config_file_load(checking->path);
+    int result = snapshot ? check_meaning(checking, snapshot) : 1;
+
+    snapshot_free(snapshot);
+    return result;
+}
+
+enum { OPTION_STRICT = 256, OPTION_DESCRIPTORS, OPTION_MEMORY, OPTION_STOP_TIMEOUT };
+
+static bool take_option(struct checking *checking, int option, const char *value)
+{
+    struct advice_bounds *bounds = &checking->bounds;
+
+    switch (option) {
+    case OPTION_STRICT: checking->is_strict = true; return true;
+    case OPTION_DESCRIPTORS: return number_u64(span_of(value), &bounds->descriptors) == NUMBER_OK;
+    case OPTION_MEMORY: return number_size(span_of(value), &bounds->memory_bytes) == NUMBER_OK;
+    case OPTION_STOP_TIMEOUT: return number_duration(span_of(value), &bounds->stop_ns) == NUMBER_OK;
+    default: return false;
+    }
 }
 
 int check_main(int argc, char **argv)
 {
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        fputs(usage, stdout);
-        return 0;
+    static const struct option options[] = {
+        {"strict", no_argument, NULL, OPTION_STRICT},
+        {"descriptors", required_argument, NULL, OPTION_DESCRIPTORS},
+        {"memory", required_argument, NULL, OPTION_MEMORY},
+        {"stop-timeout", required_argument, NULL, OPTION_STOP_TIMEOUT},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct checking checking = {
+        .bounds = {machine_descriptors(), machine_memory(), 0, STOP_TIMEOUT_NS},
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (!take_option(&checking, option, optarg)) {
+            fputs(usage, stderr);
+            return 2;
+        }
     }
-    if (argc != 2 || (argv[1][0] == '-' && argv[1][1] != '\0')) {
+    if (optind + 1 != argc) {
         fputs(usage, stderr);
         return 2;
     }
-    return check(argv[1]);
+    checking.path = argv[optind];
+    return check(&checking);
 }

@@ -90,20 +90,28 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
     return NULL;
 }
 
-static void print_errors(FILE *out, const char *name, const struct config_errors *errors)
+static const char *shown_name(const char *path)
 {
+    return strcmp(path, "-") == 0 ? "<stdin>" : path;
+}
+
+void config_file_print(FILE *out, const char *path, bool are_warnings, const struct config_errors *errors)
+{
+    const char *name = shown_name(path);
     uint32_t listed = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
 
     for (uint32_t i = 0; i < listed; i++) {
         const struct config_error *error = &errors->list[i];
 
-        fprintf(out, "%s:%u:%u: %s\n", name, error->line, error->column, error->text);
+        fprintf(out, "%s:%u:%u: %s%s\n", name, error->line, error->column, are_warnings ? "warning: " : "",
+                error->text);
     }
     if (errors->count > listed)
-        fprintf(out, "%s: and %u errors more\n", name, errors->count - listed);
+        fprintf(out, "%s: and %u %s more\n", name, errors->count - listed,
+                are_warnings ? "warnings" : "errors");
 }
 
-static struct snapshot *parse(FILE *out, const char *name, struct span bytes)
+static struct snapshot *parse(FILE *out, const char *path, struct span bytes)
 {
     static const struct config_files files = {read_named, NULL};
     struct config_errors *errors = mem_alloc(sizeof(*errors));
@@ -111,9 +119,9 @@ static struct snapshot *parse(FILE *out, const char *name, struct span bytes)
     enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
 
     if (status == ST_BAD)
-        print_errors(out, name, errors);
+        config_file_print(out, path, false, errors);
     else if (status != ST_OK)
-        fprintf(out, "curfew: %s: out of memory\n", name);
+        fprintf(out, "curfew: %s: out of memory\n", shown_name(path));
     mem_free(errors);
     return status == ST_OK ? snapshot : NULL;
 }
@@ -121,15 +129,14 @@ static struct snapshot *parse(FILE *out, const char *name, struct span bytes)
 struct snapshot *config_file_read(const char *path, FILE *out)
 {
     bool is_stdin = strcmp(path, "-") == 0;
-    const char *name = is_stdin ? "<stdin>" : path;
     struct snapshot *snapshot = NULL;
     struct bytes bytes = {0};
 
     /* One byte more than config_load takes, so that it sees that the file is too large. */
     if (is_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes) : read_path(path, YAML_BYTES_MAX, &bytes))
-        snapshot = parse(out, name, (struct span){bytes.ptr, bytes.len});
+        snapshot = parse(out, path, (struct span){bytes.ptr, bytes.len});
     else
-        fprintf(out, "curfew: %s: %s\n", name, strerror(errno));
+        fprintf(out, "curfew: %s: %s\n", shown_name(path), strerror(errno));
     mem_free(bytes.ptr);
     return snapshot;
 }
@@ -150,7 +157,7 @@ bool config_file_find_admin(const char *path, char *text, size_t cap)
     else if (config_find_admin((struct span){bytes.ptr, bytes.len}, errors, text, cap))
         is_there = true;
     else if (errors->count != 0)
-        print_errors(stderr, path, errors);
+        config_file_print(stderr, path, false, errors);
     else
         fprintf(stderr, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
                 path);

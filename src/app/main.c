@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/check.h"
+#include "app/explain.h"
 #include "app/reload_command.h"
 #include "app/serve.h"
 #include "app/version.h"
@@ -30,6 +31,7 @@ static const struct command {
     {"reload", reload_command_main,
      "has a running curfew load its configuration anew: curfew reload -c FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
+    {"explain", explain_main, "what a request is subject to: curfew explain -c FILE METHOD URL"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},
     {"version", version_main, "prints the version"},
 };

@@ -28,6 +28,8 @@ static uint32_t add(struct build *b, const char *name, const struct option_value
         .size = (uint32_t)values->of[OPT_POOL_SIZE].number,
         .queue_size = (uint32_t)values->of[OPT_POOL_QUEUE].number,
         .queue_timeout_ns = values->of[OPT_POOL_QUEUE_TIMEOUT].number,
+        .size_at = values->of[OPT_POOL_SIZE].place,
+        .queue_timeout_at = values->of[OPT_POOL_QUEUE_TIMEOUT].place,
     };
     return index;
 }
@@ -47,6 +49,8 @@ enum status build_pools(struct build *b, const struct option_values *builtin, co
             return ST_NOMEM;
         build_check_name(b, node);
         schema_read(&values, SECTION_POOL, node, b->errors);
+        if (build_places(b, &values) != ST_OK)
+            return ST_NOMEM;
         (void)add(b, name, &values);
     }
     b->shared_pool_count = b->snapshot->pool_count;

@@ -20,13 +20,23 @@ static struct route_config make_policy(struct build *b, const struct option_valu
 {
     const struct option_value *of = values->of;
     bool has_own_deadline = of[OPT_ROUTE_DEADLINE].node != NULL;
+    const struct option_value *deadline = &of[has_own_deadline ? OPT_ROUTE_DEADLINE : OPT_UPSTREAM_DEADLINE];
+    bool has_own_pool = of[OPT_ROUTE_POOL].node != NULL;
 
     return (struct route_config){
         .index = b->snapshot->route_count++,
-        .deadline_ns = of[has_own_deadline ? OPT_ROUTE_DEADLINE : OPT_UPSTREAM_DEADLINE].number,
+        .deadline_ns = deadline->number,
         .connect_ns = of[OPT_TIMEOUTS_CONNECT].number,
         .first_byte_ns = of[OPT_TIMEOUTS_FIRST_BYTE].number,
         .idle_ns = of[OPT_TIMEOUTS_IDLE].number,
+        .at =
+            {
+                .deadline = deadline->place,
+                .connect = of[OPT_TIMEOUTS_CONNECT].place,
+                .first_byte = of[OPT_TIMEOUTS_FIRST_BYTE].place,
+                .idle = of[OPT_TIMEOUTS_IDLE].place,
+                .pool = of[has_own_pool ? OPT_ROUTE_POOL : OPT_UPSTREAM_POOL].place,
+            },
     };
 }
 
@@ -214,7 +224,7 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     if (!r->values.of[OPT_ROUTE_PATH].node)
         return ST_OK;
     r->nodes[entry.id] = node;
-    if ((status = build_entry(r, &entry)) != ST_OK)
+    if ((status = build_places(r->b, &r->values)) != ST_OK || (status = build_entry(r, &entry)) != ST_OK)
         return status;
     *route = make_policy(r->b, &r->values);
     route->name = make_label(r->b, &entry);

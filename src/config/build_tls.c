@@ -76,5 +76,7 @@ enum status build_tls(struct build *b, struct build_upstream *u)
         (status = check_file(b, &of[OPT_TLS_CERT_FILE], &tls->cert_file)) != ST_OK ||
         (status = check_file(b, &of[OPT_TLS_KEY_FILE], &tls->key_file)) != ST_OK)
         return status;
+    tls->ca_at = of[OPT_TLS_CA_FILE].place;
+    tls->cert_at = of[OPT_TLS_CERT_FILE].place;
     return check_server_name(b, u);
 }

@@ -76,10 +76,13 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
         build_listen, build_url, build_tls, build_caller_deadline, build_rules, build_routes,
     };
-    enum status status = ST_OK;
+    enum status status;
 
     build_check_name(b, u->node);
     schema_read(&u->values, SECTION_UPSTREAM, u->node, b->errors);
+    status = build_place_of_key(b, u->node, &u->out->at);
+    if (status == ST_OK)
+        status = build_places(b, &u->values);
     if (u->node->kind == YAML_MAP)
         schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
     build_keepalive(&u->values, &u->out->keepalive);

@@ -64,6 +64,8 @@ static void build_limits(struct build *b, const struct option_values *values)
 
     b->snapshot->workers = (uint32_t)of[OPT_ROOT_WORKERS].number;
     b->snapshot->drain_ns = of[OPT_ROOT_DRAIN].number;
+    b->snapshot->drain_at = of[OPT_ROOT_DRAIN].place;
+    b->snapshot->connections_at = of[OPT_LIMITS_CONNECTIONS].place;
     b->snapshot->limits = (struct limits_config){
         .connections = (uint32_t)of[OPT_LIMITS_CONNECTIONS].number,
         .request_head_bytes = (uint64_t)of[OPT_LIMITS_REQUEST_HEAD].number,
@@ -112,6 +114,8 @@ static enum status build_all(struct build *b, const struct yaml_node *root)
     schema_init(&builtin);
     values = builtin;
     schema_read(&values, SECTION_ROOT, root, b->errors);
+    if ((status = build_places(b, &values)) != ST_OK)
+        return status;
     build_limits(b, &values);
     if ((status = build_admin(b, &values)) != ST_OK || (status = build_log(b, &values)) != ST_OK)
         return status;

@@ -129,6 +129,7 @@ static void read_value(const struct option *option, const struct yaml_node *node
     if (!is_good)
         return;
     value->node = node;
+    value->place = NULL;
     if (option->inner != SECTION_NONE && option->type != OPTION_MAPS && node->kind == YAML_MAP)
         schema_read(values, option->inner, node, errors);
 }

@@ -3,24 +3,15 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
-#include "core/route.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"
+#include "proxy/policy.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
 
 /* Digits of the field that carries what is left, and line ends. */
 #define FORWARD_ROOM 32
-
-static const struct route_config *route_of(const struct call *call, const struct http1_head *head)
-{
-    const struct upstream_config *config = call->config;
-    uint32_t id =
-        route_find(config->route_entries, config->route_count, head->path, head->method, UINT32_MAX);
-
-    return snapshot_route(config, id);
-}
 
 static void set_route(struct call *call, const struct route_config *route)
 {
@@ -30,56 +21,13 @@ static void set_route(struct call *call, const struct route_config *route)
 
 void call_foresee_route(struct call *call, const struct http1_head *line)
 {
-    set_route(call, route_of(call, line));
+    set_route(call, policy_route(call->config, line));
     call_set_timer(call);
 }
 
 void call_refuse(struct call *call, enum cause cause, const char *detail)
 {
     call_end(call, cause, detail);
-}
-
-static bool host_is(struct span authority, const char *host)
-{
-    size_t len = strlen(host);
-
-    return authority.len >= len && span_eq_nocase((struct span){authority.ptr, len}, span_of(host)) &&
-           (authority.len == len || authority.ptr[len] == ':');
-}
-
-/*
- * An absolute-form target names a host. It has to be the upstream's, or this host's: a program that takes curfew for
- * a forward proxy must hear of it, not talk to the wrong API.
- */
-static bool is_for_us(const struct call *call, const struct http1_head *head)
-{
-    struct span authority = head->authority;
-
-    if (authority.len == 0 || host_is(authority, call->config->host) || host_is(authority, "localhost"))
-        return true;
-    return authority.ptr[0] == '[' || (authority.ptr[0] >= '0' && authority.ptr[0] <= '9');
-}
-
-/* The caller may shorten the deadline, in any of the fields that the configuration names. */
-static bool obey_caller_deadline(struct call *call, const struct http1_head *head)
-{
-    const struct caller_deadline_config *config = &call->config->caller_deadline;
-
-    for (uint32_t h = 0; h < config->header_count; h++) {
-        for (uint32_t f = 0; f < head->field_count; f++) {
-            const struct http1_field *field = &head->fields[f];
-            int64_t length_ns, end_ns;
-
-            if (!span_eq_nocase(field->name, config->headers[h]))
-                continue;
-            if (!budget_parse(config->headers[h], field->value, &length_ns))
-                return false;
-            end_ns = budget_end(call->fsm.begun_ns, length_ns);
-            if (end_ns < call->fsm.deadline_ns)
-                call->fsm.deadline_ns = end_ns;
-        }
-    }
-    return true;
 }
 
 static void note(struct call *call, const struct http1_head *head)
@@ -157,12 +105,12 @@ void call_start(struct call *call, const struct http1_head *head)
     enum cause cause;
 
     note(call, head);
-    if (!is_for_us(call, head)) {
+    if (!policy_is_for_us(call->config, head)) {
         call_end(call, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
         return;
     }
-    set_route(call, route_of(call, head));
-    if (!obey_caller_deadline(call, head)) {
+    set_route(call, policy_route(call->config, head));
+    if (!policy_obey_caller(call->config, head, call->fsm.begun_ns, &call->fsm.deadline_ns)) {
         call_end(call, CAUSE_BAD_DEADLINE, NULL);
         return;
     }

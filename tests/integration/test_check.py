@@ -1,11 +1,17 @@
 """`curfew check FILE`: what it says about files, and how it ends."""
 
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from harness.process import BINARY
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+# What is there, whatever the machine has.
+ROOMY = ["--descriptors", "65536", "--memory", "8GiB", "--stop-timeout", "5m"]
 
 GOOD = """\
 pools: {reports: {size: 5}}
@@ -20,7 +26,7 @@ upstreams:
 
 def check(*args, stdin=b""):
     """Exit status, lines of standard output, lines of standard error."""
-    done = subprocess.run([BINARY, "check", *map(str, args)], input=stdin, capture_output=True, timeout=30)
+    done = subprocess.run([BINARY, "check", *ROOMY, *map(str, args)], input=stdin, capture_output=True, timeout=30)
     return done.returncode, done.stdout.decode().splitlines(), done.stderr.decode().splitlines()
 
 
@@ -157,10 +163,99 @@ def test_keys_can_not_steer_the_terminal(write):
 def test_wrong_usage_is_2(args):
     status, out, err = check(*args)
     assert (status, out) == (2, [])
-    assert err[0] == "usage: curfew check FILE"
+    assert "usage: curfew check [OPTION]... FILE" in err
 
 
 def test_help_goes_to_standard_output():
     status, out, err = check("--help")
     assert (status, err) == (0, [])
-    assert out[0] == "usage: curfew check FILE"
+    assert out[0] == "usage: curfew check [OPTION]... FILE"
+
+
+# ----------------------------------------------------------------------- warnings on meaning
+
+ODD = """\
+limits: {connections: 500}
+upstreams:
+  payments:
+    listen: 127.0.0.1:8080
+    url: https://api.example.com
+    deadline: 40s
+    timeouts: {connect: 1m}
+"""
+ODD_TOLD = [
+    "6:15: warning: upstreams.payments.deadline: 40s is longer than drain, 30s (the default): a shutdown cuts such "
+    "calls early; drain: 40s is right",
+    "7:25: warning: upstreams.payments.timeouts.connect: 1m is longer than the deadline, 40s (line 6), and can never "
+    "strike; less than that, or none, is right",
+]
+
+
+def test_a_warning_has_its_place_and_leaves_the_file_sound(write):
+    path = write(ODD)
+    assert check(path) == (
+        0, [f"{path}: ok: 1 upstream, 1 pool, 1 route, 2 warnings"], [f"{path}:{told}" for told in ODD_TOLD])
+
+
+def test_a_strict_check_takes_a_warning_for_an_error(write):
+    path = write(ODD)
+    assert check("--strict", path) == (
+        1, [], [f"{path}:{told}" for told in ODD_TOLD] + [f"{path}: 2 warnings, and --strict"])
+    assert check("--strict", write(GOOD))[0] == 0
+
+
+@pytest.mark.parametrize("option, told", [
+    (["--descriptors", "700"], ":1:23: warning: limits.connections: 500 callers, 50 permits and 64 idle connections may "
+                               "need 870 descriptors, and there are 700; "),
+    (["--memory", "1MiB"], ":1:23: warning: limits.connections: buffers may need "),
+    (["--stop-timeout", "20s"], ": warning: drain: 30s is longer than a stop may take, 20s: "),
+])
+def test_what_the_service_is_granted_is_what_counts(write, option, told):
+    code, _, err = check(*option, write(ODD))
+    assert code == 0 and any(told in line for line in err), err
+
+
+@pytest.mark.parametrize("args", [["--strict"], ["--memory", "1", "x"], ["--descriptors", "-1", "x"], ["--stop-timeout", "9", "x"],
+                                  ["--surf", "x"]])
+def test_wrong_options_are_wrong_usage(args):
+    code, out, err = check(*args)
+    assert code == 2 and out == [] and "usage: curfew check" in err[0] + err[-1] + "\n".join(err)
+
+
+def tls_file(write, tls):
+    return write(f"""\
+upstreams:
+  payments:
+    listen: 127.0.0.1:8080
+    url: https://api.example.com
+    tls: {tls}
+""")
+
+
+def test_a_certificate_that_has_expired_or_soon_will(write, certificates):
+    soon, gone = certificates.cert("soon"), certificates.cert("expired")
+    path = tls_file(write, f"{{ca_file: {certificates.ca}, cert_file: {soon}, key_file: {certificates.key('soon')}}}")
+    code, _, err = check(path)
+    assert code == 0 and len(err) == 1
+    assert "upstreams.payments.tls.cert_file: " in err[0]
+    assert re.search(" expires in (9|10) days; a new certificate is needed soon$", err[0])
+    path = tls_file(write, f"{{cert_file: {gone}, key_file: {certificates.key('expired')}}}")
+    code, _, err = check(path)
+    assert code == 0 and len(err) == 1 and "has expired" in err[0] and "upstreams.payments.tls.cert_file: " in err[0]
+
+
+def test_a_bundle_of_authorities_is_as_good_as_its_last(write, certificates, tmp_path):
+    bundle = tmp_path / "bundle.pem"
+    with open(certificates.cert("expired")) as gone, open(certificates.ca) as good:
+        bundle.write_text(gone.read() + good.read())
+    path = tls_file(write, f"{{ca_file: {bundle}}}")
+    assert check(path)[2] == []
+    with open(certificates.cert("expired")) as gone:
+        bundle.write_text(gone.read())
+    assert ["has expired" in line and "tls.ca_file" in line for line in check(path)[2]] == [True]
+
+
+@pytest.mark.parametrize("name", sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.name != "kubernetes.yaml"), ids=str)
+def test_the_configurations_that_are_shipped_mean_what_they_say(name):
+    code, _, err = check("--strict", CONF / name)
+    assert (code, err) == (0, [])

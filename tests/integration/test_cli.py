@@ -12,7 +12,7 @@ from harness.process import BINARY, Process
 from harness.peers import ok
 from harness.wire import Cut
 
-SUBCOMMANDS = ["serve", "check", "faulty", "version"]
+SUBCOMMANDS = ["serve", "check", "explain", "faulty", "version"]
 
 
 @pytest.fixture

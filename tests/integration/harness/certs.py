@@ -15,6 +15,7 @@ class Certificates:
         self._leaf("wrong-name", "ca", "DNS:elsewhere.test")
         self._leaf("untrusted", "other-ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1")
         self._leaf("expired", "ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1", days="-1")
+        self._leaf("soon", "ca", "DNS:client.test", days="10")
         self._leaf("client", "ca", "DNS:client.test")
 
     def cert(self, name):
@@ -35,7 +36,7 @@ class Certificates:
 
     def _authority(self, name):
         self._key(name)
-        self._openssl("req", "-x509", "-new", "-key", f"{name}.key", "-out", f"{name}.pem", "-days", "30",
+        self._openssl("req", "-x509", "-new", "-key", f"{name}.key", "-out", f"{name}.pem", "-days", "365",
                       "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                       "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 

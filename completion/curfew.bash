@@ -1,0 +1,32 @@
+# Made by scripts/manual: bash completion for curfew.
+_curfew() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W 'serve reload check explain faulty version --help --version' -- "$cur")
+        return
+    fi
+    case ${COMP_WORDS[1]}/$prev in
+    serve/-c | serve/--config | reload/-c | reload/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return ;;
+    reload/-a | reload/--admin | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
+    esac
+    case ${COMP_WORDS[1]}/$cur in
+    serve/-*)
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -h --help' -- "$cur") ;;
+    reload/-*)
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -h --help' -- "$cur") ;;
+    check/-*)
+        mapfile -t COMPREPLY < <(compgen -W '--strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
+    explain/-*)
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
+    faulty/-*)
+        mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --seed --help' -- "$cur") ;;
+    check/*)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    esac
+}
+complete -F _curfew curfew

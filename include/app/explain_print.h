@@ -1,0 +1,23 @@
+#ifndef CURFEW_APP_EXPLAIN_PRINT_H
+#define CURFEW_APP_EXPLAIN_PRINT_H
+
+#include "app/explain_target.h"
+#include "core/cause.h"
+#include "core/http1.h"
+
+/* What `curfew explain` has found out about a request. */
+struct explanation {
+    const char *file; /* the configuration's, as it was given */
+    const struct snapshot *snapshot;
+    struct explain_target target;
+    const struct http1_head *head;
+    const struct route_config *route; /* NULL: refused before it has one */
+    int64_t budget_ns;                /* after what the caller asks for */
+    enum cause refused;               /* CAUSE_NONE: it becomes a call */
+    const char *detail;               /* of `refused`; NULL: none */
+};
+
+/* To standard output. */
+void explain_print(const struct explanation *explanation);
+
+#endif

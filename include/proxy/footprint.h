@@ -1,0 +1,15 @@
+#ifndef CURFEW_PROXY_FOOTPRINT_H
+#define CURFEW_PROXY_FOOTPRINT_H
+
+#include <stdint.h>
+
+#include "config/snapshot.h"
+
+/*
+ * Bytes that connections, calls and their buffers may take at worst: every caller's connection has a head under way,
+ * every permit a call that moves content in both directions, and every connection that may be kept is. The libraries'
+ * own memory (that of TLS connections above all) comes on top.
+ */
+uint64_t footprint_worst(const struct snapshot *snapshot);
+
+#endif

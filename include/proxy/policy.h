@@ -1,0 +1,31 @@
+#ifndef CURFEW_PROXY_POLICY_H
+#define CURFEW_PROXY_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/snapshot.h"
+#include "core/http1.h"
+
+/*
+ * What the configuration says of one request: decided here for the proxy and for `curfew explain` alike, so that the
+ * one can't differ from the other. No state, any thread.
+ */
+
+/* The route that takes the request. Of `head` only what the request line says is looked at. */
+const struct route_config *policy_route(const struct upstream_config *upstream,
+                                        const struct http1_head *head);
+
+/*
+ * An absolute-form target names a host. It has to be the upstream's, or this host's: a program that takes curfew for
+ * a forward proxy must hear of it, not talk to the wrong API.
+ */
+bool policy_is_for_us(const struct upstream_config *upstream, const struct http1_head *head);
+
+/*
+ * Shortens *deadline_ns by the fields of caller_deadline, counted from `begun_ns`. False: one of them can't be read.
+ */
+bool policy_obey_caller(const struct upstream_config *upstream, const struct http1_head *head,
+                        int64_t begun_ns, int64_t *deadline_ns) __attribute__((warn_unused_result));
+
+#endif

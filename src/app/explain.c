@@ -1,0 +1,149 @@
+#include "app/explain.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/config_file.h"
+#include "app/explain_print.h"
+#include "proxy/policy.h"
+
+static const char usage[] =
+    "usage: curfew explain -c FILE [OPTION]... METHOD URL\n"
+    "\n"
+    "Says what a request is subject to: its upstream and route, the deadline and where it is\n"
+    "written, the pool, the limits, the head that the API gets (values that are set are\n"
+    "hidden), and what the caller gets when something goes wrong. Nothing is sent.\n"
+    "\n"
+    "URL is what a caller uses (http://127.0.0.1:8080/v1/charges), or the API's own; or a path\n"
+    "alone, if there is one upstream or --upstream names one.\n"
+    "\n"
+    "  -c, --config FILE     the configuration; - is standard input\n"
+    "  -H, --header LINE     a field of the request, \"Name: value\"; as often as wanted\n"
+    "  -u, --upstream NAME   the upstream that is called\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Exit status: 0 it would become a call, 1 it would be refused, or the configuration is not\n"
+    "sound, 2 wrong usage.\n";
+
+#define FIELDS_BYTES 65536
+
+struct asking {
+    const char *config, *upstream, *method, *url;
+    char fields[FIELDS_BYTES]; /* field lines with their ends */
+    struct text text;          /* over `fields` */
+};
+
+/* The request as it would come in; Host goes without saying. */
+static struct span make_request(const struct asking *asking, struct span path, char *block, size_t cap)
+{
+    struct text text = text_over(block, cap);
+
+    text_put(&text, span_of(asking->method));
+    TEXT_LIT(&text, " ");
+    text_put(&text, path);
+    TEXT_LIT(&text, " HTTP/1.1\r\nHost: localhost\r\n");
+    text_put(&text, text_span(&asking->text));
+    TEXT_LIT(&text, "\r\n");
+    return text.overflow ? (struct span){NULL, 0} : text_span(&text);
+}
+
+/* As the proxy takes a head (call_start): the same functions in the same order. */
+static void decide(struct explanation *e, struct span request, struct http1_head *head)
+{
+    const struct upstream_config *upstream = e->target.upstream;
+
+    e->head = head;
+    e->refused = CAUSE_HEAD_TOO_LARGE;
+    if (request.len <= e->snapshot->limits.request_head_bytes)
+        e->refused = http1_parse_request(request, head, &e->detail);
+    if (e->refused != CAUSE_NONE)
+        return;
+    if (!policy_is_for_us(upstream, head)) {
+        e->refused = CAUSE_NO_ROUTE;
+        return;
+    }
+    e->route = policy_route(upstream, head);
+    e->budget_ns = e->route->deadline_ns;
+    if (!policy_obey_caller(upstream, head, 0, &e->budget_ns))
+        e->refused = CAUSE_BAD_DEADLINE;
+}
+
+static int explain_with(const struct asking *asking, const struct snapshot *snapshot)
+{
+    static char block[2 * FIELDS_BYTES];
+    static struct http1_head head;
+    struct explanation e = {.file = asking->config, .snapshot = snapshot};
+    const char *why = explain_find(snapshot, asking->url, asking->upstream, &e.target);
+    struct span request;
+
+    if (why) {
+        fprintf(stderr, "curfew: %s: %s\n", asking->url, why);
+        return 1;
+    }
+    request = make_request(asking, e.target.path, block, sizeof(block));
+    if (request.len == 0) {
+        fprintf(stderr, "curfew: the request is too long\n");
+        return 1;
+    }
+    /* What is printed of a request that can't be parsed. */
+    head.method = span_of(asking->method);
+    head.path = e.target.path;
+    decide(&e, request, &head);
+    explain_print(&e);
+    return fflush(stdout) == 0 && e.refused == CAUSE_NONE ? 0 : 1;
+}
+
+static int explain(const struct asking *asking)
+{
+    struct snapshot *snapshot = config_file_load(asking->config);
+    int result = snapshot ? explain_with(asking, snapshot) : 1;
+
+    snapshot_free(snapshot);
+    return result;
+}
+
+static bool take_option(struct asking *asking, int option, const char *value)
+{
+    switch (option) {
+    case 'c': asking->config = value; return true;
+    case 'u': asking->upstream = value; return true;
+    case 'H':
+        text_put(&asking->text, span_of(value));
+        TEXT_LIT(&asking->text, "\r\n");
+        return !asking->text.overflow;
+    default: return false;
+    }
+}
+
+int explain_main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"header", required_argument, NULL, 'H'},
+        {"upstream", required_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    static struct asking asking;
+    int option;
+
+    asking.text = text_over(asking.fields, sizeof(asking.fields));
+    while ((option = getopt_long(argc, argv, "c:H:u:h", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (!take_option(&asking, option, optarg)) {
+            fputs(usage, stderr);
+            return 2;
+        }
+    }
+    if (asking.config == NULL || optind + 2 != argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    asking.method = argv[optind];
+    asking.url = argv[optind + 1];
+    return explain(&asking);
+}

@@ -1,0 +1,277 @@
+#include "app/explain_print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "core/budget.h"
+#include "core/forward.h"
+
+#define HEAD_MAX  (2 << 20) /* larger than any head that limits.request_head allows, and what is set */
+#define LABEL_FMT "%-12s"
+#define HIDDEN    "\xe2\x80\xa6"
+
+struct quantity {
+    char text[40];
+};
+
+static struct quantity duration(int64_t ns)
+{
+    struct quantity quantity = {""};
+    struct text t = text_over(quantity.text, sizeof(quantity.text) - 1);
+
+    number_put_duration(&t, ns);
+    return quantity;
+}
+
+/* "upstreams.payments.deadline, curfew.yaml:7" or "the default". */
+static void print_place(const struct explanation *e, const struct place *place)
+{
+    if (place)
+        printf("%s, %s:%" PRIu32, place->path, e->file, place->line);
+    else
+        printf("the default");
+}
+
+/* The url that the file has, in its usual form. What Host says is in the head. */
+static void print_api(const struct upstream_config *upstream)
+{
+    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ADDRESS_IPV6;
+
+    printf(LABEL_FMT "%s://%s%s%s", "API", upstream->tls.enabled ? "https" : "http", is_ipv6 ? "[" : "",
+           upstream->host, is_ipv6 ? "]" : "");
+    if (upstream->port != (upstream->tls.enabled ? 443 : 80))
+        printf(":%u", upstream->port);
+    printf("%.*s\n", SPAN_FMT(upstream->rules.base_path));
+}
+
+static void print_request(const struct explanation *e)
+{
+    const struct upstream_config *upstream = e->target.upstream;
+
+    printf(LABEL_FMT "%.*s %.*s\n", "request", SPAN_FMT(e->head->method), SPAN_FMT(e->head->path));
+    printf(LABEL_FMT "%s (", "upstream", upstream->name);
+    print_place(e, upstream->at);
+    printf(")");
+    if (e->target.listener)
+        printf(", by its listener %s", e->target.listener->text);
+    printf("\n");
+    print_api(upstream);
+}
+
+static void print_deadline(const struct explanation *e)
+{
+    const struct caller_deadline_config *caller = &e->target.upstream->caller_deadline;
+    int64_t own_ns = e->route->deadline_ns;
+
+    printf(LABEL_FMT "%s, from the first byte of the request (", "deadline", duration(e->budget_ns).text);
+    if (e->budget_ns < own_ns) {
+        printf("the caller's; %s is ", duration(own_ns).text);
+        print_place(e, e->route->at.deadline);
+    } else {
+        print_place(e, e->route->at.deadline);
+    }
+    printf(")\n");
+    for (uint32_t i = 0; i < caller->header_count; i++)
+        printf("%s%.*s", i == 0 ? "            a caller may shorten it by " : ", ",
+               SPAN_FMT(caller->headers[i]));
+    if (caller->header_count != 0)
+        printf("\n");
+}
+
+static void print_pool(const struct explanation *e)
+{
+    const struct pool_config *pool = &e->snapshot->pools[e->route->pool];
+
+    printf(LABEL_FMT "%s: %" PRIu32 " calls at once, %" PRIu32 " may wait (", "pool", pool->name, pool->size,
+           pool->queue_size);
+    print_place(e, e->route->at.pool);
+    printf(")\n");
+}
+
+static void print_limit(const struct explanation *e, const char *name, int64_t limit_ns,
+                        const struct place *place)
+{
+    const char *by = limit_ns > e->budget_ns ? ", so the deadline comes first" : "";
+
+    if (limit_ns == NS_NEVER)
+        return;
+    printf("  %-14s%s%s (", name, duration(limit_ns).text, by);
+    print_place(e, place);
+    printf(")\n");
+}
+
+/* Limits within the deadline; those that nobody has set are left out. */
+static void print_limits(const struct explanation *e)
+{
+    const struct route_config *route = e->route;
+    const struct pool_config *pool = &e->snapshot->pools[route->pool];
+    bool has_any = pool->queue_timeout_ns != NS_NEVER || route->connect_ns != NS_NEVER ||
+                   route->first_byte_ns != NS_NEVER || route->idle_ns != NS_NEVER;
+
+    printf(LABEL_FMT "%s\n", "limits", has_any ? "within the deadline" : "none but the deadline");
+    print_limit(e, "queue_timeout", pool->queue_timeout_ns, pool->queue_timeout_at);
+    print_limit(e, "connect", route->connect_ns, route->at.connect);
+    print_limit(e, "first_byte", route->first_byte_ns, route->at.first_byte);
+    print_limit(e, "idle", route->idle_ns, route->at.idle);
+}
+
+/* ---- the head on its way -------------------------------------------------------------------------------- */
+
+/* Lines that are set, with their values hidden: they are often secrets. */
+static struct span hide_values(struct span lines, char *block, size_t cap)
+{
+    struct text text = text_over(block, cap);
+
+    while (lines.len != 0) {
+        const char *end = memchr(lines.ptr, '\n', lines.len);
+        const char *colon = memchr(lines.ptr, ':', lines.len);
+
+        text_put(&text, (struct span){lines.ptr, (size_t)(colon - lines.ptr)});
+        TEXT_LIT(&text, ": " HIDDEN "\r\n");
+        lines = (struct span){end + 1, lines.len - (size_t)(end + 1 - lines.ptr)};
+    }
+    return text_span(&text);
+}
+
+static void print_lines(struct span lines)
+{
+    while (lines.len != 0) {
+        const char *end = memchr(lines.ptr, '\r', lines.len);
+
+        printf("  %.*s\n", (int)(end - lines.ptr), lines.ptr);
+        lines = (struct span){end + 2, lines.len - (size_t)(end + 2 - lines.ptr)};
+    }
+}
+
+/* By what the proxy itself uses. A caller on this machine is taken for granted. */
+static void print_head(const struct explanation *e)
+{
+    static char block[HEAD_MAX], hidden[HEAD_MAX];
+    const struct upstream_config *upstream = e->target.upstream;
+    bool is_local = upstream->listen[0].family == ADDRESS_UNIX;
+    struct text text = text_over(block, sizeof(block));
+    struct forward_rules rules = upstream->rules;
+    struct span forward = upstream->caller_deadline.forward;
+
+    rules.set_lines = hide_values(rules.set_lines, hidden, sizeof(hidden));
+    forward_request_head(&text, e->head, &rules, is_local ? SPAN_LIT("") : SPAN_LIT("127.0.0.1"));
+    printf("\nThe API gets\n");
+    print_lines(text_span(&text));
+    if (forward.len != 0)
+        printf("  %.*s: %" PRIu64 " at most: what is left when it is sent\n", SPAN_FMT(forward),
+               budget_left_ms(e->budget_ns, 0));
+    for (uint32_t i = 0; i < rules.dropped_count; i++)
+        printf("%s%.*s", i == 0 ? "and of what the caller sends never " : ", ", SPAN_FMT(rules.dropped[i]));
+    if (rules.dropped_count != 0)
+        printf("\n");
+}
+
+/* ---- what the caller gets ------------------------------------------------------------------------------- */
+
+/* A limit beyond the deadline never does. */
+static bool strikes(const struct explanation *e, int64_t limit_ns)
+{
+    return limit_ns <= e->budget_ns;
+}
+
+/* In which phases can a limit strike? */
+static bool can_strike(const struct explanation *e, enum cause cause, enum phase phase)
+{
+    const struct upstream_config *upstream = e->target.upstream;
+    bool is_connecting = phase == PHASE_DNS || phase == PHASE_CONNECT || phase == PHASE_TLS;
+
+    if ((phase == PHASE_DNS && upstream->host_is_ip) || (phase == PHASE_TLS && !upstream->tls.enabled))
+        return false;
+    switch (cause) {
+    case CAUSE_HEAD_LIMIT:
+        return phase == PHASE_UPLOAD && strikes(e, e->snapshot->limits.request_head_timeout_ns);
+    case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->route->connect_ns);
+    case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->route->first_byte_ns);
+    case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->route->idle_ns);
+    default: return true;
+    }
+}
+
+/* Can it end this call at all, as it is configured? */
+static bool is_possible(const struct explanation *e, enum cause cause)
+{
+    const struct upstream_config *upstream = e->target.upstream;
+
+    switch (cause) {
+    case CAUSE_QUEUE_LIMIT: return strikes(e, e->snapshot->pools[e->route->pool].queue_timeout_ns);
+    case CAUSE_DNS: return !upstream->host_is_ip;
+    case CAUSE_TLS_PROTOCOL:
+    case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
+    case CAUSE_BAD_DEADLINE: return upstream->caller_deadline.header_count != 0;
+    default: break;
+    }
+    return cause_outcome(cause) == OUTCOME_FAILED || cause_outcome(cause) == OUTCOME_REJECTED;
+}
+
+static void print_answer(enum cause cause, const char *error, const char *phases)
+{
+    printf("  %u  %-33s  %s%s%s%s\n", cause_status(cause), error, cause_title(cause),
+           phases[0] ? " (in " : "", phases, phases[0] ? ")" : "");
+}
+
+/* Phases that come to the same answer are told together. */
+static void print_limit_answers(const struct explanation *e, enum cause cause)
+{
+    const char *error = NULL;
+    char phases[128] = "";
+
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+        const char *its = cause_proxy_error(cause, phase);
+
+        if (!can_strike(e, cause, phase))
+            continue;
+        if (error != NULL && strcmp(error, its) != 0) {
+            print_answer(cause, error, phases);
+            phases[0] = '\0';
+        }
+        error = its;
+        snprintf(phases + strlen(phases), sizeof(phases) - strlen(phases), "%s%s", phases[0] ? ", " : "",
+                 phase_name(phase));
+    }
+    if (error != NULL)
+        print_answer(cause, error, phases);
+}
+
+static void print_answers(const struct explanation *e)
+{
+    printf("\nIf it goes wrong, the caller gets (status, Proxy-Status error, when)\n");
+    for (enum cause cause = CAUSE_NONE + 1; cause < CAUSE_COUNT; cause++) {
+        if (cause_outcome(cause) == OUTCOME_STUCK)
+            print_limit_answers(e, cause);
+        else if (is_possible(e, cause))
+            print_answer(cause, cause_proxy_error(cause, PHASE_WAIT), "");
+    }
+    printf("and once the head of a response has gone out, a connection that is cut.\n");
+}
+
+static void print_refusal(const struct explanation *e)
+{
+    const char *error = cause_proxy_error(e->refused, PHASE_UPLOAD);
+
+    printf(LABEL_FMT "%u %s: %s%s%s\n", "refused", cause_status(e->refused), error != NULL ? error : "",
+           cause_title(e->refused), e->detail != NULL ? ": " : "", e->detail != NULL ? e->detail : "");
+}
+
+void explain_print(const struct explanation *e)
+{
+    print_request(e);
+    if (e->refused != CAUSE_NONE)
+        print_refusal(e);
+    if (e->route == NULL)
+        return;
+    printf(LABEL_FMT "%s\n", "route", e->route->name);
+    print_deadline(e);
+    print_pool(e);
+    print_limits(e);
+    if (e->refused != CAUSE_NONE)
+        return;
+    print_head(e);
+    print_answers(e);
+}

@@ -1,0 +1,297 @@
+#include "config/advice.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "config/report.h"
+
+#define DAY_S             86400
+#define SOON_DAYS         30
+/* Those that are neither a caller's connection nor an upstream's: listeners, log, loops. */
+#define SPARE_DESCRIPTORS 256
+#define DURATION_MAX_LEN  40
+
+/* A duration or a size as a configuration has it, terminated. */
+struct quantity {
+    char text[DURATION_MAX_LEN];
+};
+
+static struct quantity duration(int64_t ns)
+{
+    struct quantity quantity = {""};
+    struct text t = text_over(quantity.text, sizeof(quantity.text) - 1);
+
+    number_put_duration(&t, ns);
+    return quantity;
+}
+
+/* Rounded up to MiB: nobody counts the bytes. */
+static struct quantity megabytes(uint64_t bytes)
+{
+    struct quantity quantity = {""};
+
+    snprintf(quantity.text, sizeof(quantity.text), "%" PRIu64 "MiB",
+             bytes / (1 << 20) + (bytes % (1 << 20) != 0));
+    return quantity;
+}
+
+/* " (line 7)", or nothing for a built-in default. */
+static struct quantity line_of(const struct place *place)
+{
+    struct quantity quantity = {" (the default)"};
+
+    if (place)
+        snprintf(quantity.text, sizeof(quantity.text), " (line %" PRIu32 ")", place->line);
+    return quantity;
+}
+
+/* Of a built-in default there is no place: `path` says what it is, at the top of the file. Too long a text is cut. */
+__attribute__((format(printf, 4, 5))) static void warn(struct config_errors *out, const struct place *place,
+                                                       const char *path, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    report_at(out, place ? place->line : 1, place ? place->column : 1, "%s: %s", place ? place->path : path,
+              text);
+}
+
+/* ---- what can never strike ------------------------------------------------------------------------------ */
+
+/* The longest deadline that something has to do with; NULL: none. */
+struct longest {
+    const struct route_config *route;
+};
+
+static void keep_longest(struct longest *longest, const struct route_config *route)
+{
+    if (!longest->route || route->deadline_ns > longest->route->deadline_ns)
+        longest->route = route;
+}
+
+/* The time limits of routes by the place of each: one that is inherited is of use if it is so anywhere. */
+struct limits {
+    struct longest *by_place;
+    struct longest *by_pool;
+    struct longest of_all;
+};
+
+typedef void (*route_fn)(void *arg, const struct route_config *route);
+
+static void for_each_route(const struct snapshot *snapshot, route_fn fn, void *arg)
+{
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
+        const struct upstream_config *upstream = &snapshot->upstreams[i];
+
+        fn(arg, &upstream->default_route);
+        for (uint32_t r = 0; r < upstream->route_count; r++)
+            fn(arg, &upstream->routes[r]);
+    }
+}
+
+static void note_route(void *arg, const struct route_config *route)
+{
+    struct limits *limits = arg;
+    const struct place *places[] = {route->at.connect, route->at.first_byte, route->at.idle};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (places[i])
+            keep_longest(&limits->by_place[places[i]->index], route);
+    }
+    keep_longest(&limits->by_pool[route->pool], route);
+    keep_longest(&limits->of_all, route);
+}
+
+static void check_timeout(const struct limits *limits, const struct place *place, int64_t timeout_ns,
+                          struct config_errors *out)
+{
+    const struct route_config *route = place ? limits->by_place[place->index].route : NULL;
+
+    if (!route || timeout_ns == NS_NEVER || timeout_ns <= route->deadline_ns)
+        return;
+    warn(out, place, "",
+         "%s is longer than the deadline, %s%s, and can never strike; less than that, or none, is right",
+         duration(timeout_ns).text, duration(route->deadline_ns).text, line_of(route->at.deadline).text);
+}
+
+struct checking {
+    const struct snapshot *snapshot;
+    const struct advice_bounds *bounds;
+    struct limits *limits;
+    struct config_errors *out;
+};
+
+static void check_timeouts(void *arg, const struct route_config *route)
+{
+    const struct checking *checking = arg;
+
+    check_timeout(checking->limits, route->at.connect, route->connect_ns, checking->out);
+    check_timeout(checking->limits, route->at.first_byte, route->first_byte_ns, checking->out);
+    check_timeout(checking->limits, route->at.idle, route->idle_ns, checking->out);
+}
+
+static void check_pools(const struct checking *checking)
+{
+    for (uint32_t i = 0; i < checking->snapshot->pool_count; i++) {
+        const struct pool_config *pool = &checking->snapshot->pools[i];
+        const struct route_config *route = checking->limits->by_pool[i].route;
+
+        if (!route || !pool->queue_timeout_at || pool->queue_timeout_ns == NS_NEVER ||
+            pool->queue_timeout_ns < route->deadline_ns)
+            continue;
+        warn(checking->out, pool->queue_timeout_at, "",
+             "%s can never strike: the deadline is %s%s; less than that, or none, is right",
+             duration(pool->queue_timeout_ns).text, duration(route->deadline_ns).text,
+             line_of(route->at.deadline).text);
+    }
+}
+
+/* ---- what a shutdown cuts ------------------------------------------------------------------------------- */
+
+static void check_drain(void *arg, const struct route_config *route)
+{
+    const struct checking *checking = arg;
+    const struct snapshot *snapshot = checking->snapshot;
+    const struct place *at = route->at.deadline ? route->at.deadline : snapshot->drain_at;
+
+    if (route->deadline_ns <= snapshot->drain_ns || !at)
+        return;
+    if (at == snapshot->drain_at)
+        warn(checking->out, at, "", "%s cuts calls that have a deadline of %s; at least that is right",
+             duration(snapshot->drain_ns).text, duration(route->deadline_ns).text);
+    else
+        warn(checking->out, at, "",
+             "%s is longer than drain, %s%s: a shutdown cuts such calls early; drain: %s is right",
+             duration(route->deadline_ns).text, duration(snapshot->drain_ns).text,
+             line_of(snapshot->drain_at).text, duration(route->deadline_ns).text);
+}
+
+/* Calls get the shorter of drain and the longest deadline; then the service manager's patience must not have ended. */
+static void check_stop(const struct checking *checking)
+{
+    const struct snapshot *snapshot = checking->snapshot;
+    const struct route_config *route = checking->limits->of_all.route;
+    bool is_drain = route && snapshot->drain_ns < route->deadline_ns;
+    int64_t needed_ns = !route ? 0 : is_drain ? snapshot->drain_ns : route->deadline_ns;
+    const struct place *place = !route ? NULL : is_drain ? snapshot->drain_at : route->at.deadline;
+
+    if (needed_ns <= checking->bounds->stop_ns)
+        return;
+    warn(checking->out, place, is_drain ? "drain" : "deadline",
+         "%s is longer than a stop may take, %s: calls would be killed; TimeoutStopSec= (or what "
+         "stands for it) beyond %s, or a shorter drain, is right",
+         duration(needed_ns).text, duration(checking->bounds->stop_ns).text, duration(needed_ns).text);
+}
+
+/* ---- what the machine does not grant -------------------------------------------------------------------- */
+
+struct demand {
+    uint64_t permits, queued, idle;
+};
+
+static struct demand demand_of(const struct snapshot *snapshot)
+{
+    struct demand demand = {0, 0, 0};
+
+    for (uint32_t i = 0; i < snapshot->pool_count; i++) {
+        demand.permits += snapshot->pools[i].size;
+        demand.queued += snapshot->pools[i].queue_size;
+    }
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        demand.idle += snapshot->upstreams[i].keepalive.max_idle;
+    return demand;
+}
+
+static uint64_t descriptors_of(const struct snapshot *snapshot)
+{
+    struct demand demand = demand_of(snapshot);
+
+    return snapshot->limits.connections + demand.permits + demand.idle + SPARE_DESCRIPTORS;
+}
+
+static void check_descriptors(const struct checking *checking)
+{
+    const struct snapshot *snapshot = checking->snapshot;
+    struct demand demand = demand_of(snapshot);
+    uint64_t needed = descriptors_of(snapshot);
+
+    if (needed <= checking->bounds->descriptors)
+        return;
+    warn(checking->out, snapshot->connections_at, "limits.connections",
+         "%" PRIu32 " callers, %" PRIu64 " permits and %" PRIu64 " idle connections may need %" PRIu64
+         " descriptors, and there are %" PRIu64 "; LimitNOFILE=%" PRIu64 ", or fewer of them, is right",
+         snapshot->limits.connections, demand.permits, demand.idle, needed, checking->bounds->descriptors,
+         needed);
+}
+
+/* A call, in the queue or not, holds its caller's connection. */
+static void check_connections(const struct checking *checking)
+{
+    const struct snapshot *snapshot = checking->snapshot;
+    struct demand demand = demand_of(snapshot);
+
+    if (demand.permits <= snapshot->limits.connections)
+        return;
+    warn(checking->out, snapshot->connections_at, "limits.connections",
+         "%" PRIu32 " callers can never use the pools' %" PRIu64 " permits; at least %" PRIu64
+         ", for the queues too, is right",
+         snapshot->limits.connections, demand.permits, demand.permits + demand.queued);
+}
+
+static void check_memory(const struct checking *checking)
+{
+    const struct advice_bounds *bounds = checking->bounds;
+
+    if (bounds->worst_memory_bytes <= bounds->memory_bytes)
+        return;
+    warn(checking->out, checking->snapshot->connections_at, "limits.connections",
+         "buffers may need %s at worst, and there are %s; fewer connections and permits, or smaller heads, "
+         "are right",
+         megabytes(bounds->worst_memory_bytes).text, megabytes(bounds->memory_bytes).text);
+}
+
+enum status advice_give(const struct snapshot *snapshot, const struct advice_bounds *bounds,
+                        struct config_errors *out)
+{
+    struct limits limits = {
+        .by_place = mem_calloc(snapshot->place_count, sizeof(struct longest)),
+        .by_pool = mem_calloc(snapshot->pool_count, sizeof(struct longest)),
+    };
+    struct checking checking = {snapshot, bounds, &limits, out};
+    enum status status = limits.by_place && limits.by_pool ? ST_OK : ST_NOMEM;
+
+    if (status == ST_OK) {
+        for_each_route(snapshot, note_route, &limits);
+        for_each_route(snapshot, check_timeouts, &checking);
+        for_each_route(snapshot, check_drain, &checking);
+        check_pools(&checking);
+        check_stop(&checking);
+        check_descriptors(&checking);
+        check_connections(&checking);
+        check_memory(&checking);
+    }
+    mem_free(limits.by_place);
+    mem_free(limits.by_pool);
+    return status;
+}
+
+void advice_certificate(const struct place *place, const char *path, int64_t end_s, int64_t now_s,
+                        struct config_errors *out)
+{
+    int64_t days = (end_s - now_s) / DAY_S;
+
+    if (days >= SOON_DAYS)
+        return;
+    if (end_s <= now_s)
+        warn(out, place, "tls", "%s has expired %" PRId64 " day%s ago; a new certificate is needed",
+             report_quote(span_of(path)).text, -days, days == -1 ? "" : "s");
+    else
+        warn(out, place, "tls", "%s expires in %" PRId64 " day%s; a new certificate is needed soon",
+             report_quote(span_of(path)).text, days, days == 1 ? "" : "s");
+}

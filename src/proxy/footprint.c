@@ -1,0 +1,28 @@
+#include "proxy/footprint.h"
+
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/upstream.h"
+#include "runtime/buffer.h"
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t footprint_worst(const struct snapshot *snapshot)
+{
+    const struct limits_config *limits = &snapshot->limits;
+    /* The head as it comes in, and as it is kept to be sent on. */
+    uint64_t caller = sizeof(struct downstream) + sizeof(struct call) +
+                      larger(BUFFER_SIZE, limits->request_head_bytes) + limits->request_head_bytes;
+    uint64_t exchange =
+        sizeof(struct upstream) + BUFFER_LARGE + larger(BUFFER_LARGE, limits->response_head_bytes);
+    uint64_t worst = limits->connections * caller;
+
+    for (uint32_t i = 0; i < snapshot->pool_count; i++)
+        worst += snapshot->pools[i].size * exchange;
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        worst += snapshot->upstreams[i].keepalive.max_idle * (uint64_t)sizeof(struct upstream);
+    return worst;
+}

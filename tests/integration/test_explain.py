@@ -1,0 +1,298 @@
+"""`curfew explain`: what it says of a request, and that the proxy does what it says."""
+
+import json
+import re
+
+import pytest
+
+from harness.curfew import curfew_command
+from harness.problem import proxy_error
+
+CONFIG = """\
+defaults: {deadline: 3s, timeouts: {connect: 700ms}}
+pools:
+  reports: {size: 5, queue: 20}
+upstreams:
+  payments:
+    listen: ["127.0.0.1:8080", "unix:/run/payments.sock"]
+    url: https://api.example.com/v2
+    deadline: 2s
+    timeouts: {first_byte: 1500ms}
+    pool: {size: 50, queue: 100, queue_timeout: 500ms}
+    caller_deadline: {headers: [X-Timeout-Ms, grpc-timeout], forward: X-Left-Ms}
+    headers:
+      set: {Authorization: Bearer secret}
+      remove: [Cookie]
+    routes:
+      - {path: /reports, methods: [POST], deadline: 30s, pool: reports}
+      - {path: /status, deadline: 500ms}
+  mail:
+    listen: 0.0.0.0:8081
+    url: http://127.0.0.1:9000
+"""
+
+GOLDEN_REPORTS = """\
+request     POST /reports/7?x=1
+upstream    payments (upstreams.payments, FILE:5), by its listener 127.0.0.1:8080
+API         https://api.example.com/v2
+route       POST /reports
+deadline    1.2s, from the first byte of the request (the caller's; 30s is upstreams.payments.routes[0].deadline, FILE:16)
+            a caller may shorten it by X-Timeout-Ms, grpc-timeout
+pool        reports: 5 calls at once, 20 may wait (upstreams.payments.routes[0].pool, FILE:16)
+limits      within the deadline
+  connect       700ms (defaults.timeouts.connect, FILE:1)
+  first_byte    1.5s, so the deadline comes first (upstreams.payments.timeouts.first_byte, FILE:9)
+
+The API gets
+  POST /v2/reports/7?x=1 HTTP/1.1
+  Host: api.example.com
+  X-More: 1
+  Via: 1.1 curfew
+  X-Forwarded-For: 127.0.0.1
+  X-Forwarded-Proto: http
+  Authorization: …
+  X-Left-Ms: 1200 at most: what is left when it is sent
+and of what the caller sends never Authorization, Cookie, X-Timeout-Ms, grpc-timeout, X-Left-Ms
+
+If it goes wrong, the caller gets (status, Proxy-Status error, when)
+  504  http_response_timeout              The deadline of the call has passed (in upload)
+  504  connection_limit_reached           The deadline of the call has passed (in queue)
+  504  dns_timeout                        The deadline of the call has passed (in dns)
+  504  connection_timeout                 The deadline of the call has passed (in connect, tls)
+  504  http_response_timeout              The deadline of the call has passed (in send, wait, receive)
+  504  dns_timeout                        Connecting to the upstream took too long (in dns)
+  504  connection_timeout                 Connecting to the upstream took too long (in connect, tls)
+"""
+
+GOLDEN_MAIL = """\
+request     GET /
+upstream    mail (upstreams.mail, FILE:18), by its listener 0.0.0.0:8081
+API         http://127.0.0.1:9000
+route       default
+deadline    3s, from the first byte of the request (defaults.deadline, FILE:1)
+pool        mail: 50 calls at once, 100 may wait (the default)
+limits      within the deadline
+  connect       700ms (defaults.timeouts.connect, FILE:1)
+
+The API gets
+  GET / HTTP/1.1
+  Host: 127.0.0.1:9000
+  Via: 1.1 curfew
+  X-Forwarded-For: 127.0.0.1
+  X-Forwarded-Proto: http
+
+If it goes wrong, the caller gets (status, Proxy-Status error, when)
+  504  http_response_timeout              The deadline of the call has passed (in upload)
+  504  connection_limit_reached           The deadline of the call has passed (in queue)
+  504  connection_timeout                 The deadline of the call has passed (in connect)
+  504  http_response_timeout              The deadline of the call has passed (in send, wait, receive)
+  504  connection_timeout                 Connecting to the upstream took too long (in connect)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "curfew.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def explain(config, *args):
+    """Exit status, standard output with FILE for the configuration's path, standard error."""
+    done = curfew_command("explain", "-c", config, *args)
+    return done.returncode, done.stdout.replace(str(config), "FILE"), done.stderr
+
+
+# -------------------------------------------------------------------------------- golden
+
+
+def test_a_route_of_its_own_with_a_deadline_of_the_callers(config):
+    status, out, err = explain(config, "-H", "X-Timeout-Ms: 1200", "-H", "Cookie: a=b", "-H", "X-More: 1", "POST",
+                               "http://127.0.0.1:8080/reports/7?x=1#part")
+    assert (status, err) == (0, "")
+    assert out.startswith(GOLDEN_REPORTS), out
+    assert "secret" not in out
+    for line in ("  503  connection_limit_reached           All workers are busy and the queue is full\n",
+                 "  502  tls_certificate_error              The upstream's certificate is not trusted\n",
+                 "  502  dns_error                          The upstream's name does not resolve\n",
+                 "  400  http_request_error                 The caller's deadline can't be read\n"):
+        assert line in out
+    assert "No worker became free in time" not in out  # its pool has no queue_timeout
+
+
+def test_an_upstream_by_plain_http_that_has_the_defaults(config):
+    status, out, err = explain(config, "GET", "http://localhost:8081")
+    assert (status, err) == (0, "")
+    assert out.startswith(GOLDEN_MAIL), out
+    assert "dns_" not in out and "tls_" not in out and "caller's deadline" not in out
+
+
+# ------------------------------------------------------------------------- whose call it is
+
+
+@pytest.mark.parametrize("args, upstream, path", [
+    (["GET", "http://127.0.0.1:8080/x"], "payments", "/x"),
+    (["GET", "http://192.0.2.1:8081/x"], "mail", "/x"),
+    (["GET", "https://api.example.com/v2/x?y"], "payments", "/x?y"),
+    (["GET", "https://API.example.com:443/v2"], "payments", "/"),
+    (["GET", "http://127.0.0.1:9000/x"], "mail", "/x"),
+    (["-u", "mail", "GET", "/x"], "mail", "/x"),
+    (["--upstream", "payments", "GET", "http://elsewhere.test/x"], "payments", "/x"),
+    (["-u", "payments", "OPTIONS", "*"], None, None),
+])
+def test_the_url_says_whose_call_it_is(config, args, upstream, path):
+    status, out, err = explain(config, *args)
+    if upstream is None:
+        assert status == 1 and "begins with http://" in err
+        return
+    assert (status, err) == (0, "")
+    assert f"request     GET {path}\nupstream    {upstream} " in out
+
+
+@pytest.mark.parametrize("args, told", [
+    (["GET", "/x"], "a path alone does not say whose it is; choose one by --upstream: payments mail"),
+    (["GET", "http://127.0.0.1:1/x"], "no upstream listens there or leads there; choose one by --upstream: payments mail"),
+    (["GET", "https://api.example.com/v22"], "no upstream listens there"),
+    (["GET", "http:///x"], "the URL has no host"),
+    (["-u", "mial", "GET", "/x"], 'there is no upstream "mial"; did you mean "mail"?'),
+])
+def test_when_it_is_nobodys_that_is_said(config, args, told):
+    status, out, err = explain(config, *args)
+    assert (status, out) == (1, "") and told.replace('"mail"?', "mail").rstrip("?") in err.replace('"mail"?', "mail"), err
+
+
+@pytest.mark.parametrize("args, told", [
+    (["-u", "mail", "-H", "Content-Length: 1, 2", "GET", "/"], "refused     400 http_request_error: The request is not valid HTTP"),
+    (["-u", "mail", "CONNECT", "/"], "refused     405 http_request_error: The method is not allowed here"),
+    (["-u", "payments", "-H", "X-Timeout-Ms: soon", "GET", "/"], "refused     400 http_request_error: The caller's deadline"),
+    (["-u", "mail", "-H", "X-Long: " + 40000 * "x", "GET", "/"], "refused     431 http_request_error: The request head is too large"),
+])
+def test_what_would_be_refused(config, args, told):
+    status, out, err = explain(config, *args)
+    assert (status, err) == (1, "") and told in out and "The API gets" not in out
+
+
+@pytest.mark.parametrize("args", [[], ["-c", "x"], ["-c", "x", "GET"], ["-c", "x", "GET", "/", "more"], ["GET", "/"],
+                                  ["-c", "x", "--surf", "GET", "/"]])
+def test_wrong_usage(args):
+    done = curfew_command("explain", *args)
+    assert done.returncode == 2 and done.stdout == "" and "usage: curfew explain" in done.stderr
+
+
+def test_a_configuration_that_is_not_sound(config):
+    config.write_text("upstreams: {a: {}}\n")
+    status, out, err = explain(config, "GET", "/")
+    assert (status, out) == (1, "") and "upstreams.a.url: is missing" in err
+
+
+# ------------------------------------------------------------------- what really happens
+
+
+def fields_of(out):
+    """The labelled lines of an explanation."""
+    return {match[1]: match[2] for match in re.finditer(r"^([a-zA-Z]+) +(.*)$", out, re.M)}
+
+
+def in_ms(duration):
+    number, unit = re.fullmatch(r"([0-9.]+)(ms|s|m|h)", duration).groups()
+    return round(float(number) * {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}[unit])
+
+
+def head_of(out):
+    """The head that the API is said to get, line by line; of what only the moment decides, the name."""
+    lines = out.split("The API gets\n")[1].split("\n\n")[0].splitlines()
+    return [mask(line[2:]) for line in lines if line.startswith("  ")]
+
+
+def mask(line):
+    return line.split(":")[0] if line.startswith(("Authorization:", "X-Left-Ms:")) else line
+
+
+def answers_of(out):
+    """(status, error, title, phases) of each failure."""
+    row = re.compile(r"^  (\d{3})  (\w+) +(.*?)(?: \(in (.*)\))?$", re.M)
+    return [(int(m[1]), m[2], m[3], m[4].split(", ") if m[4] else []) for m in row.finditer(out)]
+
+
+ROUTES = [
+    {"path": "/", "methods": ["DELETE"], "deadline": "4s", "pool": {"size": 3}},
+    {"path": "/a", "deadline": "500ms"},
+    {"path": "/a/b", "pool": {"size": 2, "queue": 7}},
+    {"path": "/a/b/c", "methods": ["POST", "PUT"], "deadline": "700ms", "pool": "shared"},
+    {"path": "/a/b/c", "methods": ["GET"], "timeouts": {"first_byte": "300ms"}},
+    {"path": "/%61", "deadline": "800ms"},
+]
+
+
+@pytest.fixture
+def both(curfew, upstream):
+    up = upstream()
+    proxy = curfew(
+        top={"pools": {"shared": {"size": 4}}},
+        upstreams={"plain": {"url": up.url, "deadline": "1500ms"},
+                   "api": {"url": f"{up.url}/base", "deadline": "2s", "routes": ROUTES,
+                           "headers": {"set": {"Authorization": "Bearer secret"}, "remove": ["Cookie", "X-B"]},
+                           "caller_deadline": {"headers": ["X-Timeout-Ms", "grpc-timeout"], "forward": "X-Left-Ms"}}})
+    return proxy, up
+
+
+@pytest.mark.parametrize("name, method, target, lines", [
+    ("api", "GET", "/", []), ("api", "DELETE", "/", []), ("api", "DELETE", "/a", []), ("api", "GET", "/a", []),
+    ("api", "GET", "/a/", []), ("api", "GET", "/a?b", []), ("api", "GET", "/ab", []), ("api", "GET", "/a/b", []),
+    ("api", "GET", "/a/bb", []), ("api", "GET", "/a/b/c", []), ("api", "POST", "/a/b/c/d?e=/f", []),
+    ("api", "PUT", "/a/b/c", []), ("api", "HEAD", "/a/b/c", []), ("api", "get", "/a/b/c", []), ("api", "GET", "/%61", []),
+    ("api", "GET", "//a", []), ("api", "GET", "/a/../x", []),
+    ("api", "GET", "/", ["X-Timeout-Ms: 900"]), ("api", "GET", "/", ["grpc-timeout: 1S", "X-Timeout-Ms: 1100"]),
+    ("api", "GET", "/a", ["X-Timeout-Ms: 900"]),
+    ("api", "GET", "/", ["Cookie: a", "X-B: 1", "X-C: 2", "Connection: X-C, keep-alive", "Via: 1.1 other",
+                         "X-Forwarded-For: 192.0.2.7", "Authorization: mine"]),
+    ("plain", "GET", "/a/b/c", ["X-Timeout-Ms: 900"]), ("plain", "DELETE", "/", []),
+])
+def test_the_proxy_does_what_explain_says(both, name, method, target, lines):
+    proxy, up = both
+    status, out, _ = explain(proxy.config, "-u", name, *[arg for line in lines for arg in ("-H", line)], method, target)
+    assert status == 0, out
+    told = fields_of(out)
+    caller = proxy.caller(name)
+    caller.send("\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *lines, "\r\n"]).encode())
+    exchange, request = up.take()
+    exchange.answer(204)
+    caller.recv_response(method)
+    line, = proxy.log(1)
+    assert line["upstream"] == told["upstream"].split()[0] == name
+    assert line["route"] == told["route"]
+    assert line["budget_ms"] == in_ms(told["deadline"].split(",")[0])
+    acquired = {pool: proxy.metrics().sum("curfew_pool_acquired_total", pool=pool)
+                for pool in ("plain", "api", "api/", "api/a/b", "shared")}
+    assert [pool for pool, count in acquired.items() if count] == [told["pool"].split(":")[0]]
+    assert [mask(each) for each in request.raw_head.decode().split("\r\n") if each] == head_of(out)
+
+
+def test_the_caller_gets_what_explain_says(curfew, upstream, deaf_listener):
+    up = upstream()
+    keys = {"url": up.url, "deadline": "300ms", "pool": {"size": 1, "queue": 1, "queue_timeout": "100ms"}}
+    proxy = curfew(upstreams={"api": keys, "deaf": {**keys, "url": deaf_listener.url}})
+
+    def must_be_told(name, response, phase=None):
+        answers = answers_of(explain(proxy.config, "-u", name, "GET", "/")[1])
+        title = json.loads(response.content)["title"]
+        assert [(status, error) for status, error, when, phases in answers
+                if when == title and (phase in phases if phases else True)] == [(response.status, proxy_error(response))]
+
+    first, second = proxy.caller("api"), proxy.caller("api")
+    first.request("GET", "/")
+    exchange, _ = up.take()
+    second.request("GET", "/")
+    proxy.wait_metric("curfew_pool_waiting", 1, pool="api")
+    must_be_told("api", proxy.ask("GET", "/", upstream="api"))
+    must_be_told("api", second.recv_response())
+    must_be_told("api", first.recv_response(), "wait")
+    exchange.wait_ended()
+    must_be_told("deaf", proxy.ask("GET", "/", upstream="deaf"), "connect")
+    first.request("GET", "/")
+    up.take()[0].reset()
+    must_be_told("api", first.recv_response())
+    first.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"nonsense\r\n\r\n")
+    must_be_told("api", first.recv_response())

@@ -1,0 +1,195 @@
+#!/bin/bash
+# Shows that a real systemd runs, reloads, watches, restarts and stops curfew as its units say. To be run as root on a
+# machine (or container, or namespaces) that systemd has booted and that has nothing else to do: it installs, upgrades and
+# purges the package, and uses the ports 8080, 8090, 9000 and 9600 of loopback. Needs curl; no network.
+#
+# In its working directory:
+#   curfew_*.deb            the package (scripts/build-deb)
+#   upgrade/curfew_*.deb    the same with a higher version (scripts/build-deb --suffix +1); else nothing is upgraded
+#
+# One line a check, "ok" or "NOT OK". Exit status: 0 if all are ok.
+set -uo pipefail
+export DEBIAN_FRONTEND=noninteractive
+failures=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+check() { # WHAT COMMAND...
+    local what=$1
+    shift
+    if "$@"; then echo "ok      $what"; else echo "NOT OK  $what"; failures=$((failures + 1)); fi
+}
+# Until a command succeeds, at most 20 s.
+eventually() {
+    local end=$((SECONDS + 20))
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}
+show() { systemctl show -P "$1" "${2:-curfew.service}"; }
+is() { [ "$(show "$1" "${3:-curfew.service}")" = "$2" ]; }
+journal_has() { journalctl --unit curfew.service --output cat --no-pager | grep -qi -- "$1"; }
+status_of() { curl --silent --max-time 20 --output "$work/answer" --write-out '%{http_code}' "$@"; }
+answers() { [ "$(status_of "${@:2}")" = "$1" ]; }
+answer_has() { grep -q -- "$1" "$work/answer"; }
+in_flight() { [ "$(curl --silent --max-time 5 http://127.0.0.1:9600/metrics | awk '/^curfew_calls_in_flight/ {n += $2} END {print n + 0}')" = "$1" ]; }
+quietly() { "$@" >"$work/quiet" 2>&1; }
+not() { ! "$@"; }
+
+configure() { # DEADLINE
+    cat >/etc/curfew/curfew.yaml <<-END
+		admin: {listen: 127.0.0.1:9600}
+		log: {level: info, access: /var/log/curfew/access.log}
+		upstreams:
+		  example:
+		    listen: 127.0.0.1:8080
+		    url: http://127.0.0.1:9000
+		    deadline: $1
+		    headers: {set: {Authorization: {file: /run/credentials/curfew.service/token}}}
+	END
+}
+
+echo '--- installed'
+ls curfew_*.deb >/dev/null || exit 2
+dpkg-query -W curfew >/dev/null 2>&1 || dpkg -i curfew_*.deb >"$work/dpkg" 2>&1 || cat "$work/dpkg"
+check 'the package is installed' dpkg-query -W curfew
+check 'the configuration that it brings is sound' curfew check --strict --descriptors 65536 /etc/curfew/curfew.yaml
+check 'the service is enabled' systemctl --quiet is-enabled curfew.service
+check 'the service runs' eventually systemctl --quiet is-active curfew.service
+check 'it said so itself' is Type notify
+has_status() { [ -n "$(show StatusText)" ]; }
+check 'it says how it is doing' eventually has_status
+check '/readyz says 200' eventually answers 200 http://127.0.0.1:9600/readyz
+check 'systemd-analyze verify prints nothing' test -z "$(systemd-analyze verify --man=no curfew.service curfew.socket curfew@x.service 2>&1)"
+check 'systemd-analyze security: at most 1.2' quietly systemd-analyze security --threshold=12 --no-pager curfew.service
+tail -1 "$work/quiet"
+
+echo '--- confined'
+pid=$(show MainPID)
+check 'it is not root' test "$(awk '/^Uid:/ {print $2}' "/proc/$pid/status")" != 0
+check 'it has no capability' grep -q '^CapEff:[[:space:]]*0*$' "/proc/$pid/status"
+check 'it can get none' grep -q '^CapBnd:[[:space:]]*0*$' "/proc/$pid/status"
+check 'a system-call filter is on' grep -q '^Seccomp:[[:space:]]*2$' "/proc/$pid/status"
+check 'nothing was refused that it needs' not journal_has 'Operation not permitted'
+
+echo '--- credentials'
+systemd-run --quiet --unit api curfew faulty --listen 127.0.0.1:9000
+(umask 077 && echo 'Bearer first' >/etc/curfew/token)
+mkdir -p /etc/systemd/system/curfew.service.d
+printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nLoadCredential=token:/etc/curfew/token\n' >/etc/systemd/system/curfew.service.d/test.conf
+configure 10s
+systemctl daemon-reload
+systemctl stop curfew.service
+check 'the service starts with a credential' systemctl start curfew.service
+check 'a call is answered' eventually answers 200 http://127.0.0.1:8080/echo
+check 'the API gets what only root can read' answer_has 'Authorization: Bearer first'
+check 'the access log has the call' eventually grep -q '"target":"/echo"' /var/log/curfew/access.log
+
+echo '--- reloaded'
+pid=$(show MainPID)
+curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8080/delay/3000 >"$work/before" &
+before=$!
+check 'a call is in flight' eventually in_flight 1
+configure 700ms
+check 'systemctl reload succeeds' systemctl reload curfew.service
+check 'a new deadline counts' eventually answers 504 http://127.0.0.1:8080/delay/1500
+check 'it is the one of the file' answer_has '"budget_ms":700'
+wait $before
+check 'the call in flight finished under the old one' test "$(cat "$work/before")" = 200
+check 'it is the same process' test "$(show MainPID)" = "$pid"
+check 'the journal tells of it' eventually journal_has 'curfew.yaml is in force'
+sed -i 's/deadline: 700ms/deadlin: 700ms/' /etc/curfew/curfew.yaml
+quietly systemctl reload curfew.service
+check 'with a bad file the journal says what is wrong with it' eventually journal_has 'curfew.yaml:[0-9]*:[0-9]*: upstreams.example.deadlin'
+check 'nothing has changed' is MainPID "$pid"
+check 'calls are answered as before' answers 504 http://127.0.0.1:8080/stuck
+configure 10s
+
+echo '--- watched'
+printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/curfew.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart curfew.service
+restarts=$(show NRestarts)
+hung=$(show MainPID)
+kill -STOP "$hung"
+restarted() { [ "$(show NRestarts)" -gt "$restarts" ] && systemctl --quiet is-active curfew.service; }
+check 'the watchdog has it restarted' eventually restarted
+check 'the journal has the watchdog' journal_has 'Watchdog timeout'
+check 'calls are answered' eventually answers 200 http://127.0.0.1:8080/ok
+
+rm /etc/systemd/system/curfew.service.d/watchdog.conf
+systemctl daemon-reload
+
+echo '--- sockets held over a restart'
+systemctl stop curfew.service
+check 'the socket unit listens' systemctl start curfew.socket
+check 'the first call starts the service' answers 200 http://127.0.0.1:8080/ok
+check 'systemd knows the names of its sockets' test "$(systemctl show -P FileDescriptorName curfew.socket)" = example
+: >"$work/calls"
+touch "$work/go"
+for _ in 1 2 3 4; do
+    while [ -e "$work/go" ]; do
+        curl --silent --max-time 15 --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:8080/delay/20 || echo "failed $?"
+    done >>"$work/calls" &
+    callers+=($!)
+done
+for _ in 1 2 3; do
+    answered=$(wc -l <"$work/calls")
+    more() { [ "$(wc -l <"$work/calls")" -gt $((answered + 20)) ]; }
+    eventually more
+    check 'a restart under load' systemctl restart curfew.service
+done
+eventually more
+rm "$work/go"
+wait "${callers[@]}"
+echo "$(wc -l <"$work/calls") calls"
+check 'no call was refused or lost' not grep -qv '^200$' "$work/calls"
+sort "$work/calls" | uniq -c
+
+echo '--- stopped with calls in flight'
+curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8080/delay/2000 >"$work/last" &
+last=$!
+check 'a call is in flight' eventually in_flight 1
+systemctl stop curfew.socket curfew.service
+wait $last
+check 'the call was answered' test "$(cat "$work/last")" = 200
+check 'the service has ended in order' is Result success
+check 'the journal tells of it' journal_has 'drain'
+
+echo '--- an instance'
+cat >/etc/curfew/mail.yaml <<-END
+	upstreams: {mail: {listen: 127.0.0.1:8090, url: http://127.0.0.1:9000}}
+END
+check 'an instance starts beside the service' systemctl start curfew@mail.service
+systemctl start curfew.service
+check 'it serves' eventually answers 200 http://127.0.0.1:8090/ok
+check 'so does the service' eventually answers 200 http://127.0.0.1:8080/ok
+check 'it has directories of its own' test -d /run/curfew@mail
+
+if ls upgrade/curfew_*.deb >/dev/null 2>&1; then
+    echo '--- upgraded'
+    service=$(show MainPID) instance=$(show MainPID curfew@mail.service)
+    check 'the package is upgraded' quietly dpkg -i upgrade/curfew_*.deb
+    check 'the service runs' eventually systemctl --quiet is-active curfew.service
+    check 'it is another process' test "$(show MainPID)" != "$service"
+    check 'so is the instance' eventually test "$(show MainPID curfew@mail.service)" != "$instance"
+    check 'what was configured stays' grep -q 'deadline: 10s' /etc/curfew/curfew.yaml
+    check 'calls are answered' eventually answers 200 http://127.0.0.1:8080/ok
+fi
+
+echo '--- removed'
+pid=$(show MainPID)
+check 'the package is removed' quietly dpkg --remove curfew
+check 'the service has ended' not quietly kill -0 "$pid"
+check 'so has the instance' not systemctl --quiet is-active curfew@mail.service
+check 'the configuration stays' test -e /etc/curfew/curfew.yaml
+check 'the package is purged' quietly dpkg --purge curfew
+check 'its configuration has gone' not test -e /etc/curfew/curfew.yaml
+check 'its log has gone' not test -e /var/log/private/curfew
+
+echo '--- the journal of the service'
+journalctl --unit curfew.service --unit curfew.socket --output short-monotonic --no-pager | tail -n 120
+systemctl stop api.service
+[ $failures -eq 0 ] && echo 'all ok' || echo "$failures NOT OK"
+[ $failures -eq 0 ]

@@ -1,0 +1,224 @@
+/* What a sound configuration probably does not mean. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "config/advice.h"
+
+#define UPSTREAM "upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: http://a\n"
+#define DAY_S    86400
+
+static char *read_file(void *arg, const char *path, size_t *len, const char **why)
+{
+    *len = strlen(path);
+    return mem_dup(path, *len);
+}
+
+static const struct config_files files = {read_file, NULL};
+static const struct advice_bounds plenty = {1000000, UINT64_MAX, 0, 90 * NS_PER_S};
+
+static struct snapshot *load(const char *bytes)
+{
+    static struct config_errors errors;
+    struct snapshot *snapshot = NULL;
+
+    if (config_load(span_of(bytes), &files, &snapshot, &errors) != ST_OK)
+        fail_msg("%s", errors.list[0].text);
+    return snapshot;
+}
+
+/* The warnings, one "LINE:COLUMN: text" a line. */
+static const char *lines(const struct config_errors *warnings)
+{
+    static char all[4096];
+    size_t len = 0;
+
+    all[0] = '\0';
+    for (uint32_t i = 0; i < warnings->count && len < sizeof(all) - 300; i++)
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%u:%u: %s", i ? "\n" : "",
+                                warnings->list[i].line, warnings->list[i].column, warnings->list[i].text);
+    return all;
+}
+
+static const char *advise(const char *bytes, const struct advice_bounds *bounds)
+{
+    static struct config_errors warnings;
+    struct snapshot *snapshot = load(bytes);
+
+    warnings.count = 0;
+    assert_int_equal(advice_give(snapshot, bounds, &warnings), ST_OK);
+    snapshot_free(snapshot);
+    return lines(&warnings);
+}
+
+static void nothing_is_said_of_what_makes_sense(void **state)
+{
+    assert_string_equal(advise(UPSTREAM, &plenty), "");
+    assert_string_equal(
+        advise("defaults: {timeouts: {connect: 1s, first_byte: 2s, idle: none}, deadline: 2s}\n" UPSTREAM
+               "    pool: {queue_timeout: 1999ms}\n",
+               &plenty),
+        "");
+}
+
+static void a_limit_longer_than_the_deadline_can_never_strike(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    deadline: 2s\n    timeouts: {connect: 3s, first_byte: 2500ms, idle: 1m}\n",
+               &plenty),
+        "6:25: upstreams.p.timeouts.connect: 3s is longer than the deadline, 2s (line 5), and can never "
+        "strike; less than that, or none, is right\n"
+        "6:41: upstreams.p.timeouts.first_byte: 2.5s is longer than the deadline, 2s (line 5), and can "
+        "never strike; less than that, or none, is right\n"
+        "6:55: upstreams.p.timeouts.idle: 1m is longer than the deadline, 2s (line 5), and can never "
+        "strike; less than that, or none, is right");
+    assert_string_equal(
+        advise(UPSTREAM "    timeouts: {idle: 6s}\n", &plenty),
+        "5:22: upstreams.p.timeouts.idle: 6s is longer than the deadline, 5s (the default), and can never "
+        "strike; less than that, or none, is right");
+}
+
+static void a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere(void **state)
+{
+    assert_string_equal(advise("defaults: {timeouts: {idle: 6s}}\n" UPSTREAM
+                               "    routes: [{path: /slow, deadline: 7s}]\n",
+                               &plenty),
+                        "");
+    assert_string_equal(
+        advise("defaults: {timeouts: {idle: 8s}}\n" UPSTREAM "    routes: [{path: /slow, deadline: 7s}]\n",
+               &plenty),
+        "1:29: defaults.timeouts.idle: 8s is longer than the deadline, 7s (line 6), and can never "
+        "strike; less than that, or none, is right");
+}
+
+static void a_queue_timeout_that_the_deadline_precedes_can_never_strike(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    pool: {queue_timeout: 5s}\n", &plenty),
+        "5:27: upstreams.p.pool.queue_timeout: 5s can never strike: the deadline is 5s (the default); "
+        "less than that, or none, is right");
+    assert_string_equal(advise("pools: {x: {queue_timeout: 5s}}\n" UPSTREAM
+                               "    pool: x\n    routes: [{path: /a, deadline: 6s}]\n",
+                               &plenty),
+                        "");
+}
+
+static void a_deadline_longer_than_drain_is_cut_by_a_shutdown(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    deadline: 31s\n", &plenty),
+        "5:15: upstreams.p.deadline: 31s is longer than drain, 30s (the default): a shutdown cuts such "
+        "calls early; drain: 31s is right");
+    assert_string_equal(advise("drain: 1s\n" UPSTREAM, &plenty),
+                        "1:8: drain: 1s cuts calls that have a deadline of 5s; at least that is right");
+}
+
+static void a_stop_must_not_be_over_before_the_calls_are(void **state)
+{
+    struct advice_bounds hasty = plenty;
+
+    hasty.stop_ns = 30 * NS_PER_S;
+    assert_string_equal(advise("drain: 40s\n" UPSTREAM "    deadline: 30s\n", &hasty), "");
+    assert_string_equal(
+        advise("drain: 40s\n" UPSTREAM "    deadline: 35s\n", &hasty),
+        "6:15: upstreams.p.deadline: 35s is longer than a stop may take, 30s: calls would be killed; "
+        "TimeoutStopSec= (or what stands for it) beyond 35s, or a shorter drain, is right");
+}
+
+static void connections_beyond_the_descriptors(void **state)
+{
+    struct advice_bounds few = plenty;
+
+    few.descriptors = 60 + 60 + 64 + 256;
+    assert_string_equal(
+        advise("limits: {connections: 60}\npools: {x: {size: 50}}\n" UPSTREAM "    pool: {size: 10}\n", &few),
+        "");
+    few.descriptors = 400;
+    assert_string_equal(
+        advise("limits: {connections: 60}\n" UPSTREAM, &few),
+        "1:23: limits.connections: 60 callers, 50 permits and 64 idle connections may need 430 "
+        "descriptors, and there are 400; LimitNOFILE=430, or fewer of them, is right");
+    assert_string_equal(
+        advise("limits: {connections: 49}\n" UPSTREAM, &plenty),
+        "1:23: limits.connections: 49 callers can never use the pools' 50 permits; at least 150, for the "
+        "queues too, is right");
+}
+
+static void buffers_beyond_the_memory(void **state)
+{
+    struct advice_bounds small = plenty;
+
+    small.memory_bytes = 5 << 20;
+    small.worst_memory_bytes = 5 << 20;
+    assert_string_equal(advise(UPSTREAM, &small), "");
+    small.worst_memory_bytes++;
+    assert_string_equal(
+        advise(UPSTREAM, &small),
+        "1:1: limits.connections: buffers may need 6MiB at worst, and there are 5MiB; fewer connections "
+        "and permits, or smaller heads, are right");
+}
+
+static void a_certificate_that_is_about_to_expire(void **state)
+{
+    static const struct place place = {7, 8, 0, "upstreams.p.tls.cert_file"};
+    static struct config_errors warnings;
+    static const struct {
+        int64_t end_s;
+        const char *expected;
+    } cases[] = {
+        {30 * DAY_S, ""},
+        {30 * DAY_S - 1,
+         "7:8: upstreams.p.tls.cert_file: \"/c\" expires in 29 days; a new certificate is needed soon"},
+        {DAY_S + 1,
+         "7:8: upstreams.p.tls.cert_file: \"/c\" expires in 1 day; a new certificate is needed soon"},
+        {0, "7:8: upstreams.p.tls.cert_file: \"/c\" has expired 0 days ago; a new certificate is needed"},
+        {-DAY_S, "7:8: upstreams.p.tls.cert_file: \"/c\" has expired 1 day ago; a new certificate is needed"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        warnings.count = 0;
+        advice_certificate(&place, "/c", 1000000 + cases[i].end_s, 1000000, &warnings);
+        assert_string_equal(lines(&warnings), cases[i].expected);
+    }
+}
+
+static bool always(void *arg, size_t size)
+{
+    return true;
+}
+
+static void without_memory_there_is_no_advice(void **state)
+{
+    static struct config_errors warnings;
+    struct snapshot *snapshot = load(UPSTREAM);
+
+    mem_set_fault(always, NULL);
+    assert_int_equal(advice_give(snapshot, &plenty, &warnings), ST_NOMEM);
+    mem_set_fault(NULL, NULL);
+    snapshot_free(snapshot);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_said_of_what_makes_sense),
+        cmocka_unit_test(a_limit_longer_than_the_deadline_can_never_strike),
+        cmocka_unit_test(a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere),
+        cmocka_unit_test(a_queue_timeout_that_the_deadline_precedes_can_never_strike),
+        cmocka_unit_test(a_deadline_longer_than_drain_is_cut_by_a_shutdown),
+        cmocka_unit_test(a_stop_must_not_be_over_before_the_calls_are),
+        cmocka_unit_test(connections_beyond_the_descriptors),
+        cmocka_unit_test(buffers_beyond_the_memory),
+        cmocka_unit_test(a_certificate_that_is_about_to_expire),
+        cmocka_unit_test(without_memory_there_is_no_advice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
