@@ -82,6 +82,7 @@ LIBPURE := $(B)/libpure.a
 UNIT_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
+MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
@@ -90,11 +91,11 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(w
 REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 # Readers of the differential tests: curfew's parser and http-parser.
 READERS := $(B)/differential/curfew $(B)/differential/http_parser
-TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS)
+TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS) $(MODELS)
 TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
 	$(B)/obj/tests/differential/records.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/fuzz tests/tools tests/preload tests/differential))
+	tests/unit tests/sim tests/runtime tests/model tests/fuzz tests/tools tests/preload tests/differential))
 
 # ---------------------------------------------------------------------------------------- flags
 
@@ -201,6 +202,14 @@ $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
+
+# A model listens, and is broken on purpose, at the seams between the units that it explores.
+SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back mailbox_put mailbox_ring \
+	mailbox_cancel worker_expect_mail
+$(MODELS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ $(SEAMS:%=-Wl,--wrap=%) -lcmocka $(PKG_LIBS)
 
 $(TOOLS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
