@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/check.h"
 #include "app/explain.h"
@@ -46,10 +48,24 @@ static void put_usage(FILE *out)
     fputs("\ncurfew COMMAND --help tells more.\n", out);
 }
 
+/*
+ * Who starts us may have closed some of the standard descriptors. A socket or a mailbox that got such a number would
+ * be written to by whoever means standard output or error.
+ */
+static bool hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
+    if (!hold_standard_descriptors())
+        return 1;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].main(argc - 1, argv + 1);

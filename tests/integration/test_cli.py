@@ -287,6 +287,8 @@ def test_it_runs_without_stdin_and_stdout(upstream, tmp_path):
     try:
         for _ in range(3):
             assert proxy.ask().content == b"ok"
+        for number in (0, 1):
+            assert os.readlink(f"/proc/{proxy.process.pid}/fd/{number}") == "/dev/null"
     finally:
         proxy.finish()
     assert proxy.process.stdout.text() == ""
