@@ -55,8 +55,9 @@ else
 B ?= build/asan
 OPT ?= -O1
 endif
-# Where check-san builds: beside B if that was chosen, so that two builders do not meet.
+# Where check-san and check-tsan build: beside B if that was chosen, so that two builders do not meet.
 SAN_B := $(if $(filter build/release,$(B)),build/asan,$(B)-asan)
+TSAN_B := $(if $(filter build/release,$(B)),build/tsan,$(B)-tsan)
 
 ifeq ($(V),1)
 Q :=
@@ -86,16 +87,19 @@ MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
+STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress/*.c))
+BROKEN := $(B)/broken/curfew
 # Each target of the fuzzer is also a program that runs what the tree keeps for it, without a fuzzer.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 # Readers of the differential tests: curfew's parser and http-parser.
 READERS := $(B)/differential/curfew $(B)/differential/http_parser
-TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS) $(MODELS)
+TEST_PROGRAMS := $(UNIT_TESTS) $(SIMS) $(RUNTIME_TESTS) $(REPLAYS) $(MODELS) $(STRESSES)
 TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
-	$(B)/obj/tests/differential/records.o
+	$(B)/obj/tests/differential/records.o $(B)/obj/tests/broken/break.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/model tests/fuzz tests/tools tests/preload tests/differential))
+	tests/unit tests/sim tests/runtime tests/model tests/stress tests/broken tests/fuzz tests/tools \
+	tests/preload tests/differential))
 
 # ---------------------------------------------------------------------------------------- flags
 
@@ -144,7 +148,7 @@ all: $(CURFEW) ## Build curfew (the default)
 objects: $(OBJS) $(TEST_OBJS) ## Compile everything, tests too, and link nothing
 
 .PHONY: tests
-tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) $(PRELOADS) ## Build every test program and test tool without running any
+tests: $(TEST_PROGRAMS) $(TOOLS) $(READERS) $(PRELOADS) $(BROKEN) ## Build every test program and test tool without running any
 
 .PHONY: FORCE
 FORCE:
@@ -203,10 +207,11 @@ $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
 
-# A model listens, and is broken on purpose, at the seams between the units that it explores.
-SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back mailbox_put mailbox_ring \
+# A model or a stress listens, and is broken on purpose, at the seams between the units under test.
+$(STRESSES): SEAMS := permit_acquire permit_give_back
+$(MODELS): SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back mailbox_put mailbox_ring \
 	mailbox_cancel worker_expect_mail
-$(MODELS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
+$(MODELS) $(STRESSES): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) $^ $(SEAMS:%=-Wl,--wrap=%) -lcmocka $(PKG_LIBS)
@@ -227,12 +232,20 @@ $(PRELOADS): $(B)/tools/%.so: tests/preload/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) $(TEST_CFLAGS) -Wno-missing-prototypes -shared -fPIC -o $@ $<
 
+# The product, that breaks its invariants when a test tells it to.
+$(BROKEN): SEAMS := call_fsm_move call_set_timer pool_give_back event_base_loop
+$(BROKEN): $(B)/obj/tests/broken/break.o $(OBJS) $(B)/sources
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $< $(OBJS) $(SEAMS:%=-Wl,--wrap=%) $(PKG_LIBS)
+
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 # ----------------------------------------------------------------------------------------- tests
 
 # A sanitizer's finding ends the program that it is in, so that no test can pass over it.
-RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_FUZZ=$(abspath tests/fuzz) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_SAN=$(SAN) \
+RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_FUZZ=$(abspath tests/fuzz) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_BROKEN=$(abspath $(BROKEN)) \
+	CURFEW_SAN=$(SAN) \
 	ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 PYTHONDONTWRITEBYTECODE=1
 
@@ -245,7 +258,7 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
 .PHONY: check-integration
-check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) ## Tests of the real binary (pytest); K=EXPRESSION selects
+check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
 
 .PHONY: check-differential
@@ -287,6 +300,21 @@ fuzz-corpus: ## Keep in tests/fuzz/corpus the inputs found by fuzz that reach co
 	$(call run_fuzzers,keep)
 
 fuzzers: $(FUZZERS)
+
+.PHONY: check-tsan
+check-tsan: ## Threads under ThreadSanitizer: the pool's stress, the runtime, integration tests with two workers
+	+$(Q)$(MAKE) --no-print-directory SAN=thread B=$(TSAN_B) check-threads
+
+.PHONY: check-threads
+check-threads: $(RUNTIME_TESTS) $(STRESSES) $(CURFEW) $(TOOLS) $(FAULTS) $(BROKEN)
+	@$(RUN_ENV) tests/run-programs $(RUNTIME_TESTS) $(STRESSES)
+	@$(RUN_ENV) CURFEW_WORKERS=2 $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
+
+OPERATIONS ?= 10000000
+.PHONY: stress
+stress: $(STRESSES) $(MODELS) ## The pool under eight threads, OPERATIONS of them (10000000) from SEED, and its hand-over explored
+	$(Q)$(MODELS)
+	$(Q)$(STRESSES) $(OPERATIONS) $(or $(SEED),$(shell date +%s))
 
 .PHONY: check-layers
 check-layers: $(PURE_OBJS) ## Rooms include only rooms below them; pure objects reach no socket, clock or thread

@@ -57,6 +57,7 @@ struct call {
     bool delivery_waits : 1; /* for the caller to take more */
     bool caller_ended : 1;   /* the caller has ended its side, but is there */
     bool reusable : 1;       /* the upstream's response allows to keep its connection */
+    bool overdue : 1;        /* at the last look, it was past its deadline */
 
     uint16_t status; /* of the response; 0: none yet */
     struct flow up;
@@ -96,6 +97,18 @@ void call_connect_failed(struct call *call, enum cause cause, const char *detail
  */
 void call_end(struct call *call, enum cause cause, const char *detail);
 
+/*
+ * An invariant of ours is broken, in the way that `what` says: counted, complained about, and the call, if it is not over,
+ * ended; it gives back all that it has, whatever its state says. No other call is touched. Ends a build with asserts.
+ */
+void call_break(struct call *call, const char *what);
+
+/*
+ * Does the call hold what its state says, and no more, and does its timer watch over it? Between two events, not
+ * within one.
+ */
+bool call_is_sound(const struct call *call) __attribute__((pure));
+
 static inline bool call_is_over(const struct call *call)
 {
     return call_state_is_final(call->fsm.state);
@@ -103,8 +116,8 @@ static inline bool call_is_over(const struct call *call)
 
 /* Within proxy/call*.c. */
 
-/* Moves and gives back what the new state does not hold. */
-void call_move(struct call *call, enum call_state to);
+/* Moves and gives back what the new state does not hold. False: the table does not allow it; the call is over. */
+bool call_move(struct call *call, enum call_state to);
 /* Puts the timer to the earlier of deadline and limit. */
 void call_set_timer(struct call *call);
 /* A permit is there: get a connection. */

@@ -7,7 +7,8 @@ struct proxy_worker;
 
 /*
  * What a worker looks after once a second, because no event tells of it: whether the pools' books agree with the
- * calls, whether callers of whom nothing has been heard are still there, and whether calls of an old edition are left.
+ * calls, whether calls hold what their state says and end at their deadlines, whether callers of whom nothing has been
+ * heard are still there, and whether calls of an old edition are left.
  */
 enum status patrol_init(struct proxy_worker *pw) MUST_CHECK;
 void patrol_start(struct proxy_worker *pw);

@@ -68,9 +68,9 @@ struct pool_figures pool_figures(struct pool *pool);
 
 /*
  * Owner's thread: the audit. `count` says how many of this worker's calls hold a permit of the pool, by the calls'
- * own state; it runs under the lock, must not call back into the pool, and is compared with the pool's books. A difference, or an unsound
- * pool, adds to audit_errors.
+ * own state; it runs under the lock, must not call back into the pool, and is compared with the pool's books. A
+ * difference, or an unsound pool, adds to audit_errors, and the answer is false.
  */
-void pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg);
+bool pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg);
 
 #endif

@@ -42,8 +42,8 @@ enum status worker_init(struct worker *worker, uint32_t index) MUST_CHECK;
 /* All streams, timers and mails are gone by then. Frees what is still buried. */
 void worker_fini(struct worker *worker);
 
-/* The thread's body: turns until worker_stop. */
-void worker_run(struct worker *worker);
+/* The thread's body: turns until worker_stop. ST_FAILED: the event loop can't go on. */
+enum status worker_run(struct worker *worker) MUST_CHECK;
 /* Any thread. */
 void worker_stop(struct worker *worker);
 

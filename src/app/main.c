@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/check.h"
+#include "app/crash.h"
 #include "app/explain.h"
 #include "app/reload_command.h"
 #include "app/serve.h"
@@ -66,6 +67,7 @@ int main(int argc, char **argv)
 
     if (!hold_standard_descriptors())
         return 1;
+    crash_report_init();
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].main(argc - 1, argv + 1);

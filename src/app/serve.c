@@ -12,6 +12,7 @@
 
 #include "admin/reserve.h"
 #include "app/config_file.h"
+#include "app/crash.h"
 #include "app/lifecycle.h"
 #include "app/reload.h"
 #include "app/service.h"
@@ -72,13 +73,14 @@ static void libevent_says(int severity, const char *text)
         fprintf(stderr, "curfew: error: libevent: %s\n", text);
 }
 
-/* The signals belong to the main thread; workers are made while they are blocked. */
+/* The signals belong to the main thread; workers are made while they are blocked. A crash is everybody's own. */
 static bool start_workers(struct service *service)
 {
     sigset_t all, before;
     enum status status;
 
     sigfillset(&all);
+    crash_leave_unblocked(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     status = proxy_start(service->proxy);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -170,8 +172,10 @@ static int serve(const char *path)
             event_log_put(&service.log, LOG_INFO, "ready");
             systemd_ready();
             reserve_open();
-            event_base_dispatch(service.base);
-            result = EXIT_SUCCESS;
+            if (event_base_dispatch(service.base) == 0)
+                result = EXIT_SUCCESS;
+            else
+                event_log_put(&service.log, LOG_ERROR, "the main event loop has failed: ending");
         } else {
             event_log_put(&service.log, LOG_ERROR, "the workers can't be started");
         }

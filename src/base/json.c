@@ -1,6 +1,6 @@
 #include "base/json.h"
 
-#include <assert.h>
+#include "base/invariant.h"
 
 #define DEPTH_MAX (sizeof(((struct jsonw *)0)->comma))
 
@@ -106,7 +106,7 @@ static void begin_member(struct jsonw *j, const char *key)
 
 void jsonw_open_object(struct jsonw *j, const char *key_or_null)
 {
-    assert(j->depth < DEPTH_MAX);
+    MUST_HOLD(j->depth < DEPTH_MAX);
     begin_member(j, key_or_null);
     TEXT_LIT(j->out, "{");
     j->comma[j->depth++] = false;
@@ -114,7 +114,7 @@ void jsonw_open_object(struct jsonw *j, const char *key_or_null)
 
 void jsonw_close_object(struct jsonw *j)
 {
-    assert(j->depth > 0);
+    MUST_HOLD(j->depth > 0);
     j->depth--;
     TEXT_LIT(j->out, "}");
 }

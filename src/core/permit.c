@@ -1,6 +1,6 @@
 #include "core/permit.h"
 
-#include <assert.h>
+#include "base/invariant.h"
 
 void permit_pool_init(struct permit_pool *pool, uint32_t size, uint32_t queue_size)
 {
@@ -27,7 +27,7 @@ static void grant(struct permit_pool *pool, struct permit *permit)
 
 enum permit_answer permit_acquire(struct permit_pool *pool, struct permit *permit)
 {
-    assert(permit->state == PERMIT_FREE);
+    MUST_HOLD(permit->state == PERMIT_FREE && list_is_empty(&permit->node));
     if (pool->held < pool->size && pool->waiting == 0) {
         grant(pool, permit);
         return PERMIT_GRANTED;

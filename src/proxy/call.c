@@ -1,6 +1,7 @@
 #include "proxy/call.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "core/budget.h"
@@ -8,6 +9,7 @@
 #include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
+#include "runtime/complain.h"
 
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
@@ -76,8 +78,11 @@ static bool give_back_upstream(struct call *call, unsigned holds)
     return false;
 }
 
-/* The connection before the permit: nobody else may use the permit while the upstream still sees this call. */
-static void give_back(struct call *call, unsigned holds)
+/*
+ * The connection before the permit: nobody else may use the permit while the upstream still sees this call. Inlined,
+ * because every call comes by here several times.
+ */
+static inline __attribute__((always_inline)) void give_back(struct call *call, unsigned holds)
 {
     struct proxy_worker *pw = call->worker;
     bool has_upstream = (holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0 && call->upstream != NULL;
@@ -89,16 +94,55 @@ static void give_back(struct call *call, unsigned holds)
         timer_fini(&pw->worker.timers, &call->timer);
 }
 
-void call_move(struct call *call, enum call_state to)
+/* Apart, so that the way of every call needs no room for the text. */
+static __attribute__((cold, noinline)) void refuse_move(struct call *call, enum call_state to)
+{
+    char what[64];
+
+    snprintf(what, sizeof(what), "it can't go on to %s", call_state_name(to));
+    call_break(call, what);
+}
+
+bool call_move(struct call *call, enum call_state to)
 {
     unsigned holds;
 
     if (!call_fsm_move(&call->fsm, to, worker_now(&call->worker->worker), &holds)) {
-        call->worker->metrics->process.broken_invariants[0]++;
-        assert(call_fsm_may_move(call->fsm.state, to));
-        return;
+        refuse_move(call, to);
+        return false;
     }
     give_back(call, holds);
+    return true;
+}
+
+void call_break(struct call *call, const char *what)
+{
+    char detail[128];
+
+    snprintf(detail, sizeof(detail), "in state %s: %s", call_state_name(call->fsm.state), what);
+    call->worker->metrics->process.broken_invariants[0]++;
+    complain("broken invariant: call %llx of upstream %s %s", (unsigned long long)call->id,
+             call->config->name, detail);
+    assert(false); /* builds with asserts end here */
+    if (call_is_over(call))
+        return;
+    call->reusable = false;
+    give_back(call, HOLD_CONNECT | HOLD_UPSTREAM | HOLD_PERMIT | HOLD_QUEUE);
+    call_end(call, CAUSE_BROKEN, detail);
+}
+
+bool call_is_sound(const struct call *call)
+{
+    unsigned holds = call_state_holds(call->fsm.state);
+    bool connected = (holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0;
+
+    if (connected != (call->upstream != NULL) || (connected && call->upstream->call != call))
+        return false;
+    /* Of one in the queue, other threads may change the state, under the pool's lock: the audit sees to it. */
+    if ((holds & HOLD_QUEUE) == 0 &&
+        call->ticket.permit.state != ((holds & HOLD_PERMIT) != 0 ? PERMIT_HELD : PERMIT_FREE))
+        return false;
+    return call->timer.due_ns <= call_fsm_next_ns(&call->fsm);
 }
 
 void call_phase(struct call *call, enum phase phase)

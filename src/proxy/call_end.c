@@ -148,7 +148,8 @@ void call_end(struct call *call, enum cause cause, const char *detail)
 
     if (cause != CAUSE_NONE)
         call->reusable = false;
-    call_move(call, final_states[cause_outcome(cause)]);
+    if (!call_move(call, final_states[cause_outcome(cause)]))
+        return;
     next = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);
     if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))

@@ -299,15 +299,16 @@ static void release_upstream(struct call *call, size_t extra)
 {
     if (call->fsm.sent != SENT_COMPLETE || extra != 0 || call->upstream->stream.peer_ended)
         call->reusable = false;
-    call_move(call, CALL_DELIVERING);
-    call_set_timer(call);
+    if (call_move(call, CALL_DELIVERING))
+        call_set_timer(call);
 }
 
 static void response_is_delivered(struct call *call)
 {
     if (call->fsm.state == CALL_STREAMING)
         release_upstream(call, buffer_len(&call->response));
-    call_end(call, CAUSE_NONE, NULL);
+    if (!call_is_over(call))
+        call_end(call, CAUSE_NONE, NULL);
 }
 
 /* False: nothing more to do for the response now, or the call is over. */

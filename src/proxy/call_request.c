@@ -66,8 +66,8 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
     return CAUSE_NONE;
 }
 
-/* From here on it counts as a call. */
-static void become_call(struct call *call)
+/* From here on it counts as a call. False: it is over. */
+static bool become_call(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
 
@@ -75,7 +75,7 @@ static void become_call(struct call *call)
     pw->metrics->routes[call->route->index].started[0]++;
     list_remove(&call->node);
     list_push_back(&pw->calls[call->route->pool], &call->node);
-    call_move(call, CALL_ROUTED);
+    return call_move(call, CALL_ROUTED);
 }
 
 static void ask_for_permit(struct call *call)
@@ -86,7 +86,8 @@ static void ask_for_permit(struct call *call)
     switch (pool_acquire(pw->pools[call->route->pool], &call->ticket)) {
     case PERMIT_GRANTED: call_granted(call); return;
     case PERMIT_QUEUED:
-        call_move(call, CALL_QUEUED);
+        if (!call_move(call, CALL_QUEUED))
+            return;
         if (pw->draining) {
             call_end(call, CAUSE_DRAINING, NULL);
             return;
@@ -119,7 +120,8 @@ void call_start(struct call *call, const struct http1_head *head)
         call_end(call, cause, NULL);
         return;
     }
-    become_call(call);
+    if (!become_call(call))
+        return;
     if (cause == CAUSE_NONE)
         cause = call_fsm_expired(&call->fsm, worker_now(&call->worker->worker));
     if (cause == CAUSE_NONE && call_caller_has_left(call))
@@ -135,7 +137,8 @@ static void connect_anew(struct call *call)
     struct proxy_worker *pw = call->worker;
     int64_t limit_ns = budget_end(worker_now(&pw->worker), call->route->connect_ns);
 
-    call_move(call, CALL_CONNECTING);
+    if (!call_move(call, CALL_CONNECTING))
+        return;
     call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
     call_set_timer(call);
     call->upstream = upstream_connect(pw, call->config, call, call_fsm_next_ns(&call->fsm));
@@ -159,8 +162,8 @@ void call_granted(struct call *call)
         return;
     }
     call->upstream->call = call;
-    call_move(call, CALL_SENDING);
-    call_send(call);
+    if (call_move(call, CALL_SENDING))
+        call_send(call);
 }
 
 bool call_replace_connection(struct call *call)
@@ -176,8 +179,8 @@ bool call_replace_connection(struct call *call)
 
 void call_connected(struct call *call)
 {
-    call_move(call, CALL_SENDING);
-    call_send(call);
+    if (call_move(call, CALL_SENDING))
+        call_send(call);
 }
 
 void call_connect_failed(struct call *call, enum cause cause, const char *detail)

@@ -7,9 +7,10 @@
 #include "proxy/edition.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
+#include "runtime/complain.h"
 
 #define EVERY_NS NS_PER_S
-/* Callers of one pool that are looked after in one round; the others have their turn in the next ones. */
+/* Calls of one list that are looked after in one round; the others have their turn in the next ones. */
 #define BATCH    256u
 
 /* Whose holders are counted. */
@@ -68,11 +69,32 @@ static bool has_left(const struct call *call, const struct pollfd *seen)
     return (stream->peer_ended || call->upload_waits) && stream_peer_is_gone(stream);
 }
 
-static void look_after_callers(struct list_node *calls)
+/*
+ * Ends calls whose books are wrong. One that is past its deadline may only have to wait for its timer, which is run after ours: it is
+ * lost if that is still so at the next look.
+ */
+static uint32_t end_unsound(struct call *batch[BATCH], uint32_t count, int64_t now_ns)
 {
-    struct call *batch[BATCH];
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct call *call = batch[i];
+        bool overdue = now_ns > call->fsm.deadline_ns;
+
+        if (overdue && call->overdue)
+            call_break(call, "its deadline has passed and it has not ended");
+        else if (!call_is_sound(call))
+            call_break(call, "it does not hold what belongs to its state");
+        else
+            batch[left++] = call;
+        call->overdue = overdue;
+    }
+    return left;
+}
+
+static void look_after_callers(struct call *batch[BATCH], uint32_t count)
+{
     struct pollfd seen[BATCH];
-    uint32_t count = take_batch(calls, batch);
 
     for (uint32_t i = 0; i < count; i++)
         seen[i] = (struct pollfd){.fd = batch[i]->downstream->stream.fd};
@@ -83,17 +105,32 @@ static void look_after_callers(struct list_node *calls)
             call_caller_gone(batch[i]);
 }
 
+static const char *name_of_pool(const struct proxy_worker *pw, uint32_t number)
+{
+    const struct snapshot *snapshot = pw->edition->snapshot;
+
+    for (uint32_t i = 0; i < snapshot->pool_count; i++)
+        if (snapshot->pools[i].index == number)
+            return snapshot->pools[i].name;
+    return "of an older configuration";
+}
+
 static void make_round(struct timer *timer, int64_t now_ns)
 {
     struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, patrol);
+    struct call *batch[BATCH];
 
     edition_look_after(pw);
     for (uint32_t i = 0; i < pw->pool_places; i++) {
         struct census census = {pw, i};
 
-        pool_audit(pw->pools[i], &pw->worker, count_holders, &census);
-        look_after_callers(&pw->calls[i]);
+        if (!pool_audit(pw->pools[i], &pw->worker, count_holders, &census))
+            complain("pool %s: its books do not agree with the calls of worker %u",
+                     name_of_pool(pw, i), pw->worker.index);
+        look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls[i], batch), now_ns));
     }
+    /* Who is still sending a head is heard when he leaves. */
+    (void)end_unsound(batch, take_batch(&pw->reading, batch), now_ns);
     timer_set(&pw->worker.timers, timer, now_ns + EVERY_NS);
 }
 

@@ -1,6 +1,8 @@
 #include "proxy/proxy_worker.h"
 
+#include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "proxy/call.h"
@@ -9,6 +11,7 @@
 #include "proxy/edition.h"
 #include "proxy/patrol.h"
 #include "proxy/upstream.h"
+#include "runtime/complain.h"
 
 /* Call ids are unique among workers, and hard to confuse with those of another run. */
 static uint64_t first_call_id(uint32_t worker)
@@ -111,11 +114,18 @@ void proxy_worker_fini(struct proxy_worker *pw)
     release_memory(pw);
 }
 
+/*
+ * A worker that can't go on takes the process with it: its calls would stand still past their deadlines, and callers
+ * would go on connecting to it. Whoever supervises the process starts it anew.
+ */
 static void *run(void *arg)
 {
     struct proxy_worker *pw = arg;
 
-    worker_run(&pw->worker);
+    if (worker_run(&pw->worker) != ST_OK) {
+        complain("the event loop of worker %u has failed: ending", pw->worker.index);
+        _exit(EXIT_FAILURE);
+    }
     return NULL;
 }
 

@@ -126,10 +126,14 @@ struct pool_figures pool_figures(struct pool *pool)
     return figures;
 }
 
-void pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg)
+bool pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg)
 {
+    bool right;
+
     pthread_mutex_lock(&pool->lock);
-    if (pool->held_by[owner->index] != count(arg) || !permit_pool_is_sound(&pool->permits))
+    right = pool->held_by[owner->index] == count(arg) && permit_pool_is_sound(&pool->permits);
+    if (!right)
         pool->audit_errors++;
     pthread_mutex_unlock(&pool->lock);
+    return right;
 }

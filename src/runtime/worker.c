@@ -191,7 +191,7 @@ static void end_turn(struct worker *worker)
     worker->now_ns = 0;
 }
 
-void worker_run(struct worker *worker)
+enum status worker_run(struct worker *worker)
 {
     /* Timers may have been set before the first turn. */
     arm_timer(worker);
@@ -199,9 +199,10 @@ void worker_run(struct worker *worker)
         bool busy = worker->mail_waiting || !list_is_empty(&worker->deferred);
 
         if (event_base_loop(worker->base, EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0)) < 0)
-            break;
+            return ST_FAILED;
         end_turn(worker);
     }
+    return ST_OK;
 }
 
 void worker_stop(struct worker *worker)

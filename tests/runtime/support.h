@@ -51,7 +51,7 @@ static inline void rig_run(struct rig *rig)
 {
     rig->worker.now_ns = 0;
     timer_set(&rig->worker.timers, &rig->watchdog, worker_now(&rig->worker) + 10 * NS_PER_S);
-    worker_run(&rig->worker);
+    assert_int_equal(worker_run(&rig->worker), ST_OK);
     timer_set(&rig->worker.timers, &rig->watchdog, NS_NEVER);
     atomic_store(&rig->worker.stop, false);
     assert_false(rig->too_late);

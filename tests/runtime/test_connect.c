@@ -412,7 +412,7 @@ static void run_to(struct world *world, const char *phases)
         assert_true(worker_now(&world->rig.worker) - began_ns < 10 * NS_PER_S);
         timer_set(&world->rig.worker.timers, &world->rig.watchdog,
                   worker_now(&world->rig.worker) + NS_PER_MS);
-        worker_run(&world->rig.worker);
+        assert_int_equal(worker_run(&world->rig.worker), ST_OK);
         atomic_store(&world->rig.worker.stop, false);
     }
     world->rig.watchdog.fn = rig_is_late;

@@ -1,16 +1,10 @@
-/*
- * A pool shared by real threads. The oracle knows nothing of the pool's books: it counts the holders that know of their
- * permit, and what each ticket was told.
- */
+/* A pool on one thread, step by step; tests/model and tests/stress have what many threads make of it. */
 #include "support.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "runtime/pool.h"
-
-/* ---- one thread, step by step -------------------------------------------------------------------------- */
 
 #define TICKETS 6
 
@@ -225,20 +219,20 @@ static void the_audit_counts_each_difference_and_each_unsound_pool(void **state)
     struct desk *desk = *state;
 
     open_pool(desk, 2, 0);
-    pool_audit(&desk->pool, &desk->rig.worker, told, desk);
+    assert_true(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
     assert_int_equal(ask(desk, 0), PERMIT_GRANTED);
     desk->calls_that_hold = 1;
-    pool_audit(&desk->pool, &desk->rig.worker, told, desk);
+    assert_true(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 0);
     desk->calls_that_hold = 0; /* a leak: the call is over, its permit is not back */
-    pool_audit(&desk->pool, &desk->rig.worker, told, desk);
+    assert_false(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 1);
     desk->calls_that_hold = 1;
     desk->pool.permits.released++;
-    pool_audit(&desk->pool, &desk->rig.worker, told, desk);
+    assert_false(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 2);
     desk->pool.permits.released--;
-    pool_audit(&desk->pool, &desk->rig.worker, told, desk);
+    assert_true(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 2);
     give_back(desk, 0);
 }
@@ -260,290 +254,6 @@ static void without_memory_there_is_no_pool(void **state)
     open_pool(desk, 1, 1);
 }
 
-/* ---- many threads -------------------------------------------------------------------------------------- */
-
-#define THREADS         4
-#define TICKETS_EACH    16
-#define OPERATIONS      250000
-#define OPERATIONS_TURN 50
-
-enum stand { IDLE, WAITS, HOLDS };
-
-struct clerk;
-
-struct ticket {
-    struct pool_ticket pool;
-    struct clerk *clerk;
-    enum stand stand; /* what the owner was told */
-};
-
-struct office {
-    struct pool pool;
-    struct worker *workers[THREADS];
-    uint32_t size;
-    atomic_uint holders, most_holders; /* that know of their permit */
-    atomic_uint wrong;
-    const char *_Atomic what; /* the first thing that went wrong */
-};
-
-struct clerk {
-    struct worker worker;
-    struct office *office;
-    pthread_t thread;
-    struct ticket tickets[TICKETS_EACH];
-    struct mail turn;
-    uint32_t seed, operations, waiting, holding;
-    uint64_t granted_at_once, granted_by_mail, refused, left, slept;
-    bool draining;
-};
-
-static void check(struct office *office, bool right, const char *what)
-{
-    if (!right && atomic_fetch_add(&office->wrong, 1) == 0)
-        office->what = what;
-}
-
-static void hold(struct ticket *ticket)
-{
-    struct office *office = ticket->clerk->office;
-    unsigned holders = atomic_fetch_add(&office->holders, 1) + 1;
-    unsigned most = atomic_load(&office->most_holders);
-
-    check(office, holders <= office->size, "more holders than permits");
-    while (holders > most && !atomic_compare_exchange_weak(&office->most_holders, &most, holders))
-        ;
-    ticket->stand = HOLDS;
-    ticket->clerk->holding++;
-}
-
-static void return_ticket(struct ticket *ticket)
-{
-    struct clerk *clerk = ticket->clerk;
-
-    if (ticket->stand == HOLDS) {
-        clerk->holding--;
-        atomic_fetch_sub(&clerk->office->holders, 1);
-    } else {
-        clerk->waiting--;
-        clerk->left++;
-    }
-    ticket->stand = IDLE;
-    pool_give_back(&clerk->office->pool, &ticket->pool);
-    check(clerk->office, list_is_empty(&ticket->pool.granted.node), "a grant on its way to one who left");
-}
-
-static void ask_for_permit(struct ticket *ticket)
-{
-    struct clerk *clerk = ticket->clerk;
-
-    switch (pool_acquire(&clerk->office->pool, &ticket->pool)) {
-    case PERMIT_GRANTED:
-        clerk->granted_at_once++;
-        hold(ticket);
-        break;
-    case PERMIT_QUEUED:
-        ticket->stand = WAITS;
-        clerk->waiting++;
-        break;
-    case PERMIT_QUEUE_FULL: clerk->refused++; break;
-    }
-}
-
-static void stop_when_drained(struct clerk *clerk)
-{
-    if (clerk->draining && clerk->waiting == 0 && clerk->holding == 0)
-        worker_stop(&clerk->worker);
-}
-
-static void resume(struct clerk *clerk)
-{
-    if (list_is_empty(&clerk->turn.node))
-        worker_defer(&clerk->worker, &clerk->turn);
-}
-
-static void permit_came(struct mail *mail)
-{
-    struct pool_ticket *pool = CONTAINER_OF(mail, struct pool_ticket, granted);
-    struct ticket *ticket = CONTAINER_OF(pool, struct ticket, pool);
-    struct clerk *clerk = ticket->clerk;
-
-    check(clerk->office, ticket->stand == WAITS, "a grant for one who does not wait");
-    if (ticket->stand != WAITS)
-        return;
-    clerk->waiting--;
-    clerk->granted_by_mail++;
-    hold(ticket);
-    if (clerk->draining)
-        return_ticket(ticket);
-    else
-        resume(clerk);
-    stop_when_drained(clerk);
-}
-
-static uint32_t random_below(struct clerk *clerk, uint32_t bound)
-{
-    clerk->seed = clerk->seed * 1664525 + 1013904223;
-    return (clerk->seed >> 8) % bound;
-}
-
-/* A ticket at random does what it can: ask, give back what it has, or leave the queue, soon or after a while. */
-static void operate(struct clerk *clerk)
-{
-    struct ticket *ticket = &clerk->tickets[random_below(clerk, TICKETS_EACH)];
-
-    clerk->operations++;
-    if (ticket->stand == IDLE)
-        ask_for_permit(ticket);
-    else if (ticket->stand == HOLDS || random_below(clerk, 3) == 0)
-        return_ticket(ticket);
-}
-
-/* By the tickets' own stand; a grant that is in the mail is held too. Runs under the pool's lock. */
-static uint32_t count_held(void *arg)
-{
-    const struct clerk *clerk = arg;
-    uint32_t count = 0;
-
-    for (int i = 0; i < TICKETS_EACH; i++) {
-        const struct ticket *ticket = &clerk->tickets[i];
-
-        count +=
-            ticket->stand == HOLDS || (ticket->stand == WAITS && ticket->pool.permit.state == PERMIT_HELD);
-    }
-    return count;
-}
-
-static void return_all_held(struct clerk *clerk)
-{
-    for (int i = 0; i < TICKETS_EACH; i++)
-        if (clerk->tickets[i].stand == HOLDS)
-            return_ticket(&clerk->tickets[i]);
-}
-
-/*
- * Between its turns a clerk sleeps now and then until a grant wakes it: holding nothing, so that all may sleep at
- * once. At last it leaves no queue any more, and is done when every waiter has had its permit: one wake-up that got
- * lost, and it never is.
- */
-static void take_turn(struct mail *mail)
-{
-    struct clerk *clerk = CONTAINER_OF(mail, struct clerk, turn);
-
-    for (int i = 0; i < OPERATIONS_TURN; i++)
-        operate(clerk);
-    pool_audit(&clerk->office->pool, &clerk->worker, count_held, clerk);
-    if (clerk->operations >= OPERATIONS) {
-        clerk->draining = true;
-        return_all_held(clerk);
-        stop_when_drained(clerk);
-    } else if (clerk->waiting != 0 && random_below(clerk, 8) == 0) {
-        clerk->slept++;
-        return_all_held(clerk);
-    } else {
-        resume(clerk);
-    }
-}
-
-static void *work(void *arg)
-{
-    struct clerk *clerk = arg;
-
-    worker_run(&clerk->worker);
-    return NULL;
-}
-
-static void open_office(struct office *office, struct clerk *clerks, uint32_t size, uint32_t queue_size)
-{
-    *office = (struct office){.size = size};
-    for (uint32_t i = 0; i < THREADS; i++) {
-        struct clerk *clerk = &clerks[i];
-
-        *clerk = (struct clerk){.office = office, .seed = i + 1};
-        assert_int_equal(worker_init(&clerk->worker, i), ST_OK);
-        office->workers[i] = &clerk->worker;
-        mail_init(&clerk->turn, take_turn);
-        for (int j = 0; j < TICKETS_EACH; j++) {
-            clerk->tickets[j].clerk = clerk;
-            pool_ticket_init(&clerk->tickets[j].pool, &clerk->worker, permit_came);
-        }
-        worker_defer(&clerk->worker, &clerk->turn);
-    }
-    assert_int_equal(pool_init(&office->pool, size, queue_size, office->workers, THREADS), ST_OK);
-}
-
-static void run_office(struct clerk *clerks)
-{
-    alarm(240);
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&clerks[i].thread, NULL, work, &clerks[i]), 0);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(clerks[i].thread, NULL);
-}
-
-static void check_office(struct office *office, struct clerk *clerks)
-{
-    struct pool_figures figures = pool_figures(&office->pool);
-    uint64_t at_once = 0, by_mail = 0, left = 0, refused = 0, slept = 0, called_back;
-
-    if (office->wrong != 0)
-        fail_msg("%u times something went wrong, first: %s", office->wrong, office->what);
-    for (int i = 0; i < THREADS; i++) {
-        assert_true(clerks[i].operations >= OPERATIONS);
-        at_once += clerks[i].granted_at_once;
-        by_mail += clerks[i].granted_by_mail;
-        refused += clerks[i].refused;
-        left += clerks[i].left;
-        slept += clerks[i].slept;
-        assert_int_equal(office->pool.held_by[i], 0);
-    }
-    assert_int_equal(office->holders, 0);
-    assert_true(office->most_holders <= office->size);
-    assert_int_equal(figures.held, 0);
-    assert_int_equal(figures.waiting, 0);
-    assert_int_equal(figures.acquired, figures.released);
-    assert_int_equal(figures.audit_errors, 0);
-    assert_int_equal(figures.held_peak, office->size);
-    /* Each permit was known to one who asked, heard of by mail once, or called back from one who left. */
-    assert_true(figures.acquired >= at_once + by_mail);
-    called_back = figures.acquired - at_once - by_mail;
-    assert_true(called_back <= left);
-    print_message(
-        "%u permits: %llu granted at once, %llu by mail, %llu called back, %llu left, %llu refused, "
-        "%llu sleeps\n",
-        office->size, (unsigned long long)at_once, (unsigned long long)by_mail,
-        (unsigned long long)called_back, (unsigned long long)left, (unsigned long long)refused,
-        (unsigned long long)slept);
-}
-
-static void close_office(struct office *office, struct clerk *clerks)
-{
-    pool_fini(&office->pool);
-    for (int i = 0; i < THREADS; i++)
-        worker_fini(&clerks[i].worker);
-}
-
-static void run_threads(uint32_t size, uint32_t queue_size)
-{
-    static struct clerk clerks[THREADS];
-    static struct office office;
-
-    open_office(&office, clerks, size, queue_size);
-    run_office(clerks);
-    check_office(&office, clerks);
-    close_office(&office, clerks);
-}
-
-static void threads_that_share_a_pool_never_hold_more_than_its_size(void **state)
-{
-    run_threads(5, 40);
-    run_threads(40, 10);
-}
-
-static void threads_that_share_one_permit_take_turns(void **state)
-{
-    run_threads(1, THREADS * TICKETS_EACH);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -560,8 +270,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_memory_there_is_no_pool, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_permit_that_is_passed_on_is_held_once_and_given_back_once, set_up,
                                         tear_down),
-        cmocka_unit_test(threads_that_share_a_pool_never_hold_more_than_its_size),
-        cmocka_unit_test(threads_that_share_one_permit_take_turns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

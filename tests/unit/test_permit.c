@@ -5,6 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "core/permit.h"
 
 #define CALLS 6
@@ -278,6 +283,30 @@ static void every_corruption_of_the_books_is_noticed(void **state)
     check(2, 2, 2, 0);
 }
 
+/* Linked twice, the queue would be corrupt. In release builds too. */
+static void a_permit_that_asks_twice_ends_the_process(void **state)
+{
+    for (uint32_t queue_size = 0; queue_size < 2; queue_size++) {
+        const struct rlimit no_core = {0};
+        int status;
+        pid_t child;
+
+        init(1, queue_size);
+        assert_int_equal(permit_acquire(&pool, &permits[0]), PERMIT_GRANTED);
+        (void)permit_acquire(&pool, &permits[1]);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            setrlimit(RLIMIT_CORE, &no_core);
+            signal(SIGABRT, SIG_DFL);
+            (void)permit_acquire(&pool, &permits[queue_size]);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_pool_that_is_to_grow_again_before_it_has_shrunk_does_so_at_once),
         cmocka_unit_test(a_shorter_queue_keeps_those_who_are_in_it_and_takes_nobody_new),
         cmocka_unit_test(every_corruption_of_the_books_is_noticed),
+        cmocka_unit_test(a_permit_that_asks_twice_ends_the_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

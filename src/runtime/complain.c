@@ -1,0 +1,28 @@
+#include "runtime/complain.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES 512
+
+void complain(const char *format, ...)
+{
+    static const char prefix[] = "curfew: error: ";
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    char line[LINE_BYTES];
+    size_t len = sizeof(prefix) - 1;
+    va_list args;
+
+    memcpy(line, prefix, sizeof(prefix));
+    va_start(args, format);
+    vsnprintf(line + len, sizeof(line) - len - 1, format, args);
+    va_end(args);
+    len = strlen(line);
+    line[len++] = '\n';
+    /* A pipe that can be written to takes PIPE_BUF bytes, which is more than this. */
+    if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0 && write(STDERR_FILENO, line, len) < 0)
+        return;
+}
