@@ -14,9 +14,13 @@ from harness.peers import DeafListener, ScriptedUpstream
 from harness.process import BINARY
 from harness.programs import NameServer, Nginx, with_resolver
 
+# Of a proxy whose test does not say how many it wants. What holds for one must hold for several.
+WORKERS = int(os.environ.get("CURFEW_WORKERS") or 1)
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
+    config.addinivalue_line("markers", "one_worker: needs what each worker keeps for itself (connections, names, sessions)")
     if not os.access(BINARY, os.X_OK):
         raise pytest.UsageError("CURFEW has to name the curfew binary: `make check-integration` does it")
 
@@ -25,6 +29,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if bounds.SANITIZED and item.get_closest_marker("sound_only"):
             item.add_marker(pytest.mark.skip(reason="not on a sanitizer build"))
+        if WORKERS != 1 and item.get_closest_marker("one_worker"):
+            item.add_marker(pytest.mark.skip(reason="not with several workers"))
 
 
 class TookTooLong(BaseException):
@@ -116,7 +122,7 @@ def curfew(tmp_path, upstream, faulty, deaf_listener_or_none):
         if text is not None:
             config.write_text(text)
         else:
-            keys = {"workers": 1, "admin": {"listen": "127.0.0.1:0"},
+            keys = {"workers": WORKERS, "admin": {"listen": "127.0.0.1:0"},
                     "log": {"access": str(directory / "access.log")}, **(top or {})}
             write_config(config, upstreams or {"api": {"deadline": "5s", **api}}, keys)
         made.append(Curfew(directory, config, stdin=stdin, stdout=stdout, env=env, wrap=wrap))

@@ -196,6 +196,7 @@ def test_a_half_close_while_the_response_streams(pair):
     assert proxy.wait_idle().calls("completed") == 1
 
 
+@pytest.mark.one_worker
 def test_a_half_close_in_the_queue(pair):
     proxy, up = pair(pool={"size": 1, "queue": 5})
     holder = proxy.caller()

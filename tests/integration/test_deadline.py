@@ -379,6 +379,7 @@ def _push_quietly(exchange, size):
         pass
 
 
+@pytest.mark.one_worker
 def test_the_permit_is_free_once_the_upstream_is_done_with(pair):
     """Held until the exchange with the upstream is over, not until the caller has read it all."""
     proxy, up = pair(deadline="5s", pool={"size": 1, "queue": 1})
@@ -603,6 +604,7 @@ def test_a_deadline_that_can_not_be_read_is_refused(pair, line):
     assert proxy.metrics().sum("curfew_requests_refused_total", reason="bad_caller_deadline") == 1
 
 
+@pytest.mark.one_worker
 def test_what_is_left_is_forwarded_and_the_originals_do_not_pass(pair):
     proxy, up = pair(deadline="3s", caller_deadline={**CALLERS, "forward": "X-Request-Timeout-Ms"},
                      pool={"size": 1, "queue": 1})

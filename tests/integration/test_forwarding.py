@@ -409,6 +409,7 @@ def test_a_pipelined_request_behind_content_is_found(pair):
         assert caller.recv_response().status == 200
 
 
+@pytest.mark.one_worker
 def test_an_upstream_connection_is_reused_by_other_callers(pair):
     proxy, up = pair()
     exchange = None
@@ -423,6 +424,7 @@ def test_an_upstream_connection_is_reused_by_other_callers(pair):
     up.must_have_no_connection()
 
 
+@pytest.mark.one_worker
 def test_the_most_recently_used_upstream_connection_is_taken_first(pair):
     proxy, up = pair()
     callers = [proxy.caller() for _ in range(3)]
@@ -478,6 +480,7 @@ def test_idle_callers_are_closed_after_the_idle_timeout(pair):
     assert proxy.caller().must_end() == "closed"  # one that has never asked
 
 
+@pytest.mark.one_worker
 def test_connections_beyond_the_limit_are_refused(pair):
     proxy, up = pair(top={"limits": {"connections": 3}})
     within = [proxy.caller() for _ in range(3)]
@@ -711,6 +714,7 @@ def test_a_unix_socket_listens(curfew, upstream, tmp_path):
     assert caller.recv_response().content == b"by path"
 
 
+@pytest.mark.one_worker
 def test_an_upstream_listens_on_several_addresses(curfew, upstream, tmp_path):
     up = upstream()
     proxy = curfew(url=up.url, listen=["127.0.0.1:0", "[::1]:0", f"unix:{tmp_path}/api.sock", "127.0.0.1:0"])

@@ -42,6 +42,7 @@ def test_a_call_that_has_completed(pair):
     assert abs(sum(line["phases_ms"].values()) - line["elapsed_ms"]) <= len(PHASES)
 
 
+@pytest.mark.one_worker
 def test_every_outcome_has_its_line(pair):
     proxy, up = pair(deadline="300ms", pool={"size": 1, "queue": 0})
     first = proxy.caller()

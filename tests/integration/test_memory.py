@@ -108,6 +108,7 @@ def test_a_second_round_of_load_needs_no_more_memory(curfew, faulty):
     assert second_descriptors <= first_descriptors + 70, "descriptors leak"
 
 
+@pytest.mark.one_worker
 def test_idle_connections_cost_little(pair):
     """A connection that waits for its next request holds no buffer."""
     proxy, up = pair()

@@ -27,6 +27,7 @@ def queue_up(proxy, count, prefix="/q", already=0, **more):
     return callers
 
 
+@pytest.mark.one_worker
 def test_no_more_calls_than_permits_reach_the_upstream(pair):
     proxy, up = pair(pool={"size": 3, "queue": 10})
     callers = ask_many(proxy, 8)
@@ -47,6 +48,7 @@ def test_no_more_calls_than_permits_reach_the_upstream(pair):
     assert metrics.sum("curfew_queue_wait_seconds_count") >= 5
 
 
+@pytest.mark.one_worker
 def test_waiters_are_served_first_come_first_served(pair):
     proxy, up = pair(pool={"size": 1, "queue": 10})
     holder, = ask_many(proxy, 1, "/holder")
@@ -62,6 +64,7 @@ def test_waiters_are_served_first_come_first_served(pair):
         assert caller.recv_response().status == 200
 
 
+@pytest.mark.one_worker
 def test_a_full_queue_refuses_at_once(pair):
     proxy, up = pair(pool={"size": 1, "queue": 2})
     holder, = ask_many(proxy, 1, "/holder")
@@ -89,6 +92,7 @@ def test_a_full_queue_refuses_at_once(pair):
     assert late.recv_response().status == 200
 
 
+@pytest.mark.one_worker
 def test_without_a_queue_all_but_the_permitted_are_refused(pair):
     proxy, up = pair(pool={"size": 1, "queue": 0})
     holder, = ask_many(proxy, 1)
@@ -131,6 +135,7 @@ def test_the_queue_timeout(pair):
     assert holder.recv_response().status == 200
 
 
+@pytest.mark.one_worker
 def test_a_waiter_that_leaves_gives_its_place_free(pair):
     proxy, up = pair(pool={"size": 1, "queue": 3})
     holder, = ask_many(proxy, 1, "/holder")
@@ -152,6 +157,7 @@ def test_a_waiter_that_leaves_gives_its_place_free(pair):
         assert caller.recv_response().status == 200
 
 
+@pytest.mark.one_worker
 def test_an_expired_waiter_is_not_run_and_leaves_its_place(pair):
     proxy, up = pair(deadline="5s", pool={"size": 1, "queue": 2}, routes=[{"path": "/short", "deadline": "200ms"}])
     holder, = ask_many(proxy, 1, "/holder")

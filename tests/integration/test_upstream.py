@@ -174,6 +174,7 @@ def test_a_stale_connection_is_replaced_only_once(pair):
     up.must_have_no_connection(0.05)
 
 
+@pytest.mark.one_worker
 def test_the_replacement_is_a_fresh_connection(pair):
     """Not another one that may be as stale."""
     proxy, up = pair()
@@ -258,6 +259,7 @@ def test_a_connection_beyond_its_age_is_not_used_again(pair):
     assert caller.recv_response().status == 200
 
 
+@pytest.mark.one_worker
 @pytest.mark.parametrize("max_idle", [0, 2])
 def test_no_more_than_max_idle_connections_are_kept(pair, max_idle):
     proxy, up = pair(keepalive={"max_idle": max_idle})
@@ -299,6 +301,7 @@ def test_a_name_that_cannot_be_asked_for_ends_at_the_deadline_or_before(curfew):
                                               or "dns_timeout" in response["proxy-status"])
 
 
+@pytest.mark.one_worker
 def test_a_name_is_looked_up_once_within_its_time_to_live(curfew, upstream, name_server):
     up = upstream(ok)
     server, wrap = name_server({"api.test": ["127.0.0.1"]}, ttl=60)
@@ -307,6 +310,7 @@ def test_a_name_is_looked_up_once_within_its_time_to_live(curfew, upstream, name
     assert sum(kind == 1 for _, kind in server.asked) == 1
 
 
+@pytest.mark.one_worker
 def test_a_name_is_looked_up_again_after_its_time_to_live(curfew, upstream, name_server):
     up = upstream(ok)
     server, wrap = name_server({"api.test": ["127.0.0.1"]}, ttl=1)
@@ -318,6 +322,7 @@ def test_a_name_is_looked_up_again_after_its_time_to_live(curfew, upstream, name
     assert watch.elapsed() >= 0.9
 
 
+@pytest.mark.one_worker
 def test_lookups_of_one_name_at_once_are_one(curfew, name_server):
     server, wrap = name_server({"silent.test": None})
     proxy = curfew(url="http://silent.test:80", deadline="400ms", wrap=wrap)
@@ -476,6 +481,7 @@ def test_a_reset_within_the_handshake(pair):
     assert response.status == 502
 
 
+@pytest.mark.one_worker
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_sessions_are_resumed(curfew, upstream, certificates, version):
     resumed = []
