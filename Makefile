@@ -354,7 +354,7 @@ install: $(CURFEW) install-files ## Install under PREFIX, configuration under SY
 
 .PHONY: install-files
 install-files: ## What install puts beside the binary: units, manual, completions, examples, configuration
-	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md LICENSE CHANGELOG.md
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md SECURITY.md LICENSE CHANGELOG.md
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples $(wildcard conf/examples/*)
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 man/curfew.1
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 man/curfew.yaml.5
