@@ -125,8 +125,8 @@ static void make_round(struct timer *timer, int64_t now_ns)
         struct census census = {pw, i};
 
         if (!pool_audit(pw->pools[i], &pw->worker, count_holders, &census))
-            complain("pool %s: its books do not agree with the calls of worker %u",
-                     name_of_pool(pw, i), pw->worker.index);
+            complain("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
+                     pw->worker.index);
         look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls[i], batch), now_ns));
     }
     /* Who is still sending a head is heard when he leaves. */
