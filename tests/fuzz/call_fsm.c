@@ -421,6 +421,8 @@ static void make_world(struct input *input)
     for (int i = 0; i < POOLS; i++) {
         uint8_t sizes = input_byte(input);
 
+        world.pools[i].size = world.pools[i].allowed = world.pools[i].largest = 1 + sizes % 4;
+        world.pools[i].queue_size = sizes / 4 % 4;
         permit_pool_init(&world.pools[i].permits, 1 + sizes % 4, sizes / 4 % 4);
     }
     for (int i = 0; i < UPSTREAMS; i++)
