@@ -211,7 +211,7 @@ static bool pump(struct reader *reader, struct flow *flow, struct sink *sink)
 
     do {
         result = flow_pump(flow, &reader->in, &sink->stream, &progress);
-        if (result == FLOW_STARVED && !reader_more(reader) && !flow_source_ended(flow))
+        if (result == FLOW_STARVED && !reader_more(reader) && flow_source_ended(flow) != FLOW_DONE)
             return false;
     } while (result == FLOW_STARVED || result == FLOW_BLOCKED);
     return result == FLOW_DONE;

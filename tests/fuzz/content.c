@@ -154,7 +154,7 @@ static enum flow_result pump_all(struct flow *flow, struct sink *sink, struct sp
             break;
         source.end = (uint32_t)arrival.have;
     } while (result == FLOW_STARVED || result == FLOW_BLOCKED);
-    if (result == FLOW_STARVED && flow_source_ended(flow)) {
+    if (result == FLOW_STARVED && flow_source_ended(flow) == FLOW_DONE) {
         bool progress;
 
         while ((result = flow_pump(flow, &source, &sink->stream, &progress)) == FLOW_BLOCKED)

@@ -137,8 +137,8 @@ class ScriptedUpstream:
         assert not self.has_connection(seconds), "curfew has connected to the upstream"
 
     def refuse(self):
-        """From now on connections are refused."""
-        self.sock.close()
+        """From now on connections are refused. The port stays ours: nobody else's listener answers in our place."""
+        self.sock.shutdown(socket.SHUT_RDWR)
 
     def _serve(self):
         while not self._closing:
