@@ -209,8 +209,8 @@ $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 
 # A model or a stress listens, and is broken on purpose, at the seams between the units under test.
 $(STRESSES): SEAMS := permit_acquire permit_give_back
-$(MODELS): SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back mailbox_put mailbox_ring \
-	mailbox_cancel worker_expect_mail
+$(MODELS): SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back permit_pool_resize \
+	permit_grant_next mailbox_put mailbox_ring mailbox_cancel worker_expect_mail
 $(MODELS) $(STRESSES): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -306,7 +306,7 @@ check-tsan: ## Threads under ThreadSanitizer: the pool's stress, the runtime, in
 	+$(Q)$(MAKE) --no-print-directory SAN=thread B=$(TSAN_B) check-threads
 
 .PHONY: check-threads
-check-threads: $(RUNTIME_TESTS) $(STRESSES) $(CURFEW) $(TOOLS) $(FAULTS) $(BROKEN)
+check-threads: $(RUNTIME_TESTS) $(STRESSES) $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN)
 	@$(RUN_ENV) tests/run-programs $(RUNTIME_TESTS) $(STRESSES)
 	@$(RUN_ENV) CURFEW_WORKERS=2 $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
 

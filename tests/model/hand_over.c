@@ -7,6 +7,7 @@
  * turns up. Callers come back for ever, so nothing bounds how long a story may be.
  *
  *   caller    asks; leaves the queue (by its deadline, its caller or the queue's time limit); gives its permit back
+ *   operator  makes the pool larger or smaller, and its queue, and tells those who have a permit by it
  *   worker    rings another one's bell, which happens after the unlock; looks into its mailbox once it was rung or
  *             expects mail, and delivers one mail of its batch
  *
@@ -33,10 +34,11 @@
 #include "runtime/pool.h"
 #include "runtime/worker.h"
 
-#define WORKERS 3
-#define CALLERS 4
-#define KEY     64
-#define NOBODY  0xff
+#define WORKERS  3
+#define CALLERS  4
+#define KEY      64
+#define NOBODY   0xff
+#define OPERATOR WORKERS /* who resizes: no worker */
 
 /* Ways in which the hand-over could be wrong. Each must be found out. */
 enum variant {
@@ -50,7 +52,9 @@ enum variant {
     LEAVER_KEEPS_PERMIT,   /* one who leaves before he heard of his grant does not give it back */
     LAST_COMES_FIRST,      /* the queue is a stack */
     LEAVER_STAYS_IN_QUEUE,
-    ONE_TOO_MANY, /* a permit is granted though all are held */
+    ONE_TOO_MANY,           /* a permit is granted though all are held */
+    GROWTH_IS_FOR_ONE,      /* only the first waiter has a permit of a pool that grows */
+    SHRINKING_IS_FORGOTTEN, /* a pool stays as large as it was */
     VARIANTS
 };
 
@@ -63,8 +67,14 @@ struct caller {
     enum place place;
 };
 
+struct bounds {
+    uint32_t size, queue;
+};
+
+/* `other` bounds are what the pool is resized to, back and forth; 0: it is not. */
 struct sizes {
-    uint32_t workers, callers, size, queue;
+    uint32_t workers, callers;
+    struct bounds bounds, other;
 };
 
 /* All that a step can change; lists in it point to its own address, so it is saved and put back as bytes. */
@@ -79,6 +89,7 @@ struct world {
     uint8_t news_owed[WORKERS]; /* the caller that it has to tell (NEWS_AFTER_UNLOCK); NOBODY */
     uint8_t queue[CALLERS];     /* the oracle's */
     uint8_t queue_len, held;
+    uint8_t size, queue_size; /* as asked for */
     bool locked;
 };
 
@@ -120,12 +131,12 @@ static enum permit_answer oracle_asks(uint8_t id)
 {
     struct caller *caller = &world.callers[id];
 
-    if (world.held < sizes.size && world.queue_len == 0) {
+    if (world.held < world.size && world.queue_len == 0) {
         caller->place = HAS;
         world.held++;
         return PERMIT_GRANTED;
     }
-    if (world.queue_len == sizes.queue)
+    if (world.queue_len >= world.queue_size)
         return PERMIT_QUEUE_FULL;
     caller->place = QUEUED;
     world.queue[world.queue_len++] = id;
@@ -142,25 +153,32 @@ static void leave_queue(uint8_t id)
     memmove(world.queue + at, world.queue + at + 1, (size_t)(world.queue_len - at));
 }
 
+/* The first in the queue, if there is a permit for him; NOBODY. */
+static uint8_t oracle_grants_next(void)
+{
+    uint8_t next;
+
+    if (world.queue_len == 0 || world.held >= world.size)
+        return NOBODY;
+    next = world.queue[0];
+    leave_queue(next);
+    world.callers[next].place = HAS;
+    world.held++;
+    return next;
+}
+
 /* Who has the permit next; NOBODY. */
 static uint8_t oracle_gives_back(uint8_t id)
 {
     enum place place = world.callers[id].place;
-    uint8_t next;
 
     world.callers[id].place = OUT;
     if (place == QUEUED)
         leave_queue(id);
     if (place != HAS)
         return NOBODY;
-    if (world.queue_len == 0) {
-        world.held--;
-        return NOBODY;
-    }
-    next = world.queue[0];
-    leave_queue(next);
-    world.callers[next].place = HAS;
-    return next;
+    world.held--;
+    return oracle_grants_next();
 }
 
 /* ---- the seams ----------------------------------------------------------------------------------------- */
@@ -169,6 +187,8 @@ int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 enum permit_answer __real_permit_acquire(struct permit_pool *pool, struct permit *permit);
 struct permit *__real_permit_give_back(struct permit_pool *pool, struct permit *permit);
+void __real_permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size);
+struct permit *__real_permit_grant_next(struct permit_pool *pool);
 bool __real_mailbox_put(struct mailbox *mailbox, struct mail *mail);
 void __real_mailbox_cancel(struct mailbox *mailbox, struct mail *mail);
 void __real_worker_expect_mail(struct worker *worker);
@@ -177,6 +197,8 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 enum permit_answer __wrap_permit_acquire(struct permit_pool *pool, struct permit *permit);
 struct permit *__wrap_permit_give_back(struct permit_pool *pool, struct permit *permit);
+void __wrap_permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size);
+struct permit *__wrap_permit_grant_next(struct permit_pool *pool);
 bool __wrap_mailbox_put(struct mailbox *mailbox, struct mail *mail);
 void __wrap_mailbox_ring(struct mailbox *mailbox);
 void __wrap_mailbox_cancel(struct mailbox *mailbox, struct mail *mail);
@@ -263,6 +285,30 @@ struct permit *__wrap_permit_give_back(struct permit_pool *pool, struct permit *
     return next;
 }
 
+void __wrap_permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size)
+{
+    bool shrinks = size < pool->size;
+
+    is_locked();
+    world.size = (uint8_t)size;
+    world.queue_size = (uint8_t)queue_size;
+    __real_permit_pool_resize(pool, variant == SHRINKING_IS_FORGOTTEN && shrinks ? pool->size : size,
+                              queue_size);
+}
+
+struct permit *__wrap_permit_grant_next(struct permit_pool *pool)
+{
+    static bool is_second;
+    struct permit *next = NULL;
+
+    is_locked();
+    if (variant != GROWTH_IS_FOR_ONE || !is_second)
+        next = __real_permit_grant_next(pool);
+    is_second = next != NULL;
+    must((next == NULL ? NOBODY : id_of(next)) == oracle_grants_next(), "a pool that grows grants otherwise");
+    return next;
+}
+
 bool __wrap_mailbox_put(struct mailbox *mailbox, struct mail *mail)
 {
     bool first;
@@ -281,9 +327,13 @@ bool __wrap_mailbox_put(struct mailbox *mailbox, struct mail *mail)
     return first && variant != RING_IS_LOST;
 }
 
-/* The thread stops short of ringing: that is a step of its own. */
+/* The thread stops short of ringing: that is a step of its own. Not so the operator, who rings under the lock. */
 void __wrap_mailbox_ring(struct mailbox *mailbox)
 {
+    if (acting == OPERATOR) {
+        world.rung[CONTAINER_OF(mailbox, struct worker, mailbox) - workers] = true;
+        return;
+    }
     must(!world.locked, "the bell is rung under the lock");
     must(world.ring_owed[acting] == NOBODY, "two bells to ring");
     world.ring_owed[acting] = (uint8_t)(CONTAINER_OF(mailbox, struct worker, mailbox) - workers);
@@ -379,11 +429,14 @@ static bool has_mail_to_deliver(uint32_t w)
     return world.rung[w] || workers[w].mail_waiting || !list_is_empty(&workers[w].mailbox.batch);
 }
 
-/* Steps are numbered: 2w and 2w + 1 are worker w's, the others a caller's. */
-#define STEPS (2 * WORKERS + CALLERS)
+/* Steps are numbered: 2w and 2w + 1 are worker w's, the others a caller's, and the last the operator's. */
+#define RESIZE (2 * WORKERS + CALLERS)
+#define STEPS  (RESIZE + 1)
 
 static bool can_step(uint32_t step)
 {
+    if (step == RESIZE)
+        return sizes.other.size != 0;
     if (step >= 2 * WORKERS)
         return step - 2 * WORKERS < sizes.callers && !owes(worker_of(step - 2 * WORKERS));
     if (step % 2 == 0)
@@ -391,8 +444,21 @@ static bool can_step(uint32_t step)
     return has_mail_to_deliver(step / 2) && !owes(step / 2);
 }
 
+static void resize(void)
+{
+    bool is_other = world.size == sizes.other.size && world.queue_size == sizes.other.queue;
+    struct bounds to = is_other ? sizes.bounds : sizes.other;
+
+    acting = OPERATOR;
+    pool_resize(&world.pool, to.size, to.queue);
+}
+
 static void take_step(uint32_t step)
 {
+    if (step == RESIZE) {
+        resize();
+        return;
+    }
     acting = step >= 2 * WORKERS ? worker_of(step - 2 * WORKERS) : step / 2;
     if (step >= 2 * WORKERS)
         move_caller(&world.callers[step - 2 * WORKERS]);
@@ -425,9 +491,10 @@ static void check_books(void)
     uint8_t at = 0;
 
     must(permits->held == world.held && permits->held <= permits->size, "held is wrong");
+    must(permits->size == (world.held > world.size ? world.held : world.size), "the size is wrong");
     must(permits->acquired - permits->released == world.held, "acquired and released are wrong");
     must(permits->waiting == world.queue_len, "the queue's length is wrong");
-    must(world.queue_len == 0 || world.held == sizes.size, "one waits beside a free permit");
+    must(world.queue_len == 0 || world.held >= world.size, "one waits beside a free permit");
     LIST_FOREACH(node, &permits->waiters)
         must(at < world.queue_len && id_of(CONTAINER_OF(node, struct permit, node)) == world.queue[at++],
              "the queue's order is wrong");
@@ -541,6 +608,8 @@ static void write_key(uint8_t key[KEY])
         *to++ = (uint8_t)(caller->stand | caller->place << 2 | caller->ticket.permit.state << 4 |
                           (unsigned)caller->ticket.mailed << 6);
     }
+    *to++ = world.size;
+    *to++ = world.queue_size;
     for (uint32_t i = 0; i < world.queue_len; i++)
         *to++ = world.queue[i];
     for (uint32_t w = 0; w < sizes.workers; w++) {
@@ -609,8 +678,9 @@ static void begin(struct sizes with)
 {
     sizes = with;
     broken = NULL;
-    world = (struct world){0};
-    assert_int_equal(pool_init(&world.pool, sizes.size, sizes.queue, loops, sizes.workers), ST_OK);
+    world = (struct world){.size = (uint8_t)with.bounds.size, .queue_size = (uint8_t)with.bounds.queue};
+    assert_int_equal(pool_init(&world.pool, with.bounds.size, with.bounds.queue, loops, sizes.workers),
+                     ST_OK);
     free(world.pool.held_by);
     world.pool.held_by = world.held_by;
     for (uint32_t w = 0; w < WORKERS; w++) {
@@ -635,7 +705,9 @@ static void end(void)
 
 static void print_step(uint32_t step)
 {
-    if (step >= 2 * WORKERS)
+    if (step == RESIZE)
+        print_message("    the pool is resized\n");
+    else if (step >= 2 * WORKERS)
         print_message("    caller %u (of worker %u) asks, leaves or gives back\n", step - 2 * WORKERS,
                       worker_of(step - 2 * WORKERS));
     else
@@ -681,12 +753,28 @@ static uint32_t explore(struct sizes with, bool print)
 }
 
 static const struct sizes all_sizes[] = {
-    {1, 3, 1, 0}, {1, 3, 1, 1}, {1, 3, 1, 2}, {1, 4, 2, 2}, {2, 3, 1, 0}, {2, 3, 1, 1}, {2, 3, 1, 2},
-    {2, 3, 2, 1}, {2, 4, 1, 1}, {2, 4, 1, 2}, {2, 4, 1, 3}, {2, 4, 2, 0}, {2, 4, 2, 1}, {2, 4, 2, 2},
-    {3, 3, 1, 2}, {3, 3, 2, 1}, {3, 4, 1, 1}, {3, 4, 1, 2}, {3, 4, 1, 3}, {3, 4, 2, 1}, {3, 4, 2, 2},
+    {1, 3, {1, 0}, {0, 0}}, {1, 3, {1, 1}, {0, 0}}, {1, 3, {1, 2}, {0, 0}}, {1, 4, {2, 2}, {0, 0}},
+    {2, 3, {1, 0}, {0, 0}}, {2, 3, {1, 1}, {0, 0}}, {2, 3, {1, 2}, {0, 0}}, {2, 3, {2, 1}, {0, 0}},
+    {2, 4, {1, 1}, {0, 0}}, {2, 4, {1, 2}, {0, 0}}, {2, 4, {1, 3}, {0, 0}}, {2, 4, {2, 0}, {0, 0}},
+    {2, 4, {2, 1}, {0, 0}}, {2, 4, {2, 2}, {0, 0}}, {3, 3, {1, 2}, {0, 0}}, {3, 3, {2, 1}, {0, 0}},
+    {3, 4, {1, 1}, {0, 0}}, {3, 4, {1, 2}, {0, 0}}, {3, 4, {1, 3}, {0, 0}}, {3, 4, {2, 1}, {0, 0}},
+    {3, 4, {2, 2}, {0, 0}}, {1, 4, {1, 2}, {2, 2}}, {2, 3, {1, 1}, {2, 1}}, {2, 4, {1, 2}, {2, 2}},
+    {2, 4, {1, 3}, {3, 1}}, {2, 4, {2, 2}, {1, 0}}, {2, 4, {1, 3}, {2, 0}}, {3, 4, {1, 2}, {2, 2}},
+    {3, 4, {1, 3}, {3, 1}},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void print_sizes(struct sizes now)
+{
+    char resized[64] = "";
+
+    if (now.other.size != 0)
+        snprintf(resized, sizeof(resized), " (resized to %u, %u)", now.other.size, now.other.queue);
+    print_message("%u workers, %u callers, %u permits, a queue of %u%s: %u states, %llu steps\n", now.workers,
+                  now.callers, now.bounds.size, now.bounds.queue, resized, seen.count,
+                  (unsigned long long)seen.steps);
+}
 
 static void no_interleaving_loses_doubles_or_leaks_a_permit(void **state)
 {
@@ -697,9 +785,7 @@ static void no_interleaving_loses_doubles_or_leaks_a_permit(void **state)
         explore(now, true);
         if (broken != NULL)
             fail_msg("%s", broken);
-        print_message("%u workers, %u callers, %u permits, a queue of %u: %u states, %llu steps\n",
-                      now.workers, now.callers, now.size, now.queue, seen.count,
-                      (unsigned long long)seen.steps);
+        print_sizes(now);
         end();
     }
 }
@@ -715,12 +801,16 @@ static const char *const variant_names[VARIANTS] = {
     [LAST_COMES_FIRST] = "the last comes first",
     [LEAVER_STAYS_IN_QUEUE] = "one who leaves stays in the queue",
     [ONE_TOO_MANY] = "one permit too many",
+    [GROWTH_IS_FOR_ONE] = "a pool that grows lets one in",
+    [SHRINKING_IS_FORGOTTEN] = "a pool does not shrink",
 };
 
 static void every_way_to_get_it_wrong_is_found(void **state)
 {
     for (variant = SOUND + 1; variant < VARIANTS; variant++) {
-        uint32_t len = explore((struct sizes){2, 4, 1, 2}, false);
+        bool resizes = variant == GROWTH_IS_FOR_ONE || variant == SHRINKING_IS_FORGOTTEN;
+        struct bounds other = {resizes ? 3 : 0, 2};
+        uint32_t len = explore((struct sizes){2, 4, {1, 2}, other}, false);
 
         if (broken == NULL)
             fail_msg("not found: %s", variant_names[variant]);
