@@ -123,6 +123,7 @@ def test_a_waiter_is_sent_to_where_its_call_began(api, upstream):
     serve_one(proxy, other)
 
 
+@pytest.mark.one_worker
 def test_connections_of_the_old_configuration_are_not_used_for_new_calls(api, upstream):
     proxy, up = api()
     other = upstream()
@@ -325,6 +326,7 @@ def test_unix_listeners_come_and_go_with_their_files(curfew, upstream, tmp_path)
         caller.connect(str(two))
 
 
+@pytest.mark.one_worker
 def test_files_that_the_configuration_names_are_read_again(curfew, upstream, tmp_path):
     up = upstream()
     token = tmp_path / "token"
@@ -361,6 +363,7 @@ def test_tls_files_are_read_again(curfew, upstream, certificates, tmp_path):
     assert proxy.ask().status == 200
 
 
+@pytest.mark.one_worker
 def test_what_a_running_process_cant_change_is_said(api):
     proxy, up = api()
     proxy.rewrite({"api": keys(up)}, workers=2, admin={"listen": "127.0.0.1:1"})
@@ -400,6 +403,7 @@ def open_files(proxy):
     return names
 
 
+@pytest.mark.one_worker
 def test_sigusr1_opens_the_access_log_anew(api):
     proxy, up = api()
     exchange, _, _ = serve_one(proxy, up, target="/1")
@@ -436,6 +440,7 @@ def test_reloads_leave_nothing_behind(api):
     assert metrics.values("upstream") == {"api", "other29"}
 
 
+@pytest.mark.one_worker
 def test_curfew_reload_asks_by_the_admin_listener_and_tells_the_outcome(curfew, upstream, tmp_path):
     up = upstream()
     admin = {"listen": f"unix:{tmp_path}/admin.sock"}
