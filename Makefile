@@ -34,6 +34,8 @@ CLANG_FORMAT ?= clang-format
 PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
+# Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
+SIDE_BY_SIDE ?= -n 3 --dist loadfile
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -259,7 +261,7 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 
 .PHONY: check-integration
 check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) ## Tests of the real binary (pytest); K=EXPRESSION selects
-	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
+	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) $(if $(K),-k '$(K)') tests/integration
 
 .PHONY: check-differential
 check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike
