@@ -41,6 +41,18 @@ static bool fail(const char *where)
     return false;
 }
 
+/* With a file that has just been given another admin.listen, nobody is where it says. */
+static bool fail_to_reach(const char *where)
+{
+    bool is_nobody_there = errno == ECONNREFUSED || errno == ENOENT;
+
+    (void)fail(where);
+    if (is_nobody_there)
+        fputs("curfew: reload: one that runs still has the admin.listen of its start: --admin asks there\n",
+              stderr);
+    return false;
+}
+
 /* All that comes, terminated. */
 static bool receive(int fd, const char *where, char *answer)
 {
@@ -63,7 +75,7 @@ static bool ask(const struct address *address, char *answer)
     bool is_done;
 
     if (fd < 0)
-        return fail(address->text);
+        return fail_to_reach(address->text);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)); /* without it, Ctrl-C helps */
     is_done = send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1
                   ? receive(fd, address->text, answer)

@@ -456,6 +456,9 @@ def test_curfew_reload_asks_by_the_admin_listener_and_tells_the_outcome(curfew, 
     done = curfew_command("reload", "-c", proxy.config)
     assert done.returncode == 1 and "upstreams.api.dedline" in done.stderr
     assert proxy.metrics().sum("curfew_config_reloads_total", result="failure") == 1
+    proxy.rewrite({"api": keys(up)}, admin={"listen": f"unix:{tmp_path}/moved.sock"})
+    done = curfew_command("reload", "-c", proxy.config)
+    assert done.returncode == 1 and "moved.sock: No such file" in done.stderr and "--admin" in done.stderr
     proxy.config.write_text("upstreams: [")
     done = curfew_command("reload", "-c", proxy.config)
     assert done.returncode == 1 and str(proxy.config) in done.stderr
