@@ -6,6 +6,7 @@
 # In its working directory:
 #   curfew_*.deb            the package (scripts/build-deb)
 #   upgrade/curfew_*.deb    the same with a higher version (scripts/build-deb --suffix +1); else nothing is upgraded
+#   hang.so                 what makes one worker hang (build/release/tools/hang.so); else only the whole process does
 #
 # One line a check, "ok" or "NOT OK". Exit status: 0 if all are ok.
 set -uo pipefail
@@ -29,13 +30,40 @@ eventually() {
 }
 show() { systemctl show -P "$1" "${2:-curfew.service}"; }
 is() { [ "$(show "$1" "${3:-curfew.service}")" = "$2" ]; }
-journal_has() { journalctl --unit curfew.service --output cat --no-pager | grep -qi -- "$1"; }
+journal() { journalctl --unit curfew.service --output cat --no-pager "$@"; }
+journal_has() { journal "${@:2}" | grep -qi -- "$1"; }
 status_of() { curl --silent --max-time 20 --output "$work/answer" --write-out '%{http_code}' "$@"; }
 answers() { [ "$(status_of "${@:2}")" = "$1" ]; }
 answer_has() { grep -q -- "$1" "$work/answer"; }
-in_flight() { [ "$(curl --silent --max-time 5 http://127.0.0.1:9600/metrics | awk '/^curfew_calls_in_flight/ {n += $2} END {print n + 0}')" = "$1" ]; }
+# METRIC (a prefix: name and labels) VALUE: the sum of its samples.
+metric_is() { [ "$(curl --silent --max-time 5 http://127.0.0.1:9600/metrics | awk -v m="$1" 'index($0, m) == 1 {n += $NF} END {print n + 0}')" = "$2" ]; }
+in_flight() { metric_is curfew_calls_in_flight "$1"; }
+status_has() { show StatusText | grep -q -- "$1"; }
 quietly() { "$@" >"$work/quiet" 2>&1; }
 not() { ! "$@"; }
+
+# Four callers, one call after the other, until load_ends.
+load_begins() {
+    callers=()
+    : >"$work/calls"
+    touch "$work/go"
+    for _ in 1 2 3 4; do
+        while [ -e "$work/go" ]; do
+            curl --silent --max-time 15 --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:8080/delay/20 || echo "failed $?"
+        done >>"$work/calls" &
+        callers+=($!)
+    done
+    load_goes_on
+}
+has_answers() { [ "$(wc -l <"$work/calls")" -gt "$1" ]; }
+load_goes_on() { eventually has_answers $(($(wc -l <"$work/calls") + 20)); }
+load_ends() {
+    load_goes_on
+    rm "$work/go"
+    wait "${callers[@]}"
+    check 'no call was refused or lost' not grep -qv '^200$' "$work/calls"
+    sort "$work/calls" | uniq -c
+}
 
 configure() { # DEADLINE
     cat >/etc/curfew/curfew.yaml <<-END
@@ -58,8 +86,8 @@ check 'the configuration that it brings is sound' curfew check --strict --descri
 check 'the service is enabled' systemctl --quiet is-enabled curfew.service
 check 'the service runs' eventually systemctl --quiet is-active curfew.service
 check 'it said so itself' is Type notify
-has_status() { [ -n "$(show StatusText)" ]; }
-check 'it says how it is doing' eventually has_status
+check 'it says how it is doing' eventually status_has '^0 calls in flight'
+check 'the journal has it as it is: information' journal_has '^ready$' PRIORITY=6
 check '/readyz says 200' eventually answers 200 http://127.0.0.1:9600/readyz
 check 'systemd-analyze verify prints nothing' test -z "$(systemd-analyze verify --man=no curfew.service curfew.socket curfew@x.service 2>&1)"
 check 'systemd-analyze security: at most 1.2' quietly systemd-analyze security --threshold=12 --no-pager curfew.service
@@ -91,6 +119,7 @@ pid=$(show MainPID)
 curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8080/delay/3000 >"$work/before" &
 before=$!
 check 'a call is in flight' eventually in_flight 1
+check 'systemctl status says so' eventually status_has '^1 calls in flight'
 configure 700ms
 check 'systemctl reload succeeds' systemctl reload curfew.service
 check 'a new deadline counts' eventually answers 504 http://127.0.0.1:8080/delay/1500
@@ -100,82 +129,131 @@ check 'the call in flight finished under the old one' test "$(cat "$work/before"
 check 'it is the same process' test "$(show MainPID)" = "$pid"
 check 'the journal tells of it' eventually journal_has 'curfew.yaml is in force'
 sed -i 's/deadline: 700ms/deadlin: 700ms/' /etc/curfew/curfew.yaml
-quietly systemctl reload curfew.service
-check 'with a bad file the journal says what is wrong with it' eventually journal_has 'curfew.yaml:[0-9]*:[0-9]*: upstreams.example.deadlin'
+check 'with a bad file systemctl reload fails' not quietly systemctl reload curfew.service
+check 'the journal says what is wrong with it, as an error' \
+    eventually journal_has '^reload: .*curfew.yaml:[0-9]*:[0-9]*: upstreams.example.deadlin: unknown key' PRIORITY=3
+check 'the failure is counted' metric_is 'curfew_config_reloads_total{result="failure"}' 1
 check 'nothing has changed' is MainPID "$pid"
+check 'the service is as sound as before' systemctl --quiet is-active curfew.service
 check 'calls are answered as before' answers 504 http://127.0.0.1:8080/stuck
+printf '{' >/etc/curfew/curfew.yaml
+check 'a file that is no YAML makes it fail, too' not quietly systemctl reload curfew.service
+check 'the journal says why' eventually journal_has '^/etc/curfew/curfew.yaml:[0-9]*:[0-9]*: '
 configure 10s
+check 'a good file is taken again' systemctl reload curfew.service
+check 'that is counted, too' metric_is 'curfew_config_reloads_total{result="success"}' 2
 
 echo '--- watched'
 printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/curfew.service.d/watchdog.conf
 systemctl daemon-reload
 systemctl restart curfew.service
-restarts=$(show NRestarts)
-hung=$(show MainPID)
-kill -STOP "$hung"
+pid=$(show MainPID) restarts=$(show NRestarts)
+fed() { show WatchdogTimestampMonotonic; }
+# Five times as long as it may go without food.
+is_fed() { [ $(($(fed) - first)) -ge 10000000 ]; }
+first=$(fed)
+check 'the watchdog is fed' eventually is_fed
+check 'so nothing was restarted' test "$(show MainPID) $(show NRestarts)" = "$pid $restarts"
+starved() { [ "$(journal | grep -c 'Watchdog timeout')" -gt "$timeouts" ]; }
 restarted() { [ "$(show NRestarts)" -gt "$restarts" ] && systemctl --quiet is-active curfew.service; }
-check 'the watchdog has it restarted' eventually restarted
-check 'the journal has the watchdog' journal_has 'Watchdog timeout'
-check 'calls are answered' eventually answers 200 http://127.0.0.1:8080/ok
+must_be_restarted() {
+    check 'the watchdog has starved' eventually starved
+    check 'the service is restarted' eventually restarted
+    check 'calls are answered' eventually answers 200 http://127.0.0.1:8080/ok
+}
+timeouts=0
+kill -STOP "$pid"
+must_be_restarted
+if [ -e hang.so ]; then
+    install -m 644 hang.so /usr/local/lib/curfew-hang.so
+    printf '[Service]\nWatchdogSec=4s\nEnvironment=LD_PRELOAD=/usr/local/lib/curfew-hang.so HANG_FILE=/run/curfew/hang\n' \
+        >/etc/systemd/system/curfew.service.d/watchdog.conf
+    systemctl daemon-reload
+    systemctl restart curfew.service
+    timeouts=1 restarts=$(show NRestarts)
+    touch /run/curfew/hang
+    check 'one worker hangs' eventually test -e /run/curfew/hang.held
+    check 'the main thread does not' answers 200 http://127.0.0.1:9600/healthz
+    must_be_restarted
+    rm /usr/local/lib/curfew-hang.so
+fi
 
 rm /etc/systemd/system/curfew.service.d/watchdog.conf
 systemctl daemon-reload
 
 echo '--- sockets held over a restart'
 systemctl stop curfew.service
-check 'the socket unit listens' systemctl start curfew.socket
+check 'the socket unit listens' quietly systemctl enable --now curfew.socket
 check 'the first call starts the service' answers 200 http://127.0.0.1:8080/ok
 check 'systemd knows the names of its sockets' test "$(systemctl show -P FileDescriptorName curfew.socket)" = example
-: >"$work/calls"
-touch "$work/go"
-for _ in 1 2 3 4; do
-    while [ -e "$work/go" ]; do
-        curl --silent --max-time 15 --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:8080/delay/20 || echo "failed $?"
-    done >>"$work/calls" &
-    callers+=($!)
-done
+systemctl stop curfew.service
+cat >/etc/systemd/system/curfew-admin.socket <<-END
+	[Socket]
+	ListenStream=127.0.0.1:9600
+	FileDescriptorName=admin
+	Service=curfew.service
+END
+systemctl daemon-reload
+check 'a second unit holds the admin listener' systemctl start curfew-admin.socket
+check 'who asks there starts the service, too' answers 200 http://127.0.0.1:9600/readyz
+check 'which has both' answers 200 http://127.0.0.1:8080/ok
+load_begins
 for _ in 1 2 3; do
-    answered=$(wc -l <"$work/calls")
-    more() { [ "$(wc -l <"$work/calls")" -gt $((answered + 20)) ]; }
-    eventually more
     check 'a restart under load' systemctl restart curfew.service
+    check 'an operator is not refused either' answers 200 http://127.0.0.1:9600/readyz
+    load_goes_on
 done
-eventually more
-rm "$work/go"
-wait "${callers[@]}"
-echo "$(wc -l <"$work/calls") calls"
-check 'no call was refused or lost' not grep -qv '^200$' "$work/calls"
-sort "$work/calls" | uniq -c
+load_ends
+systemctl stop curfew-admin.socket
+rm /etc/systemd/system/curfew-admin.socket
+systemctl daemon-reload
 
 echo '--- stopped with calls in flight'
-curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8080/delay/2000 >"$work/last" &
+# Longer than systemd would wait by itself.
+printf '[Service]\nTimeoutStopSec=1s\n' >/etc/systemd/system/curfew.service.d/stop.conf
+systemctl daemon-reload
+curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8080/delay/4000 >"$work/last" &
 last=$!
 check 'a call is in flight' eventually in_flight 1
-systemctl stop curfew.socket curfew.service
-wait $last
+systemctl stop curfew.socket curfew.service &
+stop=$!
+check '/readyz says 503' eventually answers 503 http://127.0.0.1:9600/readyz
+check 'systemd knows that it drains' eventually status_has '^draining: 1 calls in flight'
+wait $last $stop
 check 'the call was answered' test "$(cat "$work/last")" = 200
 check 'the service has ended in order' is Result success
-check 'the journal tells of it' journal_has 'drain'
+check 'the journal tells of it' journal_has '^drain: all calls have ended' PRIORITY=6
+rm /etc/systemd/system/curfew.service.d/stop.conf
+systemctl daemon-reload
 
 echo '--- an instance'
 cat >/etc/curfew/mail.yaml <<-END
+	admin: {listen: "unix:/run/curfew@mail/admin.sock"}
 	upstreams: {mail: {listen: 127.0.0.1:8090, url: http://127.0.0.1:9000}}
 END
-check 'an instance starts beside the service' systemctl start curfew@mail.service
+check 'an instance starts beside the service' quietly systemctl enable --now curfew@mail.service
 systemctl start curfew.service
 check 'it serves' eventually answers 200 http://127.0.0.1:8090/ok
 check 'so does the service' eventually answers 200 http://127.0.0.1:8080/ok
 check 'it has directories of its own' test -d /run/curfew@mail
+check 'it is reloaded by its admin socket' systemctl reload curfew@mail.service
 
 if ls upgrade/curfew_*.deb >/dev/null 2>&1; then
-    echo '--- upgraded'
-    service=$(show MainPID) instance=$(show MainPID curfew@mail.service)
-    check 'the package is upgraded' quietly dpkg -i upgrade/curfew_*.deb
-    check 'the service runs' eventually systemctl --quiet is-active curfew.service
-    check 'it is another process' test "$(show MainPID)" != "$service"
-    check 'so is the instance' eventually test "$(show MainPID curfew@mail.service)" != "$instance"
-    check 'what was configured stays' grep -q 'deadline: 10s' /etc/curfew/curfew.yaml
-    check 'calls are answered' eventually answers 200 http://127.0.0.1:8080/ok
+    echo '--- upgraded, and back, with sockets held'
+    systemctl stop curfew.service
+    systemctl start curfew.socket curfew.service
+    load_begins
+    for package in upgrade/curfew_*.deb curfew_*.deb; do
+        service=$(show MainPID) instance=$(show MainPID curfew@mail.service)
+        check "$package replaces the other" quietly dpkg -i "$package"
+        check 'the service runs' eventually systemctl --quiet is-active curfew.service
+        check 'it is another process' test "$(show MainPID)" != "$service"
+        another_instance() { [ "$(show MainPID curfew@mail.service)" != "$instance" ]; }
+        check 'so is the instance' eventually another_instance
+        check 'what was configured stays' grep -q 'deadline: 10s' /etc/curfew/curfew.yaml
+        load_goes_on
+    done
+    load_ends
 fi
 
 echo '--- removed'
@@ -185,8 +263,11 @@ check 'the service has ended' not quietly kill -0 "$pid"
 check 'so has the instance' not systemctl --quiet is-active curfew@mail.service
 check 'the configuration stays' test -e /etc/curfew/curfew.yaml
 check 'the package is purged' quietly dpkg --purge curfew
-check 'its configuration has gone' not test -e /etc/curfew/curfew.yaml
-check 'its log has gone' not test -e /var/log/private/curfew
+# What this script has put there itself is its own to take away.
+rm -rf /etc/systemd/system/curfew.service.d /etc/curfew/mail.yaml /etc/curfew/token
+rmdir --ignore-fail-on-non-empty /etc/curfew 2>/dev/null
+systemctl daemon-reload
+check 'nothing of it is left' test -z "$(find /etc /usr /var /run -xdev -path /run/systemd -prune -o -name '*curfew*' -print | tee /dev/stderr)"
 
 echo '--- the journal of the service'
 journalctl --unit curfew.service --unit curfew.socket --output short-monotonic --no-pager | tail -n 120
