@@ -6,6 +6,7 @@
 # In its working directory:
 #   curfew_*.deb            the package (scripts/build-deb)
 #   upgrade/curfew_*.deb    the same with a higher version (scripts/build-deb --suffix +1); else nothing is upgraded
+#   load                    the load of 1,000 calls a second (build/release/tools/load); else there is none but curl's
 #   hang.so                 what makes one worker hang (build/release/tools/hang.so); else only the whole process does
 #
 # One line a check, "ok" or "NOT OK". Exit status: 0 if all are ok.
@@ -74,6 +75,7 @@ configure() { # DEADLINE
 		    listen: 127.0.0.1:8080
 		    url: http://127.0.0.1:9000
 		    deadline: $1
+		    pool: {size: 50, queue: 4000}
 		    headers: {set: {Authorization: {file: /run/credentials/curfew.service/token}}}
 	END
 }
@@ -186,7 +188,7 @@ systemctl stop curfew.service
 check 'the socket unit listens' quietly systemctl enable --now curfew.socket
 check 'the first call starts the service' answers 200 http://127.0.0.1:8080/ok
 check 'systemd knows the names of its sockets' test "$(systemctl show -P FileDescriptorName curfew.socket)" = example
-systemctl stop curfew.service
+quietly systemctl stop curfew.service
 cat >/etc/systemd/system/curfew-admin.socket <<-END
 	[Socket]
 	ListenStream=127.0.0.1:9600
@@ -204,6 +206,30 @@ for _ in 1 2 3; do
     load_goes_on
 done
 load_ends
+
+if [ -e load ]; then
+    echo '--- 1,000 calls a second'
+    install -m 755 load "$work/load"
+    "$work/load" --target 127.0.0.1:8080 --path /delay/5 --rate 1000 --calls 20000 --timeout 30 >"$work/told" &
+    load=$!
+    for _ in 1 2 3 4 5; do
+        check 'a restart' systemctl restart curfew.service
+        for _ in 1 2; do
+            configure 0s
+            check 'a bad reload' not quietly systemctl reload curfew.service
+            configure 9s
+            check 'a good reload' systemctl reload curfew.service
+        done
+    done
+    configure 10s
+    check 'the load still goes on' kill -0 $load
+    wait $load
+    check 'each call was answered' grep -q '"calls":20000,"completed":20000,.*"status":{"200":20000}' "$work/told"
+    cut -d '}' -f 1 "$work/told"
+    check 'no call is left, and no permit held' eventually metric_is 'curfew_pool_held{' 0
+    check 'what was acquired was released' \
+        test "$(curl --silent http://127.0.0.1:9600/metrics | awk '/^curfew_pool_acquired_total/ {n += $NF} /^curfew_pool_released_total/ {n -= $NF} END {print n + 0}')" = 0
+fi
 systemctl stop curfew-admin.socket
 rm /etc/systemd/system/curfew-admin.socket
 systemctl daemon-reload
@@ -240,7 +266,7 @@ check 'it is reloaded by its admin socket' systemctl reload curfew@mail.service
 
 if ls upgrade/curfew_*.deb >/dev/null 2>&1; then
     echo '--- upgraded, and back, with sockets held'
-    systemctl stop curfew.service
+    quietly systemctl stop curfew.service
     systemctl start curfew.socket curfew.service
     load_begins
     for package in upgrade/curfew_*.deb curfew_*.deb; do
