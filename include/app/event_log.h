@@ -26,6 +26,9 @@ void event_log_init(struct event_log *log);
 void event_log_put(struct event_log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Lines that are written as they stand, each with its priority if that is the journal. */
+void event_log_put_lines(const struct event_log *log, enum log_level level, const char *lines);
+
 /* Says what was left out. */
 void event_log_flush(struct event_log *log);
 

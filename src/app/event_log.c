@@ -46,6 +46,19 @@ static void write_line(const struct event_log *log, enum log_level level, const 
         fprintf(stderr, "curfew: %s: %s\n", levels[level].name, line);
 }
 
+void event_log_put_lines(const struct event_log *log, enum log_level level, const char *lines)
+{
+    while (*lines != '\0') {
+        size_t len = strcspn(lines, "\n");
+
+        if (log->is_journal)
+            fprintf(stderr, "<%d>%.*s\n", levels[level].priority, (int)len, lines);
+        else
+            fprintf(stderr, "%.*s\n", (int)len, lines);
+        lines += len + (lines[len] != '\0');
+    }
+}
+
 void event_log_flush(struct event_log *log)
 {
     char line[64];

@@ -143,16 +143,31 @@ static void close_service(struct service *service)
     event_log_flush(&service->log);
 }
 
+/* What is wrong with it is said as `check` says it; in the journal, errors are found by their priority. */
+static struct snapshot *load(const struct event_log *log, const char *path)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = log->is_journal ? open_memstream(&text, &len) : NULL;
+    struct snapshot *snapshot = out != NULL ? config_file_read(path, out) : config_file_load(path);
+
+    if (out != NULL && fclose(out) == 0)
+        event_log_put_lines(log, LOG_ERROR, text);
+    free(text);
+    return snapshot;
+}
+
 static int serve(const char *path)
 {
     struct service service = {.config_path = path};
-    struct snapshot *snapshot = config_file_load(path);
+    struct snapshot *snapshot;
     int result = EXIT_FAILURE;
     char why[512];
 
+    event_log_init(&service.log);
+    snapshot = load(&service.log, path);
     if (snapshot == NULL)
         return EXIT_FAILURE;
-    event_log_init(&service.log);
     service.log.level = snapshot->log.level;
     reserve_install();
     event_set_log_callback(libevent_says);

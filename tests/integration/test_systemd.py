@@ -176,3 +176,8 @@ def test_priorities_are_for_the_journal_alone(tmp_path):
         poll(lambda: "<6>ready\n" in log.read_text(), "ready", 10 * SLOW)
         process.signal(signal.SIGTERM)
         assert process.wait_exit(10 * SLOW) == 0
+        config.write_text("workers: 0\nupstrems: {}\n")
+        process = Process(["bash", "-c", 'exec "$@" 2>>"$LOG"', "sh", BINARY, "serve", "-c", config],
+                          env={"JOURNAL_STREAM": f"{info.st_dev}:{info.st_ino}", "LOG": str(log)})
+        assert process.wait_exit(10 * SLOW) == 1
+    assert f"<3>{config}:1:10: workers: " in log.read_text() and f"\n<3>{config}:2:1: upstrems: " in log.read_text()

@@ -144,6 +144,10 @@ check 'the journal says why' eventually journal_has '^/etc/curfew/curfew.yaml:[0
 configure 10s
 check 'a good file is taken again' systemctl reload curfew.service
 check 'that is counted, too' metric_is 'curfew_config_reloads_total{result="success"}' 2
+printf '{' >/etc/curfew/curfew.yaml
+check 'with a file that is no YAML it does not start' not quietly systemctl restart curfew.service
+check 'the journal says why, as an error' journal_has '^/etc/curfew/curfew.yaml:[0-9]*:[0-9]*: ' PRIORITY=3
+configure 10s
 
 echo '--- watched'
 printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/curfew.service.d/watchdog.conf
