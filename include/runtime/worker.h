@@ -31,6 +31,7 @@ struct worker {
     int64_t armed_ns; /* when timer_fd fires; NS_NEVER: it does not */
     int64_t now_ns;   /* of this turn; 0: not yet asked for */
     bool mail_waiting;
+    uint32_t events; /* of streams, in this turn */
     atomic_bool stop;
     uint32_t index;
     struct list_node deferred;  /* mails of our own, for the end of the turn */
@@ -58,6 +59,12 @@ int64_t worker_refresh_now(struct worker *worker);
 
 /* The time at this very instant, by the same clock. Any thread. */
 int64_t worker_clock_ns(void);
+
+/*
+ * A descriptor of many is being served: after as many of them as a turn has room for, the turn ends, and the others, which
+ * libevent keeps, have the next one. Timers that are due wait no longer than that.
+ */
+void worker_count_event(struct worker *worker);
 
 /* As a mail to oneself, without a lock or a system call: runs at the end of this turn, or, in its order, of a later one. */
 void worker_defer(struct worker *worker, struct mail *mail);

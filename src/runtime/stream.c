@@ -19,6 +19,7 @@ static void ready(evutil_socket_t fd, short what, void *arg)
     struct stream *stream = arg;
 
     (void)fd;
+    worker_count_event(stream->worker);
     if (what & (EV_READ | EV_CLOSED))
         stream->can_read = true;
     if (what & EV_WRITE)

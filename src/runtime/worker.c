@@ -6,7 +6,8 @@
 
 #include "runtime/buffer.h"
 
-#define DEFERRED_A_TURN 32
+#define DEFERRED_A_TURN 8
+#define EVENTS_A_TURN   64
 
 static void mail_came(evutil_socket_t fd, short what, void *arg)
 {
@@ -122,6 +123,12 @@ int64_t worker_now(struct worker *worker)
     return worker->now_ns;
 }
 
+void worker_count_event(struct worker *worker)
+{
+    if (++worker->events == EVENTS_A_TURN)
+        event_base_loopbreak(worker->base);
+}
+
 void worker_defer(struct worker *worker, struct mail *mail)
 {
     list_push_back(&worker->deferred, &mail->node);
@@ -189,6 +196,7 @@ static void end_turn(struct worker *worker)
     free_buried(worker);
     arm_timer(worker);
     worker->now_ns = 0;
+    worker->events = 0;
 }
 
 enum status worker_run(struct worker *worker)
