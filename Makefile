@@ -71,7 +71,7 @@ endif
 
 # ---------------------------------------------------------------------------------------- files
 
-PURE_ROOMS := base core config
+PURE_ROOMS := base core config view
 ROOMS := $(PURE_ROOMS) runtime proxy admin faulty app
 VERSION := $(shell cat VERSION)
 
@@ -189,7 +189,7 @@ $(CURFEW): $(OBJS) $(B)/sources
 $(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(link) $^ -lcmocka $(YAML_LIBS)
+	$(link) $^ -lcmocka $(YAML_LIBS) $(JANSSON_LIBS)
 
 $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@

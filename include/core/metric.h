@@ -16,6 +16,9 @@ enum metric_direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_COUNT };
 enum metric_side { SIDE_DOWNSTREAM, SIDE_UPSTREAM, SIDE_UPSTREAM_IDLE, SIDE_COUNT };
 enum metric_result { RESULT_SUCCESS, RESULT_FAILURE, RESULT_COUNT };
 
+/* Cells by phase and age: phase * AGE_COUNT + age. */
+enum metric_age { AGE_UNDER_1S, AGE_1S, AGE_5S, AGE_30S, AGE_COUNT };
+
 /* Cells by class of status code: status / 100 - 1. The first is never used, for no call ends with 1xx. */
 #define CLASS_COUNT    5
 
@@ -71,6 +74,9 @@ void metrics_clear_route(struct metrics *metrics, uint32_t route);
 void metric_observe_seconds(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_overshoot(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_ratio(struct metric_histogram *histogram, int64_t part_ns, int64_t whole_ns);
+
+/* The cell of a call in this phase that began so long ago. */
+uint32_t metric_age_cell(enum phase phase, int64_t age_ns);
 
 /* The upper bounds of a histogram's buckets but the last (+Inf), in nanoseconds or billionths, rising. */
 extern const int64_t metric_bounds_SECONDS[METRIC_BUCKETS - 1];

@@ -15,6 +15,8 @@
 #include "runtime/listen.h"
 #include "runtime/worker.h"
 
+struct roll_leg;
+
 /* A listening socket as one worker sees it. */
 struct doorway {
     struct acceptor acceptor;
@@ -36,7 +38,10 @@ struct proxy_worker {
     struct metrics *metrics;
     struct keepalive **keepalive; /* by upstream */
     struct pool **pools;          /* by number: the proxy's */
-    struct list_node *calls;      /* by pool: routed calls in flight */
+    struct list_node *calls;      /* by pool: routed calls in flight, */
+    struct list_node unseen;      /* but for those that a roll-call has still to look at, */
+    uint32_t unseen_pool;         /* which belong to this pool */
+    struct roll_leg *roll;        /* the roll-call that goes on in the next turn; NULL: none */
     uint32_t upstream_places, pool_places;
     struct list_node reading; /* calls whose head is being read */
     struct list_node downstreams;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "admin/calls.h"
 #include "admin/clients.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
@@ -32,11 +33,22 @@ struct admin {
     struct mailbox mailbox; /* for the workers' answers */
     struct event mail_came;
     struct scrapes scrapes;
+    struct calls calls;
 };
 
 /* -------------------------------------------------------------------------------------- endpoints */
 
+#define READ_ONLY "GET, HEAD"
+#define CALL_PATH "/calls/"
+
 static void respond_index(struct admin *admin, struct evhttp_request *request);
+
+static const char *path_of(struct evhttp_request *request)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+
+    return uri ? evhttp_uri_get_path(uri) : NULL;
+}
 
 static void respond_metrics(struct admin *admin, struct evhttp_request *request)
 {
@@ -63,78 +75,107 @@ static void respond_readyz(struct admin *admin, struct evhttp_request *request)
         respond_text(request, 503, "not ready\n");
 }
 
-/*
- * No page of a browser is to do this in its user's name: browsers say where a POST comes from, tools do not.
- */
-static void respond_reload(struct admin *admin, struct evhttp_request *request)
+static void respond_calls(struct admin *admin, struct evhttp_request *request)
 {
-    if (evhttp_find_header(evhttp_request_get_input_headers(request), "Origin"))
-        respond_problem(request, 403, "This is not for browsers.");
-    else
-        admin->ground->reload(admin->ground->arg, request);
+    calls_respond(&admin->calls, request);
 }
 
-/* All but those with a method of their own are read-only: GET and HEAD. */
+static void respond_cut(struct admin *admin, struct evhttp_request *request)
+{
+    calls_respond_cut(&admin->calls, request, path_of(request) + strlen(CALL_PATH));
+}
+
+static void respond_reload(struct admin *admin, struct evhttp_request *request)
+{
+    admin->ground->reload(admin->ground->arg, request);
+}
+
+/* A path that ends with "ID" is that of each id. Those that act take their method alone, all others GET and HEAD. */
 static const struct endpoint {
     const char *path;
     const char *what;
     void (*respond)(struct admin *admin, struct evhttp_request *request);
-    bool acts; /* POST alone */
+    enum evhttp_cmd_type acts;
+    const char *allow;
 } endpoints[] = {
-    {"/", "this list", respond_index, false},
-    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, false},
-    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, false},
-    {"/healthz", "200 while curfew runs", respond_healthz, false},
-    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, false},
-    {"/reload", "POST: loads the configuration anew", respond_reload, true},
+    {"/", "this list", respond_index, 0, READ_ONLY},
+    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, 0, READ_ONLY},
+    {"/calls", "calls in flight, least left first (JSON; ?older=1s&upstream=NAME&phase=wait&limit=100)",
+     respond_calls, 0, READ_ONLY},
+    {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE"},
+    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY},
+    {"/healthz", "200 while curfew runs", respond_healthz, 0, READ_ONLY},
+    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY},
+    {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST"},
 };
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
 
 static void respond_index(struct admin *admin, struct evhttp_request *request)
 {
-    char block[1024];
+    char block[2048];
     struct text list = text_over(block, sizeof(block) - 1);
 
     (void)admin;
     for (size_t i = 0; i < ENDPOINT_COUNT; i++)
-        text_printf(&list, "%-10s %s\n", endpoints[i].path, endpoints[i].what);
+        text_printf(&list, "%-11s %s\n", endpoints[i].path, endpoints[i].what);
     block[list.len] = '\0';
     respond_text(request, 200, block);
+}
+
+static bool is_path_of(const struct endpoint *endpoint, const char *path)
+{
+    if (endpoint->acts == EVHTTP_REQ_DELETE)
+        return strncmp(path, CALL_PATH, strlen(CALL_PATH)) == 0;
+    return strcmp(path, endpoint->path) == 0;
 }
 
 static const struct endpoint *find_endpoint(const char *path)
 {
     for (size_t i = 0; path && i < ENDPOINT_COUNT; i++)
-        if (strcmp(path, endpoints[i].path) == 0)
+        if (is_path_of(&endpoints[i], path))
             return &endpoints[i];
     return NULL;
 }
 
-static const char *path_of(struct evhttp_request *request)
+static bool takes(const struct endpoint *endpoint, enum evhttp_cmd_type method)
 {
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    if (endpoint->acts != 0)
+        return method == endpoint->acts;
+    return method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+}
 
-    return uri ? evhttp_uri_get_path(uri) : NULL;
+static void refuse_method(const struct endpoint *endpoint, struct evhttp_request *request)
+{
+    char detail[64];
+
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", endpoint->allow);
+    if (endpoint->acts != 0)
+        snprintf(detail, sizeof(detail), "This does something: it takes %s.", endpoint->allow);
+    else
+        snprintf(detail, sizeof(detail), "This can only be read, by GET or HEAD.");
+    respond_problem(request, 405, detail);
+}
+
+/* No page of a browser is to do something in its user's name: browsers say where such a request comes from, tools do not. */
+static bool is_from_browser(struct evhttp_request *request)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(request), "Origin") != NULL;
 }
 
 static void request_came(struct evhttp_request *request, void *arg)
 {
     struct admin *admin = arg;
     const struct endpoint *endpoint = find_endpoint(path_of(request));
-    enum evhttp_cmd_type method = evhttp_request_get_command(request);
 
     clients_renew(&admin->clients, request);
-    if (!endpoint) {
+    if (!endpoint)
         respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
-    } else if (endpoint->acts && method != EVHTTP_REQ_POST) {
-        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "POST");
-        respond_problem(request, 405, "This does something: it takes POST.");
-    } else if (!endpoint->acts && method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
-        respond_problem(request, 405, "This can only be read, by GET or HEAD.");
-    } else {
+    else if (!takes(endpoint, evhttp_request_get_command(request)))
+        refuse_method(endpoint, request);
+    else if (endpoint->acts != 0 && is_from_browser(request))
+        respond_problem(request, 403, "This is not for browsers.");
+    else
         endpoint->respond(admin, request);
-    }
 }
 
 /* ---------------------------------------------------------------------------------- coming, going */
@@ -212,6 +253,7 @@ static enum status open_rooms(struct admin *admin)
     if (open_mailbox(admin) != ST_OK)
         return ST_NOMEM;
     scrapes_init(&admin->scrapes);
+    calls_init(&admin->calls);
     if (open_http(admin) == ST_OK)
         return ST_OK;
     scrapes_fini(&admin->scrapes);
@@ -252,6 +294,7 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
     *admin = (struct admin){.base = ground->base, .proxy = ground->proxy, .ground = ground};
     admin->scrapes = (struct scrapes){
         .base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy, .version = ground->version};
+    admin->calls = (struct calls){.base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy};
     if (!copy_address(admin, &proxy_snapshot(ground->proxy)->admin))
         goto no_listener;
     admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : open_listener(&admin->address);
@@ -272,6 +315,7 @@ void admin_free(struct admin *admin)
     if (!admin)
         return;
     scrapes_fini(&admin->scrapes);
+    calls_fini(&admin->calls);
     close_http(admin);
     close_mailbox(admin);
     close_listener(admin);

@@ -2,12 +2,12 @@
 
 #include <event2/event_struct.h>
 
+#include "admin/labels.h"
 #include "admin/pools.h"
 #include "admin/process.h"
 #include "admin/respond.h"
 #include "base/mem.h"
 #include "core/metric.h"
-#include "proxy/edition.h"
 #include "proxy/scrape.h"
 
 /*
@@ -17,16 +17,6 @@
 #define SCRAPES_MAX 64
 
 static const struct timeval patience = {.tv_sec = 1};
-
-/* The names of a page, by number; NULL: the number is nobody's. */
-struct labels {
-    uint32_t upstream_count, route_count;
-    const char **upstreams;
-    struct route_label {
-        const char *name;
-        uint32_t upstream;
-    } * routes;
-};
 
 struct pending {
     struct list_node node; /* on scrapes.under_way */
@@ -58,39 +48,6 @@ static uint32_t upstream_of_route(const void *arg, uint32_t route)
     const struct labels *labels = arg;
 
     return labels->routes[route].upstream;
-}
-
-/* What the workers have not heard of yet has no samples. */
-static void label(struct labels *labels, const struct upstream_config *upstream)
-{
-    if (upstream->index < labels->upstream_count)
-        labels->upstreams[upstream->index] = upstream->name;
-    for (uint32_t id = 0; id <= upstream->route_count; id++) {
-        const struct route_config *route = snapshot_route(upstream, id);
-
-        if (route->index < labels->route_count)
-            labels->routes[route->index] = (struct route_label){route->name, upstream->index};
-    }
-}
-
-/* All that calls in flight may belong to: of the edition in force, and of those before it that still have calls. */
-static bool make_labels(struct labels *labels, const struct proxy *proxy, const struct metrics *sum)
-{
-    *labels = (struct labels){
-        .upstream_count = sum->upstream_count,
-        .route_count = sum->route_count,
-        .upstreams = mem_calloc(sum->upstream_count, sizeof(char *)),
-        .routes = mem_calloc(sum->route_count, sizeof(struct route_label)),
-    };
-    if (!labels->upstreams || !labels->routes)
-        return false;
-    LIST_FOREACH(node, &proxy->editions) {
-        const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
-
-        for (uint32_t i = 0; i < snapshot->upstream_count; i++)
-            label(labels, &snapshot->upstreams[i]);
-    }
-    return true;
 }
 
 static void expose_build(const char *version, struct exposition *out)
@@ -139,12 +96,12 @@ static void write_page(const struct scrapes *scrapes, const struct metrics *sum,
     struct exposition out;
 
     exposition_init(&out, put_piece, page);
-    if (make_labels(&labels, scrapes->proxy, sum))
+    /* What the workers have not heard of yet has no samples. */
+    if (labels_init(&labels, scrapes->proxy, sum->upstream_count, sum->route_count))
         metrics_render(sum, &names, &out);
     else
         page->incomplete = true;
-    mem_free(labels.upstreams);
-    mem_free(labels.routes);
+    labels_fini(&labels);
     if (pools_expose(scrapes->proxy, &out) != ST_OK)
         page->incomplete = true;
     expose_build(scrapes->version, &out);

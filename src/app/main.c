@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/calls_command.h"
 #include "app/check.h"
 #include "app/crash.h"
 #include "app/explain.h"
@@ -33,6 +34,7 @@ static const struct command {
     {"serve", serve_main, "runs the proxy: curfew serve -c FILE"},
     {"reload", reload_command_main,
      "has a running curfew load its configuration anew: curfew reload -c FILE"},
+    {"calls", calls_command_main, "lists calls in flight, cuts one: curfew calls -c FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
     {"explain", explain_main, "what a request is subject to: curfew explain -c FILE METHOD URL"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},

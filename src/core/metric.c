@@ -105,6 +105,14 @@ void metrics_clear_route(struct metrics *metrics, uint32_t route)
     metrics->routes[route] = (struct route_metrics){0};
 }
 
+uint32_t metric_age_cell(enum phase phase, int64_t age_ns)
+{
+    int age = (age_ns >= 1 * S) + (age_ns >= 5 * S) + (age_ns >= 30 * S);
+
+    return (uint32_t)phase * AGE_COUNT + (uint32_t)age;
+}
+_Static_assert(AGE_30S == 3, "one age for each comparison");
+
 /* How many of the 15 bounds are below the value: 4 comparisons, without a branch that could be guessed wrong. */
 static unsigned bucket_of(const int64_t bounds[METRIC_BUCKETS - 1], int64_t value)
 {

@@ -6,6 +6,7 @@ enum label {
     LABEL_NONE,
     LABEL_CLASS,
     LABEL_PHASE,
+    LABEL_PHASE_AGE,
     LABEL_FAILED,
     LABEL_REJECTED,
     LABEL_REFUSED,
@@ -17,14 +18,9 @@ enum label {
 static const char *label_key(enum label label)
 {
     static const char *const keys[] = {
-        [LABEL_NONE] = NULL,
-        [LABEL_CLASS] = "class",
-        [LABEL_PHASE] = "phase",
-        [LABEL_FAILED] = "reason",
-        [LABEL_REJECTED] = "reason",
-        [LABEL_REFUSED] = "reason",
-        [LABEL_DIRECTION] = "direction",
-        [LABEL_SIDE] = "side",
+        [LABEL_NONE] = NULL,         [LABEL_CLASS] = "class",         [LABEL_PHASE] = "phase",
+        [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
+        [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
         [LABEL_RESULT] = "result",
     };
 
@@ -51,6 +47,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_NONE: return "";
     case LABEL_CLASS: return classes[cell];
     case LABEL_PHASE: return phase_name((enum phase)cell);
+    case LABEL_PHASE_AGE: return phase_name((enum phase)(cell / AGE_COUNT));
     case LABEL_FAILED: return reason_of(OUTCOME_FAILED, cell);
     case LABEL_REJECTED: return reason_of(OUTCOME_REJECTED, cell);
     case LABEL_REFUSED: return reason_of(OUTCOME_NOT_A_CALL, cell);
@@ -59,6 +56,14 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_RESULT: return results[cell];
     }
     return NULL;
+}
+
+static const char *age_name(uint32_t cell)
+{
+    static const char *const ages[AGE_COUNT] = {
+        [AGE_UNDER_1S] = "0-1s", [AGE_1S] = "1-5s", [AGE_5S] = "5-30s", [AGE_30S] = "30s+"};
+
+    return ages[cell % AGE_COUNT];
 }
 
 /* Whose samples are written: labels that come before the cell's. NULL: no such label. */
@@ -87,6 +92,8 @@ static void put_cells(struct exposition *out, const char *name, struct owner own
         put_owner(out, owner);
         if (label != LABEL_NONE)
             exposition_label(out, label_key(label), value);
+        if (label == LABEL_PHASE_AGE)
+            exposition_label(out, "age", age_name(i));
         exposition_u64(out, cells[i]);
     }
 }

@@ -72,6 +72,7 @@ static void begin(struct errand *errand, struct proxy_worker *pw)
     close_doors(pw);
     for (uint32_t i = 0; i < pw->pool_places; i++)
         turn_waiters_away(&pw->calls[i]);
+    turn_waiters_away(&pw->unseen);
     if (pw->downstream_count == 0)
         drain_worker_is_empty(pw);
 }

@@ -23,13 +23,11 @@ struct census {
  * By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
  * so is one that goes with a connection that is about to be cut.
  */
-static uint32_t count_holders(void *arg)
+static uint32_t count_among(const struct list_node *calls)
 {
-    const struct census *census = arg;
-    const struct proxy_worker *pw = census->worker;
-    uint32_t count = upstream_count_cuts(pw, pw->pools[census->pool]);
+    uint32_t count = 0;
 
-    LIST_FOREACH(node, &pw->calls[census->pool]) {
+    LIST_FOREACH(node, calls) {
         const struct call *call = CONTAINER_OF(node, struct call, node);
         bool in_the_mail = call->fsm.state == CALL_QUEUED && call->ticket.permit.state == PERMIT_HELD;
 
@@ -37,6 +35,17 @@ static uint32_t count_holders(void *arg)
             count++;
     }
     return count;
+}
+
+static uint32_t count_holders(void *arg)
+{
+    const struct census *census = arg;
+    const struct proxy_worker *pw = census->worker;
+    uint32_t count = upstream_count_cuts(pw, pw->pools[census->pool]);
+
+    if (pw->unseen_pool == census->pool)
+        count += count_among(&pw->unseen);
+    return count + count_among(&pw->calls[census->pool]);
 }
 
 /* The first calls of the list, which become its last. */

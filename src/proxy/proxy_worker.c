@@ -10,6 +10,7 @@
 #include "proxy/drain.h"
 #include "proxy/edition.h"
 #include "proxy/patrol.h"
+#include "proxy/roll.h"
 #include "proxy/upstream.h"
 #include "runtime/complain.h"
 
@@ -56,6 +57,7 @@ static void close_all(struct proxy_worker *pw)
 {
     plan_drop(pw);
     end_downstreams(pw);
+    roll_finish(pw);
     proxy_worker_stop_doorways(pw);
     upstream_finish_cuts(pw);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
@@ -87,6 +89,7 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
 {
     *pw = (struct proxy_worker){.proxy = proxy, .next_call = first_call_id(index)};
     list_init(&pw->retired);
+    list_init(&pw->unseen);
     list_init(&pw->reading);
     list_init(&pw->downstreams);
     list_init(&pw->cutting);
@@ -169,6 +172,7 @@ static void add_calls(const struct list_node *calls, int64_t now_ns, struct metr
         struct upstream_metrics *upstream = &sum->upstreams[call->config->index];
 
         upstream->in_flight[call->fsm.phase]++;
+        upstream->by_age[metric_age_cell(call->fsm.phase, now_ns - call->fsm.begun_ns)]++;
         if (now_ns > call->fsm.deadline_ns)
             upstream->overdue[0]++;
     }
@@ -182,6 +186,7 @@ void proxy_worker_add_metrics(struct proxy_worker *pw, struct metrics *sum)
     metrics_add(sum, pw->metrics);
     for (uint32_t i = 0; i < pw->pool_places; i++)
         add_calls(&pw->calls[i], now_ns, sum);
+    add_calls(&pw->unseen, now_ns, sum);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         idle += pw->keepalive[i]->count;
     sum->process.connections[SIDE_DOWNSTREAM] += pw->downstream_count;

@@ -12,6 +12,8 @@ static void answer(struct errand *errand, struct proxy_worker *pw)
     for (uint32_t i = 0; i < pw->pool_places; i++)
         LIST_FOREACH(node, &pw->calls[i])
             in_flight++;
+    LIST_FOREACH(node, &pw->unseen)
+        in_flight++;
     for (uint32_t i = 0; i < pw->metrics->route_count; i++)
         for (int phase = 0; phase < PHASE_COUNT; phase++)
             stuck += pw->metrics->routes[i].stuck[phase];

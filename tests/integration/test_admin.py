@@ -63,7 +63,7 @@ def test_pools_are_json(service, client):
 def test_the_root_lists_the_endpoints(client):
     answer = client().ask("GET", "/")
     assert answer.status == 200
-    for target in b"/metrics", b"/pools", b"/healthz", b"/readyz":
+    for target in b"/metrics", b"/calls", b"/calls/ID", b"/pools", b"/healthz", b"/readyz":
         assert target in answer.content
 
 
@@ -128,7 +128,7 @@ def test_calls_add_up_at_every_scrape_under_load(curfew, upstream):
 
 def test_head_gives_the_head_alone(client):
     one = client()
-    for target in "/metrics", "/pools", "/healthz", "/":
+    for target in "/metrics", "/calls", "/pools", "/healthz", "/":
         answer = one.ask("HEAD", target)
         assert answer.status == 200 and int(answer["content-length"]) > 0
     assert one.ask("GET", "/healthz").content == b"ok\n"
@@ -142,7 +142,7 @@ def test_other_methods_are_refused(client, method, target):
     assert json.loads(answer.content)["status"] == 405
 
 
-@pytest.mark.parametrize("target", ["/nothing", "/metrics/", "//metrics", "/calls", "/%6detrics", "/..%2fmetrics"])
+@pytest.mark.parametrize("target", ["/nothing", "/metrics/", "//metrics", "/call", "/%6detrics", "/..%2fmetrics"])
 def test_other_targets_do_not_exist(client, target):
     answer = client().ask("GET", target)
     assert answer.status == 404 and answer["content-type"] == "application/problem+json"

@@ -93,6 +93,16 @@ static void a_ratio_of_nothing_or_of_everything_is_defined(void **state)
     ratio_goes_into(15, INT64_MAX, 1);
 }
 
+static void an_age_begins_at_its_bound(void **state)
+{
+    assert_int_equal(metric_age_cell(PHASE_UPLOAD, -1), AGE_UNDER_1S);
+    assert_int_equal(metric_age_cell(PHASE_UPLOAD, 1 * S - 1), AGE_UNDER_1S);
+    assert_int_equal(metric_age_cell(PHASE_UPLOAD, 1 * S), AGE_1S);
+    assert_int_equal(metric_age_cell(PHASE_QUEUE, 5 * S - 1), AGE_COUNT + AGE_1S);
+    assert_int_equal(metric_age_cell(PHASE_QUEUE, 5 * S), AGE_COUNT + AGE_5S);
+    assert_int_equal(metric_age_cell(PHASE_RECEIVE, 30 * S), PHASE_RECEIVE * AGE_COUNT + AGE_30S);
+}
+
 /* --------------------------------------------------------------------------------------- adding */
 
 static void every_cell_is_added(void **state)
@@ -235,6 +245,7 @@ static void counters_carry_their_labels(void **state)
     m->routes[0].failed[CAUSE_REFUSED] = 1;
     m->routes[0].rejected[CAUSE_QUEUE_FULL] = 9;
     m->upstreams[0].in_flight[PHASE_WAIT] = UINT64_MAX;
+    m->upstreams[0].by_age[metric_age_cell(PHASE_TLS, 5 * S)] = 21;
     m->upstreams[0].bytes[DIRECTION_UP] = 11;
     m->process.refused[CAUSE_NO_ROUTE] = 12;
     m->process.connections[SIDE_UPSTREAM_IDLE] = 13;
@@ -246,6 +257,7 @@ static void counters_carry_their_labels(void **state)
         "\ncurfew_calls_failed_total{upstream=\"payments\",route=\"default\",reason=\"connection_refused\"} 1\n",
         "\ncurfew_calls_rejected_total{upstream=\"payments\",route=\"default\",reason=\"queue_full\"} 9\n",
         "\ncurfew_calls_in_flight{upstream=\"payments\",phase=\"wait\"} 18446744073709551615\n",
+        "\ncurfew_calls_in_flight_by_age{upstream=\"payments\",phase=\"tls\",age=\"5-30s\"} 21\n",
         "\ncurfew_calls_overdue{upstream=\"payments\"} 0\n",
         "\ncurfew_bytes_total{upstream=\"payments\",direction=\"up\"} 11\n",
         "\ncurfew_requests_refused_total{reason=\"no_route\"} 12\n",
@@ -335,6 +347,7 @@ int main(void)
         cmocka_unit_test(the_sum_is_in_seconds),
         cmocka_unit_test(a_ratio_is_told_from_its_neighbours),
         cmocka_unit_test(a_ratio_of_nothing_or_of_everything_is_defined),
+        cmocka_unit_test(an_age_begins_at_its_bound),
         cmocka_unit_test(every_cell_is_added),
         cmocka_unit_test(without_memory_there_are_no_metrics),
         cmocka_unit_test(counters_carry_their_labels),

@@ -145,6 +145,13 @@ class Curfew:
         assert status == 200, text
         return json.loads(text)
 
+    def calls(self, query="", **filters):
+        """GET /calls, parsed. Filters by name, or a whole query."""
+        query = query or "&".join(f"{key}={value}" for key, value in filters.items())
+        status, text = self.admin_get("/calls" + (f"?{query}" if query else ""))
+        assert status == 200, text
+        return json.loads(text)
+
     def wait_metric(self, name, value, seconds=SOON, **labels):
         """Until the sum of these samples is `value`; returns the scrape in which it was."""
         seen = []

@@ -67,6 +67,8 @@ class Metrics:
             started, ended = self.calls("started", upstream=upstream), self.ended(upstream=upstream)
             flying = self.in_flight(upstream=upstream)
             assert started == ended + flying, f"{upstream}: {started} started, {ended} ended, {flying} in flight"
+            by_age = self.sum("curfew_calls_in_flight_by_age", upstream=upstream)
+            assert by_age == flying, f"{upstream}: {flying} in flight, by age {by_age}"
         for (name, labels), held in self.samples.items():
             if name != "curfew_pool_held":
                 continue

@@ -1,0 +1,36 @@
+#ifndef CURFEW_ADMIN_CALLS_H
+#define CURFEW_ADMIN_CALLS_H
+
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "proxy/proxy.h"
+#include "runtime/mailbox.h"
+
+/*
+ * GET /calls, DELETE /calls/ID: each is a roll-call (proxy/roll.h), one after another, so that no number of clients
+ * makes the workers look more often than they can; who has waited for a second gets a 503. All on the thread of `base`.
+ */
+struct calls {
+    struct event_base *base;
+    struct mailbox *mailbox;
+    struct proxy *proxy;
+    struct list_node waiting; /* requests, in the order of their coming; */
+    struct asked *asked;      /* that whose roll-call is under way; NULL: it was given up, or there is none */
+    bool is_under_way;
+    uint64_t renamed; /* proxy.renamed when the workers were asked */
+};
+
+/* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. */
+void calls_init(struct calls *calls);
+
+/* The workers have ended. Answers what is left, as not to be had. */
+void calls_fini(struct calls *calls);
+
+/* Take the request over. */
+void calls_respond(struct calls *calls, struct evhttp_request *request);
+void calls_respond_cut(struct calls *calls, struct evhttp_request *request, const char *id);
+
+#endif

@@ -1,0 +1,22 @@
+#ifndef CURFEW_VIEW_FIGURES_H
+#define CURFEW_VIEW_FIGURES_H
+
+#include <stdint.h>
+
+#include "base/text.h"
+
+/* Figures for people, short and of bounded width: at most 7 bytes each. */
+
+/* "950ms", "1.2s", "59s", "3m05s", "2h03m", "9d04h"; below 0 with its sign: "-1.2s". */
+void figures_put_time(struct text *out, int64_t ms);
+
+/* Seconds as they come out of a histogram: "80us", "2.5ms", "1.2s"; NaN: "-"; infinite: ">60s" with `most` of 60. */
+void figures_put_seconds(struct text *out, double seconds, double most);
+
+/* "999", "1.2k", "45k", "3.4M", "12G". */
+void figures_put_count(struct text *out, uint64_t count);
+
+/* A rate: "0", "0.4", "12", "1.2k". */
+void figures_put_rate(struct text *out, double per_second);
+
+#endif

@@ -1,0 +1,213 @@
+#include "admin/calls.h"
+
+#include <event2/event_struct.h>
+
+#include "admin/calls_filter.h"
+#include "admin/labels.h"
+#include "admin/respond.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "proxy/roll.h"
+#include "runtime/worker.h"
+
+#define NO_MEMORY "There is not enough memory to ask the workers."
+
+static const struct timeval patience = {.tv_sec = 1};
+
+/* A request that wants a roll-call. */
+struct asked {
+    struct list_node node; /* on calls.waiting, until it is its turn */
+    struct calls *calls;
+    struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
+    struct roster_filter filter;
+    enum roll_act act;
+    struct event patience_over;
+};
+
+/* ---- the answer ------------------------------------------------------------------------------------------- */
+
+static json_t *milliseconds(int64_t ns)
+{
+    return json_integer(ns / NS_PER_MS);
+}
+
+/* Names of routes and upstreams that are gone meanwhile are null. NULL: no memory. */
+static json_t *describe(const struct labels *labels, const struct roster_entry *entry, int64_t now_ns)
+{
+    const char *upstream =
+        entry->upstream < labels->upstream_count ? labels->upstreams[entry->upstream] : NULL;
+    const char *route = entry->route < labels->route_count ? labels->routes[entry->route].name : NULL;
+    char block[20];
+    struct text id = text_over(block, sizeof(block));
+
+    text_hex(&id, entry->id);
+    return json_pack("{s:s%, s:s?, s:s?, s:s%, s:s, s:o, s:o, s:o, s:I, s:I, s:s}", "id", id.ptr, id.len,
+                     "upstream", upstream, "route", route, "method", entry->method, (size_t)entry->method_len,
+                     "phase", phase_name(entry->phase), "age_ms", milliseconds(now_ns - entry->begun_ns),
+                     "left_ms", milliseconds(entry->deadline_ns - now_ns), "phase_ms",
+                     milliseconds(now_ns - entry->phase_since_ns), "bytes_up", (json_int_t)entry->bytes_up,
+                     "bytes_down", (json_int_t)entry->bytes_down, "sent", sent_name(entry->sent));
+}
+
+static json_t *describe_all(const struct labels *labels, const struct roster *roster)
+{
+    int64_t now_ns = worker_clock_ns();
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; i < roster->count && all; i++) {
+        if (json_array_append_new(all, describe(labels, &roster->entries[i], now_ns)) < 0) {
+            json_decref(all);
+            all = NULL;
+        }
+    }
+    return all;
+}
+
+static json_t *write_list(const struct labels *labels, const struct roster *roster, int64_t longest_ns)
+{
+    return json_pack("{s:o, s:I, s:I, s:f}", "calls", describe_all(labels, roster), "matching",
+                     (json_int_t)roster->matching, "in_flight", (json_int_t)roster->in_flight,
+                     "longest_stop_ms", (double)longest_ns / NS_PER_MS);
+}
+
+static void respond_with(const struct asked *asked, const struct roster *roster, int64_t longest_ns)
+{
+    const struct numbering *numbering = &asked->calls->proxy->numbering;
+    struct labels labels;
+    json_t *answer = NULL;
+
+    if (asked->act == ROLL_CUT && roster->count == 0) {
+        respond_problem(asked->request, 404, "No call in flight has this id.");
+        return;
+    }
+    if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
+        answer = asked->act == ROLL_LIST
+                     ? write_list(&labels, roster, longest_ns)
+                     : json_pack("{s:o}", "cut", describe(&labels, &roster->entries[0], worker_clock_ns()));
+    labels_fini(&labels);
+    respond_json(asked->request, 200, answer);
+}
+
+/* ---- a request's way ---------------------------------------------------------------------------------------- */
+
+static void start_next(struct calls *calls);
+
+static void asked_free(struct asked *asked)
+{
+    event_del(&asked->patience_over);
+    list_remove(&asked->node);
+    mem_free(asked);
+}
+
+static void refuse(struct asked *asked, int status, const char *detail)
+{
+    respond_problem(asked->request, status, detail);
+    asked_free(asked);
+}
+
+static void roll_done(void *arg, const struct roster *roster, int64_t longest_ns)
+{
+    struct calls *calls = arg;
+    struct asked *asked = calls->asked;
+
+    calls->asked = NULL;
+    calls->is_under_way = false;
+    if (asked && asked->act == ROLL_LIST && calls->renamed != calls->proxy->renamed) {
+        /* A reload came in between: the numbers may be other ones' now. */
+        list_push_front(&calls->waiting, &asked->node);
+    } else if (asked) {
+        respond_with(asked, roster, longest_ns);
+        asked_free(asked);
+    }
+    start_next(calls);
+}
+
+static void start_next(struct calls *calls)
+{
+    struct list_node *node;
+
+    while (!calls->is_under_way && (node = list_take_front(&calls->waiting)) != NULL) {
+        struct asked *asked = CONTAINER_OF(node, struct asked, node);
+
+        calls->renamed = calls->proxy->renamed;
+        calls->is_under_way =
+            roll_start(calls->proxy, &asked->filter, asked->act, calls->mailbox, roll_done, calls) != NULL;
+        if (calls->is_under_way)
+            calls->asked = asked;
+        else
+            refuse(asked, 503, NO_MEMORY);
+    }
+}
+
+/* The workers' answer, if it ever comes, is nobody's then. */
+static void give_up(evutil_socket_t fd, short what, void *arg)
+{
+    struct asked *asked = arg;
+
+    (void)fd;
+    (void)what;
+    if (asked->calls->asked == asked)
+        asked->calls->asked = NULL;
+    refuse(asked, 503, "A worker did not answer within 1 s.");
+}
+
+static void ask(struct calls *calls, struct evhttp_request *request, const struct roster_filter *filter,
+                enum roll_act act)
+{
+    struct asked *asked = mem_zalloc(sizeof(*asked));
+
+    if (asked == NULL || event_assign(&asked->patience_over, calls->base, -1, 0, give_up, asked) < 0 ||
+        event_add(&asked->patience_over, &patience) < 0) {
+        mem_free(asked);
+        respond_problem(request, 503, NO_MEMORY);
+        return;
+    }
+    asked->calls = calls;
+    asked->request = request;
+    asked->filter = *filter;
+    asked->act = act;
+    list_push_back(&calls->waiting, &asked->node);
+    start_next(calls);
+}
+
+void calls_respond(struct calls *calls, struct evhttp_request *request)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct roster_filter filter;
+    char why[160];
+
+    if (calls_filter_read(query, calls->proxy, &filter, why, sizeof(why)))
+        ask(calls, request, &filter, ROLL_LIST);
+    else
+        respond_problem(request, 400, why);
+}
+
+void calls_respond_cut(struct calls *calls, struct evhttp_request *request, const char *id)
+{
+    struct roster_filter filter;
+
+    if (calls_filter_read_id(id, &filter))
+        ask(calls, request, &filter, ROLL_CUT);
+    else
+        respond_problem(request, 400, "An id is up to 16 hexadecimal digits, as GET /calls shows it.");
+}
+
+/* ---- all ----------------------------------------------------------------------------------------------------- */
+
+void calls_init(struct calls *calls)
+{
+    list_init(&calls->waiting);
+}
+
+void calls_fini(struct calls *calls)
+{
+    struct list_node *node;
+
+    if (calls->asked)
+        list_push_back(&calls->waiting, &calls->asked->node);
+    calls->asked = NULL;
+    while ((node = list_take_front(&calls->waiting)) != NULL)
+        refuse(CONTAINER_OF(node, struct asked, node), 503, "curfew is shutting down.");
+    /* Of the roll-call that may be under way, the workers have said the last that they had to say. */
+    mailbox_deliver(calls->mailbox);
+}

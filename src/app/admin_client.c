@@ -1,0 +1,161 @@
+#include "app/admin_client.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "app/config_file.h"
+#include "base/mem.h"
+#include "config/address.h"
+#include "runtime/listen.h"
+
+/* The page of a thousand upstreams, and some. */
+#define ANSWER_MAX ((size_t)64 << 20)
+
+struct bytes {
+    char *ptr;
+    size_t len, cap;
+};
+
+static bool grow(struct bytes *bytes)
+{
+    size_t cap = bytes->cap == 0 ? 65536 : bytes->cap * 2;
+    char *bigger = cap <= ANSWER_MAX ? mem_realloc(bytes->ptr, cap) : NULL;
+
+    if (bigger == NULL) {
+        errno = ENOMEM;
+        return false;
+    }
+    bytes->ptr = bigger;
+    bytes->cap = cap;
+    return true;
+}
+
+/* All that comes, terminated. False: errno. */
+static bool receive(int fd, struct bytes *bytes)
+{
+    ssize_t n;
+
+    do {
+        if (bytes->cap - bytes->len < 2 && !grow(bytes))
+            return false;
+        n = recv(fd, bytes->ptr + bytes->len, bytes->cap - bytes->len - 1, 0);
+        if (n < 0 && errno != EINTR)
+            return false;
+        bytes->len += n > 0 ? (size_t)n : 0;
+    } while (n != 0);
+    bytes->ptr[bytes->len] = '\0';
+    return true;
+}
+
+static bool send_all(int fd, const char *request, size_t len)
+{
+    ssize_t n;
+
+    for (size_t sent = 0; sent<len; sent += n> 0 ? (size_t)n : 0) {
+        n = send(fd, request + sent, len - sent, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return false;
+    }
+    return true;
+}
+
+/* False: errno. */
+static bool exchange(const struct address *address, const struct admin_question *question,
+                     struct bytes *bytes)
+{
+    const struct timeval patience = {.tv_sec = question->patience_s};
+    char request[2048];
+    int len =
+        snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: curfew\r\nContent-Length: 0\r\n\r\n",
+                 question->method, question->target);
+    int fd, why;
+    bool is_done;
+
+    if (len < 0 || (size_t)len >= sizeof(request)) {
+        errno = EMSGSIZE;
+        return false;
+    }
+    fd = listen_connect(address);
+    if (fd < 0)
+        return false;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)); /* without it, Ctrl-C helps */
+    is_done = send_all(fd, request, (size_t)len) && receive(fd, bytes);
+    why = errno;
+    (void)close(fd);
+    errno = why;
+    return is_done;
+}
+
+/* False: this is no answer, or not a whole one. */
+static bool understand(struct bytes *bytes, struct admin_answer *answer)
+{
+    char *content = strstr(bytes->ptr, "\r\n\r\n");
+    const char *length = strcasestr(bytes->ptr, "\r\nContent-Length:");
+    size_t len;
+
+    if (content == NULL || sscanf(bytes->ptr, "HTTP/%*d.%*d %d", &answer->status) != 1)
+        return false;
+    content += 4;
+    len = bytes->len - (size_t)(content - bytes->ptr);
+    answer->content = (struct span){content, len};
+    return length == NULL || length > content ||
+           strtoul(length + strlen("\r\nContent-Length:"), NULL, 10) == len;
+}
+
+bool admin_client_ask(const struct admin_question *question, struct admin_answer *answer, char *why,
+                      size_t why_cap)
+{
+    struct bytes bytes = {0};
+    struct address address;
+    const char *wrong = address_parse(question->where, &address);
+
+    *answer = (struct admin_answer){0};
+    address.text = question->where;
+    if (wrong == NULL && !exchange(&address, question, &bytes))
+        wrong = errno == EAGAIN ? "no answer in time" : strerror(errno);
+    answer->block = bytes.ptr;
+    if (wrong == NULL && !understand(&bytes, answer))
+        wrong = bytes.len == 0 ? "the connection was closed without an answer"
+                               : "this does not seem to be a curfew, or it has ended in the middle";
+    if (wrong != NULL)
+        snprintf(why, why_cap, "%s: %s", question->where, wrong);
+    return wrong == NULL;
+}
+
+void admin_answer_free(struct admin_answer *answer)
+{
+    mem_free(answer->block);
+    *answer = (struct admin_answer){0};
+}
+
+void admin_answer_put_why(const struct admin_answer *answer, char *why, size_t why_cap)
+{
+    json_t *problem = json_loadb(answer->content.ptr, answer->content.len, 0, NULL);
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+
+    if (detail != NULL)
+        snprintf(why, why_cap, "%s", detail);
+    else
+        snprintf(why, why_cap, "status %d: %.*s", answer->status, (int)strcspn(answer->content.ptr, "\r\n"),
+                 answer->content.ptr);
+    json_decref(problem);
+}
+
+bool admin_client_find(const char *path, const char *address, char *where, size_t cap)
+{
+    if (address == NULL)
+        return config_file_find_admin(path, where, cap);
+    if ((size_t)snprintf(where, cap, "%s", address) < cap)
+        return true;
+    fprintf(stderr, "curfew: %s: too long for an address\n", address);
+    return false;
+}
