@@ -39,7 +39,28 @@ static bool grow(struct bytes *bytes)
     return true;
 }
 
-/* All that comes, terminated. False: errno. */
+/* Where the content begins, and how long its head says that it is; SIZE_MAX: it does not. NULL: the head is not there. */
+static const char *find_content(const struct bytes *bytes, size_t *len)
+{
+    static const char length_name[] = "\r\nContent-Length:";
+    const char *end = strstr(bytes->ptr, "\r\n\r\n");
+    const char *length = end != NULL ? strcasestr(bytes->ptr, length_name) : NULL;
+
+    *len = SIZE_MAX;
+    if (length != NULL && length < end)
+        *len = strtoul(length + sizeof(length_name) - 1, NULL, 10);
+    return end != NULL ? end + 4 : NULL;
+}
+
+static bool is_whole(const struct bytes *bytes)
+{
+    size_t len;
+    const char *content = find_content(bytes, &len);
+
+    return content != NULL && (size_t)(bytes->ptr + bytes->len - content) >= len;
+}
+
+/* All that comes, to the end of the answer or of the connection; terminated. False: errno. */
 static bool receive(int fd, struct bytes *bytes)
 {
     ssize_t n;
@@ -51,8 +72,8 @@ static bool receive(int fd, struct bytes *bytes)
         if (n < 0 && errno != EINTR)
             return false;
         bytes->len += n > 0 ? (size_t)n : 0;
-    } while (n != 0);
-    bytes->ptr[bytes->len] = '\0';
+        bytes->ptr[bytes->len] = '\0';
+    } while (n != 0 && !is_whole(bytes));
     return true;
 }
 
@@ -96,19 +117,16 @@ static bool exchange(const struct address *address, const struct admin_question 
 }
 
 /* False: this is no answer, or not a whole one. */
-static bool understand(struct bytes *bytes, struct admin_answer *answer)
+static bool understand(const struct bytes *bytes, struct admin_answer *answer)
 {
-    char *content = strstr(bytes->ptr, "\r\n\r\n");
-    const char *length = strcasestr(bytes->ptr, "\r\nContent-Length:");
-    size_t len;
+    size_t told, len;
+    const char *content = find_content(bytes, &told);
 
     if (content == NULL || sscanf(bytes->ptr, "HTTP/%*d.%*d %d", &answer->status) != 1)
         return false;
-    content += 4;
-    len = bytes->len - (size_t)(content - bytes->ptr);
+    len = (size_t)(bytes->ptr + bytes->len - content);
     answer->content = (struct span){content, len};
-    return length == NULL || length > content ||
-           strtoul(length + strlen("\r\nContent-Length:"), NULL, 10) == len;
+    return told == SIZE_MAX || told == len;
 }
 
 bool admin_client_ask(const struct admin_question *question, struct admin_answer *answer, char *why,
@@ -127,7 +145,7 @@ bool admin_client_ask(const struct admin_question *question, struct admin_answer
         wrong = bytes.len == 0 ? "the connection was closed without an answer"
                                : "this does not seem to be a curfew, or it has ended in the middle";
     if (wrong != NULL)
-        snprintf(why, why_cap, "%s: %s", question->where, wrong);
+        snprintf(why, why_cap, "%s", wrong);
     return wrong == NULL;
 }
 

@@ -103,14 +103,15 @@ static int perform(const struct wish *wish, const char *where)
     else
         snprintf(target, sizeof(target), "/calls%.*s", (int)wish->query.len, wish->query.ptr);
     is_done = admin_client_ask(&question, &answer, why, sizeof(why));
-    if (is_done && answer.status != 200) {
+    if (!is_done) {
+        fprintf(stderr, "curfew: calls: %s: %s\n", where, why);
+    } else if (answer.status != 200) {
         admin_answer_put_why(&answer, why, sizeof(why));
-        is_done = false;
-    }
-    if (is_done)
-        is_done = print_answer(wish, &answer);
-    else
         fprintf(stderr, "curfew: calls: %s\n", why);
+        is_done = false;
+    } else {
+        is_done = print_answer(wish, &answer);
+    }
     admin_answer_free(&answer);
     free(id);
     return is_done ? EXIT_SUCCESS : EXIT_FAILURE;

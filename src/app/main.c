@@ -10,6 +10,7 @@
 #include "app/explain.h"
 #include "app/reload_command.h"
 #include "app/serve.h"
+#include "app/top_command.h"
 #include "app/version.h"
 #include "faulty/faulty.h"
 
@@ -34,6 +35,7 @@ static const struct command {
     {"serve", serve_main, "runs the proxy: curfew serve -c FILE"},
     {"reload", reload_command_main,
      "has a running curfew load its configuration anew: curfew reload -c FILE"},
+    {"top", top_command_main, "shows what a running curfew does, again and again: curfew top -c FILE"},
     {"calls", calls_command_main, "lists calls in flight, cuts one: curfew calls -c FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
     {"explain", explain_main, "what a request is subject to: curfew explain -c FILE METHOD URL"},

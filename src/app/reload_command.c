@@ -31,7 +31,7 @@ static int reload(const char *where)
     bool is_done = false;
 
     if (!admin_client_ask(&question, &answer, why, sizeof(why))) {
-        fprintf(stderr, "curfew: reload: %s\n", why);
+        fprintf(stderr, "curfew: reload: %s: %s\n", where, why);
     } else {
         is_done = answer.status == 200;
         fputs(answer.content.ptr, is_done ? stdout : stderr);

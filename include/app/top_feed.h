@@ -1,0 +1,36 @@
+#ifndef CURFEW_APP_TOP_FEED_H
+#define CURFEW_APP_TOP_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "view/board.h"
+#include "view/call_list.h"
+#include "view/top_view.h"
+
+/* Pages of /metrics that are kept: what is shown as a rate is that of the time between the first and the last of them. */
+#define TOP_FEED_PAGES 11
+
+/* Where `curfew top` has from what it shows: the admin listener, asked again and again; it may go, and come back. */
+struct top_feed {
+    const char *where; /* set it first; borrowed */
+    struct board pages[TOP_FEED_PAGES];
+    uint32_t page_count;
+    struct call_list calls;
+    char lost[256]; /* why there is no answer; "" while there is one */
+    int64_t lost_since_ns;
+    char message[256]; /* about the last thing that was asked for; "" for none */
+};
+
+void top_feed_fini(struct top_feed *feed);
+
+/* Asks for both pages; calls by what was chosen, `limit` of them at most. False: nobody answers, feed->lost says why. */
+bool top_feed_ask(struct top_feed *feed, struct top_choice *choice, uint32_t limit);
+
+/* Cuts the selected call; the message says what became of it. */
+void top_feed_cut(struct top_feed *feed, const struct top_choice *choice);
+
+/* What there is to show; borrowed from the feed until it is asked again. */
+struct top_state top_feed_state(const struct top_feed *feed, const struct top_choice *choice);
+
+#endif

@@ -1,0 +1,157 @@
+#include "app/top_feed.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/admin_client.h"
+#include "base/number.h"
+#include "runtime/worker.h"
+
+/* Longer only means that it hangs, and keys are waiting. */
+#define PATIENCE_S 2
+
+void top_feed_fini(struct top_feed *feed)
+{
+    for (uint32_t i = 0; i < feed->page_count; i++)
+        board_free(&feed->pages[i]);
+    feed->page_count = 0;
+    call_list_free(&feed->calls);
+}
+
+static bool lose(struct top_feed *feed, const char *why)
+{
+    if (feed->lost[0] == '\0')
+        feed->lost_since_ns = worker_clock_ns();
+    snprintf(feed->lost, sizeof(feed->lost), "%s", why);
+    return false;
+}
+
+static void drop_first_pages(struct top_feed *feed, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        board_free(&feed->pages[i]);
+    feed->page_count -= count;
+    memmove(&feed->pages[0], &feed->pages[count], feed->page_count * sizeof(feed->pages[0]));
+}
+
+/* Pages of another process say nothing about what this one has done since. */
+static void keep_page(struct top_feed *feed, const struct board *page)
+{
+    if (feed->page_count != 0 && feed->pages[feed->page_count - 1].started_at != page->started_at)
+        drop_first_pages(feed, feed->page_count);
+    if (feed->page_count == TOP_FEED_PAGES)
+        drop_first_pages(feed, 1);
+    feed->pages[feed->page_count++] = *page;
+}
+
+static bool ask_metrics(struct top_feed *feed)
+{
+    const struct admin_question question = {feed->where, "GET", "/metrics", PATIENCE_S};
+    struct admin_answer answer;
+    struct board page = {0};
+    char why[256] = "this is no page of a curfew";
+    bool is_there = admin_client_ask(&question, &answer, why, sizeof(why));
+
+    if (is_there && answer.status != 200) {
+        admin_answer_put_why(&answer, why, sizeof(why));
+        is_there = false;
+    }
+    if (is_there && !board_read(&page, answer.content)) {
+        board_free(&page);
+        is_there = false;
+    }
+    admin_answer_free(&answer);
+    if (!is_there)
+        return lose(feed, why);
+    page.at_ns = worker_clock_ns();
+    keep_page(feed, &page);
+    return true;
+}
+
+static void put_target(char *target, size_t cap, const struct top_choice *choice, uint32_t limit)
+{
+    struct text text = text_over(target, cap - 1);
+
+    text_printf(&text, "/calls?limit=%u&sort=%s", limit, choice->calls_by_left ? "left" : "age");
+    if (choice->upstream[0] != '\0')
+        text_printf(&text, "&upstream=%s", choice->upstream);
+    if (choice->phase != TOP_NO_PHASE)
+        text_printf(&text, "&phase=%s", phase_name(choice->phase));
+    target[text.len] = '\0';
+}
+
+static bool ask_calls(struct top_feed *feed, struct top_choice *choice, uint32_t limit)
+{
+    char target[256], why[256];
+    const struct admin_question question = {feed->where, "GET", target, PATIENCE_S};
+    struct admin_answer answer;
+    struct call_list calls = {0};
+
+    put_target(target, sizeof(target), choice, limit);
+    if (!admin_client_ask(&question, &answer, why, sizeof(why))) {
+        admin_answer_free(&answer);
+        return lose(feed, why);
+    }
+    if (answer.status == 200 && call_list_read(&calls, answer.content)) {
+        call_list_free(&feed->calls);
+        feed->calls = calls;
+    } else {
+        call_list_free(&calls);
+        admin_answer_put_why(&answer, feed->message, sizeof(feed->message));
+        /* The upstream that was chosen may be gone since a reload. */
+        choice->upstream[0] = '\0';
+    }
+    admin_answer_free(&answer);
+    return true;
+}
+
+bool top_feed_ask(struct top_feed *feed, struct top_choice *choice, uint32_t limit)
+{
+    if (!ask_metrics(feed) || !ask_calls(feed, choice, limit))
+        return false;
+    feed->lost[0] = '\0';
+    return true;
+}
+
+void top_feed_cut(struct top_feed *feed, const struct top_choice *choice)
+{
+    char target[BOARD_NAME + 16], why[sizeof(feed->message)];
+    const struct admin_question question = {feed->where, "DELETE", target, PATIENCE_S};
+    struct admin_answer answer;
+
+    snprintf(target, sizeof(target), "/calls/%s", choice->selected);
+    if (!admin_client_ask(&question, &answer, why, sizeof(why)))
+        snprintf(feed->message, sizeof(feed->message), "%s", why);
+    else if (answer.status == 200)
+        snprintf(feed->message, sizeof(feed->message), "Call %s was cut.", choice->selected);
+    else
+        admin_answer_put_why(&answer, feed->message, sizeof(feed->message));
+    admin_answer_free(&answer);
+}
+
+static double unix_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+struct top_state top_feed_state(const struct top_feed *feed, const struct top_choice *choice)
+{
+    uint32_t count = feed->page_count;
+    bool is_lost = feed->lost[0] != '\0';
+
+    return (struct top_state){
+        .where = feed->where,
+        .board = count > 0 ? &feed->pages[count - 1] : NULL,
+        .earlier = count > 1 ? &feed->pages[0] : NULL,
+        .calls = &feed->calls,
+        .lost = is_lost ? feed->lost : NULL,
+        .lost_for_ms = is_lost ? (worker_clock_ns() - feed->lost_since_ns) / NS_PER_MS : 0,
+        .message = feed->message[0] != '\0' ? feed->message : NULL,
+        .unix_time = unix_time(),
+        .choice = *choice,
+    };
+}

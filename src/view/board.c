@@ -1,0 +1,258 @@
+#include "view/board.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "view/prometheus.h"
+
+/* ---- reading ----------------------------------------------------------------------------------------------- */
+
+static void copy_name(char name[BOARD_NAME], struct span text)
+{
+    size_t len = text.len < BOARD_NAME ? text.len : BOARD_NAME - 1;
+
+    if (len != 0)
+        memcpy(name, text.ptr, len);
+    name[len] = '\0';
+}
+
+static bool is_named(const char name[BOARD_NAME], struct span text)
+{
+    return span_eq(span_of(name), text);
+}
+
+/* Room for one more of `size` bytes behind `count`: arrays double, at powers of two. */
+static bool make_room(void **list, uint32_t count, size_t size)
+{
+    void *bigger;
+
+    if ((count & (count - 1)) != 0)
+        return true;
+    bigger = mem_realloc(*list, (count == 0 ? 1 : (size_t)count * 2) * size);
+    if (bigger == NULL)
+        return false;
+    *list = bigger;
+    return true;
+}
+
+/* Samples of one upstream come close together. NULL: no memory. */
+static struct board_upstream *upstream_named(struct board *board, struct span name)
+{
+    void *list = board->upstreams;
+
+    for (uint32_t i = 0; i < board->upstream_count; i++)
+        if (is_named(board->upstreams[i].name, name))
+            return &board->upstreams[i];
+    if (!make_room(&list, board->upstream_count, sizeof(struct board_upstream)))
+        return NULL;
+    board->upstreams = list;
+    board->upstreams[board->upstream_count] = (struct board_upstream){0};
+    copy_name(board->upstreams[board->upstream_count].name, name);
+    return &board->upstreams[board->upstream_count++];
+}
+
+static struct board_pool *pool_named(struct board *board, struct span name)
+{
+    void *list = board->pools;
+
+    for (uint32_t i = 0; i < board->pool_count; i++)
+        if (is_named(board->pools[i].name, name))
+            return &board->pools[i];
+    if (!make_room(&list, board->pool_count, sizeof(struct board_pool)))
+        return NULL;
+    board->pools = list;
+    board->pools[board->pool_count] = (struct board_pool){0};
+    copy_name(board->pools[board->pool_count].name, name);
+    return &board->pools[board->pool_count++];
+}
+
+static void add_bucket(struct board_histogram *histogram, const struct prometheus_sample *sample)
+{
+    struct span bound;
+
+    if (histogram->count == BOARD_BOUNDS || !prometheus_label(sample, "le", &bound))
+        return;
+    histogram->bounds[histogram->count] = bound.ptr[0] == '+' ? INFINITY : strtod(bound.ptr, NULL);
+    histogram->values[histogram->count++] = sample->value;
+}
+
+static void add_by_phase(double cells[PHASE_COUNT], const struct prometheus_sample *sample)
+{
+    struct span name;
+
+    if (!prometheus_label(sample, "phase", &name))
+        return;
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        if (span_eq(span_of(phase_name(phase)), name))
+            cells[phase] += sample->value;
+}
+
+/* What the samples of an upstream are added to: a number, cells by phase, or a histogram. */
+static const struct {
+    const char *name;
+    enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET } how;
+    size_t offset;
+} families[] = {
+    {"curfew_calls_started_total", ADD_NUMBER, offsetof(struct board_upstream, started)},
+    {"curfew_calls_completed_total", ADD_NUMBER, offsetof(struct board_upstream, completed)},
+    {"curfew_calls_failed_total", ADD_NUMBER, offsetof(struct board_upstream, failed)},
+    {"curfew_calls_rejected_total", ADD_NUMBER, offsetof(struct board_upstream, rejected)},
+    {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct board_upstream, abandoned)},
+    {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct board_upstream, overdue)},
+    {"curfew_calls_stuck_total", ADD_BY_PHASE, offsetof(struct board_upstream, stuck)},
+    {"curfew_calls_in_flight", ADD_BY_PHASE, offsetof(struct board_upstream, in_flight)},
+    {"curfew_call_duration_seconds_bucket", ADD_BUCKET, offsetof(struct board_upstream, duration)},
+    {"curfew_deadline_overshoot_seconds_bucket", ADD_BUCKET, offsetof(struct board_upstream, overshoot)},
+};
+
+static bool take_upstream(struct board *board, const struct prometheus_sample *sample)
+{
+    struct board_upstream *upstream;
+    struct span name;
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        void *cell;
+
+        if (!span_eq(span_of(families[i].name), sample->name) || !prometheus_label(sample, "upstream", &name))
+            continue;
+        upstream = upstream_named(board, name);
+        if (upstream == NULL)
+            return false;
+        cell = (char *)upstream + families[i].offset;
+        switch (families[i].how) {
+        case ADD_NUMBER: *(double *)cell += sample->value; break;
+        case ADD_BY_PHASE: add_by_phase(cell, sample); break;
+        case ADD_BUCKET: add_bucket(cell, sample); break;
+        }
+    }
+    return true;
+}
+
+static bool take_pool(struct board *board, const struct prometheus_sample *sample)
+{
+    bool is_size = span_eq(sample->name, SPAN_LIT("curfew_pool_size"));
+    bool is_held = span_eq(sample->name, SPAN_LIT("curfew_pool_held"));
+    bool is_waiting = span_eq(sample->name, SPAN_LIT("curfew_pool_waiting"));
+    struct board_pool *pool;
+    struct span name;
+
+    if (!(is_size || is_held || is_waiting) || !prometheus_label(sample, "pool", &name))
+        return true;
+    pool = pool_named(board, name);
+    if (pool == NULL)
+        return false;
+    if (is_size)
+        pool->size = sample->value;
+    else if (is_held)
+        pool->held = sample->value;
+    else
+        pool->waiting = sample->value;
+    return true;
+}
+
+bool board_read(struct board *board, struct span page)
+{
+    struct prometheus_sample sample;
+    struct span version;
+
+    *board = (struct board){0};
+    while (prometheus_next(&page, &sample)) {
+        if (!take_upstream(board, &sample) || !take_pool(board, &sample))
+            return false;
+        if (span_eq(sample.name, SPAN_LIT("process_start_time_seconds")))
+            board->started_at = sample.value;
+        else if (span_eq(sample.name, SPAN_LIT("curfew_build_info")) &&
+                 prometheus_label(&sample, "version", &version))
+            copy_name(board->version, version);
+    }
+    return board->version[0] != '\0';
+}
+
+void board_free(struct board *board)
+{
+    mem_free(board->upstreams);
+    mem_free(board->pools);
+    *board = (struct board){0};
+}
+
+const struct board_upstream *board_find_upstream(const struct board *board, const char *name)
+{
+    for (uint32_t i = 0; i < board->upstream_count; i++)
+        if (strcmp(board->upstreams[i].name, name) == 0)
+            return &board->upstreams[i];
+    return NULL;
+}
+
+const struct board_pool *board_find_pool(const struct board *board, const char *name)
+{
+    for (uint32_t i = 0; i < board->pool_count; i++)
+        if (strcmp(board->pools[i].name, name) == 0)
+            return &board->pools[i];
+    return NULL;
+}
+
+/* ---- comparing ---------------------------------------------------------------------------------------------- */
+
+/* What was observed in between and lies at or below the bound with this index. */
+static double between(const struct board_histogram *now, const struct board_histogram *before, uint32_t at)
+{
+    double earlier = before != NULL && before->count == now->count ? before->values[at] : 0;
+
+    return now->values[at] - earlier;
+}
+
+double board_quantile(const struct board_histogram *now, const struct board_histogram *before, double q)
+{
+    double all = now->count != 0 ? between(now, before, now->count - 1) : 0;
+    double rank = q * all, below = 0, from = 0;
+
+    if (all <= 0)
+        return NAN;
+    for (uint32_t i = 0; i < now->count; i++) {
+        double upto = between(now, before, i);
+
+        if (upto >= rank && upto > below) {
+            double share = (rank - below) / (upto - below);
+
+            return isinf(now->bounds[i]) ? INFINITY : from + share * (now->bounds[i] - from);
+        }
+        below = upto;
+        from = now->bounds[i];
+    }
+    return INFINITY;
+}
+
+static double last_finite(const struct board_histogram *histogram)
+{
+    return histogram->count >= 2 ? histogram->bounds[histogram->count - 2] : 0;
+}
+
+void board_compare(const struct board_upstream *now, const struct board_upstream *before, double seconds,
+                   struct board_change *change)
+{
+    static const struct board_upstream nothing;
+    double stuck = 0;
+
+    *change = (struct board_change){0};
+    if (before == NULL)
+        before = &nothing;
+    if (seconds <= 0)
+        seconds = 1;
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+        change->stuck[phase] = now->stuck[phase] - before->stuck[phase];
+        stuck += change->stuck[phase];
+        change->in_flight += now->in_flight[phase];
+    }
+    change->started_rate = (now->started - before->started) / seconds;
+    change->completed_rate = (now->completed - before->completed) / seconds;
+    change->failed_rate = (now->failed - before->failed) / seconds;
+    change->rejected_rate = (now->rejected - before->rejected) / seconds;
+    change->stuck_rate = stuck / seconds;
+    change->p50 = board_quantile(&now->duration, &before->duration, 0.5);
+    change->p99 = board_quantile(&now->duration, &before->duration, 0.99);
+    change->overshoot_p99 = board_quantile(&now->overshoot, &before->overshoot, 0.99);
+    change->duration_most = last_finite(&now->duration);
+    change->overshoot_most = last_finite(&now->overshoot);
+}

@@ -1,0 +1,166 @@
+/* What two pages of /metrics say about the time between them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <math.h>
+
+#include "base/mem.h"
+#include "view/board.h"
+
+static const char first[] = "curfew_build_info{version=\"1.2.3\"} 1\n"
+                            "process_start_time_seconds 1000.5\n"
+                            "curfew_calls_started_total{upstream=\"a\",route=\"default\"} 10\n"
+                            "curfew_calls_started_total{upstream=\"a\",route=\"/x\"} 5\n"
+                            "curfew_calls_started_total{upstream=\"b\",route=\"default\"} 1\n"
+                            "curfew_calls_completed_total{upstream=\"a\",route=\"default\",class=\"2xx\"} 4\n"
+                            "curfew_calls_stuck_total{upstream=\"a\",route=\"default\",phase=\"wait\"} 2\n"
+                            "curfew_calls_stuck_total{upstream=\"a\",route=\"/x\",phase=\"wait\"} 3\n"
+                            "curfew_calls_in_flight{upstream=\"a\",phase=\"queue\"} 7\n"
+                            "curfew_calls_in_flight_by_age{upstream=\"a\",phase=\"queue\",age=\"0-1s\"} 7\n"
+                            "curfew_call_duration_seconds_bucket{upstream=\"a\",le=\"0.1\"} 0\n"
+                            "curfew_call_duration_seconds_bucket{upstream=\"a\",le=\"1\"} 10\n"
+                            "curfew_call_duration_seconds_bucket{upstream=\"a\",le=\"+Inf\"} 10\n"
+                            "curfew_pool_size{pool=\"a\"} 50\n"
+                            "curfew_pool_held{pool=\"a\"} 20\n"
+                            "curfew_pool_waiting{pool=\"a\"} 6\n"
+                            "curfew_pool_held_peak{pool=\"a\"} 44\n";
+
+static const char second[] =
+    "curfew_build_info{version=\"1.2.3\"} 1\n"
+    "curfew_calls_started_total{upstream=\"a\",route=\"default\"} 35\n"
+    "curfew_calls_completed_total{upstream=\"a\",route=\"default\",class=\"2xx\"} 12\n"
+    "curfew_calls_stuck_total{upstream=\"a\",route=\"default\",phase=\"wait\"} 9\n"
+    "curfew_calls_stuck_total{upstream=\"a\",route=\"default\",phase=\"queue\"} 1\n"
+    "curfew_call_duration_seconds_bucket{upstream=\"a\",le=\"0.1\"} 8\n"
+    "curfew_call_duration_seconds_bucket{upstream=\"a\",le=\"1\"} 26\n"
+    "curfew_call_duration_seconds_bucket{upstream=\"a\",le=\"+Inf\"} 26\n";
+
+static void a_page_is_summed_by_upstream_and_pool(void **state)
+{
+    struct board board;
+
+    assert_true(board_read(&board, span_of(first)));
+    assert_string_equal(board.version, "1.2.3");
+    assert_true(board.started_at == 1000.5);
+    assert_int_equal(board.upstream_count, 2);
+    assert_string_equal(board.upstreams[0].name, "a");
+    assert_true(board.upstreams[0].started == 15);
+    assert_true(board.upstreams[0].completed == 4);
+    assert_true(board.upstreams[0].stuck[PHASE_WAIT] == 5);
+    assert_true(board.upstreams[0].in_flight[PHASE_QUEUE] == 7);
+    assert_true(board.upstreams[1].started == 1);
+    assert_int_equal(board.pool_count, 1);
+    assert_true(board.pools[0].size == 50 && board.pools[0].held == 20 && board.pools[0].waiting == 6);
+    assert_ptr_equal(board_find_upstream(&board, "b"), &board.upstreams[1]);
+    assert_null(board_find_upstream(&board, "c"));
+    assert_null(board_find_pool(&board, "b"));
+    board_free(&board);
+}
+
+static void rates_are_of_the_time_in_between(void **state)
+{
+    struct board before, now;
+    struct board_change change;
+
+    assert_true(board_read(&before, span_of(first)));
+    assert_true(board_read(&now, span_of(second)));
+    board_compare(&now.upstreams[0], &before.upstreams[0], 4, &change);
+    assert_true(change.started_rate == 5);
+    assert_true(change.completed_rate == 2);
+    assert_true(change.stuck[PHASE_WAIT] == 4 && change.stuck[PHASE_QUEUE] == 1);
+    assert_true(change.stuck_rate == 1.25);
+    /* 8 of the 16 in between took at most 0.1 s, all of them 1 s. */
+    assert_true(fabs(change.p50 - 0.1) < 1e-9);
+    assert_true(fabs(change.p99 - (0.1 + 0.9 * (15.84 - 8) / 8)) < 1e-9);
+    assert_true(isnan(change.overshoot_p99));
+    assert_true(change.duration_most == 1);
+    board_free(&before);
+    board_free(&now);
+}
+
+static void without_an_earlier_page_it_is_everything(void **state)
+{
+    struct board now;
+    struct board_change change;
+
+    assert_true(board_read(&now, span_of(first)));
+    board_compare(&now.upstreams[0], NULL, 5, &change);
+    assert_true(change.started_rate == 3);
+    assert_true(change.stuck[PHASE_WAIT] == 5);
+    assert_true(change.in_flight == 7);
+    board_free(&now);
+}
+
+static void a_quantile_beyond_the_last_bound_is_infinite(void **state)
+{
+    static const struct board_histogram slow = {{1, INFINITY}, {1, 10}, 2}, none = {{1, INFINITY}, {0, 0}, 2},
+                                        empty = {{0}, {0}, 0};
+
+    assert_true(isinf(board_quantile(&slow, NULL, 0.5)));
+    assert_true(board_quantile(&slow, NULL, 0.05) == 0.5);
+    assert_true(isnan(board_quantile(&none, NULL, 0.5)));
+    assert_true(isnan(board_quantile(&empty, NULL, 0.5)));
+    assert_true(isnan(board_quantile(&slow, &slow, 0.5)));
+}
+
+static void many_upstreams_are_all_kept(void **state)
+{
+    static char page[8192] = "curfew_build_info{version=\"1\"} 1\n";
+    struct board board;
+
+    for (int i = 0; i < 100; i++) {
+        size_t len = strlen(page);
+
+        snprintf(page + len, sizeof(page) - len, "curfew_calls_overdue{upstream=\"u%d\"} %d\n", i, i);
+    }
+    assert_true(board_read(&board, span_of(page)));
+    assert_int_equal(board.upstream_count, 100);
+    for (int i = 0; i < 100; i++)
+        assert_true(board.upstreams[i].overdue == i);
+    board_free(&board);
+}
+
+static void other_pages_are_no_board(void **state)
+{
+    static const char *const others[] = {"", "<html>", "x 1\n", "curfew_build_info 1\n"};
+    struct board board;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(board_read(&board, span_of(others[i])));
+        board_free(&board);
+    }
+}
+
+static bool fail_always(void *arg, size_t size)
+{
+    return true;
+}
+
+static void without_memory_there_is_no_board(void **state)
+{
+    struct board board;
+
+    mem_set_fault(fail_always, NULL);
+    assert_false(board_read(&board, span_of(first)));
+    mem_set_fault(NULL, NULL);
+    board_free(&board);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_is_summed_by_upstream_and_pool),
+        cmocka_unit_test(rates_are_of_the_time_in_between),
+        cmocka_unit_test(without_an_earlier_page_it_is_everything),
+        cmocka_unit_test(a_quantile_beyond_the_last_bound_is_infinite),
+        cmocka_unit_test(many_upstreams_are_all_kept),
+        cmocka_unit_test(other_pages_are_no_board),
+        cmocka_unit_test(without_memory_there_is_no_board),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,282 @@
+/* What `curfew top` shows, and what its keys do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "view/top_view.h"
+
+#define S INT64_C(1000000000)
+
+/* Three upstreams, of which one has 500 calls that wait; a pool that is shared. */
+static const char page[] =
+    "curfew_build_info{version=\"1.2.3\"} 1\nprocess_start_time_seconds 1000\n"
+    "curfew_calls_started_total{upstream=\"alpha\",route=\"default\"} 100\n"
+    "curfew_calls_started_total{upstream=\"beta\",route=\"default\"} 900\n"
+    "curfew_calls_started_total{upstream=\"stuck-api\",route=\"default\"} 600\n"
+    "curfew_calls_stuck_total{upstream=\"stuck-api\",route=\"default\",phase=\"wait\"} 100\n"
+    "curfew_calls_in_flight{upstream=\"alpha\",phase=\"wait\"} 1\n"
+    "curfew_calls_in_flight{upstream=\"stuck-api\",phase=\"wait\"} 50\n"
+    "curfew_calls_in_flight{upstream=\"stuck-api\",phase=\"queue\"} 450\n"
+    "curfew_pool_size{pool=\"stuck-api\"} 50\ncurfew_pool_held{pool=\"stuck-api\"} 50\n"
+    "curfew_pool_waiting{pool=\"stuck-api\"} 450\n"
+    "curfew_pool_size{pool=\"shared\"} 10\ncurfew_pool_held{pool=\"shared\"} 3\n";
+
+static const char calls_json[] =
+    "{\"calls\": [{\"id\": \"a1\", \"upstream\": \"stuck-api\", \"route\": \"default\", \"method\": \"GET\","
+    " \"phase\": \"wait\", \"age_ms\": 9000, \"left_ms\": 500, \"phase_ms\": 8000, \"sent\": \"complete\"},"
+    " {\"id\": \"a2\", \"upstream\": \"stuck-api\", \"route\": \"default\", \"method\": \"GET\", \"phase\": \"queue\","
+    " \"age_ms\": 8000, \"left_ms\": 9000, \"phase_ms\": 8000, \"sent\": \"none\"}], \"matching\": 501, \"in_flight\": 501}";
+
+struct fixture {
+    struct board board;
+    struct call_list calls;
+    struct top_state state;
+};
+
+static void fill(struct fixture *f)
+{
+    *f = (struct fixture){0};
+    assert_true(board_read(&f->board, span_of(page)));
+    assert_true(call_list_read(&f->calls, span_of(calls_json)));
+    f->state = (struct top_state){.where = "127.0.0.1:9600",
+                                  .board = &f->board,
+                                  .calls = &f->calls,
+                                  .unix_time = 1100,
+                                  .choice = {.phase = TOP_NO_PHASE},
+                                  .has_keys = true};
+}
+
+static void empty(struct fixture *f)
+{
+    board_free(&f->board);
+    call_list_free(&f->calls);
+}
+
+static char text[64 * 1024];
+
+/* The whole screen, row by row. */
+static const char *draw(const struct top_state *state, int width, int height)
+{
+    struct screen screen;
+    char row[512];
+    size_t len = 0;
+
+    assert_int_equal(screen_init(&screen, width, height), ST_OK);
+    assert_true(top_view_draw(state, &screen));
+    for (int y = 0; y < height; y++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s\n", screen_row(&screen, y, row), row);
+    screen_fini(&screen);
+    return text;
+}
+
+static void expect(const char *drawn, const char *piece)
+{
+    if (strstr(drawn, piece) == NULL)
+        fail_msg("\"%s\" is not in\n%s", piece, drawn);
+}
+
+static size_t place(const char *drawn, const char *piece)
+{
+    expect(drawn, piece);
+    return (size_t)(strstr(drawn, piece) - drawn);
+}
+
+static void what_is_stuck_comes_first_with_its_phase(void **state)
+{
+    static const int sizes[][2] = {{80, 24}, {120, 40}};
+    struct fixture f;
+
+    fill(&f);
+    for (int i = 0; i < 2; i++) {
+        const char *drawn = draw(&f.state, sizes[i][0], sizes[i][1]);
+
+        assert_true(place(drawn, "\nstuck-api ") < place(drawn, "\nbeta "));
+        assert_true(place(drawn, "\nstuck-api ") < place(drawn, "\nalpha "));
+        expect(drawn, "] 50/50 >>>>>>>> 450 waiting now queue 450 wait 50");
+        expect(drawn, "curfew 1.2.3: 501 in flight, up 1m40s, at 127.0.0.1:9600");
+        expect(drawn, "oldest first; upstream: all, phase: all: 501 of 501");
+        expect(drawn, "\n  500ms    9.0s wait       8.0s stuck-api GET     default a1");
+        expect(drawn, "] 3/10\n");
+        expect(drawn, "q quit");
+    }
+    expect(draw(&f.state, 120, 40), "now queue 450 wait 50 stuck wait 100");
+    empty(&f);
+}
+
+static void sorting_is_by_trouble_then_name_then_rate(void **state)
+{
+    struct fixture f;
+    const char *drawn;
+
+    fill(&f);
+    assert_int_equal(top_view_key(&f.state, 's'), TOP_REDRAW);
+    drawn = draw(&f.state, 80, 24);
+    assert_true(place(drawn, "\nalpha ") < place(drawn, "\nbeta "));
+    assert_true(place(drawn, "\nbeta ") < place(drawn, "\nstuck-api "));
+    assert_int_equal(top_view_key(&f.state, 's'), TOP_REDRAW);
+    drawn = draw(&f.state, 80, 24);
+    assert_true(place(drawn, "\nbeta ") < place(drawn, "\nstuck-api "));
+    assert_true(place(drawn, "\nstuck-api ") < place(drawn, "\nalpha "));
+    assert_int_equal(top_view_key(&f.state, 's'), TOP_REDRAW);
+    assert_int_equal(f.state.choice.order, TOP_BY_TROUBLE);
+    empty(&f);
+}
+
+static void rates_are_those_since_the_earlier_page(void **state)
+{
+    struct fixture f;
+    struct board earlier;
+
+    fill(&f);
+    assert_true(board_read(&earlier, span_of(page)));
+    earlier.upstreams[0].started = 80;
+    f.board.at_ns = 12 * S;
+    earlier.at_ns = 2 * S;
+    f.state.earlier = &earlier;
+    expect(draw(&f.state, 80, 24), "\nalpha                2.0       0");
+    board_free(&earlier);
+    empty(&f);
+}
+
+static void a_lost_connection_is_said(void **state)
+{
+    struct fixture f;
+
+    fill(&f);
+    f.state.lost = "127.0.0.1:9600: Connection refused";
+    f.state.lost_for_ms = 3200;
+    expect(draw(&f.state, 80, 24),
+           "CONNECTION LOST 3.2s ago, trying again: 127.0.0.1:9600: Connection refused");
+    f.state.board = NULL;
+    expect(draw(&f.state, 80, 24), "curfew at 127.0.0.1:9600\nCONNECTION LOST");
+    empty(&f);
+}
+
+static void any_size_is_drawn(void **state)
+{
+    struct fixture f;
+
+    fill(&f);
+    for (int width = 0; width < 130; width += 7)
+        for (int height = 0; height < 45; height++)
+            (void)draw(&f.state, width, height);
+    empty(&f);
+}
+
+static void many_upstreams_leave_room_for_calls(void **state)
+{
+    static char many[16384] = "curfew_build_info{version=\"1\"} 1\n";
+    struct fixture f;
+    const char *drawn;
+
+    for (int i = 0; i < 100; i++)
+        snprintf(many + strlen(many), sizeof(many) - strlen(many),
+                 "curfew_calls_in_flight{upstream=\"u%02d\",phase=\"tls\"} %d\n", i, i);
+    fill(&f);
+    board_free(&f.board);
+    assert_true(board_read(&f.board, span_of(many)));
+    drawn = draw(&f.state, 80, 24);
+    expect(drawn, "\nu99 ");
+    expect(drawn, "\nand 94 more upstreams\n");
+    expect(drawn, " a1 ");
+    assert_int_equal(top_view_room(&f.state, 24), 4);
+    assert_int_equal(top_view_room(&f.state, 3), 1);
+    empty(&f);
+}
+
+static void upstreams_and_phases_are_gone_through(void **state)
+{
+    static const char *const names[] = {"alpha", "beta", "stuck-api", "", "alpha"};
+    struct fixture f;
+
+    fill(&f);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_int_equal(top_view_key(&f.state, 'u'), TOP_ASK_ANEW);
+        assert_string_equal(f.state.choice.upstream, names[i]);
+    }
+    for (enum phase phase = 0; phase <= PHASE_COUNT; phase++) {
+        assert_int_equal(top_view_key(&f.state, 'p'), TOP_ASK_ANEW);
+        assert_int_equal(f.state.choice.phase, phase);
+    }
+    assert_int_equal(top_view_key(&f.state, 'l'), TOP_ASK_ANEW);
+    expect(draw(&f.state, 80, 24), "least left first; upstream: alpha, phase: all");
+    empty(&f);
+}
+
+static void a_call_is_cut_only_after_a_yes(void **state)
+{
+    struct fixture f;
+
+    fill(&f);
+    assert_int_equal(top_view_key(&f.state, TOP_KEY_DOWN), TOP_REDRAW);
+    assert_string_equal(f.state.choice.selected, "a1");
+    assert_int_equal(top_view_key(&f.state, TOP_KEY_DOWN), TOP_REDRAW);
+    assert_int_equal(top_view_key(&f.state, TOP_KEY_DOWN), TOP_REDRAW);
+    assert_string_equal(f.state.choice.selected, "a2");
+    assert_int_equal(top_view_key(&f.state, 'x'), TOP_REDRAW);
+    expect(draw(&f.state, 80, 24), "Cut call a2? y cuts it");
+    assert_int_equal(top_view_key(&f.state, 'q'), TOP_REDRAW);
+    assert_int_equal(top_view_key(&f.state, 'x'), TOP_REDRAW);
+    assert_int_equal(top_view_key(&f.state, 'y'), TOP_CUT);
+    assert_int_equal(top_view_key(&f.state, 'y'), TOP_NOTHING);
+    assert_int_equal(top_view_key(&f.state, TOP_KEY_ESCAPE), TOP_REDRAW);
+    assert_string_equal(f.state.choice.selected, "");
+    assert_int_equal(top_view_key(&f.state, 'q'), TOP_QUIT);
+    empty(&f);
+}
+
+static void without_calls_there_is_nothing_to_cut(void **state)
+{
+    static const struct call_list none;
+    struct fixture f;
+
+    fill(&f);
+    f.state.calls = &none;
+    assert_int_equal(top_view_key(&f.state, TOP_KEY_UP), TOP_REDRAW);
+    assert_int_equal(top_view_key(&f.state, 'x'), TOP_REDRAW);
+    assert_false(f.state.choice.confirms);
+    empty(&f);
+}
+
+static bool fail_always(void *arg, size_t size)
+{
+    return true;
+}
+
+static void without_memory_nothing_is_drawn(void **state)
+{
+    struct fixture f;
+    struct screen screen, another;
+
+    fill(&f);
+    assert_int_equal(screen_init(&screen, 80, 24), ST_OK);
+    mem_set_fault(fail_always, NULL);
+    assert_false(top_view_draw(&f.state, &screen));
+    assert_int_equal(screen_init(&another, 80, 24), ST_NOMEM);
+    mem_set_fault(NULL, NULL);
+    screen_fini(&screen);
+    empty(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
+        cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate),
+        cmocka_unit_test(rates_are_those_since_the_earlier_page),
+        cmocka_unit_test(a_lost_connection_is_said),
+        cmocka_unit_test(any_size_is_drawn),
+        cmocka_unit_test(many_upstreams_leave_room_for_calls),
+        cmocka_unit_test(upstreams_and_phases_are_gone_through),
+        cmocka_unit_test(a_call_is_cut_only_after_a_yes),
+        cmocka_unit_test(without_calls_there_is_nothing_to_cut),
+        cmocka_unit_test(without_memory_nothing_is_drawn),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
