@@ -17,8 +17,9 @@ struct admin_question {
 
 struct admin_answer {
     int status;
-    struct span content; /* terminated */
-    char *block;         /* holds it */
+    struct span content;  /* terminated */
+    char *block;          /* holds it */
+    bool nobody_is_there; /* nothing listens there */
 };
 
 /*

@@ -138,8 +138,10 @@ bool admin_client_ask(const struct admin_question *question, struct admin_answer
 
     *answer = (struct admin_answer){0};
     address.text = question->where;
-    if (wrong == NULL && !exchange(&address, question, &bytes))
+    if (wrong == NULL && !exchange(&address, question, &bytes)) {
+        answer->nobody_is_there = errno == ECONNREFUSED || errno == ENOENT;
         wrong = errno == EAGAIN ? "no answer in time" : strerror(errno);
+    }
     answer->block = bytes.ptr;
     if (wrong == NULL && !understand(&bytes, answer))
         wrong = bytes.len == 0 ? "the connection was closed without an answer"

@@ -32,6 +32,11 @@ static int reload(const char *where)
 
     if (!admin_client_ask(&question, &answer, why, sizeof(why))) {
         fprintf(stderr, "curfew: reload: %s: %s\n", where, why);
+        /* With a file that has just been given another admin.listen, nobody is where it says. */
+        if (answer.nobody_is_there)
+            fputs(
+                "curfew: reload: one that runs still has the admin.listen of its start: --admin asks there\n",
+                stderr);
     } else {
         is_done = answer.status == 200;
         fputs(answer.content.ptr, is_done ? stdout : stderr);
