@@ -133,7 +133,10 @@ class Cell:
 
     def drip(self):
         """A little progress every now and then, until its receiver has gone or the cell is over."""
-        if self.situation.progress(self) is not False:
+        progress = None
+        with contextlib.suppress(OSError):  # on a slow machine the cell may be over already
+            progress = self.situation.progress(self)
+        if progress is not False:
             self.dripping = True
             self._over = threading.Event()
             self.in_background(self._drip)
