@@ -287,7 +287,7 @@ def _answers(proxy):
 def test_a_scrape_that_is_never_read_stops_nothing(curfew, upstream, many):
     """Many upstreams make a page that no socket takes at once."""
     up = upstream(echo)
-    upstreams = {f"api{n}": {"url": up.url} for n in range(100)}
+    upstreams = {f"api{n}": {"url": up.url, "keepalive": {"max_idle": 0}} for n in range(100)}
     proxy = curfew(upstreams=upstreams)
     page = len(proxy.admin_get("/metrics")[1])
     before = proxy.process.rss_bytes()
