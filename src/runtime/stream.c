@@ -91,7 +91,10 @@ static enum status read_tls(struct stream *stream, char *bytes, size_t cap, size
     if (result != 1) {
         enum status status = tls_result(stream, result);
 
-        return *len == 0 ? status : ST_OK;
+        if (*len == 0)
+            return status;
+        stream->can_read = status != ST_AGAIN; /* an end or a failure is behind these bytes, without an event */
+        return ST_OK;
     }
     if (SSL_has_pending(stream->ssl))
         stream->can_read = true;

@@ -1,0 +1,145 @@
+/* Streams under TLS: what one read takes, and what it leaves for the next. */
+#include "support.h"
+
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "runtime/stream.h"
+
+#define READ_CAP 65536u
+
+struct world {
+    struct rig rig;
+    struct stream stream;
+    SSL_CTX *ctx;
+    SSL *peer;
+};
+
+static void ignore(struct stream *stream)
+{
+    (void)stream;
+}
+
+/* Nobody's identity matters here, so there are no certificates. */
+static SSL_CTX *anonymous_tls(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+    assert_non_null(ctx);
+    assert_int_equal(SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION), 1);
+    assert_int_equal(SSL_CTX_set_cipher_list(ctx, "AECDH-AES128-SHA:@SECLEVEL=0"), 1);
+    SSL_CTX_set_read_ahead(ctx, 1);
+    return ctx;
+}
+
+static SSL *side(struct world *world, int fd)
+{
+    SSL *ssl = SSL_new(world->ctx);
+
+    assert_non_null(ssl);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(SSL_set_fd(ssl, fd), 1);
+    return ssl;
+}
+
+static int set_up(void **state)
+{
+    struct world *world = test_calloc(1, sizeof(*world));
+    int pair[2], ours = 0, theirs = 0;
+    SSL *ssl;
+
+    rig_init(&world->rig);
+    world->ctx = anonymous_tls();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    world->peer = side(world, pair[1]);
+    ssl = side(world, pair[0]);
+    SSL_set_connect_state(ssl);
+    SSL_set_accept_state(world->peer);
+    for (int turn = 0; turn < 10 && (ours != 1 || theirs != 1); turn++) {
+        ours = SSL_do_handshake(ssl);
+        theirs = SSL_do_handshake(world->peer);
+    }
+    assert_int_equal(ours + theirs, 2);
+    assert_int_equal(stream_open(&world->stream, &world->rig.worker, pair[0], ignore), ST_OK);
+    stream_put_under_tls(&world->stream, ssl);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    int fd = SSL_get_fd(world->peer);
+
+    stream_close(&world->stream);
+    SSL_free(world->peer);
+    close(fd);
+    SSL_CTX_free(world->ctx);
+    rig_fini(&world->rig);
+    test_free(world);
+    return 0;
+}
+
+static void say(struct world *world, size_t len)
+{
+    static char bytes[READ_CAP];
+
+    assert_int_equal(SSL_write(world->peer, bytes, (int)len), (int)len);
+}
+
+static void expect_read(struct world *world, enum status want, size_t want_len)
+{
+    static char bytes[READ_CAP];
+    size_t len = 0;
+
+    assert_int_equal(stream_read(&world->stream, bytes, sizeof(bytes), &len), want);
+    assert_int_equal(len, want_len);
+}
+
+static void one_read_takes_all_records_and_the_next_waits_for_an_event(void **state)
+{
+    struct world *world = *state;
+
+    say(world, 3 * SSL3_RT_MAX_PLAIN_LENGTH);
+    expect_read(world, ST_OK, 3 * SSL3_RT_MAX_PLAIN_LENGTH);
+    assert_false(world->stream.can_read);
+    expect_read(world, ST_AGAIN, 0);
+}
+
+/* It came along with the bytes and raises no event any more, and the connection itself stays open. */
+static void a_close_notify_behind_the_bytes_is_seen_by_the_next_read(void **state)
+{
+    struct world *world = *state;
+
+    say(world, 1000);
+    assert_int_equal(SSL_shutdown(world->peer), 0);
+    expect_read(world, ST_OK, 1000);
+    expect_read(world, ST_EOF, 0);
+}
+
+static void a_broken_record_behind_the_bytes_is_seen_by_the_next_read(void **state)
+{
+    struct world *world = *state;
+    const char junk[64] = "no record of any version";
+
+    say(world, 1000);
+    assert_int_equal(write(SSL_get_fd(world->peer), junk, sizeof(junk)), (ssize_t)sizeof(junk));
+    expect_read(world, ST_OK, 1000);
+    expect_read(world, ST_FAILED, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(one_read_takes_all_records_and_the_next_waits_for_an_event, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_close_notify_behind_the_bytes_is_seen_by_the_next_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_broken_record_behind_the_bytes_is_seen_by_the_next_read, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
