@@ -78,9 +78,6 @@ void call_foresee_route(struct call *call, const struct http1_head *line);
 /* The request head is complete. May end the call. */
 void call_start(struct call *call, const struct http1_head *head);
 
-/* The request is refused before it becomes a call. Ends it. `detail` may be NULL. */
-void call_refuse(struct call *call, enum cause cause, const char *detail);
-
 /* The caller's or the upstream's socket is ready, or the caller has gone. May end the call. */
 void call_downstream_ready(struct call *call);
 void call_upstream_ready(struct call *call);
@@ -89,17 +86,19 @@ void call_caller_gone(struct call *call);
 /* News of the connection that is being made. May end the call. */
 void call_phase(struct call *call, enum phase phase);
 void call_connected(struct call *call);
-void call_connect_failed(struct call *call, enum cause cause, const char *detail);
 
 /*
- * The one way out: moves to the final state of the cause's outcome, gives everything back, counts, answers the caller
- * if no response has begun (or cuts him), logs. `detail` (for people, may be NULL) goes into the answer and the log.
+ * The one way out, also of a request that never became a call: moves to the final state of the cause's outcome, gives
+ * everything back, counts, answers the caller if no response has begun (or cuts him), logs. A connection to the
+ * upstream that is cut goes, and the call's permit behind it, after the answers of this turn (upstream_cut_later).
+ * `detail` (for people, may be NULL) goes into the answer and the log.
  */
 void call_end(struct call *call, enum cause cause, const char *detail);
 
 /*
- * An invariant of ours is broken, in the way that `what` says: counted, complained about, and the call, if it is not over,
- * ended; it gives back all that it has, whatever its state says. No other call is touched. Ends a build with asserts.
+ * An invariant of ours is broken, in the way that `what` says: counted, complained about, and the call, if it is not
+ * over, ended; it gives back all that it has, whatever its state says. No other call is touched. Ends a build with
+ * asserts.
  */
 void call_break(struct call *call, const char *what);
 

@@ -34,7 +34,7 @@ struct upstream {
 };
 
 /*
- * Begins to connect for `call`, which hears of it by call_phase, call_connected or call_upstream_failed, from the
+ * Begins to connect for `call`, which hears of it by call_phase, and call_connected or call_end, from the
  * loop. NULL: no memory.
  */
 struct upstream *upstream_connect(struct proxy_worker *worker, const struct upstream_config *config,

@@ -61,18 +61,17 @@ void call_set_timer(struct call *call)
 static bool give_back_upstream(struct call *call, unsigned holds)
 {
     struct upstream *upstream = call->upstream;
-    struct pool *pool = call->worker->pools[call->route->pool];
 
     call->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
-    if (call->reusable)
+    if (call->reusable) {
         keepalive_put(call->worker->keepalive[call->config->index], &call->upstream,
                       worker_now(&call->worker->worker));
-    else if (call->fsm.state == CALL_DELIVERING && call->fsm.sent == SENT_COMPLETE)
+    } else if (call->fsm.state == CALL_DELIVERING && call->fsm.sent == SENT_COMPLETE) {
         upstream_close(&call->upstream);
-    else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0)
+    } else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0) {
         upstream_cut(&call->upstream);
-    else {
-        upstream_cut_later(&call->upstream, pool, &call->ticket);
+    } else {
+        upstream_cut_later(&call->upstream, call->worker->pools[call->route->pool], &call->ticket);
         return true;
     }
     return false;

@@ -25,11 +25,6 @@ void call_foresee_route(struct call *call, const struct http1_head *line)
     call_set_timer(call);
 }
 
-void call_refuse(struct call *call, enum cause cause, const char *detail)
-{
-    call_end(call, cause, detail);
-}
-
 static void note(struct call *call, const struct http1_head *head)
 {
     call->method = head->method_id;
@@ -181,11 +176,6 @@ void call_connected(struct call *call)
 {
     if (call_move(call, CALL_SENDING))
         call_send(call);
-}
-
-void call_connect_failed(struct call *call, enum cause cause, const char *detail)
-{
-    call_end(call, cause, detail);
 }
 
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */

@@ -194,17 +194,9 @@ bool doorsteps_plan(struct list_node *doorsteps, const struct snapshot *snapshot
 
 void doorsteps_forget_plan(struct list_node *doorsteps)
 {
-    struct list_node *next = doorsteps->next;
-
-    while (next != doorsteps) {
-        struct doorstep *step = doorstep_of(next);
-
-        next = next->next;
-        if (step->upstream == NULL)
-            close_one(step);
-        else
-            plan(step, NULL, NULL);
-    }
+    doorsteps_sweep(doorsteps);
+    LIST_FOREACH(node, doorsteps)
+        plan(doorstep_of(node), NULL, NULL);
 }
 
 void doorsteps_commit(struct list_node *doorsteps)

@@ -104,7 +104,7 @@ static bool read_more(struct downstream *downstream)
     if (downstream->call == NULL)
         downstream_destroy(downstream);
     else if (status == ST_NOMEM)
-        call_refuse(downstream->call, CAUSE_INTERNAL, NULL);
+        call_end(downstream->call, CAUSE_INTERNAL, NULL);
     else
         call_caller_gone(downstream->call);
     return false;
@@ -131,7 +131,7 @@ static void take_head(struct downstream *downstream, struct span head, size_t en
     if (cause == CAUSE_NONE)
         call_start(downstream->call, &pw->head);
     else
-        call_refuse(downstream->call, cause, detail);
+        call_end(downstream->call, cause, detail);
 }
 
 /* Looks at the bytes that are there. True: the connection is in other hands now. */
@@ -154,7 +154,7 @@ static bool try_head(struct downstream *downstream)
     status = http1_scan(&downstream->scan, bytes, &head, &end);
     excess = http1_head_excess(&downstream->scan, bytes, end, pw->snapshot->limits.request_head_bytes);
     if (excess != CAUSE_NONE) {
-        call_refuse(downstream->call, excess, NULL);
+        call_end(downstream->call, excess, NULL);
         return true;
     }
     switch (status) {
@@ -162,8 +162,8 @@ static bool try_head(struct downstream *downstream)
     case HTTP1_DONE: take_head(downstream, head, end); return true;
     case HTTP1_BAD: break;
     }
-    call_refuse(downstream->call, CAUSE_BAD_REQUEST,
-                "a line of the head does not end with CRLF, or holds a control byte");
+    call_end(downstream->call, CAUSE_BAD_REQUEST,
+             "a line of the head does not end with CRLF, or holds a control byte");
     return true;
 }
 

@@ -60,7 +60,7 @@ static void connected(struct connect *connect, enum cause cause, const char *det
 
     upstream->peer = connect->peer;
     if (cause != CAUSE_NONE) {
-        call_connect_failed(upstream->call, cause, detail);
+        call_end(upstream->call, cause, detail);
         return;
     }
     end_attempt(upstream);
