@@ -1,7 +1,7 @@
 /*
- * Any string of events that can happen to calls: core/call_fsm, core/permit and core/timer do what they do in proxy/call,
- * in the world of tests/sim, whose own books are compared with theirs after every event. Where tests/sim draws lots,
- * here the input decides what happens next and to whom, likely or not.
+ * Any string of events that can happen to calls: core/call_fsm, core/permit and core/timer do what they do in
+ * proxy/call, in the world of tests/sim, whose own books are compared with theirs after every event. Where tests/sim
+ * draws lots, here the input decides what happens next and to whom, likely or not.
  *
  * Input: a byte for each pool, then events: a byte for what happens, one for the call that it happens to, one that says
  * more about it. An event that can't happen to a call in its state becomes an attempt to break the rules instead.
@@ -47,19 +47,6 @@ static void move(struct call *call, enum call_state to)
         give_back_permit(call);
     if ((holds & HOLD_TIMER) != 0)
         timer_fini(&call->thread->timers, &call->timer);
-}
-
-static void set_timer(struct call *call)
-{
-    timer_set(&call->thread->timers, &call->timer, call_fsm_next_ns(&call->fsm));
-}
-
-static void set_limit(struct call *call, int64_t limit_ns, enum cause cause)
-{
-    call->limit_ns = limit_ns;
-    call->limit_set_ns = world.now_ns;
-    call_fsm_set_limit(&call->fsm, limit_ns, cause);
-    set_timer(call);
 }
 
 static void end(struct call *call, enum cause cause)

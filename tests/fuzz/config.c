@@ -29,7 +29,10 @@ static const struct config_files files = {read_named, NULL};
 
 /* ---- what is wrong ------------------------------------------------------------------------------------- */
 
-/* At most: NEL, LS and PS end a line for YAML, too, and the end of a file that ends without one is on a line of its own. */
+/*
+ * At most: NEL, LS and PS end a line for YAML, too, and the end of a file that ends without one is on a line of its
+ * own.
+ */
 static uint32_t count_lines(struct span bytes)
 {
     uint32_t lines = 2;

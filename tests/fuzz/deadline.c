@@ -1,6 +1,6 @@
 /*
- * A caller's deadline: from the field line to nanoseconds (core/budget), what is left of it, and what the next hop reads
- * of that; and all number parsers on the same value (base/number). Judged by arithmetic in 128 bits.
+ * A caller's deadline: from the field line to nanoseconds (core/budget), what is left of it, and what the next hop
+ * reads of that; and all number parsers on the same value (base/number). Judged by arithmetic in 128 bits.
  *
  * Input: a field line without its CRLF, as in "grpc-timeout: 5S".
  */

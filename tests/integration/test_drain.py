@@ -102,12 +102,18 @@ def test_a_call_is_still_cut_at_its_deadline(pair):
     must_have_ended(proxy)
 
 
-def test_when_the_time_is_up_calls_in_flight_are_refused(curfew, upstream):
+def wait_for_an_answer(curfew, upstream, drain):
+    """A curfew with that drain, and the caller of a call that waits for its upstream."""
     up = upstream()
-    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": "300ms"})
+    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": drain})
     caller = proxy.caller()
     caller.request("GET", "/")
     up.take()
+    return proxy, caller
+
+
+def test_when_the_time_is_up_calls_in_flight_are_refused(curfew, upstream):
+    proxy, caller = wait_for_an_answer(curfew, upstream, "300ms")
     begin_drain(proxy)
     expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
     must_have_ended(proxy)
@@ -117,11 +123,7 @@ def test_when_the_time_is_up_calls_in_flight_are_refused(curfew, upstream):
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once(curfew, upstream, second):
-    up = upstream()
-    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": "60s"})
-    caller = proxy.caller()
-    caller.request("GET", "/")
-    up.take()
+    proxy, caller = wait_for_an_answer(curfew, upstream, "60s")
     begin_drain(proxy)
     caller.must_be_open()
     proxy.process.signal(second)
@@ -130,11 +132,7 @@ def test_a_second_signal_ends_at_once(curfew, upstream, second):
 
 
 def test_without_a_drain_calls_are_refused_at_once(curfew, upstream):
-    up = upstream()
-    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": "0s"})
-    caller = proxy.caller()
-    caller.request("GET", "/")
-    up.take()
+    proxy, caller = wait_for_an_answer(curfew, upstream, "0s")
     proxy.process.signal(signal.SIGTERM)
     expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
     must_have_ended(proxy)

@@ -144,19 +144,6 @@ static void move(struct call *call, enum call_state to)
         timer_fini(&call->thread->timers, &call->timer);
 }
 
-static void set_timer(struct call *call)
-{
-    timer_set(&call->thread->timers, &call->timer, call_fsm_next_ns(&call->fsm));
-}
-
-static void set_limit(struct call *call, int64_t limit_ns, enum cause cause)
-{
-    call->limit_ns = limit_ns;
-    call->limit_set_ns = call->world->now_ns;
-    call_fsm_set_limit(&call->fsm, limit_ns, cause);
-    set_timer(call);
-}
-
 /* As set_limit in proxy/call_exchange.c. */
 static void limit_exchange(struct call *call)
 {
@@ -561,7 +548,9 @@ static void turn_all_away(struct event *event)
     }
 }
 
-/* A reload while calls run: larger pools take waiters in at once, in order; smaller ones wait for permits to come back. */
+/*
+ * A reload while calls run: larger pools take waiters in at once, in order; smaller ones wait for permits to come back.
+ */
 static void resize_a_pool(struct event *event)
 {
     struct world *world = CONTAINER_OF(event, struct world, resize);

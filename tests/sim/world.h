@@ -173,6 +173,21 @@ static inline struct sim_pool *pool_of(const struct call *call)
     return &call->world->pools[call->upstream->pool];
 }
 
+/* ---- time ---------------------------------------------------------------------------------------------- */
+
+static inline void set_timer(struct call *call)
+{
+    timer_set(&call->thread->timers, &call->timer, call_fsm_next_ns(&call->fsm));
+}
+
+static inline void set_limit(struct call *call, int64_t limit_ns, enum cause cause)
+{
+    call->limit_ns = limit_ns;
+    call->limit_set_ns = call->world->now_ns;
+    call_fsm_set_limit(&call->fsm, limit_ns, cause);
+    set_timer(call);
+}
+
 /* ---- permits ------------------------------------------------------------------------------------------- */
 
 static inline void post_grant(struct call *call, const struct thread *from)
