@@ -10,8 +10,8 @@
 #include "proxy/proxy.h"
 
 /*
- * The admin listener: what operators and their tools ask curfew. It lives on the main thread's loop, away from the calls, and
- * reaches the workers by mail alone, so a slow or hostile client of it costs them nothing.
+ * The admin listener: what operators and their tools ask curfew. It lives on the main thread's loop, away from the
+ * calls, and reaches the workers by mail alone, so a slow or hostile client of it costs them nothing.
  */
 struct admin;
 
@@ -21,14 +21,16 @@ struct admin_ground {
     struct proxy *proxy;
     const char *version;
     int handed_fd; /* a listening socket that others opened for it; -1: it opens one */
-    /* POST /reload. Takes the request over, and answers it by admin/respond.h, now or later, before the admin is freed. */
+    /*
+     * POST /reload. Takes the request over, and answers it by admin/respond.h, now or later, before the admin is freed.
+     */
     void (*reload)(void *arg, struct evhttp_request *request);
     void *arg;
 };
 
 /*
- * Listens on the `admin.listen` of the configuration in force, and stays there; a unix socket of its own gets mode 0660.
- * NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of `base`.
+ * Listens on the `admin.listen` of the configuration in force, and stays there; a unix socket of its own gets mode
+ * 0660. NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of `base`.
  */
 struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap);
 

@@ -8,8 +8,8 @@
 #include "proxy/proxy.h"
 
 /*
- * Which calls a query asks for: older=DURATION, upstream=NAME, phase=PHASE, limit=N and sort=left or age, each at most once; `query` is NULL
- * or what is behind the "?". False: *why (terminated) says what is wrong with it. Main thread.
+ * Which calls a query asks for: older=DURATION, upstream=NAME, phase=PHASE, limit=N and sort=left or age, each at most
+ * once; `query` is NULL or what is behind the "?". False: *why (terminated) says what is wrong with it. Main thread.
  */
 bool calls_filter_read(const char *query, const struct proxy *proxy, struct roster_filter *filter, char *why,
                        size_t why_cap) __attribute__((warn_unused_result));

@@ -17,8 +17,8 @@ struct snapshot *config_file_load(const char *path) __attribute__((warn_unused_r
 struct snapshot *config_file_read(const char *path, FILE *out) __attribute__((warn_unused_result));
 
 /*
- * Where the admin listener is, by admin.listen of a file in which other things may be wrong: put into `text`, terminated.
- * False: it does not say; why not has been written to standard error.
+ * Where the admin listener is, by admin.listen of a file in which other things may be wrong: put into `text`,
+ * terminated. False: it does not say; why not has been written to standard error.
  */
 bool config_file_find_admin(const char *path, char *text, size_t cap) __attribute__((warn_unused_result));
 

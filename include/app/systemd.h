@@ -11,8 +11,8 @@
 #include "runtime/listen.h"
 
 /*
- * What systemd is told (sd_notify(3)) and what it hands over (sd_listen_fds(3)). Without it nothing is said and nothing is
- * there. Main thread.
+ * What systemd is told (sd_notify(3)) and what it hands over (sd_listen_fds(3)). Without it nothing is said and nothing
+ * is there. Main thread.
  */
 
 /* Ready, at the start and after a reload. */

@@ -6,8 +6,8 @@
 #include "view/screen.h"
 
 /*
- * The terminal that standard input and output are, through ncurses. Whatever ends the program but SIGKILL, the terminal is
- * as it was before: signals that end it are noted, and terminal_end_by raises them again once it has been closed.
+ * The terminal that standard input and output are, through ncurses. Whatever ends the program but SIGKILL, the terminal
+ * is as it was before: signals that end it are noted, and terminal_end_by raises them again once it has been closed.
  */
 
 /* What terminal_key returns besides characters and enum top_key (view/top_view.h). */

@@ -8,7 +8,9 @@
 #include "view/call_list.h"
 #include "view/top_view.h"
 
-/* Pages of /metrics that are kept: what is shown as a rate is that of the time between the first and the last of them. */
+/*
+ * Pages of /metrics that are kept: what is shown as a rate is that of the time between the first and the last of them.
+ */
 #define TOP_FEED_PAGES 11
 
 /* Where `curfew top` has from what it shows: the admin listener, asked again and again; it may go, and come back. */
@@ -24,7 +26,9 @@ struct top_feed {
 
 void top_feed_fini(struct top_feed *feed);
 
-/* Asks for both pages; calls by what was chosen, `limit` of them at most. False: nobody answers, feed->lost says why. */
+/*
+ * Asks for both pages; calls by what was chosen, `limit` of them at most. False: nobody answers, feed->lost says why.
+ */
 bool top_feed_ask(struct top_feed *feed, struct top_choice *choice, uint32_t limit);
 
 /* Cuts the selected call; the message says what became of it. */

@@ -11,9 +11,10 @@
 struct service;
 
 /*
- * What the main thread looks after by the clock: it asks every worker for a sign of life, and only when all have answered
- * is one given to systemd; the next round does not begin before. So a worker whose loop hangs, or a main thread that does,
- * starves the watchdog. With the answers come the figures for the line of status, which is sent when it has changed.
+ * What the main thread looks after by the clock: it asks every worker for a sign of life, and only when all have
+ * answered is one given to systemd; the next round does not begin before. So a worker whose loop hangs, or a main
+ * thread that does, starves the watchdog. With the answers come the figures for the line of status, which is sent when
+ * it has changed.
  */
 struct watch {
     struct service *service;

@@ -10,8 +10,8 @@
 /*
  * Which number an upstream, a route or a pool has: the place of its counters, connections and permits in the arrays of
  * a running process. A name keeps its number over reloads, for as long as one snapshot in use has it; so what stays
- * in the configuration keeps all that belongs to it, whatever comes or goes beside it. A number that nobody uses any more
- * goes to the next newcomer, so numbers stay about as many as there are names.
+ * in the configuration keeps all that belongs to it, whatever comes or goes beside it. A number that nobody uses any
+ * more goes to the next newcomer, so numbers stay about as many as there are names.
  *
  * One thread. Zero is empty.
  */
@@ -26,8 +26,8 @@ struct numbering {
 
 /*
  * Gives all that the snapshot names its numbers: `index` of upstreams, routes and pools, and `pool` of routes; `is_new`
- * tells a newcomer, whose place may hold what another one left. The snapshot is fresh from config_load, and seen by nobody
- * else yet. ST_NOMEM: nothing has changed.
+ * tells a newcomer, whose place may hold what another one left. The snapshot is fresh from config_load, and seen by
+ * nobody else yet. ST_NOMEM: nothing has changed.
  */
 enum status numbering_take(struct numbering *numbering, struct snapshot *snapshot) MUST_CHECK;
 

@@ -10,10 +10,10 @@
 #include "core/route.h"
 
 /*
- * A whole configuration, checked, resolved and immutable: defaults are filled in, pools are linked by index, routes are sorted,
- * every duration is nanoseconds (NS_NEVER: no limit), every size bytes. Made by config_load; all its memory is its
- * own and goes with snapshot_free. Read by any thread. Members that end in `at` say where a value stands in the file;
- * they are NULL where it is the built-in default.
+ * A whole configuration, checked, resolved and immutable: defaults are filled in, pools are linked by index, routes are
+ * sorted, every duration is nanoseconds (NS_NEVER: no limit), every size bytes. Made by config_load; all its memory is
+ * its own and goes with snapshot_free. Read by any thread. Members that end in `at` say where a value stands in the
+ * file; they are NULL where it is the built-in default.
  */
 
 enum address_family { ADDRESS_IPV4, ADDRESS_IPV6, ADDRESS_UNIX };
@@ -57,8 +57,8 @@ struct pool_config {
 
 /* The policy of a route. */
 struct route_config {
-    const char *
-        name; /* label: "default" for the upstream itself, else the path, with its methods if it has any ("POST /v1/reports") */
+    /* The label: "default" for the upstream itself, else the path, with its methods if it has any: "POST /v1". */
+    const char *name;
     uint32_t index; /* its number; until it has one, its place among all routes of the snapshot */
     uint32_t pool;  /* number of its pool, that is pool_config.index */
     bool is_new;

@@ -56,8 +56,8 @@ bool call_state_is_final(enum call_state state);
 bool call_fsm_may_move(enum call_state from, enum call_state to);
 
 /*
- * Moves to `to` and enters its phase. Returns false, and has done nothing, if the table does not allow it: a broken invariant of ours.
- * *give_back is what was held before and is not held any more.
+ * Moves to `to` and enters its phase. Returns false, and has done nothing, if the table does not allow it: a broken
+ * invariant of ours. *give_back is what was held before and is not held any more.
  */
 bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back)
     __attribute__((warn_unused_result));

@@ -8,9 +8,9 @@
 #include "base/span.h"
 
 /*
- * Writes Prometheus text format 0.0.4: families, each begun once, and their samples one after the other. Text is gathered in
- * a block and handed on when it is full, so there is no limit to its length and nothing is allocated. Names of metrics and
- * labels are trusted literals; label values may hold any byte and are escaped.
+ * Writes Prometheus text format 0.0.4: families, each begun once, and their samples one after the other. Text is
+ * gathered in a block and handed on when it is full, so there is no limit to its length and nothing is allocated. Names
+ * of metrics and labels are trusted literals; label values may hold any byte and are escaped.
  */
 typedef void (*exposition_fn)(void *arg, struct span piece); /* the bytes are valid during the call only */
 

@@ -9,7 +9,8 @@
 
 /*
  * The counters of one worker, or the sum of several: a plain block that its owner alone writes. A scrape has each
- * worker add its block to a sum on the worker's own thread between two calls, so no counter is atomic and the sum is exact.
+ * worker add its block to a sum on the worker's own thread between two calls, so no counter is atomic and the sum is
+ * exact.
  */
 
 enum metric_direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_COUNT };
@@ -68,8 +69,8 @@ void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream);
 void metrics_clear_route(struct metrics *metrics, uint32_t route);
 
 /*
- * One observation, a few nanoseconds long: below 0 counts as 0; a bound is in its own bucket. What share of a whole that is
- * not above 0 was used? All of it: 1.
+ * One observation, a few nanoseconds long: below 0 counts as 0; a bound is in its own bucket. What share of a whole
+ * that is not above 0 was used? All of it: 1.
  */
 void metric_observe_seconds(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_overshoot(struct metric_histogram *histogram, int64_t ns);
@@ -95,8 +96,8 @@ struct metric_names {
 };
 
 /*
- * All families that are kept here, every cell that can ever count, zero or not. A cell of FAILED, REJECTED or REFUSED can if
- * the outcome of its cause is that one.
+ * All families that are kept here, every cell that can ever count, zero or not. A cell of FAILED, REJECTED or REFUSED
+ * can if the outcome of its cause is that one.
  */
 void metrics_render(const struct metrics *metrics, const struct metric_names *names, struct exposition *out);
 

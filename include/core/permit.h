@@ -73,7 +73,10 @@ void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_
 /* The first waiter, if a permit is free: he holds it now and has to be told. NULL: nobody waits, or none is free. */
 struct permit *permit_grant_next(struct permit_pool *pool) __attribute__((warn_unused_result));
 
-/* held <= size, acquired - released = held, the queue's length is `waiting` <= queue_size, no waiter beside a free permit. */
+/*
+ * held <= size, acquired - released = held, the queue's length is `waiting` <= queue_size, no waiter beside a free
+ * permit.
+ */
 bool permit_pool_is_sound(const struct permit_pool *pool);
 
 #endif

@@ -10,8 +10,8 @@
 
 /*
  * A list of calls in flight: of those that match a filter, the `limit` that come first, and how many there are in all.
- * While it is gathered, the entries are a heap with the last one on top, so that each call costs a comparison, and seldom
- * more. Pure: whoever gathers hands in the calls.
+ * While it is gathered, the entries are a heap with the last one on top, so that each call costs a comparison, and
+ * seldom more. Pure: whoever gathers hands in the calls.
  */
 #define ROSTER_MAX        10000u     /* entries */
 #define ROSTER_ANY        UINT32_MAX /* of an upstream's number */

@@ -10,8 +10,8 @@
 /*
  * How many requests are in work, now and at most. The maximum must not show two requests at once that never were: a
  * caller that closes one connection and then sends on another may have both seen in one turn of the loop, in the wrong
- * order. So a request counts for the maximum only when a whole wait of the loop lies between reading it and counting it:
- * by then every close that came before it has been seen.
+ * order. So a request counts for the maximum only when a whole wait of the loop lies between reading it and counting
+ * it: by then every close that came before it has been seen.
  */
 struct faulty_work {
     uint64_t now;

@@ -15,10 +15,15 @@ struct handed_socket {
     bool is_taken;
 };
 
-/* A listening socket, and whose calls come in by it. One that stays over a reload stays open. Main thread, but where said. */
+/*
+ * A listening socket, and whose calls come in by it. One that stays over a reload stays open. Main thread, but where
+ * said.
+ */
 struct doorstep {
     struct list_node node; /* in proxy.doorsteps */
-    /* Whose calls come in; NULL: nobody's yet, or nobody's any more. Workers read it when they go over to an edition. */
+    /*
+     * Whose calls come in; NULL: nobody's yet, or nobody's any more. Workers read it when they go over to an edition.
+     */
     const struct upstream_config *upstream;
     const struct address *address;
     struct address real;                /* where it listens: an IP address with a port that is not 0 */

@@ -63,8 +63,8 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
 void downstream_resume_later(struct downstream *downstream);
 
 /*
- * The connection is to end soon, and no request on it is to go without an answer: the call in flight, or the next one if
- * it comes within a moment, is the last, and its response says so if that can still be said. No call ends by it.
+ * The connection is to end soon, and no request on it is to go without an answer: the call in flight, or the next one
+ * if it comes within a moment, is the last, and its response says so if that can still be said. No call ends by it.
  */
 void downstream_wind_down(struct downstream *downstream);
 

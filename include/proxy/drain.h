@@ -9,8 +9,9 @@ struct proxy_worker;
 
 /*
  * The end of service without the end of calls: no connection is taken any more, calls in flight go on, those that wait
- * for a permit are refused at once, and each response is the last one of its connection. A connection without a call has
- * a moment more, in which a request that is on its way is still answered. Each call ends by its deadline at the latest.
+ * for a permit are refused at once, and each response is the last one of its connection. A connection without a call
+ * has a moment more, in which a request that is on its way is still answered. Each call ends by its deadline at the
+ * latest.
  */
 typedef void (*drain_fn)(void *arg);
 

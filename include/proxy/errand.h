@@ -13,7 +13,8 @@ struct proxy_worker;
 
 /*
  * Something that each worker does on its own thread, between two calls; when the last one has done it, the main
- * thread hears of it. One after another may be run with the same errand. What was started before is done before, by each.
+ * thread hears of it. One after another may be run with the same errand. What was started before is done before, by
+ * each.
  */
 typedef void (*errand_run_fn)(struct errand *errand, struct proxy_worker *pw);
 typedef void (*errand_done_fn)(struct errand *errand);

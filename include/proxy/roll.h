@@ -10,9 +10,10 @@ struct proxy;
 struct proxy_worker;
 
 /*
- * A roll-call: each worker looks at its calls in flight and says which match a filter. It looks at a few in each turn of
- * its loop, so that however many there are, no call waits for the list longer than a fraction of a millisecond. A call
- * that begins meanwhile may be missing, one that ends is in the list if it was looked at before; none is in it twice.
+ * A roll-call: each worker looks at its calls in flight and says which match a filter. It looks at a few in each turn
+ * of its loop, so that however many there are, no call waits for the list longer than a fraction of a millisecond. A
+ * call that begins meanwhile may be missing, one that ends is in the list if it was looked at before; none is in it
+ * twice.
  *
  * While a worker is at it, the calls of one pool that it has not looked at are on proxy_worker.unseen in place of the
  * pool's own list; whoever walks all calls walks that one, too.
@@ -23,14 +24,14 @@ struct roll;
 enum roll_act { ROLL_LIST, ROLL_CUT };
 
 /*
- * On the thread that owns reply_to. The roster is sorted, and valid during the call; longest_ns is the longest time that
- * a worker spent on it in one turn.
+ * On the thread that owns reply_to. The roster is sorted, and valid during the call; longest_ns is the longest time
+ * that a worker spent on it in one turn.
  */
 typedef void (*roll_fn)(void *arg, const struct roster *roster, int64_t longest_ns);
 
 /*
- * Starts one; none may be under way. ROLL_CUT ends each call that matches, by CAUSE_OPERATOR, and lists it as it was just
- * before. `done` runs once, when the last worker has answered, and may start the next one. NULL: no memory.
+ * Starts one; none may be under way. ROLL_CUT ends each call that matches, by CAUSE_OPERATOR, and lists it as it was
+ * just before. `done` runs once, when the last worker has answered, and may start the next one. NULL: no memory.
  */
 struct roll *roll_start(struct proxy *proxy, const struct roster_filter *filter, enum roll_act act,
                         struct mailbox *reply_to, roll_fn done, void *arg);

@@ -16,7 +16,10 @@ typedef void (*scrape_fn)(void *arg, const struct metrics *sum);
  */
 struct scrape *scrape_start(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done, void *arg);
 
-/* `done` will not run any more; the memory goes when the last worker has answered. On reply_to's thread, before `done` ran. */
+/*
+ * `done` will not run any more; the memory goes when the last worker has answered. On reply_to's thread, before `done`
+ * ran.
+ */
 void scrape_forget(struct scrape *scrape);
 
 #endif

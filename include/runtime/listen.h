@@ -34,8 +34,8 @@ bool listen_adopt(int fd);
 void listen_close(const struct address *address, int fd);
 
 /*
- * Where a socket is bound: family, ip and port, or for a unix socket its path, put into `path`. False: it is no socket that
- * listens, or of another family. `text` is not set.
+ * Where a socket is bound: family, ip and port, or for a unix socket its path, put into `path`. False: it is no socket
+ * that listens, or of another family. `text` is not set.
  */
 bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX]);
 

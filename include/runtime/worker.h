@@ -17,9 +17,10 @@
  * A worker: one thread with one event loop. Everything that it owns is touched by its thread alone, but for what
  * this header says any thread may call.
  *
- * One turn of the loop: wait; run the callbacks of all descriptors that are ready; run the timers that are due;
- * deliver mail; free what was buried; arm the timer descriptor if the earliest instant came nearer. All of a turn
- * sees one time, which only moves on where a call begins.
+ * One turn of the loop: wait; run the callbacks of descriptors that are ready, but of a bounded number; run the timers
+ * that are due; deliver mail; run some of what was deferred; free what was buried; arm the timer descriptor if the
+ * earliest instant came nearer. What a turn has no room for is first in the next. All of a turn sees one time, which
+ * only moves on where a call begins.
  */
 struct worker {
     struct event_base *base;
@@ -61,12 +62,15 @@ int64_t worker_refresh_now(struct worker *worker);
 int64_t worker_clock_ns(void);
 
 /*
- * A descriptor of many is being served: after as many of them as a turn has room for, the turn ends, and the others, which
- * libevent keeps, have the next one. Timers that are due wait no longer than that.
+ * A descriptor of many is being served: after as many of them as a turn has room for, the turn ends, and the others,
+ * which libevent keeps, have the next one. Timers that are due wait no longer than that.
  */
 void worker_count_event(struct worker *worker);
 
-/* As a mail to oneself, without a lock or a system call: runs at the end of this turn, or, in its order, of a later one. */
+/*
+ * As a mail to oneself, without a lock or a system call: runs at the end of this turn, or, in its order, of a later
+ * one.
+ */
 void worker_defer(struct worker *worker, struct mail *mail);
 /* Takes a deferred mail back. */
 void worker_undefer(struct mail *mail);

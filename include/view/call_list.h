@@ -21,7 +21,10 @@ struct call_list {
     void *json; /* holds the texts */
 };
 
-/* False: this is not what GET /calls says, or there is no memory; then the list is empty. call_list_free is due in any case. */
+/*
+ * False: this is not what GET /calls says, or there is no memory; then the list is empty. call_list_free is due in any
+ * case.
+ */
 bool call_list_read(struct call_list *list, struct span json) __attribute__((warn_unused_result));
 void call_list_free(struct call_list *list);
 

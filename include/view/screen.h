@@ -7,7 +7,10 @@
 #include "base/span.h"
 #include "base/status.h"
 
-/* A page of characters, each with a style; whoever shows it knows what a style looks like. What does not fit is cut off. */
+/*
+ * A page of characters, each with a style; whoever shows it knows what a style looks like. What does not fit is cut
+ * off.
+ */
 enum style {
     STYLE_PLAIN,
     STYLE_TITLE,
@@ -34,7 +37,10 @@ struct screen {
 enum status screen_init(struct screen *screen, int width, int height) MUST_CHECK;
 void screen_fini(struct screen *screen);
 
-/* Writes from column x on; a byte that can't be shown becomes "?". Returns the column behind it, though that be cut off. */
+/*
+ * Writes from column x on; a byte that can't be shown becomes "?". Returns the column behind it, though that be cut
+ * off.
+ */
 int screen_put(struct screen *screen, int x, int y, enum style style, struct span text);
 int screen_printf(struct screen *screen, int x, int y, enum style style, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

@@ -156,7 +156,10 @@ static void refuse_method(const struct endpoint *endpoint, struct evhttp_request
     respond_problem(request, 405, detail);
 }
 
-/* No page of a browser is to do something in its user's name: browsers say where such a request comes from, tools do not. */
+/*
+ * No page of a browser is to do something in its user's name: browsers say where such a request comes from, tools do
+ * not.
+ */
 static bool is_from_browser(struct evhttp_request *request)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(request), "Origin") != NULL;

@@ -109,8 +109,8 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
 }
 
 /*
- * Out of descriptors, most likely: a pause, instead of spinning and complaining about it. `arg` is evhttp's, so that the
- * way from here to our timer is not open: it turns all the time.
+ * Out of descriptors, most likely: a pause, instead of spinning and complaining about it. `arg` is evhttp's, so that
+ * the way from here to our timer is not open: it turns all the time.
  */
 static void accept_failed(struct evconnlistener *listener, void *arg)
 {

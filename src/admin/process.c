@@ -38,7 +38,9 @@ static void read_memory(struct process_stats *out)
     out->resident_bytes = (double)resident_pages * page_bytes;
 }
 
-/* Field 22 of proc(5)'s stat: clock ticks from boot to the start of the process. The name before it may hold anything. */
+/*
+ * Field 22 of proc(5)'s stat: clock ticks from boot to the start of the process. The name before it may hold anything.
+ */
 static double started_after_boot(void)
 {
     unsigned long long ticks;

@@ -39,7 +39,9 @@ static bool grow(struct bytes *bytes)
     return true;
 }
 
-/* Where the content begins, and how long its head says that it is; SIZE_MAX: it does not. NULL: the head is not there. */
+/*
+ * Where the content begins, and how long its head says that it is; SIZE_MAX: it does not. NULL: the head is not there.
+ */
 static const char *find_content(const struct bytes *bytes, size_t *len)
 {
     static const char length_name[] = "\r\nContent-Length:";

@@ -64,8 +64,8 @@ static void grow_descriptor_table(const struct snapshot *snapshot)
 }
 
 /*
- * Its warnings say in other words what its functions return, and stderr may be a pipe that nobody reads: no worker has to
- * wait for that. After an error it ends the process.
+ * Its warnings say in other words what its functions return, and stderr may be a pipe that nobody reads: no worker has
+ * to wait for that. After an error it ends the process.
  */
 static void libevent_says(int severity, const char *text)
 {

@@ -294,7 +294,10 @@ static bool read_response(struct call *call)
     }
 }
 
-/* The upstream has nothing more to give (`extra` bytes that it gave belong to no response): its connection and the permit go back, though the caller may still read. */
+/*
+ * The upstream has nothing more to give (`extra` bytes that it gave belong to no response): its connection and the
+ * permit go back, though the caller may still read.
+ */
 static void release_upstream(struct call *call, size_t extra)
 {
     if (call->fsm.sent != SENT_COMPLETE || extra != 0 || call->upstream->stream.peer_ended)

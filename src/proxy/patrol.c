@@ -79,8 +79,8 @@ static bool has_left(const struct call *call, const struct pollfd *seen)
 }
 
 /*
- * Ends calls whose books are wrong. One that is past its deadline may only have to wait for its timer, which is run after ours: it is
- * lost if that is still so at the next look.
+ * Ends calls whose books are wrong. One that is past its deadline may only have to wait for its timer, which is run
+ * after ours: it is lost if that is still so at the next look.
  */
 static uint32_t end_unsound(struct call *batch[BATCH], uint32_t count, int64_t now_ns)
 {

@@ -8,7 +8,9 @@
 #include "proxy/proxy.h"
 #include "proxy/proxy_worker.h"
 
-/* Calls that are looked at in one turn; one that is listed takes a few cache misses, one that is cut some system calls. */
+/*
+ * Calls that are looked at in one turn; one that is listed takes a few cache misses, one that is cut some system calls.
+ */
 #define BATCH 256
 
 struct roll_leg {

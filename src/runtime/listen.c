@@ -47,7 +47,10 @@ static socklen_t fill(union socket_address *out, const struct address *address)
     return sizeof(out->path);
 }
 
-/* A unix socket's file outlives a process that was killed: it is stale if nobody answers on it. Other files are left alone. */
+/*
+ * A unix socket's file outlives a process that was killed: it is stale if nobody answers on it. Other files are left
+ * alone.
+ */
 static bool remove_stale_file(const union socket_address *where, socklen_t len)
 {
     struct stat info;

@@ -93,7 +93,8 @@ static enum status read_tls(struct stream *stream, char *bytes, size_t cap, size
 
         if (*len == 0)
             return status;
-        stream->can_read = status != ST_AGAIN; /* an end or a failure is behind these bytes, without an event */
+        stream->can_read =
+            status != ST_AGAIN; /* an end or a failure is behind these bytes, without an event */
         return ST_OK;
     }
     if (SSL_has_pending(stream->ssl))

@@ -289,8 +289,8 @@ static enum cause broken(SSL *ssl, char *why, size_t why_cap)
 }
 
 /*
- * OpenSSL has verified the certificate. But it copies the name that it is to look for, in SSL_new and once more before it
- * verifies, and does not mind if there is no memory for the copy (3.0): then any name will do. So we look ourselves.
+ * OpenSSL has verified the certificate. But it copies the name that it is to look for, in SSL_new and once more before
+ * it verifies, and does not mind if there is no memory for the copy (3.0): then any name will do. So we look ourselves.
  */
 static enum cause check_name(const SSL *ssl, char *why, size_t why_cap)
 {

@@ -6,6 +6,10 @@
 
 #include "runtime/buffer.h"
 
+/*
+ * What a turn has room for, so that a burst does not keep a deadline waiting. Deferred are the dear things, such as
+ * opening a connection; thousands of callers at once are the case that the numbers were measured with.
+ */
 #define DEFERRED_A_TURN 8
 #define EVENTS_A_TURN   64
 

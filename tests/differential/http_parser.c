@@ -147,7 +147,9 @@ static const http_parser_settings settings = {
     .on_message_complete = message_ends,
 };
 
-/* False: it reads no further. `fed` is set first: a message that ends in this piece ends with it, or boundaries differ. */
+/*
+ * False: it reads no further. `fed` is set first: a message that ends in this piece ends with it, or boundaries differ.
+ */
 static bool feed(struct reader *reader, size_t end)
 {
     size_t start = reader->fed, len = end - start;

@@ -11,8 +11,9 @@
  *   worker    rings another one's bell, which happens after the unlock; looks into its mailbox once it was rung or
  *             expects mail, and delivers one mail of its batch
  *
- * What changes under the pool's lock is one step: that it does is asserted (is_locked). Linked with --wrap at the seams between
- * pool, permit, mailbox and worker, which is where the oracle listens, and where the broken variants are broken.
+ * What changes under the pool's lock is one step: that it does is asserted (is_locked). Linked with --wrap at the seams
+ * between pool, permit, mailbox and worker, which is where the oracle listens, and where the broken variants are
+ * broken.
  *
  * The oracle is a queue of its own, written down once more, naively: who waits, in which order, and who has a
  * permit. In every state it is compared with the books of the pool, and then all is played to its end from there:

@@ -1,6 +1,6 @@
 /*
- * Preloaded into a program under test, this makes its calls to the system fail: the Nth allocation, accept4, send and so
- * on, counted from the moment at which the control file says so. Nothing of it is in the product.
+ * Preloaded into a program under test, this makes its calls to the system fail: the Nth allocation, accept4, send and
+ * so on, counted from the moment at which the control file says so. Nothing of it is in the product.
  *
  *   LD_PRELOAD=faults.so CURFEW_FAULTS=FILE curfew …
  *

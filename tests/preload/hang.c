@@ -1,6 +1,6 @@
 /*
- * A library to preload into curfew in tests of the watchdog: while the file that HANG_FILE names is there, a thread that
- * comes to epoll_wait and is not the main thread stays in it; FILE.held says that one does. Others go on.
+ * A library to preload into curfew in tests of the watchdog: while the file that HANG_FILE names is there, a thread
+ * that comes to epoll_wait and is not the main thread stays in it; FILE.held says that one does. Others go on.
  */
 #include <fcntl.h>
 #include <stdatomic.h>
