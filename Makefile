@@ -261,7 +261,7 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 
 .PHONY: check-integration
 check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) ## Tests of the real binary (pytest); K=EXPRESSION selects
-	@$(RUN_ENV) $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) $(if $(K),-k '$(K)') tests/integration
+	@$(RUN_ENV) PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' tests/run-integration $(if $(K),-k '$(K)')
 
 .PHONY: check-differential
 check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike

@@ -8,6 +8,8 @@ from harness.bounds import LATE, SOON, Stopwatch
 from harness.problem import expect, expect_stuck, parse
 from harness.wire import Cut
 
+pytestmark = pytest.mark.timed
+
 DEADLINE = 0.4
 BUDGET_MS = 400
 ONE_WORKER = {"pool": {"size": 1, "queue": 10}}

@@ -65,6 +65,7 @@ def test_waiters_are_served_first_come_first_served(pair):
 
 
 @pytest.mark.one_worker
+@pytest.mark.timed
 def test_a_full_queue_refuses_at_once(pair):
     proxy, up = pair(pool={"size": 1, "queue": 2})
     holder, = ask_many(proxy, 1, "/holder")
@@ -120,6 +121,7 @@ def test_a_refused_upload_is_read_or_its_connection_ends(pair):
     assert holder.recv_response().status == 200
 
 
+@pytest.mark.timed
 def test_the_queue_timeout(pair):
     proxy, up = pair(deadline="3s", pool={"size": 1, "queue": 10, "queue_timeout": "300ms"})
     holder, = ask_many(proxy, 1)

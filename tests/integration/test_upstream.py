@@ -29,6 +29,7 @@ def warm(proxy, up):
 # ---------------------------------------------------------------------------- failures
 
 
+@pytest.mark.timed
 def test_a_refused_connection(pair):
     proxy, up = pair()
     up.refuse()
@@ -521,6 +522,7 @@ def test_tls_close_notify_ends_close_delimited_content(curfew, upstream, certifi
     assert caller.recv_response().content == b"all of it"
 
 
+@pytest.mark.timed
 def test_the_deadline_cuts_a_tls_exchange(curfew, upstream, certificates):
     up = upstream(tls=certificates.server())
     proxy = curfew(url=up.named("localhost"), tls={"ca_file": certificates.ca}, deadline="400ms")
@@ -541,6 +543,7 @@ def test_the_embedded_api_over_tls(curfew, faulty, tmp_path):
     assert proxy.ask("GET", "/garbage").status == 502
 
 
+@pytest.mark.timed
 def test_the_embedded_api_stalls_in_the_handshake(curfew, faulty):
     api = faulty("--tls-stall", tls=True)
     proxy = curfew(url=api.url, deadline="300ms")
