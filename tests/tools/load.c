@@ -142,6 +142,7 @@ static struct options {
     uint64_t body_bytes;
     bool has_body;
     uint64_t upload_rate, read_rate;
+    bool apart;
     bool aborts;
     int64_t abort_min_ns, abort_max_ns;
     bool abort_close, abort_rst;
@@ -640,23 +641,6 @@ static void grant(uint64_t rate, int64_t elapsed_ns, uint64_t *granted, uint64_t
     *granted = yield;
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-    struct call *call = arg;
-    int64_t elapsed_ns = now_ns() - call->rates_since_ns;
-
-    (void)fd;
-    (void)what;
-    if (call->conn == NULL) {
-        call_connect(call, conn_open());
-        return;
-    }
-    grant(opt.upload_rate, elapsed_ns, &call->upload_granted, &call->upload_allowance);
-    grant(opt.read_rate, elapsed_ns, &call->read_granted, &call->read_allowance);
-    if (call->conn->connected)
-        call_step(call);
-}
-
 static void tick_every(struct call *call, int64_t period_ns)
 {
     struct timeval period = timeval_of(period_ns);
@@ -669,17 +653,44 @@ static int64_t tick_period(uint64_t rate)
     return rate == 0 ? NS_PER_S : NS_PER_S / (int64_t)rate > TICK_NS ? NS_PER_S / (int64_t)rate : TICK_NS;
 }
 
-static void begin_rates(struct call *call)
+static int64_t shorter_period(void)
 {
     int64_t upload_ns = tick_period(opt.upload_rate), read_ns = tick_period(opt.read_rate);
 
+    return upload_ns < read_ns ? upload_ns : read_ns;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct call *call = arg;
+    int64_t elapsed_ns = now_ns() - call->rates_since_ns;
+
+    (void)fd;
+    (void)what;
+    if (call->conn == NULL) {
+        call_connect(call, conn_open());
+        return;
+    }
+    tick_every(call, shorter_period());
+    grant(opt.upload_rate, elapsed_ns, &call->upload_granted, &call->upload_allowance);
+    grant(opt.read_rate, elapsed_ns, &call->read_granted, &call->read_allowance);
+    if (call->conn->connected)
+        call_step(call);
+}
+
+/* --apart: as if a random part of the first period were over. */
+static void begin_rates(struct call *call)
+{
+    int64_t period_ns = shorter_period();
+    int64_t over_ns = opt.apart ? (int64_t)(random_of(call->index) % (uint64_t)period_ns) : 0;
+
     (void)event_del(&call->tick);
-    call->rates_since_ns = now_ns();
+    call->rates_since_ns = now_ns() - over_ns;
     call->upload_granted = call->read_granted = 0;
     call->upload_allowance = opt.upload_rate != 0 ? 0 : UINT64_MAX;
     call->read_allowance = opt.read_rate != 0 ? 0 : UINT64_MAX;
     if (opt.upload_rate != 0 || opt.read_rate != 0)
-        tick_every(call, upload_ns < read_ns ? upload_ns : read_ns);
+        tick_every(call, period_ns - over_ns);
 }
 
 /* Puts the call on a connection; without one, errno says why. */
@@ -889,6 +900,7 @@ static const char usage_text[] =
     "  --body BYTES            content of the request: the pattern of curfew faulty's /bytes\n"
     "  --upload-rate RATE      send the content at RATE bytes a second\n"
     "  --read-rate RATE        read the response at RATE bytes a second, from a small buffer\n"
+    "  --apart                 the bytes of these rates go at instants of each call's own, else all at once\n"
     "  --abort-after MIN:MAX   leave at a random time between MIN and MAX milliseconds\n"
     "  --abort-with HOW        close, rst, or (default) both: one or the other, at random\n"
     "  --seed N                of the random times; default 1\n"
@@ -1009,6 +1021,7 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, 's'},
     {"timeout", required_argument, NULL, 'T'},
     {"verify", no_argument, NULL, 'v'},
+    {"apart", no_argument, NULL, 'i'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -1049,6 +1062,7 @@ static void take_option(int option, const char *value, const char *given)
     case 's': opt.seed = number_in(value, given, 0, UINT64_MAX); break;
     case 'T': opt.timeout_ns = (int64_t)number_in(value, given, 1, 86400) * NS_PER_S; break;
     case 'v': opt.verify = true; break;
+    case 'i': opt.apart = true; break;
     case 'h': (void)fputs(usage_text, stdout); exit(0);
     default: complain("unknown option, or a value is missing: ", given);
     }
