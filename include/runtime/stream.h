@@ -17,6 +17,16 @@ struct worker;
  * A stream has one owner, in which it is embedded; on_ready is the owner's.
  */
 struct stream;
+
+/*
+ * Sets a TCP socket, or a listening one for all that it accepts, to what calls want: small pieces are sent at once
+ * (TCP_NODELAY), and no more than STREAM_UNSENT_MAX bytes wait in the kernel for room in the peer's window
+ * (TCP_NOTSENT_LOWAT): without that a peer that does not read is worth 4 MiB of the kernel's memory. Where the kernel
+ * has no such option, or the socket is no TCP socket, nothing happens.
+ */
+#define STREAM_UNSENT_MAX (64 * 1024)
+void stream_tune(int fd);
+
 typedef void (*stream_fn)(struct stream *stream);
 
 struct stream {

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -12,6 +11,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "faulty/conn.h"
+#include "runtime/stream.h"
 
 #define BACKLOG    4096
 /* Connections accepted in one go, before those that are open get their turn. */
@@ -119,7 +119,6 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
     (void)what;
     for (int n = 0; n < ACCEPT_MAX; n++) {
-        int on = 1;
         int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (peer < 0 && (errno == ECONNABORTED || errno == EINTR))
@@ -129,8 +128,6 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
                 (void)event_add(&l->pause, &pause); /* without it this listener is lost: out of memory */
             return;
         }
-        if (l->path[0] == '\0')
-            (void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         faulty_conn_start(l->server, peer);
     }
 }
@@ -166,6 +163,7 @@ static bool bind_and_listen(struct listener *l, const union address *a, socklen_
     if (a->any.sa_family == AF_INET6)
         (void)setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     (void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    stream_tune(l->fd);
     if (bind(l->fd, &a->any, len) != 0)
         return false;
     if (a->any.sa_family == AF_UNIX)

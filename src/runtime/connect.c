@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -129,11 +128,11 @@ static int open_socket(const union dns_address *peer)
     bool is_v6 = peer->any.sa_family == AF_INET6;
     socklen_t len = is_v6 ? sizeof(peer->v6) : sizeof(peer->v4);
     int fd = socket(peer->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1, error;
+    int error;
 
     if (fd < 0)
         return -1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* without it things are only slower */
+    stream_tune(fd);
     if (connect(fd, &peer->any, len) == 0 || errno == EINPROGRESS)
         return fd;
     error = errno;

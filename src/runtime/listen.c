@@ -5,13 +5,13 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "runtime/stream.h"
 #include "runtime/worker.h"
 
 #define BACKLOG      4096
@@ -92,7 +92,7 @@ int listen_open(const struct address *address)
         return -1;
     if (where.any.sa_family != AF_UNIX) {
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind tells if it was needed */
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted connections inherit it */
+        stream_tune(fd);
     }
     if (where.any.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -122,9 +122,8 @@ int listen_connect(const struct address *address)
 bool listen_adopt(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
-    int on = 1;
 
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* not for a unix socket */
+    stream_tune(fd);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 

@@ -216,6 +216,15 @@ def test_calls_that_wait_for_an_upstream_under_tls(curfew, upstream, many, certi
         release.set()
 
 
+def _unsent(ports):
+    """Bytes that the kernel keeps for peers who do not take them: of each connection from or to one of these ports."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in list(table)[1:]]
+    at_work = [row for row in rows if int(row[3], 16) == 1]
+    return {port: [int(row[4].split(":")[0], 16) for row in at_work if port == int(row[side].split(":")[1], 16)]
+            for port, side in ports.items()}
+
+
 @pytest.mark.sound_only
 def test_calls_of_the_worst_kind(curfew, upstream, many):
     """A large head, content that the upstream does not take, and a response that the caller does not read."""
@@ -244,8 +253,13 @@ def test_calls_of_the_worst_kind(curfew, upstream, many):
             pass
     poll(lambda: len(parked) == count, "all calls to be stuck on both sides", 20)
     each = (proxy.process.rss_bytes() - before) / count
+    to_callers, to_upstream = proxy.address()[1], up.port
+    queues = poll(lambda: (both := _unsent({to_callers: 1, to_upstream: 2})) and all(
+        len(queue) == count and min(queue) >= 32 * KIB for queue in both.values()) and both, "all queues to be full")
     release.set()
     _must_be_within("a call at worst", each)
+    for queue in queues.values():
+        _must_be_within("bytes in the kernel, for a peer that does not read", max(queue))
 
 
 # --------------------------------------------------------------------------------- log and admin

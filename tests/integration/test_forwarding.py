@@ -309,11 +309,11 @@ def test_an_early_response_reaches_a_caller_that_goes_on_sending(pair):
     caller.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")
     exchange = up.accept()
     exchange.recv_head()
-    exchange.answer(403, content=big(300_000), reason="Forbidden")
+    exchange.answer(403, content=big(60_000), reason="Forbidden")
     poll(lambda: exchange.ended(), "the upstream connection to end")
     caller.send_some(bytes(200_000))
     response = caller.recv_response()
-    assert (response.status, response.content) == (403, big(300_000))
+    assert (response.status, response.content) == (403, big(60_000))
     caller.must_end()
 
 
