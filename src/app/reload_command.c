@@ -1,11 +1,16 @@
 #include "app/reload_command.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/admin_client.h"
+#include "base/number.h"
 
 static const char usage[] =
     "usage: curfew reload -c FILE\n"
@@ -18,31 +23,51 @@ static const char usage[] =
     "  -a, --admin ADDRESS   where: 127.0.0.1:9600, [::1]:9600 or unix:/path\n"
     "  -h, --help            this text\n"
     "\n"
+    "Where the file does not lead to an admin listener, and MAINPID names the running process (systemd sets\n"
+    "it for ExecReload), that gets SIGHUP: it then says in its own log what is wrong, and counts it.\n"
+    "\n"
     "Exit status: 0 the new configuration is in force, 1 it is not, 2 wrong usage.\n";
 
 /* A worker goes over between two calls; longer only means that it hangs. */
 #define PATIENCE_S 60
+
+/* The last resort of ExecReload: how it goes is not told to us, so this is no success in any case. */
+static int reload_by_signal(void)
+{
+    const char *main_pid = getenv("MAINPID");
+    uint64_t pid;
+
+    if (main_pid == NULL || number_u64(span_of(main_pid), &pid) != NUMBER_OK || pid <= 1 || pid > INT_MAX)
+        return EXIT_FAILURE;
+    if (kill((pid_t)pid, SIGHUP) == 0)
+        fprintf(stderr, "curfew: reload: process %s was asked by SIGHUP; its log says how that went\n",
+                main_pid);
+    else
+        fprintf(stderr, "curfew: reload: process %s: %s\n", main_pid, strerror(errno));
+    return EXIT_FAILURE;
+}
 
 static int reload(const char *where)
 {
     const struct admin_question question = {where, "POST", "/reload", PATIENCE_S};
     struct admin_answer answer;
     char why[512];
-    bool is_done = false;
+    int status = EXIT_FAILURE;
 
-    if (!admin_client_ask(&question, &answer, why, sizeof(why))) {
-        fprintf(stderr, "curfew: reload: %s: %s\n", where, why);
-        /* With a file that has just been given another admin.listen, nobody is where it says. */
-        if (answer.nobody_is_there)
-            fputs(
-                "curfew: reload: one that runs still has the admin.listen of its start: --admin asks there\n",
-                stderr);
+    if (admin_client_ask(&question, &answer, why, sizeof(why))) {
+        status = answer.status == 200 ? EXIT_SUCCESS : EXIT_FAILURE;
+        fputs(answer.content.ptr, status == EXIT_SUCCESS ? stdout : stderr);
     } else {
-        is_done = answer.status == 200;
-        fputs(answer.content.ptr, is_done ? stdout : stderr);
+        fprintf(stderr, "curfew: reload: %s: %s\n", where, why);
+    }
+    /* With a file that has just been given another admin.listen, nobody is where it says. */
+    if (answer.nobody_is_there) {
+        fputs("curfew: reload: one that runs still has the admin.listen of its start: --admin asks there\n",
+              stderr);
+        status = reload_by_signal();
     }
     admin_answer_free(&answer);
-    return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }
 
 int reload_command_main(int argc, char **argv)
@@ -69,5 +94,5 @@ int reload_command_main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    return admin_client_find(path, where, block, sizeof(block)) ? reload(block) : EXIT_FAILURE;
+    return admin_client_find(path, where, block, sizeof(block)) ? reload(block) : reload_by_signal();
 }

@@ -462,5 +462,25 @@ def test_curfew_reload_asks_by_the_admin_listener_and_tells_the_outcome(curfew, 
     proxy.config.write_text("upstreams: [")
     done = curfew_command("reload", "-c", proxy.config)
     assert done.returncode == 1 and str(proxy.config) in done.stderr
+    assert proxy.metrics().sum("curfew_config_reloads_total", result="failure") == 1
     assert curfew_command("reload").returncode == 2
     assert curfew_command("reload", "--admin", "127.0.0.1:1").returncode == 1
+
+
+@pytest.mark.parametrize("broken", ["upstreams: [", "admin: {listen: 127.0.0.1:1}", "upstreams: {}"])
+def test_where_the_file_leads_to_nobody_systemd_s_main_process_gets_sighup(api, broken):
+    """As ExecReload runs it. The process says in its log what is wrong, and counts it."""
+    proxy, up = api()
+    proxy.config.write_text(broken)
+    done = curfew_command("reload", "-c", proxy.config, env={"MAINPID": str(proxy.process.pid)})
+    assert done.returncode == 1 and f"process {proxy.process.pid} was asked by SIGHUP" in done.stderr
+    proxy.wait_metric("curfew_config_reloads_total", 1, result="failure")
+    serve_one(proxy, up)
+
+
+@pytest.mark.parametrize("main_pid", ["", "0", "1", "-1", "x", "99999999999", "4194304"])
+def test_a_main_process_that_cannot_be_is_not_asked(api, main_pid):
+    proxy, _ = api()
+    proxy.config.write_text("upstreams: [")
+    done = curfew_command("reload", "-c", proxy.config, env={"MAINPID": main_pid})
+    assert done.returncode == 1 and "asked by SIGHUP" not in done.stderr
