@@ -11,6 +11,7 @@
 #include "config/numbering.h"
 #include "config/snapshot.h"
 #include "core/metric.h"
+#include "proxy/addresses.h"
 #include "proxy/doorstep.h"
 #include "runtime/mailbox.h"
 #include "runtime/pool.h"
@@ -40,8 +41,9 @@ struct proxy {
     size_t handed_count;
     struct access_log *log; /* NULL: off */
     struct mailbox *home;   /* the main thread's */
-    struct reload *reload;  /* under way, or NULL */
-    struct drain *drain;    /* likewise */
+    struct addresses addresses;
+    struct reload *reload; /* under way, or NULL */
+    struct drain *drain;   /* likewise */
     uint64_t reloads[RESULT_COUNT];
     atomic_uint downstream_count; /* callers' connections, for limits.connections */
     atomic_uint scrape_count; /* scrapes in memory: forgotten ones, too, until the last worker has answered */
@@ -53,6 +55,8 @@ struct proxy_ground {
     struct mailbox *home;         /* which the main thread delivers */
     struct handed_socket *handed; /* listening sockets that others opened for us */
     size_t handed_count;
+    addresses_say_fn say; /* what operators should know; NULL: nobody listens */
+    void *arg;            /* of `say` */
 };
 
 /*

@@ -53,6 +53,10 @@ struct resolver *resolver_new(struct worker *worker);
 /* Queries that are still under way are forgotten: their functions will not run. */
 void resolver_free(struct resolver *resolver);
 
+/* Whenever a lookup has found addresses, `fn` runs, on the worker's thread; of names that need none it says nothing. */
+typedef void (*dns_found_fn)(void *arg, const char *host, const struct dns_answer *answer);
+void resolver_on_found(struct resolver *resolver, dns_found_fn fn, void *arg);
+
 /* For tests: ask these servers ("127.0.0.1:5353,…") and not the system's, from the next lookup on. */
 enum status resolver_set_servers(struct resolver *resolver, const char *servers) MUST_CHECK;
 

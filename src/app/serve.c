@@ -93,11 +93,20 @@ static bool complain(struct service *service, const char *why)
     return false;
 }
 
+static void say(void *arg, const char *line)
+{
+    struct service *service = arg;
+
+    event_log_put(&service->log, LOG_INFO, "%s", line);
+}
+
 static bool open_service(struct service *service, struct snapshot *snapshot)
 {
     struct proxy_ground ground = {.home = &service->inbox.mailbox,
                                   .handed = service->sockets.list,
-                                  .handed_count = service->sockets.count};
+                                  .handed_count = service->sockets.count,
+                                  .say = say,
+                                  .arg = service};
     int admin_fd = snapshot->has_admin ? systemd_take_admin(&service->sockets, &snapshot->admin) : -1;
     char why[512] = "";
 

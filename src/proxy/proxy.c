@@ -125,6 +125,7 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     snprintf(why, why_cap, "not enough memory or descriptors");
     if (proxy == NULL)
         goto no_memory;
+    addresses_init(&proxy->addresses, ground->home, ground->say, ground->arg);
     proxy->home = ground->home;
     proxy->handed = ground->handed;
     proxy->handed_count = ground->handed_count;
@@ -191,6 +192,7 @@ void proxy_free(struct proxy *proxy)
     while ((node = list_take_front(&proxy->editions)) != NULL)
         edition_free(CONTAINER_OF(node, struct edition, node));
     numbering_fini(&proxy->numbering);
+    addresses_fini(&proxy->addresses);
     mem_free(proxy->loops);
     mem_free(proxy->pools);
     mem_free(proxy);

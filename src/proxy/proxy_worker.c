@@ -85,6 +85,13 @@ static void release_memory(struct proxy_worker *pw)
     mem_free(pw->keepalive);
 }
 
+static void found(void *arg, const char *host, const struct dns_answer *answer)
+{
+    struct proxy_worker *pw = arg;
+
+    addresses_note(&pw->proxy->addresses, host, answer, worker_now(&pw->worker));
+}
+
 enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint32_t index)
 {
     *pw = (struct proxy_worker){.proxy = proxy, .next_call = first_call_id(index)};
@@ -101,6 +108,7 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
     pw->resolver = resolver_new(&pw->worker);
     if (pw->resolver == NULL)
         goto no_resolver;
+    resolver_on_found(pw->resolver, found, pw);
     if (patrol_init(pw) == ST_OK)
         return ST_OK;
     resolver_free(pw->resolver);

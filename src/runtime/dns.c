@@ -25,7 +25,9 @@
 
 struct resolver {
     struct worker *worker;
-    char *servers; /* NULL: the system's */
+    char *servers;         /* NULL: the system's */
+    dns_found_fn on_found; /* NULL: nobody listens */
+    void *arg;
     struct dns_answer *loopback;
     struct dns_cache cache;
     struct list_node lookups;
@@ -157,6 +159,8 @@ static struct dns_answer *take_answer(struct dns_lookup *lookup, const char **wh
     give_channel_back(resolver, channel);
     if (answer != NULL && ttl_ns > 0)
         dns_cache_put(&resolver->cache, lookup->host, answer, worker_now(resolver->worker) + ttl_ns);
+    if (answer != NULL && resolver->on_found != NULL)
+        resolver->on_found(resolver->arg, lookup->host, answer);
     return answer;
 }
 
@@ -321,6 +325,12 @@ struct resolver *resolver_new(struct worker *worker)
     list_init(&resolver->lookups);
     list_init(&resolver->idle_channels);
     return resolver;
+}
+
+void resolver_on_found(struct resolver *resolver, dns_found_fn fn, void *arg)
+{
+    resolver->on_found = fn;
+    resolver->arg = arg;
 }
 
 static void forget_waiters(struct dns_lookup *lookup)

@@ -1,11 +1,12 @@
 """The other side: connections that fail, connections that are kept, names, and TLS."""
 
+import signal
 import socket
 import ssl
 
 import pytest
 
-from harness.bounds import SLOW, Stopwatch, poll
+from harness.bounds import SLOW, SOON, Stopwatch, poll
 from harness.peers import echo, ok
 from harness.problem import expect
 from harness.wire import Cut
@@ -292,6 +293,7 @@ def test_a_name_that_does_not_exist(curfew, name_server):
     failed(proxy, "dns_error")
 
 
+@pytest.mark.timed
 def test_a_name_that_cannot_be_asked_for_ends_at_the_deadline_or_before(curfew):
     """Whatever this machine's resolver does with it."""
     proxy = curfew(url="http://nowhere.invalid:80", deadline="500ms")
@@ -321,6 +323,30 @@ def test_a_name_is_looked_up_again_after_its_time_to_live(curfew, upstream, name
         assert proxy.ask().status == 200
         assert watch.elapsed() < 5, "never asked again"
     assert watch.elapsed() >= 0.9
+
+
+def test_a_name_that_moves_is_told_of_once(curfew, upstream, name_server):
+    """Over all workers, and not when only the order differs."""
+    up = upstream(ok)
+    server, wrap = name_server({"api.test": ["127.0.0.1", "127.0.0.66"]}, ttl=0)
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, keepalive={"max_idle": 0}, top={"workers": 2})
+
+    def ask(*addresses):
+        server.answers["api.test"] = addresses
+        before = len(server.asked)
+        assert [proxy.ask().status for _ in range(10)] == [200] * 10
+        assert len(server.asked) >= before + 10
+
+    ask("127.0.0.66", "127.0.0.1")
+    ask("127.0.0.1")
+    line = "api.test is at 127.0.0.1 now, it was at "
+    assert proxy.process.stderr.wait(lambda lines: any(line in one for one in lines), SOON), proxy.process.stderr.text()
+    ask("127.0.0.1", "127.0.0.67")  # within the minute: not told
+    proxy.process.signal(signal.SIGTERM)
+    proxy.process.wait_exit()
+    told = [one for one in proxy.process.stderr.text().splitlines() if " is at " in one]
+    assert len(told) == 1 and told[0].startswith(f"curfew: info: {line}"), told
+    assert set(told[0].rpartition("was at ")[2].split(", ")) == {"127.0.0.1", "127.0.0.66"}
 
 
 @pytest.mark.one_worker

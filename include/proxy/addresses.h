@@ -1,0 +1,35 @@
+#ifndef CURFEW_PROXY_ADDRESSES_H
+#define CURFEW_PROXY_ADDRESSES_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "runtime/dns.h"
+#include "runtime/mailbox.h"
+
+/*
+ * Which addresses the names of upstreams have, over all workers, so that operators are told once when that changes: a
+ * line such as "api.example.com is at 10.0.0.2 now, it was at 10.0.0.1". Their order says nothing. A name whose
+ * addresses differ at each lookup is told of once in a minute. At most 256 names are known, the latest.
+ */
+typedef void (*addresses_say_fn)(void *arg, const char *line); /* main thread */
+
+struct addresses {
+    pthread_mutex_t lock;
+    struct list_node places; /* latest looked up first */
+    uint32_t count;
+    struct mailbox *home; /* the main thread's */
+    addresses_say_fn say; /* NULL: nobody listens */
+    void *arg;
+};
+
+void addresses_init(struct addresses *addresses, struct mailbox *home, addresses_say_fn say, void *arg);
+/* No worker runs any more, and what they posted has been delivered. */
+void addresses_fini(struct addresses *addresses);
+
+/* A lookup of `host` has ended with `answer`. Any thread. Without memory nothing is noted. */
+void addresses_note(struct addresses *addresses, const char *host, const struct dns_answer *answer,
+                    int64_t now_ns);
+
+#endif

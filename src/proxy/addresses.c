@@ -1,0 +1,212 @@
+#include "proxy/addresses.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "runtime/worker.h"
+
+#define PLACES_MAX 256u
+#define QUIET_NS   (60 * NS_PER_S)
+#define LINE_BYTES 512
+
+/* Where a name is. What can change is under the lock. */
+struct place {
+    struct list_node node;
+    struct addresses *addresses;
+    struct mail news;
+    bool has_news; /* it is on its way to the main thread */
+    int64_t told_ns;
+    struct dns_answer *known; /* a copy of the answer that was told of last */
+    char line[LINE_BYTES];
+    char host[];
+};
+
+static struct dns_answer *copy_of(const struct dns_answer *answer)
+{
+    size_t size = sizeof(*answer) + answer->count * sizeof(answer->addresses[0]);
+    struct dns_answer *copy = mem_alloc(size);
+
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, answer, size);
+    copy->references = 1;
+    return copy;
+}
+
+/* ---- comparing ----------------------------------------------------------------------------------------- */
+
+static bool are_equal(const union dns_address *a, const union dns_address *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET6)
+        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
+    return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+}
+
+/* Is each address of `a` in `b`? */
+static bool is_within(const struct dns_answer *a, const struct dns_answer *b)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        uint32_t j = 0;
+
+        while (j < b->count && !are_equal(&a->addresses[i], &b->addresses[j]))
+            j++;
+        if (j == b->count)
+            return false;
+    }
+    return true;
+}
+
+/* ---- telling ------------------------------------------------------------------------------------------- */
+
+static void put_list(struct text *out, const struct dns_answer *answer)
+{
+    char ip[INET6_ADDRSTRLEN];
+
+    for (uint32_t i = 0; i < answer->count; i++) {
+        const union dns_address *address = &answer->addresses[i];
+        bool is_v6 = address->any.sa_family == AF_INET6;
+        const void *bytes = is_v6 ? (const void *)&address->v6.sin6_addr : &address->v4.sin_addr;
+
+        text_printf(out, "%s%s", i == 0 ? "" : ", ",
+                    inet_ntop(address->any.sa_family, bytes, ip, sizeof(ip)));
+    }
+}
+
+static void write_line(struct place *place, const struct dns_answer *now)
+{
+    struct text line = text_over(place->line, sizeof(place->line) - 1);
+
+    text_printf(&line, "%s is at ", place->host);
+    put_list(&line, now);
+    TEXT_LIT(&line, " now, it was at ");
+    put_list(&line, place->known);
+    place->line[line.len] = '\0';
+}
+
+static void tell(struct mail *mail)
+{
+    struct place *place = CONTAINER_OF(mail, struct place, news);
+    struct addresses *addresses = place->addresses;
+    char line[LINE_BYTES];
+
+    pthread_mutex_lock(&addresses->lock);
+    memcpy(line, place->line, sizeof(line));
+    place->has_news = false;
+    pthread_mutex_unlock(&addresses->lock);
+    addresses->say(addresses->arg, line);
+}
+
+/* ---- knowing ------------------------------------------------------------------------------------------- */
+
+static void free_place(struct place *place)
+{
+    list_remove(&place->node);
+    dns_answer_release(&place->known);
+    mem_free(place);
+}
+
+/* Makes room, unless there is news of the one that has been looked up least recently. */
+static bool has_room(struct addresses *addresses)
+{
+    struct place *last;
+
+    if (addresses->count < PLACES_MAX)
+        return true;
+    last = CONTAINER_OF(addresses->places.prev, struct place, node);
+    if (last->has_news)
+        return false;
+    free_place(last);
+    addresses->count--;
+    return true;
+}
+
+static void add_place(struct addresses *addresses, const char *host, const struct dns_answer *answer,
+                      int64_t now_ns)
+{
+    size_t size = strlen(host) + 1;
+    struct place *place = has_room(addresses) ? mem_zalloc(sizeof(*place) + size) : NULL;
+
+    if (place == NULL)
+        return;
+    place->known = copy_of(answer);
+    if (place->known == NULL) {
+        mem_free(place);
+        return;
+    }
+    place->addresses = addresses;
+    place->told_ns = now_ns - QUIET_NS;
+    mail_init(&place->news, tell);
+    memcpy(place->host, host, size);
+    list_push_front(&addresses->places, &place->node);
+    addresses->count++;
+}
+
+static struct place *find_place(const struct addresses *addresses, const char *host)
+{
+    LIST_FOREACH(node, &addresses->places) {
+        struct place *place = CONTAINER_OF(node, struct place, node);
+
+        if (strcasecmp(place->host, host) == 0)
+            return place;
+    }
+    return NULL;
+}
+
+/* True: there is news to post. */
+static bool note_change(struct place *place, const struct dns_answer *answer, int64_t now_ns)
+{
+    struct dns_answer *copy;
+
+    if (place->has_news || now_ns - place->told_ns < QUIET_NS ||
+        (is_within(answer, place->known) && is_within(place->known, answer)))
+        return false;
+    copy = copy_of(answer);
+    if (copy == NULL)
+        return false;
+    write_line(place, answer);
+    dns_answer_release(&place->known);
+    place->known = copy;
+    place->told_ns = now_ns;
+    place->has_news = true;
+    return true;
+}
+
+void addresses_note(struct addresses *addresses, const char *host, const struct dns_answer *answer,
+                    int64_t now_ns)
+{
+    struct place *place;
+    bool post = false;
+
+    if (addresses->say == NULL)
+        return;
+    pthread_mutex_lock(&addresses->lock);
+    place = find_place(addresses, host);
+    if (place == NULL) {
+        add_place(addresses, host, answer, now_ns);
+    } else {
+        list_remove(&place->node);
+        list_push_front(&addresses->places, &place->node);
+        post = note_change(place, answer, now_ns);
+    }
+    pthread_mutex_unlock(&addresses->lock);
+    if (post)
+        mailbox_post(addresses->home, &place->news);
+}
+
+void addresses_init(struct addresses *addresses, struct mailbox *home, addresses_say_fn say, void *arg)
+{
+    *addresses = (struct addresses){.lock = PTHREAD_MUTEX_INITIALIZER, .home = home, .say = say, .arg = arg};
+    list_init(&addresses->places);
+}
+
+void addresses_fini(struct addresses *addresses)
+{
+    while (!list_is_empty(&addresses->places))
+        free_place(CONTAINER_OF(addresses->places.next, struct place, node));
+    pthread_mutex_destroy(&addresses->lock);
+}
