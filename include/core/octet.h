@@ -17,6 +17,7 @@ enum octet_class {
     OCTET_HOST = 4,   /* reg-name but for "%" and its digits (RFC 3986 3.2.2) */
     OCTET_DIGIT = 8,
     OCTET_HEX = 16,
+    OCTET_LOWER_HEX = 32, /* HEXDIGLC of W3C Trace Context */
 };
 
 extern const uint8_t octet_classes[256];

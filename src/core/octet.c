@@ -3,7 +3,8 @@
 #define BETWEEN(c, low, high) ((c) >= (low) && (c) <= (high))
 #define DIGIT(c)              BETWEEN(c, '0', '9')
 #define ALPHA(c)              (BETWEEN(c, 'a', 'z') || BETWEEN(c, 'A', 'Z'))
-#define HEX(c)                (DIGIT(c) || BETWEEN(c, 'a', 'f') || BETWEEN(c, 'A', 'F'))
+#define LOWER_HEX(c)          (DIGIT(c) || BETWEEN(c, 'a', 'f'))
+#define HEX(c)                (LOWER_HEX(c) || BETWEEN(c, 'A', 'F'))
 
 /* Of tchar: what tokens hold beside letters and digits. */
 #define TCHAR_SIGN(c)                                                                                        \
@@ -18,7 +19,7 @@
     ((ALPHA(c) || DIGIT(c) || TCHAR_SIGN(c) ? OCTET_TOKEN : 0) |                                             \
      (BETWEEN(c, 0x21, 0x7e) && (c) != '#' ? OCTET_TARGET : 0) |                                             \
      (ALPHA(c) || DIGIT(c) || HOST_SIGN(c) ? OCTET_HOST : 0) | (DIGIT(c) ? OCTET_DIGIT : 0) |                \
-     (HEX(c) ? OCTET_HEX : 0))
+     (HEX(c) ? OCTET_HEX : 0) | (LOWER_HEX(c) ? OCTET_LOWER_HEX : 0))
 #define FOUR(c) CLASSES(c), CLASSES((c) + 1), CLASSES((c) + 2), CLASSES((c) + 3)
 #define ROW(c)  FOUR(c), FOUR((c) + 4), FOUR((c) + 8), FOUR((c) + 12)
 
