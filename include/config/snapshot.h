@@ -114,6 +114,8 @@ struct upstream_config {
     struct caller_deadline_config caller_deadline;
     /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */
     struct forward_rules rules;
+    bool trace;       /* a call without a valid trace gets one of its own */
+    bool hides_trace; /* by these rules, the traceparent that came does not go on */
 
     struct route_config default_route;
     struct route_config *routes; /* route_entry.id indexes it */

@@ -28,13 +28,14 @@ struct forward_rules {
 };
 
 /*
- * The request head without its closing empty line, so that one more field can follow when it is sent.
+ * The request head without its closing empty line, so that one more field can follow when it is sent. `trace_line` is
+ * a ready field line, in whose favour each traceparent and tracestate that came is left out; empty: they go on.
  * `caller` is the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came.
  * Content framing is written as `head` has it. Expect goes on only if the caller waits
  * (head->expect_continue).
  */
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
-                          struct span caller);
+                          struct span caller, struct span trace_line);
 
 /* How a response is to be delimited towards the caller; see forward_response_framing. */
 struct forward_framing {
@@ -48,15 +49,21 @@ struct forward_framing {
  */
 struct forward_framing forward_response_framing(const struct http1_head *response, uint8_t caller_minor);
 
+/* What a final response says of the call that it ends. */
+struct forward_own {
+    uint64_t call_id;  /* for "X-Curfew-Call: <in hex>" */
+    struct span lines; /* ready field lines; empty: none */
+};
+
 /*
  * The whole response head, with its closing empty line: always HTTP/1.1; `keep_alive` says what Connection
- * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds Via and "X-Curfew-Call: <call_id in hex>".
- * For 1xx heads only the fields and Via, no framing and no call id. Responses to HEAD and 304 (their framing
+ * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds Via and what `own` has.
+ * For 1xx heads only the fields and Via, no framing and nothing of `own`. Responses to HEAD and 304 (their framing
  * is NO_CONTENT) keep the Content-Length or Transfer-Encoding they came with.
  */
 void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
-                           uint64_t call_id);
+                           const struct forward_own *own);
 
 /*
  * The trailer section that is sent on: without framing, routing and hop-by-hop fields (RFC 9110 6.5.1). `rules` are a

@@ -34,6 +34,8 @@ enum http1_field_id {
     HTTP1_FIELD_KEEP_ALIVE,
     HTTP1_FIELD_PROXY_CONNECTION,
     HTTP1_FIELD_TE,
+    HTTP1_FIELD_TRACEPARENT,
+    HTTP1_FIELD_TRACESTATE,
     HTTP1_FIELD_TRAILER,
     HTTP1_FIELD_TRANSFER_ENCODING,
     HTTP1_FIELD_UPGRADE,
@@ -90,6 +92,8 @@ struct http1_head {
     bool expect_continue; /* request: Expect: 100-continue, and there is content to wait with */
     bool te_trailers;     /* request: TE: trailers */
     struct span host;     /* request: the Host field's value */
+    struct span
+        traceparent; /* request: its value; empty if there is none, several, or one for this hop only */
 };
 
 /* How far http1_scan has looked; zero it before each head, but for is_response. */

@@ -8,6 +8,7 @@
 #include "core/call_fsm.h"
 #include "core/cause.h"
 #include "core/http1.h"
+#include "core/trace.h"
 
 /* What curfew itself tells a caller, in place of the upstream. */
 struct answer {
@@ -18,8 +19,9 @@ struct answer {
     const struct call_fsm *fsm; /* times */
     int64_t now_ns;
     uint64_t call_id;
-    bool is_call;   /* false: refused before it became one; then it has no budget */
-    bool head_only; /* to a HEAD request */
+    const struct trace *trace; /* NULL: it is of none */
+    bool is_call;              /* false: refused before it became one; then it has no budget */
+    bool head_only;            /* to a HEAD request */
     bool keep_alive;
     uint8_t minor;
 };

@@ -9,6 +9,7 @@
 #include "core/forward.h"
 #include "core/http1.h"
 #include "core/timer.h"
+#include "core/trace.h"
 #include "proxy/flow.h"
 #include "runtime/buffer.h"
 #include "runtime/dns.h"
@@ -40,6 +41,7 @@ struct call {
     const struct upstream_config *config;
     const struct route_config *route;
     uint64_t id;
+    struct trace trace; /* that the upstream is told of */
 
     char *head; /* the request head as it is sent on; lives until the call is over */
     uint32_t head_len, head_cap;

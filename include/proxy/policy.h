@@ -6,6 +6,7 @@
 
 #include "config/snapshot.h"
 #include "core/http1.h"
+#include "core/trace.h"
 
 /*
  * What the configuration says of one request: decided here for the proxy and for `curfew explain` alike, so that the
@@ -27,5 +28,12 @@ bool policy_is_for_us(const struct upstream_config *upstream, const struct http1
  */
 bool policy_obey_caller(const struct upstream_config *upstream, const struct http1_head *head,
                         int64_t begun_ns, int64_t *deadline_ns) __attribute__((warn_unused_result));
+
+/*
+ * Of which trace is it, as the upstream gets to see it? *trace is as it was if it is of none. False: it has to get a
+ * new one (trace_begin), in place of all that came.
+ */
+bool policy_trace(const struct upstream_config *upstream, const struct http1_head *head, struct trace *trace)
+    __attribute__((warn_unused_result));
 
 #endif

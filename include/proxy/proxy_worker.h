@@ -12,6 +12,7 @@
 #include "proxy/keepalive.h"
 #include "proxy/proxy.h"
 #include "runtime/dns.h"
+#include "runtime/entropy.h"
 #include "runtime/listen.h"
 #include "runtime/worker.h"
 
@@ -53,7 +54,8 @@ struct proxy_worker {
     struct log_ring *log;          /* NULL: no access log */
     struct timer patrol;
     uint64_t next_call; /* id of the next call */
-    struct mail shut;   /* ends the worker */
+    struct entropy entropy;
+    struct mail shut; /* ends the worker */
     pthread_t thread;
     bool running;
     bool draining;

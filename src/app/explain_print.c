@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "core/budget.h"
 #include "core/forward.h"
+#include "proxy/policy.h"
 
 #define HEAD_MAX  (2 << 20) /* larger than any head that limits.request_head allows, and what is set */
 #define LABEL_FMT "%-12s"
@@ -145,6 +146,16 @@ static void print_lines(struct span lines)
     }
 }
 
+/* In place of what came. The ids are different ones for each call. */
+static struct span new_trace_line(const struct explanation *e)
+{
+    struct trace trace;
+
+    if (policy_trace(e->target.upstream, e->head, &trace))
+        return SPAN_LIT("");
+    return SPAN_LIT("traceparent: 00-" HIDDEN "-" HIDDEN "-01 (a trace that begins here)\r\n");
+}
+
 /* By what the proxy itself uses. A caller on this machine is taken for granted. */
 static void print_head(const struct explanation *e)
 {
@@ -156,7 +167,8 @@ static void print_head(const struct explanation *e)
     struct span forward = upstream->caller_deadline.forward;
 
     rules.set_lines = hide_values(rules.set_lines, hidden, sizeof(hidden));
-    forward_request_head(&text, e->head, &rules, is_local ? SPAN_LIT("") : SPAN_LIT("127.0.0.1"));
+    forward_request_head(&text, e->head, &rules, is_local ? SPAN_LIT("") : SPAN_LIT("127.0.0.1"),
+                         new_trace_line(e));
     printf("\nThe API gets\n");
     print_lines(text_span(&text));
     if (forward.len != 0)

@@ -256,12 +256,28 @@ static enum status make_host(struct build *b, const struct build_upstream *u, st
     return ST_OK;
 }
 
-static void check_forward(struct build *b, const struct build_upstream *u, const struct fields *fields)
+/* Fields that are written for each call can't be set as well. */
+static void check_written(struct build *b, const struct build_upstream *u, const struct fields *fields)
 {
+    const struct yaml_node *forward = u->values.of[OPT_CALLER_DEADLINE_FORWARD].node;
     const struct field *field = find_field(fields, u->out->caller_deadline.forward);
 
     if (field)
         report_key(b->errors, field->node, "is what caller_deadline.forward writes");
+    field = u->out->trace ? find_field(fields, SPAN_LIT("traceparent")) : NULL;
+    if (field)
+        report_key(b->errors, field->node, "is what trace writes");
+    if (u->out->trace && forward && span_eq_nocase(forward->text, SPAN_LIT("traceparent")))
+        report_value(b->errors, forward, "is what trace writes");
+}
+
+static bool is_dropped(const struct forward_rules *rules, struct span name)
+{
+    for (uint32_t i = 0; i < rules->dropped_count; i++) {
+        if (span_eq_nocase(rules->dropped[i], name))
+            return true;
+    }
+    return false;
 }
 
 enum status build_rules(struct build *b, struct build_upstream *u)
@@ -275,7 +291,8 @@ enum status build_rules(struct build *b, struct build_upstream *u)
         (status = make_lines(b, &fields, &rules->set_lines)) != ST_OK ||
         (status = drop_all(b, u, &fields)) != ST_OK)
         return status;
-    check_forward(b, u, &fields);
+    u->out->hides_trace = is_dropped(rules, SPAN_LIT("traceparent"));
+    check_written(b, u, &fields);
     rules->base_path = (struct span){arena_text(b->arena, u->url.base_path), u->url.base_path.len};
     if (!rules->base_path.ptr)
         return ST_NOMEM;

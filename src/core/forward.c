@@ -44,10 +44,15 @@ static bool is_for_one_hop(enum http1_field_id id)
     }
 }
 
+static bool is_of_a_trace(enum http1_field_id id)
+{
+    return id == HTTP1_FIELD_TRACEPARENT || id == HTTP1_FIELD_TRACESTATE;
+}
+
 /* A request on its way: what of the fields that we write is wanted. */
 struct request_plan {
     const struct forward_rules *rules;
-    bool forwarded_for, forwarded_proto, via, expect;
+    bool forwarded_for, forwarded_proto, via, expect, new_trace;
 };
 
 static bool request_keeps(const struct request_plan *plan, const struct http1_field *field)
@@ -61,6 +66,8 @@ static bool request_keeps(const struct request_plan *plan, const struct http1_fi
         if (field->id == HTTP1_FIELD_X_FORWARDED_FOR && plan->forwarded_for)
             return false;
         if (field->id == HTTP1_FIELD_EXPECT && !plan->expect)
+            return false;
+        if (is_of_a_trace(field->id) && plan->new_trace)
             return false;
     }
     return plan->rules->dropped_count == 0 || !is_dropped(plan->rules, field->name);
@@ -126,9 +133,10 @@ static void put_request_framing(struct text *out, const struct http1_head *head)
 }
 
 static struct request_plan plan_request(const struct http1_head *head, const struct forward_rules *rules,
-                                        struct span caller)
+                                        struct span caller, struct span trace_line)
 {
-    struct request_plan plan = {rules, caller.len != 0, true, true, head->expect_continue};
+    struct request_plan plan = {rules, caller.len != 0,       true,
+                                true,  head->expect_continue, trace_line.len != 0};
 
     if (rules->dropped_count != 0) {
         plan.forwarded_for = plan.forwarded_for && !is_dropped(rules, SPAN_LIT("X-Forwarded-For"));
@@ -139,9 +147,9 @@ static struct request_plan plan_request(const struct http1_head *head, const str
 }
 
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
-                          struct span caller)
+                          struct span caller, struct span trace_line)
 {
-    struct request_plan plan = plan_request(head, rules, caller);
+    struct request_plan plan = plan_request(head, rules, caller, trace_line);
     struct run run = {{NULL, 0}};
 
     put_request_line(out, head, rules->base_path);
@@ -160,6 +168,8 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
         put_forwarded_for(out, head, caller);
     if (plan.forwarded_proto)
         TEXT_LIT(out, "X-Forwarded-Proto: http\r\n");
+    if (plan.new_trace)
+        text_put(out, trace_line);
     text_put(out, rules->set_lines);
 }
 
@@ -204,7 +214,7 @@ static void put_status_line(struct text *out, const struct http1_head *response)
 /* What a final response has and an interim one has not. */
 static void put_response_end(struct text *out, const struct http1_head *response,
                              struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
-                             uint64_t call_id)
+                             const struct forward_own *own)
 {
     if (framing.framing == HTTP1_LENGTH)
         put_content_length(out, response->content_length);
@@ -215,13 +225,14 @@ static void put_response_end(struct text *out, const struct http1_head *response
     else if (caller_minor == 0)
         TEXT_LIT(out, "Connection: keep-alive\r\n");
     TEXT_LIT(out, "X-Curfew-Call: ");
-    text_hex(out, call_id);
+    text_hex(out, own->call_id);
     TEXT_LIT(out, "\r\n");
+    text_put(out, own->lines);
 }
 
 void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
-                           uint64_t call_id)
+                           const struct forward_own *own)
 {
     bool interim = response->code < 200;
     bool as_told = response->framing == HTTP1_NO_CONTENT && !interim && response->code != 204;
@@ -237,7 +248,7 @@ void forward_response_head(struct text *out, const struct http1_head *response,
     run_flush(&run, out);
     put_via(out, response->minor);
     if (!interim)
-        put_response_end(out, response, framing, caller_minor, keep_alive, call_id);
+        put_response_end(out, response, framing, caller_minor, keep_alive, own);
     TEXT_LIT(out, "\r\n");
 }
 

@@ -14,6 +14,8 @@ static const struct span lower_names[HTTP1_FIELD_IDS] = {
     NAME(KEEP_ALIVE, "keep-alive"),
     NAME(PROXY_CONNECTION, "proxy-connection"),
     NAME(TE, "te"),
+    NAME(TRACEPARENT, "traceparent"),
+    NAME(TRACESTATE, "tracestate"),
     NAME(TRAILER, "trailer"),
     NAME(TRANSFER_ENCODING, "transfer-encoding"),
     NAME(UPGRADE, "upgrade"),
@@ -32,7 +34,11 @@ static enum http1_field_id candidate(size_t len, char first)
     case 4: return HTTP1_FIELD_HOST;
     case 6: return HTTP1_FIELD_EXPECT;
     case 7: return first == 'u' ? HTTP1_FIELD_UPGRADE : HTTP1_FIELD_TRAILER;
-    case 10: return first == 'k' ? HTTP1_FIELD_KEEP_ALIVE : HTTP1_FIELD_CONNECTION;
+    case 10:
+        return first == 'k'   ? HTTP1_FIELD_KEEP_ALIVE
+               : first == 'c' ? HTTP1_FIELD_CONNECTION
+                              : HTTP1_FIELD_TRACESTATE;
+    case 11: return HTTP1_FIELD_TRACEPARENT;
     case 14: return HTTP1_FIELD_CONTENT_LENGTH;
     case 15: return HTTP1_FIELD_X_FORWARDED_FOR;
     case 16: return HTTP1_FIELD_PROXY_CONNECTION;

@@ -191,6 +191,15 @@ static void read_te(struct http1_head *out)
     }
 }
 
+/* Two of them say nothing, and neither does one that Connection keeps from going on (W3C Trace Context 3.2). */
+static void read_traceparent(struct http1_head *out, const struct http1_seen *seen)
+{
+    const struct http1_field *field = &out->fields[seen->first[HTTP1_FIELD_TRACEPARENT]];
+
+    if (seen->count[HTTP1_FIELD_TRACEPARENT] == 1 && !field->nominated)
+        out->traceparent = field->value;
+}
+
 /* What the fields say, once they are all known. */
 static enum cause read_meaning(struct http1_head *out, const struct http1_seen *seen, const char **detail)
 {
@@ -204,6 +213,7 @@ static enum cause read_meaning(struct http1_head *out, const struct http1_seen *
     cause = http1_read_framing(out, seen, detail);
     if (cause != CAUSE_NONE)
         return cause;
+    read_traceparent(out, seen);
     if (out->minor == 1 && seen->count[HTTP1_FIELD_EXPECT] != 0 && !read_expect(out))
         return refuse(detail, "an expectation other than 100-continue", CAUSE_EXPECTATION);
     if (out->minor == 1 && seen->count[HTTP1_FIELD_TE] != 0)
@@ -219,7 +229,7 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
 
     *detail = "";
     out->code = 0;
-    out->reason = out->host = (struct span){NULL, 0};
+    out->reason = out->host = out->traceparent = (struct span){NULL, 0};
     out->expect_continue = out->te_trailers = false;
     cause = read_request_line(line, out, detail);
     if (cause != CAUSE_NONE)

@@ -43,6 +43,8 @@ static void put_problem(struct text *out, const struct answer *answer)
     word = text_over(block, sizeof(block));
     text_hex(&word, answer->call_id);
     jsonw_string(&json, "call", text_span(&word));
+    if (answer->trace != NULL)
+        jsonw_string(&json, "trace_id", trace_id(answer->trace));
     jsonw_close_object(&json);
     TEXT_LIT(out, "\n");
 }

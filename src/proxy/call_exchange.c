@@ -171,7 +171,7 @@ static void interim_response(struct call *call, const struct http1_head *head)
         return;
     }
     forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
-                          call->id);
+                          NULL);
     if (text.overflow || !put_head(call, text_span(&text))) {
         call_end(call, CAUSE_INTERNAL, NULL);
         return;
@@ -188,13 +188,14 @@ static void final_response(struct call *call, const struct http1_head *head)
     struct proxy_worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
     struct forward_framing framing = forward_response_framing(head, call->minor);
+    const struct forward_own own = {.call_id = call->id};
 
     call->status = head->code;
     call->reusable = head->keep_alive && head->framing != HTTP1_UNTIL_CLOSE;
     /* Whether the rest of the request ever comes, the caller has his answer. */
     if (framing.close || !call->up.decoded_all)
         call->keep_alive = false;
-    forward_response_head(&text, head, framing, call->minor, call->keep_alive, call->id);
+    forward_response_head(&text, head, framing, call->minor, call->keep_alive, &own);
     if (text.overflow) {
         call_end(call, CAUSE_RESPONSE_HEAD_SIZE, NULL);
         return;

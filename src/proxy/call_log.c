@@ -25,6 +25,20 @@ static struct span wall_time(char block[40])
     return text_span(&text);
 }
 
+/* What tells this call from all others, here and, by its trace, elsewhere. */
+static void put_ids(struct jsonw *json, const struct call *call)
+{
+    char block[16];
+    struct text text = text_over(block, sizeof(block));
+
+    text_hex(&text, call->id);
+    jsonw_string(json, "id", text_span(&text));
+    if (!trace_is_set(&call->trace))
+        return;
+    jsonw_string(json, "trace_id", trace_id(&call->trace));
+    jsonw_string(json, "parent_id", trace_parent(&call->trace));
+}
+
 static void put_request(struct jsonw *json, const struct call *call)
 {
     uint32_t target_len = call->target_len < TARGET_MAX ? call->target_len : TARGET_MAX;
@@ -78,12 +92,10 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     struct text line = text_over(pw->text, pw->text_cap < LINE_MAX_BYTES ? pw->text_cap : LINE_MAX_BYTES);
     struct jsonw json = jsonw_on(&line);
     char block[40];
-    struct text id = text_over(block, sizeof(block));
 
     jsonw_open_object(&json, NULL);
     jsonw_string(&json, "time", wall_time(block));
-    text_hex(&id, call->id);
-    jsonw_string(&json, "id", text_span(&id));
+    put_ids(&json, call);
     jsonw_string(&json, "upstream", span_of(call->config->name));
     jsonw_string(&json, "route", span_of(call->route->name));
     put_request(&json, call);

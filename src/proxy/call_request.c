@@ -36,6 +36,31 @@ static void note(struct call *call, const struct http1_head *head)
     flow_open(&call->up, head->framing, head->content_length, head->framing);
 }
 
+/* A trace begins here, in place of what came. Without randomness it does not. Apart: most calls need no room for it. */
+static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, const struct http1_head *head,
+                                                            struct text *out)
+{
+    char block[TRACE_LINE_LEN];
+    struct text line = text_over(block, sizeof(block));
+    uint64_t random[3];
+
+    if (entropy_take(&call->worker->entropy, random, 3)) {
+        trace_begin(&call->trace, random);
+        trace_put_line(&line, &call->trace);
+    }
+    forward_request_head(out, head, &call->config->rules, downstream_caller(call->downstream),
+                         text_span(&line));
+}
+
+static void put_head(struct call *call, const struct http1_head *head, struct text *out)
+{
+    if (policy_trace(call->config, head, &call->trace))
+        forward_request_head(out, head, &call->config->rules, downstream_caller(call->downstream),
+                             SPAN_LIT(""));
+    else
+        put_head_of_new_trace(call, head, out);
+}
+
 /* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
 static enum cause keep_head(struct call *call, const struct http1_head *head)
 {
@@ -43,7 +68,7 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
     const struct upstream_config *config = call->config;
     struct text text = text_over(pw->text, pw->text_cap);
 
-    forward_request_head(&text, head, &config->rules, downstream_caller(call->downstream));
+    put_head(call, head, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
     call->head_cap = (uint32_t)(text.len + config->caller_deadline.forward.len + FORWARD_ROOM);

@@ -51,3 +51,11 @@ bool policy_obey_caller(const struct upstream_config *upstream, const struct htt
     }
     return true;
 }
+
+bool policy_trace(const struct upstream_config *upstream, const struct http1_head *head, struct trace *trace)
+{
+    bool has_one =
+        head->traceparent.len != 0 && !upstream->hides_trace && trace_parse(head->traceparent, trace);
+
+    return has_one || !upstream->trace;
+}

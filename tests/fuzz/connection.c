@@ -190,16 +190,17 @@ static enum http1_framing send_head(const struct terms *terms, const struct http
                                     struct text *out)
 {
     static const struct forward_rules rules = {.host = {"api.example.com", 15}};
+    static const struct forward_own own = {1, {"Server-Timing: wait;dur=1\r\n", 27}};
     struct forward_framing framing = {HTTP1_NO_CONTENT, false};
 
     if (!terms->responses) {
-        forward_request_head(out, head, &rules, SPAN_LIT("192.0.2.1"));
+        forward_request_head(out, head, &rules, SPAN_LIT("192.0.2.1"), SPAN_LIT(""));
         TEXT_LIT(out, "\r\n");
         return head->framing;
     }
     if (head->code >= 200)
         framing = forward_response_framing(head, terms->caller_minor);
-    forward_response_head(out, head, framing, terms->caller_minor, true, 1);
+    forward_response_head(out, head, framing, terms->caller_minor, true, &own);
     return framing.framing;
 }
 

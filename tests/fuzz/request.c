@@ -4,6 +4,7 @@
  * Input: a byte for how the head arrives, one for what it is sent on with (bits of enum option), the head.
  */
 #include "core/forward.h"
+#include "core/trace.h"
 #include "heads.h"
 
 enum option {
@@ -11,7 +12,8 @@ enum option {
     WITH_SET_LINES = 2,
     WITH_DROPPED = 4,
     WITHOUT_CALLER = 8,
-    WITH_OUR_FIELDS_DROPPED = 16
+    WITH_OUR_FIELDS_DROPPED = 16,
+    WITH_NEW_TRACE = 32
 };
 
 #define BYTES_MAX 8192
@@ -64,15 +66,36 @@ static void check_accepted(struct span bytes, const struct http1_head *head)
     MUST(!head->expect_continue || head->framing == HTTP1_CHUNKED || head->content_length != 0);
 }
 
+static const struct trace new_trace = {"0123456789abcdef0123456789abcdef", "0123456789abcdef"};
+
+static bool is_of_a_trace(enum http1_field_id id)
+{
+    return id == HTTP1_FIELD_TRACEPARENT || id == HTTP1_FIELD_TRACESTATE;
+}
+
+/* Either all that came of a trace, or ours alone. */
+static void check_trace(const struct http1_head *before, const struct http1_head *after, bool is_new)
+{
+    struct trace trace;
+
+    for (unsigned i = 0; i < after->field_count; i++)
+        MUST(!is_new || after->fields[i].id != HTTP1_FIELD_TRACESTATE);
+    if (is_new)
+        MUST(trace_parse(after->traceparent, &trace) && span_eq(trace_id(&trace), trace_id(&new_trace)));
+    else
+        MUST(span_eq(after->traceparent, before->traceparent));
+}
+
 /* A field that no rule takes away stands in what is sent, once for each time that it came. */
 static void check_kept(const struct http1_head *before, const struct http1_head *after,
-                       const struct forward_rules *rules)
+                       const struct forward_rules *rules, bool has_new_trace)
 {
     struct span value;
 
     for (unsigned i = 0; i < before->field_count; i++) {
         const struct http1_field *field = &before->fields[i];
-        bool is_dropped = field->nominated || field->id != HTTP1_FIELD_OTHER;
+        bool is_dropped = field->nominated ||
+                          (field->id != HTTP1_FIELD_OTHER && (!is_of_a_trace(field->id) || has_new_trace));
 
         for (uint32_t n = 0; n < rules->dropped_count; n++)
             is_dropped |= span_eq_nocase(rules->dropped[n], field->name);
@@ -101,8 +124,10 @@ static void check_path(const struct http1_head *before, const struct http1_head 
 }
 
 /* What is sent on says the same as what came, to a reader who is as strict as we are. */
-static void check_sent(struct span sent, const struct http1_head *before, const struct forward_rules *rules)
+static void check_sent(struct span sent, const struct http1_head *before, const struct forward_rules *rules,
+                       bool has_new_trace)
 {
+    static const struct span ours[] = {{"X-Set", 5}, {"traceparent", 11}};
     static struct http1_head after;
     struct found found = find_head(sent, false, SIZE_MAX);
     const char *detail;
@@ -111,7 +136,7 @@ static void check_sent(struct span sent, const struct http1_head *before, const 
 
     MUST(found.status == HTTP1_DONE && found.start == 0 && found.end == sent.len);
     cause = http1_parse_request(sent, &after, &detail);
-    if (cause == CAUSE_HEAD_TOO_LARGE && before->field_count + 8 > HTTP1_FIELDS_MAX)
+    if (cause == CAUSE_HEAD_TOO_LARGE && before->field_count + 9 > HTTP1_FIELDS_MAX)
         return;
     MUST(cause == CAUSE_NONE);
     check_accepted(sent, &after);
@@ -121,19 +146,20 @@ static void check_sent(struct span sent, const struct http1_head *before, const 
     MUST(after.expect_continue == before->expect_continue && after.te_trailers == before->te_trailers);
     MUST(count_fields(&after, SPAN_LIT("expect"), &value) == 0 || before->expect_continue);
     check_path(before, &after, rules->base_path);
-    check_hop_fields_are_gone(before, &after, SPAN_LIT("X-Set"));
-    check_kept(before, &after, rules);
+    check_hop_fields_are_gone(before, &after, ours, has_new_trace ? 2 : 1);
+    check_kept(before, &after, rules, has_new_trace);
+    check_trace(before, &after, has_new_trace);
 }
 
 /* Without room: says so, and has written a beginning of the whole. */
 static void check_cut(struct span sent, const struct http1_head *head, const struct forward_rules *rules,
-                      struct span caller, size_t cap)
+                      struct span caller, struct span trace_line, size_t cap)
 {
     char *block = malloc(cap != 0 ? cap : 1);
     struct text text = text_over(block, cap);
 
     MUST(block != NULL);
-    forward_request_head(&text, head, rules, caller);
+    forward_request_head(&text, head, rules, caller, trace_line);
     MUST(text.overflow == (cap < sent.len) && text.len <= cap && memcmp(block, sent.ptr, text.len) == 0);
     free(block);
 }
@@ -144,14 +170,18 @@ static void send_on(const struct http1_head *head, uint8_t options)
     struct text text = text_over(block, sizeof(block));
     struct forward_rules rules = rules_of(options);
     struct span caller = (options & WITHOUT_CALLER) != 0 ? SPAN_LIT("") : SPAN_LIT("192.0.2.1");
+    char line_block[TRACE_LINE_LEN];
+    struct text line = text_over(line_block, sizeof(line_block));
     size_t len;
 
-    forward_request_head(&text, head, &rules, caller);
+    if ((options & WITH_NEW_TRACE) != 0)
+        trace_put_line(&line, &new_trace);
+    forward_request_head(&text, head, &rules, caller, text_span(&line));
     MUST(!text.overflow);
     len = text.len;
     TEXT_LIT(&text, "\r\n");
-    check_sent(text_span(&text), head, &rules);
-    check_cut((struct span){block, len}, head, &rules, caller, len * options / 255);
+    check_sent(text_span(&text), head, &rules, line.len != 0);
+    check_cut((struct span){block, len}, head, &rules, caller, text_span(&line), len * options / 255);
 }
 
 /* The line that was known early says the same as the head that it belongs to. */

@@ -261,6 +261,11 @@ static void fields(void **state)
          "1:95: upstreams.p.caller_deadline.forward: what is forwarded is milliseconds, and grpc-timeout is not"},
         {WITH("caller_deadline: {headers: [A], forward: B}, headers: {set: {b: 1}}"),
          "1:115: upstreams.p.headers.set.b: is what caller_deadline.forward writes"},
+        {WITH("trace: true, headers: {set: {TraceParent: x}}"),
+         "1:83: upstreams.p.headers.set.TraceParent: is what trace writes"},
+        {WITH("trace: true, caller_deadline: {headers: [A], forward: TraceParent}"),
+         "1:108: upstreams.p.caller_deadline.forward: is what trace writes"},
+        {WITH("trace: yes"), "1:61: upstreams.p.trace: \"yes\" is neither true nor false"},
     };
 
     CHECK(cases);

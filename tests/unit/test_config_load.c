@@ -128,6 +128,22 @@ static void what_is_not_written_has_its_default(void **state)
     snapshot_free(s);
 }
 
+static void traces_and_timings_are_an_upstreams_or_the_defaults(void **state)
+{
+    struct snapshot *s =
+        load("defaults: {trace: true, headers: {remove: [TRACEPARENT]}}\n"
+             "upstreams:\n"
+             "  a: {listen: 127.0.0.1:1, url: http://a}\n"
+             "  b: {listen: 127.0.0.1:2, url: http://a, trace: false, headers: {remove: [tracestate]}}\n"
+             "  c: {listen: 127.0.0.1:3, url: http://a, trace: false, headers: {set: {Traceparent: x}}}\n");
+    const struct upstream_config *u = s->upstreams;
+
+    assert_true(u[0].trace && u[0].hides_trace);
+    assert_true(!u[1].trace && !u[1].hides_trace);
+    assert_true(!u[2].trace && u[2].hides_trace);
+    snapshot_free(s);
+}
+
 static void an_upstream_has_its_addresses_and_its_url(void **state)
 {
     struct snapshot *s = load(full);
@@ -330,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_what_counts),
         cmocka_unit_test(what_is_not_written_has_its_default),
+        cmocka_unit_test(traces_and_timings_are_an_upstreams_or_the_defaults),
         cmocka_unit_test(an_upstream_has_its_addresses_and_its_url),
         cmocka_unit_test(defaults_are_merged_key_by_key),
         cmocka_unit_test(pools_are_shared_or_own),

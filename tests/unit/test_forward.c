@@ -15,6 +15,7 @@
 #define OURS         VIA "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n"
 
 static struct http1_head head;
+static struct span trace_line;
 static char block[65536];
 
 static void assert_text(const struct text *text, const char *want)
@@ -32,7 +33,7 @@ static void check_request(const char *received, const struct forward_rules *rule
     const char *detail;
 
     assert_int_equal(http1_parse_request(span_of(received), &head, &detail), CAUSE_NONE);
-    forward_request_head(&text, &head, rules, span_of(caller));
+    forward_request_head(&text, &head, rules, span_of(caller), trace_line);
     assert_text(&text, want);
 }
 
@@ -67,7 +68,7 @@ static void a_target_is_sent_in_origin_form_behind_the_base_path(void **state)
         const char *detail;
 
         assert_int_equal(http1_parse_request(span_of(targets[i].received), &head, &detail), CAUSE_NONE);
-        forward_request_head(&text, &head, &rules, SPAN_LIT(""));
+        forward_request_head(&text, &head, &rules, SPAN_LIT(""), SPAN_LIT(""));
         assert_true(span_eq((struct span){block, strlen(targets[i].want)}, span_of(targets[i].want)));
     }
 }
@@ -156,6 +157,45 @@ static void our_own_fields_can_be_removed(void **state)
                   "10.0.0.1", SENT "A: 1\r\n");
 }
 
+#define TRACEPARENT "TraceParent:00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+#define TRACESTATE  "tracestate: a=1\r\n"
+
+static void a_trace_goes_on_as_it_came(void **state)
+{
+    check_request(LINE "A: 1\r\n" TRACEPARENT TRACESTATE "TRACESTATE: b=2\r\nB: 2\r\n\r\n", &plain,
+                  "10.0.0.1", SENT "A: 1\r\n" TRACEPARENT TRACESTATE "TRACESTATE: b=2\r\nB: 2\r\n" OURS);
+    assert_true(
+        span_eq(head.traceparent, SPAN_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
+    check_request(LINE "traceparent:\r\ntraceparent: x\r\n\r\n", &plain, "10.0.0.1",
+                  SENT "traceparent:\r\ntraceparent: x\r\n" OURS);
+    assert_int_equal(head.traceparent.len, 0);
+    check_request(LINE "\r\n", &plain, "10.0.0.1", SENT OURS);
+    assert_int_equal(head.traceparent.len, 0);
+}
+
+static void a_trace_that_connection_names_goes_no_further(void **state)
+{
+    check_request(LINE "Connection: TraceParent\r\n" TRACEPARENT TRACESTATE "\r\n", &plain, "10.0.0.1",
+                  SENT TRACESTATE OURS);
+    assert_int_equal(head.traceparent.len, 0);
+}
+
+static void a_new_trace_takes_the_place_of_all_that_came(void **state)
+{
+    static const struct span dropped[] = {{"traceparent", 11}};
+    struct forward_rules rules = plain;
+
+    trace_line = SPAN_LIT("traceparent: new\r\n");
+    check_request(LINE "\r\n", &rules, "10.0.0.1", SENT OURS "traceparent: new\r\n");
+    check_request(LINE "A: 1\r\n" TRACESTATE TRACEPARENT "B: 2\r\n" TRACEPARENT TRACESTATE "\r\n", &rules,
+                  "10.0.0.1", SENT "A: 1\r\nB: 2\r\n" OURS "traceparent: new\r\n");
+    rules.dropped = dropped;
+    rules.dropped_count = 1;
+    check_request(LINE TRACEPARENT "A: 1\r\n\r\n", &rules, "10.0.0.1",
+                  SENT "A: 1\r\n" OURS "traceparent: new\r\n");
+    trace_line = SPAN_LIT("");
+}
+
 static void nothing_is_left_half_written_when_the_text_is_full(void **state)
 {
     const char *detail;
@@ -165,7 +205,7 @@ static void nothing_is_left_half_written_when_the_text_is_full(void **state)
         char *exact = malloc(cap + 1);
         struct text text = text_over(exact, cap);
 
-        forward_request_head(&text, &head, &plain, SPAN_LIT("10.0.0.1"));
+        forward_request_head(&text, &head, &plain, SPAN_LIT("10.0.0.1"), SPAN_LIT(""));
         assert_true(text.overflow);
         free(exact);
     }
@@ -218,7 +258,7 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
         if (http1_parse_request((struct span){bytes, sizeof(sound) - 1}, &head, &detail) != CAUSE_NONE)
             continue;
         accepted++;
-        forward_request_head(&text, &head, &plain, SPAN_LIT("::1"));
+        forward_request_head(&text, &head, &plain, SPAN_LIT("::1"), SPAN_LIT(""));
         TEXT_LIT(&text, "\r\n");
         assert_int_equal(read_back(text_span(&text), &again), CAUSE_NONE);
         assert_int_equal(again.framing, head.framing);
@@ -235,6 +275,8 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
 
 #define CALL "X-Curfew-Call: 2a\r\n"
 
+static struct span own_lines;
+
 static void check_response(const char *received, enum http1_method method, uint8_t caller_minor,
                            bool keep_alive, const char *want)
 {
@@ -243,7 +285,7 @@ static void check_response(const char *received, enum http1_method method, uint8
 
     assert_int_equal(http1_parse_response(span_of(received), method, &head, &detail), CAUSE_NONE);
     forward_response_head(&text, &head, forward_response_framing(&head, caller_minor), caller_minor,
-                          keep_alive, 42);
+                          keep_alive, &(struct forward_own){42, own_lines});
     assert_text(&text, want);
 }
 
@@ -326,6 +368,19 @@ static void what_describes_absent_content_is_kept_for_head_and_304(void **state)
                    "HTTP/1.1 204 No Content\r\n" VIA CALL "\r\n");
 }
 
+static void what_we_say_of_the_call_stands_beside_what_the_upstream_says(void **state)
+{
+    own_lines = SPAN_LIT("Server-Timing: wait;dur=2\r\n");
+    check_response(
+        "HTTP/1.1 200 OK\r\nserver-timing: db;dur=1\r\nTraceparent: a\r\nContent-Length: 0\r\n\r\n",
+        HTTP1_GET, 1, true,
+        "HTTP/1.1 200 OK\r\nserver-timing: db;dur=1\r\nTraceparent: a\r\n" VIA "Content-Length: 0\r\n" CALL
+        "Server-Timing: wait;dur=2\r\n\r\n");
+    check_response("HTTP/1.1 103\r\nLink: a\r\n\r\n", HTTP1_GET, 1, true,
+                   "HTTP/1.1 103 Early Hints\r\nLink: a\r\n" VIA "\r\n");
+    own_lines = SPAN_LIT("");
+}
+
 static void an_interim_response_has_no_framing_and_no_call_id(void **state)
 {
     check_response("HTTP/1.1 100 Continue\r\n\r\n", HTTP1_POST, 1, true,
@@ -343,7 +398,7 @@ static void trailers_go_on_without_what_could_deceive(void **state)
         SPAN_LIT("grpc-status: 0\r\nContent-Length: 5\r\nhost: a\r\nTransfer-Encoding: chunked\r\n"
                  "Authorization: x\r\nSet-Cookie: y\r\nConnection: close\r\nVia: 1.1 a\r\n"
                  "X-Forwarded-For: b\r\nContent-Type: c\r\nTrailer: d\r\ncache-control: e\r\n"
-                 "Server-Timing: f\r\nX-Curfew-Call: 1\r\nETag: g\r\n"),
+                 "traceparent: h\r\ntracestate: i\r\nServer-Timing: f\r\nX-Curfew-Call: 1\r\nETag: g\r\n"),
         NULL);
     assert_text(&text, "grpc-status: 0\r\nServer-Timing: f\r\nETag: g\r\n");
     text.len = 0;
@@ -375,6 +430,9 @@ int main(void)
         cmocka_unit_test(expect_goes_on_if_the_caller_waits),
         cmocka_unit_test(configured_fields_are_removed_and_set),
         cmocka_unit_test(our_own_fields_can_be_removed),
+        cmocka_unit_test(a_trace_goes_on_as_it_came),
+        cmocka_unit_test(a_trace_that_connection_names_goes_no_further),
+        cmocka_unit_test(a_new_trace_takes_the_place_of_all_that_came),
         cmocka_unit_test(nothing_is_left_half_written_when_the_text_is_full),
         cmocka_unit_test(whatever_is_accepted_is_sent_on_with_one_meaning),
         cmocka_unit_test(a_response_goes_on_with_its_fields_and_our_call_id),
@@ -382,6 +440,7 @@ int main(void)
         cmocka_unit_test(content_is_delimited_in_a_way_that_the_caller_knows),
         cmocka_unit_test(framing_for_the_caller_is_as_it_came_where_possible),
         cmocka_unit_test(what_describes_absent_content_is_kept_for_head_and_304),
+        cmocka_unit_test(what_we_say_of_the_call_stands_beside_what_the_upstream_says),
         cmocka_unit_test(an_interim_response_has_no_framing_and_no_call_id),
         cmocka_unit_test(trailers_go_on_without_what_could_deceive),
         cmocka_unit_test(what_is_dropped_from_a_head_is_dropped_from_the_trailers),
