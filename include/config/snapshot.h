@@ -114,8 +114,9 @@ struct upstream_config {
     struct caller_deadline_config caller_deadline;
     /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */
     struct forward_rules rules;
-    bool trace;       /* a call without a valid trace gets one of its own */
-    bool hides_trace; /* by these rules, the traceparent that came does not go on */
+    bool trace;         /* a call without a valid trace gets one of its own */
+    bool hides_trace;   /* by these rules, the traceparent that came does not go on */
+    bool server_timing; /* responses say how long the call was in its phases */
 
     struct route_config default_route;
     struct route_config *routes; /* route_entry.id indexes it */

@@ -87,4 +87,12 @@ int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t 
 /* Members for the log and the problem body: budget_ms, elapsed_ms, and phases_ms with the phases that took time. */
 void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t now_ns);
 
+/*
+ * The field line "Server-Timing: queue;dur=0.5, connect;dur=12\r\n" (https://www.w3.org/TR/server-timing/):
+ * milliseconds in each phase between curfew and the upstream that took time, and in the one that the call is in.
+ * Nothing if there is none.
+ */
+#define CALL_TIMING_MAX 256
+void call_fsm_put_timing(struct text *out, const struct call_fsm *fsm, int64_t now_ns);
+
 #endif

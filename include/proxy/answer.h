@@ -24,6 +24,7 @@ struct answer {
     bool head_only;            /* to a HEAD request */
     bool keep_alive;
     uint8_t minor;
+    bool timed; /* with Server-Timing; for a call only */
 };
 
 /* Longest answer. */

@@ -261,6 +261,9 @@ static void print_answers(const struct explanation *e)
             print_answer(cause, cause_proxy_error(cause, PHASE_WAIT), "");
     }
     printf("and once the head of a response has gone out, a connection that is cut.\n");
+    if (e->target.upstream->server_timing)
+        printf(
+            "Each response has Server-Timing: how long the call was in queue, dns, connect, tls and wait.\n");
 }
 
 static void print_refusal(const struct explanation *e)

@@ -98,6 +98,12 @@ int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t 
     return fsm->phases_ns[phase] + running_ns;
 }
 
+/* Has it anything to say of itself? */
+static bool is_telling(const struct call_fsm *fsm, enum phase phase, int64_t spent_ns)
+{
+    return spent_ns != 0 || phase == fsm->phase;
+}
+
 void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t now_ns)
 {
     jsonw_ms(json, "budget_ms", fsm->deadline_ns - fsm->begun_ns);
@@ -106,8 +112,28 @@ void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t 
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
         int64_t spent_ns = call_fsm_phase_ns(fsm, phase, now_ns);
 
-        if (spent_ns != 0 || phase == fsm->phase)
+        if (is_telling(fsm, phase, spent_ns))
             jsonw_ms(json, phase_name(phase), spent_ns);
     }
     jsonw_close_object(json);
+}
+
+void call_fsm_put_timing(struct text *out, const struct call_fsm *fsm, int64_t now_ns)
+{
+    static const enum phase told[] = {PHASE_QUEUE, PHASE_DNS, PHASE_CONNECT, PHASE_TLS, PHASE_WAIT};
+    const char *before = "Server-Timing: ";
+
+    for (unsigned i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        int64_t spent_ns = call_fsm_phase_ns(fsm, told[i], now_ns);
+
+        if (!is_telling(fsm, told[i], spent_ns))
+            continue;
+        text_put(out, span_of(before));
+        text_put(out, span_of(phase_name(told[i])));
+        TEXT_LIT(out, ";dur=");
+        text_ms(out, spent_ns);
+        before = ", ";
+    }
+    if (before[0] == ',')
+        TEXT_LIT(out, "\r\n");
 }

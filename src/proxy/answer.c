@@ -71,7 +71,10 @@ static void put_fields(struct text *out, const struct answer *answer, size_t con
         TEXT_LIT(out, "\r\nConnection: close");
     else if (answer->minor == 0)
         TEXT_LIT(out, "\r\nConnection: keep-alive");
-    TEXT_LIT(out, "\r\n\r\n");
+    TEXT_LIT(out, "\r\n");
+    if (answer->timed && answer->is_call)
+        call_fsm_put_timing(out, answer->fsm, answer->now_ns);
+    TEXT_LIT(out, "\r\n");
 }
 
 void answer_put(struct text *out, const struct answer *answer)

@@ -114,6 +114,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .head_only = call->method == HTTP1_HEAD && call->up.open,
         .keep_alive = keep,
         .minor = call->minor,
+        .timed = call->config->server_timing,
     };
 
     answer_put(&text, &answer);

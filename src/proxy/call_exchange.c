@@ -183,19 +183,42 @@ static void interim_response(struct call *call, const struct http1_head *head)
         call_end(call, CAUSE_INTERNAL, NULL);
 }
 
+/* Apart, so that a response without it needs no room for the text. */
+static __attribute__((noinline)) void put_timed_head(struct call *call, const struct http1_head *head,
+                                                     struct forward_framing framing, struct text *out)
+{
+    char block[CALL_TIMING_MAX];
+    struct text timing = text_over(block, sizeof(block));
+    struct forward_own own = {.call_id = call->id};
+
+    call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
+    own.lines = text_span(&timing);
+    forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
+}
+
+static void put_response_head(struct call *call, const struct http1_head *head,
+                              struct forward_framing framing, struct text *out)
+{
+    const struct forward_own own = {.call_id = call->id};
+
+    if (call->config->server_timing)
+        put_timed_head(call, head, framing, out);
+    else
+        forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
+}
+
 static void final_response(struct call *call, const struct http1_head *head)
 {
     struct proxy_worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
     struct forward_framing framing = forward_response_framing(head, call->minor);
-    const struct forward_own own = {.call_id = call->id};
 
     call->status = head->code;
     call->reusable = head->keep_alive && head->framing != HTTP1_UNTIL_CLOSE;
     /* Whether the rest of the request ever comes, the caller has his answer. */
     if (framing.close || !call->up.decoded_all)
         call->keep_alive = false;
-    forward_response_head(&text, head, framing, call->minor, call->keep_alive, &own);
+    put_response_head(call, head, framing, &text);
     if (text.overflow) {
         call_end(call, CAUSE_RESPONSE_HEAD_SIZE, NULL);
         return;

@@ -380,6 +380,56 @@ static void the_times_name_the_phases_that_took_any_and_the_one_that_lasts(void 
     assert_memory_equal(text.ptr, want, text.len);
 }
 
+static void assert_timing(const struct call_fsm *fsm, int64_t now_ns, const char *want)
+{
+    char block[CALL_TIMING_MAX];
+    struct text text = text_over(block, sizeof(block));
+
+    call_fsm_put_timing(&text, fsm, now_ns);
+    assert_false(text.overflow);
+    if (!span_eq(text_span(&text), span_of(want)))
+        print_error("got %.*swant %s", SPAN_FMT(text_span(&text)), want);
+    assert_true(span_eq(text_span(&text), span_of(want)));
+}
+
+static void server_timing_names_what_lies_between_caller_and_response(void **state)
+{
+    struct call_fsm fsm;
+    unsigned give_back;
+
+    call_fsm_begin(&fsm, 0, NS_PER_S);
+    assert_timing(&fsm, NS_PER_MS, "");
+    assert_true(call_fsm_move(&fsm, CALL_ROUTED, NS_PER_MS, &give_back));
+    assert_timing(&fsm, NS_PER_MS, "");
+    assert_true(call_fsm_move(&fsm, CALL_QUEUED, NS_PER_MS, &give_back));
+    assert_timing(&fsm, NS_PER_MS, "Server-Timing: queue;dur=0\r\n");
+    assert_true(call_fsm_move(&fsm, CALL_CONNECTING, 2 * NS_PER_MS, &give_back));
+    call_fsm_enter_phase(&fsm, PHASE_DNS, 2 * NS_PER_MS);
+    call_fsm_enter_phase(&fsm, PHASE_CONNECT, 2 * NS_PER_MS);
+    assert_timing(&fsm, 14 * NS_PER_MS + 123999, "Server-Timing: queue;dur=1, connect;dur=12.123\r\n");
+    call_fsm_enter_phase(&fsm, PHASE_TLS, 14 * NS_PER_MS);
+    assert_true(call_fsm_move(&fsm, CALL_SENDING, 15 * NS_PER_MS, &give_back));
+    assert_timing(&fsm, 25 * NS_PER_MS, "Server-Timing: queue;dur=1, connect;dur=12, tls;dur=1\r\n");
+    assert_true(call_fsm_move(&fsm, CALL_WAITING, 25 * NS_PER_MS, &give_back));
+    assert_timing(&fsm, 25 * NS_PER_MS,
+                  "Server-Timing: queue;dur=1, connect;dur=12, tls;dur=1, wait;dur=0\r\n");
+    assert_true(call_fsm_move(&fsm, CALL_STREAMING, 125 * NS_PER_MS, &give_back));
+    assert_timing(&fsm, NS_PER_S, "Server-Timing: queue;dur=1, connect;dur=12, tls;dur=1, wait;dur=100\r\n");
+}
+
+/* The longest that a deadline allows, in each phase. */
+static void server_timing_has_a_bound(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 0, NS_NEVER);
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        fsm.phases_ns[phase] = 24 * 3600 * NS_PER_S - NS_PER_US;
+    assert_timing(&fsm, 0,
+                  "Server-Timing: queue;dur=86399999.999, dns;dur=86399999.999, connect;dur=86399999.999, "
+                  "tls;dur=86399999.999, wait;dur=86399999.999\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +450,8 @@ int main(void)
         cmocka_unit_test(nothing_that_happens_to_a_call_moves_its_deadline),
         cmocka_unit_test(a_limit_ends_with_the_state_that_it_was_set_in),
         cmocka_unit_test(the_times_name_the_phases_that_took_any_and_the_one_that_lasts),
+        cmocka_unit_test(server_timing_names_what_lies_between_caller_and_response),
+        cmocka_unit_test(server_timing_has_a_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,7 +265,9 @@ static void fields(void **state)
          "1:83: upstreams.p.headers.set.TraceParent: is what trace writes"},
         {WITH("trace: true, caller_deadline: {headers: [A], forward: TraceParent}"),
          "1:108: upstreams.p.caller_deadline.forward: is what trace writes"},
-        {WITH("trace: yes"), "1:61: upstreams.p.trace: \"yes\" is neither true nor false"},
+        {WITH("trace: yes, server_timing: 1"),
+         "1:61: upstreams.p.trace: \"yes\" is neither true nor false\n"
+         "1:81: upstreams.p.server_timing: \"1\" is neither true nor false"},
     };
 
     CHECK(cases);

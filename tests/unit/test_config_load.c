@@ -133,13 +133,13 @@ static void traces_and_timings_are_an_upstreams_or_the_defaults(void **state)
     struct snapshot *s =
         load("defaults: {trace: true, headers: {remove: [TRACEPARENT]}}\n"
              "upstreams:\n"
-             "  a: {listen: 127.0.0.1:1, url: http://a}\n"
+             "  a: {listen: 127.0.0.1:1, url: http://a, server_timing: true}\n"
              "  b: {listen: 127.0.0.1:2, url: http://a, trace: false, headers: {remove: [tracestate]}}\n"
              "  c: {listen: 127.0.0.1:3, url: http://a, trace: false, headers: {set: {Traceparent: x}}}\n");
     const struct upstream_config *u = s->upstreams;
 
-    assert_true(u[0].trace && u[0].hides_trace);
-    assert_true(!u[1].trace && !u[1].hides_trace);
+    assert_true(u[0].trace && u[0].hides_trace && u[0].server_timing);
+    assert_true(!u[1].trace && !u[1].hides_trace && !u[1].server_timing);
     assert_true(!u[2].trace && u[2].hides_trace);
     snapshot_free(s);
 }
