@@ -225,7 +225,7 @@ class Cell:
             self._must_be_answered(*kind.split("+"))
         if kind not in ("-", "end", "cut") and self.row.caller == "closed":
             self.caller.must_end()
-        if self.row.outcome == "stuck" or self.row.cause == "queue_timeout":
+        if self.row.cause == "queue_timeout" or (self.row.outcome == "stuck" and self.row.cause != "operator"):
             assert self.stopwatch.elapsed() >= LIMIT_MS / 1000, "over too early"
 
     def _must_be_cut(self):

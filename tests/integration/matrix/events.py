@@ -34,6 +34,17 @@ class TimeLimit(Event):
         """It passes by itself."""
 
 
+class OperatorCuts(Event):
+    """DELETE /calls/ID, of the call that is listed."""
+
+    def hit(self, cell):
+        listed = [call for call in cell.proxy.calls(upstream=cell.name)["calls"] if call["route"] == "default"]
+        assert [call["phase"] for call in listed] == [cell.row.phase], listed
+        status, text = cell.proxy.admin_ask("DELETE", f"/calls/{listed[0]['id']}")
+        assert status == 200, text
+        cell.situation.wait_out(cell)
+
+
 class CallerCloses(Event):
     def hit(self, cell):
         cell.caller.close()
@@ -176,6 +187,7 @@ class Drain(Event):
 EVENTS = {
     "deadline": Deadline(),
     "time limit": TimeLimit(),
+    "operator cuts": OperatorCuts(),
     "caller closes": CallerCloses(),
     "caller half-closes": CallerHalfCloses(),
     "caller resets": CallerResets(),
