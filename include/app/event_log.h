@@ -13,21 +13,19 @@
  */
 struct event_log {
     enum log_level level; /* what is less important is left out */
-    bool is_journal;
-    char last[1024]; /* the latest line, */
+    char last[1024];      /* the latest line, */
     enum log_level last_level;
     uint32_t repeated; /* how often it came since, */
     int64_t since_ns;  /* which is when its first one was written */
 };
 
-/* Looks whether standard error is the journal (sd-daemon(3), JOURNAL_STREAM). */
 void event_log_init(struct event_log *log);
 
 void event_log_put(struct event_log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Lines that are written as they stand, each with its priority if that is the journal. */
-void event_log_put_lines(const struct event_log *log, enum log_level level, const char *lines);
+void event_log_put_lines(enum log_level level, const char *lines);
 
 /* Says what was left out. */
 void event_log_flush(struct event_log *log);

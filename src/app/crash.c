@@ -8,6 +8,7 @@
 
 #include "app/version.h"
 #include "base/text.h"
+#include "runtime/journal.h"
 
 #define FRAMES   64
 /* A reader of standard error that has stopped, or a lock that the crash left behind, does not keep the process. */
@@ -31,15 +32,28 @@ static void takes_too_long(int number)
     die(crash_signal);
 }
 
+/* One frame a line; each line is an entry of its own in the journal. */
+static void put_stack(void)
+{
+    void *frames[FRAMES];
+    int count = backtrace(frames, FRAMES);
+
+    for (int i = 0; i < count; i++) {
+        if (journal_is_stderr() && write(STDERR_FILENO, JOURNAL_CRITICAL, strlen(JOURNAL_CRITICAL)) < 0)
+            return;
+        backtrace_symbols_fd(&frames[i], 1, STDERR_FILENO);
+    }
+}
+
 /* Nothing here allocates or takes a lock, but for the dynamic linker's, in backtrace_symbols_fd. */
 static void put_report(int number, const siginfo_t *info, int thread)
 {
     char block[256];
     struct text line = text_over(block, sizeof(block));
     const char *name = sigabbrev_np(number);
-    void *frames[FRAMES];
 
-    TEXT_LIT(&line, "curfew: error: crash: SIG");
+    text_put(&line, journal_is_stderr() ? SPAN_LIT(JOURNAL_CRITICAL) : SPAN_LIT("curfew: error: "));
+    TEXT_LIT(&line, "crash: SIG");
     text_put(&line, span_of(name != NULL ? name : "?"));
     if (info->si_code > 0) {
         TEXT_LIT(&line, " at address 0x");
@@ -50,9 +64,8 @@ static void put_report(int number, const siginfo_t *info, int thread)
     TEXT_LIT(&line, ", version ");
     text_put(&line, span_of(curfew_version));
     TEXT_LIT(&line, "; its stack:\n");
-    if (write(STDERR_FILENO, line.ptr, line.len) < 0)
-        return;
-    backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
+    if (write(STDERR_FILENO, line.ptr, line.len) >= 0)
+        put_stack();
 }
 
 static void crashed(int number, siginfo_t *info, void *context)

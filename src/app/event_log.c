@@ -2,11 +2,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "runtime/journal.h"
 #include "runtime/worker.h"
 
 /* So many lines of the same words are written within so long a time. */
@@ -15,44 +13,34 @@
 
 static const struct level {
     const char *name;
-    int priority; /* syslog(3) */
+    const char *priority;
 } levels[] = {
-    [LOG_ERROR] = {"error", 3},
-    [LOG_WARN] = {"warn", 4},
-    [LOG_INFO] = {"info", 6},
-    [LOG_DEBUG] = {"debug", 7},
+    [LOG_ERROR] = {"error", JOURNAL_ERROR},
+    [LOG_WARN] = {"warn", JOURNAL_WARNING},
+    [LOG_INFO] = {"info", JOURNAL_INFO},
+    [LOG_DEBUG] = {"debug", JOURNAL_DEBUG},
 };
-
-static bool stderr_is_journal(void)
-{
-    const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long device, inode;
-    struct stat info;
-
-    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
-}
 
 void event_log_init(struct event_log *log)
 {
-    *log = (struct event_log){.level = LOG_INFO, .is_journal = stderr_is_journal()};
+    *log = (struct event_log){.level = LOG_INFO};
 }
 
-static void write_line(const struct event_log *log, enum log_level level, const char *line)
+static void write_line(enum log_level level, const char *line)
 {
-    if (log->is_journal)
-        fprintf(stderr, "<%d>%s\n", levels[level].priority, line);
+    if (journal_is_stderr())
+        fprintf(stderr, "%s%s\n", levels[level].priority, line);
     else
         fprintf(stderr, "curfew: %s: %s\n", levels[level].name, line);
 }
 
-void event_log_put_lines(const struct event_log *log, enum log_level level, const char *lines)
+void event_log_put_lines(enum log_level level, const char *lines)
 {
     while (*lines != '\0') {
         size_t len = strcspn(lines, "\n");
 
-        if (log->is_journal)
-            fprintf(stderr, "<%d>%.*s\n", levels[level].priority, (int)len, lines);
+        if (journal_is_stderr())
+            fprintf(stderr, "%s%.*s\n", levels[level].priority, (int)len, lines);
         else
             fprintf(stderr, "%.*s\n", (int)len, lines);
         lines += len + (lines[len] != '\0');
@@ -65,7 +53,7 @@ void event_log_flush(struct event_log *log)
 
     if (log->repeated > LINES_MAX) {
         snprintf(line, sizeof(line), "the line before came %u times more", log->repeated - LINES_MAX);
-        write_line(log, log->last_level, line);
+        write_line(log->last_level, line);
     }
     log->repeated = 0;
     log->last[0] = '\0';
@@ -89,5 +77,5 @@ void event_log_put(struct event_log *log, enum log_level level, const char *form
         log->since_ns = now_ns;
     }
     if (++log->repeated <= LINES_MAX)
-        write_line(log, level, line);
+        write_line(level, line);
 }

@@ -13,6 +13,7 @@
 #include "app/top_command.h"
 #include "app/version.h"
 #include "faulty/faulty.h"
+#include "runtime/journal.h"
 
 static int version_main(int argc, char **argv)
 {
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
 
     if (!hold_standard_descriptors())
         return 1;
+    journal_look();
     crash_report_init();
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(name, commands[i].name) == 0)

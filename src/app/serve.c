@@ -17,6 +17,7 @@
 #include "app/reload.h"
 #include "app/service.h"
 #include "app/version.h"
+#include "runtime/journal.h"
 
 static const char usage[] =
     "usage: curfew serve -c FILE\n"
@@ -153,15 +154,15 @@ static void close_service(struct service *service)
 }
 
 /* What is wrong with it is said as `check` says it; in the journal, errors are found by their priority. */
-static struct snapshot *load(const struct event_log *log, const char *path)
+static struct snapshot *load(const char *path)
 {
     char *text = NULL;
     size_t len = 0;
-    FILE *out = log->is_journal ? open_memstream(&text, &len) : NULL;
+    FILE *out = journal_is_stderr() ? open_memstream(&text, &len) : NULL;
     struct snapshot *snapshot = out != NULL ? config_file_read(path, out) : config_file_load(path);
 
     if (out != NULL && fclose(out) == 0)
-        event_log_put_lines(log, LOG_ERROR, text);
+        event_log_put_lines(LOG_ERROR, text);
     free(text);
     return snapshot;
 }
@@ -174,7 +175,7 @@ static int serve(const char *path)
     char why[512];
 
     event_log_init(&service.log);
-    snapshot = load(&service.log, path);
+    snapshot = load(path);
     if (snapshot == NULL)
         return EXIT_FAILURE;
     service.log.level = snapshot->log.level;

@@ -6,17 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/journal.h"
+
 #define LINE_BYTES 512
 
 void complain(const char *format, ...)
 {
-    static const char prefix[] = "curfew: error: ";
+    const char *prefix = journal_is_stderr() ? JOURNAL_ERROR : "curfew: error: ";
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     char line[LINE_BYTES];
-    size_t len = sizeof(prefix) - 1;
+    size_t len = strlen(prefix);
     va_list args;
 
-    memcpy(line, prefix, sizeof(prefix));
+    memcpy(line, prefix, len);
     va_start(args, format);
     vsnprintf(line + len, sizeof(line) - len - 1, format, args);
     va_end(args);

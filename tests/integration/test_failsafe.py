@@ -24,6 +24,8 @@ from harness.wire import Cut
 pytestmark = pytest.mark.sound_only
 
 BROKEN = ("sh", "-c", 'shift; exec "$CURFEW_BROKEN" "$@"', "sh")
+# Standard error is taken for the journal (sd-daemon(3)).
+JOURNAL = ("sh", "-c", 'export JOURNAL_STREAM="$(stat -Lc %d:%i /proc/self/fd/2)"; exec "$@"', "sh")
 CRASHES = [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT]
 REPORT = re.compile(r"curfew: error: crash: SIG([A-Z]+) .*in thread (\d+), version (\S+); its stack:")
 FRAME = re.compile(r"\S*/curfew\(.*\+0x[0-9a-f]+\)\s?\[0x[0-9a-f]+\]\Z")
@@ -34,12 +36,13 @@ def doomed(tmp_path, upstream):
     """A proxy that is not expected to end well: doomed(script, what breaks, keys of the upstream): (proxy, upstream)."""
     made = []
 
-    def make(script=None, breaks=None, *, workers=1, **api):
+    def make(script=None, breaks=None, *, workers=1, journal=False, **api):
         up = upstream(script)
         config = tmp_path / "curfew.yaml"
         write_config(config, {"api": {"url": up.url, "deadline": "5s", **api}}, {
             "workers": workers, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(tmp_path / "access.log")}})
-        made.append(Curfew(tmp_path, config, wrap=BROKEN if breaks else (), env={"CURFEW_BREAK": breaks or ""}))
+        wrap = (*(JOURNAL if journal else ()), *(BROKEN if breaks else ()))
+        made.append(Curfew(tmp_path, config, wrap=wrap, env={"CURFEW_BREAK": breaks or ""}))
         return made[-1], up
 
     yield make
@@ -250,6 +253,19 @@ def test_a_crash_whose_report_nobody_reads_ends_the_process_all_the_same(tmp_pat
 def _is_stuck_in_write(pid):
     with open(f"/proc/{pid}/wchan", encoding="ascii") as wchan:
         return "pipe_write" in wchan.read()
+
+
+def test_in_the_journal_a_crash_is_critical_and_what_is_broken_an_error(doomed):
+    """So that they are found by their priority, each line of the stack too."""
+    proxy, _ = doomed(ok, "move WAITING 1", journal=True)
+    assert ask(proxy) == 500
+    assert proxy.process.stderr.wait(lambda lines: [line for line in lines if line.startswith("<3>broken invariant: ")], SOON)
+    assert "<6>ready" in proxy.process.stderr.lines
+    proxy.process.signal(signal.SIGSEGV)
+    assert proxy.process.wait_exit() == -signal.SIGSEGV
+    lines = proxy.process.stderr.lines
+    at = next(number for number, line in enumerate(lines) if line.startswith("<2>crash: SIGSEGV "))
+    assert len(lines) > at + 2 and all(line.startswith("<2>") for line in lines[at + 1:]), proxy.process.stderr.text()
 
 
 # --------------------------------------------------------------------------------- workers
