@@ -33,10 +33,11 @@ static bool is_piece(const void *block)
 
 static void *take_piece(size_t size)
 {
-    union piece *piece = free_pieces;
+    union piece *piece;
 
-    if (!is_open || size > PIECE_BYTES || piece == NULL)
+    if (!is_open || size > PIECE_BYTES || free_pieces == NULL)
         return NULL;
+    piece = free_pieces;
     free_pieces = piece->next;
     used++;
     return piece;
