@@ -249,7 +249,7 @@ $(BROKEN): $(B)/obj/tests/broken/break.o $(OBJS) $(B)/sources
 RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_FUZZ=$(abspath tests/fuzz) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_BROKEN=$(abspath $(BROKEN)) \
 	CURFEW_SAN=$(SAN) \
 	ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
-	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 PYTHONDONTWRITEBYTECODE=1
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:suppressions=$(abspath tests/tsan.supp) PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: check
 check: check-unit check-integration check-differential ## Unit tests, simulations, integration and differential tests

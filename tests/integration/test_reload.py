@@ -256,6 +256,7 @@ def test_listeners_that_stay_are_not_closed_new_ones_open_and_old_ones_close(cur
         socket.create_connection(goes, SOON).close()
 
 
+@pytest.mark.one_worker
 def test_who_came_in_by_a_listener_that_is_gone_is_answered_and_leaves(curfew, upstream):
     up = upstream()
     proxy = curfew(upstreams={"stays": keys(up), "goes": keys(up)})
