@@ -91,8 +91,8 @@ void call_connected(struct call *call);
 
 /*
  * The one way out, also of a request that never became a call: moves to the final state of the cause's outcome, gives
- * everything back, counts, answers the caller if no response has begun (or cuts him), logs. A connection to the
- * upstream that is cut goes, and the call's permit behind it, after the answers of this turn (upstream_cut_later).
+ * everything back, counts, answers the caller if no response has begun (or cuts him), logs. Of many connections to
+ * upstreams that are cut at once, most go after the answers, and the permits behind them (upstream_cut_with_permit).
  * `detail` (for people, may be NULL) goes into the answer and the log.
  */
 void call_end(struct call *call, enum cause cause, const char *detail);

@@ -47,6 +47,7 @@ struct proxy_worker {
     struct list_node reading; /* calls whose head is being read */
     struct list_node downstreams;
     struct list_node cutting; /* upstream connections that are about to be cut */
+    uint32_t cut_turn, cuts;  /* how many have been cut at once in that turn */
     struct list_node doorways;
     uint32_t downstream_count;
     uint32_t upstream_count;       /* open connections, idle ones included */

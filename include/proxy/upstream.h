@@ -50,13 +50,14 @@ void upstream_close(struct upstream **upstream);
 void upstream_cut(struct upstream **upstream);
 
 /*
- * The same at the end of this turn or of one of the next, and then gives back the permit, which goes with it: when
- * thousands of calls are due at once, no caller's answer waits for the cutting of others' connections, which is more
- * work for the kernel than an answer is. From now on nothing is heard of the connection. It is not being made any more.
+ * The same, and then gives back the permit, which goes with the connection. It is not being made any more, and nothing is
+ * heard of it from now on. The first few of a turn go at once, so that a caller who has his answer finds the permit free;
+ * more at the end of this turn or of one of the next: when thousands of calls are due at once, no caller's answer waits
+ * for the cutting of others' connections, which is more work for the kernel than an answer is.
  */
-void upstream_cut_later(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
+void upstream_cut_with_permit(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
 
-/* Does now what was put off by upstream_cut_later. */
+/* Does now what was put off by upstream_cut_with_permit. */
 void upstream_finish_cuts(struct proxy_worker *worker);
 
 /* How many permits of the pool go with connections that are about to be cut. */

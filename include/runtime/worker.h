@@ -33,6 +33,7 @@ struct worker {
     int64_t now_ns;   /* of this turn; 0: not yet asked for */
     bool mail_waiting;
     uint32_t events; /* of streams, in this turn */
+    uint32_t turn;   /* its number; begins again at 0 after a while */
     atomic_bool stop;
     uint32_t index;
     struct list_node deferred;  /* mails of our own, for the end of the turn */

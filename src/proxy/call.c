@@ -71,7 +71,7 @@ static bool give_back_upstream(struct call *call, unsigned holds)
     } else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0) {
         upstream_cut(&call->upstream);
     } else {
-        upstream_cut_later(&call->upstream, call->worker->pools[call->route->pool], &call->ticket);
+        upstream_cut_with_permit(&call->upstream, call->worker->pools[call->route->pool], &call->ticket);
         return true;
     }
     return false;

@@ -8,6 +8,9 @@
 #include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
 
+/* In one turn, before answers go first. */
+#define CUTS_AT_ONCE 4
+
 /* A connection being made: large and short-lived, so not a part of struct upstream. */
 struct attempt {
     struct connect connect;
@@ -151,12 +154,19 @@ static void cut_in_turn(struct mail *mail)
     cut_now(CONTAINER_OF(mail, struct upstream, cut));
 }
 
-void upstream_cut_later(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
+static bool is_one_of_few(struct proxy_worker *pw)
 {
-    struct upstream *upstream = *upstream_at;
+    if (pw->cut_turn != pw->worker.turn) {
+        pw->cut_turn = pw->worker.turn;
+        pw->cuts = 0;
+    }
+    return pw->cuts++ < CUTS_AT_ONCE;
+}
+
+static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_ticket *ticket)
+{
     struct proxy_worker *pw = upstream->worker;
 
-    *upstream_at = NULL;
     upstream->stream.on_ready = not_heard;
     upstream->pool = pool;
     pool_ticket_init(&upstream->ticket, &pw->worker, NULL);
@@ -164,6 +174,17 @@ void upstream_cut_later(struct upstream **upstream_at, struct pool *pool, struct
     list_push_back(&pw->cutting, &upstream->node);
     mail_init(&upstream->cut, cut_in_turn);
     worker_defer(&pw->worker, &upstream->cut);
+}
+
+void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
+{
+    if (is_one_of_few((*upstream_at)->worker)) {
+        upstream_cut(upstream_at);
+        pool_give_back(pool, ticket);
+        return;
+    }
+    cut_later(*upstream_at, pool, ticket);
+    *upstream_at = NULL;
 }
 
 void upstream_finish_cuts(struct proxy_worker *worker)

@@ -201,6 +201,7 @@ static void end_turn(struct worker *worker)
     arm_timer(worker);
     worker->now_ns = 0;
     worker->events = 0;
+    worker->turn++;
 }
 
 enum status worker_run(struct worker *worker)

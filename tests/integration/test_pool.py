@@ -193,6 +193,14 @@ def test_the_permit_is_held_until_the_exchange_is_over(pair):
     assert first.recv_response().status == 504 and second.recv_response().status == 200
 
 
+def test_who_has_his_answer_finds_the_permit_free(curfew, faulty):
+    """On whichever worker he asks next: the permit does not come a moment after the answer."""
+    proxy = curfew(url=faulty().url, deadline="60s", pool={"size": 1, "queue": 0}, top={"workers": 2})
+    assert [proxy.ask("POST", "/reset").status for _ in range(300)] == [502] * 300
+    metrics = proxy.wait_idle()
+    assert (metrics.calls("failed"), metrics.calls("rejected")) == (300, 0)
+
+
 def test_permits_come_back_from_failures(pair):
     proxy, up = pair(pool={"size": 1, "queue": 0})
     for _ in range(5):
