@@ -2,20 +2,24 @@
 
 #include "base/text.h"
 
+#define NOT_IN_BLOCK SIZE_MAX
+
 static void flush(struct exposition *out)
 {
     if (out->len != 0)
         out->emit(out->arg, (struct span){out->block, out->len});
     out->len = 0;
+    out->sample_at = NOT_IN_BLOCK;
 }
 
-static void put(struct exposition *out, const char *bytes, size_t len)
+static inline void put(struct exposition *out, const char *bytes, size_t len)
 {
-    if (len > sizeof(out->block) - out->len)
+    if (len > sizeof(out->block) - out->len) {
         flush(out);
-    if (len > sizeof(out->block)) {
-        out->emit(out->arg, (struct span){bytes, len});
-        return;
+        if (len > sizeof(out->block)) {
+            out->emit(out->arg, (struct span){bytes, len});
+            return;
+        }
     }
     memcpy(out->block + out->len, bytes, len);
     out->len += len;
@@ -28,19 +32,17 @@ static void put_text(struct exposition *out, const char *text)
     put(out, text, strlen(text));
 }
 
-/* Backslashes and line ends are escaped everywhere, quotes in label values alone: those are in `special` too. */
-static void put_escaped(struct exposition *out, const char *text, const char *special)
+/* Backslashes and line ends are escaped everywhere, `quote` in label values alone. Byte by byte: most texts are short. */
+static void put_escaped(struct exposition *out, const char *text, char quote)
 {
-    for (;;) {
-        size_t plain = strcspn(text, special);
+    for (; *text != '\0'; text++) {
+        char pair[2] = {'\\', *text == '\n' ? 'n' : *text};
+        bool special = *text == '\\' || *text == '\n' || *text == quote;
 
-        put(out, text, plain);
-        text += plain;
-        if (*text == '\0')
-            return;
-        PUT_LIT(out, "\\");
-        put(out, *text == '\n' ? "n" : text, 1);
-        text++;
+        if (special)
+            put(out, pair, 2);
+        else
+            put(out, text, 1);
     }
 }
 
@@ -49,6 +51,8 @@ void exposition_init(struct exposition *out, exposition_fn emit, void *arg)
     out->emit = emit;
     out->arg = arg;
     out->len = 0;
+    out->sample_at = NOT_IN_BLOCK;
+    out->stem_len = 0;
     out->has_labels = false;
 }
 
@@ -63,14 +67,23 @@ void exposition_family(struct exposition *out, const char *name, enum exposition
     PUT_LIT(out, "# HELP ");
     put_text(out, name);
     PUT_LIT(out, " ");
-    put_escaped(out, help, "\\\n");
+    put_escaped(out, help, '\0');
     PUT_LIT(out, "\n# TYPE ");
     put_text(out, name);
     put_text(out, types[type]);
 }
 
+/* Where there is room for a stem, so that one can be kept. */
+static void begin_sample(struct exposition *out)
+{
+    if (sizeof(out->block) - out->len < sizeof(out->stem))
+        flush(out);
+    out->sample_at = out->len;
+}
+
 void exposition_sample(struct exposition *out, const char *name, const char *suffix)
 {
+    begin_sample(out);
     put_text(out, name);
     put_text(out, suffix);
     out->has_labels = false;
@@ -82,8 +95,29 @@ void exposition_label(struct exposition *out, const char *key, const char *value
     out->has_labels = true;
     put_text(out, key);
     PUT_LIT(out, "=\"");
-    put_escaped(out, value, "\\\n\"");
+    put_escaped(out, value, '"');
     PUT_LIT(out, "\"");
+}
+
+void exposition_stem(struct exposition *out)
+{
+    size_t len = out->len - out->sample_at;
+
+    out->stem_len = 0;
+    if (out->sample_at == NOT_IN_BLOCK || len > sizeof(out->stem))
+        return;
+    memcpy(out->stem, out->block + out->sample_at, len);
+    out->stem_len = len;
+}
+
+bool exposition_repeat(struct exposition *out)
+{
+    if (out->stem_len == 0)
+        return false;
+    begin_sample(out);
+    put(out, out->stem, out->stem_len);
+    out->has_labels = out->stem[out->stem_len - 1] == '"';
+    return true;
 }
 
 static void end_sample(struct exposition *out, struct span value)

@@ -80,16 +80,29 @@ static void put_owner(struct exposition *out, struct owner owner)
         exposition_label(out, "route", owner.route);
 }
 
+/* Begins one of the samples of this name and owner that are written one after the other. */
+static void begin_sample(struct exposition *out, const char *name, const char *suffix, struct owner owner,
+                         bool is_first)
+{
+    if (!is_first && exposition_repeat(out))
+        return;
+    exposition_sample(out, name, suffix);
+    put_owner(out, owner);
+    exposition_stem(out);
+}
+
 static void put_cells(struct exposition *out, const char *name, struct owner owner, enum label label,
                       const uint64_t *cells, uint32_t count)
 {
+    bool is_first = true;
+
     for (uint32_t i = 0; i < count; i++) {
         const char *value = cell_name(label, i);
 
         if (!value)
             continue;
-        exposition_sample(out, name, "");
-        put_owner(out, owner);
+        begin_sample(out, name, "", owner, is_first);
+        is_first = false;
         if (label != LABEL_NONE)
             exposition_label(out, label_key(label), value);
         if (label == LABEL_PHASE_AGE)
@@ -97,6 +110,11 @@ static void put_cells(struct exposition *out, const char *name, struct owner own
         exposition_u64(out, cells[i]);
     }
 }
+
+/* The upper bounds of the buckets, as they are written. */
+struct bound_texts {
+    char of[METRIC_BUCKETS][24];
+};
 
 /* Billionths as a decimal number, exact and as short as it can be: 2500000 -> "0.0025". */
 static void put_bound(char text[24], int64_t bound)
@@ -114,29 +132,27 @@ static void put_bound(char text[24], int64_t bound)
     t.ptr[t.len] = '\0';
 }
 
-static void put_bucket(struct exposition *out, const char *name, struct owner owner, const char *bound,
-                       uint64_t count)
+static struct bound_texts write_bounds(const int64_t bounds[METRIC_BUCKETS - 1])
 {
-    exposition_sample(out, name, "_bucket");
-    put_owner(out, owner);
-    exposition_label(out, "le", bound);
-    exposition_u64(out, count);
+    struct bound_texts texts;
+
+    for (uint32_t i = 0; i < METRIC_BUCKETS - 1; i++)
+        put_bound(texts.of[i], bounds[i]);
+    strcpy(texts.of[METRIC_BUCKETS - 1], "+Inf");
+    return texts;
 }
 
 static void put_histogram(struct exposition *out, const char *name, struct owner owner,
-                          const int64_t bounds[METRIC_BUCKETS - 1], const struct metric_histogram *histogram)
+                          const struct bound_texts *bounds, const struct metric_histogram *histogram)
 {
     uint64_t count = 0;
 
-    for (uint32_t i = 0; i < METRIC_BUCKETS - 1; i++) {
-        char bound[24];
-
-        put_bound(bound, bounds[i]);
+    for (uint32_t i = 0; i < METRIC_BUCKETS; i++) {
         count += histogram->bucket[i];
-        put_bucket(out, name, owner, bound, count);
+        begin_sample(out, name, "_bucket", owner, i == 0);
+        exposition_label(out, "le", bounds->of[i]);
+        exposition_u64(out, count);
     }
-    count += histogram->bucket[METRIC_BUCKETS - 1];
-    put_bucket(out, name, owner, "+Inf", count);
     exposition_sample(out, name, "_sum");
     put_owner(out, owner);
     exposition_number(out, histogram->sum);
@@ -167,6 +183,17 @@ static void render_routes(const struct metrics *m, const struct metric_names *na
 #include "core/metrics.def"
 }
 
+static void render_histogram(const struct metrics *m, const struct metric_names *names,
+                             struct exposition *out, const char *name, const int64_t *bounds, size_t offset)
+{
+    struct bound_texts texts = write_bounds(bounds);
+
+    for (uint32_t i = 0; i < m->upstream_count; i++)
+        if (names->upstream(names->arg, i) != NULL)
+            put_histogram(out, name, upstream_owner(names, i), &texts,
+                          (const void *)((const char *)&m->upstreams[i] + offset));
+}
+
 static void render_upstreams(const struct metrics *m, const struct metric_names *names,
                              struct exposition *out)
 {
@@ -181,10 +208,7 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
     UPSTREAM_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
-    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
-        if (names->upstream(names->arg, i) != NULL)                                                          \
-            put_histogram(out, name, upstream_owner(names, i), metric_bounds_##bounds,                       \
-                          &m->upstreams[i].field);
+    render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field));
 #include "core/metrics.def"
 #undef UPSTREAM_CELLS
 }
