@@ -8,7 +8,13 @@ struct process_stats {
 #include "core/metrics.def"
 };
 
-/* Reads all of it, from /proc and the like. Any thread. */
-void process_stats_read(struct process_stats *out);
+/* Zeroed at first. What is too dear to be read at each scrape. */
+struct process_reader {
+    double listed_fds;
+    double next_list; /* CLOCK_MONOTONIC, seconds */
+};
+
+/* Reads all of it, from /proc and the like; the number of descriptors may be some seconds old. The reader's thread. */
+void process_stats_read(struct process_reader *reader, struct process_stats *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <event2/http.h>
 #include <stdint.h>
 
+#include "admin/process.h"
 #include "base/list.h"
 #include "base/status.h"
 #include "proxy/proxy.h"
@@ -20,6 +21,7 @@ struct scrapes {
     struct proxy *proxy;
     const char *version;
     struct list_node under_way;
+    struct process_reader process;
 };
 
 /* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. */

@@ -4,7 +4,6 @@
 
 #include "admin/labels.h"
 #include "admin/pools.h"
-#include "admin/process.h"
 #include "admin/respond.h"
 #include "base/mem.h"
 #include "core/metric.h"
@@ -60,11 +59,11 @@ static void expose_build(const char *version, struct exposition *out)
 #include "core/metrics.def"
 }
 
-static void expose_own(struct exposition *out)
+static void expose_own(struct process_reader *process, struct exposition *out)
 {
     struct process_stats stats;
 
-    process_stats_read(&stats);
+    process_stats_read(process, &stats);
 #define EXPOSE(type, field, name, help)                                                                      \
     exposition_family(out, name, type, help);                                                                \
     exposition_sample(out, name, "");                                                                        \
@@ -89,7 +88,7 @@ static void put_piece(void *arg, struct span piece)
         page->incomplete = true;
 }
 
-static void write_page(const struct scrapes *scrapes, const struct metrics *sum, struct page *page)
+static void write_page(struct scrapes *scrapes, const struct metrics *sum, struct page *page)
 {
     struct labels labels;
     const struct metric_names names = {name_upstream, name_route, upstream_of_route, &labels};
@@ -105,11 +104,11 @@ static void write_page(const struct scrapes *scrapes, const struct metrics *sum,
     if (pools_expose(scrapes->proxy, &out) != ST_OK)
         page->incomplete = true;
     expose_build(scrapes->version, &out);
-    expose_own(&out);
+    expose_own(&scrapes->process, &out);
     exposition_end(&out);
 }
 
-static void respond_with_page(const struct scrapes *scrapes, struct evhttp_request *request,
+static void respond_with_page(struct scrapes *scrapes, struct evhttp_request *request,
                               const struct metrics *sum)
 {
     struct page page = {evbuffer_new(), false};
@@ -142,7 +141,7 @@ static bool ask_workers(struct pending *pending);
 static void scrape_done(void *arg, const struct metrics *sum)
 {
     struct pending *pending = arg;
-    const struct scrapes *scrapes = pending->scrapes;
+    struct scrapes *scrapes = pending->scrapes;
 
     /* A reload came in between: the numbers may be other ones' now. */
     if (pending->renamed != scrapes->proxy->renamed) {

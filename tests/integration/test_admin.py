@@ -14,6 +14,7 @@ from harness.bounds import SLOW, SOON, Stopwatch, poll
 from harness.curfew import curfew_command
 from harness.metrics import Metrics
 from harness.peers import ScriptedCaller
+from harness.programs import tool
 from harness.wire import Cut
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -91,12 +92,37 @@ def test_metrics_tell_of_the_process(service):
     assert abs(metrics.sum("process_start_time_seconds") - started) < 5 * SLOW
 
 
+@pytest.mark.sound_only
+def test_descriptors_are_counted_where_the_kernel_does_not(curfew):
+    proxy = curfew(url="http://127.0.0.1:9", env={"LD_PRELOAD": tool("old_kernel.so")})
+    assert proxy.metrics().sum("process_open_fds") == pytest.approx(proxy.process.descriptors(), abs=2)
+    idle = [proxy.caller() for _ in range(20)]
+    proxy.wait_metric("curfew_connections", 20, side="downstream")
+    poll(lambda: abs(proxy.metrics().sum("process_open_fds") - proxy.process.descriptors()) <= 2,
+         "a newer count, for the last one is old by then")
+    assert proxy.process.descriptors() > len(idle)
+
+
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is not installed")
 def test_promtool_has_no_complaint(service):
     text = service.admin_get("/metrics")[1]
     done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=4 * SOON,
                           check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.sound_only
+def test_the_page_of_a_hundred_upstreams_takes_less_than_ten_milliseconds(curfew):
+    proxy = curfew(upstreams={f"payments-api-{n:03}": {"url": "http://127.0.0.1:9"} for n in range(100)})
+    for upstream in proxy.listeners:
+        proxy.ask(upstream=upstream)
+    took = []
+    for _ in range(20):
+        watch = Stopwatch()
+        assert len(proxy.admin_get("/metrics")[1]) > 1_000_000
+        took.append(watch.elapsed())
+    # The best of some: who loses the processor in the middle seems to take longer.
+    assert min(took) < 0.010, took
 
 
 def test_calls_add_up_at_every_scrape_under_load(curfew, upstream):
