@@ -64,6 +64,9 @@ void metrics_free(struct metrics *metrics);
 /* sum += part, cell by cell; `sum` has room for at least as many upstreams and routes. */
 void metrics_add(struct metrics *sum, const struct metrics *part);
 
+/* All gauges back to zero: they are to be filled in anew. */
+void metrics_clear_gauges(struct metrics *metrics);
+
 /* Back to zero: the number is another one's now. */
 void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream);
 void metrics_clear_route(struct metrics *metrics, uint32_t route);

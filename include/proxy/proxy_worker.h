@@ -82,7 +82,9 @@ struct edition *proxy_worker_edition(const struct proxy_worker *pw, const struct
 /* Closes all listeners. Its own thread. */
 void proxy_worker_stop_doorways(struct proxy_worker *pw);
 
-/* Adds this worker's counters and gauges to a sum. Its own thread. */
-void proxy_worker_add_metrics(struct proxy_worker *pw, struct metrics *sum);
+/* Fills in the gauges of its block of metrics, which nobody keeps up to date. Its own thread. */
+void proxy_worker_gauge(struct proxy_worker *pw);
+/* Adds its counters, and its gauges as they were filled in, to a sum. Its own thread. */
+void proxy_worker_add_metrics(const struct proxy_worker *pw, struct metrics *sum);
 
 #endif

@@ -1,5 +1,7 @@
 #include "core/metric.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 #define US INT64_C(1000)
@@ -93,6 +95,19 @@ void metrics_add(struct metrics *sum, const struct metrics *part)
         add_upstream(&sum->upstreams[i], &part->upstreams[i]);
     for (uint32_t i = 0; i < part->route_count; i++)
         add_route(&sum->routes[i], &part->routes[i]);
+}
+
+void metrics_clear_gauges(struct metrics *metrics)
+{
+#define PROCESS_GAUGE(field, name, label, cells, help)                                                       \
+    memset(metrics->process.field, 0, sizeof(metrics->process.field));
+#include "core/metrics.def"
+    for (uint32_t i = 0; i < metrics->upstream_count; i++) {
+        struct upstream_metrics *upstream = &metrics->upstreams[i];
+
+#define UPSTREAM_GAUGE(field, name, label, cells, help) memset(upstream->field, 0, sizeof(upstream->field));
+#include "core/metrics.def"
+    }
 }
 
 void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream)

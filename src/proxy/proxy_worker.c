@@ -173,11 +173,11 @@ struct edition *proxy_worker_edition(const struct proxy_worker *pw, const struct
     return NULL;
 }
 
-static void add_calls(const struct list_node *calls, int64_t now_ns, struct metrics *sum)
+static void add_calls(const struct list_node *calls, int64_t now_ns, struct metrics *metrics)
 {
     LIST_FOREACH(node, calls) {
         const struct call *call = CONTAINER_OF(node, struct call, node);
-        struct upstream_metrics *upstream = &sum->upstreams[call->config->index];
+        struct upstream_metrics *upstream = &metrics->upstreams[call->config->index];
 
         upstream->in_flight[call->fsm.phase]++;
         upstream->by_age[metric_age_cell(call->fsm.phase, now_ns - call->fsm.begun_ns)]++;
@@ -186,20 +186,26 @@ static void add_calls(const struct list_node *calls, int64_t now_ns, struct metr
     }
 }
 
-void proxy_worker_add_metrics(struct proxy_worker *pw, struct metrics *sum)
+void proxy_worker_gauge(struct proxy_worker *pw)
 {
+    struct metrics *metrics = pw->metrics;
     int64_t now_ns = worker_now(&pw->worker);
     uint32_t idle = 0;
 
-    metrics_add(sum, pw->metrics);
+    metrics_clear_gauges(metrics);
     for (uint32_t i = 0; i < pw->pool_places; i++)
-        add_calls(&pw->calls[i], now_ns, sum);
-    add_calls(&pw->unseen, now_ns, sum);
+        add_calls(&pw->calls[i], now_ns, metrics);
+    add_calls(&pw->unseen, now_ns, metrics);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         idle += pw->keepalive[i]->count;
-    sum->process.connections[SIDE_DOWNSTREAM] += pw->downstream_count;
-    sum->process.connections[SIDE_UPSTREAM] += pw->upstream_count - idle;
-    sum->process.connections[SIDE_UPSTREAM_IDLE] += idle;
+    metrics->process.connections[SIDE_DOWNSTREAM] = pw->downstream_count;
+    metrics->process.connections[SIDE_UPSTREAM] = pw->upstream_count - idle;
+    metrics->process.connections[SIDE_UPSTREAM_IDLE] = idle;
+}
+
+void proxy_worker_add_metrics(const struct proxy_worker *pw, struct metrics *sum)
+{
+    metrics_add(sum, pw->metrics);
     if (pw->access_log != NULL && pw->worker.index == 0)
         sum->process.log_dropped[0] += access_log_lost(pw->access_log);
 }

@@ -53,6 +53,8 @@ static void answer(struct mail *mail)
     struct scrape *scrape = question->scrape;
     bool nobody_waits;
 
+    /* Which takes its time if there are many calls: no other worker is to wait for that. */
+    proxy_worker_gauge(question->worker);
     pthread_mutex_lock(&scrape->lock);
     proxy_worker_add_metrics(question->worker, scrape->sum);
     scrape->unanswered--;

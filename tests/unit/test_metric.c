@@ -145,6 +145,27 @@ static void every_cell_is_added(void **state)
     metrics_free(part);
 }
 
+static void gauges_are_cleared_and_counters_are_not(void **state)
+{
+    struct metrics *m = metrics_new(2, 1);
+
+    assert_non_null(m);
+    m->upstreams[1].in_flight[PHASE_RECEIVE] = m->upstreams[1].by_age[PHASE_COUNT * AGE_COUNT - 1] = 3;
+    m->upstreams[0].overdue[0] = m->process.connections[SIDE_UPSTREAM_IDLE] = 4;
+    m->upstreams[1].bytes[DIRECTION_UP] = m->process.log_dropped[0] = m->routes[0].started[0] = 5;
+    metric_observe_seconds(&m->upstreams[1].duration, 1 * MS);
+    metrics_clear_gauges(m);
+    assert_int_equal(m->upstreams[1].in_flight[PHASE_RECEIVE], 0);
+    assert_int_equal(m->upstreams[1].by_age[PHASE_COUNT * AGE_COUNT - 1], 0);
+    assert_int_equal(m->upstreams[0].overdue[0], 0);
+    assert_int_equal(m->process.connections[SIDE_UPSTREAM_IDLE], 0);
+    assert_int_equal(m->upstreams[1].bytes[DIRECTION_UP], 5);
+    assert_int_equal(m->upstreams[1].duration.bucket[0], 1);
+    assert_int_equal(m->process.log_dropped[0], 5);
+    assert_int_equal(m->routes[0].started[0], 5);
+    metrics_free(m);
+}
+
 static bool fail_always(void *arg, size_t size)
 {
     return true;
@@ -280,6 +301,31 @@ static void a_label_longer_than_the_block_is_written_whole(void **state)
     EXPECT_PAGE_WITH(fresh(), line);
 }
 
+/* The samples of one owner repeat its labels, which begin anew with each block. */
+static void samples_fit_together_across_blocks(void **state)
+{
+    struct metrics *m = metrics_new(2, 3);
+    struct page page;
+    size_t samples = 0;
+
+    assert_non_null(m);
+    page = render(m);
+    for (char *line = strtok(page.bytes, "\n"); line; line = strtok(NULL, "\n")) {
+        const char *labels = strchr(line, '{');
+
+        if (line[0] == '#')
+            continue;
+        samples++;
+        assert_true(strncmp(line, "curfew_", 7) == 0);
+        assert_null(labels ? strchr(labels + 1, '{') : NULL);
+        assert_int_equal(labels ? strcmp(line + strlen(line) - 3, "} 0") : 0, 0);
+    }
+    /* More than fits into a block, so that many began in the middle of one. */
+    assert_true(samples > 200);
+    free(page.bytes);
+    metrics_free(m);
+}
+
 static void histograms_are_cumulative(void **state)
 {
     struct metrics *m = fresh();
@@ -349,10 +395,12 @@ int main(void)
         cmocka_unit_test(a_ratio_of_nothing_or_of_everything_is_defined),
         cmocka_unit_test(an_age_begins_at_its_bound),
         cmocka_unit_test(every_cell_is_added),
+        cmocka_unit_test(gauges_are_cleared_and_counters_are_not),
         cmocka_unit_test(without_memory_there_are_no_metrics),
         cmocka_unit_test(counters_carry_their_labels),
         cmocka_unit_test(label_values_are_escaped),
         cmocka_unit_test(a_label_longer_than_the_block_is_written_whole),
+        cmocka_unit_test(samples_fit_together_across_blocks),
         cmocka_unit_test(histograms_are_cumulative),
         cmocka_unit_test(each_family_is_introduced_once),
         cmocka_unit_test(only_cells_that_can_count_are_there),
