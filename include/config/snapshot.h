@@ -112,6 +112,7 @@ struct upstream_config {
     struct tls_config tls;
     struct keepalive_config keepalive;
     struct caller_deadline_config caller_deadline;
+    bool host_is_set; /* the Host field is not the url's host */
     /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */
     struct forward_rules rules;
     bool trace;         /* a call without a valid trace gets one of its own */
@@ -128,6 +129,7 @@ struct snapshot {
     uint32_t workers; /* 0: auto */
     bool has_admin;
     struct address admin;
+    bool admin_allow_remote;
     struct log_config log;
     int64_t drain_ns;
     struct limits_config limits;

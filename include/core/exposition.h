@@ -37,8 +37,8 @@ void exposition_sample(struct exposition *out, const char *name, const char *suf
 void exposition_label(struct exposition *out, const char *key, const char *value);
 
 /*
- * Many samples begin alike. exposition_stem keeps what there is of the one under way, its name and its first labels, and
- * exposition_repeat begins another one with that. False: it was too long to be kept, and is to be written anew.
+ * Many samples begin alike. exposition_stem keeps what there is of the one under way, its name and its first labels,
+ * and exposition_repeat begins another one with that. False: it was too long to be kept, and is to be written anew.
  */
 void exposition_stem(struct exposition *out);
 bool exposition_repeat(struct exposition *out) __attribute__((warn_unused_result));

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/list.h"
 #include "config/snapshot.h"
@@ -24,6 +25,8 @@ struct edition {
     struct list_node node; /* in proxy.editions; main thread */
     struct proxy *proxy;
     struct snapshot *snapshot;
+    uint64_t number;            /* 1, 2 and so on, in the order of their coming into force, */
+    struct timespec since;      /* which was then, by the wall clock */
     struct tls_client **tls;    /* by place in snapshot.upstreams; NULL: plain */
     atomic_uint users;          /* workers that have calls of it, or may have */
     struct mail unused;         /* to the main thread, by the last of them */

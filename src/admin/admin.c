@@ -10,6 +10,7 @@
 
 #include "admin/calls.h"
 #include "admin/clients.h"
+#include "admin/config.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
 #include "admin/scrapes.h"
@@ -60,6 +61,15 @@ static void respond_pools(struct admin *admin, struct evhttp_request *request)
     pools_respond(request, admin->proxy);
 }
 
+static void respond_config(struct admin *admin, struct evhttp_request *request)
+{
+    char block[160]; /* more than a path of a unix socket can have */
+    struct text address = text_over(block, sizeof(block));
+
+    admin_put_address(admin, &address);
+    config_respond(request, admin->proxy, text_span(&address));
+}
+
 /* The loop of this thread turns: that is all it says. */
 static void respond_healthz(struct admin *admin, struct evhttp_request *request)
 {
@@ -104,6 +114,8 @@ static const struct endpoint {
      respond_calls, 0, READ_ONLY},
     {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE"},
     {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY},
+    {"/config", "the configuration in force, defaults filled in, secrets left out (JSON)", respond_config, 0,
+     READ_ONLY},
     {"/healthz", "200 while curfew runs", respond_healthz, 0, READ_ONLY},
     {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY},
     {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST"},

@@ -75,9 +75,9 @@ static double list_open_fds(void)
 }
 
 /*
- * Since Linux 6.2 the size of the directory is the count. Before, there is only the list, which takes the kernel close to a
- * microsecond for each: it is not made again before a hundred times as long as it took is over, and so takes 1 % of a CPU
- * at most, however many descriptors and scrapes there are.
+ * Since Linux 6.2 the size of the directory is the count. Before, there is only the list, which takes the kernel close
+ * to a microsecond for each: it is not made again before a hundred times as long as it took is over, and so takes 1 %
+ * of a CPU at most, however many descriptors and scrapes there are.
  */
 #define LIST_SHARE 100
 

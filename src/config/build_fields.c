@@ -297,6 +297,7 @@ enum status build_rules(struct build *b, struct build_upstream *u)
     if (!rules->base_path.ptr)
         return ST_NOMEM;
     host = find_field(&fields, SPAN_LIT("Host"));
+    u->out->host_is_set = host != NULL;
     if (!host)
         return make_host(b, u, &rules->host);
     if (host->value.len == 0)

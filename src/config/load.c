@@ -17,12 +17,13 @@ static enum status build_admin(struct build *b, const struct option_values *valu
     if (!admin)
         return ST_OK;
     b->snapshot->has_admin = true;
+    b->snapshot->admin_allow_remote = values->of[OPT_ADMIN_ALLOW_REMOTE].number != 0;
     schema_require(values, SECTION_ADMIN, admin, b->errors);
     if (!listen)
         return ST_OK;
     address->family = ADDRESS_UNIX;
     status = build_address(b, listen, address);
-    if (status == ST_OK && !address_is_local(address) && values->of[OPT_ADMIN_ALLOW_REMOTE].number == 0)
+    if (status == ST_OK && !address_is_local(address) && !b->snapshot->admin_allow_remote)
         report_value(b->errors, listen,
                      "%s can be reached by others, and asks nobody who they are; use loopback "
                      "or a unix socket, or set allow_remote: true",

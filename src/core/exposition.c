@@ -32,7 +32,7 @@ static void put_text(struct exposition *out, const char *text)
     put(out, text, strlen(text));
 }
 
-/* Backslashes and line ends are escaped everywhere, `quote` in label values alone. Byte by byte: most texts are short. */
+/* Backslashes and line ends are escaped everywhere, `quote` in label values alone. Most texts are short. */
 static void put_escaped(struct exposition *out, const char *text, char quote)
 {
     for (; *text != '\0'; text++) {

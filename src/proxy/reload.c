@@ -101,6 +101,8 @@ void reload_commit(struct proxy *proxy, struct blueprint *blueprint)
     if (blueprint->log_fd >= 0)
         access_log_turn(blueprint->log, blueprint->log_fd);
     proxy->log = blueprint->log;
+    edition->number = proxy->edition != NULL ? proxy->edition->number + 1 : 1;
+    clock_gettime(CLOCK_REALTIME, &edition->since);
     list_push_back(&proxy->editions, &edition->node);
     proxy->edition = edition;
     proxy->renamed++;

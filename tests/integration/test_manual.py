@@ -22,7 +22,7 @@ def test_manual_and_completions_are_what_curfew_says():
 
 def test_a_stale_page_is_found_out(tmp_path):
     copy = tmp_path / "tree"
-    for name in ("scripts", "man", "completion", "conf", "include"):
+    for name in ("scripts", "man", "completion", "conf", "include", "src/admin"):
         shutil.copytree(TREE / name, copy / name)
     page = copy / "man/curfew.1"
     page.write_text(page.read_text().replace("deadline", "dateline"))
@@ -30,6 +30,13 @@ def test_a_stale_page_is_found_out(tmp_path):
     done = run([copy / "scripts/manual", "--check", BINARY])
     assert done.returncode == 1
     assert done.stderr.count("make docs") == 2 and "man/curfew.1" in done.stderr and "completion/_curfew" in done.stderr
+
+
+def test_the_manual_names_every_page_of_the_admin_listener(curfew):
+    proxy = curfew(url="http://127.0.0.1:9")
+    served = [line.split()[0] for line in proxy.admin_get("/")[1].splitlines()]
+    section = (TREE / "man/curfew.1").read_text().split(".SH ADMIN LISTENER")[1].split(".SH")[0]
+    assert "/config" in served and re.findall(r"^\\fB(\S+)\\fR", section, re.M) == served
 
 
 @pytest.mark.parametrize("page", ["curfew.1", "curfew.yaml.5"])

@@ -1,0 +1,135 @@
+"""GET /config: the configuration in force, whole, and without its secrets."""
+
+import json
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from harness.bounds import SLOW
+
+TREE = Path(__file__).resolve().parents[2]
+ROW = re.compile(r'^(?:OPTION|NESTED)\((\w+), \w+, "(\w+)"', re.M)
+
+
+def shown(proxy):
+    status, text = proxy.admin_get("/config")
+    assert status == 200, text
+    return json.loads(text)
+
+
+@pytest.fixture
+def full(curfew, certificates, tmp_path):
+    """A proxy with a value for everything: (proxy, what must not be shown)."""
+    token = tmp_path / "token"
+    token.write_text("Bearer from-a-file\n")
+    key = certificates.key("client")
+    proxy = curfew(
+        top={"pools": {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms"}}, "drain": "1500ms",
+             "defaults": {"headers": {"set": {"X-Api-Key": "from-the-defaults"}}},
+             "limits": {"request_head": "16KiB", "idle_timeout": "2m"}},
+        upstreams={"api": {
+            "url": "https://api.example.com:8443/v2", "listen": ["127.0.0.1:0", f"unix:{tmp_path}/api.sock"],
+            "deadline": "2500us", "timeouts": {"connect": "1ms"}, "pool": "shared",
+            "caller_deadline": {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"},
+            "tls": {"ca_file": certificates.ca, "cert_file": certificates.cert("client"), "key_file": key, "min_version": "1.3"},
+            "keepalive": {"max_idle": 3}, "server_timing": True,
+            "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
+                                "Host": "from-host"},
+                        "remove": ["Cookie", "X-Tenant", "X-Left"]},
+            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}},
+                       {"path": "/slow/very", "methods": ["GET", "BREW"], "timeouts": {"idle": "7s"}}]},
+            "bare": {"url": "http://[::1]"}})
+    return proxy, ("from-a-file", "from-the-defaults", "from-the-text", "from-host",
+                   *re.findall(r"[A-Za-z0-9+/]{40,}", Path(key).read_text()))
+
+
+def test_it_has_what_is_set_and_the_defaults(full):
+    proxy, _ = full
+    config = shown(proxy)["config"]
+    assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB",
+                                "request_head_timeout": "10s", "idle_timeout": "2m"}
+    assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
+    assert config["pools"] == {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms"},
+                               "api/slow": {"size": 1, "queue": 100, "queue_timeout": "none"},
+                               "bare": {"size": 50, "queue": 100, "queue_timeout": "none"}}
+    api = config["upstreams"]["api"]
+    assert (api["url"], api["deadline"], api["pool"]) == ("https://api.example.com:8443/v2", "2.5ms", "shared")
+    assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "idle": "none"}
+    assert api["caller_deadline"] == {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"}
+    assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
+    assert (api["server_timing"], api["trace"]) == (True, False)
+    assert (api["tls"]["server_name"], api["tls"]["min_version"]) == ("api.example.com", "1.3")
+    slow, very = api["routes"]
+    assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
+                    "timeouts": {"connect": "1ms", "first_byte": "none", "idle": "none"}}
+    assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
+    bare = config["upstreams"]["bare"]
+    assert (bare["url"], bare["deadline"], bare["tls"], bare["routes"]) == ("http://[::1]", "5s", None, [])
+
+
+def test_every_option_is_there(full):
+    config = shown(full[0])["config"]
+    api = config["upstreams"]["api"]
+    places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
+              "POOL": config["pools"]["shared"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"], "TLS": api["tls"],
+              "CALLER_DEADLINE": api["caller_deadline"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
+              "ROUTE": api["routes"][0]}
+    rows = ROW.findall((TREE / "include/config/options.def").read_text())
+    assert rows
+    # What `defaults` says is where it holds.
+    missing = [row for row in rows if row[1] not in places[row[0]] and row != ("ROOT", "defaults")]
+    assert missing == []
+
+
+def test_it_has_names_of_header_fields_and_no_value(full):
+    proxy, secrets = full
+    text = proxy.admin_get("/config")[1]
+    headers = json.loads(text)["config"]["upstreams"]["api"]["headers"]
+    assert sorted(headers["set"]) == ["Authorization", "Host", "X-Api-Key", "X-Tenant"]
+    assert headers["remove"] == ["Cookie"]
+    assert len(secrets) > 5
+    for secret in secrets:
+        assert secret not in text
+
+
+def test_after_a_reload_it_is_the_new_one(curfew):
+    proxy = curfew(url="http://127.0.0.1:9", deadline="1s")
+    before = shown(proxy)
+    since = datetime.fromisoformat(before["in_force_since"].replace("Z", "+00:00"))
+    assert abs((datetime.now(timezone.utc) - since).total_seconds()) < 10 * SLOW
+    assert (before["edition"], before["config"]["upstreams"]["api"]["deadline"]) == (1, "1s")
+
+    proxy.rewrite({"api": {"url": "http://127.0.0.1:9", "deadline": "nonsense"}})
+    assert proxy.reload()[0] == 422
+    assert shown(proxy) == before
+
+    proxy.rewrite({"api": {"url": "http://127.0.0.1:9", "deadline": "2s"}, "new": {"url": "http://127.0.0.1:9"}})
+    proxy.must_reload()
+    after = shown(proxy)
+    assert (after["edition"], list(after["config"]["upstreams"])) == (2, ["api", "new"])
+    assert after["config"]["upstreams"]["api"]["deadline"] == "2s"
+    assert after["in_force_since"] >= before["in_force_since"]
+
+
+def test_what_only_a_start_can_change_is_as_it_is(curfew):
+    proxy = curfew(url="http://127.0.0.1:9", top={"workers": 2})
+    host, port = proxy.admin
+    proxy.rewrite({"api": {"url": "http://127.0.0.1:9"}}, workers=1)
+    proxy.must_reload()
+    config = shown(proxy)["config"]
+    assert config["workers"] == 2
+    assert config["admin"] == {"listen": f"{host}:{port}", "allow_remote": False}
+
+
+def test_odd_texts_are_valid_json(curfew, tmp_path):
+    path = str(tmp_path / 'a"b\\c\n\x7f\u2028\u00e9<script>.log')
+    proxy = curfew(url="http://127.0.0.1:9", top={"log": {"access": path}})
+    assert shown(proxy)["config"]["log"]["access"] == path
+
+
+def test_it_can_only_be_read(curfew):
+    proxy = curfew(url="http://127.0.0.1:9")
+    assert proxy.admin_ask("POST", "/config")[0] == 405
+    assert "/config " in proxy.admin_get("/")[1]
