@@ -8,10 +8,11 @@ struct process_stats {
 #include "core/metrics.def"
 };
 
-/* Zeroed at first. What is too dear to be read at each scrape. */
+/* Zeroed at first. What is not read at each scrape. */
 struct process_reader {
     double listed_fds;
     double next_list; /* CLOCK_MONOTONIC, seconds */
+    double start_time_seconds;
 };
 
 /* Reads all of it, from /proc and the like; the number of descriptors may be some seconds old. The reader's thread. */

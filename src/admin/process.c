@@ -109,7 +109,11 @@ void process_stats_read(struct process_reader *reader, struct process_stats *out
         .cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID),
         .open_fds = count_open_fds(reader),
         .max_fds = most_fds(),
-        .start_time_seconds = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) + started_after_boot(),
     };
+    /* Once: or else a step of the clock would look like a restart. */
+    if (reader->start_time_seconds == 0)
+        reader->start_time_seconds =
+            seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) + started_after_boot();
+    out->start_time_seconds = reader->start_time_seconds;
     read_memory(out);
 }

@@ -93,6 +93,15 @@ def test_metrics_tell_of_the_process(service):
 
 
 @pytest.mark.sound_only
+def test_a_step_of_the_clock_does_not_look_like_a_restart(curfew, tmp_path):
+    step = tmp_path / "step"
+    proxy = curfew(url="http://127.0.0.1:9", env={"LD_PRELOAD": tool("clock_step.so"), "STEP_FILE": str(step)})
+    started = proxy.metrics().sum("process_start_time_seconds")
+    step.touch()
+    assert proxy.metrics().sum("process_start_time_seconds") == started
+
+
+@pytest.mark.sound_only
 def test_descriptors_are_counted_where_the_kernel_does_not(curfew):
     proxy = curfew(url="http://127.0.0.1:9", env={"LD_PRELOAD": tool("old_kernel.so")})
     assert proxy.metrics().sum("process_open_fds") == pytest.approx(proxy.process.descriptors(), abs=2)
