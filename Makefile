@@ -357,7 +357,10 @@ install: $(CURFEW) install-files ## Install under PREFIX, configuration under SY
 .PHONY: install-files
 install-files: ## What install puts beside the binary: units, manual, completions, examples, configuration
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md SECURITY.md LICENSE CHANGELOG.md
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/docs $(wildcard docs/*.md)
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples $(wildcard conf/examples/*)
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/prometheus $(wildcard conf/prometheus/*)
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/grafana $(wildcard conf/grafana/*)
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 man/curfew.1
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 man/curfew.yaml.5
 	install -D -m 644 completion/curfew.bash $(DESTDIR)$(BASHDIR)/curfew

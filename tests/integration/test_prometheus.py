@@ -1,14 +1,19 @@
 """conf/prometheus: that each alert fires when it should, and not when it should not, and that nothing is named wrongly."""
 
+import json
+import math
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from harness.alerts import RULES, always, at, call, firing, group, histogram, own, rules, run_groups, steadily
-from harness.bounds import SLOW
+from harness.bounds import SOON, poll
+from harness.metrics import Metrics
 from harness.process import run
+from harness.programs import Prometheus
 
 TREE = Path(__file__).resolve().parents[2]
 API = {"upstream": "api"}
@@ -25,51 +30,45 @@ LATE = "curfew_deadline_overshoot_seconds"
 
 # Name: what is different, and then at which minutes which alerts fire.
 SCENARIOS = {
-    "all is well": ({}, firing(20)),
+    "all is well": ({}, firing(8)),
 
-    "one in eleven gets stuck": ({call("stuck", phase="wait"): steadily(10)}, firing(1), firing(
-        20, ("CurfewCallsStuck", {**API, "phase": "wait"}))),
-    "one in twenty-six gets stuck": ({call("stuck", phase="wait"): steadily(4)}, firing(20)),
+    "one in eleven gets stuck": ({call("stuck", phase="wait"): steadily(10)}, firing(1), firing(8, ("CurfewCallsStuck", {**API, "phase": "wait"}))),
+    "one in twenty-six gets stuck": ({call("stuck", phase="wait"): steadily(4)}, firing(8)),
     "two phases, each for itself": ({call("stuck", phase="wait"): steadily(4), call("stuck", phase="queue"): steadily(4)},
-                                    firing(20)),
-    "most get stuck": ({call("stuck", phase="wait"): steadily(60), call("stuck", phase="connect"): steadily(60)}, firing(
-        20, ("CurfewCallsStuck", {**API, "phase": "wait"}), ("CurfewCallsStuck", {**API, "phase": "connect"}),
+                                    firing(8)),
+    "most get stuck": ({call("stuck", phase="wait"): steadily(60), call("stuck", phase="connect"): steadily(60)}, firing(8, ("CurfewCallsStuck", {**API, "phase": "wait"}), ("CurfewCallsStuck", {**API, "phase": "connect"}),
         ("CurfewMostCallsStuck", API))),
-    "all get stuck": ({call("stuck", phase="wait"): steadily(60), call("completed", **{"class": "2xx"}): always(0)}, firing(
-        20, ("CurfewCallsStuck", {**API, "phase": "wait"}), ("CurfewMostCallsStuck", API))),
+    "all get stuck": ({call("stuck", phase="wait"): steadily(60), call("completed", **{"class": "2xx"}): always(0)}, firing(8, ("CurfewCallsStuck", {**API, "phase": "wait"}), ("CurfewMostCallsStuck", API))),
     "it is over": ({call("stuck", phase="wait"): "0+10x40 400x120"}, firing(15, ("CurfewCallsStuck", {**API, "phase": "wait"})),
                    firing(30)),
     "no calls": ({call("completed", **{"class": "2xx"}): always(0), **histogram(USED, {"1": 0, "+Inf": 0}),
                   **histogram(QUEUED, {"1": 0, "+Inf": 0}), **histogram("curfew_call_duration_seconds", {"1": 0, "+Inf": 0})},
-                 firing(20)),
+                 firing(8)),
 
     "a full pool with a queue": ({own("curfew_pool_held", **POOL): always(50), own("curfew_pool_waiting", **POOL): always(3)},
-                                 firing(1), firing(20, ("CurfewPoolExhausted", POOL))),
-    "a full pool without a queue": ({own("curfew_pool_held", **POOL): always(50)}, firing(20)),
+                                 firing(1), firing(8, ("CurfewPoolExhausted", POOL))),
+    "a full pool without a queue": ({own("curfew_pool_held", **POOL): always(50)}, firing(8)),
     "a permit on its way to a waiter": ({own("curfew_pool_held", **POOL): always(49),
-                                         own("curfew_pool_waiting", **POOL): always(3)}, firing(20)),
+                                         own("curfew_pool_waiting", **POOL): always(3)}, firing(8)),
     "a pool that is full now and then": ({own("curfew_pool_held", **POOL): always(50),
-                                          own("curfew_pool_waiting", **POOL): "3 3 0 " * 100}, firing(20)),
+                                          own("curfew_pool_waiting", **POOL): "3 3 0 " * 100}, firing(8)),
 
-    "calls find the queue full": ({call("rejected", reason="queue_full"): steadily(2)}, firing(
-        20, ("CurfewCallsRejected", {**API, "reason": "queue_full"}))),
-    "one in two hundred finds the queue full": ({call("rejected", reason="queue_full"): steadily(0.5)}, firing(20)),
-    "a shutdown": ({call("rejected", reason="draining"): steadily(50)}, firing(20)),
+    "calls find the queue full": ({call("rejected", reason="queue_full"): steadily(2)}, firing(8, ("CurfewCallsRejected", {**API, "reason": "queue_full"}))),
+    "one in two hundred finds the queue full": ({call("rejected", reason="queue_full"): steadily(0.5)}, firing(8)),
+    "a shutdown": ({call("rejected", reason="draining"): steadily(50)}, firing(8)),
 
-    "slow calls that wait": ({**SLOW_CALLS, **LONG_QUEUE}, firing(4), firing(20, ("CurfewQueueWaitNearDeadline", API))),
-    "slow calls that do not wait": (SLOW_CALLS, firing(20)),
-    "quick calls that wait": (LONG_QUEUE, firing(20)),
+    "slow calls that wait": ({**SLOW_CALLS, **LONG_QUEUE}, firing(4), firing(8, ("CurfewQueueWaitNearDeadline", API))),
+    "slow calls that do not wait": (SLOW_CALLS, firing(8)),
+    "quick calls that wait": (LONG_QUEUE, firing(8)),
     "calls near their deadline": (SLOWEST_CALLS, firing(9), firing(20, ("CurfewCallsNearDeadline", API))),
 
-    "an API that refuses": ({call("failed", reason="connection_refused"): steadily(10)}, firing(
-        20, ("CurfewCallsFail", API))),
-    "an API that refuses a little": ({call("failed", reason="connection_refused"): steadily(4)}, firing(20)),
+    "an API that refuses": ({call("failed", reason="connection_refused"): steadily(10)}, firing(8, ("CurfewCallsFail", API))),
+    "an API that refuses a little": ({call("failed", reason="connection_refused"): steadily(4)}, firing(8)),
     "callers that leave": ({call("abandoned", phase="wait"): steadily(20)}, firing(9), firing(
         20, ("CurfewCallersLeave", API))),
     "some callers that leave": ({call("abandoned", phase="wait"): steadily(10)}, firing(20)),
-    "cuts that are late": (histogram(LATE, {"0.001": 90, "0.05": 0, "0.1": 10, "+Inf": 0}), firing(4), firing(
-        20, ("CurfewCutsLate", API))),
-    "cuts in time": (histogram(LATE, {"0.001": 90, "0.05": 10, "0.1": 0, "+Inf": 0}), firing(20)),
+    "cuts that are late": (histogram(LATE, {"0.001": 90, "0.05": 0, "0.1": 10, "+Inf": 0}), firing(4), firing(8, ("CurfewCutsLate", API))),
+    "cuts in time": (histogram(LATE, {"0.001": 90, "0.05": 10, "0.1": 0, "+Inf": 0}), firing(8)),
 
     "overdue": ({own("curfew_calls_overdue", **API): at(10, 0, 1)}, firing(10), firing(12, ("CurfewCallsOverdue", API))),
     "overdue for an instant": ({own("curfew_calls_overdue", **API): at(10, 0, 1, steps=2)}, firing(10), firing(12)),
@@ -78,7 +77,7 @@ SCENARIOS = {
     "a broken invariant": ({own("curfew_broken_invariants_total"): at(10, 0, 1)}, firing(9),
                            firing(12, ("CurfewBrokenInvariants", {})), firing(30)),
     "down": ({own("up"): at(10, 1, 0)}, firing(10), firing(12, ("CurfewDown", {}))),
-    "another job is down": ({'up{job="other",instance="one"}': always(0)}, firing(20)),
+    "another job is down": ({'up{job="other",instance="one"}': always(0)}, firing(8)),
     "three restarts": ({own("process_start_time_seconds"): "1x39 2x39 3x19 4x100"}, firing(45),
                        firing(55, ("CurfewRestarts", {}))),
     "two restarts": ({own("process_start_time_seconds"): "1x39 2x39 3x100"}, firing(55)),
@@ -89,8 +88,8 @@ SCENARIOS = {
     "a reload": ({own("curfew_config_reloads_total", result="success"): at(10, 0, 1)}, firing(12)),
     "log lines dropped": ({own("curfew_log_lines_dropped_total"): at(10, 0, 7)}, firing(9),
                           firing(12, ("CurfewLogLinesDropped", {}))),
-    "few descriptors left": ({own("process_open_fds"): always(900)}, firing(1), firing(20, ("CurfewDescriptorsLow", {}))),
-    "descriptors enough": ({own("process_open_fds"): always(700)}, firing(20)),
+    "few descriptors left": ({own("process_open_fds"): always(900)}, firing(1), firing(8, ("CurfewDescriptorsLow", {}))),
+    "descriptors enough": ({own("process_open_fds"): always(700)}, firing(8)),
 }
 
 
@@ -131,3 +130,157 @@ def test_promtool_takes_configuration_and_rules():
     assert done.returncode == 0 and "2 rule files found" in done.stdout, done.stderr
     done = run(["promtool", "check", "rules", "--lint=all", "--lint-fatal", RULES / "recording.yml", RULES / "alerts.yml"])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ------------------------------------------------------------------------------- beside a live curfew
+
+DASHBOARD = TREE / "conf/grafana/curfew.json"
+GUIDE = TREE / "docs/stuck.md"
+
+
+@pytest.fixture
+def busy(curfew, faulty):
+    """A proxy with a call of each outcome, and one that waits for a permit; and more calls as long as the test runs."""
+    api = faulty().url
+    proxy = curfew(top={"limits": {"request_head": "1KiB"}}, upstreams={
+        "api": {"url": api, "deadline": "300ms", "pool": {"size": 2, "queue": 1}},
+        "gone": {"url": "http://127.0.0.1:1"}})
+    parked = [proxy.caller("api") for _ in range(2)]
+    over = threading.Event()
+
+    def call():
+        while not over.is_set():
+            for one in parked:
+                one.request("GET", "/stuck")
+            proxy.wait_in_flight(2, phase="wait")
+            assert _while_one_waits(proxy) == 503
+            for one in parked:
+                assert one.recv_response().status == 504
+            assert proxy.ask("GET", "/ok", upstream="api").status == 200
+            assert proxy.ask("GET", "/", upstream="gone").status == 502
+
+    caller = threading.Thread(target=call)
+    leaver = proxy.caller("api")
+    leaver.request("GET", "/delay/250")
+    proxy.wait_in_flight(1, phase="wait")
+    leaver.close()
+    proxy.wait_metric("curfew_calls_abandoned_total", 1)
+    assert proxy.ask("GET", "/", "X: " + "x" * 2000, upstream="api").status == 431
+    caller.start()
+    yield proxy
+    over.set()
+    caller.join(SOON)
+
+
+def _while_one_waits(proxy):
+    """What one more gets when the pool and its queue are full."""
+    waiter = proxy.caller("api")
+    waiter.request("GET", "/ok")
+    proxy.wait_in_flight(1, phase="queue")
+    status = proxy.ask("GET", "/ok", upstream="api").status
+    waiter.recv_response()
+    waiter.close()
+    return status
+
+
+def expressions():
+    """Every PromQL expression of the dashboard, as Grafana would send it."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    found = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    found += [one["expr"].removesuffix(" > 0") for one in dashboard["annotations"]["list"]]
+    variables = [one["name"] for one in dashboard["templating"]["list"]]
+    for text in found:
+        for variable in variables:
+            text = text.replace(f'"${variable}"', '".*"')
+        text = text.replace("[$__rate_interval]", "[3s]").replace("[$__interval]", "[3s]")
+        assert "$" not in text, text
+        yield text
+
+
+def test_every_expression_has_a_value_in_a_real_prometheus(busy, tmp_path):
+    """Those of the dashboard, and what the recording rules make; and no alert says that curfew is broken."""
+    prometheus = Prometheus(tmp_path, busy.admin, [RULES / "recording.yml", RULES / "alerts.yml"])
+    wanted = {*expressions(), *(rule["record"] for rule in rules() if "record" in rule)}
+    assert len(wanted) > 40
+    try:
+        def all_there():
+            wanted.difference_update([one for one in wanted if any(not math.isnan(number)
+                                                                   for _, number in prometheus.query(one))])
+            return not wanted
+
+        poll(all_there, lambda: f"no value: {wanted}", 4 * SOON)
+        assert prometheus.query('ALERTS{severity="critical",alertname!="CurfewMostCallsStuck"}') == []
+    finally:
+        prometheus.stop()
+
+
+def test_promtool_has_no_complaint_after_calls_of_each_outcome(busy):
+    outcomes = ("completed", "stuck", "failed", "rejected", "abandoned")
+    poll(lambda: all(busy.metrics().calls(outcome) for outcome in outcomes), "a call of each outcome")
+    text = busy.admin_get("/metrics")[1]
+    assert Metrics(text).sum("curfew_requests_refused_total") > 0
+    done = run(["promtool", "check", "metrics"], stdin=text)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_name_is_one_of_curfews(busy):
+    """Metrics and values of labels, in the rules, in the dashboard, in the guide and in its alerts' names."""
+    metrics = busy.metrics()
+    known = {name for name, _ in metrics.samples} | {rule["record"] for rule in rules() if "record" in rule} | set(metrics.types)
+    texts = {path.name: path.read_text() for path in [*RULES.glob("*.yml"), DASHBOARD, GUIDE]}
+    for where, text in texts.items():
+        for name in set(re.findall(r"(?<![\w/.-])(?:\w+:)?(?:curfew|process)_\w+(?:[:\w]+)?", text)):
+            assert name in known, f"{where}: {name}"
+        for label, value in re.findall(r'\b(phase|reason|result|side|direction|class|age)=~?\\?"([\w-]+)', text):
+            assert value in metrics.values(label), f"{where}: {label}={value}"
+
+
+def test_the_dashboard_is_what_grafana_imports():
+    dashboard = json.loads(DASHBOARD.read_text())
+    [source] = dashboard["__inputs"]
+    assert (source["type"], source["pluginId"]) == ("datasource", "prometheus")
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+    for panel in dashboard["panels"]:
+        assert panel["title"] and panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+        if panel["type"] != "row":
+            assert panel["description"] and panel["targets"]
+            assert panel["datasource"] == {"type": "prometheus", "uid": "${" + source["name"] + "}"}
+    assert [one["name"] for one in dashboard["templating"]["list"]] == ["job", "instance", "upstream"]
+
+
+def test_panels_do_not_cover_each_other():
+    cells = [(x, y) for panel in json.loads(DASHBOARD.read_text())["panels"] for at in [panel["gridPos"]]
+             for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])]
+    assert len(cells) == len(set(cells))
+
+
+# ------------------------------------------------------------------------------------------ the guide
+
+
+def anchors():
+    """Of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", GUIDE.read_text(), re.M)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_the_guide_has_a_section_for_each_phase():
+    phases = re.findall(r'^PHASE\(\w+, "(\w+)"', (TREE / "include/core/phases.def").read_text(), re.M)
+    assert phases and [anchor for anchor in anchors() if anchor in phases] == phases
+
+
+def test_each_alert_leads_to_a_section_of_the_guide():
+    phases = re.findall(r'^PHASE\(\w+, "(\w+)"', (TREE / "include/core/phases.def").read_text(), re.M)
+    for rule in rules():
+        if "alert" not in rule:
+            continue
+        path, anchor = rule["annotations"]["runbook_url"].split("#")
+        assert path == "/usr/share/doc/curfew/docs/stuck.md"
+        for one in phases if anchor == "{{ $labels.phase }}" else [anchor]:
+            assert one in anchors(), rule["alert"]
+
+
+def test_the_guide_names_every_alert():
+    text = GUIDE.read_text()
+    alerts = {rule["alert"] for rule in rules() if "alert" in rule}
+    assert alerts == set(re.findall(r"`(Curfew[A-Z]\w+)`", text))

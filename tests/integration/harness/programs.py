@@ -1,11 +1,14 @@
 """Other people's programs around curfew: nginx, curl, a name server that says what it is told."""
 
+import http.client
+import json
 import os
 import shutil
 import signal
 import socket
 import struct
 import threading
+import urllib.parse
 
 from .bounds import SLOW, SOON, poll
 from .process import Process, TOOLS, run
@@ -99,6 +102,43 @@ def tool(name):
     path = os.path.join(TOOLS, name)
     assert os.access(path, os.X_OK), f"no test tool {path}: CURFEW_TOOLS is wrong or `make tests` was not run"
     return path
+
+
+class Prometheus:
+    """A Prometheus that scrapes `target` four times a second, with these files of rules."""
+
+    def __init__(self, directory, target, rule_files=()):
+        conf = directory / "prometheus.yml"
+        conf.write_text(json.dumps({
+            "global": {"scrape_interval": "250ms", "scrape_timeout": "250ms", "evaluation_interval": "250ms"},
+            "rule_files": [str(path) for path in rule_files],
+            "scrape_configs": [{"job_name": "curfew", "static_configs": [{"targets": ["%s:%d" % target]}]}]}))
+        self.process = Process(["prometheus", f"--config.file={conf}", f"--storage.tsdb.path={directory}/data",
+                                "--web.listen-address=127.0.0.1:0", "--log.format=json"])
+        listening = self.process.stderr.wait(self._address, 10 * SLOW)
+        if not listening:
+            self.process.kill()
+            raise AssertionError(f"prometheus does not listen:\n{self.process.stderr.text()}")
+        self.address = ("127.0.0.1", int(listening.rsplit(":", 1)[1]))
+
+    @staticmethod
+    def _address(lines):
+        said = (json.loads(line) for line in lines if line.startswith("{"))
+        return next((one["address"] for one in said if one.get("msg") == "Listening on"), None)
+
+    def query(self, expression):
+        """[(labels, number)] at this instant."""
+        connection = http.client.HTTPConnection(*self.address, timeout=SOON)
+        try:
+            connection.request("GET", "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+            told = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        assert told["status"] == "success", f"{expression}: {told}"
+        return [(one["metric"], float(one["value"][1])) for one in told["data"]["result"]]
+
+    def stop(self):
+        self.process.kill()
 
 
 class NameServer:
