@@ -60,6 +60,10 @@ SCENARIOS = {
     "slow calls that wait": ({**SLOW_CALLS, **LONG_QUEUE}, firing(4), firing(8, ("CurfewQueueWaitNearDeadline", API))),
     "slow calls that do not wait": (SLOW_CALLS, firing(8)),
     "quick calls that wait": (LONG_QUEUE, firing(8)),
+    "calls that are cut have used all of their budget": (
+        {call("stuck", phase="wait"): steadily(20),
+         **histogram(USED, {"0.3": 100, "0.8": 0, "0.9": 0, "0.95": 0, "1": 0, "+Inf": 20})},
+        firing(20, ("CurfewCallsStuck", {**API, "phase": "wait"}))),
     "calls near their deadline": (SLOWEST_CALLS, firing(9), firing(20, ("CurfewCallsNearDeadline", API))),
 
     "an API that refuses": ({call("failed", reason="connection_refused"): steadily(10)}, firing(8, ("CurfewCallsFail", API))),
