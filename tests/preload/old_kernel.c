@@ -1,6 +1,6 @@
 /*
- * A library to preload into curfew: as before Linux 6.2, the size of /proc/self/fd does not say how many descriptors are
- * open.
+ * A library to preload into curfew: as before Linux 6.2, the size of /proc/self/fd does not say how many descriptors
+ * are open.
  */
 #include <dlfcn.h>
 #include <string.h>
