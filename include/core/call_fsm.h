@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "base/number.h"
 #include "core/cause.h"
 #include "core/phase.h"
 
@@ -38,13 +39,18 @@ struct call_fsm {
     int64_t begun_ns; /* the first byte of the request */
     int64_t
         deadline_ns; /* when the call is over: never moved once the route is known, but nearer by the caller */
-    int64_t limit_ns; /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
+    int64_t limit_ns;  /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
+    int64_t policy_ns; /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */
+    int64_t spared_ns; /* when an observed call would have been cut, if it would */
     int64_t phase_since_ns;
     int64_t phases_ns[PHASE_COUNT]; /* time spent in each phase that has been left */
     enum call_state state : 8;
     enum phase phase : 8;
     enum cause limit_cause : 8;
     enum sent sent : 8;
+    enum cause
+        spared_cause : 8; /* why it would have been cut; CAUSE_NONE: nothing that would have has passed yet */
+    enum phase spared_phase : 8; /* where it was then */
 };
 
 void call_fsm_begin(struct call_fsm *fsm, int64_t now_ns, int64_t deadline_ns);
@@ -81,10 +87,41 @@ static inline int64_t call_fsm_next_ns(const struct call_fsm *fsm)
 /* CAUSE_NONE if neither has passed. If both have, the deadline is the reason. */
 enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns);
 
+/*
+ * An observed call is not cut by its policy: when its deadline or a limit passes, that is noted (the first alone:
+ * spared_cause, _phase, _ns), and it goes on until the ceiling, which is its deadline_ns. For the deadline that
+ * takes no timer: where the call was at that instant shows when it next enters a phase, or ends.
+ *
+ * Makes `deadline_ns`, which has just been set, the policy's, and `ceiling_ns`, if that is later, the deadline.
+ * Again for another route: what has passed until now has been noted.
+ */
+void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns);
+
+/* The deadline that the policy, and the caller, set. */
+static inline int64_t *call_fsm_policy_deadline(struct call_fsm *fsm)
+{
+    return fsm->policy_ns != NS_NEVER ? &fsm->policy_ns : &fsm->deadline_ns;
+}
+
+/* The budget that the policy gives, whether it is kept to or observed. */
+static inline int64_t call_fsm_budget_ns(const struct call_fsm *fsm)
+{
+    return (fsm->policy_ns != NS_NEVER ? fsm->policy_ns : fsm->deadline_ns) - fsm->begun_ns;
+}
+
+/*
+ * At the timer: what the call is to end by, CAUSE_NONE to go on. The limit of an observed call is noted and taken
+ * off, but for the request head's: that one protects the listener.
+ */
+enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns);
+
 /* Time spent in a phase until now, the current one included. */
 int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns);
 
-/* Members for the log and the problem body: budget_ms, elapsed_ms, and phases_ms with the phases that took time. */
+/*
+ * Members for the log and the problem body: budget_ms, elapsed_ms, phases_ms with the phases that took time, and
+ * `spared` if an observed call would have been cut.
+ */
 void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t now_ns);
 
 /*

@@ -26,6 +26,7 @@ void call_fsm_begin(struct call_fsm *fsm, int64_t now_ns, int64_t deadline_ns)
         .begun_ns = now_ns,
         .deadline_ns = deadline_ns,
         .limit_ns = NS_NEVER,
+        .policy_ns = NS_NEVER,
         .phase_since_ns = now_ns,
         .state = CALL_READING,
         .phase = PHASE_UPLOAD,
@@ -63,6 +64,23 @@ static unsigned given_back(unsigned before, unsigned after)
     return before & ~after;
 }
 
+/* The first time counts. */
+static void spare(struct call_fsm *fsm, enum cause cause, int64_t at_ns)
+{
+    if (fsm->spared_cause != CAUSE_NONE)
+        return;
+    fsm->spared_cause = cause;
+    fsm->spared_phase = fsm->phase;
+    fsm->spared_ns = at_ns;
+}
+
+/* Before the phase changes: the one that the policy's deadline has found the call in. */
+static inline void look_back(struct call_fsm *fsm, int64_t now_ns)
+{
+    if (now_ns >= fsm->policy_ns)
+        spare(fsm, CAUSE_DEADLINE, fsm->policy_ns);
+}
+
 bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back)
 {
     enum call_state from = fsm->state;
@@ -74,11 +92,14 @@ bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, uns
     call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
     if (states[to].phase != PHASE_COUNT)
         call_fsm_enter_phase(fsm, states[to].phase, now_ns);
+    else
+        look_back(fsm, now_ns);
     return true;
 }
 
 void call_fsm_enter_phase(struct call_fsm *fsm, enum phase phase, int64_t now_ns)
 {
+    look_back(fsm, now_ns);
     fsm->phases_ns[fsm->phase] += now_ns - fsm->phase_since_ns;
     fsm->phase_since_ns = now_ns;
     fsm->phase = phase;
@@ -89,6 +110,27 @@ enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns)
     if (now_ns >= fsm->deadline_ns)
         return CAUSE_DEADLINE;
     return now_ns >= fsm->limit_ns ? fsm->limit_cause : CAUSE_NONE;
+}
+
+void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns)
+{
+    look_back(fsm, now_ns);
+    fsm->policy_ns = fsm->deadline_ns;
+    if (ceiling_ns > fsm->deadline_ns)
+        fsm->deadline_ns = ceiling_ns;
+}
+
+enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns)
+{
+    enum cause cause = call_fsm_expired(fsm, now_ns);
+
+    if (cause == CAUSE_NONE || cause == CAUSE_DEADLINE || cause == CAUSE_HEAD_LIMIT ||
+        fsm->policy_ns == NS_NEVER)
+        return cause;
+    look_back(fsm, now_ns);
+    spare(fsm, cause, fsm->limit_ns);
+    call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
+    return CAUSE_NONE;
 }
 
 int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns)
@@ -104,6 +146,15 @@ static bool is_telling(const struct call_fsm *fsm, enum phase phase, int64_t spe
     return spent_ns != 0 || phase == fsm->phase;
 }
 
+static void put_spared(struct jsonw *json, const struct call_fsm *fsm)
+{
+    jsonw_open_object(json, "spared");
+    jsonw_string(json, "cause", span_of(cause_reason(fsm->spared_cause)));
+    jsonw_string(json, "phase", span_of(phase_name(fsm->spared_phase)));
+    jsonw_ms(json, "after_ms", fsm->spared_ns - fsm->begun_ns);
+    jsonw_close_object(json);
+}
+
 void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t now_ns)
 {
     jsonw_ms(json, "budget_ms", fsm->deadline_ns - fsm->begun_ns);
@@ -116,6 +167,8 @@ void call_fsm_put_times(struct jsonw *json, const struct call_fsm *fsm, int64_t 
             jsonw_ms(json, phase_name(phase), spent_ns);
     }
     jsonw_close_object(json);
+    if (fsm->spared_cause != CAUSE_NONE)
+        put_spared(json, fsm);
 }
 
 void call_fsm_put_timing(struct text *out, const struct call_fsm *fsm, int64_t now_ns)

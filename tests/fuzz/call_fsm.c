@@ -11,6 +11,7 @@
 #include "fuzz.h"
 
 #define CALLS_MAX 24
+#define OBSERVED  1 /* its deadlines and limits cut nothing within a second */
 
 static struct world world;
 
@@ -56,6 +57,7 @@ static void end(struct call *call, enum cause cause)
     check_instant(call, cause);
     move(call, final_states[cause_outcome(cause)]);
     check_holds_nothing(call);
+    check_spared(call);
     count(call, cause_outcome(cause), phase);
     list_remove(&call->node);
     list_push_back(&world.dead_calls, &call->node);
@@ -65,13 +67,17 @@ static void end(struct call *call, enum cause cause)
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
     struct call *call = CONTAINER_OF(timer, struct call, timer);
-    enum cause cause = call_fsm_expired(&call->fsm, now_ns);
+    bool passed = call->limit_ns <= now_ns && call->deadline_ns > now_ns;
+    enum cause cause = call_fsm_judge(&call->fsm, now_ns);
 
     CHECK(&world, now_ns == world.now_ns);
-    if (cause != CAUSE_NONE)
+    if (cause != CAUSE_NONE) {
         end(call, cause);
-    else
+    } else {
+        if (passed)
+            note_limit(call);
         set_timer(call);
+    }
     world_check(&world);
 }
 
@@ -114,10 +120,8 @@ static bool run_one(int64_t until_ns)
     }
     if (next_ns == NS_NEVER || next_ns > until_ns)
         return false;
-    if (next_ns > world.now_ns) {
-        world_check_overdue(&world);
-        world.now_ns = next_ns;
-    }
+    if (next_ns > world.now_ns)
+        world_go_on(&world, next_ns);
     if (thread != NULL)
         timers_run(&thread->timers, world.now_ns);
     else
@@ -131,8 +135,7 @@ static void pass_until(int64_t until_ns)
 {
     while (run_one(until_ns))
         ;
-    world_check_overdue(&world);
-    world.now_ns = until_ns;
+    world_go_on(&world, until_ns);
 }
 
 /* ---- events -------------------------------------------------------------------------------------------- */
@@ -182,8 +185,9 @@ static void begin(uint8_t argument)
     permit_init(&call->permit, (uint32_t)(argument % THREADS));
     CHECK(&world, timer_init(&call->thread->timers, &call->timer, time_is_up) == ST_OK);
     call->fixed_ns = world.now_ns;
-    call->deadline_ns = end_of((uint8_t)(255 - argument));
-    call_fsm_begin(&call->fsm, world.now_ns, call->deadline_ns);
+    call->route_ns = end_of((uint8_t)(255 - argument));
+    call_fsm_begin(&call->fsm, world.now_ns, NS_NEVER);
+    world_set_route(call, call->route_ns);
     set_limit(call, end_of(argument), CAUSE_HEAD_LIMIT);
     list_push_back(&world.calls, &call->node);
     world.live_calls++;
@@ -194,9 +198,14 @@ static void head_comes(struct call *call, uint8_t argument)
 {
     int64_t end_ns = budget_end(call->fsm.begun_ns, length_of(argument));
 
-    if ((argument & 3) == 0 && end_ns < call->deadline_ns) {
-        call->deadline_ns = call->fsm.deadline_ns = end_ns;
+    int64_t *deadline_ns;
+
+    world_set_route(call, call->route_ns);
+    deadline_ns = call->policy_ns != NS_NEVER ? &call->policy_ns : &call->deadline_ns;
+    if ((argument & 3) == 0 && end_ns < *deadline_ns) {
+        *deadline_ns = *call_fsm_policy_deadline(&call->fsm) = end_ns;
         call->fixed_ns = world.now_ns;
+        note_policy(call);
     }
     call->counted = true;
     world.started++;
@@ -413,7 +422,8 @@ static void make_world(struct input *input)
         permit_pool_init(&world.pools[i].permits, 1 + sizes % 4, sizes / 4 % 4);
     }
     for (int i = 0; i < UPSTREAMS; i++)
-        world.upstreams[i].pool = pool_of_upstream[i];
+        world.upstreams[i] = (struct sim_upstream){.pool = pool_of_upstream[i],
+                                                   .ceiling_ns = i == OBSERVED ? NS_PER_S : NS_NEVER};
     for (int i = 0; i < THREADS; i++) {
         world.threads[i].world = &world;
         world.threads[i].delivery.fn = deliver;

@@ -179,6 +179,7 @@ static void end(struct call *call, enum cause cause)
         call->reusable = false;
     move(call, final_states[cause_outcome(cause)]);
     check_holds_nothing(call);
+    check_spared(call);
     count(call, cause_outcome(cause), phase);
     events_cancel(&world->events, &call->script);
     events_cancel(&world->events, &call->leaving);
@@ -195,12 +196,15 @@ static bool is_over(const struct call *call)
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
     struct call *call = CONTAINER_OF(timer, struct call, timer);
-    enum cause cause = call_fsm_expired(&call->fsm, now_ns);
+    bool passed = call->limit_ns <= now_ns && call->deadline_ns > now_ns;
+    enum cause cause = call_fsm_judge(&call->fsm, now_ns);
 
     CHECK(call->world, now_ns == call->world->now_ns);
     if (cause != CAUSE_NONE) {
         end(call, cause);
     } else {
+        if (passed)
+            note_limit(call);
         CHECK(call->world, call_fsm_next_ns(&call->fsm) > now_ns);
         set_timer(call);
     }
@@ -457,10 +461,13 @@ static void shorten_deadline(struct call *call)
     struct world *world = call->world;
     int64_t end_ns = budget_end(call->fsm.begun_ns, some_time(world, 40));
 
-    if (world->patient || !chance(world, 10) || end_ns >= call->deadline_ns)
+    int64_t *deadline_ns = call->policy_ns != NS_NEVER ? &call->policy_ns : &call->deadline_ns;
+
+    if (world->patient || !chance(world, 10) || end_ns >= *deadline_ns)
         return;
-    call->deadline_ns = call->fsm.deadline_ns = end_ns;
+    *deadline_ns = *call_fsm_policy_deadline(&call->fsm) = end_ns;
     call->fixed_ns = world->now_ns;
+    note_policy(call);
 }
 
 static void head_is_there(struct call *call)
@@ -472,6 +479,7 @@ static void head_is_there(struct call *call)
         end(call, CAUSE_BAD_REQUEST);
         return;
     }
+    world_set_route(call, budget_end(call->fsm.begun_ns, call->upstream->deadline_ns));
     shorten_deadline(call);
     call->counted = true;
     world->started++;
@@ -509,8 +517,8 @@ static void begin(struct world *world)
     permit_init(&call->permit, (uint32_t)(call->thread - world->threads));
     CHECK(world, timer_init(&call->thread->timers, &call->timer, time_is_up) == ST_OK);
     call->fixed_ns = world->now_ns;
-    call->deadline_ns = budget_end(world->now_ns, call->upstream->deadline_ns);
-    call_fsm_begin(&call->fsm, world->now_ns, call->deadline_ns);
+    call_fsm_begin(&call->fsm, world->now_ns, NS_NEVER);
+    world_set_route(call, budget_end(world->now_ns, call->upstream->deadline_ns));
     set_limit(call, world->patient ? NS_NEVER : world->now_ns + 50 * NS_PER_MS, CAUSE_HEAD_LIMIT);
     list_push_back(&world->calls, &call->node);
     world->live_calls++;
@@ -599,6 +607,7 @@ static void make_upstream(struct world *world, struct sim_upstream *upstream, ui
     *upstream = (struct sim_upstream){
         .pool = pool,
         .deadline_ns = patient ? NS_NEVER : (int64_t)(5 + below(world, 100)) * NS_PER_MS,
+        .ceiling_ns = patient || chance(world, 60) ? NS_NEVER : (int64_t)(10 + below(world, 200)) * NS_PER_MS,
         .connect_ns = some_limit(world, 15),
         .first_byte_ns = some_limit(world, 15),
         .idle_ns = some_limit(world, 8),
@@ -695,8 +704,7 @@ static bool step(struct world *world)
         return false;
     CHECK(world, next_ns >= world->now_ns || thread != NULL);
     if (next_ns > world->now_ns) {
-        world_check_overdue(world);
-        world->now_ns = next_ns;
+        world_go_on(world, next_ns);
     }
     if (thread != NULL)
         timers_run(&thread->timers, world->now_ns);
@@ -751,7 +759,8 @@ static void add(struct world *sum, const struct world *world)
     for (enum outcome outcome = 0; outcome < OUTCOME_COUNT; outcome++)
         sum->outcomes[outcome] += world->outcomes[outcome];
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
-        sum->stuck[phase] += world->stuck[phase];
+        sum->stuck[phase] += world->stuck[phase], sum->spared[phase] += world->spared[phase];
+    sum->spared_by_limit += world->spared_by_limit;
 }
 
 static void print(const struct world *sum)
@@ -763,6 +772,10 @@ static void print(const struct world *sum)
     printf("\nstuck in");
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
         printf(" %s %llu", phase_name(phase), (unsigned long long)sum->stuck[phase]);
+    printf("\nspared in");
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        printf(" %s %llu", phase_name(phase), (unsigned long long)sum->spared[phase]);
+    printf(", by a limit %llu", (unsigned long long)sum->spared_by_limit);
     printf(
         "\nqueued %llu (at most %llu at once), grants called back %llu, connections used again %llu, "
         "replaced %llu, requests that never became a call %llu, permits from a pool made larger %llu, pools made "
@@ -779,7 +792,8 @@ static void check_everything_happened(const struct world *sum)
     for (enum outcome outcome = 0; outcome < OUTCOME_NOT_A_CALL; outcome++)
         CHECK(sum, sum->outcomes[outcome] > 0);
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
-        CHECK(sum, sum->stuck[phase] > 0);
+        CHECK(sum, sum->stuck[phase] > 0 && sum->spared[phase] > 0);
+    CHECK(sum, sum->spared_by_limit > 0);
     CHECK(sum, sum->recalled > 0 && sum->replaced > 0 && sum->reused > 0 && sum->unheard > 0);
     CHECK(sum, sum->grown_to > 0 && sum->shrunk_below > 0);
 }

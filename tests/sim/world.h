@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/list.h"
+#include "core/budget.h"
 #include "core/call_fsm.h"
 #include "core/permit.h"
 #include "core/timer.h"
@@ -38,6 +39,7 @@ struct sim_pool {
 struct sim_upstream {
     uint32_t pool;
     int64_t deadline_ns, connect_ns, first_byte_ns, idle_ns; /* the route's policy */
+    int64_t ceiling_ns; /* it is observed, and cuts nothing before; NS_NEVER: it is not */
     int64_t keep_ns, age_ns;
     uint32_t keep_max;
     uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle, callers_leave;
@@ -85,8 +87,13 @@ struct call {
     struct thread *thread;
     struct sim_upstream *upstream;
     struct conn *conn;
+    int64_t route_ns;               /* the fuzzer's: the deadline that its route has */
     int64_t deadline_ns, fixed_ns;  /* our own note of the deadline, and when it was last fixed */
     int64_t limit_ns, limit_set_ns; /* likewise of the limit */
+    int64_t policy_ns,
+        spared_ns;           /* and of an observed call's deadline, and of when it would have been cut, */
+    enum phase spared_phase; /* in which phase, */
+    enum cause limit_cause, spared_cause; /* and why: CAUSE_NONE if it would not */
     int64_t moved_ns;
     uint64_t number; /* its place among all that ever queued */
     bool counted, repeatable, replaced, upload_waits, delivery_waits, response_begun, reusable;
@@ -108,7 +115,8 @@ struct world {
     struct list_node calls, dead_calls, dead_conns;
     uint64_t live_calls, live_conns, queued;
 
-    uint64_t steps, started, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT];
+    uint64_t steps, started, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared[PHASE_COUNT],
+        spared_by_limit;
     uint64_t unheard, replaced, reused, recalled, most_waiting, grown_to, shrunk_below;
 };
 
@@ -184,8 +192,14 @@ static inline void set_limit(struct call *call, int64_t limit_ns, enum cause cau
 {
     call->limit_ns = limit_ns;
     call->limit_set_ns = call->world->now_ns;
+    call->limit_cause = cause;
     call_fsm_set_limit(&call->fsm, limit_ns, cause);
     set_timer(call);
+}
+
+static inline int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 /* ---- permits ------------------------------------------------------------------------------------------- */
@@ -275,6 +289,7 @@ static inline void check_call(const struct world *world, const struct call *call
 
     CHECK(world, call->fsm.deadline_ns == call->deadline_ns);
     CHECK(world, call->fsm.limit_ns == call->limit_ns);
+    CHECK(world, call->fsm.policy_ns == call->policy_ns);
     CHECK(world, call->timer.due_ns <= call_fsm_next_ns(&call->fsm));
     CHECK(world, call_fsm_next_ns(&call->fsm) >= world->now_ns || call->fixed_ns == world->now_ns ||
                      call->limit_set_ns == world->now_ns);
@@ -335,6 +350,64 @@ static inline void world_check(struct world *world)
     CHECK(world, world->started == ended + in_flight);
 }
 
+/* ---- what is observed ---------------------------------------------------------------------------------- */
+
+static inline void note_spared(struct call *call, enum cause cause, int64_t at_ns)
+{
+    if (call->spared_cause != CAUSE_NONE)
+        return;
+    call->spared_cause = cause;
+    call->spared_phase = call->fsm.phase;
+    call->spared_ns = at_ns;
+}
+
+static inline void note_policy(struct call *call)
+{
+    if (call->world->now_ns >= call->policy_ns)
+        note_spared(call, CAUSE_DEADLINE, call->policy_ns);
+}
+
+/* As call_set_route in proxy/call_request.c: with the first byte, and again when the head is there. */
+static inline void world_set_route(struct call *call, int64_t deadline_ns)
+{
+    const struct world *world = call->world;
+    int64_t ceiling_ns = budget_end(call->fsm.begun_ns, call->upstream->ceiling_ns);
+
+    call->deadline_ns = call->fsm.deadline_ns = deadline_ns;
+    call->policy_ns = NS_NEVER;
+    if (ceiling_ns == NS_NEVER)
+        return;
+    call_fsm_observe(&call->fsm, ceiling_ns, world->now_ns);
+    call->policy_ns = deadline_ns;
+    call->deadline_ns = later(deadline_ns, ceiling_ns);
+    note_policy(call);
+}
+
+/* By the timer: a limit that cuts nothing. */
+static inline void note_limit(struct call *call)
+{
+    const struct world *world = call->world;
+
+    CHECK(world, call->policy_ns != NS_NEVER && call->limit_cause != CAUSE_HEAD_LIMIT);
+    CHECK(world, world->now_ns == later(call->limit_ns, call->limit_set_ns));
+    note_spared(call, call->limit_cause, call->limit_ns);
+    call->limit_ns = NS_NEVER;
+}
+
+/* At the end of a call. */
+static inline void check_spared(struct call *call)
+{
+    struct world *world = call->world;
+
+    note_policy(call);
+    CHECK(world, call->fsm.spared_cause == call->spared_cause);
+    if (call->spared_cause == CAUSE_NONE)
+        return;
+    CHECK(world, call->fsm.spared_phase == call->spared_phase && call->fsm.spared_ns == call->spared_ns);
+    world->spared[call->spared_phase]++;
+    world->spared_by_limit += call->spared_cause != CAUSE_DEADLINE;
+}
+
 /* Before time goes on: nobody who should be over by now is left. */
 static inline void world_check_overdue(const struct world *world)
 {
@@ -345,17 +418,22 @@ static inline void world_check_overdue(const struct world *world)
     }
 }
 
+/* Time goes on: each call is still where its deadline finds it. */
+static inline void world_go_on(struct world *world, int64_t until_ns)
+{
+    world_check_overdue(world);
+    world->now_ns = until_ns;
+    LIST_FOREACH(node, &world->calls) {
+        note_policy(CONTAINER_OF(node, struct call, node));
+    }
+}
+
 /* ---- the end of a call --------------------------------------------------------------------------------- */
 
 static const enum call_state final_states[OUTCOME_COUNT] = {
     [OUTCOME_COMPLETED] = CALL_DONE,   [OUTCOME_STUCK] = CALL_STUCK,    [OUTCOME_FAILED] = CALL_FAILED,
     [OUTCOME_REJECTED] = CALL_REFUSED, [OUTCOME_ABANDONED] = CALL_GONE, [OUTCOME_NOT_A_CALL] = CALL_REFUSED,
 };
-
-static inline int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* To the nanosecond: at the instant that was fixed, or at once if that had passed when it was fixed. */
 static inline void check_instant(const struct call *call, enum cause cause)

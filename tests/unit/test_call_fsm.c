@@ -430,6 +430,152 @@ static void server_timing_has_a_bound(void **state)
                   "tls;dur=86399999.999, wait;dur=86399999.999\r\n");
 }
 
+/* ---- observed calls ------------------------------------------------------------------------------------ */
+
+#define CEILING_NS (60 * NS_PER_S)
+
+/* Begun at 1 s, with a deadline of 2 s that cuts nothing before the ceiling. */
+static struct call_fsm observed(void)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, NS_PER_S, 3 * NS_PER_S);
+    call_fsm_observe(&fsm, NS_PER_S + CEILING_NS, NS_PER_S);
+    return fsm;
+}
+
+static void go(struct call_fsm *fsm, enum call_state to, int64_t now_ns)
+{
+    unsigned give_back;
+
+    assert_true(call_fsm_move(fsm, to, now_ns, &give_back));
+}
+
+static void assert_spared(const struct call_fsm *fsm, enum cause cause, enum phase phase, int64_t at_ns)
+{
+    assert_int_equal(fsm->spared_cause, cause);
+    if (cause == CAUSE_NONE)
+        return;
+    assert_int_equal(fsm->spared_phase, phase);
+    assert_int_equal(fsm->spared_ns, at_ns);
+}
+
+static void an_observed_call_ends_at_the_ceiling(void **state)
+{
+    struct call_fsm fsm = observed();
+
+    assert_int_equal(fsm.deadline_ns, NS_PER_S + CEILING_NS);
+    assert_int_equal(call_fsm_budget_ns(&fsm), 2 * NS_PER_S);
+    assert_int_equal(call_fsm_judge(&fsm, NS_PER_S + CEILING_NS - 1), CAUSE_NONE);
+    assert_int_equal(call_fsm_judge(&fsm, NS_PER_S + CEILING_NS), CAUSE_DEADLINE);
+}
+
+static void a_ceiling_below_the_deadline_is_none(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 0, 90 * NS_PER_S);
+    call_fsm_observe(&fsm, CEILING_NS, 0);
+    assert_int_equal(fsm.deadline_ns, 90 * NS_PER_S);
+    assert_int_equal(*call_fsm_policy_deadline(&fsm), 90 * NS_PER_S);
+}
+
+static void the_phase_at_the_deadline_is_found_when_the_call_leaves_it(void **state)
+{
+    struct call_fsm fsm = observed();
+
+    go(&fsm, CALL_ROUTED, NS_PER_S);
+    go(&fsm, CALL_QUEUED, NS_PER_S);
+    go(&fsm, CALL_SENDING, 3 * NS_PER_S - 1);
+    go(&fsm, CALL_WAITING, 3 * NS_PER_S - 1);
+    assert_spared(&fsm, CAUSE_NONE, 0, 0);
+    go(&fsm, CALL_STREAMING, 9 * NS_PER_S);
+    assert_spared(&fsm, CAUSE_DEADLINE, PHASE_WAIT, 3 * NS_PER_S);
+    go(&fsm, CALL_DELIVERING, 10 * NS_PER_S);
+    go(&fsm, CALL_DONE, 11 * NS_PER_S);
+    assert_spared(&fsm, CAUSE_DEADLINE, PHASE_WAIT, 3 * NS_PER_S);
+}
+
+static void a_call_that_ends_in_time_is_not_spared(void **state)
+{
+    static const int64_t ends_ns[] = {3 * NS_PER_S - 1, 3 * NS_PER_S};
+
+    for (size_t i = 0; i < COUNT(ends_ns); i++) {
+        struct call_fsm fsm = observed();
+
+        go(&fsm, CALL_ROUTED, NS_PER_S);
+        go(&fsm, CALL_FAILED, ends_ns[i]);
+        assert_spared(&fsm, i == 0 ? CAUSE_NONE : CAUSE_DEADLINE, PHASE_UPLOAD, 3 * NS_PER_S);
+    }
+}
+
+static void a_limit_of_an_observed_call_is_noted_and_taken_off(void **state)
+{
+    struct call_fsm fsm = observed();
+
+    go(&fsm, CALL_ROUTED, NS_PER_S);
+    go(&fsm, CALL_QUEUED, NS_PER_S);
+    call_fsm_set_limit(&fsm, 2 * NS_PER_S, CAUSE_QUEUE_LIMIT);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2 * NS_PER_S);
+    assert_int_equal(call_fsm_judge(&fsm, 2 * NS_PER_S - 1), CAUSE_NONE);
+    assert_spared(&fsm, CAUSE_NONE, 0, 0);
+    assert_int_equal(call_fsm_judge(&fsm, 2 * NS_PER_S + 5), CAUSE_NONE);
+    assert_spared(&fsm, CAUSE_QUEUE_LIMIT, PHASE_QUEUE, 2 * NS_PER_S);
+    assert_int_equal(call_fsm_next_ns(&fsm), fsm.deadline_ns);
+    /* What passes later does not count again. */
+    go(&fsm, CALL_SENDING, 20 * NS_PER_S);
+    call_fsm_set_limit(&fsm, 21 * NS_PER_S, CAUSE_IDLE_LIMIT);
+    assert_int_equal(call_fsm_judge(&fsm, 21 * NS_PER_S), CAUSE_NONE);
+    assert_spared(&fsm, CAUSE_QUEUE_LIMIT, PHASE_QUEUE, 2 * NS_PER_S);
+}
+
+static void the_deadline_comes_before_a_limit_that_passes_later(void **state)
+{
+    struct call_fsm fsm = observed();
+
+    call_fsm_set_limit(&fsm, 4 * NS_PER_S, CAUSE_IDLE_LIMIT);
+    assert_int_equal(call_fsm_judge(&fsm, 4 * NS_PER_S), CAUSE_NONE);
+    assert_spared(&fsm, CAUSE_DEADLINE, PHASE_UPLOAD, 3 * NS_PER_S);
+}
+
+static void the_time_of_a_request_head_is_kept_to(void **state)
+{
+    struct call_fsm fsm = observed();
+
+    call_fsm_set_limit(&fsm, 2 * NS_PER_S, CAUSE_HEAD_LIMIT);
+    assert_int_equal(call_fsm_judge(&fsm, 2 * NS_PER_S), CAUSE_HEAD_LIMIT);
+}
+
+static void what_another_route_brings_does_not_undo_what_has_passed(void **state)
+{
+    struct call_fsm fsm = observed();
+
+    fsm.deadline_ns = 31 * NS_PER_S;
+    call_fsm_observe(&fsm, NS_PER_S + CEILING_NS, 5 * NS_PER_S);
+    assert_spared(&fsm, CAUSE_DEADLINE, PHASE_UPLOAD, 3 * NS_PER_S);
+    assert_int_equal(call_fsm_budget_ns(&fsm), 30 * NS_PER_S);
+    assert_int_equal(fsm.deadline_ns, NS_PER_S + CEILING_NS);
+}
+
+static void the_times_say_what_would_have_cut_a_call(void **state)
+{
+    static const char want[] =
+        "{\"budget_ms\":60000,\"elapsed_ms\":4000,\"phases_ms\":{\"upload\":1000,\"wait\":2000,"
+        "\"receive\":1000},\"spared\":{\"cause\":\"deadline\",\"phase\":\"wait\",\"after_ms\":2000}}";
+    char block[512];
+    struct text text = text_over(block, sizeof(block));
+    struct jsonw json = jsonw_on(&text);
+    struct call_fsm fsm = observed();
+
+    call_fsm_enter_phase(&fsm, PHASE_WAIT, 2 * NS_PER_S);
+    call_fsm_enter_phase(&fsm, PHASE_RECEIVE, 4 * NS_PER_S);
+    jsonw_open_object(&json, NULL);
+    call_fsm_put_times(&json, &fsm, 5 * NS_PER_S);
+    jsonw_close_object(&json);
+    assert_int_equal(text.len, strlen(want));
+    assert_memory_equal(text.ptr, want, text.len);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +598,15 @@ int main(void)
         cmocka_unit_test(the_times_name_the_phases_that_took_any_and_the_one_that_lasts),
         cmocka_unit_test(server_timing_names_what_lies_between_caller_and_response),
         cmocka_unit_test(server_timing_has_a_bound),
+        cmocka_unit_test(an_observed_call_ends_at_the_ceiling),
+        cmocka_unit_test(a_ceiling_below_the_deadline_is_none),
+        cmocka_unit_test(the_phase_at_the_deadline_is_found_when_the_call_leaves_it),
+        cmocka_unit_test(a_call_that_ends_in_time_is_not_spared),
+        cmocka_unit_test(a_limit_of_an_observed_call_is_noted_and_taken_off),
+        cmocka_unit_test(the_deadline_comes_before_a_limit_that_passes_later),
+        cmocka_unit_test(the_time_of_a_request_head_is_kept_to),
+        cmocka_unit_test(what_another_route_brings_does_not_undo_what_has_passed),
+        cmocka_unit_test(the_times_say_what_would_have_cut_a_call),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
