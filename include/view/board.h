@@ -20,8 +20,8 @@ struct board_histogram {
 
 struct board_upstream {
     char name[BOARD_NAME];
-    double started, completed, failed, rejected, abandoned, overdue;
-    double stuck[PHASE_COUNT];
+    double started, completed, failed, rejected, abandoned, overdue, observed;
+    double stuck[PHASE_COUNT], spared[PHASE_COUNT];
     double in_flight[PHASE_COUNT];
     struct board_histogram duration, overshoot;
 };
@@ -51,7 +51,7 @@ const struct board_pool *board_find_pool(const struct board *board, const char *
 /* What has happened at an upstream between two pages. */
 struct board_change {
     double started_rate, completed_rate, stuck_rate, failed_rate, rejected_rate; /* per second */
-    double stuck[PHASE_COUNT];                                                   /* calls */
+    double stuck[PHASE_COUNT], spared[PHASE_COUNT];                              /* calls */
     double p50, p99, overshoot_p99;       /* seconds; NaN: nothing was observed */
     double duration_most, overshoot_most; /* the last finite bound, where a percentile is infinite */
     double in_flight;                     /* now */

@@ -101,6 +101,8 @@ static const struct {
     {"curfew_calls_rejected_total", ADD_NUMBER, offsetof(struct board_upstream, rejected)},
     {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct board_upstream, abandoned)},
     {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct board_upstream, overdue)},
+    {"curfew_upstream_observed", ADD_NUMBER, offsetof(struct board_upstream, observed)},
+    {"curfew_calls_spared_total", ADD_BY_PHASE, offsetof(struct board_upstream, spared)},
     {"curfew_calls_stuck_total", ADD_BY_PHASE, offsetof(struct board_upstream, stuck)},
     {"curfew_calls_in_flight", ADD_BY_PHASE, offsetof(struct board_upstream, in_flight)},
     {"curfew_call_duration_seconds_bucket", ADD_BUCKET, offsetof(struct board_upstream, duration)},
@@ -243,6 +245,7 @@ void board_compare(const struct board_upstream *now, const struct board_upstream
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
         change->stuck[phase] = now->stuck[phase] - before->stuck[phase];
         stuck += change->stuck[phase];
+        change->spared[phase] = now->spared[phase] - before->spared[phase];
         change->in_flight += now->in_flight[phase];
     }
     change->started_rate = (now->started - before->started) / seconds;

@@ -273,7 +273,11 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
     if (pool != NULL)
         x = put_pool(screen, x, y + 1, pool);
     x = put_phases(screen, x, y + 1, STYLE_PLAIN, "now", line->upstream->in_flight);
-    put_phases(screen, x, y + 1, STYLE_ALERT, "stuck", change->stuck);
+    x = put_phases(screen, x, y + 1, STYLE_ALERT, "stuck", change->stuck);
+    if (line->upstream->observed > 0) {
+        x = screen_printf(screen, x, y + 1, STYLE_DIM, "observed ");
+        put_phases(screen, x, y + 1, STYLE_WARN, "spared", change->spared);
+    }
 }
 
 /* Returns the row behind them. */
