@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/number.h"
 #include "base/span.h"
 #include "config/place.h"
 #include "core/forward.h"
@@ -63,14 +64,25 @@ struct route_config {
     uint32_t pool;  /* number of its pool, that is pool_config.index */
     bool is_new;
     int64_t deadline_ns;
+    int64_t ceiling_ns;       /* the upstream is observed: calls go on until then; NS_NEVER: it is not */
     int64_t queue_timeout_ns; /* its pool's */
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t idle_ns;
     struct {
-        const struct place *deadline, *connect, *first_byte, *idle, *pool;
+        const struct place *deadline, *observe, *connect, *first_byte, *idle, *pool;
     } at;
 };
+
+/* How long a call may really take: what is observed cuts nothing, and a ceiling below the deadline is none. */
+static inline int64_t route_longest_ns(const struct route_config *route)
+{
+    return route->ceiling_ns != NS_NEVER && route->ceiling_ns > route->deadline_ns ? route->ceiling_ns
+                                                                                   : route->deadline_ns;
+}
+
+/* Do both set calls the same time limits, kept to or observed in the same way? */
+bool route_has_same_limits(const struct route_config *a, const struct route_config *b);
 
 struct caller_deadline_config {
     const struct span *headers; /* names; count 0: off */
@@ -118,6 +130,8 @@ struct upstream_config {
     bool trace;         /* a call without a valid trace gets one of its own */
     bool hides_trace;   /* by these rules, the traceparent that came does not go on */
     bool server_timing; /* responses say how long the call was in its phases */
+    bool observe;       /* and then, in each route: */
+    int64_t observe_ceiling_ns;
 
     struct route_config default_route;
     struct route_config *routes; /* route_entry.id indexes it */

@@ -40,6 +40,7 @@ struct roster_entry {
     uint32_t upstream, route; /* numbers */
     enum phase phase : 8;
     enum sent sent : 8;
+    bool observed; /* what is left is left of the ceiling */
     uint8_t method_len;
     char method[ROSTER_METHOD];
 };

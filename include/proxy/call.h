@@ -119,6 +119,8 @@ static inline bool call_is_over(const struct call *call)
 
 /* Moves and gives back what the new state does not hold. False: the table does not allow it; the call is over. */
 bool call_move(struct call *call, enum call_state to);
+/* The route's policy is the call's: its deadline, from the first byte on. The timer is not put there yet. */
+void call_set_route(struct call *call, const struct route_config *route);
 /* Puts the timer to the earlier of deadline and limit. */
 void call_set_timer(struct call *call);
 /* A permit is there: get a connection. */

@@ -31,6 +31,15 @@ static json_t *milliseconds(int64_t ns)
     return json_integer(ns / NS_PER_MS);
 }
 
+/* NULL, which takes `call` along: no memory. */
+static json_t *mark_observed(json_t *call)
+{
+    if (call && json_object_set_new(call, "observed", json_true()) == 0)
+        return call;
+    json_decref(call);
+    return NULL;
+}
+
 /* Names of routes and upstreams that are gone meanwhile are null. NULL: no memory. */
 static json_t *describe(const struct labels *labels, const struct roster_entry *entry, int64_t now_ns)
 {
@@ -39,14 +48,16 @@ static json_t *describe(const struct labels *labels, const struct roster_entry *
     const char *route = entry->route < labels->route_count ? labels->routes[entry->route].name : NULL;
     char block[20];
     struct text id = text_over(block, sizeof(block));
+    json_t *call;
 
     text_hex(&id, entry->id);
-    return json_pack("{s:s%, s:s?, s:s?, s:s%, s:s, s:o, s:o, s:o, s:I, s:I, s:s}", "id", id.ptr, id.len,
+    call = json_pack("{s:s%, s:s?, s:s?, s:s%, s:s, s:o, s:o, s:o, s:I, s:I, s:s}", "id", id.ptr, id.len,
                      "upstream", upstream, "route", route, "method", entry->method, (size_t)entry->method_len,
                      "phase", phase_name(entry->phase), "age_ms", milliseconds(now_ns - entry->begun_ns),
                      "left_ms", milliseconds(entry->deadline_ns - now_ns), "phase_ms",
                      milliseconds(now_ns - entry->phase_since_ns), "bytes_up", (json_int_t)entry->bytes_up,
                      "bytes_down", (json_int_t)entry->bytes_down, "sent", sent_name(entry->sent));
+    return entry->observed ? mark_observed(call) : call;
 }
 
 static json_t *describe_all(const struct labels *labels, const struct roster *roster)

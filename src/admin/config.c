@@ -213,10 +213,12 @@ static json_t *describe_upstream(const struct upstream_config *upstream, const c
 {
     const struct route_config *own = &upstream->default_route;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "listen",
+    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "listen",
                      describe_listeners(upstream), "url", describe_url(upstream), "deadline",
-                     duration(own->deadline_ns), "timeouts", describe_timeouts(own), "pool", pools[own->pool],
-                     "caller_deadline", describe_caller_deadline(&upstream->caller_deadline), "tls",
+                     duration(own->deadline_ns), "observe", (int)upstream->observe, "observe_ceiling",
+                     duration(upstream->observe_ceiling_ns), "timeouts", describe_timeouts(own), "pool",
+                     pools[own->pool], "caller_deadline",
+                     describe_caller_deadline(&upstream->caller_deadline), "tls",
                      describe_tls(&upstream->tls), "keepalive", describe_keepalive(&upstream->keepalive),
                      "headers", describe_headers(upstream), "trace", (int)upstream->trace, "server_timing",
                      (int)upstream->server_timing, "routes", describe_routes(upstream, pools));

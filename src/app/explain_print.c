@@ -61,6 +61,27 @@ static void print_request(const struct explanation *e)
     print_api(upstream);
 }
 
+static bool is_observed(const struct route_config *route)
+{
+    return route->ceiling_ns != NS_NEVER;
+}
+
+/* How long the call may really take. */
+static int64_t longest_ns(const struct explanation *e)
+{
+    return is_observed(e->route) ? route_longest_ns(e->route) : e->budget_ns;
+}
+
+static void print_observe(const struct explanation *e)
+{
+    if (!is_observed(e->route))
+        return;
+    printf("            and observed: what passes it, or a limit, is counted and goes on for %s at most (",
+           duration(route_longest_ns(e->route)).text);
+    print_place(e, e->route->at.observe);
+    printf(")\n");
+}
+
 static void print_deadline(const struct explanation *e)
 {
     const struct caller_deadline_config *caller = &e->target.upstream->caller_deadline;
@@ -74,6 +95,7 @@ static void print_deadline(const struct explanation *e)
         print_place(e, e->route->at.deadline);
     }
     printf(")\n");
+    print_observe(e);
     for (uint32_t i = 0; i < caller->header_count; i++)
         printf("%s%.*s", i == 0 ? "            a caller may shorten it by " : ", ",
                SPAN_FMT(caller->headers[i]));
@@ -173,7 +195,7 @@ static void print_head(const struct explanation *e)
     print_lines(text_span(&text));
     if (forward.len != 0)
         printf("  %.*s: %" PRIu64 " at most: what is left when it is sent\n", SPAN_FMT(forward),
-               budget_left_ms(e->budget_ns, 0));
+               budget_left_ms(longest_ns(e), 0));
     for (uint32_t i = 0; i < rules.dropped_count; i++)
         printf("%s%.*s", i == 0 ? "and of what the caller sends never " : ", ", SPAN_FMT(rules.dropped[i]));
     if (rules.dropped_count != 0)
@@ -182,10 +204,10 @@ static void print_head(const struct explanation *e)
 
 /* ---- what the caller gets ------------------------------------------------------------------------------- */
 
-/* A limit beyond the deadline never does. */
+/* A limit beyond the deadline never does, nor does one that is observed. */
 static bool strikes(const struct explanation *e, int64_t limit_ns)
 {
-    return limit_ns <= e->budget_ns;
+    return limit_ns <= e->budget_ns && !is_observed(e->route);
 }
 
 /* In which phases can a limit strike? */
@@ -198,7 +220,7 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
         return false;
     switch (cause) {
     case CAUSE_HEAD_LIMIT:
-        return phase == PHASE_UPLOAD && strikes(e, e->snapshot->limits.request_head_timeout_ns);
+        return phase == PHASE_UPLOAD && e->snapshot->limits.request_head_timeout_ns <= longest_ns(e);
     case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->route->connect_ns);
     case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->route->first_byte_ns);
     case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->route->idle_ns);

@@ -105,7 +105,8 @@ static void note_route(void *arg, const struct route_config *route)
             keep_longest(&limits->by_place[places[i]->index], route);
     }
     keep_longest(&limits->by_pool[route->pool], route);
-    keep_longest(&limits->of_all, route);
+    if (!limits->of_all.route || route_longest_ns(route) > route_longest_ns(limits->of_all.route))
+        limits->of_all.route = route;
 }
 
 static void check_timeout(const struct limits *limits, const struct place *place, int64_t timeout_ns,
@@ -172,14 +173,21 @@ static void check_drain(void *arg, const struct route_config *route)
              line_of(snapshot->drain_at).text, duration(route->deadline_ns).text);
 }
 
-/* Calls get the shorter of drain and the longest deadline; then the service manager's patience must not have ended. */
+/*
+ * Calls get the shorter of drain and the longest they may take; then the service manager's patience must not have
+ * ended.
+ */
 static void check_stop(const struct checking *checking)
 {
     const struct snapshot *snapshot = checking->snapshot;
     const struct route_config *route = checking->limits->of_all.route;
-    bool is_drain = route && snapshot->drain_ns < route->deadline_ns;
-    int64_t needed_ns = !route ? 0 : is_drain ? snapshot->drain_ns : route->deadline_ns;
-    const struct place *place = !route ? NULL : is_drain ? snapshot->drain_at : route->at.deadline;
+    int64_t longest_ns = route ? route_longest_ns(route) : 0;
+    bool is_drain = snapshot->drain_ns < longest_ns;
+    int64_t needed_ns = is_drain ? snapshot->drain_ns : longest_ns;
+    const struct place *place = !route                            ? NULL
+                                : is_drain                        ? snapshot->drain_at
+                                : longest_ns > route->deadline_ns ? route->at.observe
+                                                                  : route->at.deadline;
 
     if (needed_ns <= checking->bounds->stop_ns)
         return;

@@ -16,7 +16,8 @@ struct route_build {
     uint32_t count;
 };
 
-static struct route_config make_policy(struct build *b, const struct option_values *values)
+static struct route_config make_policy(struct build *b, const struct upstream_config *upstream,
+                                       const struct option_values *values)
 {
     const struct option_value *of = values->of;
     bool has_own_deadline = of[OPT_ROUTE_DEADLINE].node != NULL;
@@ -26,12 +27,14 @@ static struct route_config make_policy(struct build *b, const struct option_valu
     return (struct route_config){
         .index = b->snapshot->route_count++,
         .deadline_ns = deadline->number,
+        .ceiling_ns = upstream->observe ? upstream->observe_ceiling_ns : NS_NEVER,
         .connect_ns = of[OPT_TIMEOUTS_CONNECT].number,
         .first_byte_ns = of[OPT_TIMEOUTS_FIRST_BYTE].number,
         .idle_ns = of[OPT_TIMEOUTS_IDLE].number,
         .at =
             {
                 .deadline = deadline->place,
+                .observe = of[OPT_UPSTREAM_OBSERVE].place,
                 .connect = of[OPT_TIMEOUTS_CONNECT].place,
                 .first_byte = of[OPT_TIMEOUTS_FIRST_BYTE].place,
                 .idle = of[OPT_TIMEOUTS_IDLE].place,
@@ -226,7 +229,7 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     r->nodes[entry.id] = node;
     if ((status = build_places(r->b, &r->values)) != ST_OK || (status = build_entry(r, &entry)) != ST_OK)
         return status;
-    *route = make_policy(r->b, &r->values);
+    *route = make_policy(r->b, r->u->out, &r->values);
     route->name = make_label(r->b, &entry);
     if (!route->name)
         return ST_NOMEM;
@@ -241,7 +244,7 @@ static enum status build_default(struct build *b, struct build_upstream *u)
     struct route_config *route = &u->out->default_route;
     enum status status;
 
-    *route = make_policy(b, &u->values);
+    *route = make_policy(b, u->out, &u->values);
     route->name = "default";
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
     route->queue_timeout_ns = b->pools[route->pool].queue_timeout_ns;

@@ -7,6 +7,13 @@ const struct route_config *snapshot_route(const struct upstream_config *upstream
     return id < upstream->route_count ? &upstream->routes[id] : &upstream->default_route;
 }
 
+bool route_has_same_limits(const struct route_config *a, const struct route_config *b)
+{
+    return a->deadline_ns == b->deadline_ns && a->ceiling_ns == b->ceiling_ns &&
+           a->queue_timeout_ns == b->queue_timeout_ns && a->connect_ns == b->connect_ns &&
+           a->first_byte_ns == b->first_byte_ns && a->idle_ns == b->idle_ns;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
     if (snapshot)

@@ -14,7 +14,7 @@
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
     struct call *call = CONTAINER_OF(timer, struct call, timer);
-    enum cause cause = call_fsm_expired(&call->fsm, now_ns);
+    enum cause cause = call_fsm_judge(&call->fsm, now_ns);
 
     if (cause != CAUSE_NONE)
         call_end(call, cause, NULL);
@@ -40,12 +40,12 @@ struct call *call_begin(struct downstream *downstream, int64_t now_ns)
     call->worker = pw;
     call->downstream = downstream;
     call->config = downstream->upstream;
-    call->route = &call->config->default_route;
     call->id = pw->next_call++;
     call->minor = 1;
     call->scan.is_response = true;
     pool_ticket_init(&call->ticket, &pw->worker, permit_granted);
-    call_fsm_begin(&call->fsm, now_ns, budget_end(now_ns, call->route->deadline_ns));
+    call_fsm_begin(&call->fsm, now_ns, NS_NEVER);
+    call_set_route(call, &call->config->default_route);
     call_fsm_set_limit(&call->fsm, head_limit_ns, CAUSE_HEAD_LIMIT);
     call_set_timer(call);
     list_push_back(&pw->reading, &call->node);

@@ -46,6 +46,8 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
     case OUTCOME_ABANDONED: route->abandoned[phase]++; break;
     default: break;
     }
+    if (call->fsm.spared_cause != CAUSE_NONE)
+        route->spared[call->fsm.spared_phase]++;
 }
 
 static void observe(struct call *call, enum cause cause, int64_t now_ns)
@@ -55,7 +57,7 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
 
     metric_observe_seconds(&metrics->duration, now_ns - fsm->begun_ns);
     metric_observe_seconds(&metrics->queue_wait, call_fsm_phase_ns(fsm, PHASE_QUEUE, now_ns));
-    metric_observe_ratio(&metrics->used, now_ns - fsm->begun_ns, fsm->deadline_ns - fsm->begun_ns);
+    metric_observe_ratio(&metrics->used, now_ns - fsm->begun_ns, call_fsm_budget_ns(fsm));
     /* The time of the turn would flatter us: what counts is when the call has really ended. */
     if (cause == CAUSE_DEADLINE)
         metric_observe_overshoot(&metrics->overshoot, worker_clock_ns() - fsm->deadline_ns);

@@ -13,15 +13,20 @@
 /* Digits of the field that carries what is left, and line ends. */
 #define FORWARD_ROOM 32
 
-static void set_route(struct call *call, const struct route_config *route)
+void call_set_route(struct call *call, const struct route_config *route)
 {
+    struct call_fsm *fsm = &call->fsm;
+
     call->route = route;
-    call->fsm.deadline_ns = budget_end(call->fsm.begun_ns, route->deadline_ns);
+    fsm->deadline_ns = budget_end(fsm->begun_ns, route->deadline_ns);
+    if (route->ceiling_ns != NS_NEVER)
+        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns),
+                         worker_now(&call->worker->worker));
 }
 
 void call_foresee_route(struct call *call, const struct http1_head *line)
 {
-    set_route(call, policy_route(call->config, line));
+    call_set_route(call, policy_route(call->config, line));
     call_set_timer(call);
 }
 
@@ -130,8 +135,8 @@ void call_start(struct call *call, const struct http1_head *head)
         call_end(call, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
         return;
     }
-    set_route(call, policy_route(call->config, head));
-    if (!policy_obey_caller(call->config, head, call->fsm.begun_ns, &call->fsm.deadline_ns)) {
+    call_set_route(call, policy_route(call->config, head));
+    if (!policy_obey_caller(call->config, head, call->fsm.begun_ns, call_fsm_policy_deadline(&call->fsm))) {
         call_end(call, CAUSE_BAD_DEADLINE, NULL);
         return;
     }
@@ -152,16 +157,28 @@ void call_start(struct call *call, const struct http1_head *head)
         call_end(call, cause, NULL);
 }
 
+/*
+ * Each address but the last has its share of the time until then. An observed call shares out what its policy
+ * leaves, as it would if it were kept to, and what the ceiling leaves once that has passed.
+ */
+static int64_t connecting_end(const struct call *call, int64_t now_ns)
+{
+    int64_t next_ns = call_fsm_next_ns(&call->fsm), policy_ns = call->fsm.policy_ns;
+
+    return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
+}
+
 static void connect_anew(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
-    int64_t limit_ns = budget_end(worker_now(&pw->worker), call->route->connect_ns);
+    int64_t now_ns = worker_now(&pw->worker);
+    int64_t limit_ns = budget_end(now_ns, call->route->connect_ns);
 
     if (!call_move(call, CALL_CONNECTING))
         return;
     call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
     call_set_timer(call);
-    call->upstream = upstream_connect(pw, call->config, call, call_fsm_next_ns(&call->fsm));
+    call->upstream = upstream_connect(pw, call->config, call, connecting_end(call, now_ns));
     if (call->upstream == NULL)
         call_end(call, CAUSE_INTERNAL, NULL);
 }

@@ -186,6 +186,16 @@ static void add_calls(const struct list_node *calls, int64_t now_ns, struct metr
     }
 }
 
+/* By one worker, for the workers' gauges are added up. */
+static void mark_observed(const struct snapshot *snapshot, struct metrics *metrics)
+{
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
+        const struct upstream_config *upstream = &snapshot->upstreams[i];
+
+        metrics->upstreams[upstream->index].observed[0] = upstream->observe;
+    }
+}
+
 void proxy_worker_gauge(struct proxy_worker *pw)
 {
     struct metrics *metrics = pw->metrics;
@@ -193,6 +203,8 @@ void proxy_worker_gauge(struct proxy_worker *pw)
     uint32_t idle = 0;
 
     metrics_clear_gauges(metrics);
+    if (pw->worker.index == 0)
+        mark_observed(pw->snapshot, metrics);
     for (uint32_t i = 0; i < pw->pool_places; i++)
         add_calls(&pw->calls[i], now_ns, metrics);
     add_calls(&pw->unseen, now_ns, metrics);

@@ -66,6 +66,7 @@ static struct roster_entry describe(const struct call *call)
         .route = call->route->index,
         .phase = call->fsm.phase,
         .sent = call->fsm.sent,
+        .observed = call->fsm.policy_ns != NS_NEVER,
         .method_len = call->method_len < ROSTER_METHOD ? call->method_len : ROSTER_METHOD,
     };
 

@@ -60,6 +60,7 @@ def test_it_has_what_is_set_and_the_defaults(full):
     assert api["caller_deadline"] == {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"}
     assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
     assert (api["server_timing"], api["trace"]) == (True, False)
+    assert (api["observe"], api["observe_ceiling"]) == (False, "1m")
     assert (api["tls"]["server_name"], api["tls"]["min_version"]) == ("api.example.com", "1.3")
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",

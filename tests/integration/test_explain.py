@@ -296,3 +296,16 @@ def test_the_caller_gets_what_explain_says(curfew, upstream, deaf_listener):
     exchange, _ = up.take()
     exchange.send(b"nonsense\r\n\r\n")
     must_be_told("api", first.recv_response())
+
+
+def test_what_is_observed_cuts_nothing(tmp_path):
+    config = tmp_path / "curfew.yaml"
+    config.write_text(CONFIG.replace("deadline: 2s\n", "deadline: 2s\n    observe: true\n    observe_ceiling: 10s\n"))
+    done = curfew_command("explain", "-c", config, "GET", "http://127.0.0.1:8080/x")
+    assert done.returncode == 0, done.stderr
+    assert "            and observed: what passes it, or a limit, is counted and goes on for 10s at most (upstreams.payments.observe, " \
+        f"{config}:9)\n" in done.stdout
+    assert "  X-Left-Ms: 10000 at most" in done.stdout
+    assert "The deadline of the call has passed (in queue)" in done.stdout
+    assert "No worker became free in time" not in done.stdout and "took too long to begin" not in done.stdout
+    assert "The request head took too long" in done.stdout

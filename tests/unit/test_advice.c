@@ -205,6 +205,15 @@ static void without_memory_there_is_no_advice(void **state)
     snapshot_free(snapshot);
 }
 
+static void an_observed_call_may_hold_a_stop_up_until_its_ceiling(void **state)
+{
+    assert_string_equal(advise("drain: 10m\n" UPSTREAM "    observe_ceiling: 2m\n", &plenty), "");
+    assert_string_equal(
+        advise("drain: 10m\n" UPSTREAM "    observe: true\n    observe_ceiling: 2m\n", &plenty),
+        "6:14: upstreams.p.observe: 2m is longer than a stop may take, 90s: calls would be killed; "
+        "TimeoutStopSec= (or what stands for it) beyond 2m, or a shorter drain, is right");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -218,6 +227,7 @@ int main(void)
         cmocka_unit_test(buffers_beyond_the_memory),
         cmocka_unit_test(a_certificate_that_is_about_to_expire),
         cmocka_unit_test(without_memory_there_is_no_advice),
+        cmocka_unit_test(an_observed_call_may_hold_a_stop_up_until_its_ceiling),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(s->pools[0].queue_size, 100);
     assert_int_equal(s->pools[0].queue_timeout_ns, NS_NEVER);
     assert_int_equal(u->default_route.deadline_ns, 5 * NS_PER_S);
+    assert_int_equal(u->default_route.ceiling_ns, NS_NEVER);
     assert_int_equal(u->default_route.connect_ns, NS_NEVER);
     assert_int_equal(u->caller_deadline.header_count, 0);
     assert_int_equal(u->caller_deadline.forward.len, 0);
@@ -341,6 +342,30 @@ static void a_file_cut_or_changed_anywhere_does_no_harm(void **state)
     }
 }
 
+static void observing_is_the_upstreams_and_gives_each_route_its_ceiling(void **state)
+{
+    struct snapshot *s =
+        load("defaults: {observe: true}\n"
+             "upstreams:\n"
+             "  a: {listen: 127.0.0.1:1, url: http://a, deadline: 2s, observe_ceiling: 10s,\n"
+             "      routes: [{path: /slow, deadline: 20s}, {path: /x}]}\n"
+             "  b: {listen: 127.0.0.1:2, url: http://b, observe: false, observe_ceiling: 10s}\n"
+             "  c: {listen: 127.0.0.1:3, url: http://c}\n");
+    const struct upstream_config *a = &s->upstreams[0], *c = &s->upstreams[2];
+
+    assert_int_equal(a->default_route.ceiling_ns, 10 * NS_PER_S);
+    assert_int_equal(route_longest_ns(&a->default_route), 10 * NS_PER_S);
+    assert_int_equal(route_longest_ns(&a->routes[0]), 20 * NS_PER_S);
+    assert_int_equal(s->upstreams[1].default_route.ceiling_ns, NS_NEVER);
+    assert_int_equal(route_longest_ns(&s->upstreams[1].default_route), 5 * NS_PER_S);
+    assert_int_equal(c->default_route.ceiling_ns, 60 * NS_PER_S);
+    assert_string_equal(c->default_route.at.observe->path, "defaults.observe");
+    assert_true(route_has_same_limits(&a->default_route, &a->routes[1]));
+    assert_false(route_has_same_limits(&a->default_route, &a->routes[0]));
+    assert_false(route_has_same_limits(&c->default_route, &s->upstreams[1].default_route));
+    snapshot_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +376,7 @@ int main(void)
         cmocka_unit_test(defaults_are_merged_key_by_key),
         cmocka_unit_test(pools_are_shared_or_own),
         cmocka_unit_test(routes_have_labels_indexes_and_policies),
+        cmocka_unit_test(observing_is_the_upstreams_and_gives_each_route_its_ceiling),
         cmocka_unit_test(a_request_finds_its_route),
         cmocka_unit_test(fields_are_set_and_dropped),
         cmocka_unit_test(no_memory_is_no_snapshot),
