@@ -1,11 +1,13 @@
 #ifndef CURFEW_CORE_METRIC_H
 #define CURFEW_CORE_METRIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/cause.h"
 #include "core/exposition.h"
 #include "core/phase.h"
+#include "core/spread.h"
 
 /*
  * The counters of one worker, or the sum of several: a plain block that its owner alone writes. A scrape has each
@@ -54,6 +56,8 @@ struct metrics {
     struct process_metrics process;
     struct upstream_metrics *upstreams; /* by upstream_config.index */
     struct route_metrics *routes;       /* by route_config.index */
+    struct spread **spreads;            /* likewise; NULL: none of its calls has ended yet */
+    bool lacks_spreads;                 /* of a sum: there was no memory for all of them */
 };
 
 /* All zero, on cache lines that nobody else's block shares. Heap; NULL without memory. */
@@ -66,6 +70,9 @@ void metrics_add(struct metrics *sum, const struct metrics *part);
 
 /* All gauges back to zero: they are to be filled in anew. */
 void metrics_clear_gauges(struct metrics *metrics);
+
+/* Likewise for the spreads, which metrics_add leaves out: they are large, and seldom asked for. */
+void metrics_add_spreads(struct metrics *sum, const struct metrics *part);
 
 /* Back to zero: the number is another one's now. */
 void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream);

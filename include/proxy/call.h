@@ -67,6 +67,8 @@ struct call {
     struct http1_scan scan; /* of the response head */
     struct buffer response; /* read from the upstream, not yet delivered */
     char *kept_head;        /* what the caller's socket did not take of a head at once */
+    int64_t granted_ns;     /* the permit, 0: it never was; */
+    int64_t released_ns;    /* while the caller still reads, 0: at the end */
     int64_t moved_ns;       /* when a byte last moved between us and the upstream */
     union dns_address peer; /* the upstream's address; family 0: none was tried */
 };

@@ -36,7 +36,9 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
 {
     size_t upstream_bytes = upstream_count * sizeof(struct upstream_metrics);
     size_t route_bytes = route_count * sizeof(struct route_metrics);
-    char *block = mem_zalloc(CACHE_LINE + sizeof(struct metrics) + upstream_bytes + route_bytes + CACHE_LINE);
+    size_t spread_bytes = route_count * sizeof(struct spread *);
+    char *block = mem_zalloc(CACHE_LINE + sizeof(struct metrics) + upstream_bytes + route_bytes +
+                             spread_bytes + CACHE_LINE);
     struct metrics *metrics;
 
     if (!block)
@@ -46,13 +48,17 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
     metrics->route_count = route_count;
     metrics->upstreams = (void *)(metrics + 1);
     metrics->routes = (void *)((char *)metrics->upstreams + upstream_bytes);
+    metrics->spreads = (void *)((char *)metrics->routes + route_bytes);
     return metrics;
 }
 
 void metrics_free(struct metrics *metrics)
 {
-    if (metrics)
-        mem_free((char *)metrics - CACHE_LINE);
+    if (!metrics)
+        return;
+    for (uint32_t i = 0; i < metrics->route_count; i++)
+        mem_free(metrics->spreads[i]);
+    mem_free((char *)metrics - CACHE_LINE);
 }
 
 static void add_cells(uint64_t *sum, const uint64_t *part, size_t count)
@@ -107,6 +113,22 @@ void metrics_clear_gauges(struct metrics *metrics)
 
 #define UPSTREAM_GAUGE(field, name, label, cells, help) memset(upstream->field, 0, sizeof(upstream->field));
 #include "core/metrics.def"
+    }
+}
+
+void metrics_add_spreads(struct metrics *sum, const struct metrics *part)
+{
+    for (uint32_t i = 0; i < part->route_count; i++) {
+        const struct spread *spread = part->spreads[i];
+
+        if (spread == NULL)
+            continue;
+        if (sum->spreads[i] == NULL)
+            sum->spreads[i] = spread_new(spread->terms, spread->since_ns);
+        if (sum->spreads[i] != NULL)
+            spread_add(sum->spreads[i], spread);
+        else
+            sum->lacks_spreads = true;
     }
 }
 

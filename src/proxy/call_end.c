@@ -65,6 +65,46 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     metrics->bytes[DIRECTION_DOWN] += call->down.content_bytes;
 }
 
+/* The route's spread; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
+static struct spread *find_spread(const struct call *call)
+{
+    const struct proxy_worker *pw = call->worker;
+    struct spread **spread = &pw->metrics->spreads[call->route->index];
+
+    if (*spread == NULL && call->config->snapshot == pw->snapshot)
+        *spread = spread_new(call->route, call->fsm.begun_ns);
+    if (*spread == NULL || (*spread)->terms == call->route)
+        return *spread;
+    return route_has_same_limits((*spread)->terms, call->route) ? *spread : NULL;
+}
+
+static enum spread_end spread_end_of(enum cause cause, enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_STUCK: return cause != CAUSE_OPERATOR ? SPREAD_CUT : SPREAD_ABANDONED;
+    case OUTCOME_REJECTED: return SPREAD_REJECTED;
+    case OUTCOME_ABANDONED: return SPREAD_ABANDONED;
+    default: return SPREAD_FAILED;
+    }
+}
+
+static void add_to_spread(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
+{
+    struct spread *spread = find_spread(call);
+    int64_t released_ns = call->released_ns != 0 ? call->released_ns : now_ns;
+    int64_t held_ns = call->granted_ns != 0 ? released_ns - call->granted_ns : 0;
+
+    if (spread == NULL)
+        return;
+    if (outcome != OUTCOME_COMPLETED) {
+        spread_count_end(spread, spread_end_of(cause, outcome), held_ns);
+        return;
+    }
+    spread_count(spread, now_ns - call->fsm.begun_ns, held_ns);
+    if (call->fsm.spared_cause != CAUSE_NONE)
+        spread->spared++;
+}
+
 static void count(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
 {
     enum outcome outcome = cause_outcome(cause);
@@ -75,6 +115,7 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
     } else if (call->counted) {
         count_outcome(call, cause, phase);
         observe(call, cause, now_ns);
+        add_to_spread(call, cause, outcome, now_ns);
     }
 }
 

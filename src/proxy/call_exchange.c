@@ -326,6 +326,7 @@ static void release_upstream(struct call *call, size_t extra)
 {
     if (call->fsm.sent != SENT_COMPLETE || extra != 0 || call->upstream->stream.peer_ended)
         call->reusable = false;
+    call->released_ns = worker_now(&call->worker->worker);
     if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
 }

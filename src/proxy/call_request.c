@@ -193,7 +193,8 @@ void call_granted(struct call *call)
 {
     struct keepalive *keepalive = call->worker->keepalive[call->config->index];
 
-    call->upstream = keepalive_take(keepalive, worker_now(&call->worker->worker), !is_repeatable(call));
+    call->granted_ns = worker_now(&call->worker->worker);
+    call->upstream = keepalive_take(keepalive, call->granted_ns, !is_repeatable(call));
     if (call->upstream == NULL) {
         connect_anew(call);
         return;

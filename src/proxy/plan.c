@@ -145,6 +145,18 @@ void plan_drop(struct proxy_worker *pw)
 
 /* ---- going over ---------------------------------------------------------------------------------------- */
 
+/* How long calls take is known for the limits that they had: under other ones it is found out anew. */
+static void take_spread_over(struct proxy_worker *pw, struct plan *plan, const struct route_config *route)
+{
+    struct spread *spread = pw->metrics->spreads[route->index];
+
+    if (spread == NULL || !route_has_same_limits(spread->terms, route))
+        return;
+    spread->terms = route;
+    plan->metrics->spreads[route->index] = spread;
+    pw->metrics->spreads[route->index] = NULL;
+}
+
 /* What stays goes on counting; a newcomer whose number was another one's begins at zero. */
 static void take_counters_over(struct proxy_worker *pw, struct plan *plan)
 {
@@ -162,6 +174,8 @@ static void take_counters_over(struct proxy_worker *pw, struct plan *plan)
 
             if (route->is_new)
                 metrics_clear_route(plan->metrics, route->index);
+            else
+                take_spread_over(pw, plan, route);
         }
     }
     metrics_free(pw->metrics);

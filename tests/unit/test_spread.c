@@ -1,0 +1,132 @@
+/* How long calls took, by buckets that are fine enough for a percentile of a thousandth. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "core/metric.h"
+#include "core/spread.h"
+
+static int64_t start_of(uint32_t bucket)
+{
+    return bucket == 0 ? 0 : spread_bound_ns(bucket - 1);
+}
+
+static void the_buckets_follow_each_other_without_a_gap(void **state)
+{
+    assert_int_equal(spread_bound_ns(0), 64 * NS_PER_US);
+    assert_int_equal(spread_bound_ns(15), 1024 * NS_PER_US);
+    assert_int_equal(spread_bound_ns(31), 2048 * NS_PER_US);
+    for (uint32_t bucket = 0; bucket < SPREAD_BUCKETS; bucket++) {
+        assert_true(spread_bound_ns(bucket) > start_of(bucket));
+        assert_int_equal(spread_bucket_of(start_of(bucket)), bucket);
+        assert_int_equal(spread_bucket_of(spread_bound_ns(bucket) - 1), bucket);
+    }
+}
+
+static void a_bucket_ends_at_most_a_sixteenth_above_what_is_in_it(void **state)
+{
+    for (uint32_t bucket = SPREAD_STEPS; bucket < SPREAD_BUCKETS; bucket++)
+        assert_true(16 * (spread_bound_ns(bucket) - start_of(bucket)) <= start_of(bucket));
+}
+
+static void a_day_has_a_bucket_and_what_is_beyond_all_is_in_the_last(void **state)
+{
+    assert_true(spread_bucket_of(24 * 3600 * NS_PER_S) < SPREAD_BUCKETS - 1);
+    assert_true(spread_bound_ns(SPREAD_BUCKETS - 1) > 38 * 3600 * NS_PER_S);
+    assert_int_equal(spread_bucket_of(NS_NEVER), SPREAD_BUCKETS - 1);
+}
+
+static void calls_are_counted_where_they_belong(void **state)
+{
+    struct spread *spread = spread_new(state, 5);
+
+    assert_non_null(spread);
+    spread_count(spread, 100 * NS_PER_US, 70 * NS_PER_US);
+    spread_count(spread, 127 * NS_PER_US, 30 * NS_PER_US);
+    spread_count(spread, 128 * NS_PER_US, 1);
+    spread_count_end(spread, SPREAD_CUT, NS_PER_S);
+    spread_count_end(spread, SPREAD_REJECTED, 0);
+    spread_count_end(spread, SPREAD_CUT, NS_PER_S);
+    assert_int_equal(spread->completed[1].calls, 2);
+    assert_int_equal(spread->completed[1].held_ns, 100 * NS_PER_US);
+    assert_int_equal(spread->completed[2].calls, 1);
+    assert_int_equal(spread->longest_ns, 128 * NS_PER_US);
+    assert_int_equal(spread->ends[SPREAD_CUT].calls, 2);
+    assert_int_equal(spread->ends[SPREAD_CUT].held_ns, 2 * NS_PER_S);
+    assert_int_equal(spread->ends[SPREAD_REJECTED].calls, 1);
+    assert_int_equal(spread->ends[SPREAD_FAILED].calls, 0);
+    mem_free(spread);
+}
+
+/* Two workers' blocks; the second has not seen route 1. */
+static void sums_have_what_all_workers_have(void **state)
+{
+    struct metrics *sum = metrics_new(1, 3), *one = metrics_new(1, 3), *other = metrics_new(1, 2);
+
+    assert_non_null(sum);
+    assert_non_null(one);
+    assert_non_null(other);
+    one->spreads[0] = spread_new(sum, 20);
+    one->spreads[1] = spread_new(one, 30);
+    other->spreads[0] = spread_new(sum, 10);
+    spread_count(one->spreads[0], NS_PER_MS, 7);
+    spread_count(one->spreads[1], NS_PER_MS, 7);
+    spread_count(other->spreads[0], NS_PER_MS, 3);
+    spread_count(other->spreads[0], 2 * NS_PER_S, 3);
+    other->spreads[0]->spared = 4;
+    spread_count_end(other->spreads[0], SPREAD_ABANDONED, 9);
+    metrics_add_spreads(sum, one);
+    metrics_add_spreads(sum, other);
+    assert_false(sum->lacks_spreads);
+    assert_int_equal(sum->spreads[0]->completed[spread_bucket_of(NS_PER_MS)].calls, 2);
+    assert_int_equal(sum->spreads[0]->completed[spread_bucket_of(NS_PER_MS)].held_ns, 10);
+    assert_int_equal(sum->spreads[0]->ends[SPREAD_ABANDONED].held_ns, 9);
+    assert_int_equal(sum->spreads[0]->longest_ns, 2 * NS_PER_S);
+    assert_int_equal(sum->spreads[0]->since_ns, 10);
+    assert_int_equal(sum->spreads[0]->spared, 4);
+    assert_int_equal(sum->spreads[1]->completed[spread_bucket_of(NS_PER_MS)].calls, 1);
+    assert_ptr_equal(sum->spreads[1]->terms, one);
+    assert_null(sum->spreads[2]);
+    metrics_free(sum);
+    metrics_free(one);
+    metrics_free(other);
+}
+
+static bool refuse(void *arg, size_t size)
+{
+    return true;
+}
+
+static void without_memory_a_sum_says_that_it_is_not_whole(void **state)
+{
+    struct metrics *sum = metrics_new(1, 1), *part = metrics_new(1, 1);
+
+    assert_non_null(sum);
+    assert_non_null(part);
+    part->spreads[0] = spread_new(sum, 0);
+    mem_set_fault(refuse, NULL);
+    metrics_add_spreads(sum, part);
+    mem_set_fault(NULL, NULL);
+    assert_true(sum->lacks_spreads);
+    assert_null(sum->spreads[0]);
+    metrics_free(sum);
+    metrics_free(part);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_buckets_follow_each_other_without_a_gap),
+        cmocka_unit_test(a_bucket_ends_at_most_a_sixteenth_above_what_is_in_it),
+        cmocka_unit_test(a_day_has_a_bucket_and_what_is_beyond_all_is_in_the_last),
+        cmocka_unit_test(calls_are_counted_where_they_belong),
+        cmocka_unit_test(sums_have_what_all_workers_have),
+        cmocka_unit_test(without_memory_a_sum_says_that_it_is_not_whole),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
