@@ -12,8 +12,8 @@
 #include "runtime/mailbox.h"
 
 /*
- * GET /metrics: each request starts a scrape of its own and is answered when the last worker has added its counters,
- * or after a second at the latest. All on the thread of `base`.
+ * GET /metrics and GET /durations: each request starts a scrape of its own and is answered when the last worker has
+ * added its counters, or after a second at the latest. All on the thread of `base`.
  */
 struct scrapes {
     struct event_base *base;
@@ -30,7 +30,8 @@ void scrapes_init(struct scrapes *scrapes);
 /* Answers what is under way, as not to be had. */
 void scrapes_fini(struct scrapes *scrapes);
 
-/* Takes the request over. */
+/* Take the request over. */
 void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request);
+void scrapes_respond_durations(struct scrapes *scrapes, struct evhttp_request *request);
 
 #endif

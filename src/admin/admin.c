@@ -56,6 +56,11 @@ static void respond_metrics(struct admin *admin, struct evhttp_request *request)
     scrapes_respond(&admin->scrapes, request);
 }
 
+static void respond_durations(struct admin *admin, struct evhttp_request *request)
+{
+    scrapes_respond_durations(&admin->scrapes, request);
+}
+
 static void respond_pools(struct admin *admin, struct evhttp_request *request)
 {
     pools_respond(request, admin->proxy);
@@ -115,6 +120,8 @@ static const struct endpoint {
     {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE"},
     {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY},
     {"/config", "the configuration in force, defaults filled in, secrets left out (JSON)", respond_config, 0,
+     READ_ONLY},
+    {"/durations", "how long calls took, by route, for `curfew advise` (JSON)", respond_durations, 0,
      READ_ONLY},
     {"/healthz", "200 while curfew runs", respond_healthz, 0, READ_ONLY},
     {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY},

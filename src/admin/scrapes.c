@@ -2,6 +2,7 @@
 
 #include <event2/event_struct.h>
 
+#include "admin/durations.h"
 #include "admin/labels.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
@@ -22,7 +23,8 @@ struct pending {
     struct scrapes *scrapes;
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
     struct scrape *scrape;
-    uint64_t renamed; /* proxy.renamed when the workers were asked */
+    bool wants_durations; /* in place of the page */
+    uint64_t renamed;     /* proxy.renamed when the workers were asked */
     struct event patience_over;
 };
 
@@ -149,7 +151,10 @@ static void scrape_done(void *arg, const struct metrics *sum)
             respond_problem(pending_end(pending), 503, "There is not enough memory to ask the workers.");
         return;
     }
-    respond_with_page(scrapes, pending_end(pending), sum);
+    if (pending->wants_durations)
+        durations_respond(pending_end(pending), scrapes->proxy, sum);
+    else
+        respond_with_page(scrapes, pending_end(pending), sum);
 }
 
 static bool ask_workers(struct pending *pending)
@@ -157,7 +162,8 @@ static bool ask_workers(struct pending *pending)
     const struct scrapes *scrapes = pending->scrapes;
 
     pending->renamed = scrapes->proxy->renamed;
-    pending->scrape = scrape_start(scrapes->proxy, scrapes->mailbox, scrape_done, pending);
+    pending->scrape = (pending->wants_durations ? scrape_start_spreads : scrape_start)(
+        scrapes->proxy, scrapes->mailbox, scrape_done, pending);
     return pending->scrape != NULL;
 }
 
@@ -172,7 +178,8 @@ static void give_up(evutil_socket_t fd, short what, void *arg)
 }
 
 /* NULL: no memory, nothing was started. */
-static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_request *request)
+static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_request *request,
+                                     bool wants_durations)
 {
     struct pending *pending = mem_zalloc(sizeof(*pending));
 
@@ -180,6 +187,7 @@ static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_requ
         return NULL;
     pending->scrapes = scrapes;
     pending->request = request;
+    pending->wants_durations = wants_durations;
     if (event_assign(&pending->patience_over, scrapes->base, -1, 0, give_up, pending) < 0 ||
         event_add(&pending->patience_over, &patience) < 0)
         goto no_timer;
@@ -191,7 +199,7 @@ no_timer:
     return NULL;
 }
 
-void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
+static void start(struct scrapes *scrapes, struct evhttp_request *request, bool wants_durations)
 {
     struct pending *pending;
 
@@ -199,12 +207,22 @@ void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
         respond_problem(request, 503, "Too many scrapes are under way.");
         return;
     }
-    pending = pending_start(scrapes, request);
+    pending = pending_start(scrapes, request, wants_durations);
     if (!pending) {
         respond_problem(request, 503, "There is not enough memory to ask the workers.");
         return;
     }
     list_push_back(&scrapes->under_way, &pending->node);
+}
+
+void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
+{
+    start(scrapes, request, false);
+}
+
+void scrapes_respond_durations(struct scrapes *scrapes, struct evhttp_request *request)
+{
+    start(scrapes, request, true);
 }
 
 /* ------------------------------------------------------------------------------------------- all */

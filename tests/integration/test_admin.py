@@ -64,7 +64,7 @@ def test_pools_are_json(service, client):
 def test_the_root_lists_the_endpoints(client):
     answer = client().ask("GET", "/")
     assert answer.status == 200
-    for target in b"/metrics", b"/calls", b"/calls/ID", b"/pools", b"/healthz", b"/readyz":
+    for target in b"/metrics", b"/calls", b"/calls/ID", b"/pools", b"/durations", b"/healthz", b"/readyz":
         assert target in answer.content
 
 
@@ -163,7 +163,7 @@ def test_calls_add_up_at_every_scrape_under_load(curfew, upstream):
 
 def test_head_gives_the_head_alone(client):
     one = client()
-    for target in "/metrics", "/calls", "/pools", "/healthz", "/":
+    for target in "/metrics", "/calls", "/pools", "/durations", "/healthz", "/":
         answer = one.ask("HEAD", target)
         assert answer.status == 200 and int(answer["content-length"]) > 0
     assert one.ask("GET", "/healthz").content == b"ok\n"

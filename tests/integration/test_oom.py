@@ -361,7 +361,7 @@ def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstrea
 
 
 @pytest.mark.parametrize("target,ever", [("/metrics", False), ("/pools", False), ("/calls", False), ("/config", False),
-                                         ("/none", False), ("/metrics", True)])
+                                         ("/durations", False), ("/none", False), ("/metrics", True)])
 def test_an_operators_question_without_memory(service, faults, target, ever):
     """It may have no answer, but the next one has, and calls are served all the while."""
     proxy, api, _ = service()

@@ -1,0 +1,15 @@
+#ifndef CURFEW_ADMIN_DURATIONS_H
+#define CURFEW_ADMIN_DURATIONS_H
+
+#include <event2/http.h>
+
+#include "core/metric.h"
+#include "proxy/proxy.h"
+
+/*
+ * GET /durations: how long the calls of each route took (core/spread.h), the limits that they had, and the pools; whole
+ * microseconds. `sum` is that of proxy/scrape.h's scrape_start_spreads. Answers the request. Main thread.
+ */
+void durations_respond(struct evhttp_request *request, const struct proxy *proxy, const struct metrics *sum);
+
+#endif
