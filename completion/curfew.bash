@@ -3,15 +3,15 @@ _curfew() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'serve reload top calls check explain faulty version --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'serve reload top calls advise check explain faulty version --help --version' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]}/$prev in
-    serve/-c | serve/--config | reload/-c | reload/--config | top/-c | top/--config | calls/-c | calls/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
+    serve/-c | serve/--config | reload/-c | reload/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
-    reload/-a | reload/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
+    reload/-a | reload/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
     esac
     case ${COMP_WORDS[1]}/$cur in
     serve/-*)
@@ -22,6 +22,8 @@ _curfew() {
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -d --delay --once -h --help' -- "$cur") ;;
     calls/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -o --older -u --upstream -p --phase -n --limit -s --sort -j --json -x --cut -h --help' -- "$cur") ;;
+    advise/-*)
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -u --upstream -f --false-timeouts -j --json -h --help' -- "$cur") ;;
     check/-*)
         mapfile -t COMPREPLY < <(compgen -W '--strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
     explain/-*)

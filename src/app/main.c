@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/advise_command.h"
 #include "app/calls_command.h"
 #include "app/check.h"
 #include "app/crash.h"
@@ -38,6 +39,8 @@ static const struct command {
      "has a running curfew load its configuration anew: curfew reload -c FILE"},
     {"top", top_command_main, "shows what a running curfew does, again and again: curfew top -c FILE"},
     {"calls", calls_command_main, "lists calls in flight, cuts one: curfew calls -c FILE"},
+    {"advise", advise_command_main,
+     "works out deadlines and sizes of pools from what a running curfew has measured: curfew advise -c FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
     {"explain", explain_main, "what a request is subject to: curfew explain -c FILE METHOD URL"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},

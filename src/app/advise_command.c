@@ -1,0 +1,149 @@
+#include "app/advise_command.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app/admin_client.h"
+#include "app/advise_print.h"
+#include "view/advise.h"
+
+static const char usage[] =
+    "usage: curfew advise -c FILE [OPTION]...\n"
+    "       curfew advise --admin ADDRESS [OPTION]...\n"
+    "\n"
+    "Works out, from how long the calls of a running curfew took since it counts them, for each route the\n"
+    "deadlines that make no more than 1 % and 0.1 % of the calls false timeouts (calls that are cut though\n"
+    "they would have completed), and what each of them cuts in all; and for each pool, by Little's law, how\n"
+    "many permits it takes. It is asked by its admin listener. Calls that a deadline cuts do not show how\n"
+    "long they would have taken: with observe: true in the configuration nothing is cut, and they do.\n"
+    "\n"
+    "  -c, --config FILE          the configuration: its admin.listen says where\n"
+    "  -a, --admin ADDRESS        where: 127.0.0.1:9600, [::1]:9600 or unix:/path\n"
+    "  -u, --upstream NAME        only this upstream\n"
+    "  -f, --false-timeouts RATE  another rate, 0.0001% to 50%; as often as wanted, up to 8 times\n"
+    "  -j, --json                 the same as JSON\n"
+    "  -h, --help                 this text\n"
+    "\n"
+    "Exit status: 0 done, 1 nobody answers, or there is no such upstream, 2 wrong usage.\n";
+
+/* Workers answer within a second, or the admin listener says that they do not. */
+#define PATIENCE_S 5
+
+struct wish {
+    const char *path, *where, *upstream;
+    uint64_t rates_ppm[ADVISE_RATES_MAX];
+    uint32_t rate_count;
+    bool as_json;
+};
+
+static bool has_upstream(const struct advise_question *question)
+{
+    for (uint32_t i = 0; i < question->durations->route_count; i++)
+        if (advise_wants_route(question, &question->durations->routes[i]))
+            return true;
+    return false;
+}
+
+static bool advise(const struct wish *wish, const struct durations *durations)
+{
+    const struct advise_question question = {durations, wish->upstream, wish->rates_ppm, wish->rate_count};
+
+    if (wish->upstream != NULL && !has_upstream(&question)) {
+        fprintf(stderr, "curfew: advise: There is no upstream \"%s\".\n", wish->upstream);
+        return false;
+    }
+    if (!wish->as_json)
+        advise_print(&question);
+    else if (!advise_print_json(&question))
+        return false;
+    return fflush(stdout) == 0;
+}
+
+static int perform(const struct wish *wish, const char *where)
+{
+    const struct admin_question question = {where, "GET", "/durations", PATIENCE_S};
+    struct durations durations = {0};
+    struct admin_answer answer;
+    bool is_done = false;
+    char why[512];
+
+    if (!admin_client_ask(&question, &answer, why, sizeof(why))) {
+        fprintf(stderr, "curfew: advise: %s: %s\n", where, why);
+    } else if (answer.status != 200) {
+        admin_answer_put_why(&answer, why, sizeof(why));
+        fprintf(stderr, "curfew: advise: %s\n", why);
+    } else if (!durations_read(&durations, answer.content)) {
+        fprintf(stderr, "curfew: advise: this is not how long calls took\n");
+    } else {
+        is_done = advise(wish, &durations);
+    }
+    durations_free(&durations);
+    admin_answer_free(&answer);
+    return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static bool add_rate(struct wish *wish, const char *text)
+{
+    return wish->rate_count < ADVISE_RATES_MAX &&
+           advise_read_rate(span_of(text), &wish->rates_ppm[wish->rate_count++]);
+}
+
+static bool take_option(struct wish *wish, int option, const char *value)
+{
+    switch (option) {
+    case 'c': wish->path = value; return true;
+    case 'a': wish->where = value; return true;
+    case 'u': wish->upstream = value; return true;
+    case 'f': return add_rate(wish, value);
+    case 'j': wish->as_json = true; return true;
+    default: return false;
+    }
+}
+
+/* False: the exit status is known. */
+static bool read_options(int argc, char **argv, struct wish *wish, int *status)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"admin", required_argument, NULL, 'a'},
+        {"upstream", required_argument, NULL, 'u'},
+        {"false-timeouts", required_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    bool is_right = true;
+    int option;
+
+    while (is_right && (option = getopt_long(argc, argv, "c:a:u:f:jh", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            *status = EXIT_SUCCESS;
+            return false;
+        }
+        is_right = take_option(wish, option, optarg);
+    }
+    if (is_right && (wish->path == NULL) != (wish->where == NULL) && optind == argc)
+        return true;
+    fputs(usage, stderr);
+    *status = 2;
+    return false;
+}
+
+int advise_command_main(int argc, char **argv)
+{
+    struct wish wish = {0};
+    char where[256];
+    int status;
+
+    if (!read_options(argc, argv, &wish, &status))
+        return status;
+    if (wish.rate_count == 0) {
+        wish.rates_ppm[wish.rate_count++] = ADVISE_PPM / 100;
+        wish.rates_ppm[wish.rate_count++] = ADVISE_PPM / 1000;
+    }
+    return admin_client_find(wish.path, wish.where, where, sizeof(where)) ? perform(&wish, where)
+                                                                          : EXIT_FAILURE;
+}
