@@ -72,7 +72,7 @@ endif
 # ---------------------------------------------------------------------------------------- files
 
 PURE_ROOMS := base core config view
-ROOMS := $(PURE_ROOMS) runtime proxy admin faulty app
+ROOMS := $(PURE_ROOMS) runtime proxy page admin faulty app
 VERSION := $(shell cat VERSION)
 
 room_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
@@ -171,6 +171,17 @@ $(B)/obj/tests/%.o: tests/%.c $(B)/flags
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Files of the page: the assembler puts them into the object. Chart.js is Debian's.
+CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js
+$(B)/obj/page/chart.js.gz: $(CHART_JS)
+	$(say) GZIP $@
+	@mkdir -p $(@D)
+	$(Q)gzip -9nc $< >$@
+$(CHART_JS):
+	@echo '$@ is missing: scripts/install-packages build installs it, CHART_JS=PATH says where else it is' >&2; exit 1
+$(B)/obj/page/assets.o: DEFINES := -DCHART_JS_GZ='"$(B)/obj/page/chart.js.gz"'
+$(B)/obj/page/assets.o: $(B)/obj/page/chart.js.gz $(wildcard src/page/*.html src/page/*.css src/page/*.js src/page/*.svg)
 
 # The one file that knows the version, so that a new version compiles one file.
 $(B)/obj/app/version.o: DEFINES := -DCURFEW_VERSION='"$(VERSION)"'

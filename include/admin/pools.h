@@ -7,6 +7,12 @@
 #include "core/exposition.h"
 #include "proxy/proxy.h"
 
+/*
+ * The names of all pools in use, those of calls that began before a reload too, by number; NULL: nobody's. The list
+ * is to be freed, the names are the editions': valid until the loop is entered again. NULL: no memory. Main thread.
+ */
+const char **pools_name_all(const struct proxy *proxy);
+
 /* GET /pools: {"pools": [{"name": …, "size": …, …}]}, the figures of each pool of one instant. */
 void pools_respond(struct evhttp_request *request, struct proxy *proxy);
 

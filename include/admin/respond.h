@@ -10,7 +10,10 @@
  * the head that GET would; one whose client has left meanwhile is freed.
  */
 
-/* `content` is emptied, not freed. */
+/*
+ * `content` is emptied, not freed. Nobody is to keep the answer, unless the request's output fields have a
+ * Cache-Control already. 304: only the fields go.
+ */
 void respond(struct evhttp_request *request, int status, const char *type, struct evbuffer *content);
 
 /* text/plain. */

@@ -74,6 +74,9 @@ void metrics_clear_gauges(struct metrics *metrics);
 /* Likewise for the spreads, which metrics_add leaves out: they are large, and seldom asked for. */
 void metrics_add_spreads(struct metrics *sum, const struct metrics *part);
 
+/* All back to zero. */
+void metrics_clear(struct metrics *metrics);
+
 /* Back to zero: the number is another one's now. */
 void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream);
 void metrics_clear_route(struct metrics *metrics, uint32_t route);

@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "core/http1.h"
 #include "core/metric.h"
+#include "core/stuck_calls.h"
 #include "proxy/plan.h"
 #include "proxy/access_log.h"
 #include "proxy/keepalive.h"
@@ -37,6 +38,7 @@ struct proxy_worker {
     struct plan *plan;               /* made ready for the next edition; NULL: none */
     struct resolver *resolver;
     struct metrics *metrics;
+    struct stuck_calls stuck;     /* that proxy/tally has not taken yet */
     struct keepalive **keepalive; /* by upstream */
     struct pool **pools;          /* by number: the proxy's */
     struct list_node *calls;      /* by pool: routed calls in flight, */

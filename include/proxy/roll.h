@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "core/census.h"
 #include "core/roster.h"
 #include "runtime/mailbox.h"
 
@@ -24,10 +25,11 @@ struct roll;
 enum roll_act { ROLL_LIST, ROLL_CUT };
 
 /*
- * On the thread that owns reply_to. The roster is sorted, and valid during the call; longest_ns is the longest time
- * that a worker spent on it in one turn.
+ * On the thread that owns reply_to. The roster is sorted, the census has all calls that match; both are valid during
+ * the call. longest_ns is the longest time that a worker spent on it in one turn.
  */
-typedef void (*roll_fn)(void *arg, const struct roster *roster, int64_t longest_ns);
+typedef void (*roll_fn)(void *arg, const struct roster *roster, const struct census *census,
+                        int64_t longest_ns);
 
 /*
  * Starts one; none may be under way. ROLL_CUT ends each call that matches, by CAUSE_OPERATOR, and lists it as it was

@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "admin/browser.h"
 #include "admin/calls.h"
+#include "admin/chronicle.h"
 #include "admin/clients.h"
 #include "admin/config.h"
+#include "admin/page.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
 #include "admin/scrapes.h"
@@ -35,6 +38,7 @@ struct admin {
     struct event mail_came;
     struct scrapes scrapes;
     struct calls calls;
+    struct chronicle chronicle;
 };
 
 /* -------------------------------------------------------------------------------------- endpoints */
@@ -42,7 +46,7 @@ struct admin {
 #define READ_ONLY "GET, HEAD"
 #define CALL_PATH "/calls/"
 
-static void respond_index(struct admin *admin, struct evhttp_request *request);
+static void respond_root(struct admin *admin, struct evhttp_request *request);
 
 static const char *path_of(struct evhttp_request *request)
 {
@@ -105,7 +109,31 @@ static void respond_reload(struct admin *admin, struct evhttp_request *request)
     admin->ground->reload(admin->ground->arg, request);
 }
 
-/* A path that ends with "ID" is that of each id. Those that act take their method alone, all others GET and HEAD. */
+static void respond_history(struct admin *admin, struct evhttp_request *request)
+{
+    chronicle_respond_history(&admin->chronicle, request);
+}
+
+static void respond_stuck(struct admin *admin, struct evhttp_request *request)
+{
+    chronicle_respond_stuck(&admin->chronicle, request);
+}
+
+#define RESPOND_ASSET(name, asset)                                                                           \
+    static void respond_##name(struct admin *admin, struct evhttp_request *request)                          \
+    {                                                                                                        \
+        (void)admin;                                                                                         \
+        page_respond(request, asset);                                                                        \
+    }
+RESPOND_ASSET(style, ASSET_STYLE)
+RESPOND_ASSET(script, ASSET_SCRIPT)
+RESPOND_ASSET(chart, ASSET_CHART)
+RESPOND_ASSET(icon, ASSET_ICON)
+
+/*
+ * A path that ends with "ID" is that of each id. Those that act take their method alone, all others GET and HEAD.
+ * What the list does not name is a part of the page.
+ */
 static const struct endpoint {
     const char *path;
     const char *what;
@@ -113,11 +141,15 @@ static const struct endpoint {
     enum evhttp_cmd_type acts;
     const char *allow;
 } endpoints[] = {
-    {"/", "this list", respond_index, 0, READ_ONLY},
+    {"/", "in a browser: a page that shows all this; else this list", respond_root, 0, READ_ONLY},
     {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, 0, READ_ONLY},
     {"/calls", "calls in flight, least left first (JSON; ?older=1s&upstream=NAME&phase=wait&limit=100)",
      respond_calls, 0, READ_ONLY},
     {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE"},
+    {"/history", "the last 15 minutes by second (JSON; ?since=SECOND&step=SECONDS)", respond_history, 0,
+     READ_ONLY},
+    {"/stuck", "the calls that got stuck last, and where their time went (JSON)", respond_stuck, 0,
+     READ_ONLY},
     {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY},
     {"/config", "the configuration in force, defaults filled in, secrets left out (JSON)", respond_config, 0,
      READ_ONLY},
@@ -126,19 +158,32 @@ static const struct endpoint {
     {"/healthz", "200 while curfew runs", respond_healthz, 0, READ_ONLY},
     {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY},
     {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST"},
+    {"/page.css", NULL, respond_style, 0, READ_ONLY},
+    {"/page.js", NULL, respond_script, 0, READ_ONLY},
+    {"/chart.js", NULL, respond_chart, 0, READ_ONLY},
+    {"/icon.svg", NULL, respond_icon, 0, READ_ONLY},
 };
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
 
-static void respond_index(struct admin *admin, struct evhttp_request *request)
+static void respond_list(struct evhttp_request *request)
 {
     char block[2048];
     struct text list = text_over(block, sizeof(block) - 1);
 
-    (void)admin;
-    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+    for (size_t i = 0; i < ENDPOINT_COUNT && endpoints[i].what != NULL; i++)
         text_printf(&list, "%-11s %s\n", endpoints[i].path, endpoints[i].what);
     block[list.len] = '\0';
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Vary", "Accept");
     respond_text(request, 200, block);
+}
+
+static void respond_root(struct admin *admin, struct evhttp_request *request)
+{
+    (void)admin;
+    if (page_is_wanted(request))
+        page_respond(request, ASSET_INDEX);
+    else
+        respond_list(request);
 }
 
 static bool is_path_of(const struct endpoint *endpoint, const char *path)
@@ -175,27 +220,27 @@ static void refuse_method(const struct endpoint *endpoint, struct evhttp_request
     respond_problem(request, 405, detail);
 }
 
-/*
- * No page of a browser is to do something in its user's name: browsers say where such a request comes from, tools do
- * not.
- */
-static bool is_from_browser(struct evhttp_request *request)
+static enum browser_use browser_use_of(const struct endpoint *endpoint)
 {
-    return evhttp_find_header(evhttp_request_get_input_headers(request), "Origin") != NULL;
+    if (endpoint->acts == 0)
+        return BROWSER_READS;
+    return endpoint->acts == EVHTTP_REQ_DELETE ? BROWSER_ACTS : BROWSER_MUST_NOT;
 }
 
 static void request_came(struct evhttp_request *request, void *arg)
 {
     struct admin *admin = arg;
     const struct endpoint *endpoint = find_endpoint(path_of(request));
+    const char *refusal;
+    int status;
 
     clients_renew(&admin->clients, request);
     if (!endpoint)
         respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
     else if (!takes(endpoint, evhttp_request_get_command(request)))
         refuse_method(endpoint, request);
-    else if (endpoint->acts != 0 && is_from_browser(request))
-        respond_problem(request, 403, "This is not for browsers.");
+    else if ((refusal = browser_refusal(request, &admin->address, browser_use_of(endpoint), &status)) != NULL)
+        respond_problem(request, status, refusal);
     else
         endpoint->respond(admin, request);
 }
@@ -276,8 +321,12 @@ static enum status open_rooms(struct admin *admin)
         return ST_NOMEM;
     scrapes_init(&admin->scrapes);
     calls_init(&admin->calls);
+    if (chronicle_init(&admin->chronicle) != ST_OK)
+        goto no_chronicle;
     if (open_http(admin) == ST_OK)
         return ST_OK;
+    chronicle_fini(&admin->chronicle);
+no_chronicle:
     scrapes_fini(&admin->scrapes);
     close_mailbox(admin);
     return ST_NOMEM;
@@ -317,6 +366,8 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
     admin->scrapes = (struct scrapes){
         .base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy, .version = ground->version};
     admin->calls = (struct calls){.base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy};
+    admin->chronicle =
+        (struct chronicle){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
     if (!copy_address(admin, &proxy_snapshot(ground->proxy)->admin))
         goto no_listener;
     admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : open_listener(&admin->address);
@@ -338,6 +389,7 @@ void admin_free(struct admin *admin)
         return;
     scrapes_fini(&admin->scrapes);
     calls_fini(&admin->calls);
+    chronicle_fini(&admin->chronicle);
     close_http(admin);
     close_mailbox(admin);
     close_listener(admin);

@@ -74,14 +74,44 @@ static json_t *describe_all(const struct labels *labels, const struct roster *ro
     return all;
 }
 
-static json_t *write_list(const struct labels *labels, const struct roster *roster, int64_t longest_ns)
+static json_t *describe_phase(const char *upstream, enum phase phase, const struct census_cell *cell,
+                              int64_t now_ns)
 {
-    return json_pack("{s:o, s:I, s:I, s:f}", "calls", describe_all(labels, roster), "matching",
-                     (json_int_t)roster->matching, "in_flight", (json_int_t)roster->in_flight,
-                     "longest_stop_ms", (double)longest_ns / NS_PER_MS);
+    return json_pack("{s:s?, s:s, s:I, s:o, s:o}", "upstream", upstream, "phase", phase_name(phase), "calls",
+                     (json_int_t)cell->calls, "oldest_ms", milliseconds(now_ns - cell->oldest_begun_ns),
+                     "oldest_left_ms", milliseconds(cell->oldest_deadline_ns - now_ns));
 }
 
-static void respond_with(const struct asked *asked, const struct roster *roster, int64_t longest_ns)
+/* Where there are none, nothing is said. */
+static json_t *describe_phases(const struct labels *labels, const struct census *census)
+{
+    int64_t now_ns = worker_clock_ns();
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; all && i < census->upstream_count * PHASE_COUNT; i++) {
+        uint32_t upstream = i / PHASE_COUNT;
+        enum phase phase = i % PHASE_COUNT;
+        const struct census_cell *cell = census_at(census, upstream, phase);
+        const char *name = upstream < labels->upstream_count ? labels->upstreams[upstream] : NULL;
+
+        if (cell->calls != 0 && json_array_append_new(all, describe_phase(name, phase, cell, now_ns)) < 0) {
+            json_decref(all);
+            all = NULL;
+        }
+    }
+    return all;
+}
+
+static json_t *write_list(const struct labels *labels, const struct roster *roster,
+                          const struct census *census, int64_t longest_ns)
+{
+    return json_pack("{s:o, s:o, s:I, s:I, s:f}", "calls", describe_all(labels, roster), "phases",
+                     describe_phases(labels, census), "matching", (json_int_t)roster->matching, "in_flight",
+                     (json_int_t)roster->in_flight, "longest_stop_ms", (double)longest_ns / NS_PER_MS);
+}
+
+static void respond_with(const struct asked *asked, const struct roster *roster, const struct census *census,
+                         int64_t longest_ns)
 {
     const struct numbering *numbering = &asked->calls->proxy->numbering;
     struct labels labels;
@@ -93,7 +123,7 @@ static void respond_with(const struct asked *asked, const struct roster *roster,
     }
     if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
         answer = asked->act == ROLL_LIST
-                     ? write_list(&labels, roster, longest_ns)
+                     ? write_list(&labels, roster, census, longest_ns)
                      : json_pack("{s:o}", "cut", describe(&labels, &roster->entries[0], worker_clock_ns()));
     labels_fini(&labels);
     respond_json(asked->request, 200, answer);
@@ -116,7 +146,7 @@ static void refuse(struct asked *asked, int status, const char *detail)
     asked_free(asked);
 }
 
-static void roll_done(void *arg, const struct roster *roster, int64_t longest_ns)
+static void roll_done(void *arg, const struct roster *roster, const struct census *census, int64_t longest_ns)
 {
     struct calls *calls = arg;
     struct asked *asked = calls->asked;
@@ -127,7 +157,7 @@ static void roll_done(void *arg, const struct roster *roster, int64_t longest_ns
         /* A reload came in between: the numbers may be other ones' now. */
         list_push_front(&calls->waiting, &asked->node);
     } else if (asked) {
-        respond_with(asked, roster, longest_ns);
+        respond_with(asked, roster, census, longest_ns);
         asked_free(asked);
     }
     start_next(calls);

@@ -22,8 +22,7 @@ static json_t *describe(const char *name, const struct pool_figures *figures)
     return NULL;
 }
 
-/* The names of all pools in use, those of calls that began before a reload too, by number; NULL: nobody's. */
-static const char **name_all(const struct proxy *proxy)
+const char **pools_name_all(const struct proxy *proxy)
 {
     const char **names = mem_calloc(proxy->pool_count, sizeof(char *));
 
@@ -38,7 +37,7 @@ static const char **name_all(const struct proxy *proxy)
 
 static json_t *describe_all(struct proxy *proxy)
 {
-    const char **names = name_all(proxy);
+    const char **names = pools_name_all(proxy);
     json_t *all = names ? json_array() : NULL;
 
     for (uint32_t i = 0; all && i < proxy->pool_count; i++) {
@@ -66,7 +65,7 @@ void pools_respond(struct evhttp_request *request, struct proxy *proxy)
 enum status pools_expose(struct proxy *proxy, struct exposition *out)
 {
     struct pool_figures *figures = mem_calloc(proxy->pool_count, sizeof(*figures));
-    const char **names = name_all(proxy);
+    const char **names = pools_name_all(proxy);
 
     if (!figures || !names) {
         mem_free(figures);

@@ -7,10 +7,12 @@ static const char *reason_phrase(int status)
 {
     switch (status) {
     case 200: return "OK";
+    case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 421: return "Misdirected Request";
     case 503: return "Service Unavailable";
     default: return "Internal Server Error";
     }
@@ -30,9 +32,14 @@ void respond(struct evhttp_request *request, int status, const char *type, struc
     struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
     size_t bytes = content ? evbuffer_get_length(content) : 0;
 
-    evhttp_add_header(fields, "Content-Type", type);
-    evhttp_add_header(fields, "Cache-Control", "no-store");
-    put_length(fields, bytes);
+    if (evhttp_find_header(fields, "Cache-Control") == NULL)
+        evhttp_add_header(fields, "Cache-Control", "no-store");
+    evhttp_add_header(fields, "X-Content-Type-Options", "nosniff");
+    evhttp_add_header(fields, "Cross-Origin-Resource-Policy", "same-origin");
+    if (status != 304) {
+        evhttp_add_header(fields, "Content-Type", type);
+        put_length(fields, bytes);
+    }
     if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
         content = NULL;
     evhttp_send_reply(request, status, reason_phrase(status), content);

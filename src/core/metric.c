@@ -132,6 +132,15 @@ void metrics_add_spreads(struct metrics *sum, const struct metrics *part)
     }
 }
 
+void metrics_clear(struct metrics *metrics)
+{
+    metrics->process = (struct process_metrics){0};
+    for (uint32_t i = 0; i < metrics->upstream_count; i++)
+        metrics_clear_upstream(metrics, i);
+    for (uint32_t i = 0; i < metrics->route_count; i++)
+        metrics_clear_route(metrics, i);
+}
+
 void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream)
 {
     metrics->upstreams[upstream] = (struct upstream_metrics){0};

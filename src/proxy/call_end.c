@@ -1,4 +1,6 @@
 /* The way out of a call: one door. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "proxy/answer.h"
 #include "proxy/call.h"
@@ -105,6 +107,30 @@ static void add_to_spread(const struct call *call, enum cause cause, enum outcom
         spread->spared++;
 }
 
+static void remember_stuck(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
+{
+    struct stuck_call *stuck = stuck_calls_next(&call->worker->stuck);
+    const struct call_fsm *fsm = &call->fsm;
+
+    *stuck = (struct stuck_call){
+        .id = call->id,
+        .begun_ns = fsm->begun_ns,
+        .ended_ns = now_ns,
+        .deadline_ns = fsm->deadline_ns,
+        .upstream = call->config->index,
+        .route = call->route->index,
+        .phase = phase,
+        .cause = cause,
+        .sent = fsm->sent,
+    };
+    for (enum phase each = 0; each < PHASE_COUNT; each++)
+        stuck->phases_ns[each] = call_fsm_phase_ns(fsm, each, now_ns);
+    if (call->head == NULL)
+        return;
+    stuck->method_len = call->method_len < ROSTER_METHOD ? call->method_len : ROSTER_METHOD;
+    memcpy(stuck->method, call->head, stuck->method_len);
+}
+
 static void count(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
 {
     enum outcome outcome = cause_outcome(cause);
@@ -117,6 +143,8 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
         observe(call, cause, now_ns);
         add_to_spread(call, cause, outcome, now_ns);
     }
+    if (outcome == OUTCOME_STUCK)
+        remember_stuck(call, cause, phase, now_ns);
 }
 
 /* The answer is small: a socket that does not take it whole belongs to a caller who has not read for a long time. */

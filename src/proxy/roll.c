@@ -18,6 +18,7 @@ struct roll_leg {
     struct roll *roll;
     struct proxy_worker *worker;
     struct roster roster;
+    struct census census;
     uint32_t next_pool;
     int64_t longest_ns;
 };
@@ -89,6 +90,8 @@ static void look_at(struct roll_leg *leg, struct call *call, int64_t now_ns)
                         now_ns - call->fsm.begun_ns))
         return;
     roster->matching++;
+    census_count(&leg->census, call->config->index, call->fsm.phase, call->fsm.begun_ns,
+                 call->fsm.deadline_ns);
     if (roster_wants(roster, call->fsm.begun_ns, call->fsm.deadline_ns)) {
         struct roster_entry entry = describe(call);
 
@@ -152,8 +155,10 @@ void roll_finish(struct proxy_worker *pw)
 
 static void free_roll(struct roll *roll)
 {
-    for (uint32_t i = 0; i < roll->leg_count; i++)
+    for (uint32_t i = 0; i < roll->leg_count; i++) {
         roster_fini(&roll->legs[i].roster);
+        census_fini(&roll->legs[i].census);
+    }
     mem_free(roll);
 }
 
@@ -165,11 +170,12 @@ static void all_have_answered(struct mail *mail)
 
     for (uint32_t i = 1; i < roll->leg_count; i++) {
         roster_merge(sum, &roll->legs[i].roster);
+        census_merge(&roll->legs[0].census, &roll->legs[i].census);
         if (roll->legs[i].longest_ns > longest_ns)
             longest_ns = roll->legs[i].longest_ns;
     }
     roster_sort(sum);
-    roll->done(roll->arg, sum, longest_ns);
+    roll->done(roll->arg, sum, &roll->legs[0].census, longest_ns);
     free_roll(roll);
 }
 
@@ -181,6 +187,8 @@ static bool init_legs(struct roll *roll, struct proxy *proxy)
         if (roster_init(&leg->roster, roll->filter.limit, roll->filter.order) != ST_OK)
             return false;
         roll->leg_count++;
+        if (census_init(&leg->census, proxy->numbering.upstreams.count) != ST_OK)
+            return false;
         mail_init(&leg->mail, take_turn);
         leg->roll = roll;
         leg->worker = proxy->workers[i];

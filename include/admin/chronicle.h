@@ -1,0 +1,71 @@
+#ifndef CURFEW_ADMIN_CHRONICLE_H
+#define CURFEW_ADMIN_CHRONICLE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <event2/http.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/page.h"
+#include "core/history.h"
+#include "core/stuck_calls.h"
+#include "proxy/proxy.h"
+#include "proxy/tally.h"
+
+/*
+ * What has happened in the last 15 minutes: once a second, the workers' counters go into a ring for each upstream
+ * (core/history.h), and the calls that got stuck into a list of the newest. GET /history and GET /stuck show it. All
+ * on the thread of `base`.
+ */
+
+/* The history of an upstream. It ends when nothing of the upstream is left, or another one has its number. */
+struct chapter {
+    char *name;              /* NULL: nobody has this number */
+    struct history *history; /* NULL: no memory so far */
+    struct history_totals totals;
+    int64_t deadline_ns; /* of what is under no route, */
+    int64_t longest_ns;  /* and of the route that has most time */
+    uint32_t pool;       /* number, likewise of what is under no route */
+    bool goes_on;        /* seen in this second */
+    bool is_late;        /* it has counted before it had a history */
+};
+
+/* One that got stuck, with the names that it had. */
+struct told_call {
+    struct stuck_call call;
+    char *upstream, *route;
+    int64_t ended_unix_ms;
+};
+
+struct chronicle {
+    struct event_base *base;
+    struct proxy *proxy;
+    const char *version;
+    char instance[17];                  /* no other process has it */
+    char edition[PAGE_EDITION_LEN + 1]; /* of the page */
+    int64_t began_ns;                   /* where second 0 begins */
+    int64_t began_unix_ms;
+    int64_t asked_ns; /* when the workers were last asked, */
+    uint64_t renamed; /* and proxy.renamed then */
+    struct event tick;
+    struct tally tally;
+    struct chapter *chapters; /* by number */
+    uint32_t chapter_count;
+    struct told_call told[STUCK_CALLS]; /* a ring */
+    uint64_t told_count;                /* all that were ever told; the newest is the one before */
+};
+
+/* Set base, proxy and version first; they are borrowed. ST_NOMEM: nothing was begun. */
+enum status chronicle_init(struct chronicle *chronicle) MUST_CHECK;
+/* When the workers have ended. */
+void chronicle_fini(struct chronicle *chronicle);
+
+/* The second that is the newest which has a sample; -1: none has. */
+int64_t chronicle_newest(const struct chronicle *chronicle) __attribute__((pure));
+
+/* Take the request over. */
+void chronicle_respond_history(struct chronicle *chronicle, struct evhttp_request *request);
+void chronicle_respond_stuck(struct chronicle *chronicle, struct evhttp_request *request);
+
+#endif

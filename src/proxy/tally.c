@@ -1,0 +1,69 @@
+#include "proxy/tally.h"
+
+#include "proxy/proxy.h"
+#include "proxy/proxy_worker.h"
+
+static void answer(struct errand *errand, struct proxy_worker *pw)
+{
+    struct tally *tally = CONTAINER_OF(errand, struct tally, errand);
+
+    pthread_mutex_lock(&tally->lock);
+    metrics_add(tally->sum, pw->metrics);
+    stuck_calls_take(&tally->stuck, &pw->stuck);
+    pthread_mutex_unlock(&tally->lock);
+}
+
+static void all_have_answered(struct errand *errand)
+{
+    struct tally *tally = CONTAINER_OF(errand, struct tally, errand);
+
+    tally->under_way = false;
+    tally->done(tally);
+}
+
+enum status tally_init(struct tally *tally, struct proxy *proxy, void (*done)(struct tally *tally))
+{
+    *tally = (struct tally){.done = done};
+    if (errand_init(&tally->errand, proxy) != ST_OK)
+        return ST_NOMEM;
+    pthread_mutex_init(&tally->lock, NULL);
+    return ST_OK;
+}
+
+void tally_fini(struct tally *tally)
+{
+    if (tally->under_way)
+        mailbox_cancel(tally->errand.proxy->home, &tally->errand.reply);
+    metrics_free(tally->sum);
+    pthread_mutex_destroy(&tally->lock);
+    errand_fini(&tally->errand);
+}
+
+/* A block that is large enough is used again. */
+static bool make_room(struct tally *tally)
+{
+    const struct numbering *numbering = &tally->errand.proxy->numbering;
+    struct metrics *sum = tally->sum;
+
+    if (sum != NULL && sum->upstream_count >= numbering->upstreams.count &&
+        sum->route_count >= numbering->routes.count) {
+        metrics_clear(sum);
+        return true;
+    }
+    sum = metrics_new(numbering->upstreams.count, numbering->routes.count);
+    if (sum == NULL)
+        return false;
+    metrics_free(tally->sum);
+    tally->sum = sum;
+    return true;
+}
+
+bool tally_ask(struct tally *tally)
+{
+    if (tally->under_way || !make_room(tally))
+        return false;
+    tally->under_way = true;
+    tally->stuck.count = 0;
+    errand_start(&tally->errand, answer, all_have_answered);
+    return true;
+}
