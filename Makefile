@@ -87,6 +87,7 @@ RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
+BROWSER := $(if $(SAN),,$(B)/page/node_modules)
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress/*.c))
@@ -181,7 +182,7 @@ $(B)/obj/page/chart.js.gz: $(CHART_JS)
 $(CHART_JS):
 	@echo '$@ is missing: scripts/install-packages build installs it, CHART_JS=PATH says where else it is' >&2; exit 1
 $(B)/obj/page/assets.o: DEFINES := -DCHART_JS_GZ='"$(B)/obj/page/chart.js.gz"'
-$(B)/obj/page/assets.o: $(B)/obj/page/chart.js.gz $(wildcard src/page/*.html src/page/*.css src/page/*.js src/page/*.svg)
+$(B)/obj/page/assets.o: $(B)/obj/page/chart.js.gz $(filter-out %.c,$(wildcard src/page/*))
 
 # The one file that knows the version, so that a new version compiles one file.
 $(B)/obj/app/version.o: DEFINES := -DCURFEW_VERSION='"$(VERSION)"'
@@ -271,8 +272,16 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
 .PHONY: check-integration
-check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) ## Tests of the real binary (pytest); K=EXPRESSION selects
+check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(BROWSER) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' tests/run-integration $(if $(K),-k '$(K)')
+
+# What drives the browser; sanitizer builds have no tests of the page.
+$(B)/page/node_modules: tests/page/package.json tests/page/package-lock.json
+	$(say) NPM $@
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	$(Q)cd $(@D) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund
+	@touch $@
 
 .PHONY: check-differential
 check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike

@@ -9,7 +9,15 @@
  * The files of the page, which are part of the binary: those of src/page, and Chart.js, which Makefile finds and
  * compresses.
  */
-enum asset { ASSET_INDEX, ASSET_STYLE, ASSET_SCRIPT, ASSET_CHART, ASSET_ICON, ASSET_COUNT };
+enum asset {
+#define ASSET(id, name, path, type, is_gzip) ASSET_##id,
+#include "page/assets.def"
+#undef ASSET
+    ASSET_COUNT
+};
+
+/* The file of this name. False: there is none. */
+bool asset_find(const char *name, enum asset *asset) __attribute__((warn_unused_result));
 
 struct span asset_bytes(enum asset asset);
 /* Media type. */

@@ -45,6 +45,7 @@ struct admin {
 
 #define READ_ONLY "GET, HEAD"
 #define CALL_PATH "/calls/"
+#define PAGE_PATH "/page/"
 
 static void respond_root(struct admin *admin, struct evhttp_request *request);
 
@@ -119,20 +120,20 @@ static void respond_stuck(struct admin *admin, struct evhttp_request *request)
     chronicle_respond_stuck(&admin->chronicle, request);
 }
 
-#define RESPOND_ASSET(name, asset)                                                                           \
-    static void respond_##name(struct admin *admin, struct evhttp_request *request)                          \
-    {                                                                                                        \
-        (void)admin;                                                                                         \
-        page_respond(request, asset);                                                                        \
-    }
-RESPOND_ASSET(style, ASSET_STYLE)
-RESPOND_ASSET(script, ASSET_SCRIPT)
-RESPOND_ASSET(chart, ASSET_CHART)
-RESPOND_ASSET(icon, ASSET_ICON)
+static void respond_file(struct admin *admin, struct evhttp_request *request)
+{
+    enum asset asset;
+
+    (void)admin;
+    if (asset_find(path_of(request) + strlen(PAGE_PATH), &asset))
+        page_respond(request, asset);
+    else
+        respond_problem(request, 404, "The page has no such file.");
+}
 
 /*
- * A path that ends with "ID" is that of each id. Those that act take their method alone, all others GET and HEAD.
- * What the list does not name is a part of the page.
+ * A last segment in capitals stands for any. Those that act take their method alone, all others GET and HEAD. What the
+ * list does not name is a part of the page.
  */
 static const struct endpoint {
     const char *path;
@@ -158,10 +159,7 @@ static const struct endpoint {
     {"/healthz", "200 while curfew runs", respond_healthz, 0, READ_ONLY},
     {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY},
     {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST"},
-    {"/page.css", NULL, respond_style, 0, READ_ONLY},
-    {"/page.js", NULL, respond_script, 0, READ_ONLY},
-    {"/chart.js", NULL, respond_chart, 0, READ_ONLY},
-    {"/icon.svg", NULL, respond_icon, 0, READ_ONLY},
+    {PAGE_PATH "FILE", NULL, respond_file, 0, READ_ONLY},
 };
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
 
@@ -188,8 +186,10 @@ static void respond_root(struct admin *admin, struct evhttp_request *request)
 
 static bool is_path_of(const struct endpoint *endpoint, const char *path)
 {
-    if (endpoint->acts == EVHTTP_REQ_DELETE)
-        return strncmp(path, CALL_PATH, strlen(CALL_PATH)) == 0;
+    const char *last = strrchr(endpoint->path, '/') + 1;
+
+    if (last[0] >= 'A' && last[0] <= 'Z')
+        return strncmp(path, endpoint->path, (size_t)(last - endpoint->path)) == 0;
     return strcmp(path, endpoint->path) == 0;
 }
 

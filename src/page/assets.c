@@ -1,29 +1,29 @@
 #include "page/assets.h"
 
-/*
- * The assembler puts the files in, byte for byte; make runs it where the tree begins, and says where it has put
- * Chart.js.
- */
-#define EMBED(name, path)                                                                                    \
-    __asm__(".pushsection .rodata\n" #name "_start: .incbin \"" path "\"\n" #name "_end: .popsection\n");    \
-    extern const char name##_start[], name##_end[]
-
-EMBED(asset_index, "src/page/index.html");
-EMBED(asset_style, "src/page/page.css");
-EMBED(asset_script, "src/page/page.js");
-EMBED(asset_chart, CHART_JS_GZ);
-EMBED(asset_icon, "src/page/icon.svg");
+/* The assembler puts the files in, byte for byte. make runs it where the tree begins, and says where Chart.js is. */
+#define ASSET(id, name, path, type, is_gzip)                                                                 \
+    __asm__(".pushsection .rodata\nasset_" #id "_start: .incbin \"" path "\"\nasset_" #id                    \
+            "_end: .popsection\n");                                                                          \
+    extern const char asset_##id##_start[], asset_##id##_end[];
+#include "page/assets.def"
+#undef ASSET
 
 static const struct {
-    const char *start, *end, *type;
+    const char *name, *start, *end, *type;
     bool is_gzip;
 } assets[ASSET_COUNT] = {
-    [ASSET_INDEX] = {asset_index_start, asset_index_end, "text/html; charset=utf-8", false},
-    [ASSET_STYLE] = {asset_style_start, asset_style_end, "text/css; charset=utf-8", false},
-    [ASSET_SCRIPT] = {asset_script_start, asset_script_end, "text/javascript; charset=utf-8", false},
-    [ASSET_CHART] = {asset_chart_start, asset_chart_end, "text/javascript; charset=utf-8", true},
-    [ASSET_ICON] = {asset_icon_start, asset_icon_end, "image/svg+xml", false},
+#define ASSET(id, name, path, type, is_gzip) {name, asset_##id##_start, asset_##id##_end, type, is_gzip},
+#include "page/assets.def"
+#undef ASSET
 };
+
+bool asset_find(const char *name, enum asset *asset)
+{
+    for (*asset = 0; *asset < ASSET_COUNT; (*asset)++)
+        if (strcmp(assets[*asset].name, name) == 0)
+            return true;
+    return false;
+}
 
 struct span asset_bytes(enum asset asset)
 {

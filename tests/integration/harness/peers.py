@@ -27,7 +27,7 @@ class ScriptedCaller(Peer):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock)
 
-    def request(self, method="GET", target="/", *lines, content=None, host="curfew.test"):
+    def request(self, method="GET", target="/", *lines, content=None, host="curfew"):
         """Sends a request; `lines` are field lines. Content gets a Content-Length unless a line says chunked."""
         head = [f"{method} {target} HTTP/1.1", f"Host: {host}", *lines]
         if content is not None and not any(line.lower().startswith("transfer-encoding") for line in lines):

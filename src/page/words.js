@@ -1,0 +1,83 @@
+/* How the page says things. Touches no document. */
+import {KINDS, worstPhase} from "./model.js";
+
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 0) return `−${duration(-ms)}`;
+  if (ms === 0) return "0";
+  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
+  if (ms < 10) return `${Number(ms.toFixed(1))} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  const s = ms / 1000;
+  if (s < 10) return `${Number(s.toFixed(1))} s`;
+  if (s < 99.5) return `${Math.round(s)} s`;
+  const minutes = Math.round(s / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 72 ? `${hours} h` : `${Math.round(hours / 24)} d`;
+}
+
+export const count = (n) => (n < 100000 ? n.toLocaleString("en") : Intl.NumberFormat("en", {notation: "compact"}).format(n));
+
+export const rate = (n) => (n > 0 && n < 9.95 ? n.toFixed(1) : count(Math.round(n)));
+
+export const calls = (n) => `${count(n)} ${n === 1 ? "call" : "calls"}`;
+
+const oldest = (one) => `${one.calls === 1 ? "for" : "the oldest for"} ${duration(one.oldest)} of ${duration(one.budget)}`;
+
+/* "500 calls in wait, the oldest for 1.8 s of 2 s" */
+function inPhase(one) {
+  return `${calls(one.calls)} in ${one.phase}, ${oldest(one)}`;
+}
+
+/* What is wrong at one upstream, without its name. */
+export function trouble(one) {
+  const now = one.phases[0] ? inPhase(one.phases[0]) : "nothing in flight";
+  const waiting = one.pool?.waiting ? `; ${count(one.pool.waiting)} wait for a permit` : "";
+  switch (one.kind) {
+    case "stuck":
+      return `${calls(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
+    case "full": return `all ${count(one.pool.size)} permits are held: ${now}${waiting}`;
+    case "rejecting": return `${calls(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;
+    case "failing": return `${calls(one.minute.failed)} failed in the last minute. Now ${now}`;
+    case "slow": return `${inPhase(oldestOf(one))}`;
+    default: return one.inFlight ? `${now}` : "nothing in flight";
+  }
+}
+
+const oldestOf = (one) => one.phases.slice().sort((a, b) => b.oldest / b.budget - a.oldest / a.budget)[0];
+
+/* "480 in wait, 20 in connect" */
+export function stuckWhere(by) {
+  const phases = Object.entries(by).sort((a, b) => b[1] - a[1]);
+  return phases.length === 1 ? `in ${phases[0][0]}` : phases.map(([phase, n]) => `${count(n)} in ${phase}`).join(", ");
+}
+
+export const isTrouble = (one) => KINDS[one.kind].rank > KINDS.slow.rank;
+
+/* {text, key}: what is wrong first of all; the key changes when it is something else, not when a figure does. */
+export function headline(all) {
+  if (all.length === 0) return {text: "No figures yet: they come each second.", key: "none", name: null};
+  const worst = all[0];
+  if (isTrouble(worst))
+    return {name: worst.name, text: `${trouble(worst)}.`, key: `${worst.name} ${worst.kind} ${worstPhase(worst)}`};
+  const perSecond = all.reduce((sum, one) => sum + one.rate, 0);
+  const inFlight = all.reduce((sum, one) => sum + one.inFlight, 0);
+  return {
+    name: null, key: "calm",
+    text: `Nothing is stuck: ${rate(perSecond)} calls a second, ${count(inFlight)} in flight, ` +
+      `${count(all.length)} ${all.length === 1 ? "upstream" : "upstreams"}.`,
+  };
+}
+
+/* What a chart shows, for those who do not see it. */
+export function outcomesInWords(quarter) {
+  const parts = ["completed", "stuck", "failed", "rejected", "abandoned"].filter((outcome) => quarter[outcome] > 0)
+    .map((outcome) => `${count(quarter[outcome])} ${outcome}`);
+  return `Calls that ended in the last 15 minutes: ${parts.join(", ") || "none"}.`;
+}
+
+export function latencyInWords(quarter, deadline) {
+  return `In the last 15 minutes, the median was ${duration(quarter.p50)} and the highest 99th percentile ` +
+    `${duration(quarter.p99)}; the deadline is ${duration(deadline)}.`;
+}
