@@ -66,9 +66,9 @@ function labelAt(slots, step) {
 function scales(slots, step, format) {
   const ticks = {color: css("soft"), font: {size: 10}, maxRotation: 0, autoSkip: false};
   return {
-    x: {stacked: true, grid: {display: false}, border: {display: false}, ticks: {...ticks, callback: labelAt(slots, step)}},
+    x: {stacked: true, grid: {display: false, drawBorder: false}, ticks: {...ticks, callback: labelAt(slots, step)}},
     y: {
-      stacked: false, beginAtZero: true, grid: {color: css("line")}, suggestedMax: 1,
+      stacked: false, beginAtZero: true, grid: {color: css("line"), drawBorder: false}, suggestedMax: 1,
       ticks: {...ticks, maxTicksLimit: 4, callback: (value) => format(value)},
     },
   };

@@ -37,12 +37,12 @@ const percent = (part, whole) => `${whole > 0 ? Math.min(100, (100 * part) / who
 
 /* ---- at the top ------------------------------------------------------------------------------------------- */
 
-const SPEAK_EVERY_MS = 10000;
+const SPEAK_EVERY_MS = 5000;
 let spokenKey = null, spokenAt = -SPEAK_EVERY_MS;
 
 /* Said aloud when something else is wrong, not when a figure changes. */
 function speak(said, now) {
-  if (said.key === spokenKey || now - spokenAt < SPEAK_EVERY_MS) return;
+  if (said.key === spokenKey || said.key === "none" || now - spokenAt < SPEAK_EVERY_MS) return;
   spokenKey = said.key;
   spokenAt = now;
   write(byId("spoken"), said.name ? `${said.name}: ${said.text}` : said.text);
@@ -53,9 +53,7 @@ export function showHeadline(all, now) {
   const line = byId("headline");
   const worst = all[0];
   line.dataset.kind = worst && words.isTrouble(worst) ? worst.kind : "fine";
-  arrange(line, []);
-  line.textContent = "";
-  line.append(element("span", `${KINDS[line.dataset.kind].mark} `, "mark"));
+  line.replaceChildren(element("span", `${KINDS[line.dataset.kind].mark} `, "mark"));
   if (said.name) line.append(element("strong", `${said.name}: `));
   line.append(said.text);
   const further = all.slice(1).filter(words.isTrouble);

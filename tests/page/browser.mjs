@@ -52,6 +52,7 @@ const commands = {
   click: ({selector}) => page.click(selector),
   press: ({key}) => page.keyboard.press(key),
   type: ({text}) => page.keyboard.type(text),
+  scheme: ({dark}) => page.emulateMedia({colorScheme: dark ? "dark" : "light"}),
   resize: ({width, height}) => page.setViewportSize({width, height}),
   shot: ({path, whole = false}) => page.screenshot({path, fullPage: whole}).then(() => path),
   accessibility: () => page.locator("body").ariaSnapshot(),

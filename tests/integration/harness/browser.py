@@ -77,6 +77,9 @@ class Browser:
     def type(self, text):
         self._do("type", text=text)
 
+    def change_scheme(self, dark):
+        self._do("scheme", dark=dark)
+
     def resize(self, width, height):
         self._do("resize", width=width, height=height)
 
