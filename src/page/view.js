@@ -97,7 +97,7 @@ class Card {
 
   toggle() {
     this.wanted = !this.isOpen;
-    this.show(this.assessment, this.model, this.isOpen);
+    showAgain();
   }
 
   show(assessment, model, openByItself) {
@@ -115,8 +115,7 @@ class Card {
     write(one(this.root, ".sentence"), sentence(assessment));
     this.showPool(assessment.pool);
     this.showFigures(assessment);
-    if (this.isOpen) this.draw();
-    else this.close();
+    if (!this.isOpen) this.close();
   }
 
   showPool(pool) {
@@ -204,6 +203,7 @@ function sentence(assessment) {
 
 const cards = new Map();
 let made = 0;
+let showAgain = () => {};
 
 function cardOf(name) {
   if (!cards.has(name)) cards.set(name, new Card(name, made++));
@@ -212,14 +212,15 @@ function cardOf(name) {
 
 /* Nothing moves from under somebody's fingers: the order stays while a control of a card has the focus. */
 function orderOf(all) {
-  const place = byId("cards");
-  if (!place.contains(document.activeElement)) return all;
-  const at = new Map([...place.children].map((child, i) => [child, i]));
+  const places = [byId("cards"), byId("others")];
+  if (!places.some((place) => place.contains(document.activeElement))) return all;
+  const at = new Map(places.flatMap((place) => [...place.children]).map((child, i) => [child, i]));
   const before = (each) => at.get(cards.get(each.name)?.root) ?? at.size;
   return all.slice().sort((a, b) => before(a) - before(b));
 }
 
 export function showCards(all, model) {
+  showAgain = () => showCards(all, model);
   const find = byId("find").value.trim().toLowerCase();
   const names = new Set(all.map((each) => each.name));
   for (const [name, card] of cards)
@@ -230,10 +231,19 @@ export function showCards(all, model) {
   byId("find-label").hidden = all.length <= OPEN_CARDS;
   write(byId("upstreams-note"), all.length > OPEN_CARDS ? `${all.length}, the worst first` : "the worst first");
   const shown = orderOf(all).filter((each) => !find || each.name.toLowerCase().includes(find));
-  /* Into the document first: a chart takes its size from there. */
-  arrange(byId("cards"), shown.map((each) => cardOf(each.name).root));
   const open = new Set(all.filter((each) => all.length <= OPEN_CARDS || words.isTrouble(each)).slice(0, OPEN_CARDS));
   for (const each of shown) cardOf(each.name).show(each, model, open.has(each));
+  arrangeCards(shown);
+}
+
+/* Those that are open come before all others. A chart takes its size from where it is, so it is drawn when it is there. */
+function arrangeCards(shown) {
+  const focused = document.activeElement;
+  const all = shown.map((each) => cardOf(each.name));
+  arrange(byId("cards"), all.filter((card) => card.isOpen).map((card) => card.root));
+  arrange(byId("others"), all.filter((card) => !card.isOpen).map((card) => card.root));
+  if (document.activeElement !== focused && focused?.isConnected) focused.focus();
+  for (const card of all) if (card.isOpen) card.draw();
 }
 
 /* Colours are part of what has been drawn. */

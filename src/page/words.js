@@ -1,20 +1,24 @@
 /* How the page says things. Touches no document. */
 import {KINDS, worstPhase} from "./model.js";
 
+/* A figure and its unit stay on one line. */
+const NBSP = "\u00a0";
+const withUnit = (figure, unit) => `${figure}${NBSP}${unit}`;
+
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
   if (ms < 0) return `−${duration(-ms)}`;
   if (ms === 0) return "0";
-  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
-  if (ms < 10) return `${Number(ms.toFixed(1))} ms`;
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 1) return withUnit(Math.round(ms * 1000), "µs");
+  if (ms < 10) return withUnit(Number(ms.toFixed(1)), "ms");
+  if (ms < 999.5) return withUnit(Math.round(ms), "ms");
   const s = ms / 1000;
-  if (s < 10) return `${Number(s.toFixed(1))} s`;
-  if (s < 99.5) return `${Math.round(s)} s`;
+  if (s < 10) return withUnit(Number(s.toFixed(1)), "s");
+  if (s < 99.5) return withUnit(Math.round(s), "s");
   const minutes = Math.round(s / 60);
-  if (minutes < 120) return `${minutes} min`;
+  if (minutes < 120) return withUnit(minutes, "min");
   const hours = Math.round(minutes / 60);
-  return hours < 72 ? `${hours} h` : `${Math.round(hours / 24)} d`;
+  return hours < 72 ? withUnit(hours, "h") : withUnit(Math.round(hours / 24), "d");
 }
 
 export const count = (n) => (n < 100000 ? n.toLocaleString("en") : Intl.NumberFormat("en", {notation: "compact"}).format(n));

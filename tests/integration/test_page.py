@@ -212,7 +212,7 @@ def test_a_hundred_upstreams(curfew, faulty, browser):
     stuck_ones(proxy, 3, "api42")
     browser.open(page_of(proxy), width=1440, height=900)
     browser.wait_text("#cards article:first-child", "api42", "getting stuck")
-    shape = browser.evaluate("() => [document.querySelectorAll('.card').length, document.querySelectorAll('.card:not(.compact)').length]")
+    shape = browser.evaluate("() => [document.querySelectorAll('.card').length, document.querySelectorAll('#cards .card').length]")
     assert shape == [100, 1]
     browser.shot("hundred")
     browser.click("#find")

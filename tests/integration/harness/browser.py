@@ -61,12 +61,12 @@ class Browser:
     def wait_text(self, selector, *texts, seconds=3 * SOON):
         """Until the element has all of these; its text."""
         code = "([selector, texts]) => { const e = document.querySelector(selector); " \
-               "return e && texts.every((text) => e.textContent.includes(text)); }"
+               "return e && texts.every((text) => e.textContent.replaceAll('\\u00a0', ' ').includes(text)); }"
         self.wait(code, [selector, texts], seconds)
         return self.text(selector)
 
     def text(self, selector):
-        return self.evaluate("(selector) => document.querySelector(selector).textContent", selector)
+        return self.evaluate("(selector) => document.querySelector(selector).textContent", selector).replace("\u00a0", " ")
 
     def click(self, selector):
         self._do("click", selector=selector)
