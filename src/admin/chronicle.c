@@ -105,7 +105,7 @@ static bool has_history(struct chapter *chapter)
 
     if (chapter->history != NULL)
         return true;
-    chapter->history = mem_zalloc(sizeof(struct history));
+    chapter->history = mem_alloc(sizeof(struct history));
     if (chapter->history != NULL)
         history_begin(chapter->history, chapter->is_late ? &chapter->totals : &nothing);
     chapter->is_late = true;

@@ -14,6 +14,9 @@ void history_begin(struct history *history, const struct history_totals *totals)
     history->last = *totals;
     history->newest = -1;
     history->count = 0;
+    /* All of its memory is touched now, so that it does not seem to grow for 15 minutes. */
+    for (uint32_t i = 0; i < HISTORY_SECONDS; i++)
+        history->samples[i] = gap;
 }
 
 /* ---- counters --------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@ from harness.bounds import SOON
 from harness.browser import PAGE_TESTS, Browser
 from harness.curfew import Curfew, write_config
 from harness.peers import ScriptedCaller
+from harness.process import run
 
 pytestmark = [pytest.mark.sound_only, pytest.mark.one_worker]
 
@@ -326,7 +327,7 @@ def test_what_callers_write_is_text(pair, browser):
 
 def test_no_markup_is_made_of_text():
     """The sources of the page do not even know how."""
-    sources = list((PAGE_TESTS.parents[1] / "src" / "page").glob("*.js"))
+    sources = list((PAGE_TESTS.parents[1] / "src" / "page").glob("*.mjs"))
     assert len(sources) > 3
     for source in sources:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function|https?://",
@@ -356,3 +357,9 @@ def test_another_page_can_neither_read_nor_cut(pair, browser, upstream):
     browser.open(page_of(proxy))
     exchange.answer()
     assert caller.recv_response().status == 200
+
+
+def test_what_the_page_knows_and_says():
+    """The parts of the page that need no browser."""
+    done = run(["node", "--test", PAGE_TESTS / "model.test.mjs"], seconds=30)
+    assert done.returncode == 0, done.stdout

@@ -1,6 +1,6 @@
 /* The page's life: asks once a second, goes on when curfew comes back, and begins anew when it is another process. */
-import {Model, STEP_S} from "./model.js";
-import * as view from "./view.js";
+import {Model, STEP_S} from "./model.mjs";
+import * as view from "./view.mjs";
 
 const EVERY_MS = 1000;
 const PATIENCE_MS = 4000;

@@ -1,5 +1,5 @@
 /* How the page says things. Touches no document. */
-import {KINDS, worstPhase} from "./model.js";
+import {KINDS, worstPhase} from "./model.mjs";
 
 /* A figure and its unit stay on one line. */
 const NBSP = "\u00a0";

@@ -157,7 +157,7 @@ export class Model {
   assessAll() {
     return [...this.upstreams.values()].map((upstream) => this.assess(upstream)).sort(
       (a, b) => KINDS[b.kind].rank - KINDS[a.kind].rank || b.minute.stuck - a.minute.stuck ||
-        b.inFlight - a.inFlight || b.rate - a.rate || (a.name < b.name ? -1 : 1));
+        b.inFlight - a.inFlight || b.rate - a.rate || a.name.localeCompare(b.name, "en", {numeric: true}));
   }
 }
 

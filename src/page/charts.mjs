@@ -1,6 +1,6 @@
 /* The charts of a card, drawn by Chart.js. Outcomes have patterns as well as colours. */
-import {OUTCOMES} from "./model.js";
-import {duration, count} from "./words.js";
+import {OUTCOMES} from "./model.mjs";
+import {duration, count} from "./words.mjs";
 
 /* global Chart */
 const TILE = 8;

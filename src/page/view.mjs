@@ -2,9 +2,9 @@
  * The document: what the model knows becomes text, bars and charts. All that callers or the configuration have written goes in as
  * text, never as markup. What stays is changed in place, so that focus and selection survive.
  */
-import * as charts from "./charts.js";
-import {KINDS, OUTCOMES} from "./model.js";
-import * as words from "./words.js";
+import * as charts from "./charts.mjs";
+import {KINDS, OUTCOMES} from "./model.mjs";
+import * as words from "./words.mjs";
 
 const byId = (id) => document.getElementById(id);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);

@@ -1,0 +1,129 @@
+/* What the page knows and how it says it, without a browser: node --test. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import {KINDS, Model, worstPhase} from "../../src/page/model.mjs";
+import * as words from "../../src/page/words.mjs";
+
+const plain = (text) => text.replaceAll("\u00a0", " ");
+
+/* An answer of /history with one upstream, "api"; `series` are those of its points. */
+function history({seconds = 20, from = 0, points = 2, instance = "a", step = 10, series = {}, pool = {}, upstreams}) {
+  const api = {name: "api", deadline_ms: 2000, longest_ms: 2000, pool: "api", series};
+  return {
+    instance, version: "1", page: "p", began_ms: 0, seconds, from, step, points, told: 0, upstreams: upstreams ?? [api],
+    pools: [{name: "api", size: 50, held: 0, held_peak: 0, waiting: 0, ...pool}],
+  };
+}
+
+function phases(...all) {
+  return {calls: [], in_flight: 0, matching: 0, phases: all.map(([upstream, phase, calls, oldest, left]) =>
+    ({upstream, phase, calls, oldest_ms: oldest, oldest_left_ms: left}))};
+}
+
+function assess(series, {live = [], ...more} = {}) {
+  const model = new Model();
+  model.takeHistory(history({series, ...more}));
+  model.takeCalls(phases(...live));
+  return model.assessAll()[0];
+}
+
+test("a slot that goes on is replaced, and the next answer begins with it", () => {
+  const model = new Model();
+  assert.equal(model.since(), 0);
+  assert.equal(model.takeHistory(history({seconds: 15, series: {completed: [10, 3]}})), true);
+  assert.equal(model.since(), 10);
+  assert.equal(model.takeHistory(history({seconds: 21, from: 10, series: {completed: [7, 1]}})), false);
+  assert.equal(model.since(), 20);
+  assert.equal(model.assessAll()[0].quarter.completed, 10 + 7 + 1);
+});
+
+test("slots older than 15 minutes are forgotten", () => {
+  const model = new Model();
+  model.takeHistory(history({seconds: 10, points: 1, series: {completed: [5]}}));
+  model.takeHistory(history({seconds: 901, from: 900, points: 1, series: {completed: [1]}}));
+  const [upstream] = model.upstreams.values();
+  assert.equal(model.slotsOf(upstream).length, 90);
+  assert.equal(upstream.slots.size, 1);
+  assert.equal(model.recent(upstream, 900).completed, 1);
+});
+
+test("another process, or another step, is a new beginning", () => {
+  const model = new Model();
+  model.takeHistory(history({series: {completed: [5, 5]}}));
+  assert.equal(model.takeHistory(history({seconds: 1, points: 1, instance: "b", series: {completed: [1]}})), true);
+  assert.equal(model.assessAll()[0].quarter.completed, 1);
+  assert.equal(model.takeHistory(history({instance: "b", step: 20, points: 1, series: {completed: [2]}})), true);
+  assert.equal(model.assessAll()[0].quarter.completed, 2);
+});
+
+test("an upstream that is not in the answer is gone", () => {
+  const model = new Model();
+  model.takeHistory(history({}));
+  model.takeHistory(history({upstreams: []}));
+  assert.deepEqual(model.assessAll(), []);
+});
+
+test("the rate is over the slot that goes on and the one before", () => {
+  assert.equal(assess({completed: [100, 20]}, {seconds: 15}).rate, 8);
+  assert.equal(assess({completed: [6]}, {seconds: 3, points: 1}).rate, 2);
+});
+
+test("percentiles of a minute: the highest p99, medians by their calls", () => {
+  const {minute} = assess({completed: [30, 10], p50_us: [750000, 1750000], p99_us: [990000, null]});
+  assert.equal(minute.p50, 1000);
+  assert.equal(minute.p99, 990);
+  assert.equal(assess({}).minute.p99, null);
+});
+
+test("each kind of trouble, the worst of those that fit", () => {
+  assert.equal(assess({"stuck.wait": [1, 0], failed: [9, 9]}).kind, "stuck");
+  assert.equal(assess({failed: [1, 0]}, {pool: {held: 50}}).kind, "full");
+  assert.equal(assess({rejected: [1, 0], failed: [1, 0]}).kind, "rejecting");
+  assert.equal(assess({failed: [1, 0]}).kind, "failing");
+  assert.equal(assess({}, {live: [["api", "wait", 1, 1600, 400]]}).kind, "slow");
+  assert.equal(assess({}, {live: [["api", "wait", 1, 1500, 500]]}).kind, "fine");
+  assert.equal(assess({completed: [1, 0]}).kind, "fine");
+  assert.equal(assess({}).kind, "quiet");
+  assert.deepEqual(Object.keys(KINDS).map((kind) => KINDS[kind].rank), [6, 5, 4, 3, 2, 1, 0]);
+});
+
+test("what got stuck more than a minute ago is no trouble any more", () => {
+  const one = assess({"stuck.wait": [5, 0, 0, 0, 0, 0, 0, 0]}, {seconds: 80, points: 8});
+  assert.equal(one.kind, "fine");
+  assert.equal(one.quarter.stuck, 5);
+});
+
+test("the worst comes first, then where most is going on", () => {
+  const model = new Model();
+  const upstream = (name, series = {}) => ({name, deadline_ms: 2000, longest_ms: 2000, series});
+  model.takeHistory(history({upstreams: [upstream("api10"), upstream("api9"), upstream("busy", {completed: [9, 9]}),
+    upstream("stuck", {"stuck.dns": [0, 1]}), upstream("full")]}));
+  model.takeCalls(phases(["full", "wait", 3, 1, 1999]));
+  assert.deepEqual(model.assessAll().map((one) => one.name), ["stuck", "full", "busy", "api9", "api10"]);
+});
+
+test("the headline says where, which phase, how many and how long", () => {
+  const stuck = assess({"stuck.wait": [470, 10], "stuck.connect": [20, 0]}, {live: [["api", "wait", 500, 1800, 200]]});
+  assert.equal(worstPhase(stuck), "wait");
+  const {name, text, key} = words.headline([stuck]);
+  assert.equal(name, "api");
+  assert.equal(plain(text), "500 calls stuck in the last minute, 480 in wait, 20 in connect. " +
+    "Now 500 calls in wait, the oldest for 1.8 s of 2 s.");
+  assert.equal(key, "api stuck wait");
+  const full = assess({}, {pool: {held: 50, waiting: 7}, live: [["api", "wait", 50, 900, 1100], ["api", "queue", 7, 800, 1200]]});
+  assert.equal(plain(words.trouble(full)), "all 50 permits are held: 50 calls in wait, the oldest for 900 ms of 2 s; " +
+    "7 wait for a permit");
+});
+
+test("the headline of a calm minute", () => {
+  const {name, text} = words.headline([assess({completed: [10, 10]})]);
+  assert.equal(name, null);
+  assert.equal(text, "Nothing is stuck: 1.0 calls a second, 0 in flight, 1 upstream.");
+  assert.equal(words.headline([]).key, "none");
+});
+
+test("durations are short and have their unit", () => {
+  const said = [0, 0.204, 3.14159, 57.4, 999.4, 999.6, 1849, 42000, 99600, 7200000, 300000000, -1500, null];
+  assert.deepEqual(said.map((ms) => plain(words.duration(ms))),
+    ["0", "204 µs", "3.1 ms", "57 ms", "999 ms", "1 s", "1.8 s", "42 s", "2 min", "2 h", "3 d", "−1.5 s", "–"]);
+});
