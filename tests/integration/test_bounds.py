@@ -1,6 +1,7 @@
 """What callers, operators and readers of the log can take up is bounded, and none of them can stop the proxy."""
 
 import errno
+import json
 import os
 import re
 import resource
@@ -176,6 +177,17 @@ def test_curfew_itself(pair):
     proxy, _ = pair(ok)
     assert proxy.ask().status == 200
     _must_be_within("curfew itself, with one worker", proxy.process.rss_bytes())
+
+
+@pytest.mark.sound_only
+def test_each_further_upstream_with_its_history(curfew):
+    """The history is there from the first second on, and has its full size then."""
+    resident = {}
+    for count in 1, 101:
+        proxy = curfew(upstreams={f"api{n}": {"url": "http://127.0.0.1:9"} for n in range(count)})
+        poll(lambda: json.loads(proxy.admin_get("/history")[1])["seconds"] > 0, "the first second")
+        resident[count] = proxy.process.rss_bytes()
+    _must_be_within("each further upstream, with its last 15 minutes", (resident[101] - resident[1]) / 100)
 
 
 def _wait_for_nothing(proxy, many, count):
