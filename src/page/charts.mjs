@@ -93,13 +93,17 @@ export function outcomesChart(canvas, slots, step) {
   return new Chart(canvas, {type: "bar", data: {labels: new Array(slots).fill(""), datasets}, options: all});
 }
 
+/* Where there is no line, for nothing is known on either side, there is a point. */
+const isAlone = ({dataset, dataIndex: i}) => (dataset.data[i - 1] ?? null) === null && (dataset.data[i + 1] ?? null) === null;
+
 export function latencyChart(canvas, slots, step) {
   const line = (label, colour, more) => ({
-    label, data: new Array(slots).fill(null), borderColor: css(colour), borderWidth: 1.6, pointRadius: 0, spanGaps: false, ...more,
+    label, data: new Array(slots).fill(null), borderColor: css(colour), borderWidth: 1.6, spanGaps: false,
+    pointRadius: (context) => (isAlone(context) ? 1.5 : 0), pointBackgroundColor: css(colour), ...more,
   });
   const datasets = [
-    line("p99", "p99", {pointRadius: 1.2, pointBackgroundColor: css("p99")}),
-    line("p50", "p50", {pointRadius: 1.2, pointBackgroundColor: css("p50"), borderDash: [2, 2]}),
+    line("p99", "p99"),
+    line("p50", "p50", {borderDash: [2, 2]}),
     line("deadline", "stuck", {borderDash: [7, 4], borderWidth: 1.2}),
   ];
   const all = options(slots, step, duration);

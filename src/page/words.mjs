@@ -38,12 +38,13 @@ function inPhase(one) {
 export function trouble(one) {
   const now = one.phases[0] ? inPhase(one.phases[0]) : "nothing in flight";
   const waiting = one.pool?.waiting ? `; ${count(one.pool.waiting)} wait for a permit` : "";
+  const share = (n) => `${count(n)} of ${calls(one.minute.ended)}`;
   switch (one.kind) {
     case "stuck":
-      return `${calls(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
+      return `${share(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
     case "full": return `all ${count(one.pool.size)} permits are held: ${now}${waiting}`;
-    case "rejecting": return `${calls(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;
-    case "failing": return `${calls(one.minute.failed)} failed in the last minute. Now ${now}`;
+    case "rejecting": return `${share(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;
+    case "failing": return `${share(one.minute.failed)} failed in the last minute. Now ${now}`;
     case "slow": return `${inPhase(oldestOf(one))}`;
     default: return one.inFlight ? `${now}` : "nothing in flight";
   }
