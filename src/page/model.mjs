@@ -10,15 +10,18 @@ export const STEP_S = 10;
 /* From the worst to the best; `rank` orders, the mark and the words say it without colour. */
 export const KINDS = {
   stuck: {rank: 6, mark: "✖", words: "getting stuck"},
-  full: {rank: 5, mark: "■", words: "pool full"},
-  rejecting: {rank: 4, mark: "▲", words: "rejecting"},
-  failing: {rank: 3, mark: "!", words: "failing"},
+  full: {rank: 6, mark: "■", words: "pool full"},
+  rejecting: {rank: 5, mark: "▲", words: "rejecting"},
+  failing: {rank: 4, mark: "!", words: "failing"},
+  few: {rank: 3, mark: "✕", words: "a few stuck"},
   slow: {rank: 2, mark: "◔", words: "near the deadline"},
   fine: {rank: 1, mark: "✓", words: "fine"},
   quiet: {rank: 0, mark: "–", words: "no calls"},
 };
 
 const NEAR_DEADLINE = 0.8;
+/* Below this share of the calls, those that got stuck are a few. */
+const FEW = 0.01;
 
 const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
 const highest = (numbers) => numbers.reduce((top, one) => (one === null ? top : Math.max(top ?? one, one)), null);
@@ -150,22 +153,26 @@ export class Model {
       quarter: this.recent(upstream, SPAN_S), rate: this.rate(upstream),
     };
     all.kind = kindOf(all);
+    all.concerned = all.minute.stuck + (isFull(all.pool) ? all.inFlight : 0);
     return all;
   }
 
   /* All of them, the worst first. */
   assessAll() {
     return [...this.upstreams.values()].map((upstream) => this.assess(upstream)).sort(
-      (a, b) => KINDS[b.kind].rank - KINDS[a.kind].rank || b.minute.stuck - a.minute.stuck ||
+      (a, b) => KINDS[b.kind].rank - KINDS[a.kind].rank || b.concerned - a.concerned ||
         b.inFlight - a.inFlight || b.rate - a.rate || a.name.localeCompare(b.name, "en", {numeric: true}));
   }
 }
 
+const isFull = (pool) => pool !== null && pool.held > 0 && pool.held >= pool.size;
+
 function kindOf({pool, minute, phases, inFlight, quarter}) {
-  if (minute.stuck > 0) return "stuck";
-  if (pool && pool.held > 0 && pool.held >= pool.size) return "full";
+  if (minute.stuck > 0 && minute.stuck >= FEW * minute.ended) return "stuck";
+  if (isFull(pool)) return "full";
   if (minute.rejected > 0) return "rejecting";
   if (minute.failed > 0) return "failing";
+  if (minute.stuck > 0) return "few";
   if (phases.some((one) => one.budget > 0 && one.oldest >= NEAR_DEADLINE * one.budget)) return "slow";
   return inFlight > 0 || quarter.ended > 0 ? "fine" : "quiet";
 }

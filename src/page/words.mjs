@@ -41,6 +41,7 @@ export function trouble(one) {
   const share = (n) => `${count(n)} of ${calls(one.minute.ended)}`;
   switch (one.kind) {
     case "stuck":
+    case "few":
       return `${share(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
     case "full": return `all ${count(one.pool.size)} permits are held: ${now}${waiting}`;
     case "rejecting": return `${share(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;

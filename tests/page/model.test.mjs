@@ -80,11 +80,14 @@ test("each kind of trouble, the worst of those that fit", () => {
   assert.equal(assess({failed: [1, 0]}, {pool: {held: 50}}).kind, "full");
   assert.equal(assess({rejected: [1, 0], failed: [1, 0]}).kind, "rejecting");
   assert.equal(assess({failed: [1, 0]}).kind, "failing");
+  assert.equal(assess({"stuck.wait": [1, 0], completed: [99, 0]}).kind, "stuck");
+  assert.equal(assess({"stuck.wait": [1, 0], completed: [100, 0]}).kind, "few");
+  assert.equal(assess({"stuck.wait": [1, 0], completed: [100, 0], failed: [1, 0]}).kind, "failing");
   assert.equal(assess({}, {live: [["api", "wait", 1, 1600, 400]]}).kind, "slow");
   assert.equal(assess({}, {live: [["api", "wait", 1, 1500, 500]]}).kind, "fine");
   assert.equal(assess({completed: [1, 0]}).kind, "fine");
   assert.equal(assess({}).kind, "quiet");
-  assert.deepEqual(Object.keys(KINDS).map((kind) => KINDS[kind].rank), [6, 5, 4, 3, 2, 1, 0]);
+  assert.deepEqual(Object.keys(KINDS).map((kind) => KINDS[kind].rank), [6, 6, 5, 4, 3, 2, 1, 0]);
 });
 
 test("what got stuck more than a minute ago is no trouble any more", () => {
@@ -100,6 +103,16 @@ test("the worst comes first, then where most is going on", () => {
     upstream("stuck", {"stuck.dns": [0, 1]}), upstream("full")]}));
   model.takeCalls(phases(["full", "wait", 3, 1, 1999]));
   assert.deepEqual(model.assessAll().map((one) => one.name), ["stuck", "full", "busy", "api9", "api10"]);
+});
+
+test("many that fill a pool come before a few that got stuck", () => {
+  const model = new Model();
+  const upstream = (name, series = {}) => ({name, deadline_ms: 2000, longest_ms: 2000, pool: name, series});
+  model.takeHistory({...history({upstreams: [upstream("stuck", {"stuck.dns": [0, 3]}), upstream("full")]}),
+    pools: [{name: "full", size: 500, held: 500, held_peak: 500, waiting: 0}]});
+  model.takeCalls(phases(["full", "wait", 500, 1000, 1000]));
+  assert.deepEqual(model.assessAll().map((one) => [one.name, one.kind]), [["full", "full"], ["stuck", "stuck"]]);
+  assert.equal(words.headline(model.assessAll()).name, "full");
 });
 
 test("the headline says where, which phase, how many and how long", () => {
