@@ -146,7 +146,9 @@ export class Model {
 
   /* What is going on at an upstream, and what is wrong there. */
   assess(upstream) {
-    const phases = (this.phases.get(upstream.name) ?? []).slice().sort((a, b) => b.calls - a.calls);
+    /* Those that wait for a permit come last: the cause is where the others are, who hold one. */
+    const phases = (this.phases.get(upstream.name) ?? []).slice().sort(
+      (a, b) => (a.phase === "queue") - (b.phase === "queue") || b.calls - a.calls);
     const all = {
       upstream, name: upstream.name, phases, inFlight: sum(phases.map((one) => one.calls)),
       pool: this.pools.get(upstream.pool) ?? null, minute: this.recent(upstream, 60),

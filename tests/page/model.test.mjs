@@ -123,7 +123,7 @@ test("the headline says where, which phase, how many and how long", () => {
   assert.equal(plain(text), "500 of 500 calls stuck in the last minute, 480 in wait, 20 in connect. " +
     "Now 500 calls in wait, the oldest for 1.8 s of 2 s.");
   assert.equal(key, "api stuck wait");
-  const full = assess({}, {pool: {held: 50, waiting: 7}, live: [["api", "wait", 50, 900, 1100], ["api", "queue", 7, 800, 1200]]});
+  const full = assess({}, {pool: {held: 50, waiting: 7}, live: [["api", "queue", 70, 800, 1200], ["api", "wait", 50, 900, 1100]]});
   assert.equal(plain(words.trouble(full)), "all 50 permits are held: 50 calls in wait, the oldest for 900 ms of 2 s; " +
     "7 wait for a permit");
 });
