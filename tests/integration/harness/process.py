@@ -98,6 +98,10 @@ class Process:
     def rss_bytes(self):
         return _proc_kib(self.pid, "status", "VmRSS") * 1024
 
+    def anonymous_bytes(self):
+        """Its own memory, to the page: without files' pages, which come whenever code runs for the first time."""
+        return _proc_kib(self.pid, "smaps_rollup", "Anonymous") * 1024
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

@@ -203,6 +203,7 @@ class Cell:
         """All that the row says, and that everything has been given back."""
         self.check_answer()
         self.stop_drip()
+        self._wait_abandoned()
         self._check_upstream()
         self._check_reuse()
         self._check_books()
@@ -253,6 +254,12 @@ class Cell:
             assert response.content == self.content, f"{len(response.content)} bytes of content: {response.content[:99]!r}"
         if then:
             assert self.caller.recv_response().status == int(then)
+
+    def _wait_abandoned(self):
+        """No answer tells a caller who has left that curfew knows, and what comes next must not be quicker."""
+        if self.row.outcome == "abandoned":
+            self.watch.wait(lambda sample: sample.calls("abandoned", upstream=self.name) == 1,
+                            f"the call of {self.name} to be abandoned")
 
     def _check_upstream(self):
         if self.row.upstream == "destroyed":
