@@ -275,13 +275,13 @@ check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests
 check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(BROWSER) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' tests/run-integration $(if $(K),-k '$(K)')
 
-# What drives the browser; sanitizer builds have no tests of the page. Without a registry in reach, all other tests run.
+# What drives the browser; sanitizer builds have no tests of the page. Without npm's registry in reach, all other tests run.
 $(B)/page/node_modules: tests/page/package.json tests/page/package-lock.json
 	$(say) NPM $@
 	@mkdir -p $(@D)
 	@cp $^ $(@D)
 	$(Q)cd $(@D) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund && touch node_modules || \
-		echo 'npm could not fetch what drives the browser: tests of the page will fail' >&2
+		echo 'npm could not fetch what drives the browser: no tests of the page' >&2
 
 .PHONY: check-differential
 check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike

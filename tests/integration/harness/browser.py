@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from .bounds import SOON
 from .process import BINARY, Process
 
@@ -22,7 +24,9 @@ class Browser:
     def __init__(self):
         chromium = shutil.which("chromium")
         assert chromium, "chromium is not installed"
-        assert NODE_MODULES.exists(), f"{NODE_MODULES}: make check-integration has npm put it there"
+        if not NODE_MODULES.exists():
+            # Who has no way to npm's registry can still run all other tests; CI has to run these.
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{NODE_MODULES}: npm could not fetch playwright-core")
         env = {"CHROMIUM": chromium, "NODE_MODULES": str(NODE_MODULES)}
         self._process = Process(["node", PAGE_TESTS / "browser.mjs"], stdin=subprocess.PIPE, env=env)
         self._numbers = itertools.count()
