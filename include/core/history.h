@@ -43,7 +43,7 @@ void history_begin(struct history *history, const struct history_totals *totals)
 void history_add_route(struct history_totals *totals, const struct route_metrics *route);
 void history_add_upstream(struct history_totals *totals, const struct upstream_metrics *upstream);
 
-/* The pool, and the longest that a call may take: no percentile is above it. */
+/* The pool, and the longest that a call of these may have taken: no percentile is above it. */
 struct history_state {
     uint32_t held, waiting;
     int64_t longest_ns;

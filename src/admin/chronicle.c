@@ -51,40 +51,41 @@ static bool make_room(struct chronicle *chronicle, uint32_t count)
     return true;
 }
 
-static int64_t longest_deadline(const struct upstream_config *upstream)
+static void look_up_route(struct chapter *chapter, const struct route_config *route,
+                          const struct metrics *sum)
 {
-    int64_t longest_ns = 0;
+    int64_t at_most_ns = route_longest_ns(route);
 
-    for (uint32_t id = 0; id <= upstream->route_count; id++) {
-        const struct route_config *route = snapshot_route(upstream, id);
-
-        if (route->deadline_ns > longest_ns)
-            longest_ns = route->deadline_ns;
-    }
-    return longest_ns;
+    if (route->deadline_ns > chapter->longest_ns)
+        chapter->longest_ns = route->deadline_ns;
+    if (route->index < sum->route_count && sum->routes[route->index].started[0] != 0 &&
+        at_most_ns > chapter->at_most_ns)
+        chapter->at_most_ns = at_most_ns;
 }
 
 /* The newer editions come later, and have the last word. */
 static void look_up(struct chronicle *chronicle, const struct upstream_config *upstream)
 {
     struct chapter *chapter = &chronicle->chapters[upstream->index];
-    int64_t longest_ns = longest_deadline(upstream);
 
     if (chapter->name == NULL || strcmp(chapter->name, upstream->name) != 0)
         if (!chapter_begin(chapter, upstream->name))
             return;
     chapter->deadline_ns = upstream->default_route.deadline_ns;
     chapter->pool = upstream->default_route.pool;
-    if (!chapter->goes_on || longest_ns > chapter->longest_ns)
-        chapter->longest_ns = longest_ns;
+    for (uint32_t id = 0; id <= upstream->route_count; id++)
+        look_up_route(chapter, snapshot_route(upstream, id), chronicle->tally.sum);
     chapter->goes_on = true;
 }
 
 static void look_up_all(struct chronicle *chronicle)
 {
     for (uint32_t i = 0; i < chronicle->chapter_count; i++) {
-        chronicle->chapters[i].goes_on = false;
-        chronicle->chapters[i].totals = (struct history_totals){0};
+        struct chapter *chapter = &chronicle->chapters[i];
+
+        chapter->goes_on = false;
+        chapter->totals = (struct history_totals){0};
+        chapter->longest_ns = chapter->at_most_ns = 0;
     }
     LIST_FOREACH(node, &chronicle->proxy->editions) {
         const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
@@ -122,7 +123,7 @@ static void write_second(struct chronicle *chronicle, int64_t second)
         if (chapter->name == NULL || !has_history(chapter))
             continue;
         pool = proxy_pool_figures(chronicle->proxy, chapter->pool);
-        state = (struct history_state){pool.held, pool.waiting, chapter->longest_ns};
+        state = (struct history_state){pool.held, pool.waiting, chapter->at_most_ns};
         history_put(chapter->history, second, &chapter->totals, &state);
     }
 }

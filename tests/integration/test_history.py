@@ -70,12 +70,26 @@ def test_each_outcome_has_its_series(curfew, faulty):
     assert all(len(values) == answer["points"] for one in answer["upstreams"] for values in one["series"].values())
 
 
+def percentiles(answer, upstream, outcome):
+    """Of the second in which the one call of this outcome ended."""
+    at = series(answer, upstream)[outcome].index(1)
+    return [series(answer, upstream)[name][at] for name in ("p50_us", "p99_us")]
+
+
+def test_percentiles_of_what_is_observed_may_be_above_its_deadline(curfew, faulty):
+    proxy = curfew(upstreams={"api": {"url": faulty().url, "deadline": "50ms", "observe": True, "observe_ceiling": "20s"}})
+    assert proxy.ask("GET", "/delay/600").status == 200
+    answer = wait_total(proxy, "api", "completed", 1)
+    p50, p99 = percentiles(answer, "api", "completed")
+    assert 500_000 <= p50 <= p99
+
+
 def test_percentiles_are_those_of_their_second(pair):
-    proxy, up = pair(deadline="300ms")
+    proxy, up = pair(deadline="300ms", routes=[{"path": "/nobody/asks/for/it", "deadline": "20s"}])
     assert proxy.ask().status == 504
     answer = wait_total(proxy, "api", "stuck.wait", 1)
     at = series(answer, "api")["stuck.wait"].index(1)
-    p50, p99 = (series(answer, "api")[name][at] for name in ("p50_us", "p99_us"))
+    p50, p99 = percentiles(answer, "api", "stuck.wait")
     assert 250_000 <= p50 <= p99 <= 300_000
     assert all(value is None for n, value in enumerate(series(answer, "api")["p99_us"]) if n != at)
 
