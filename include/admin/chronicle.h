@@ -62,6 +62,9 @@ enum status chronicle_init(struct chronicle *chronicle) MUST_CHECK;
 /* When the workers have ended. */
 void chronicle_fini(struct chronicle *chronicle);
 
+/* For how long the workers have been asked, and not all have answered; 0: none is behind. */
+int64_t chronicle_unanswered_ns(const struct chronicle *chronicle);
+
 /* The second that is the newest which has a sample; -1: none has. */
 int64_t chronicle_newest(const struct chronicle *chronicle) __attribute__((pure));
 

@@ -217,6 +217,11 @@ static void second_is_over(evutil_socket_t fd, short what, void *arg)
 
 /* ---- all ------------------------------------------------------------------------------------------------------ */
 
+int64_t chronicle_unanswered_ns(const struct chronicle *chronicle)
+{
+    return chronicle->tally.under_way ? worker_clock_ns() - chronicle->asked_ns : 0;
+}
+
 int64_t chronicle_newest(const struct chronicle *chronicle)
 {
     int64_t newest = -1;

@@ -53,6 +53,20 @@ def test_health_and_readiness(client):
         assert answer["content-type"].startswith("text/plain")
 
 
+@pytest.mark.sound_only
+def test_a_worker_that_hangs_is_no_health(curfew, faulty, tmp_path):
+    """The hook is a library for the test alone: in it, a worker's epoll_wait waits while a file is there."""
+    hang = tmp_path / "hang"
+    proxy = curfew(url=faulty().url, top={"workers": 2}, env={"LD_PRELOAD": tool("hang.so"), "HANG_FILE": str(hang)})
+    assert proxy.admin_get("/healthz") == (200, "ok\n")
+    hang.write_text("")
+    poll(lambda: proxy.admin_get("/healthz") == (503, "a worker hangs\n"), "503", 4 * SOON)
+    assert proxy.admin_get("/readyz") == (200, "ready\n")
+    assert proxy.ask("GET", "/ok").status == 200, "the other one works"
+    hang.unlink()
+    poll(lambda: proxy.admin_get("/healthz") == (200, "ok\n"), "200")
+
+
 def test_pools_are_json(service, client):
     answer = client().ask("GET", "/pools")
     assert answer.status == 200 and answer["content-type"] == "application/json"

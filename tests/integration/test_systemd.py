@@ -92,7 +92,7 @@ def test_the_watchdog_is_fed_while_every_loop_turns_and_starves_when_one_hangs(c
 
     def starves():
         fed.append(sum("WATCHDOG" in m for m in notify.read()))
-        assert proxy.admin_get("/healthz")[0] == 200
+        assert proxy.admin_get("/readyz")[0] == 200
         return len(fed) > 40 and fed[-1] == fed[-40]
 
     poll(starves, "an end of the feeding", 20 * SLOW)

@@ -179,7 +179,7 @@ if [ -e hang.so ]; then
     timeouts=1 restarts=$(show NRestarts)
     touch /run/curfew/hang
     check 'one worker hangs' eventually test -e /run/curfew/hang.held
-    check 'the main thread does not' answers 200 http://127.0.0.1:9600/healthz
+    check 'the main thread does not' answers 200 http://127.0.0.1:9600/readyz
     must_be_restarted
     rm /usr/local/lib/curfew-hang.so
 fi
