@@ -91,7 +91,7 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
         return NULL;
     }
     client->clients = clients;
-    client->stream = bufferevent_socket_new(base, -1, 0);
+    client->stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (!client->stream || event_assign(&client->watch, base, -1, 0, watch, client) < 0 ||
         event_assign(&client->time_over, base, -1, 0, cut, client) < 0) {
         if (client->stream)
