@@ -120,13 +120,18 @@ static void lost_before_response(struct call *call)
         call_end(call, CAUSE_TERMINATED, NULL);
 }
 
-/* What is written next to the caller; the scratch text that it stands in is kept if he does not take it at once. */
+/*
+ * What is written next to the caller; the scratch text that it stands in is kept if he does not take it at once. While
+ * there is a kept head, what waits is in it.
+ */
 static bool put_head(struct call *call, struct span text)
 {
     struct span waiting = call->down.head;
     char *joined;
 
     if (waiting.len == 0) {
+        mem_free(call->kept_head);
+        call->kept_head = NULL;
         call->down.head = text;
         return true;
     }
@@ -156,12 +161,25 @@ static bool keep_unsent_head(struct call *call)
     return true;
 }
 
+/* The flow is not open before the response: only what there is of 1xx is written. False: the call is over. */
+static bool deliver_interim(struct call *call)
+{
+    bool progress = false;
+
+    if (call->down.head.len == 0)
+        return true;
+    if (flow_pump(&call->down, &call->response, &call->downstream->stream, &progress) == FLOW_REFUSED)
+        call_caller_gone(call);
+    else if (!keep_unsent_head(call))
+        call_end(call, CAUSE_INTERNAL, NULL);
+    return !call_is_over(call);
+}
+
 /* A 1xx: the wait for the response goes on. */
 static void interim_response(struct call *call, const struct http1_head *head)
 {
     struct proxy_worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
-    bool progress = false;
 
     call_phase(call, call->fsm.state == CALL_SENDING ? PHASE_SEND : PHASE_WAIT);
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
@@ -172,15 +190,10 @@ static void interim_response(struct call *call, const struct http1_head *head)
     }
     forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
                           NULL);
-    if (text.overflow || !put_head(call, text_span(&text))) {
+    if (text.overflow || !put_head(call, text_span(&text)))
         call_end(call, CAUSE_INTERNAL, NULL);
-        return;
-    }
-    /* The flow is not open yet: only the head is written. */
-    if (flow_pump(&call->down, &call->response, &call->downstream->stream, &progress) == FLOW_REFUSED)
-        call_caller_gone(call);
-    else if (!keep_unsent_head(call))
-        call_end(call, CAUSE_INTERNAL, NULL);
+    else
+        (void)deliver_interim(call);
 }
 
 /* Apart, so that a response without it needs no room for the text. */
@@ -369,6 +382,8 @@ static bool download_some(struct call *call)
     if (call->fsm.state == CALL_STREAMING || call->fsm.state == CALL_DELIVERING)
         return deliver_some(call);
     if (call->fsm.state != CALL_SENDING && call->fsm.state != CALL_WAITING)
+        return false;
+    if (!deliver_interim(call))
         return false;
     if (buffer_len(&call->response) != 0 && take_response_head(call))
         return true;

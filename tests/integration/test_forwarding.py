@@ -198,6 +198,58 @@ def test_interim_responses_are_passed_on(pair):
     assert response.content == b"done"
 
 
+def hint(letter, size=50000):
+    return b"HTTP/1.1 103 Early Hints\r\nX-Pad: " + letter * size + b"\r\n\r\n"
+
+
+def all_is_taken(proxy):
+    """What has reached curfew so far has been dealt with: each worker answers a scrape between two turns of its loop."""
+    proxy.metrics()
+    proxy.metrics()
+
+
+LARGE_HEADS = {"limits": {"request_head": "64KiB", "response_head": "64KiB"}}
+
+
+def test_an_interim_response_that_waited_for_its_reader_needs_no_word_of_the_upstream(pair):
+    proxy, up = pair(top=LARGE_HEADS)
+    caller = proxy.caller(receive_buffer=4096)
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(hint(b"a") + hint(b"b"))
+    all_is_taken(proxy)
+    for letter in "ab":
+        assert caller.recv_response_head()["x-pad"] == letter * 50000
+    exchange.answer(content=b"done")
+    assert caller.recv_response().content == b"done"
+
+
+def test_a_head_that_waits_for_its_reader_is_the_callers_own(pair):
+    """Also behind an interim response that waited before, and while others are served."""
+    proxy, up = pair(top=LARGE_HEADS)
+    caller = proxy.caller(receive_buffer=4096)
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(hint(b"a") + hint(b"b"))
+    all_is_taken(proxy)
+    for letter in "ab":
+        assert caller.recv_response_head()["x-pad"] == letter * 50000
+    exchange.send(hint(b"c", 1))
+    assert caller.recv_response_head()["x-pad"] == "c"
+    exchange.send(hint(b"d"))
+    all_is_taken(proxy)
+    exchange.answer(200, "X-Pad: " + "e" * 50000, content=b"done")
+    proxy.wait_in_flight(1, "receive")
+    other = proxy.caller()
+    other.request("GET", "/", "X-Secret: " + "s" * 60000)
+    exchange.recv_request()
+    exchange.answer(content=b"other")
+    assert other.recv_response().content == b"other"
+    assert caller.recv_response_head()["x-pad"] == "d" * 50000
+    response = caller.recv_response()
+    assert (response["x-pad"], response.content) == ("e" * 50000, b"done")
+
+
 def test_interim_responses_do_not_reach_a_caller_of_http_1_0(pair):
     proxy, up = pair()
     caller = proxy.caller()
