@@ -40,6 +40,8 @@ struct stream {
     bool can_write;     /* a write may take something */
     bool tls_failed;    /* ST_FAILED was the fault of TLS: an alert, or a broken record */
     bool peer_ended;    /* the peer has closed its side, or the whole connection */
+    bool
+        was_reset; /* a write was told so, and the kernel tells it once: to a read it would look like an end */
 };
 
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */

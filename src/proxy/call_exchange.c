@@ -359,6 +359,9 @@ static bool deliver_some(struct call *call)
     enum flow_result result = flow_pump(&call->down, &call->response, &call->downstream->stream, &progress);
     size_t extra;
 
+    /* What came while nobody read, a reset too, may have raised its event long ago. */
+    if (call->delivery_waits && result == FLOW_STARVED)
+        call->upstream->stream.can_read = true;
     call->delivery_waits = result == FLOW_BLOCKED;
     if (!keep_unsent_head(call))
         result = FLOW_NOMEM;

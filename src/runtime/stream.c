@@ -117,7 +117,7 @@ static enum status read_plain(struct stream *stream, void *bytes, size_t cap, si
     ssize_t n = recv(stream->fd, bytes, cap, 0);
 
     if (n == 0)
-        return ST_EOF;
+        return stream->was_reset ? ST_FAILED : ST_EOF;
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
             return ST_FAILED;
@@ -169,8 +169,11 @@ static enum status write_plain(struct stream *stream, const struct iovec *pieces
     ssize_t n = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
 
     if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR)
+        if (errno != EAGAIN && errno != EINTR) {
+            /* EPIPE: the peer had ended its side before. */
+            stream->was_reset |= errno != EPIPE;
             return ST_FAILED;
+        }
         stream->can_write = errno == EINTR;
         return ST_AGAIN;
     }

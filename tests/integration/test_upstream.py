@@ -109,6 +109,44 @@ def test_a_reset_within_close_delimited_content_is_not_complete(pair):
         caller.recv_content(response)
 
 
+def test_a_reset_that_an_upload_hears_of_first_is_not_the_end_of_the_content(pair):
+    """Close-delimited: an end would make it complete."""
+    proxy, up = pair(upstream_options={"receive_buffer": 4096})
+    caller = proxy.caller()
+    caller.request("POST", "/", "Content-Length: 50000000")
+    exchange = up.accept()
+    exchange.recv_head()
+    caller.fill()
+    exchange.send(b"HTTP/1.1 200 OK\r\n\r\nsome")
+    response = caller.recv_response_head()
+    exchange.reset()
+    with pytest.raises(Cut):
+        caller.recv_content(response)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"]) == ("failed", "http_response_incomplete")
+
+
+@pytest.mark.parametrize("size", range(66000, 150000, 12000))
+def test_a_reset_behind_what_a_slow_reader_has_not_taken_is_seen_when_he_has(pair, size):
+    """It came together with the bytes before it: no other event tells of it."""
+    proxy, up = pair(deadline="20s")
+    caller = proxy.caller(receive_buffer=4096)
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    proxy.process.signal(signal.SIGSTOP)
+    try:
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(size))
+        exchange.reset()
+    finally:
+        proxy.process.signal(signal.SIGCONT)
+    proxy.metrics()
+    with pytest.raises(Cut):
+        caller.recv_response()
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"]) == ("failed", "http_response_incomplete")
+
+
 def test_an_upstream_that_stops_reading_an_upload_and_answers(pair):
     proxy, up = pair()
     caller = proxy.caller()

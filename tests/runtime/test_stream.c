@@ -341,6 +341,35 @@ static void a_reset_behind_a_short_read_is_there_for_who_asks(void **state)
     expect_read(world, ST_FAILED, "", 64);
 }
 
+/* The kernel tells of it once, to whoever asks first. */
+static void a_reset_that_a_write_has_heard_of_is_no_end_for_a_read(void **state)
+{
+    struct world *world = *state;
+    struct iovec piece = {(char[]){"x"}, 1};
+    size_t len;
+
+    begin(world, TCP4);
+    peer_resets(world);
+    await_socket(world, POLLHUP);
+    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_FAILED);
+    expect_read(world, ST_FAILED, "", 64);
+}
+
+static void an_end_before_a_reset_is_an_end_though_a_write_has_failed(void **state)
+{
+    struct world *world = *state;
+    struct iovec piece = {(char[]){"x"}, 1};
+    size_t len;
+
+    begin(world, TCP4);
+    assert_int_equal(shutdown(world->peer, SHUT_WR), 0);
+    await_socket(world, POLLRDHUP);
+    peer_resets(world);
+    await_socket(world, POLLHUP);
+    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_FAILED);
+    expect_read(world, ST_EOF, "", 64);
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
 static void pieces_are_written_as_one(void **state)
@@ -571,6 +600,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_half_closed_peer_can_still_be_written_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_is_a_failure_and_not_an_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_behind_a_short_read_is_there_for_who_asks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_that_a_write_has_heard_of_is_no_end_for_a_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_end_before_a_reset_is_an_end_though_a_write_has_failed, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(pieces_are_written_as_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_socket_takes_more_after_an_event_and_loses_nothing, set_up,
                                         tear_down),
