@@ -75,7 +75,10 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
 void proxy_worker_fini(struct proxy_worker *pw);
 
 enum status proxy_worker_start(struct proxy_worker *pw) MUST_CHECK;
-/* Any thread: has the worker end its calls, close everything and leave its loop; then join it. */
+/*
+ * Any thread: has the worker end its calls, close everything and leave its loop; then join it. If it hangs, it takes
+ * the process with it.
+ */
 void proxy_worker_stop(struct proxy_worker *pw);
 
 /* The edition of this snapshot, in force or with calls left. Its own thread. */

@@ -1,7 +1,9 @@
 #include "proxy/proxy_worker.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -13,6 +15,9 @@
 #include "proxy/roll.h"
 #include "proxy/upstream.h"
 #include "runtime/complain.h"
+
+/* Seconds in which a worker, asked to stop, ends its calls and leaves its loop, as it does in one turn. */
+#define STOP_S 5
 
 /* Call ids are unique among workers, and hard to confuse with those of another run. */
 static uint64_t first_call_id(uint32_t worker)
@@ -151,10 +156,17 @@ enum status proxy_worker_start(struct proxy_worker *pw)
 
 void proxy_worker_stop(struct proxy_worker *pw)
 {
+    struct timespec end;
+
     if (!pw->running)
         return;
     mailbox_post(&pw->worker.mailbox, &pw->shut);
-    pthread_join(pw->thread, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += STOP_S;
+    if (pthread_clockjoin_np(pw->thread, NULL, CLOCK_MONOTONIC, &end) != 0) {
+        complain("worker %u hangs: ending without it", pw->worker.index);
+        _exit(EXIT_FAILURE);
+    }
     pw->running = false;
     /* A scrape may have asked while the worker was leaving: it is answered in its place. */
     mailbox_deliver(&pw->worker.mailbox);

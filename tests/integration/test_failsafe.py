@@ -18,6 +18,7 @@ from harness.metrics import Metrics
 from harness.peers import ok
 from harness.problem import expect
 from harness.process import BINARY, Process
+from harness.programs import tool
 from harness.wire import Cut
 
 # A sanitizer build has asserts, which end it at a broken invariant, and handlers of its own for crashes.
@@ -36,13 +37,13 @@ def doomed(tmp_path, upstream):
     """A proxy that is not expected to end well: doomed(script, what breaks, keys of the upstream): (proxy, upstream)."""
     made = []
 
-    def make(script=None, breaks=None, *, workers=1, journal=False, **api):
+    def make(script=None, breaks=None, *, workers=1, journal=False, env=None, **api):
         up = upstream(script)
         config = tmp_path / "curfew.yaml"
         write_config(config, {"api": {"url": up.url, "deadline": "5s", **api}}, {
             "workers": workers, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(tmp_path / "access.log")}})
         wrap = (*(JOURNAL if journal else ()), *(BROKEN if breaks else ()))
-        made.append(Curfew(tmp_path, config, wrap=wrap, env={"CURFEW_BREAK": breaks or ""}))
+        made.append(Curfew(tmp_path, config, wrap=wrap, env={"CURFEW_BREAK": breaks or "", **(env or {})}))
         return made[-1], up
 
     yield make
@@ -277,3 +278,16 @@ def test_a_worker_that_can_not_go_on_takes_the_process_with_it(doomed):
     poll(lambda: not process.is_running() or ask(proxy) is None, "a worker to fail", SOON)
     assert process.wait_exit() == 1
     assert re.search(r"^curfew: error: the event loop of worker [01] has failed: ending$", process.stderr.text(), re.M)
+
+
+def test_a_worker_that_hangs_holds_up_no_end(doomed, tmp_path):
+    """The hook is a library for the test alone: in it, a worker's epoll_wait waits while a file is there."""
+    hang = tmp_path / "hang"
+    proxy, _ = doomed(workers=2, env={"LD_PRELOAD": tool("hang.so"), "HANG_FILE": str(hang)})
+    hang.write_text("")
+    poll((tmp_path / "hang.held").exists, "a worker that hangs", 10 * SLOW)
+    proxy.process.signal(signal.SIGTERM)
+    poll(lambda: proxy.admin_get("/readyz")[0] == 503, "readyz to say 503")
+    proxy.process.signal(signal.SIGTERM)
+    assert proxy.process.wait_exit(10 * SLOW) == 1
+    assert "hangs: ending without it" in proxy.process.stderr.text()
