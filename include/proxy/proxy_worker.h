@@ -2,6 +2,7 @@
 #define CURFEW_PROXY_PROXY_WORKER_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 
 #include "config/snapshot.h"
@@ -60,6 +61,7 @@ struct proxy_worker {
     struct entropy entropy;
     struct mail shut; /* ends the worker */
     pthread_t thread;
+    sem_t left; /* posted once the thread has left its loop */
     bool running;
     bool draining;
     bool empty;          /* and the main thread has been told so */
