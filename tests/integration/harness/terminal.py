@@ -3,6 +3,7 @@
 import itertools
 import os
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -74,4 +75,11 @@ class Terminal:
         return text
 
     def close(self):
+        """
+        What still runs in it ends first. At the end of a sanitized program there is a look for leaks, which a hangup's SIGCONT
+        can have wait for ever.
+        """
+        for pid in self.processes():
+            os.kill(pid, signal.SIGTERM)
+        poll(lambda: not self.processes(), "the shell to be alone")
         subprocess.run(["tmux", "-L", self._server, "kill-server"], capture_output=True, timeout=SOON)
