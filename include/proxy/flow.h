@@ -15,7 +15,8 @@
 /*
  * One direction of a call: a message on its way from the buffer into which its source is read to the stream of its
  * sink. Content is decoded from the source's framing and put into the sink's; it is written straight out of the
- * source's buffer, so nothing is copied and nothing more is read while the sink is full (back-pressure).
+ * source's buffer, in which small chunks are moved together first; nothing else is copied, and nothing more is read
+ * while the sink is full (back-pressure).
  *
  *   source buffer:  | data: decoded, not yet written | skip: framing behind it | not yet decoded … |
  *   to the sink:    head, then again and again: frame (a chunk's size), data, CRLF; at last tail (last chunk, trailers)

@@ -9,7 +9,7 @@
 #include "proxy/upstream.h"
 
 /* Rounds of reading and writing that a call gets in one turn, so that others get theirs. */
-#define ROUNDS 32
+#define ROUNDS 8
 
 /*
  * Content of which more than a usual block is still to come is read into large ones. ST_AGAIN leaves no empty block

@@ -11,9 +11,11 @@
 #include "proxy/proxy_worker.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
-#define LINGER_NS    (2 * NS_PER_S)
+#define LINGER_NS     (2 * NS_PER_S)
+/* Reads of what he says then in one turn, so that others get theirs. */
+#define DRAINS_A_TURN 16
 /* How long a connection that is to be closed waits for a request that may be on its way. */
-#define LAST_CALL_NS (250 * NS_PER_MS)
+#define LAST_CALL_NS  (250 * NS_PER_MS)
 
 static void set_timer(struct downstream *downstream, int64_t length_ns)
 {
@@ -59,13 +61,14 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
 static void drain(struct downstream *downstream)
 {
     char bytes[4096];
-    enum status status;
+    enum status status = ST_OK;
     size_t len;
 
-    do {
+    for (int i = 0; i < DRAINS_A_TURN && status == ST_OK; i++)
         status = stream_read(&downstream->stream, bytes, sizeof(bytes), &len);
-    } while (status == ST_OK);
-    if (status != ST_AGAIN)
+    if (status == ST_OK)
+        downstream_resume_later(downstream);
+    else if (status != ST_AGAIN)
         downstream_destroy(downstream);
 }
 

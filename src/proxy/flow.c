@@ -7,7 +7,9 @@
 #include "core/forward.h"
 
 /* Pieces written in one go: head, frame, data, the chunk's end, tail. */
-#define PIECES 5
+#define PIECES   5
+/* A chunk that is no larger is moved next to the one before, so that both are written as one: a write is dearer. */
+#define JOIN_MAX 4096u
 
 void flow_init(struct flow *flow)
 {
@@ -57,42 +59,73 @@ static bool end_chunks(struct flow *flow, struct span trailers)
     return true;
 }
 
-/* The content is written from where it lies; the framing around it is passed over. */
-static void take_data(struct flow *flow, struct buffer *source, struct span data, size_t used)
+/*
+ * The content is written from where it lies; the framing around it is passed over. What follows content that has not
+ * been written is moved up to it.
+ */
+static void take_piece(struct flow *flow, struct buffer *source, struct span data, size_t used)
 {
-    size_t before = (size_t)(data.ptr - buffer_span(source).ptr);
+    char *start = source->data + source->start;
 
-    buffer_consume(source, before);
-    flow->data = (uint32_t)data.len;
-    flow->skip = (uint32_t)(used - before - data.len);
+    if (flow->data == 0) {
+        size_t before = data.len != 0 ? (size_t)(data.ptr - start) : used;
+
+        buffer_consume(source, before);
+        used -= before;
+    } else if (data.len != 0) {
+        memmove(start + flow->data, data.ptr, data.len);
+    }
+    flow->data += (uint32_t)data.len;
+    flow->skip += (uint32_t)(used - data.len);
     flow->content_bytes += data.len;
-    if (flow->framing == HTTP1_CHUNKED)
-        begin_chunk(flow);
 }
 
-/* The next piece of content, or none if the source has to be read first; FLOW_STARVED in both cases. */
+static struct span undecoded(const struct flow *flow, const struct buffer *source)
+{
+    struct span bytes = buffer_span(source);
+    size_t decoded = flow->data + flow->skip;
+
+    return (struct span){bytes.ptr + decoded, bytes.len - decoded};
+}
+
+/* False: nothing more can be taken to what is there, or need be. *result says if there is a fault. */
+static bool decode_piece(struct flow *flow, struct buffer *source, enum flow_result *result)
+{
+    struct http1_content content = flow->content;
+    struct span bytes = undecoded(flow, source), data, trailers;
+    size_t used;
+    enum http1_status status;
+
+    if (bytes.len == 0)
+        return false;
+    status = http1_content_next(&content, bytes, &used, &data, &trailers);
+    if (flow->data != 0 && (status == HTTP1_BAD || data.len > JOIN_MAX))
+        return false;
+    if (status == HTTP1_BAD)
+        *result = FLOW_BROKEN;
+    /* Trailers stand in the bytes that are done with: they are copied before those go. */
+    else if (status == HTTP1_DONE && flow->framing == HTTP1_CHUNKED && !end_chunks(flow, trailers))
+        *result = FLOW_NOMEM;
+    if (*result != FLOW_STARVED)
+        return false;
+    flow->content = content;
+    flow->decoded_all = status == HTTP1_DONE;
+    take_piece(flow, source, data, used);
+    return used != 0 && !flow->decoded_all;
+}
+
+/* More content once what there was is written, or none if the source has to be read first; FLOW_STARVED in both. */
 static enum flow_result decode(struct flow *flow, struct buffer *source)
 {
-    while (!flow->decoded_all && flow->data == 0 && flow->crlf_left == 0 && buffer_len(source) != 0) {
-        struct span data = {0}, trailers = {0};
-        size_t used = 0;
-        enum http1_status status =
-            http1_content_next(&flow->content, buffer_span(source), &used, &data, &trailers);
+    enum flow_result result = FLOW_STARVED;
 
-        if (status == HTTP1_BAD)
-            return FLOW_BROKEN;
-        if (data.len != 0)
-            take_data(flow, source, data, used);
-        /* Trailers stand in the bytes that are done with: they are copied before those go. */
-        flow->decoded_all = status == HTTP1_DONE;
-        if (flow->decoded_all && flow->framing == HTTP1_CHUNKED && !end_chunks(flow, trailers))
-            return FLOW_NOMEM;
-        if (data.len == 0)
-            buffer_consume(source, used);
-        if (used == 0)
-            break;
-    }
-    return FLOW_STARVED;
+    if (flow->data != 0 || flow->crlf_left != 0 || flow->decoded_all)
+        return FLOW_STARVED;
+    while (decode_piece(flow, source, &result))
+        ;
+    if (flow->data != 0 && flow->framing == HTTP1_CHUNKED)
+        begin_chunk(flow);
+    return result;
 }
 
 static bool has_pieces(const struct flow *flow)

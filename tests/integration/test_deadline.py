@@ -693,3 +693,66 @@ def test_everything_that_is_slow_at_once(curfew, faulty):
     proxy.wait_idle()
     api.wait_stats(lambda stats: stats["in_work"] == 0, "the upstream to be left alone")
     assert proxy.metrics().calls("stuck") == 120
+
+
+# ---------------------------------------------------------------------------------- others' work
+
+
+def _cuts_are_punctual(proxy, upstream, rounds=5):
+    """Calls get stuck there one after another, and curfew ends none of them late."""
+    for _ in range(rounds):
+        assert proxy.ask("GET", "/stuck", upstream=upstream).status == 504
+    metrics = proxy.metrics()
+    assert metrics.sum("curfew_deadline_overshoot_seconds_bucket", upstream=upstream, le="0.05") == \
+        metrics.sum("curfew_deadline_overshoot_seconds_count", upstream=upstream) == rounds
+
+
+@pytest.mark.sound_only
+def test_a_response_of_tiny_chunks_makes_no_other_call_late(curfew, faulty, upstream):
+    count = 1 << 20
+
+    def tiny_chunks(exchange):
+        exchange.recv_request()
+        exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * count + b"0\r\n\r\n")
+
+    keys = {"api": {"url": faulty().url, "deadline": "50ms"}, "bulk": {"url": upstream(tiny_chunks).url, "deadline": "30s"}}
+    proxy = curfew(upstreams=keys, top={"workers": 1})
+    contents = []
+
+    def read():
+        contents.append(proxy.ask("GET", "/", upstream="bulk").content)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    proxy.wait_in_flight(2, upstream="bulk")
+    _cuts_are_punctual(proxy, "api")
+    for reader in readers:
+        reader.join(4 * SOON)
+    assert [len(content) for content in contents] == [count, count] and set(contents[0]) == set(b"x")
+
+
+@pytest.mark.sound_only
+def test_a_caller_who_talks_on_after_his_answer_makes_no_other_call_late(curfew, faulty):
+    keys = {"url": faulty().url, "deadline": "50ms"}
+    proxy = curfew(upstreams={"api": keys, "talk": keys}, top={"workers": 1})
+    caller = proxy.caller("talk")
+    caller.request("POST", "/stuck", "Content-Length: 100000000000")
+    assert caller.recv_response().status == 504
+    talks = threading.Event()
+
+    def talk():
+        try:
+            while not talks.is_set():
+                caller.send(bytes(1 << 20))
+        except OSError:
+            pass
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        _cuts_are_punctual(proxy, "api")
+    finally:
+        talks.set()
+        talker.join(SOON)
+    assert not talker.is_alive()
