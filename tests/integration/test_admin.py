@@ -14,7 +14,7 @@ from harness.bounds import SLOW, SOON, Stopwatch, poll
 from harness.curfew import curfew_command
 from harness.metrics import Metrics
 from harness.peers import ScriptedCaller
-from harness.programs import tool
+from harness.programs import curl, tool
 from harness.wire import Cut
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -139,11 +139,13 @@ def test_the_page_of_a_hundred_upstreams_takes_less_than_ten_milliseconds(curfew
     proxy = curfew(upstreams={f"payments-api-{n:03}": {"url": "http://127.0.0.1:9"} for n in range(100)})
     for upstream in proxy.listeners:
         proxy.ask(upstream=upstream)
+    host, port = proxy.admin
     took = []
     for _ in range(20):
-        watch = Stopwatch()
-        assert len(proxy.admin_get("/metrics")[1]) > 1_000_000
-        took.append(watch.elapsed())
+        done = curl("-o", "/dev/null", "-w", "%{time_total} %{size_download}", f"http://{host}:{port}/metrics")
+        seconds, size = done.stdout.split()
+        assert int(size) > 1_000_000
+        took.append(float(seconds))
     # The best of some: who loses the processor in the middle seems to take longer.
     assert min(took) < 0.010, took
 
