@@ -195,11 +195,14 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     return keep ? DOWNSTREAM_KEEP : close_or_linger(downstream, whole);
 }
 
-static enum downstream_next after_response(const struct call *call)
+/* An upstream that answered early may not have taken all of the content: what it left behind is no request. */
+static enum downstream_next after_response(struct call *call)
 {
-    if (call->up.decoded_all && call->keep_alive)
+    bool whole = call->fsm.sent == SENT_COMPLETE || flow_discard(&call->up, &call->downstream->in);
+
+    if (whole && call->keep_alive)
         return DOWNSTREAM_KEEP;
-    return close_or_linger(call->downstream, call->up.decoded_all);
+    return close_or_linger(call->downstream, whole);
 }
 
 static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,

@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 import re
+import signal
 import socket
 import string
 
@@ -375,6 +376,31 @@ def test_a_response_before_the_request_is_whole_ends_both_connections(pair):
     caller.send_some(SMUGGLED * 3)
     caller.must_end()
     up.must_have_no_connection(0.1)
+
+
+def test_content_that_an_early_response_left_behind_is_no_request(pair):
+    """
+    All of it has been read when the answer and the connection's end are seen, so the caller's connection is kept; but the
+    upstream never took it.
+    """
+    proxy, up = pair()
+    caller = proxy.caller()
+    caller.send(POST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED))
+    exchange = up.accept()
+    exchange.recv_head()
+    proxy.process.signal(signal.SIGSTOP)
+    try:
+        caller.send(SMUGGLED)
+        exchange.answer(content=b"early")
+        exchange.reset()
+    finally:
+        proxy.process.signal(signal.SIGCONT)
+    assert caller.recv_response().content == b"early"
+    caller.request("GET", "/next")
+    other, request = up.take()
+    assert request.target == "/next"
+    other.answer(content=b"own")
+    assert caller.recv_response().content == b"own"
 
 
 def test_interim_responses_do_not_pile_up_for_a_caller_who_does_not_read(pair):
