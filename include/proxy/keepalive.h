@@ -31,10 +31,12 @@ void keepalive_free(struct keepalive *keepalive);
 void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *config);
 
 /*
- * The best idle connection, or NULL. With `probe` the socket itself is asked whether the peer has closed it: for
+ * The best idle connection, or NULL: also for a call that began under another configuration than connections are kept
+ * for, and goes to where that one says. With `probe` the socket itself is asked whether the peer has closed it: for
  * requests that can't be sent a second time.
  */
-struct upstream *keepalive_take(struct keepalive *keepalive, int64_t now_ns, bool probe);
+struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
+                                int64_t now_ns, bool probe);
 
 /* Keeps a clean connection for later, or closes it if there are enough or it is too old. Takes it over. */
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream, int64_t now_ns);

@@ -194,7 +194,7 @@ void call_granted(struct call *call)
     struct keepalive *keepalive = call->worker->keepalive[call->config->index];
 
     call->granted_ns = worker_now(&call->worker->worker);
-    call->upstream = keepalive_take(keepalive, call->granted_ns, !is_repeatable(call));
+    call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, !is_repeatable(call));
     if (call->upstream == NULL) {
         connect_anew(call);
         return;

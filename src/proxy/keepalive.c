@@ -88,9 +88,10 @@ static bool is_quiet(const struct upstream *upstream)
     return recv(upstream->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-struct upstream *keepalive_take(struct keepalive *keepalive, int64_t now_ns, bool probe)
+struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
+                                int64_t now_ns, bool probe)
 {
-    while (!list_is_empty(&keepalive->idle)) {
+    while (keepalive->config == config && !list_is_empty(&keepalive->idle)) {
         struct upstream *upstream = upstream_of(keepalive->idle.next);
 
         if (end_of(keepalive, upstream) <= now_ns || upstream->stream.peer_ended ||

@@ -124,6 +124,31 @@ def test_a_waiter_is_sent_to_where_its_call_began(api, upstream):
 
 
 @pytest.mark.one_worker
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_connections_of_the_new_configuration_are_not_used_for_old_calls(api, upstream, method):
+    """Another pool's calls have left one behind; what is set for the old address would go to the new one by it."""
+    routes = [{"path": "/slow", "pool": {"size": 1, "queue": 5}}]
+    proxy, up = api(routes=routes, headers={"set": {"Authorization": "for the old address"}})
+    other = upstream()
+    holder = proxy.caller()
+    holder.request("GET", "/slow/holder")
+    exchange, _ = up.take()
+    waiter = proxy.caller()
+    waiter.request(method, "/slow/waiter")
+    proxy.wait_metric("curfew_pool_waiting", 1)
+    proxy.rewrite({"api": keys(other, routes=routes)})
+    proxy.must_reload()
+    idle, _, _ = serve_one(proxy, other)
+    exchange.answer()
+    assert holder.recv_response().status == 200
+    exchange, request = up.take()
+    assert (request.target, request["authorization"]) == ("/slow/waiter", "for the old address")
+    exchange.answer()
+    assert waiter.recv_response().status == 200
+    serve_one(proxy, other, exchange=idle)
+
+
+@pytest.mark.one_worker
 def test_connections_of_the_old_configuration_are_not_used_for_new_calls(api, upstream):
     proxy, up = api()
     other = upstream()
