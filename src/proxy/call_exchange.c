@@ -175,13 +175,12 @@ static bool deliver_interim(struct call *call)
     return !call_is_over(call);
 }
 
-/* A 1xx: the wait for the response goes on. */
+/* A 1xx: the wait for the response goes on, and so does its limit. */
 static void interim_response(struct call *call, const struct http1_head *head)
 {
     struct proxy_worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
 
-    call_phase(call, call->fsm.state == CALL_SENDING ? PHASE_SEND : PHASE_WAIT);
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
     if (call->down.head.len > pw->snapshot->limits.response_head_bytes) {

@@ -493,6 +493,21 @@ def test_the_first_byte_limit(pair):
     caller.must_be_open()
 
 
+def test_interim_responses_do_not_move_the_first_byte_limit(pair):
+    proxy, up = pair(deadline="5s", timeouts={"first_byte": "400ms"})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    drip = _Drip(exchange, [b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 1000)
+    response = caller.recv_response()
+    watch.is_over_at(0.4)
+    drip.stop()
+    expect_stuck(response, "wait", 5000, sent="complete", after_ms=400)
+    assert len(response.interim) > 5
+    assert proxy.log(1)[0]["cause"] == "first_byte_timeout"
+
+
 def test_the_first_byte_limit_does_not_run_once_the_response_has_begun(pair):
     proxy, up = pair(deadline="3s", timeouts={"first_byte": "200ms"})
     caller = proxy.caller()
