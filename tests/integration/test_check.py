@@ -215,6 +215,17 @@ def test_what_the_service_is_granted_is_what_counts(write, option, told):
     assert code == 0 and any(told in line for line in err), err
 
 
+def test_responses_that_nobody_reads_count_with_the_connections_not_the_permits(write):
+    """The permit goes back when the upstream has given all of it: 1000 callers, 32 KiB + 32 KiB + 64 KiB for each."""
+    path = write("""
+        limits: {connections: 1000}
+        upstreams:
+          api: {listen: "127.0.0.1:8080", url: "http://api.example.com", pool: {size: 1, queue: 1}}
+    """)
+    assert any("limits.connections: buffers may need " in line for line in check("--memory", "120MiB", path)[2])
+    assert not any("limits.connections: buffers may need " in line for line in check("--memory", "140MiB", path)[2])
+
+
 @pytest.mark.parametrize("args", [["--strict"], ["--memory", "1", "x"], ["--descriptors", "-1", "x"], ["--stop-timeout", "9", "x"],
                                   ["--surf", "x"]])
 def test_wrong_options_are_wrong_usage(args):
