@@ -159,7 +159,7 @@ enum status proxy_worker_start(struct proxy_worker *pw)
     return ST_OK;
 }
 
-/* Not by a join with a time limit: of its two, one goes by the wall clock, and the other is unknown to ThreadSanitizer. */
+/* Not by a join with a time limit: one goes by the wall clock, and the other is unknown to ThreadSanitizer. */
 static bool leaves_in_time(struct proxy_worker *pw)
 {
     struct timespec end;
