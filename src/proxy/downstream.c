@@ -249,6 +249,15 @@ static void put_caller(struct downstream *downstream, const struct sockaddr *pee
         downstream->caller_len = (uint8_t)strlen(downstream->caller);
 }
 
+/* What a socket has received and nobody read makes a reset of its close, which may overtake the answer. */
+static void discard_received(int fd)
+{
+    char bytes[4096];
+
+    for (int i = 0; i < DRAINS_A_TURN && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0; i++)
+        ;
+}
+
 static void turn_away(struct proxy_worker *pw, const struct upstream_config *upstream, int fd)
 {
     char block[ANSWER_MAX];
@@ -259,6 +268,7 @@ static void turn_away(struct proxy_worker *pw, const struct upstream_config *ups
     answer_put(&text, &answer);
     if (send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
         (void)shutdown(fd, SHUT_WR);
+    discard_received(fd);
     close(fd);
     pw->metrics->process.refused[CAUSE_CONNECTIONS]++;
 }

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import threading
 
@@ -141,6 +142,21 @@ def test_one_that_has_sent_its_request_before_has_the_answer_too(pair, many):
         except ConnectionError:
             pass
         assert beyond.recv_response().status == 503
+
+
+def test_a_request_that_nobody_will_read_makes_no_reset_of_the_refusal(pair, many):
+    """It is there before curfew accepts the connection. A reset could throw the answer away before it is read."""
+    proxy, _ = pair(ok, top={"limits": {"connections": 1}})
+    within, = many(1, proxy.address())
+    assert within.ask().status == 200
+    proxy.process.signal(signal.SIGSTOP)
+    try:
+        beyond, = many(1, proxy.address())
+        beyond.request("POST", "/", content=bytes(10000))
+    finally:
+        proxy.process.signal(signal.SIGCONT)
+    assert beyond.wait_ended() == "closed"
+    assert beyond.recv_response().status == 503
 
 
 # --------------------------------------------------------------------------------- memory
