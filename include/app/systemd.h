@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/status.h"
 #include "config/snapshot.h"
@@ -43,6 +44,8 @@ bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why
 int systemd_take_admin(struct systemd_sockets *sockets, const struct address *address);
 /* Have all found their place? False: *why names one that has not. */
 bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap);
+/* A warning for each that nobody listens on any more, after a reload: who calls there waits, until it is closed. */
+void systemd_put_idle(FILE *out, const struct systemd_sockets *sockets);
 /* Closes them. */
 void systemd_free_sockets(struct systemd_sockets *sockets);
 

@@ -122,6 +122,23 @@ bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t 
     return true;
 }
 
+void systemd_put_idle(FILE *out, const struct systemd_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        const struct handed_socket *socket = &sockets->list[i];
+        char block[LISTEN_PATH_MAX + 64];
+        struct text where = text_over(block, sizeof(block));
+
+        if (socket->is_taken)
+            continue;
+        listen_put_address(&where, &socket->address, socket->fd);
+        fprintf(out,
+                "warning: socket \"%s\" at %.*s: no upstream listens there any more, but its unit holds it "
+                "open and callers wait: change the unit, too, before the next start\n",
+                socket->name, SPAN_FMT(text_span(&where)));
+    }
+}
+
 void systemd_free_sockets(struct systemd_sockets *sockets)
 {
     for (size_t i = 0; i < sockets->count; i++)

@@ -141,6 +141,44 @@ def test_a_socket_that_matches_nothing_is_an_error_that_names_it(tmp_path, upstr
     assert 'socket "other" at 127.0.0.1:' in process.stderr.text()
 
 
+def test_a_reload_that_leaves_a_socket_without_its_upstream_warns_of_it(tmp_path, upstream):
+    """The kernel goes on taking connections there, and the next start would fail."""
+    up = upstream(ok)
+    config = tmp_path / "c.yaml"
+    stays, goes, admin = listener(), listener(), listener()
+    top = {"workers": 1, "admin": {"listen": "127.0.0.1:%d" % admin.getsockname()[1]}, "log": {"access": "off"}}
+    both = {name: {"url": up.url, "listen": "127.0.0.1:%d" % sock.getsockname()[1]}
+            for name, sock in (("stays", stays), ("goes", goes))}
+
+    def reload(upstreams):
+        write_config(config, upstreams, top)
+        caller = ScriptedCaller(admin.getsockname())
+        answer = caller.ask("POST", "/reload")
+        caller.close()
+        assert answer.status == 200
+        return answer.content.decode()
+
+    with stays, goes, admin:
+        write_config(config, both, top)
+        process = hand_over(config, [stays, goes, admin], ["stays", "goes", "admin"])
+        try:
+            wait_ready(process)
+            assert reload(both) == ""
+            told = reload({"stays": both["stays"]})
+            assert told.startswith('warning: socket "goes" at 127.0.0.1:%d: ' % goes.getsockname()[1])
+            assert told.count("\n") == 1
+            assert process.stderr.wait(lambda lines: any('warn: reload: warning: socket "goes"' in line for line in lines),
+                                       10 * SLOW)
+            assert reload(both) == ""
+            caller = ScriptedCaller(goes.getsockname())
+            assert caller.ask("GET", "/").status == 200
+            caller.close()
+        finally:
+            process.signal(signal.SIGTERM)
+            assert process.wait_exit(10 * SLOW) == 0
+        process.must_be_clean()
+
+
 def test_systemd_socket_activate_hands_two_named_sockets_over(tmp_path, upstream):
     if ACTIVATE is None:
         pytest.skip("no systemd-socket-activate here")
