@@ -137,19 +137,48 @@ static void check_timeouts(void *arg, const struct route_config *route)
     check_timeout(checking->limits, route->at.idle, route->idle_ns, checking->out);
 }
 
+static bool can_wait_out(const struct checking *checking, uint32_t i)
+{
+    const struct pool_config *pool = &checking->snapshot->pools[i];
+    const struct route_config *route = checking->limits->by_pool[i].route;
+
+    return pool->queue_size != 0 && (!route || pool->queue_timeout_ns < route->deadline_ns);
+}
+
+/* As with other limits: one that pools have inherited is of use if it is so anywhere. */
+static bool is_of_use(const struct checking *checking, const struct place *queue_timeout)
+{
+    for (uint32_t i = 0; i < checking->snapshot->pool_count; i++) {
+        if (checking->snapshot->pools[i].queue_timeout_at == queue_timeout && can_wait_out(checking, i))
+            return true;
+    }
+    return false;
+}
+
+static void warn_of_queue_timeout(const struct checking *checking, const struct pool_config *pool,
+                                  const struct route_config *route)
+{
+    struct quantity timeout = duration(pool->queue_timeout_ns);
+
+    if (pool->queue_size == 0)
+        warn(checking->out, pool->queue_timeout_at, "",
+             "%s can never strike: queue is 0, so that no call waits; a queue, or no queue_timeout, is right",
+             timeout.text);
+    else
+        warn(checking->out, pool->queue_timeout_at, "",
+             "%s can never strike: the deadline is %s%s; less than that, or none, is right", timeout.text,
+             duration(route->deadline_ns).text, line_of(route->at.deadline).text);
+}
+
 static void check_pools(const struct checking *checking)
 {
     for (uint32_t i = 0; i < checking->snapshot->pool_count; i++) {
         const struct pool_config *pool = &checking->snapshot->pools[i];
         const struct route_config *route = checking->limits->by_pool[i].route;
 
-        if (!route || !pool->queue_timeout_at || pool->queue_timeout_ns == NS_NEVER ||
-            pool->queue_timeout_ns < route->deadline_ns)
-            continue;
-        warn(checking->out, pool->queue_timeout_at, "",
-             "%s can never strike: the deadline is %s%s; less than that, or none, is right",
-             duration(pool->queue_timeout_ns).text, duration(route->deadline_ns).text,
-             line_of(route->at.deadline).text);
+        if (route && pool->queue_timeout_at && pool->queue_timeout_ns != NS_NEVER &&
+            !is_of_use(checking, pool->queue_timeout_at))
+            warn_of_queue_timeout(checking, pool, route);
     }
 }
 

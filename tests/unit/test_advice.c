@@ -110,6 +110,19 @@ static void a_queue_timeout_that_the_deadline_precedes_can_never_strike(void **s
                         "");
 }
 
+static void a_queue_timeout_without_a_queue_can_never_strike(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    pool: {queue: 0, queue_timeout: 100ms}\n", &plenty),
+        "5:37: upstreams.p.pool.queue_timeout: 100ms can never strike: queue is 0, so that no call waits; "
+        "a queue, or no queue_timeout, is right");
+    assert_string_equal(advise(UPSTREAM "    pool: {queue: 1, queue_timeout: 100ms}\n", &plenty), "");
+    assert_string_equal(advise("defaults: {pool: {queue_timeout: 100ms}}\n" UPSTREAM
+                               "  q: {listen: 127.0.0.1:2, url: \"http://a\", pool: {queue: 0}}\n",
+                               &plenty),
+                        "");
+}
+
 static void a_deadline_longer_than_drain_is_cut_by_a_shutdown(void **state)
 {
     assert_string_equal(
@@ -221,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_limit_longer_than_the_deadline_can_never_strike),
         cmocka_unit_test(a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere),
         cmocka_unit_test(a_queue_timeout_that_the_deadline_precedes_can_never_strike),
+        cmocka_unit_test(a_queue_timeout_without_a_queue_can_never_strike),
         cmocka_unit_test(a_deadline_longer_than_drain_is_cut_by_a_shutdown),
         cmocka_unit_test(a_stop_must_not_be_over_before_the_calls_are),
         cmocka_unit_test(connections_beyond_the_descriptors),
