@@ -378,6 +378,9 @@ bench-scrapes: $(CURFEW) $(B)/tools/load ## Latency of calls with 200 scrapes a 
 install: $(CURFEW) install-files ## Install under PREFIX, configuration under SYSCONFDIR; honours DESTDIR
 	install -D -m 755 $(CURFEW) $(DESTDIR)$(BINDIR)/curfew
 
+# Where things lie, in what says so.
+PLACES = s,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curfew/,g; s,/usr/share/doc/curfew,$(DOCDIR),g
+
 .PHONY: install-files
 install-files: ## What install puts beside the binary: units, manual, completions, examples, configuration
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md SECURITY.md LICENSE CHANGELOG.md
@@ -385,15 +388,13 @@ install-files: ## What install puts beside the binary: units, manual, completion
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples $(wildcard conf/examples/*)
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/prometheus $(wildcard conf/prometheus/*)
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/grafana $(wildcard conf/grafana/*)
-	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 man/curfew.1
-	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 man/curfew.yaml.5
 	install -D -m 644 completion/curfew.bash $(DESTDIR)$(BASHDIR)/curfew
 	install -D -m 644 -t $(DESTDIR)$(ZSHDIR) completion/_curfew
-	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/curfew
-	set -e; for unit in systemd/*; do \
-		sed 's,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curfew/,g; s,/usr/share/doc/curfew,$(DOCDIR),g' $$unit \
-			>$(DESTDIR)$(UNITDIR)/$${unit##*/}; \
-		chmod 644 $(DESTDIR)$(UNITDIR)/$${unit##*/}; \
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/curfew $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	set -e; for file in systemd/* man/*; do \
+		case $$file in systemd/*) to=$(DESTDIR)$(UNITDIR) ;; *) to=$(DESTDIR)$(MANDIR)/man$${file##*.} ;; esac; \
+		sed '$(PLACES)' $$file >$$to/$${file##*/}; \
+		chmod 644 $$to/$${file##*/}; \
 	done
 	@# What somebody has edited stays; ours goes beside it.
 	@conf=$(DESTDIR)$(SYSCONFDIR)/curfew/curfew.yaml; \

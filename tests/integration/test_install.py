@@ -64,6 +64,17 @@ def test_packagers_get_what_they_expect(tmp_path):
     assert str(tmp_path) not in unit
 
 
+def test_units_and_manual_say_where_things_lie(tmp_path):
+    make("install-files", f"DESTDIR={tmp_path}", "PREFIX=/opt/curfew", "SYSCONFDIR=/opt/etc")
+    page = (tmp_path / "opt/curfew/share/man/man1/curfew.1").read_text()
+    named = {path.rstrip(".") for path in re.findall(r"/(?:opt|usr|etc)/[\w./]*", page)}
+    assert {"/opt/etc/curfew/curfew.yaml", "/opt/curfew/share/doc/curfew/docs/stuck.md"} <= named
+    assert not [path for path in named if not path.startswith("/opt/")]
+    assert (tmp_path / "opt/curfew/share/doc/curfew/docs/stuck.md").is_file()
+    unit = (tmp_path / "opt/curfew/lib/systemd/system/curfew.service").read_text()
+    assert "ExecStart=/opt/curfew/bin/curfew serve -c /opt/etc/curfew/curfew.yaml\n" in unit
+
+
 def test_a_configuration_that_somebody_has_edited_stays(tmp_path):
     make("install-files", f"DESTDIR={tmp_path}")
     conf = tmp_path / "etc/curfew/curfew.yaml"
