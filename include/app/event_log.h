@@ -6,17 +6,25 @@
 
 #include "config/snapshot.h"
 
+#define EVENT_LOG_LINES 8
+
+/* A line that was written, and may come again. */
+struct event_log_line {
+    char text[1024];
+    enum log_level level;
+    uint32_t count;   /* how often it came; 0: there is none */
+    int64_t since_ns; /* when its first one was written */
+};
+
 /*
  * What happens to the process, a line each on standard error: "curfew: info: ready". If that is the journal, the line
  * begins with its priority instead ("<6>ready"), which the journal takes off. Calls go to the access log. A line that
- * comes again and again within a few seconds is written a few times, and then how often it was left out. Main thread.
+ * comes again and again within a few seconds, alone or in turn with a few others, is written a few times, and then how
+ * often it was left out. Main thread.
  */
 struct event_log {
     enum log_level level; /* what is less important is left out */
-    char last[1024];      /* the latest line, */
-    enum log_level last_level;
-    uint32_t repeated; /* how often it came since, */
-    int64_t since_ns;  /* which is when its first one was written */
+    struct event_log_line lines[EVENT_LOG_LINES];
 };
 
 void event_log_init(struct event_log *log);

@@ -1,5 +1,6 @@
 #include "app/event_log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,35 +48,67 @@ void event_log_put_lines(enum log_level level, const char *lines)
     }
 }
 
+/* Says how often it was left out, and forgets it. */
+static void forget(struct event_log_line *line)
+{
+    char text[sizeof(line->text) + 32];
+
+    if (line->count > LINES_MAX) {
+        snprintf(text, sizeof(text), "%s (%" PRIu32 " times more)", line->text, line->count - LINES_MAX);
+        write_line(line->level, text);
+    }
+    line->count = 0;
+}
+
 void event_log_flush(struct event_log *log)
 {
-    char line[64];
+    for (size_t i = 0; i < EVENT_LOG_LINES; i++)
+        forget(&log->lines[i]);
+}
 
-    if (log->repeated > LINES_MAX) {
-        snprintf(line, sizeof(line), "the line before came %u times more", log->repeated - LINES_MAX);
-        write_line(log->last_level, line);
+static void forget_old_ones(struct event_log *log, int64_t now_ns)
+{
+    for (size_t i = 0; i < EVENT_LOG_LINES; i++)
+        if (now_ns - log->lines[i].since_ns > WINDOW_NS)
+            forget(&log->lines[i]);
+}
+
+/* The same line, or the place of the one that has been there for longest. */
+static struct event_log_line *find(struct event_log *log, const char *text)
+{
+    struct event_log_line *oldest = &log->lines[0];
+
+    for (size_t i = 0; i < EVENT_LOG_LINES; i++) {
+        struct event_log_line *line = &log->lines[i];
+
+        if (line->count != 0 && strcmp(line->text, text) == 0)
+            return line;
+        if (oldest->count != 0 && (line->count == 0 || line->since_ns < oldest->since_ns))
+            oldest = line;
     }
-    log->repeated = 0;
-    log->last[0] = '\0';
+    forget(oldest);
+    return oldest;
 }
 
 void event_log_put(struct event_log *log, enum log_level level, const char *format, ...)
 {
     int64_t now_ns = worker_clock_ns();
-    char line[sizeof(log->last)];
+    struct event_log_line *line;
+    char text[sizeof(line->text)];
     va_list args;
 
     if (level > log->level)
         return;
     va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (strcmp(line, log->last) != 0 || now_ns - log->since_ns > WINDOW_NS) {
-        event_log_flush(log);
-        memcpy(log->last, line, sizeof(line));
-        log->last_level = level;
-        log->since_ns = now_ns;
+    forget_old_ones(log, now_ns);
+    line = find(log, text);
+    if (line->count == 0) {
+        memcpy(line->text, text, sizeof(text));
+        line->level = level;
+        line->since_ns = now_ns;
     }
-    if (++log->repeated <= LINES_MAX)
-        write_line(level, line);
+    if (++line->count <= LINES_MAX)
+        write_line(level, text);
 }

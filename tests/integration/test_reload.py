@@ -1,6 +1,7 @@
 """The configuration is loaded anew while calls run: SIGHUP, POST /reload."""
 
 import os
+import re
 import signal
 import socket
 
@@ -82,6 +83,18 @@ def test_what_is_no_configuration_at_all_is_refused(api, broken):
     status, text = proxy.reload()
     assert status == 422 and "No such file" in text
     serve_one(proxy, up)
+
+
+def test_what_is_said_again_and_again_in_turn_is_counted(api):
+    proxy, _ = api()
+    proxy.config.write_text("bad")
+    for _ in range(20):
+        assert proxy.reload()[0] == 422
+    proxy.stop()
+    for said in ("nothing has changed", "a map of keys and values is needed here"):
+        lines = [line for line in proxy.process.stderr.lines if said in line]
+        left_out = [int(n) for line in lines for n in re.findall(r" \((\d+) times more\)$", line)]
+        assert len(left_out) >= 1 and len(lines) - len(left_out) + sum(left_out) == 20
 
 
 def test_calls_in_flight_end_under_the_policy_they_began_with(api, upstream):
