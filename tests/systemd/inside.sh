@@ -38,7 +38,7 @@ answers() { [ "$(status_of "${@:2}")" = "$1" ]; }
 answer_has() { grep -q -- "$1" "$work/answer"; }
 # METRIC (a prefix: name and labels) VALUE: the sum of its samples.
 metric_is() { [ "$(curl --silent --max-time 5 http://127.0.0.1:9600/metrics | awk -v m="$1" 'index($0, m) == 1 {n += $NF} END {print n + 0}')" = "$2" ]; }
-in_flight() { metric_is curfew_calls_in_flight "$1"; }
+in_flight() { metric_is 'curfew_calls_in_flight{' "$1"; }
 status_has() { show StatusText | grep -q -- "$1"; }
 quietly() { "$@" >"$work/quiet" 2>&1; }
 not() { ! "$@"; }
