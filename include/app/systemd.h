@@ -40,8 +40,8 @@ struct systemd_sockets {
 
 /* False: *why says which is of no use. Takes them from the environment, so that it can be done once. */
 bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why_cap);
-/* The one for the admin listener: named "admin", or at its address. -1: none. */
-int systemd_take_admin(struct systemd_sockets *sockets, const struct address *address);
+/* The one for the admin listener: at its address, or named "admin", if no upstream is called so. -1: none. */
+int systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot);
 /* Have all found their place? False: *why names one that has not. */
 bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap);
 /* A warning for each that nobody listens on any more, after a reload: who calls there waits, until it is closed. */

@@ -108,7 +108,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
                                   .handed_count = service->sockets.count,
                                   .say = say,
                                   .arg = service};
-    int admin_fd = snapshot->has_admin ? systemd_take_admin(&service->sockets, &snapshot->admin) : -1;
+    int admin_fd = snapshot->has_admin ? systemd_take_admin(&service->sockets, snapshot) : -1;
     char why[512] = "";
 
     service->base = event_base_new();

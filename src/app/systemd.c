@@ -90,17 +90,43 @@ bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why
     return true;
 }
 
-int systemd_take_admin(struct systemd_sockets *sockets, const struct address *address)
+static bool is_of_upstream(const struct snapshot *snapshot, const char *name)
 {
-    for (size_t i = 0; i < sockets->count; i++) {
-        struct handed_socket *socket = &sockets->list[i];
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        if (strcmp(snapshot->upstreams[i].name, name) == 0)
+            return true;
+    return false;
+}
 
-        if (strcmp(socket->name, "admin") != 0 && !address_is_same(&socket->address, address))
+/*
+ * How well it fits the admin listener, 0: not at all. An upstream may be called admin; then the socket of this name is
+ * its.
+ */
+static int fit_admin(const struct handed_socket *socket, const struct snapshot *snapshot)
+{
+    bool is_there = address_is_same(&socket->address, &snapshot->admin);
+    bool is_named = strcmp(socket->name, "admin") == 0 && !is_of_upstream(snapshot, "admin");
+
+    return 2 * is_there + is_named;
+}
+
+int systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot)
+{
+    struct handed_socket *best = NULL;
+    int best_fit = 0;
+
+    for (size_t i = 0; i < sockets->count; i++) {
+        int fit = fit_admin(&sockets->list[i], snapshot);
+
+        if (fit <= best_fit)
             continue;
-        socket->is_taken = true;
-        return socket->fd;
+        best = &sockets->list[i];
+        best_fit = fit;
     }
-    return -1;
+    if (best == NULL)
+        return -1;
+    best->is_taken = true;
+    return best->fd;
 }
 
 bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap)

@@ -132,6 +132,25 @@ def test_sockets_find_their_upstreams_by_name_and_by_address(tmp_path, upstream)
         process.must_be_clean()
 
 
+def test_an_upstream_that_is_called_admin_has_the_socket_of_this_name(tmp_path, upstream):
+    up = upstream(ok)
+    config = tmp_path / "c.yaml"
+    named = listener()
+    with named:
+        write_config(config, {"admin": {"url": up.url, "listen": "127.0.0.1:%d" % named.getsockname()[1]}},
+                     {"workers": 1, "admin": {"listen": f"unix:{tmp_path}/admin.sock"}, "log": {"access": "off"}})
+        process = hand_over(config, [named], ["admin"])
+        try:
+            wait_ready(process)
+            for where in (named.getsockname(), f"{tmp_path}/admin.sock"):
+                caller = ScriptedCaller(where)
+                assert caller.ask("GET", "/readyz").status == 200
+                caller.close()
+        finally:
+            process.signal(signal.SIGTERM)
+            assert process.wait_exit(10 * SLOW) == 0
+
+
 def test_a_socket_that_matches_nothing_is_an_error_that_names_it(tmp_path, upstream):
     config = tmp_path / "c.yaml"
     write_config(config, {"api": {"url": "http://127.0.0.1:1"}}, {"log": {"access": "off"}})
