@@ -5,6 +5,12 @@
 
 #include "base/text.h"
 
+/*
+ * A name in a column of so many bytes. Of one that is longer, the middle is left out, with a "~" in its place:
+ * names that begin alike differ at the end.
+ */
+void figures_put_name(struct text *out, const char *name, int width);
+
 /* Figures for people, short and of bounded width: at most 7 bytes each. */
 
 /* "950ms", "1.2s", "59s", "3m05s", "2h03m", "9d04h"; below 0 with its sign: "-1.2s". */

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "view/figures.h"
 
-/* Longer names are cut. */
+/* Longer names are shortened. */
 #define NAME_WIDTH 24
 
 static const char *text_of(const json_t *call, const char *key)
@@ -87,7 +87,8 @@ struct call_columns call_list_columns(const struct call_list *list)
 
 static void put_left(struct text *out, const char *name, int width)
 {
-    text_printf(out, "%-*.*s ", width, width, name);
+    figures_put_name(out, name, width);
+    TEXT_LIT(out, " ");
 }
 
 void call_list_put_head(struct text *out, struct call_columns columns)

@@ -1,11 +1,22 @@
 #include "view/figures.h"
 
 #include <math.h>
+#include <string.h>
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
+
+void figures_put_name(struct text *out, const char *name, int width)
+{
+    int len = (int)strlen(name), tail = (width - 1) / 2;
+
+    if (len <= width)
+        text_printf(out, "%-*s", width, name);
+    else
+        text_printf(out, "%.*s~%s", width - 1 - tail, name, name + len - tail);
+}
 
 static void put_parts(struct text *out, int64_t large, char unit, int64_t small, char small_unit)
 {

@@ -7,13 +7,16 @@
 #include "view/figures.h"
 
 /* Rows that are there at any size: title, status, the upstreams' head; an empty one, the calls' two heads, the keys. */
-#define ROWS_ABOVE  3
-#define ROWS_BELOW  4
+#define ROWS_ABOVE    3
+#define ROWS_BELOW    4
 /* Calls that there is to be room for, if the screen is not too small for it. */
-#define CALLS_MIN   4
-#define SHARED_MAX  3
-#define QUEUE_WIDTH 8
-#define NARROW      100
+#define CALLS_MIN     4
+#define SHARED_MAX    3
+#define QUEUE_WIDTH   8
+#define NARROW        100
+/* Columns of an upstream: its name, at least so wide, and the figures behind it. */
+#define NAME_MIN      16
+#define FIGURES_WIDTH 63
 
 /* An upstream with what has happened there. */
 struct line {
@@ -80,6 +83,7 @@ struct plan {
     int shared;    /* pools that are no upstream's, one row each */
     bool has_more; /* a row says how many upstreams are not shown */
     int calls;     /* rows for calls */
+    int name_width;
 };
 
 static int count_shared(const struct board *board)
@@ -119,12 +123,35 @@ uint32_t top_view_room(const struct top_state *state, int height)
     return calls > 0 ? (uint32_t)calls : 1;
 }
 
+/* As wide as the longest name, if there is room for that. */
+static int find_name_width(const struct board *board, int screen_width)
+{
+    int width = NAME_MIN, most = screen_width - FIGURES_WIDTH;
+
+    for (uint32_t i = 0; i < board->upstream_count; i++) {
+        int len = (int)strlen(board->upstreams[i].name);
+
+        if (len > width)
+            width = len < most ? len : most;
+    }
+    return width > NAME_MIN ? width : NAME_MIN;
+}
+
 /* ---- drawing --------------------------------------------------------------------------------------------------- */
 
 static int put_right(struct screen *screen, int x, int y, int width, enum style style,
                      const struct text *text)
 {
     return screen_printf(screen, x, y, style, "%*.*s ", width, (int)text->len, text->ptr);
+}
+
+static int put_name(struct screen *screen, int x, int y, int width, enum style style, const char *name)
+{
+    char block[BOARD_NAME];
+    struct text text = text_over(block, sizeof(block));
+
+    figures_put_name(&text, name, width);
+    return screen_printf(screen, x, y, style, "%.*s ", (int)text.len, text.ptr);
 }
 
 static int put_rate(struct screen *screen, int x, int y, int width, enum style style, double rate)
@@ -245,21 +272,20 @@ static int put_pool(struct screen *screen, int x, int y, const struct board_pool
     return x;
 }
 
-static void draw_upstream_head(struct screen *screen)
+static void draw_upstream_head(struct screen *screen, int name_width)
 {
-    screen_printf(screen, 0, 2, STYLE_HEAD, "%-16s %7s %7s %7s %6s %6s %7s %7s %7s", "UPSTREAM", "CALLS/S",
-                  "OK/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99", "LATE");
+    screen_printf(screen, 0, 2, STYLE_HEAD, "%-*s %7s %7s %7s %6s %6s %7s %7s %7s", name_width, "UPSTREAM",
+                  "CALLS/S", "OK/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99", "LATE");
     screen_style_row(screen, 2, STYLE_HEAD);
 }
 
-static void draw_upstream(const struct top_state *state, struct screen *screen, int y,
+static void draw_upstream(const struct top_state *state, struct screen *screen, int y, int name_width,
                           const struct line *line)
 {
     const struct board_change *change = &line->change;
     const struct board_pool *pool = board_find_pool(state->board, line->upstream->name);
     bool is_stuck = change->stuck_rate > 0;
-    int x =
-        screen_printf(screen, 0, y, is_stuck ? STYLE_ALERT : STYLE_PLAIN, "%-16.16s ", line->upstream->name);
+    int x = put_name(screen, 0, y, name_width, is_stuck ? STYLE_ALERT : STYLE_PLAIN, line->upstream->name);
 
     x = put_rate(screen, x, y, 7, STYLE_PLAIN, change->started_rate);
     x = put_rate(screen, x, y, 7, STYLE_GOOD, change->completed_rate);
@@ -281,13 +307,16 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
 }
 
 /* Returns the row behind them. */
-static int draw_shared_pools(const struct board *board, struct screen *screen, int y, int rows)
+static int draw_shared_pools(const struct board *board, struct screen *screen, const struct plan *plan, int y)
 {
+    int rows = plan->shared, x;
+
     for (uint32_t i = 0; i < board->pool_count && rows > 0; i++) {
         if (board_find_upstream(board, board->pools[i].name) != NULL)
             continue;
-        put_pool(screen, screen_printf(screen, 0, y, STYLE_PLAIN, "pool %-16.16s ", board->pools[i].name), y,
-                 &board->pools[i]);
+        x = screen_printf(screen, 0, y, STYLE_PLAIN, "pool ");
+        x = put_name(screen, x, y, plan->name_width, STYLE_PLAIN, board->pools[i].name);
+        put_pool(screen, x, y, &board->pools[i]);
         y++;
         rows--;
     }
@@ -350,13 +379,13 @@ static int draw_upstreams(const struct top_state *state, struct screen *screen, 
 {
     int y = ROWS_ABOVE;
 
-    draw_upstream_head(screen);
+    draw_upstream_head(screen, plan->name_width);
     for (int i = 0; i < plan->upstreams; i++, y += 2)
-        draw_upstream(state, screen, y, &lines[i]);
+        draw_upstream(state, screen, y, plan->name_width, &lines[i]);
     if (plan->has_more)
         screen_printf(screen, 0, y++, STYLE_DIM, "and %d more upstreams",
                       (int)state->board->upstream_count - plan->upstreams);
-    return draw_shared_pools(state->board, screen, y, plan->shared);
+    return draw_shared_pools(state->board, screen, plan, y);
 }
 
 bool top_view_draw(const struct top_state *state, struct screen *screen)
@@ -371,6 +400,7 @@ bool top_view_draw(const struct top_state *state, struct screen *screen)
         if (lines == NULL)
             return false;
         compare_all(state, lines);
+        plan.name_width = find_name_width(state->board, screen->width);
         draw_calls(state, screen, draw_upstreams(state, screen, &plan, lines) + 1, plan.calls);
     }
     if (state->has_keys)

@@ -111,6 +111,34 @@ static void what_is_stuck_comes_first_with_its_phase(void **state)
     empty(&f);
 }
 
+/* A name is whole where there is room; where there is none, two that begin alike are still told apart. */
+static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
+{
+    static const char alike[] =
+        "curfew_build_info{version=\"1\"} 1\n"
+        "curfew_calls_in_flight{upstream=\"payments-of-the-shop-east\",phase=\"wait\"} 1\n"
+        "curfew_calls_in_flight{upstream=\"payments-of-the-shop-west\",phase=\"wait\"} 2\n"
+        "curfew_pool_size{pool=\"reports-of-the-shop-east\"} 10\n";
+    struct fixture f;
+    struct board board;
+    const char *drawn;
+
+    fill(&f);
+    assert_true(board_read(&board, span_of(alike)));
+    f.state.board = &board;
+    drawn = draw(&f.state, 80, 24);
+    expect(drawn, "UPSTREAM          CALLS/S ");
+    expect(drawn, "\npayments~hop-east       0 ");
+    expect(drawn, "\npayments~hop-west       0 ");
+    expect(drawn, "\npool reports-~hop-east [............] 0/10");
+    drawn = draw(&f.state, 120, 24);
+    expect(drawn, "UPSTREAM                  CALLS/S ");
+    expect(drawn, "\npayments-of-the-shop-east       0 ");
+    expect(drawn, "\npool reports-of-the-shop-east  [");
+    board_free(&board);
+    empty(&f);
+}
+
 static void sorting_is_by_trouble_then_name_then_rate(void **state)
 {
     struct fixture f;
@@ -270,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
+        cmocka_unit_test(upstreams_whose_names_begin_alike_are_told_apart),
         cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate),
         cmocka_unit_test(rates_are_those_since_the_earlier_page),
         cmocka_unit_test(a_lost_connection_is_said),
