@@ -22,6 +22,7 @@
 struct line {
     const struct board_upstream *upstream;
     struct board_change change;
+    bool is_full; /* its pool, to the last permit */
 };
 
 /* ---- which upstreams, in which order ------------------------------------------------------------------------- */
@@ -46,15 +47,22 @@ static int by_rate(const void *a, const void *b)
     return order != 0 ? order : by_name(a, b);
 }
 
-/* Where something is stuck comes first: calls that were cut, then calls that may be. */
+/* Where something is stuck comes first: calls that were cut, then pools that are full, then calls that may be stuck. */
 static int by_trouble(const void *a, const void *b)
 {
     const struct line *left = a, *right = b;
     int order = descending(left->change.stuck_rate, right->change.stuck_rate);
 
     if (order == 0)
+        order = right->is_full - left->is_full;
+    if (order == 0)
         order = descending(left->change.in_flight, right->change.in_flight);
     return order != 0 ? order : by_rate(a, b);
+}
+
+static bool is_full(const struct board_pool *pool)
+{
+    return pool != NULL && pool->held > 0 && pool->held >= pool->size;
 }
 
 static void compare_all(const struct top_state *state, struct line *lines)
@@ -70,6 +78,7 @@ static void compare_all(const struct top_state *state, struct line *lines)
             earlier != NULL ? board_find_upstream(earlier, upstream->name) : NULL;
 
         lines[i].upstream = upstream;
+        lines[i].is_full = is_full(board_find_pool(board, upstream->name));
         board_compare(upstream, before, seconds, &lines[i].change);
     }
     if (board->upstream_count > 1)

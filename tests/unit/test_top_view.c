@@ -111,6 +111,30 @@ static void what_is_stuck_comes_first_with_its_phase(void **state)
     empty(&f);
 }
 
+/* Where nothing was cut yet, a pool that is full is worse than many calls. */
+static void a_full_pool_comes_before_many_calls(void **state)
+{
+    static const char small[] = "curfew_build_info{version=\"1\"} 1\n"
+                                "curfew_calls_in_flight{upstream=\"busy\",phase=\"wait\"} 40\n"
+                                "curfew_pool_size{pool=\"busy\"} 50\ncurfew_pool_held{pool=\"busy\"} 40\n"
+                                "curfew_calls_in_flight{upstream=\"full\",phase=\"wait\"} 2\n"
+                                "curfew_pool_size{pool=\"full\"} 2\ncurfew_pool_held{pool=\"full\"} 2\n"
+                                "curfew_calls_in_flight{upstream=\"none\",phase=\"wait\"} 0\n"
+                                "curfew_pool_size{pool=\"none\"} 0\ncurfew_pool_held{pool=\"none\"} 0\n";
+    struct fixture f;
+    struct board board;
+    const char *drawn;
+
+    fill(&f);
+    assert_true(board_read(&board, span_of(small)));
+    f.state.board = &board;
+    drawn = draw(&f.state, 80, 24);
+    assert_true(place(drawn, "\nfull ") < place(drawn, "\nbusy "));
+    assert_true(place(drawn, "\nbusy ") < place(drawn, "\nnone "));
+    board_free(&board);
+    empty(&f);
+}
+
 /* A name is whole where there is room; where there is none, two that begin alike are still told apart. */
 static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
 {
@@ -298,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
+        cmocka_unit_test(a_full_pool_comes_before_many_calls),
         cmocka_unit_test(upstreams_whose_names_begin_alike_are_told_apart),
         cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate),
         cmocka_unit_test(rates_are_those_since_the_earlier_page),
