@@ -13,7 +13,7 @@
 /* What terminal_key returns besides characters and enum top_key (view/top_view.h). */
 enum { TERMINAL_NO_KEY = -1, TERMINAL_RESIZED = -2, TERMINAL_GONE = -3 };
 
-/* False: this is no terminal that ncurses knows; nothing was changed. */
+/* False: this is no terminal that ncurses knows and can move a cursor on; nothing was changed. */
 bool terminal_open(void) __attribute__((warn_unused_result));
 /* Idempotent. */
 void terminal_close(void);

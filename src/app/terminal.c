@@ -55,6 +55,14 @@ static void choose_styles(void)
     styles[STYLE_HEAD] = coloured(4, COLOR_CYAN, A_BOLD);
 }
 
+/* Whether the cursor can be sent to a place: a dumb terminal has lines that follow each other, and no more. */
+static bool can_be_drawn_on(void)
+{
+    const char *move = tigetstr("cup");
+
+    return move != NULL && move != (const char *)-1;
+}
+
 bool terminal_open(void)
 {
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -62,6 +70,11 @@ bool terminal_open(void)
     terminal = newterm(NULL, stdout, stdin);
     if (terminal == NULL)
         return false;
+    if (!can_be_drawn_on()) {
+        (void)endwin();
+        delscreen(terminal);
+        return false;
+    }
     is_open = true;
     take_signals();
     (void)cbreak();

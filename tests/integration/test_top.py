@@ -222,11 +222,14 @@ def test_once_is_one_plain_page_on_a_terminal_too(api, terminal):
     screen.must_be_restored()
 
 
-def test_without_a_terminals_name_it_is_one_page(api, terminal):
+@pytest.mark.parametrize("name", ["nothing-known", "dumb"])
+def test_on_a_terminal_that_can_not_be_drawn_on_it_is_one_page(api, terminal, name):
     proxy, _, _ = api
     screen = terminal()
-    screen.run("env", "TERM=nothing-known", BINARY, "top", "--admin", where(proxy), "--delay", "100ms")
-    screen.wait("0 in flight", gone=["q quit"])
+    screen.run("env", f"TERM={name}", BINARY, "top", "--admin", where(proxy), "--delay", "100ms")
+    seen = screen.wait("0 in flight", "UPSTREAM", gone=["q quit"])
+    assert "\napi " in seen
+    screen.must_be_restored()
 
 
 def test_nobody_is_there(tmp_path):
