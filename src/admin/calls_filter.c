@@ -111,6 +111,14 @@ static bool read_one(const struct reading *reading, const struct evkeyval *pair,
     return false;
 }
 
+/* Bytes of the query are part of it, which may be no UTF-8, or steer the terminal that it is shown on. */
+static void make_printable(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
 bool calls_filter_read(const char *query, const struct proxy *proxy, struct roster_filter *filter, char *why,
                        size_t why_cap)
 {
@@ -124,13 +132,16 @@ bool calls_filter_read(const char *query, const struct proxy *proxy, struct rost
         (struct roster_filter){.upstream = ROSTER_ANY, .phases = ROSTER_ALL_PHASES, .limit = LIMIT_DEFAULT};
     if (query == NULL || query[0] == '\0')
         return true;
-    if (evhttp_parse_query_str(query, &pairs) < 0) {
+    /* An escaped NUL would end a value before its end. */
+    if (strstr(query, "%00") != NULL || evhttp_parse_query_str(query, &pairs) < 0) {
         snprintf(why, why_cap, "The query is not of the form KEY=VALUE&KEY=VALUE.");
         return false;
     }
     for (pair = pairs.tqh_first; pair != NULL && is_good; pair = pair->next.tqe_next)
         is_good = read_one(&reading, pair, &seen);
     evhttp_clear_headers(&pairs);
+    if (!is_good)
+        make_printable(why);
     return is_good;
 }
 

@@ -101,6 +101,8 @@ BAD_FILTERS = {
     "phase=thinking": "upload queue dns connect tls send wait receive", "limit=0": "1 to 10000", "limit=10001": "10000",
     "limit=x": "1 to 10000", "limit=1&limit=2": "twice", "colour=red": "older, upstream, phase, limit and sort",
     "sort=colour": "left or age", "older": "KEY=VALUE", "=1s": "KEY=VALUE",
+    "upstream=%ff": 'upstream "?"', "upstream=%1b[31m": 'upstream "?[31m"', "upstream=api%00x": "KEY=VALUE",
+    "upstream=" + 63 * "x" + "%C3%A9": "xxx?",
 }
 
 
