@@ -15,10 +15,15 @@ export function duration(ms) {
   const s = ms / 1000;
   if (s < 10) return withUnit(Number(s.toFixed(1)), "s");
   if (s < 99.5) return withUnit(Math.round(s), "s");
+  if (s < 3599.5) return inParts(Math.round(s), "min", "s");
   const minutes = Math.round(s / 60);
-  if (minutes < 120) return withUnit(minutes, "min");
-  const hours = Math.round(minutes / 60);
-  return hours < 72 ? withUnit(hours, "h") : withUnit(Math.round(hours / 24), "d");
+  return minutes < 72 * 60 ? inParts(minutes, "h", "min") : withUnit(Math.round(minutes / (24 * 60)), "d");
+}
+
+/* Of sixtieths: "2 min 30 s", "2 min". */
+function inParts(all, large, small) {
+  const rest = all % 60;
+  return withUnit(Math.floor(all / 60), large) + (rest ? NBSP + withUnit(rest, small) : "");
 }
 
 export const count = (n) => (n < 100000 ? n.toLocaleString("en") : Intl.NumberFormat("en", {notation: "compact"}).format(n));
