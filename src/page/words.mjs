@@ -42,13 +42,17 @@ function inPhase(one) {
 /* What is wrong at one upstream, without its name. */
 export function trouble(one) {
   const now = one.phases[0] ? inPhase(one.phases[0]) : "nothing in flight";
-  const waiting = one.pool?.waiting ? `; ${count(one.pool.waiting)} wait for a permit` : "";
+  const waiting = one.pool?.waiting ? `; ${count(one.pool.waiting)} ${one.pool.waiting === 1 ? "waits" : "wait"} for a permit` : "";
   const share = (n) => `${count(n)} of ${calls(one.minute.ended)}`;
   switch (one.kind) {
     case "stuck":
     case "few":
       return `${share(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
-    case "full": return `all ${count(one.pool.size)} permits are held: ${now}${waiting}`;
+    case "full": {
+      const held = one.pool.size === 1 ? "the only permit is held" : `all ${count(one.pool.size)} permits are held`;
+      const rejected = one.minute.rejected ? `; ${count(one.minute.rejected)} rejected in the last minute` : "";
+      return `${held}: ${now}${waiting}${rejected}`;
+    }
     case "rejecting": return `${share(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;
     case "failing": return `${share(one.minute.failed)} failed in the last minute. Now ${now}`;
     case "slow": return `${inPhase(oldestOf(one))}`;

@@ -126,6 +126,10 @@ test("the headline says where, which phase, how many and how long", () => {
   const full = assess({}, {pool: {held: 50, waiting: 7}, live: [["api", "queue", 70, 800, 1200], ["api", "wait", 50, 900, 1100]]});
   assert.equal(plain(words.trouble(full)), "all 50 permits are held: 50 calls in wait, the oldest for 900 ms of 2 s; " +
     "7 wait for a permit");
+  const refusing = assess({completed: [0, 1], rejected: [0, 3]},
+    {pool: {size: 1, held: 1, waiting: 1}, live: [["api", "wait", 1, 900, 1100]]});
+  assert.equal(plain(words.trouble(refusing)), "the only permit is held: 1 call in wait, for 900 ms of 2 s; 1 waits for a permit; " +
+    "3 rejected in the last minute");
 });
 
 test("the headline of a calm minute", () => {
