@@ -22,6 +22,7 @@ struct top_feed {
     char lost[256]; /* why there is no answer; "" while there is one */
     int64_t lost_since_ns;
     char message[256]; /* about the last thing that was asked for; "" for none */
+    bool lacks_calls;  /* the message says why there is no list of calls */
 };
 
 void top_feed_fini(struct top_feed *feed);

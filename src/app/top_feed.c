@@ -96,11 +96,16 @@ static bool ask_calls(struct top_feed *feed, struct top_choice *choice, uint32_t
     if (answer.status == 200 && call_list_read(&calls, answer.content)) {
         call_list_free(&feed->calls);
         feed->calls = calls;
+        if (feed->lacks_calls)
+            feed->message[0] = '\0';
+        feed->lacks_calls = false;
     } else {
         call_list_free(&calls);
         admin_answer_put_why(&answer, feed->message, sizeof(feed->message));
-        /* The upstream that was chosen may be gone since a reload. */
-        choice->upstream[0] = '\0';
+        feed->lacks_calls = true;
+        /* The upstream that was chosen is gone since a reload. */
+        if (answer.status == 400)
+            choice->upstream[0] = '\0';
     }
     admin_answer_free(&answer);
     return true;
@@ -121,6 +126,7 @@ void top_feed_cut(struct top_feed *feed, const struct top_choice *choice)
     struct admin_answer answer;
 
     snprintf(target, sizeof(target), "/calls/%s", choice->selected);
+    feed->lacks_calls = false;
     if (!admin_client_ask(&question, &answer, why, sizeof(why)))
         snprintf(feed->message, sizeof(feed->message), "%s", why);
     else if (answer.status == 200)

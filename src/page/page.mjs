@@ -31,11 +31,15 @@ function show() {
   view.showCalls(model.calls);
 }
 
+let lacksCalls = false;
+
 /* A worker that hangs does not answer about its calls; the counters of before are there all the same. */
 async function askCalls() {
   const {status, body} = await ask(`calls?limit=${CALLS}`);
+  if (status !== 200) view.say(body.detail ?? `/calls answers ${status}`);
+  else if (lacksCalls) view.say("");
   if (status === 200) model.takeCalls(body);
-  else view.say(body.detail ?? `/calls answers ${status}`);
+  lacksCalls = status !== 200;
 }
 
 async function askAll() {

@@ -9,6 +9,7 @@ from harness.bounds import SOON, poll
 from harness.curfew import Curfew, curfew_command, write_config
 from harness.peers import ScriptedCaller
 from harness.process import BINARY
+from harness.programs import tool
 from harness.terminal import Terminal
 
 
@@ -163,6 +164,22 @@ def test_keys_filter_and_sort(curfew, upstream, terminal):
     poll(lambda: screen.screen().splitlines()[3].startswith("one "), "upstreams by name")
     for caller in callers:
         caller.close()
+
+
+@pytest.mark.sound_only
+def test_a_worker_that_hangs_is_told_as_long_as_it_does(curfew, faulty, terminal, tmp_path):
+    """And what was chosen stays. The hook is a library for the test alone, as in test_admin.py."""
+    hang = tmp_path / "hang"
+    proxy = curfew(upstreams={name: {"url": faulty().url} for name in ("api", "other")}, top={"workers": 2},
+                   env={"LD_PRELOAD": tool("hang.so"), "HANG_FILE": str(hang)})
+    screen = terminal()
+    top(screen, proxy)
+    screen.keys("u")
+    screen.wait("upstream: api, phase: all: 0 of 0")
+    hang.write_text("")
+    screen.wait("A worker did not answer within 1 s.")
+    hang.unlink()
+    screen.wait("upstream: api, phase: all: 0 of 0", gone=["A worker did not answer", "CONNECTION LOST"])
 
 
 def test_it_follows_the_size_of_the_terminal(api, terminal):
