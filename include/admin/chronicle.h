@@ -28,6 +28,7 @@ struct chapter {
     int64_t longest_ns;  /* and of the route that has most time */
     int64_t at_most_ns;  /* the longest that any of the calls that there were may have taken */
     uint32_t pool;       /* number, likewise of what is under no route */
+    bool observed;       /* its deadlines cut nothing */
     bool goes_on;        /* seen in this second */
     bool is_late;        /* it has counted before it had a history */
 };

@@ -73,6 +73,7 @@ static void look_up(struct chronicle *chronicle, const struct upstream_config *u
             return;
     chapter->deadline_ns = upstream->default_route.deadline_ns;
     chapter->pool = upstream->default_route.pool;
+    chapter->observed = upstream->observe;
     for (uint32_t id = 0; id <= upstream->route_count; id++)
         look_up_route(chapter, snapshot_route(upstream, id), chronicle->tally.sum);
     chapter->goes_on = true;

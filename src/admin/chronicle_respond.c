@@ -180,6 +180,12 @@ static void put_all_series(struct sheet *sheet, const struct history_sample *sam
     close_list(sheet, '}');
 }
 
+static void put_true(struct sheet *sheet, const char *key)
+{
+    next(sheet);
+    text_printf(&sheet->text, "\"%s\":true", key);
+}
+
 static void put_upstream(struct sheet *sheet, const struct chapter *chapter, const char *pool,
                          struct history_sample *samples, const struct grid *grid)
 {
@@ -192,6 +198,8 @@ static void put_upstream(struct sheet *sheet, const struct chapter *chapter, con
     put_name(sheet, "name", chapter->name);
     put_number(sheet, "deadline_ms", chapter->deadline_ns / NS_PER_MS);
     put_number(sheet, "longest_ms", chapter->longest_ns / NS_PER_MS);
+    if (chapter->observed)
+        put_true(sheet, "observed");
     if (pool != NULL)
         put_name(sheet, "pool", pool);
     put_all_series(sheet, samples, grid);

@@ -82,7 +82,8 @@ export class Model {
     const slots = known?.slots ?? new Map();
     for (let i = 0; i < answer.points; i++) slots.set(answer.from / answer.step + i, readSlot(one.series, i));
     for (const slot of slots.keys()) if (slot < this.firstSlot()) slots.delete(slot);
-    return {name: one.name, deadline: one.deadline_ms, longest: one.longest_ms, pool: one.pool ?? null, slots};
+    return {name: one.name, deadline: one.deadline_ms, longest: one.longest_ms, observed: one.observed ?? false,
+      pool: one.pool ?? null, slots};
   }
 
   takeCalls(answer) {

@@ -160,7 +160,8 @@ class Card {
     one(this.root, "canvas.outcomes").setAttribute("aria-label", words.outcomesInWords(quarter));
     one(this.root, "canvas.latency").setAttribute("aria-label", words.latencyInWords(quarter, upstream.deadline));
     const longer = upstream.longest > upstream.deadline ? `, a route has ${words.duration(upstream.longest)}` : "";
-    write(one(this.root, ".deadline-text"), `deadline ${words.duration(upstream.deadline)}${longer}`);
+    const observed = upstream.observed ? "; observed: it cuts nothing" : "";
+    write(one(this.root, ".deadline-text"), `deadline ${words.duration(upstream.deadline)}${longer}${observed}`);
     this.showPhases(quarter.stuckBy);
   }
 

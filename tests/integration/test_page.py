@@ -118,6 +118,15 @@ def test_what_got_stuck_is_shown_by_phase_with_where_its_time_went(curfew, fault
     browser.shot("what-got-stuck-dark", whole=True)
 
 
+def test_a_deadline_that_cuts_nothing_is_said_to_be_observed(curfew, faulty, browser):
+    keys = {"url": faulty().url, "deadline": "100ms"}
+    proxy = curfew(upstreams={"watched": {**keys, "observe": True}, "kept": keys})
+    assert proxy.ask("GET", "/delay/200", upstream="watched").status == 200
+    browser.open(page_of(proxy))
+    browser.wait_text("#cards article:first-child", "watched", "deadline 100 ms; observed: it cuts nothing")
+    assert "observed" not in browser.text("#cards article:last-child")
+
+
 def test_a_click_cuts_a_call(pair, browser):
     proxy, up = pair(deadline="50s")
     caller = proxy.caller()
