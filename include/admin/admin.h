@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "base/text.h"
 #include "proxy/proxy.h"
@@ -42,9 +41,6 @@ void admin_free(struct admin *admin);
 
 /* Where it was told to listen. */
 const struct address *admin_address(const struct admin *admin);
-
-/* The port that it really listens on; 0 for a unix socket. */
-uint16_t admin_port(const struct admin *admin);
 
 /* Where it really listens: "127.0.0.1:9600", "[::1]:9600", "unix:/run/curfew/admin.sock". */
 void admin_put_address(const struct admin *admin, struct text *out);

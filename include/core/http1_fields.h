@@ -20,15 +20,6 @@ struct http1_seen {
     uint8_t first[HTTP1_FIELD_IDS];
 };
 
-/* Which field a name stands for, in whatever case. */
-enum http1_field_id http1_field_id_of(struct span name);
-
-/*
- * The field line at *at of `bytes`, which then is behind its CRLF. False, and *detail, if there is no whole
- * and sound field line (RFC 9112 5).
- */
-bool http1_read_field_line(struct span bytes, size_t *at, struct http1_field *field, const char **detail);
-
 /*
  * All field lines of `head` from `at` to the empty line, into *out. CAUSE_NONE, `broken` for a line that
  * breaks the rules, or `too_many`.

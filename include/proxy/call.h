@@ -129,8 +129,6 @@ void call_set_timer(struct call *call);
 void call_granted(struct call *call);
 /* Replaces a kept-alive connection that turned out to be closed, if that is allowed. May end the call. */
 bool call_replace_connection(struct call *call);
-/* A connection is there: send. May end the call. */
-void call_send(struct call *call);
 /* Is there news of the caller, and is it that he has gone for good? A half-close is not. */
 bool call_caller_has_left(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */

@@ -38,7 +38,6 @@ struct stream {
     int fd;             /* -1: closed */
     bool can_read;      /* a read may give something */
     bool can_write;     /* a write may take something */
-    bool tls_failed;    /* ST_FAILED was the fault of TLS: an alert, or a broken record */
     bool peer_ended;    /* the peer has closed its side, or the whole connection */
     bool
         was_reset; /* a write was told so, and the kernel tells it once: to a read it would look like an end */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <event2/http.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -404,20 +403,6 @@ void admin_free(struct admin *admin)
 const struct address *admin_address(const struct admin *admin)
 {
     return &admin->address;
-}
-
-uint16_t admin_port(const struct admin *admin)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } where = {.any.sa_family = AF_UNSPEC};
-    socklen_t len = sizeof(where);
-
-    if (admin->address.family == ADDRESS_UNIX || getsockname(admin->fd, &where.any, &len) < 0)
-        return 0;
-    return ntohs(where.any.sa_family == AF_INET6 ? where.v6.sin6_port : where.v4.sin_port);
 }
 
 void admin_put_address(const struct admin *admin, struct text *out)

@@ -48,10 +48,10 @@ static enum http1_field_id candidate(size_t len, char first)
 }
 
 /*
- * `name` is a token: among those, setting bit 5 maps upper case to lower and nothing else onto a letter or
- * '-'.
+ * Which field a name stands for, in whatever case. It is a token: among those, setting bit 5 maps upper case to lower
+ * and nothing else onto a letter or '-'.
  */
-enum http1_field_id http1_field_id_of(struct span name)
+static enum http1_field_id field_id_of(struct span name)
 {
     enum http1_field_id id =
         name.len == 0 ? HTTP1_FIELD_OTHER : candidate(name.len, (char)(name.ptr[0] | 0x20));
@@ -95,7 +95,11 @@ static struct span value_between(const char *base, size_t start, size_t stop)
     return (struct span){base + start, stop - start};
 }
 
-bool http1_read_field_line(struct span bytes, size_t *at, struct http1_field *field, const char **detail)
+/*
+ * The field line at *at of `bytes`, which then is behind its CRLF. False, and *detail, if there is no whole and sound
+ * field line (RFC 9112 5).
+ */
+static bool read_field_line(struct span bytes, size_t *at, struct http1_field *field, const char **detail)
 {
     const char *base = bytes.ptr;
     size_t start = *at, colon = start, stop;
@@ -114,7 +118,7 @@ bool http1_read_field_line(struct span bytes, size_t *at, struct http1_field *fi
     field->line = (struct span){base + start, stop + 2 - start};
     field->name = (struct span){base + start, colon - start};
     field->value = value_between(base, colon + 1, stop);
-    field->id = http1_field_id_of(field->name);
+    field->id = field_id_of(field->name);
     field->nominated = false;
     *at = stop + 2;
     return true;
@@ -134,7 +138,7 @@ enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out
             *detail = "too many fields";
             return too_many;
         }
-        if (!http1_read_field_line(head, &at, field, detail))
+        if (!read_field_line(head, &at, field, detail))
             return broken;
         if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0)
             seen->first[field->id] = (uint8_t)count;
@@ -161,7 +165,7 @@ static void mark_nominated(struct http1_head *head, struct span name)
  */
 static bool nominate(struct http1_head *head, struct span name, const char **detail)
 {
-    switch (http1_field_id_of(name)) {
+    switch (field_id_of(name)) {
     case HTTP1_FIELD_HOST:
     case HTTP1_FIELD_CONTENT_LENGTH:
     case HTTP1_FIELD_TRANSFER_ENCODING: *detail = "Connection names a field that is not for it"; return false;
@@ -240,7 +244,7 @@ bool http1_next_trailer(struct span *rest, struct http1_field *field, bool *bad)
     *bad = false;
     if (rest->len == 0)
         return false;
-    if (!http1_read_field_line(*rest, &at, field, &detail)) {
+    if (!read_field_line(*rest, &at, field, &detail)) {
         *bad = true;
         return false;
     }

@@ -189,38 +189,6 @@ static bool is_repeatable(const struct call *call)
     return http1_method_is_idempotent(call->method) && call->up.content.framing == HTTP1_NO_CONTENT;
 }
 
-void call_granted(struct call *call)
-{
-    struct keepalive *keepalive = call->worker->keepalive[call->config->index];
-
-    call->granted_ns = worker_now(&call->worker->worker);
-    call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, !is_repeatable(call));
-    if (call->upstream == NULL) {
-        connect_anew(call);
-        return;
-    }
-    call->upstream->call = call;
-    if (call_move(call, CALL_SENDING))
-        call_send(call);
-}
-
-bool call_replace_connection(struct call *call)
-{
-    if (!call->upstream->reused || call->replaced || !is_repeatable(call) || buffer_len(&call->response) != 0)
-        return false;
-    call->replaced = true;
-    call->upload_refused = false;
-    call->fsm.sent = SENT_NONE;
-    connect_anew(call);
-    return true;
-}
-
-void call_connected(struct call *call)
-{
-    if (call_move(call, CALL_SENDING))
-        call_send(call);
-}
-
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
 static void close_head(struct call *call)
 {
@@ -238,9 +206,42 @@ static void close_head(struct call *call)
     call->up.head = text_span(&head);
 }
 
-void call_send(struct call *call)
+/* May end the call. */
+static void send_request(struct call *call)
 {
     call->moved_ns = worker_now(&call->worker->worker);
     close_head(call);
     call_pump(call);
+}
+
+void call_granted(struct call *call)
+{
+    struct keepalive *keepalive = call->worker->keepalive[call->config->index];
+
+    call->granted_ns = worker_now(&call->worker->worker);
+    call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, !is_repeatable(call));
+    if (call->upstream == NULL) {
+        connect_anew(call);
+        return;
+    }
+    call->upstream->call = call;
+    if (call_move(call, CALL_SENDING))
+        send_request(call);
+}
+
+bool call_replace_connection(struct call *call)
+{
+    if (!call->upstream->reused || call->replaced || !is_repeatable(call) || buffer_len(&call->response) != 0)
+        return false;
+    call->replaced = true;
+    call->upload_refused = false;
+    call->fsm.sent = SENT_NONE;
+    connect_anew(call);
+    return true;
+}
+
+void call_connected(struct call *call)
+{
+    if (call_move(call, CALL_SENDING))
+        send_request(call);
 }
