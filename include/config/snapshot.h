@@ -159,7 +159,7 @@ struct snapshot {
     struct arena *arena; /* where all of it lives */
 };
 
-/* `sequence` is 0 .. route_count-1 of that upstream; beyond: the default route. */
+/* `id` is a route_entry.id of this upstream: its place in `routes`; from route_count on, the default route. */
 const struct route_config *snapshot_route(const struct upstream_config *upstream, uint32_t id);
 
 void snapshot_free(struct snapshot *snapshot);

@@ -21,7 +21,7 @@ bool budget_parse(struct span field_name, struct span value, int64_t *out_ns)
  */
 uint64_t budget_left_ms(int64_t deadline_ns, int64_t now_ns);
 
-/* base + length without overflow; NS_NEVER stays NS_NEVER. */
+/* start + length without overflow; NS_NEVER stays NS_NEVER. */
 int64_t budget_end(int64_t start_ns, int64_t length_ns);
 
 #endif

@@ -36,20 +36,18 @@ enum call_state {
 };
 
 struct call_fsm {
-    int64_t begun_ns; /* the first byte of the request */
-    int64_t
-        deadline_ns; /* when the call is over: never moved once the route is known, but nearer by the caller */
-    int64_t limit_ns;  /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
-    int64_t policy_ns; /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */
-    int64_t spared_ns; /* when an observed call would have been cut, if it would */
+    int64_t begun_ns;    /* the first byte of the request */
+    int64_t deadline_ns; /* when it is over: not moved once the route is known, but nearer by the caller */
+    int64_t limit_ns;    /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
+    int64_t policy_ns;   /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */
+    int64_t spared_ns;   /* when an observed call would have been cut, if it would */
     int64_t phase_since_ns;
     int64_t phases_ns[PHASE_COUNT]; /* time spent in each phase that has been left */
     enum call_state state : 8;
     enum phase phase : 8;
     enum cause limit_cause : 8;
     enum sent sent : 8;
-    enum cause
-        spared_cause : 8; /* why it would have been cut; CAUSE_NONE: nothing that would have has passed yet */
+    enum cause spared_cause : 8; /* why it would have been cut; CAUSE_NONE: so far it would not have been */
     enum phase spared_phase : 8; /* where it was then */
 };
 

@@ -92,8 +92,7 @@ struct http1_head {
     bool expect_continue; /* request: Expect: 100-continue, and there is content to wait with */
     bool te_trailers;     /* request: TE: trailers */
     struct span host;     /* request: the Host field's value */
-    struct span
-        traceparent; /* request: its value; empty if there is none, several, or one for this hop only */
+    struct span traceparent; /* request: its value; empty: none, several, or one for this hop only */
 };
 
 /* How far http1_scan has looked; zero it before each head, but for is_response. */

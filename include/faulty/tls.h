@@ -9,8 +9,7 @@ struct faulty_tls_options {
     const char *cert_file; /* with key_file; NULL: a certificate is made */
     const char *key_file;
     const char *client_ca_file; /* demand a client certificate that these vouch for; NULL: none */
-    const char
-        *ca_out_file; /* write the server's certificate here, as PEM, for clients to trust; NULL: nowhere */
+    const char *ca_out_file;    /* write the server's certificate (PEM) here, for clients; NULL: nowhere */
 };
 
 /*

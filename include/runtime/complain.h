@@ -3,8 +3,7 @@
 
 /*
  * A line on standard error about something that is curfew's own fault: "curfew: error: …", or with its priority for
- * the journal. Never waits: if who reads
- * it has stopped reading, the line is dropped. A long one is cut. Any thread.
+ * the journal. Never waits: if who reads it has stopped reading, the line is dropped. A long one is cut. Any thread.
  */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -39,8 +39,7 @@ struct stream {
     bool can_read;      /* a read may give something */
     bool can_write;     /* a write may take something */
     bool peer_ended;    /* the peer has closed its side, or the whole connection */
-    bool
-        was_reset; /* a write was told so, and the kernel tells it once: to a read it would look like an end */
+    bool was_reset;     /* a write was told so; the kernel tells it once, and a read would see an end */
 };
 
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */

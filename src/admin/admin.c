@@ -30,8 +30,7 @@ struct admin {
     struct event_base *base;
     struct proxy *proxy;
     const struct admin_ground *ground;
-    struct address
-        address; /* of the first configuration, which is gone after a reload: its texts are copies */
+    struct address address; /* of the first configuration, gone after a reload: its texts are copies */
     int fd;
     struct evhttp *http;
     struct clients clients;
