@@ -1,7 +1,6 @@
 #include "admin/admin.h"
 
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +17,8 @@
 #include "admin/scrapes.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "runtime/inbox.h"
 #include "runtime/listen.h"
-#include "runtime/mailbox.h"
 
 #define HEAD_MAX_BYTES 8192
 #define BODY_MAX_BYTES 65536
@@ -34,8 +33,7 @@ struct admin {
     int fd;
     struct evhttp *http;
     struct clients clients;
-    struct mailbox mailbox; /* for the workers' answers */
-    struct event mail_came;
+    struct inbox inbox; /* for the workers' answers */
     struct scrapes scrapes;
     struct calls calls;
     struct chronicle chronicle;
@@ -250,35 +248,6 @@ static void request_came(struct evhttp_request *request, void *arg)
 
 /* ---------------------------------------------------------------------------------- coming, going */
 
-static void mail_came(evutil_socket_t fd, short what, void *arg)
-{
-    struct admin *admin = arg;
-
-    (void)fd;
-    (void)what;
-    mailbox_deliver(&admin->mailbox);
-}
-
-static enum status open_mailbox(struct admin *admin)
-{
-    if (mailbox_init(&admin->mailbox) != ST_OK)
-        return ST_NOMEM;
-    /* Edge-triggered: the bell is never read, each ring wakes. */
-    if (event_assign(&admin->mail_came, admin->base, admin->mailbox.event_fd, EV_READ | EV_ET | EV_PERSIST,
-                     mail_came, admin) == 0 &&
-        event_add(&admin->mail_came, NULL) == 0)
-        return ST_OK;
-    mailbox_fini(&admin->mailbox);
-    return ST_NOMEM;
-}
-
-static void close_mailbox(struct admin *admin)
-{
-    mailbox_deliver(&admin->mailbox);
-    event_del(&admin->mail_came);
-    mailbox_fini(&admin->mailbox);
-}
-
 static enum status open_http(struct admin *admin)
 {
     admin->http = evhttp_new(admin->base);
@@ -320,7 +289,7 @@ static int open_listener(const struct address *address)
 
 static enum status open_rooms(struct admin *admin)
 {
-    if (open_mailbox(admin) != ST_OK)
+    if (inbox_open(&admin->inbox, admin->base) != ST_OK)
         return ST_NOMEM;
     scrapes_init(&admin->scrapes);
     calls_init(&admin->calls);
@@ -331,7 +300,7 @@ static enum status open_rooms(struct admin *admin)
     chronicle_fini(&admin->chronicle);
 no_chronicle:
     scrapes_fini(&admin->scrapes);
-    close_mailbox(admin);
+    inbox_close(&admin->inbox);
     return ST_NOMEM;
 }
 
@@ -361,14 +330,16 @@ static void close_listener(struct admin *admin)
 struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap)
 {
     struct admin *admin = mem_zalloc(sizeof(*admin));
+    struct mailbox *mailbox;
 
     snprintf(why, why_cap, "admin: out of memory");
     if (!admin)
         return NULL;
     *admin = (struct admin){.base = ground->base, .proxy = ground->proxy, .ground = ground};
+    mailbox = &admin->inbox.mailbox;
     admin->scrapes = (struct scrapes){
-        .base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy, .version = ground->version};
-    admin->calls = (struct calls){.base = ground->base, .mailbox = &admin->mailbox, .proxy = ground->proxy};
+        .base = ground->base, .mailbox = mailbox, .proxy = ground->proxy, .version = ground->version};
+    admin->calls = (struct calls){.base = ground->base, .mailbox = mailbox, .proxy = ground->proxy};
     admin->chronicle =
         (struct chronicle){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
     if (!copy_address(admin, &proxy_snapshot(ground->proxy)->admin))
@@ -394,7 +365,7 @@ void admin_free(struct admin *admin)
     calls_fini(&admin->calls);
     chronicle_fini(&admin->chronicle);
     close_http(admin);
-    close_mailbox(admin);
+    inbox_close(&admin->inbox);
     close_listener(admin);
     free_admin(admin);
 }
