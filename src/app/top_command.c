@@ -18,7 +18,7 @@ static const char usage[] =
     "       curfew top --admin ADDRESS [OPTION]...\n"
     "\n"
     "Shows what a running curfew does, again and again: for each upstream calls a second, those that\n"
-    "completed, got stuck, failed or were rejected, latency, how late calls were cut at most, the pool\n"
+    "completed, got stuck, failed or were rejected, latency, how late calls were cut (p99), the pool\n"
     "with those that wait, and the phases that calls are in now and got stuck in; below them the\n"
     "oldest calls in flight. Figures are those of the last ten turns. If curfew goes away, it says so\n"
     "and goes on when curfew is back. What is written to a pipe or a file is one page, without colour.\n"
