@@ -60,6 +60,12 @@ def test_the_manual_names_every_key():
     assert keys and set(keys) == {entry.split(".")[-1] for entry in entries}
 
 
+def test_the_examples_show_every_key():
+    keys = re.findall(r'^(?:OPTION|NESTED)\(\w+, \w+, "(\w+)"', (TREE / "include/config/options.def").read_text(), re.M)
+    shown = "\n".join(path.read_text() for path in (TREE / "conf/examples").glob("*.yaml"))
+    assert keys and [key for key in keys if not re.search(rf"(?<!\w){key}:", shown)] == []
+
+
 def options_of(command):
     return re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", "\n".join(
         line.split("  ")[1] for line in curfew_command(command, "--help").stdout.splitlines() if line.startswith("  -")))
