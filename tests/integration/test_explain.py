@@ -112,12 +112,12 @@ def test_a_route_of_its_own_with_a_deadline_of_the_callers(config):
     assert (status, err) == (0, "")
     assert out.startswith(GOLDEN_REPORTS), out
     assert "secret" not in out
-    for line in ("  503  connection_limit_reached           All workers are busy and the queue is full\n",
+    for line in ("  503  connection_limit_reached           All permits are held and the queue is full\n",
                  "  502  tls_certificate_error              The upstream's certificate is not trusted\n",
                  "  502  dns_error                          The upstream's name does not resolve\n",
                  "  400  http_request_error                 The caller's deadline can't be read\n"):
         assert line in out
-    assert "No worker became free in time" not in out  # its pool has no queue_timeout
+    assert "No permit became free in time" not in out  # its pool has no queue_timeout
 
 
 def test_an_upstream_by_plain_http_that_has_the_defaults(config):
@@ -307,5 +307,5 @@ def test_what_is_observed_cuts_nothing(tmp_path):
         f"{config}:9)\n" in done.stdout
     assert "  X-Left-Ms: 10000 at most" in done.stdout
     assert "The deadline of the call has passed (in queue)" in done.stdout
-    assert "No worker became free in time" not in done.stdout and "took too long to begin" not in done.stdout
+    assert "No permit became free in time" not in done.stdout and "took too long to begin" not in done.stdout
     assert "The request head took too long" in done.stdout
