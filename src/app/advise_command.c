@@ -7,6 +7,7 @@
 
 #include "app/admin_client.h"
 #include "app/advise_print.h"
+#include "app/output.h"
 #include "view/advise.h"
 
 static const char usage[] =
@@ -58,7 +59,7 @@ static bool advise(const struct wish *wish, const struct durations *durations)
         advise_print(&question);
     else if (!advise_print_json(&question))
         return false;
-    return fflush(stdout) == 0;
+    return output_is_written();
 }
 
 static int perform(const struct wish *wish, const char *where)

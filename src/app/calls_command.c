@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "app/admin_client.h"
+#include "app/output.h"
 #include "base/text.h"
 #include "view/call_list.h"
 
@@ -110,7 +111,7 @@ static int perform(const struct wish *wish, const char *where)
         fprintf(stderr, "curfew: calls: %s\n", why);
         is_done = false;
     } else {
-        is_done = print_answer(wish, &answer);
+        is_done = print_answer(wish, &answer) && output_is_written();
     }
     admin_answer_free(&answer);
     free(id);

@@ -7,6 +7,7 @@
 
 #include "app/config_file.h"
 #include "app/machine.h"
+#include "app/output.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "config/advice.h"
@@ -85,7 +86,7 @@ static int conclude(const struct checking *checking, const struct snapshot *snap
     if (warnings->count != 0)
         printf(", %u warning%s", warnings->count, plural(warnings->count));
     printf("\n");
-    return fflush(stdout) == 0 ? 0 : 1;
+    return output_is_written() ? 0 : 1;
 }
 
 static int check_meaning(struct checking *checking, const struct snapshot *snapshot)

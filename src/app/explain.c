@@ -6,6 +6,7 @@
 
 #include "app/config_file.h"
 #include "app/explain_print.h"
+#include "app/output.h"
 #include "proxy/policy.h"
 
 static const char usage[] =
@@ -91,7 +92,7 @@ static int explain_with(const struct asking *asking, const struct snapshot *snap
     head.path = e.target.path;
     decide(&e, request, &head);
     explain_print(&e);
-    return fflush(stdout) == 0 && e.refused == CAUSE_NONE ? 0 : 1;
+    return output_is_written() && e.refused == CAUSE_NONE ? 0 : 1;
 }
 
 static int explain(const struct asking *asking)

@@ -9,6 +9,7 @@
 #include "app/check.h"
 #include "app/crash.h"
 #include "app/explain.h"
+#include "app/output.h"
 #include "app/reload_command.h"
 #include "app/serve.h"
 #include "app/top_command.h"
@@ -26,7 +27,7 @@ static int version_main(int argc, char **argv)
         return asks_for_help ? 0 : 2;
     }
     printf("curfew %s\n", curfew_version);
-    return 0;
+    return output_is_written() ? 0 : 1;
 }
 
 static const struct command {

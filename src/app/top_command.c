@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "app/admin_client.h"
+#include "app/output.h"
 #include "app/terminal.h"
 #include "app/top_feed.h"
 #include "base/mem.h"
@@ -87,7 +88,7 @@ static bool show_once(struct top_feed *feed, struct top_choice *choice, int64_t 
     }
     if (!is_there)
         fprintf(stderr, "curfew: top: %s: %s\n", feed->where, feed->lost);
-    return is_there && print_page(feed, choice);
+    return is_there && print_page(feed, choice) && output_is_written();
 }
 
 /* ---- again and again ------------------------------------------------------------------------------------------ */

@@ -8,11 +8,11 @@ import pytest
 
 from harness.bounds import SOON, Stopwatch
 from harness.curfew import Curfew, curfew_command, write_config
-from harness.process import BINARY, Process
+from harness.process import BINARY, Process, run
 from harness.peers import ok
 from harness.wire import Cut
 
-SUBCOMMANDS = ["serve", "check", "explain", "faulty", "version"]
+SUBCOMMANDS = ["serve", "reload", "top", "calls", "advise", "check", "explain", "faulty", "version"]
 
 
 @pytest.fixture
@@ -51,6 +51,20 @@ def test_the_version_is_told(spelling):
     done = curfew_command(spelling)
     assert done.returncode == 0
     assert done.stdout.startswith("curfew ") and done.stdout.split()[1][0].isdigit()
+
+
+@pytest.mark.parametrize("args", [
+    ["version"], ["check", "FILE"], ["explain", "-c", "FILE", "GET", "/x"], ["calls", "-c", "FILE"], ["calls", "-c", "FILE", "--json"],
+    ["top", "-c", "FILE", "--once", "-d", "100ms"], ["advise", "-c", "FILE"], ["advise", "-c", "FILE", "--json"]])
+def test_an_answer_that_can_not_be_written_is_status_1(curfew, tmp_path, args):
+    config = tmp_path / "one.yaml"
+    write_config(config, {"api": {"url": "http://127.0.0.1:9", "listen": f"unix:{tmp_path}/api.sock"}},
+                 {"admin": {"listen": f"unix:{tmp_path}/admin.sock"}})
+    curfew(url="http://127.0.0.1:9", top={"admin": {"listen": f"unix:{tmp_path}/admin.sock"}})
+    args = [config if arg == "FILE" else arg for arg in args]
+    assert curfew_command(*args).returncode == 0
+    done = run(["sh", "-c", 'exec "$@" >/dev/full', "sh", BINARY, *args])
+    assert done.returncode == 1 and "could not be written" in done.stderr
 
 
 @pytest.mark.parametrize("args", [
@@ -263,7 +277,7 @@ def test_sigterm_while_it_starts_ends_it(config):
 
 
 def test_sighup_does_not_end_it(pair):
-    """What it will mean is for later; a stray one must not stop the service."""
+    """It reloads, and the file is the same."""
     proxy, _ = pair(ok)
     proxy.process.signal(signal.SIGHUP)
     assert proxy.ask().content == b"ok" and proxy.process.is_running()
