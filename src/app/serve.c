@@ -88,7 +88,7 @@ static bool start_workers(struct service *service)
     return status == ST_OK;
 }
 
-static bool complain(struct service *service, const char *why)
+static bool give_up(struct service *service, const char *why)
 {
     event_log_put(&service->log, LOG_ERROR, "%s", why);
     return false;
@@ -115,11 +115,11 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     service->has_inbox = service->base != NULL && inbox_open(&service->inbox, service->base) == ST_OK;
     if (!service->has_inbox || lifecycle_init(service) != ST_OK) {
         snapshot_free(snapshot);
-        return complain(service, "not enough memory or descriptors");
+        return give_up(service, "not enough memory or descriptors");
     }
     service->proxy = proxy_new(snapshot, &ground, why, sizeof(why));
     if (service->proxy == NULL || !systemd_all_taken(&service->sockets, why, sizeof(why)))
-        return complain(service, why);
+        return give_up(service, why);
     if (!proxy_snapshot(service->proxy)->has_admin)
         return true;
     service->admin_ground = (struct admin_ground){
@@ -131,7 +131,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
         .arg = service,
     };
     service->admin = admin_new(&service->admin_ground, why, sizeof(why));
-    return service->admin != NULL || complain(service, why);
+    return service->admin != NULL || give_up(service, why);
 }
 
 static void close_service(struct service *service)
@@ -167,46 +167,54 @@ static struct snapshot *load(const char *path)
     return snapshot;
 }
 
-static int serve(const char *path)
+/* What the process needs before there are threads and sockets. */
+static void prepare_process(const struct snapshot *snapshot)
 {
-    struct service service = {.config_path = path};
-    struct snapshot *snapshot;
-    int result = EXIT_FAILURE;
-    char why[512];
-
-    event_log_init(&service.log);
-    snapshot = load(path);
-    if (snapshot == NULL)
-        return EXIT_FAILURE;
-    service.log.level = snapshot->log.level;
     reserve_install();
     event_set_log_callback(libevent_says);
-    reload_init(&service);
     raise_descriptor_limit();
     grow_descriptor_table(snapshot);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more ends nothing: write says so */
     signal(SIGHUP, SIG_IGN);  /* until there is something to reload, or to open anew */
     signal(SIGUSR1, SIG_IGN);
-    if (!systemd_take_sockets(&service.sockets, why, sizeof(why))) {
-        event_log_put(&service.log, LOG_ERROR, "%s", why);
+}
+
+/* Serves until a signal ends it. False: it could not, and that has been logged. */
+static bool run(struct service *service)
+{
+    if (!start_workers(service) || watch_init(&service->watch, service) != ST_OK)
+        return give_up(service, "the workers can't be started");
+    service_say_where(service);
+    event_log_put(&service->log, LOG_INFO, "ready");
+    systemd_ready();
+    reserve_open();
+    return event_base_dispatch(service->base) == 0 ||
+           give_up(service, "the main event loop has failed: ending");
+}
+
+static int serve(const char *path)
+{
+    struct service service = {.config_path = path};
+    struct snapshot *snapshot;
+    bool is_done = false;
+    char why[512];
+
+    event_log_init(&service.log);
+    reload_init(&service);
+    snapshot = load(path);
+    if (snapshot == NULL)
+        return EXIT_FAILURE;
+    service.log.level = snapshot->log.level;
+    prepare_process(snapshot);
+    if (systemd_take_sockets(&service.sockets, why, sizeof(why))) {
+        is_done = open_service(&service, snapshot) && run(&service);
+    } else {
+        (void)give_up(&service, why);
         snapshot_free(snapshot);
-    } else if (open_service(&service, snapshot)) {
-        if (start_workers(&service) && watch_init(&service.watch, &service) == ST_OK) {
-            service_say_where(&service);
-            event_log_put(&service.log, LOG_INFO, "ready");
-            systemd_ready();
-            reserve_open();
-            if (event_base_dispatch(service.base) == 0)
-                result = EXIT_SUCCESS;
-            else
-                event_log_put(&service.log, LOG_ERROR, "the main event loop has failed: ending");
-        } else {
-            event_log_put(&service.log, LOG_ERROR, "the workers can't be started");
-        }
     }
     close_service(&service);
-    return result;
+    return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int serve_main(int argc, char **argv)

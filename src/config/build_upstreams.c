@@ -1,4 +1,3 @@
-#include "base/mem.h"
 #include "config/build.h"
 #include "config/report.h"
 
