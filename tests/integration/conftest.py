@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import signal
+import threading
 
 import pytest
 
@@ -21,12 +22,17 @@ WORKERS = int(os.environ.get("CURFEW_WORKERS") or 1)
 def pytest_configure(config):
     config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
     config.addinivalue_line("markers", "one_worker: needs what each worker keeps for itself (connections, names, sessions)")
-    config.addinivalue_line("markers", "timed: says how late something may be, so nothing else runs beside it")
+    config.addinivalue_line("markers", "timed: says how late something may be, or needs the whole machine: nothing else runs beside it")
     if not os.access(BINARY, os.X_OK):
         raise pytest.UsageError("CURFEW has to name the curfew binary: `make check-integration` does it")
 
 
+# Files that take longest begin first, so that no process is left alone with one at the end.
+LONG = ("test_oom.py", "test_page.py", "test_admin.py")
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
         if bounds.SANITIZED and item.get_closest_marker("sound_only"):
             item.add_marker(pytest.mark.skip(reason="not on a sanitizer build"))
@@ -44,15 +50,21 @@ def _alarm(_number, _frame):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
-    """Every test has a hard bound: an alarm, and should that not do, the end of the run."""
+    """
+    Every test has a hard bound: an alarm, and should that not do, the end of the run. Now and then xdist runs the tests of
+    a process in another thread than the main one, where no alarm can be set.
+    """
     del item
-    before = signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, bounds.TEST)
+    has_alarm = threading.current_thread() is threading.main_thread()
     faulthandler.dump_traceback_later(bounds.TEST * 2, exit=True)
+    if has_alarm:
+        before = signal.signal(signal.SIGALRM, _alarm)
+        signal.setitimer(signal.ITIMER_REAL, bounds.TEST)
     yield
+    if has_alarm:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     faulthandler.cancel_dump_traceback_later()
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

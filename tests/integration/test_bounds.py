@@ -5,7 +5,6 @@ import json
 import os
 import re
 import resource
-import signal
 import socket
 import threading
 
@@ -149,12 +148,9 @@ def test_a_request_that_nobody_will_read_makes_no_reset_of_the_refusal(pair, man
     proxy, _ = pair(ok, top={"limits": {"connections": 1}})
     within, = many(1, proxy.address())
     assert within.ask().status == 200
-    proxy.process.signal(signal.SIGSTOP)
-    try:
+    with proxy.process.paused():
         beyond, = many(1, proxy.address())
         beyond.request("POST", "/", content=bytes(10000))
-    finally:
-        proxy.process.signal(signal.SIGCONT)
     assert beyond.wait_ended() == "closed"
     assert beyond.recv_response().status == 503
 

@@ -7,6 +7,9 @@ from matrix.events import EVENTS
 from matrix.situations import SITUATIONS
 from matrix.table import TABLE as TABLE_PATH, Table, live_states
 
+# It measures what the kernel takes for a caller who does not read.
+pytestmark = pytest.mark.timed
+
 TEXT = TABLE_PATH.read_text("utf-8")
 TABLE = Table(TEXT)
 POSSIBLE = [row.id for row in TABLE.rows if not row.why_not]

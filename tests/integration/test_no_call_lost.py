@@ -4,12 +4,16 @@ import signal
 import socket
 import threading
 
+import pytest
+
 from harness.bounds import SANITIZED, SLOW, SOON, poll
 from harness.curfew import write_config
 from harness.load import load
 from harness.metrics import Metrics
 from harness.peers import ScriptedCaller
 from harness.service import hand_over, wait_ready
+
+pytestmark = pytest.mark.timed
 
 RATE = 200 if SANITIZED else 1000
 DEADLINE_S = 5 * SLOW

@@ -348,7 +348,9 @@ def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstrea
     up = upstream(echo, tls=certificates.server(which))
     proxy = curfew(url=up.url, env=faults.env, tls={"ca_file": certificates.ca, "server_name": "api.test"})
     proxy.ask()
-    for nth in each_fault(faults, ALLOC, 1 if which == "wrong-name" else 23, threads=WORKERS):
+    # One allocation of many once let a wrong name through: none is left out, but where sanitizers are slow.
+    stride = 23 if which != "wrong-name" else 7 if bounds.SANITIZED else 1
+    for nth in each_fault(faults, ALLOC, stride, threads=WORKERS):
         with contextlib.suppress(Cut, ConnectionError):
             response = proxy.ask()
             assert response.status in (500, 502), f"fault {nth}: {response}"

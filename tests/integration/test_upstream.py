@@ -134,12 +134,9 @@ def test_a_reset_behind_what_a_slow_reader_has_not_taken_is_seen_when_he_has(pai
     caller.request("GET", "/")
     exchange, _ = up.take()
     exchange.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-    proxy.process.signal(signal.SIGSTOP)
-    try:
+    with proxy.process.paused():
         exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(size))
         exchange.reset()
-    finally:
-        proxy.process.signal(signal.SIGCONT)
     proxy.metrics()
     with pytest.raises(Cut):
         caller.recv_response()

@@ -1,12 +1,15 @@
 """A program under test: its output is collected as it comes, and it never outlives the test."""
 
+import contextlib
 import os
 import re
 import resource
+import signal
 import subprocess
 import threading
+from pathlib import Path
 
-from .bounds import SOON
+from .bounds import SOON, poll
 
 BINARY = os.environ.get("CURFEW", "curfew")
 TOOLS = os.environ.get("CURFEW_TOOLS", "")
@@ -16,7 +19,7 @@ SANITIZER_FINDING = re.compile(
 
 
 def many_descriptors():
-    """In a child: as many open files as the system lets it have."""
+    """As many open files as the system lets it have, for this process and what it starts."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -58,9 +61,11 @@ class Lines:
 class Process:
     def __init__(self, argv, *, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=None, cwd=None, pass_fds=()):
         self.argv = [str(arg) for arg in argv]
+        # Here, not in the child: that would take a fork of all that Python has in memory, some 15 ms for each program.
+        many_descriptors()
         self.popen = subprocess.Popen(
             self.argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd, pass_fds=pass_fds,
-            env={**os.environ, **(env or {})}, preexec_fn=many_descriptors)
+            env={**os.environ, **(env or {})})
         self.stderr = Lines(self.popen.stderr)
         self.stdout = Lines(self.popen.stdout) if self.popen.stdout else None
 
@@ -73,6 +78,17 @@ class Process:
 
     def signal(self, number):
         self.popen.send_signal(number)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Nothing of it runs meanwhile: what its peers do looks to it as if it happened at once."""
+        self.signal(signal.SIGSTOP)
+        try:
+            # A thread that is in its loop may go on for a while, until the one that takes the signal has told it.
+            poll(lambda: all(_state(task) == "T" for task in Path(f"/proc/{self.pid}/task").iterdir()), "all threads to stop")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def wait_exit(self, seconds=SOON):
         """The exit status. A process that does not end in time is killed, and that is a failure."""
@@ -104,6 +120,11 @@ class Process:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+def _state(task):
+    """One letter, as proc_pid_stat(5) has it."""
+    return (task / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
 
 
 def _proc_kib(pid, file, key):

@@ -120,6 +120,17 @@ class Prometheus:
             self.process.kill()
             raise AssertionError(f"prometheus does not listen:\n{self.process.stderr.text()}")
         self.address = ("127.0.0.1", int(listening.rsplit(":", 1)[1]))
+        poll(lambda: self._get("/-/ready")[0] == 200, "prometheus to be ready, which it is not as soon as it listens", 10 * SLOW)
+
+    def _get(self, target):
+        """(status, content)"""
+        connection = http.client.HTTPConnection(*self.address, timeout=SOON)
+        try:
+            connection.request("GET", target)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
 
     @staticmethod
     def _address(lines):
@@ -128,12 +139,7 @@ class Prometheus:
 
     def query(self, expression):
         """[(labels, number)] at this instant."""
-        connection = http.client.HTTPConnection(*self.address, timeout=SOON)
-        try:
-            connection.request("GET", "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
-            told = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
+        told = json.loads(self._get("/api/v1/query?" + urllib.parse.urlencode({"query": expression}))[1])
         assert told["status"] == "success", f"{expression}: {told}"
         return [(one["metric"], float(one["value"][1])) for one in told["data"]["result"]]
 
