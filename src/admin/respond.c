@@ -61,11 +61,14 @@ static int put_piece(const char *bytes, size_t len, void *content)
     return evbuffer_add(content, bytes, len);
 }
 
+/* As many digits as a double is sure to have: 0.087116, not 0.087115999999999999. */
+#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 /* False: no memory, and nothing was answered. */
 static bool respond_value(struct evhttp_request *request, int status, const char *type, const json_t *value)
 {
     struct evbuffer *content = evbuffer_new();
-    bool written = value && content && json_dump_callback(value, put_piece, content, JSON_COMPACT) == 0 &&
+    bool written = value && content && json_dump_callback(value, put_piece, content, JSON_FLAGS) == 0 &&
                    evbuffer_add(content, "\n", 1) == 0;
 
     if (written)

@@ -99,6 +99,10 @@ static int perform(const struct wish *wish, const char *where)
     char why[512];
     bool is_done;
 
+    if (id == NULL && wish->cut != NULL) {
+        fprintf(stderr, "curfew: calls: out of memory\n");
+        return EXIT_FAILURE;
+    }
     if (id != NULL)
         snprintf(target, sizeof(target), "/calls/%s", id);
     else
