@@ -35,7 +35,7 @@ PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
 # Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
-SIDE_BY_SIDE ?= -n 3 --dist loadfile
+SIDE_BY_SIDE ?= -n 4 --dist loadfile
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -327,8 +327,10 @@ fuzzers: $(FUZZERS)
 check-tsan: ## Threads under ThreadSanitizer: the pool's stress, the runtime, integration tests with two workers
 	+$(Q)$(MAKE) --no-print-directory SAN=thread B=$(TSAN_B) check-threads
 
-.PHONY: check-threads
-check-threads: $(RUNTIME_TESTS) $(STRESSES) $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN)
+.PHONY: threads check-threads
+threads: $(RUNTIME_TESTS) $(STRESSES) $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN)
+
+check-threads: threads
 	@$(RUN_ENV) tests/run-programs $(RUNTIME_TESTS) $(STRESSES)
 	@$(RUN_ENV) CURFEW_WORKERS=2 $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
 

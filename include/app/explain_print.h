@@ -1,6 +1,9 @@
 #ifndef CURFEW_APP_EXPLAIN_PRINT_H
 #define CURFEW_APP_EXPLAIN_PRINT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "app/explain_target.h"
 #include "core/cause.h"
 #include "core/http1.h"
@@ -17,7 +20,7 @@ struct explanation {
     const char *detail;               /* of `refused`; NULL: none */
 };
 
-/* To standard output. */
-void explain_print(const struct explanation *explanation);
+/* To standard output. False: out of memory. */
+bool explain_print(const struct explanation *explanation);
 
 #endif

@@ -91,7 +91,10 @@ static int explain_with(const struct asking *asking, const struct snapshot *snap
     head.method = span_of(asking->method);
     head.path = e.target.path;
     decide(&e, request, &head);
-    explain_print(&e);
+    if (!explain_print(&e)) {
+        fprintf(stderr, "curfew: explain: out of memory\n");
+        return 1;
+    }
     return output_is_written() && e.refused == CAUSE_NONE ? 0 : 1;
 }
 

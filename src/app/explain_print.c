@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/number.h"
 #include "core/budget.h"
 #include "core/forward.h"
@@ -178,17 +179,16 @@ static struct span new_trace_line(const struct explanation *e)
     return SPAN_LIT("traceparent: 00-" HIDDEN "-" HIDDEN "-01 (a trace that begins here)\r\n");
 }
 
-/* By what the proxy itself uses. A caller on this machine is taken for granted. */
-static void print_head(const struct explanation *e)
+/* By what the proxy itself uses. A caller on this machine is taken for granted. The blocks have HEAD_MAX bytes. */
+static void print_head_over(const struct explanation *e, char *block, char *hidden)
 {
-    static char block[HEAD_MAX], hidden[HEAD_MAX];
     const struct upstream_config *upstream = e->target.upstream;
     bool is_local = upstream->listen[0].family == ADDRESS_UNIX;
-    struct text text = text_over(block, sizeof(block));
+    struct text text = text_over(block, HEAD_MAX);
     struct forward_rules rules = upstream->rules;
     struct span forward = upstream->caller_deadline.forward;
 
-    rules.set_lines = hide_values(rules.set_lines, hidden, sizeof(hidden));
+    rules.set_lines = hide_values(rules.set_lines, hidden, HEAD_MAX);
     forward_request_head(&text, e->head, &rules, is_local ? SPAN_LIT("") : SPAN_LIT("127.0.0.1"),
                          new_trace_line(e));
     printf("\nThe API gets\n");
@@ -200,6 +200,18 @@ static void print_head(const struct explanation *e)
         printf("%s%.*s", i == 0 ? "and of what the caller sends never " : ", ", SPAN_FMT(rules.dropped[i]));
     if (rules.dropped_count != 0)
         printf("\n");
+}
+
+static bool print_head(const struct explanation *e)
+{
+    char *block = mem_alloc(HEAD_MAX), *hidden = mem_alloc(HEAD_MAX);
+    bool is_there = block != NULL && hidden != NULL;
+
+    if (is_there)
+        print_head_over(e, block, hidden);
+    mem_free(hidden);
+    mem_free(block);
+    return is_there;
 }
 
 /* ---- what the caller gets ------------------------------------------------------------------------------- */
@@ -296,19 +308,21 @@ static void print_refusal(const struct explanation *e)
            cause_title(e->refused), e->detail != NULL ? ": " : "", e->detail != NULL ? e->detail : "");
 }
 
-void explain_print(const struct explanation *e)
+bool explain_print(const struct explanation *e)
 {
     print_request(e);
     if (e->refused != CAUSE_NONE)
         print_refusal(e);
     if (e->route == NULL)
-        return;
+        return true;
     printf(LABEL_FMT "%s\n", "route", e->route->name);
     print_deadline(e);
     print_pool(e);
     print_limits(e);
     if (e->refused != CAUSE_NONE)
-        return;
-    print_head(e);
+        return true;
+    if (!print_head(e))
+        return false;
     print_answers(e);
+    return true;
 }

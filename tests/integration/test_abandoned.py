@@ -276,7 +276,8 @@ def test_hundreds_of_callers_leave_at_random(curfew, faulty, how):
     assert result.aborted > calls * 0.72, result
     metrics = proxy.wait_idle()
     assert metrics.calls("abandoned") + metrics.calls("completed") == metrics.calls("started") <= calls
-    assert metrics.calls("abandoned") >= result.aborted * 0.9
+    # Who leaves before his request was read never was a call: more of them where curfew is slower.
+    assert metrics.calls("abandoned") >= result.aborted * (0.7 if SANITIZED else 0.9)
     assert metrics.calls("stuck") == metrics.calls("failed") == 0
     assert metrics.sum("curfew_pool_acquired_total") == metrics.sum("curfew_pool_released_total")
     api.wait_stats(lambda stats: stats["in_work"] == 0, "the upstream to be left alone")
