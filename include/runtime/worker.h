@@ -19,8 +19,8 @@
  *
  * One turn of the loop: wait; run the callbacks of descriptors that are ready, but of a bounded number; run the timers
  * that are due; deliver mail; run some of what was deferred; free what was buried; arm the timer descriptor if the
- * earliest instant came nearer. What a turn has no room for is first in the next. All of a turn sees one time, which
- * only moves on where a call begins.
+ * earliest instant came nearer. What a turn has no room for is first in the next; mail waits for no more than the turn
+ * that is on. All of a turn sees one time, which only moves on where a call begins.
  */
 struct worker {
     struct event_base *base;

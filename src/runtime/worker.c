@@ -13,6 +13,9 @@
 #define DEFERRED_A_TURN 8
 #define EVENTS_A_TURN   64
 
+/* Mail and the timer go before the descriptors that are ready: of those, a burst has thousands, many turns of them. */
+enum event_priority { FIRST, OTHERS, PRIORITIES };
+
 static void mail_came(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -35,7 +38,7 @@ static void timer_fired(evutil_socket_t fd, short what, void *arg)
 static enum status add_event(struct worker *worker, struct event *event, int fd, event_callback_fn fn)
 {
     if (event_assign(event, worker->base, fd, EV_READ | EV_ET | EV_PERSIST, fn, worker) < 0 ||
-        event_add(event, NULL) < 0)
+        event_priority_set(event, FIRST) < 0 || event_add(event, NULL) < 0)
         return ST_NOMEM;
     return ST_OK;
 }
@@ -51,6 +54,10 @@ static struct event_base *new_base(void)
         event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
         base = event_base_new_with_config(config);
     event_config_free(config);
+    if (base != NULL && event_base_priority_init(base, PRIORITIES) < 0) {
+        event_base_free(base);
+        base = NULL;
+    }
     return base;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "base/mem.h"
 
@@ -347,6 +348,53 @@ static void many_that_are_deferred_run_in_order_and_leave_descriptors_their_turn
     close(turn.pipe[1]);
 }
 
+static int ready[300];
+static int seen, seen_before_mail;
+static struct mail urgent;
+
+static void served_one(evutil_socket_t fd, short what, void *arg)
+{
+    worker_count_event(&the_world->rig.worker);
+    if (++seen == 100)
+        mailbox_post(&the_world->rig.worker.mailbox, &urgent);
+    if (seen == (int)(sizeof(ready) / sizeof(ready[0])))
+        stop();
+}
+
+static void mail_overtakes(struct mail *mail)
+{
+    seen_before_mail = seen;
+}
+
+static void mail_waits_for_a_turn_of_all_that_is_ready(void **state)
+{
+    struct worker *worker = &the_world->rig.worker;
+    static struct event events[sizeof(ready) / sizeof(ready[0])];
+
+    for (size_t i = 0; i < sizeof(ready) / sizeof(ready[0]); i++) {
+        ready[i] = eventfd(0, EFD_NONBLOCK);
+        assert_true(ready[i] >= 0);
+        assert_int_equal(
+            event_assign(&events[i], worker->base, ready[i], EV_READ | EV_ET | EV_PERSIST, served_one, NULL),
+            0);
+        assert_int_equal(event_add(&events[i], NULL), 0);
+    }
+    mail_init(&urgent, mail_overtakes);
+    /* Twice: in the first round libevent learns to take so many from the kernel at a time. */
+    for (int round = 0; round < 2; round++) {
+        seen = seen_before_mail = 0;
+        for (size_t i = 0; i < sizeof(ready) / sizeof(ready[0]); i++)
+            assert_int_equal(eventfd_write(ready[i], 1), 0);
+        rig_run(&the_world->rig);
+        assert_int_equal(seen, sizeof(ready) / sizeof(ready[0]));
+    }
+    assert_in_range(seen_before_mail, 100, 200);
+    for (size_t i = 0; i < sizeof(ready) / sizeof(ready[0]); i++) {
+        event_del(&events[i]);
+        close(ready[i]);
+    }
+}
+
 static void expected_mail_is_delivered_without_a_ring(void **state)
 {
     struct worker *worker = &the_world->rig.worker;
@@ -448,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(deferred_mail_is_taken_back_by_the_one_before_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_that_are_deferred_run_in_order_and_leave_descriptors_their_turns,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mail_waits_for_a_turn_of_all_that_is_ready, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expected_mail_is_delivered_without_a_ring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mail_from_another_thread_wakes_the_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_thread_stops_the_loop, set_up, tear_down),
