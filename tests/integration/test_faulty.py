@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import signal
 import socket
 import ssl
@@ -15,6 +14,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+
+from harness.bounds import readable
 
 # The program, and the load client that other tests measure with: it is tried out here, where each failure can be had.
 CURFEW = os.environ.get("CURFEW", str(Path(__file__).resolve().parents[2] / "build/release/curfew"))
@@ -165,7 +166,7 @@ def eventually(check):
 
 def silent(sock, seconds=0.15):
     """Is nothing to be read, not even an end?"""
-    return not select.select([sock], [], [], seconds)[0]
+    return not readable(sock, seconds)
 
 
 def reset_on_close(sock):

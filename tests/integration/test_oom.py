@@ -7,7 +7,6 @@ import contextlib
 import errno
 import http.client
 import os
-import select
 import signal
 import ssl
 import threading
@@ -15,7 +14,7 @@ import threading
 import pytest
 
 from harness import bounds, problem
-from harness.bounds import SLOW, SOON
+from harness.bounds import SLOW, SOON, readable
 from harness.curfew import write_config
 from harness.faults import ALL_THREADS, ALLOC, CREATE, MAIN, WORKERS
 from harness.peers import echo
@@ -202,7 +201,7 @@ def large_and_slowly_read(proxy):
         caller.request("GET", "/large")
         response = caller.recv_response_head()
         if response.status == 200:
-            select.select([caller.sock], [], [], 0.005)
+            readable(caller.sock, 0.005)
         caller.recv_content(response)
         if response.status == 500:
             raise Unserved("500")

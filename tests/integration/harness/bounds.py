@@ -1,6 +1,7 @@
 """How long anything may take. Nothing in these tests waits without a bound, and nothing sleeps."""
 
 import os
+import select
 import time
 
 SANITIZED = bool(os.environ.get("CURFEW_SAN"))
@@ -32,6 +33,22 @@ def poll(condition, what, seconds=SOON):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what}")
         time.sleep(_POLL)
+
+
+def _ready(sock, events, seconds):
+    poller = select.poll()  # not select(): it knows no descriptor above 1,023
+    poller.register(sock, events)
+    return bool(poller.poll(seconds * 1000))
+
+
+def readable(sock, seconds=0.0):
+    """Is there something to read or to accept, be it an end, or does it come in that time?"""
+    return _ready(sock, select.POLLIN, seconds)
+
+
+def writable(sock, seconds=0.0):
+    """Is there room to write, or does it come in that time?"""
+    return _ready(sock, select.POLLOUT, seconds)
 
 
 class Stopwatch:

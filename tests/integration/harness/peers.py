@@ -1,10 +1,9 @@
 """Both ends of a call, scripted: an upstream that does what the test says, and a caller that does."""
 
-import select
 import socket
 import threading
 
-from .bounds import SOON
+from .bounds import SOON, readable, writable
 from .wire import Cut, Peer
 
 
@@ -131,7 +130,7 @@ class ScriptedUpstream:
 
     def has_connection(self, seconds=0.0):
         """Is there one to accept?"""
-        return bool(select.select([self.sock], [], [], seconds)[0])
+        return readable(self.sock, seconds)
 
     def must_have_no_connection(self, seconds=0.0):
         assert not self.has_connection(seconds), "curfew has connected to the upstream"
@@ -142,7 +141,7 @@ class ScriptedUpstream:
 
     def _serve(self):
         while not self._closing:
-            if not select.select([self.sock], [], [], 0.2)[0]:
+            if not readable(self.sock, 0.2):
                 continue
             try:
                 sock, _ = self.sock.accept()
@@ -210,7 +209,7 @@ class DeafListener:
             filler.setblocking(False)
             filler.connect_ex(self.sock.getsockname())
             self._fillers.append(filler)
-            if not select.select([], [filler], [], 0.1)[1]:
+            if not writable(filler, 0.1):
                 return
         raise AssertionError("the backlog does not fill")
 

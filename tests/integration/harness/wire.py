@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 
-from .bounds import SOON
+from .bounds import SOON, readable, writable
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)\Z")
@@ -157,7 +157,7 @@ class Peer:
     def fill(self, data=bytes(65536)):
         """Sends until nothing has been taken for a while: every buffer on the way is full. Returns the bytes sent."""
         total = 0
-        while select.select([], [self.sock], [], 0.15)[1]:
+        while writable(self.sock, 0.15):
             total += self.send_some(data)
         return total
 
@@ -301,7 +301,7 @@ class Peer:
 
     def has_bytes(self):
         """Has something come?"""
-        return bool(self._buffer or select.select([self.sock], [], [], 0)[0])
+        return bool(self._buffer or readable(self.sock))
 
     def ended(self):
         """How the peer's side has ended so far: "closed", "reset", or "". Reads nothing, so unread bytes do not hide it."""
@@ -326,7 +326,7 @@ class Peer:
     def must_be_silent(self, seconds=0.05):
         """Nothing is here, and nothing comes for a while."""
         assert not self._buffer, f"unread: {bytes(self._buffer)!r}"
-        if select.select([self.sock], [], [], seconds)[0]:
+        if readable(self.sock, seconds):
             how = self._receive()
             assert how, f"came unasked: {bytes(self._buffer)!r}"
 

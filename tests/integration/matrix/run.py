@@ -1,7 +1,6 @@
 """Runs rows of the matrix, many at a time, and prints the grid."""
 
 import contextlib
-import select
 import shutil
 import signal
 import socket
@@ -12,7 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness.bounds import SLOW, poll
+from harness.bounds import SLOW, poll, writable
 from harness.certs import Certificates
 from harness.curfew import Curfew, write_config
 from harness.peers import ScriptedUpstream
@@ -74,7 +73,7 @@ def _kernel_takes():
                     taken += writer.send(bytes(16384))
                     idle_rounds = 0
                 except BlockingIOError:
-                    select.select([], [], [reader], 0.02)  # the rest moves to the reader's side
+                    writable(writer, 0.02)  # the rest moves to the reader's side
                     idle_rounds += 1
             return taken
 

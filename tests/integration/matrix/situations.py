@@ -1,9 +1,8 @@
 """How a call comes into each situation of matrix.txt, makes progress there, and goes on to a good end."""
 
-import select
 import socket
 
-from harness.bounds import SOON, poll
+from harness.bounds import SOON, poll, writable
 from harness.peers import ScriptedUpstream
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -186,7 +185,7 @@ class FullUpstream(ScriptedUpstream):
         super().__init__(backlog=0)
         self._fillers = []
         self._names = set()
-        while not self._fillers or select.select([], self._fillers[-1:], [], 0.1)[1]:
+        while not self._fillers or writable(self._fillers[-1], 0.1):
             filler = socket.socket()
             filler.setblocking(False)
             filler.connect_ex((self.host, self.port))
