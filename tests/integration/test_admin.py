@@ -135,6 +135,7 @@ def test_promtool_has_no_complaint(service):
 
 
 @pytest.mark.sound_only
+@pytest.mark.timed
 def test_the_page_of_a_hundred_upstreams_takes_less_than_ten_milliseconds(curfew):
     proxy = curfew(upstreams={f"payments-api-{n:03}": {"url": "http://127.0.0.1:9"} for n in range(100)})
     for upstream in proxy.listeners:
