@@ -6,6 +6,9 @@
 #include "admin/reserve.h"
 #include "base/mem.h"
 
+/* libevent's 16 KiB take a turn and a wake-up of the client each: most pages of metrics go out at once. */
+#define WRITE_BYTES ((size_t)256 * 1024)
+
 static const struct timeval client_time = {.tv_sec = CLIENT_SECONDS};
 static const struct timeval resume_time = {.tv_sec = 1};
 
@@ -92,7 +95,8 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
     }
     client->clients = clients;
     client->stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    if (!client->stream || event_assign(&client->watch, base, -1, 0, watch, client) < 0 ||
+    if (!client->stream || bufferevent_set_max_single_write(client->stream, WRITE_BYTES) < 0 ||
+        event_assign(&client->watch, base, -1, 0, watch, client) < 0 ||
         event_assign(&client->time_over, base, -1, 0, cut, client) < 0) {
         if (client->stream)
             bufferevent_free(client->stream);

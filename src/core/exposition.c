@@ -32,17 +32,21 @@ static void put_text(struct exposition *out, const char *text)
     put(out, text, strlen(text));
 }
 
-/* Backslashes and line ends are escaped everywhere, `quote` in label values alone. Most texts are short. */
-static void put_escaped(struct exposition *out, const char *text, char quote)
-{
-    for (; *text != '\0'; text++) {
-        char pair[2] = {'\\', *text == '\n' ? 'n' : *text};
-        bool special = *text == '\\' || *text == '\n' || *text == quote;
+#define SPECIAL_IN_HELP  "\\\n"
+#define SPECIAL_IN_LABEL "\\\n\""
 
-        if (special)
-            put(out, pair, 2);
-        else
-            put(out, text, 1);
+static void put_escaped(struct exposition *out, const char *text, const char *special)
+{
+    for (;;) {
+        size_t plain = strcspn(text, special);
+
+        put(out, text, plain);
+        text += plain;
+        if (*text == '\0')
+            return;
+        PUT_LIT(out, "\\");
+        put(out, *text == '\n' ? "n" : text, 1);
+        text++;
     }
 }
 
@@ -67,7 +71,7 @@ void exposition_family(struct exposition *out, const char *name, enum exposition
     PUT_LIT(out, "# HELP ");
     put_text(out, name);
     PUT_LIT(out, " ");
-    put_escaped(out, help, '\0');
+    put_escaped(out, help, SPECIAL_IN_HELP);
     PUT_LIT(out, "\n# TYPE ");
     put_text(out, name);
     put_text(out, types[type]);
@@ -95,7 +99,7 @@ void exposition_label(struct exposition *out, const char *key, const char *value
     out->has_labels = true;
     put_text(out, key);
     PUT_LIT(out, "=\"");
-    put_escaped(out, value, '"');
+    put_escaped(out, value, SPECIAL_IN_LABEL);
     PUT_LIT(out, "\"");
 }
 
