@@ -371,7 +371,7 @@ bench: $(CURFEW) $(B)/tools/load ## curfew, HAProxy, nginx and Go at the same wo
 	@$(RUN_ENV) bench/run --out bench/RESULTS.md
 
 .PHONY: bench-scrapes
-bench-scrapes: $(CURFEW) $(B)/tools/load ## Latency of calls with 200 scrapes a second and with none: p99 less than 10 % apart (2 minutes)
+bench-scrapes: $(CURFEW) $(B)/tools/load ## Latency of calls with 200 scrapes a second and with none: p99 less than 10 % apart (6 minutes)
 	@$(RUN_ENV) bench/scrapes
 
 # --------------------------------------------------------------------------------------- install
