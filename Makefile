@@ -36,6 +36,8 @@ PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
 # Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
 SIDE_BY_SIDE ?= -n 4 --dist loadfile
+# Tests that say how late something may be: one by one. Under sanitizers, where they may be three times as late, in pairs.
+TIMED ?= $(if $(SAN),-n 2 --dist loadfile)
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -271,9 +273,12 @@ SELECTED := $(if $(T),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(T),$(notd
 check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests, the fuzzer's corpora; T=NAME selects
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
+RUN_INTEGRATION = PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' TIMED='$(TIMED)' \
+	tests/run-integration $(if $(K),-k '$(K)')
+
 .PHONY: check-integration
 check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(BROWSER) ## Tests of the real binary (pytest); K=EXPRESSION selects
-	@$(RUN_ENV) PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' tests/run-integration $(if $(K),-k '$(K)')
+	@$(RUN_ENV) $(RUN_INTEGRATION)
 
 # What drives the browser; sanitizer builds have no tests of the page. Without npm's registry in reach, all other tests run.
 $(B)/page/node_modules: tests/page/package.json tests/page/package-lock.json
@@ -332,7 +337,7 @@ threads: $(RUNTIME_TESTS) $(STRESSES) $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN)
 
 check-threads: threads
 	@$(RUN_ENV) tests/run-programs $(RUNTIME_TESTS) $(STRESSES)
-	@$(RUN_ENV) CURFEW_WORKERS=2 $(PYTEST) $(PYTEST_ARGS) $(if $(K),-k '$(K)') tests/integration
+	@$(RUN_ENV) CURFEW_WORKERS=2 $(RUN_INTEGRATION)
 
 OPERATIONS ?= 10000000
 .PHONY: stress
