@@ -28,7 +28,7 @@ def pytest_configure(config):
 
 
 # Files that take longest begin first, so that no process is left alone with one at the end.
-LONG = ("test_oom.py", "test_page.py", "test_admin.py")
+LONG = ("test_oom_certificates.py", "test_oom.py", "test_oom_start.py", "test_page.py", "test_admin.py")
 
 
 def pytest_collection_modifyitems(items):
@@ -191,6 +191,19 @@ def name_server(tmp_path):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    """(curfew, upstream) for all requests of a file that are refused: none may leave anything behind for the next."""
+    directory, up = tmp_path_factory.mktemp("gate"), ScriptedUpstream()
+    keys = {"workers": WORKERS, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(directory / "access.log")}}
+    write_config(directory / "curfew.yaml", {"api": {"deadline": "5s", "url": up.url}}, keys)
+    proxy = Curfew(directory, directory / "curfew.yaml")
+    yield proxy, up
+    proxy.finish()
+    up.close()
+    up.must_be_content()
 
 
 @pytest.fixture

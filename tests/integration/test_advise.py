@@ -66,6 +66,7 @@ def test_nine_in_ten_fast_and_one_slow_observed(curfew, faulty):
     assert now["false_timeouts"] == now["cut"] == pytest.approx(spared / 120)
 
 
+@pytest.mark.timed
 def test_what_is_cut_is_not_known_without_observing(curfew, faulty):
     proxy = curfew(url=faulty().url, deadline="200ms")
     call_often(proxy, MIX)

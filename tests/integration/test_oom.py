@@ -1,108 +1,19 @@
 """
 Without memory. In every scenario here each allocation fails once: the first, the second, and so on, until the scenario
-runs through without meeting the fault. `make oom` does that for all; scripts/test takes samples of the long scenarios.
+runs through without meeting the fault. `make oom` does that for all (test_oom_*.py too); scripts/test takes samples of the long scenarios.
 """
 
 import contextlib
-import errno
 import http.client
-import os
-import signal
 import ssl
 import threading
 
 import pytest
 
 from harness import bounds, problem
-from harness.bounds import SLOW, SOON, readable
-from harness.curfew import write_config
-from harness.faults import ALL_THREADS, ALLOC, CREATE, MAIN, WORKERS
-from harness.peers import echo
-from harness.process import BINARY, Process, run
+from harness.bounds import SOON, readable
+from harness.faults import ALLOC, MAIN, WORKERS, each_fault
 from harness.wire import Cut
-
-ALL = os.environ.get("CURFEW_OOM") == "all"
-# Of the samples, where each start of the program takes a tenth of a second more.
-RARER = 5 if bounds.SANITIZED else 1
-
-
-def each_fault(faults, kinds, stride=1, **more):
-    """Arms the first fault, then the next one …; ends when a round has not met its fault."""
-    nth, rounds = 1, 0
-    while True:
-        faults.arm(kinds, nth, **more)
-        yield nth
-        faults.disarm()
-        if not faults.failed:
-            break
-        rounds += 1
-        nth += 1 if ALL else stride
-    assert rounds > 0, "the scenario makes no such call"
-
-
-# ----------------------------------------------------------------------------------- at the start
-
-
-def _start_and_stop(config, faults):
-    """(exit status, stderr) of a proxy that is ended when it is ready."""
-    process = Process([BINARY, "serve", "-c", config], env=faults.env)
-    try:
-        if process.stderr.wait(lambda lines: any(line.endswith(": ready") for line in lines), 10 * SLOW):
-            process.signal(signal.SIGTERM)
-        return process.wait_exit(10 * SLOW), process.stderr.text()
-    finally:
-        process.kill()
-
-
-def _must_start_or_say_why(config, faults, kinds, stride=1, **more):
-    ends = set()
-    for nth in each_fault(faults, kinds, stride, threads=ALL_THREADS, **more):
-        status, text = _start_and_stop(config, faults)
-        if "CHECK failed: sanitizer_" in text:
-            continue  # AddressSanitizer had no memory for itself
-        said = [line for line in text.splitlines() if line.startswith("curfew: ")]
-        assert status in (0, 1), f"fault {nth}: status {status}\n{text}"
-        assert status == 0 or said and ": ready" not in text, f"fault {nth}: ended without a reason\n{text}"
-        ends.add(status)
-    assert ends == {0, 1}
-
-
-@pytest.fixture
-def config(tmp_path):
-    def write(**api):
-        path = tmp_path / "start.yaml"
-        write_config(path, {"api": {"url": "http://127.0.0.1:1", "pool": "shared", **api}},
-                     {"workers": 2, "admin": {"listen": "127.0.0.1:0"}, "pools": {"shared": {"size": 5}},
-                      "log": {"access": str(tmp_path / "start.log")}})
-        return path
-
-    return write
-
-
-def test_a_start_without_memory_says_so(config, faults):
-    routes = [{"path": "/a", "methods": ["GET"], "deadline": "1s"}, {"path": "/b", "pool": {"size": 3}}]
-    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3 * RARER)
-
-
-@pytest.mark.sound_only  # OpenSSL leaks a few bytes where it gives up
-def test_a_start_under_tls_without_memory_says_so(config, faults, certificates):
-    path = config(url="https://127.0.0.1:1", tls={"ca_file": certificates.ca, "cert_file": certificates.cert("client"),
-                                                   "key_file": certificates.key("client")})
-    _must_start_or_say_why(path, faults, ALLOC, stride=1 + 400)
-
-
-def test_a_start_without_descriptors_says_so(config, faults):
-    _must_start_or_say_why(config(), faults, CREATE, error=errno.EMFILE)
-
-
-def test_a_check_without_memory_says_so(config, faults):
-    path = config()
-    ends = set()
-    for nth in each_fault(faults, ALLOC, RARER, threads=ALL_THREADS):
-        done = run([BINARY, "check", path], env=faults.env)
-        assert done.returncode == 0 or done.returncode == 1 and "memory" in done.stderr, f"fault {nth}: {done}"
-        ends.add(done.returncode)
-    assert ends == {0, 1}
 
 
 # -------------------------------------------------------------------------------------- in a call
@@ -341,23 +252,6 @@ def test_a_call_under_tls_without_memory(service, faults, certificates, version)
     which = ssl.TLSVersion.TLSv1_2 if version == "1.2" else ssl.TLSVersion.TLSv1_3
     options = {"tls": certificates.server(maximum=which)}
     endure(service(upstream_options=options, tls=tls), faults, post, 500, 502, stride=11)
-
-
-@pytest.mark.parametrize("which", ["wrong-name", "untrusted", "expired"])
-def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstream, certificates, which):
-    """To verify a certificate needs memory: to have none must not mean that there is nothing to verify."""
-    up = upstream(echo, tls=certificates.server(which))
-    proxy = curfew(url=up.url, env=faults.env, tls={"ca_file": certificates.ca, "server_name": "api.test"})
-    proxy.ask()
-    # One allocation of many once let a wrong name through: none is left out, but where sanitizers are slow.
-    stride = 23 if which != "wrong-name" else 2 * RARER - 1
-    for nth in each_fault(faults, ALLOC, stride, threads=WORKERS):
-        with contextlib.suppress(Cut, ConnectionError):
-            response = proxy.ask()
-            assert response.status in (500, 502), f"fault {nth}: {response}"
-        faults.disarm()
-        assert proxy.process.is_running()
-    assert proxy.metrics().calls("completed") == 0
 
 
 # -------------------------------------------------------------------------------- for an operator

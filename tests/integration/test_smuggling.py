@@ -115,8 +115,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("odd", REFUSED)
-def test_nothing_reaches_the_upstream_of(pair, odd):
-    proxy, up = pair()
+def test_nothing_reaches_the_upstream_of(gate, odd):
+    proxy, up = gate
     status, sent = REFUSED[odd]
     caller = proxy.caller()
     caller.send(sent + SMUGGLED)

@@ -18,6 +18,11 @@ ALL_THREADS, MAIN, WORKERS = range(3)
 
 _EVER = (1 << 64) - 1
 
+# `make oom` wants all faults; scripts/test takes samples of the long scenarios.
+_ALL = os.environ.get("CURFEW_OOM") == "all"
+# Of the samples, where each start of the program takes a tenth of a second more.
+RARER = 5 if SANITIZED else 1
+
 
 class Faults:
     """Made by the fixture `faults`; give its `env` to the program that is to have them."""
@@ -70,3 +75,17 @@ class Faults:
             yield self
         finally:
             self.disarm()
+
+
+def each_fault(faults, kinds, stride=1, **more):
+    """Arms the first fault, then the next one …; ends when a round has not met its fault."""
+    nth, rounds = 1, 0
+    while True:
+        faults.arm(kinds, nth, **more)
+        yield nth
+        faults.disarm()
+        if not faults.failed:
+            break
+        rounds += 1
+        nth += 1 if _ALL else stride
+    assert rounds > 0, "the scenario makes no such call"

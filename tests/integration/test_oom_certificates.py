@@ -1,0 +1,26 @@
+"""Certificates without memory: as test_oom.py, each allocation fails once."""
+
+import contextlib
+
+import pytest
+
+from harness.faults import ALLOC, RARER, WORKERS, each_fault
+from harness.peers import echo
+from harness.wire import Cut
+
+
+@pytest.mark.parametrize("which", ["wrong-name", "untrusted", "expired"])
+def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstream, certificates, which):
+    """To verify a certificate needs memory: to have none must not mean that there is nothing to verify."""
+    up = upstream(echo, tls=certificates.server(which))
+    proxy = curfew(url=up.url, env=faults.env, tls={"ca_file": certificates.ca, "server_name": "api.test"})
+    proxy.ask()
+    # One allocation of many once let a wrong name through: none is left out, but where sanitizers are slow.
+    stride = 23 if which != "wrong-name" else 2 * RARER - 1
+    for nth in each_fault(faults, ALLOC, stride, threads=WORKERS):
+        with contextlib.suppress(Cut, ConnectionError):
+            response = proxy.ask()
+            assert response.status in (500, 502), f"fault {nth}: {response}"
+        faults.disarm()
+        assert proxy.process.is_running()
+    assert proxy.metrics().calls("completed") == 0

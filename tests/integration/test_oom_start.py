@@ -1,0 +1,73 @@
+"""Without memory or descriptors from the start on: as test_oom.py, each allocation or each descriptor fails once."""
+
+import errno
+import signal
+
+import pytest
+
+from harness.bounds import SLOW
+from harness.curfew import write_config
+from harness.faults import ALL_THREADS, ALLOC, CREATE, RARER, each_fault
+from harness.process import BINARY, Process, run
+
+
+def _start_and_stop(config, faults):
+    """(exit status, stderr) of a proxy that is ended when it is ready."""
+    process = Process([BINARY, "serve", "-c", config], env=faults.env)
+    try:
+        if process.stderr.wait(lambda lines: any(line.endswith(": ready") for line in lines), 10 * SLOW):
+            process.signal(signal.SIGTERM)
+        return process.wait_exit(10 * SLOW), process.stderr.text()
+    finally:
+        process.kill()
+
+
+def _must_start_or_say_why(config, faults, kinds, stride=1, **more):
+    ends = set()
+    for nth in each_fault(faults, kinds, stride, threads=ALL_THREADS, **more):
+        status, text = _start_and_stop(config, faults)
+        if "CHECK failed: sanitizer_" in text:
+            continue  # AddressSanitizer had no memory for itself
+        said = [line for line in text.splitlines() if line.startswith("curfew: ")]
+        assert status in (0, 1), f"fault {nth}: status {status}\n{text}"
+        assert status == 0 or said and ": ready" not in text, f"fault {nth}: ended without a reason\n{text}"
+        ends.add(status)
+    assert ends == {0, 1}
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(**api):
+        path = tmp_path / "start.yaml"
+        write_config(path, {"api": {"url": "http://127.0.0.1:1", "pool": "shared", **api}},
+                     {"workers": 2, "admin": {"listen": "127.0.0.1:0"}, "pools": {"shared": {"size": 5}},
+                      "log": {"access": str(tmp_path / "start.log")}})
+        return path
+
+    return write
+
+
+def test_a_start_without_memory_says_so(config, faults):
+    routes = [{"path": "/a", "methods": ["GET"], "deadline": "1s"}, {"path": "/b", "pool": {"size": 3}}]
+    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3 * RARER)
+
+
+@pytest.mark.sound_only  # OpenSSL leaks a few bytes where it gives up
+def test_a_start_under_tls_without_memory_says_so(config, faults, certificates):
+    path = config(url="https://127.0.0.1:1", tls={"ca_file": certificates.ca, "cert_file": certificates.cert("client"),
+                                                   "key_file": certificates.key("client")})
+    _must_start_or_say_why(path, faults, ALLOC, stride=1 + 400)
+
+
+def test_a_start_without_descriptors_says_so(config, faults):
+    _must_start_or_say_why(config(), faults, CREATE, error=errno.EMFILE)
+
+
+def test_a_check_without_memory_says_so(config, faults):
+    path = config()
+    ends = set()
+    for nth in each_fault(faults, ALLOC, RARER, threads=ALL_THREADS):
+        done = run([BINARY, "check", path], env=faults.env)
+        assert done.returncode == 0 or done.returncode == 1 and "memory" in done.stderr, f"fault {nth}: {done}"
+        ends.add(done.returncode)
+    assert ends == {0, 1}
