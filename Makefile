@@ -35,7 +35,7 @@ PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
 # Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
-SIDE_BY_SIDE ?= -n 4 --dist loadfile
+SIDE_BY_SIDE ?= -n 5 --dist loadfile
 # Tests that say how late something may be: one by one. Under sanitizers, where they may be three times as late, in pairs.
 TIMED ?= $(if $(SAN),-n 2 --dist loadfile)
 
@@ -138,7 +138,8 @@ ifeq ($(filter -O0,$(OPT) $(CFLAGS)),)
 HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 else
-SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+# Of what is for debuggers, a finding's backtrace needs files and lines alone.
+SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -g1
 endif
 
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude $(OPT) -g $(WARNINGS) $(HARDENING) $(SAN_FLAGS) -pthread \
