@@ -1,7 +1,6 @@
 #include "admin/process.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,12 +18,12 @@ static double seconds_of(clockid_t clock)
 /* The first bytes of a file, terminated; empty if it can't be read. */
 static void read_start(const char *path, char *out, size_t cap)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? 0 : read(fd, out, cap - 1);
+    FILE *file = fopen(path, "re");
+    size_t len = file ? fread(out, 1, cap - 1, file) : 0;
 
-    out[len < 0 ? 0 : len] = '\0';
-    if (fd >= 0)
-        close(fd);
+    out[len] = '\0';
+    if (file)
+        fclose(file);
 }
 
 static void read_memory(struct process_stats *out)
