@@ -128,8 +128,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 	$(if $(filter 1,$(WERROR)),-Werror)
 # What AddressSanitizer finds does not hang on where the program lies; to relocate all that it adds takes 6 ms of each
 # start.
-PIE := $(if $(filter address%,$(SAN)),no-)pie
-HARDENING := -fstack-protector-strong $(if $(filter no-%,$(PIE)),-fno-pie,-fPIE) $(CF_PROTECTION)
+NO_PIE := $(filter address%,$(SAN))
+HARDENING := -fstack-protector-strong $(if $(NO_PIE),-fno-pie,-fPIE) $(CF_PROTECTION)
 ifeq ($(SAN),)
 # A broken invariant of ours stops a sanitizer build; in what users run, it is counted and its call fails.
 ASSERTS := -DNDEBUG
@@ -144,7 +144,7 @@ endif
 
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude $(OPT) -g $(WARNINGS) $(HARDENING) $(SAN_FLAGS) -pthread \
 	$(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -$(PIE) -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(SAN_FLAGS) $(LDFLAGS)
+ALL_LDFLAGS := $(if $(NO_PIE),-no-pie,-pie) -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(SAN_FLAGS) $(LDFLAGS)
 # cmocka hands every test a state that most have no use for.
 TEST_CFLAGS := -Wno-unused-parameter
 

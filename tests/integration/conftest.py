@@ -119,6 +119,14 @@ def faulty():
     _finish_all(made, lambda one: one.finish())
 
 
+def _start(directory, upstreams, top=None, **more):
+    """A curfew with these upstreams in a directory of its own; `top` are the other keys of the file."""
+    directory.mkdir(exist_ok=True)
+    keys = {"workers": WORKERS, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(directory / "access.log")}, **(top or {})}
+    write_config(directory / "curfew.yaml", upstreams, keys)
+    return Curfew(directory, directory / "curfew.yaml", **more)
+
+
 @pytest.fixture
 def curfew(tmp_path, upstream, faulty, deaf_listener_or_none):
     """
@@ -130,15 +138,13 @@ def curfew(tmp_path, upstream, faulty, deaf_listener_or_none):
 
     def make(*, upstreams=None, top=None, text=None, stdin=None, stdout=None, env=None, wrap=(), **api):
         directory = tmp_path / f"curfew{len(made)}"
-        directory.mkdir()
-        config = directory / "curfew.yaml"
+        more = {"stdin": stdin, "stdout": stdout, "env": env, "wrap": wrap}
         if text is not None:
-            config.write_text(text)
+            directory.mkdir()
+            (directory / "curfew.yaml").write_text(text)
+            made.append(Curfew(directory, directory / "curfew.yaml", **more))
         else:
-            keys = {"workers": WORKERS, "admin": {"listen": "127.0.0.1:0"},
-                    "log": {"access": str(directory / "access.log")}, **(top or {})}
-            write_config(config, upstreams or {"api": {"deadline": "5s", **api}}, keys)
-        made.append(Curfew(directory, config, stdin=stdin, stdout=stdout, env=env, wrap=wrap))
+            made.append(_start(directory, upstreams or {"api": {"deadline": "5s", **api}}, top, **more))
         return made[-1]
 
     yield make
@@ -196,13 +202,13 @@ def name_server(tmp_path):
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory):
     """(curfew, upstream) for all requests of a file that are refused: none may leave anything behind for the next."""
-    directory, up = tmp_path_factory.mktemp("gate"), ScriptedUpstream()
-    keys = {"workers": WORKERS, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(directory / "access.log")}}
-    write_config(directory / "curfew.yaml", {"api": {"deadline": "5s", "url": up.url}}, keys)
-    proxy = Curfew(directory, directory / "curfew.yaml")
-    yield proxy, up
-    proxy.finish()
-    up.close()
+    up = ScriptedUpstream()
+    try:
+        proxy = _start(tmp_path_factory.mktemp("gate"), {"api": {"deadline": "5s", "url": up.url}})
+        yield proxy, up
+        proxy.finish()
+    finally:
+        up.close()
     up.must_be_content()
 
 

@@ -269,17 +269,15 @@ def test_a_caller_that_leaves_after_its_half_close_is_gone(pair):
 @pytest.mark.parametrize("how", ["close", "rst"])
 def test_hundreds_of_callers_leave_at_random(curfew, faulty, how):
     """Twice: a thousand. Every call has an outcome, every permit comes back, every upstream connection is closed."""
-    calls, rate = (300, 400) if SANITIZED else (700, 1000)
+    calls, rate = (300, 150) if SANITIZED else (700, 1000)
     api = faulty()
     proxy = curfew(url=api.url, deadline="10s", pool={"size": 40, "queue": 2000}, top={"workers": 2})
     result = load(proxy.address(), "/delay/120", "/drip/20", "/stuck", "/bytes/3000000", "/headdrip/10",
-                  calls=calls, rate=rate, abort_after="20:150" if SANITIZED else "0:150", abort_with=how)
+                  calls=calls, rate=rate, abort_after="0:150", abort_with=how)
     assert result.aborted > calls * 0.72, result
     metrics = proxy.wait_idle()
     assert metrics.calls("abandoned") + metrics.calls("completed") == metrics.calls("started") <= calls
-    # Who leaves before his request was read never was a call; who leaves with the last byte may be a completed one.
-    assert metrics.calls("abandoned") >= (metrics.calls("started") - result.completed) * 0.9
-    assert metrics.calls("abandoned") >= (100 if SANITIZED else result.aborted * 0.9)
+    assert metrics.calls("abandoned") >= result.aborted * 0.9
     assert metrics.calls("stuck") == metrics.calls("failed") == 0
     assert metrics.sum("curfew_pool_acquired_total") == metrics.sum("curfew_pool_released_total")
     api.wait_stats(lambda stats: stats["in_work"] == 0, "the upstream to be left alone")

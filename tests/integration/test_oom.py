@@ -1,6 +1,7 @@
 """
 Without memory. In every scenario here each allocation fails once: the first, the second, and so on, until the scenario
-runs through without meeting the fault. `make oom` does that for all (test_oom_*.py too); scripts/test takes samples of the long scenarios.
+runs through without meeting the fault. `make oom` does that for all (test_oom_*.py too); scripts/test takes samples
+of the long scenarios.
 """
 
 import contextlib

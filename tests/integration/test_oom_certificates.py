@@ -4,7 +4,8 @@ import contextlib
 
 import pytest
 
-from harness.faults import ALLOC, RARER, WORKERS, each_fault
+from harness.bounds import SANITIZED
+from harness.faults import ALLOC, WORKERS, each_fault
 from harness.peers import echo
 from harness.wire import Cut
 
@@ -16,7 +17,7 @@ def test_without_memory_no_wrong_certificate_is_accepted(curfew, faults, upstrea
     proxy = curfew(url=up.url, env=faults.env, tls={"ca_file": certificates.ca, "server_name": "api.test"})
     proxy.ask()
     # One allocation of many once let a wrong name through: none is left out, but where sanitizers are slow.
-    stride = 23 if which != "wrong-name" else 2 * RARER - 1
+    stride = 23 if which != "wrong-name" else 7 if SANITIZED else 1
     for nth in each_fault(faults, ALLOC, stride, threads=WORKERS):
         with contextlib.suppress(Cut, ConnectionError):
             response = proxy.ask()

@@ -7,7 +7,7 @@ import pytest
 
 from harness.bounds import SLOW
 from harness.curfew import write_config
-from harness.faults import ALL_THREADS, ALLOC, CREATE, RARER, each_fault
+from harness.faults import ALL_THREADS, ALLOC, CREATE, each_fault
 from harness.process import BINARY, Process, run
 
 
@@ -49,7 +49,7 @@ def config(tmp_path):
 
 def test_a_start_without_memory_says_so(config, faults):
     routes = [{"path": "/a", "methods": ["GET"], "deadline": "1s"}, {"path": "/b", "pool": {"size": 3}}]
-    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3 * RARER)
+    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3)
 
 
 @pytest.mark.sound_only  # OpenSSL leaks a few bytes where it gives up
@@ -66,7 +66,7 @@ def test_a_start_without_descriptors_says_so(config, faults):
 def test_a_check_without_memory_says_so(config, faults):
     path = config()
     ends = set()
-    for nth in each_fault(faults, ALLOC, RARER, threads=ALL_THREADS):
+    for nth in each_fault(faults, ALLOC, threads=ALL_THREADS):
         done = run([BINARY, "check", path], env=faults.env)
         assert done.returncode == 0 or done.returncode == 1 and "memory" in done.stderr, f"fault {nth}: {done}"
         ends.add(done.returncode)

@@ -20,8 +20,6 @@ _EVER = (1 << 64) - 1
 
 # `make oom` wants all faults; scripts/test takes samples of the long scenarios.
 _ALL = os.environ.get("CURFEW_OOM") == "all"
-# Of the samples, where each start of the program takes a tenth of a second more.
-RARER = 5 if SANITIZED else 1
 
 
 class Faults:
