@@ -14,29 +14,32 @@ const browser = await chromium.launch({
 });
 
 let page = null;
+let origin = null;
 let noted = {console: [], elsewhere: [], failed: []};
 
 /* What no page of ours may do is written down: to say something on the console, or to ask anybody else. */
-function watch(context, origin) {
-  noted = {console: [], elsewhere: [], failed: []};
-  page.on("console", (message) => {
+async function newPage() {
+  const context = await browser.newContext({reducedMotion: "reduce", locale: "en-GB"});
+  const made = await context.newPage();
+  made.setDefaultTimeout(10000);
+  made.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) noted.console.push(message.text());
   });
-  page.on("pageerror", (error) => noted.console.push(String(error)));
+  made.on("pageerror", (error) => noted.console.push(String(error)));
   context.on("request", (request) => {
     if (new URL(request.url()).origin !== origin) noted.elsewhere.push(request.url());
   });
+  return made;
 }
 
 const commands = {
   async open({url, width = 1280, height = 800, dark = false}) {
-    await page?.context().close();
-    const context = await browser.newContext({
-      viewport: {width, height}, colorScheme: dark ? "dark" : "light", reducedMotion: "reduce", locale: "en-GB",
-    });
-    page = await context.newPage();
-    page.setDefaultTimeout(10000);
-    watch(context, new URL(url).origin);
+    page ??= await newPage();
+    await page.goto("about:blank");
+    await page.setViewportSize({width, height});
+    await page.emulateMedia({colorScheme: dark ? "dark" : "light"});
+    noted = {console: [], elsewhere: [], failed: []};
+    origin = new URL(url).origin;
     const answer = await page.goto(url);
     return answer.status();
   },

@@ -19,7 +19,7 @@ SHOTS = Path(BINARY).parent / "page" / "shots"
 
 
 class Browser:
-    """One window. `open` begins anew: no cookies, no cache, nothing noted."""
+    """One window of one profile. `open` leaves what was in it, and begins with nothing noted."""
 
     def __init__(self):
         chromium = shutil.which("chromium")
