@@ -229,7 +229,7 @@ def test_promtool_has_no_complaint_after_calls_of_each_outcome(busy):
 
 def unknown_names(text, metrics):
     """Metrics, recorded rules, and values of labels, that are nobody's."""
-    known = {name for name, _ in metrics.samples} | set(metrics.types) | {rule.get("record") for rule in rules()}
+    known = set(metrics.samples) | set(metrics.types) | {rule.get("record") for rule in rules()}
     names = set(re.findall(r"(?<![\w/.-])(?:\w+:)?(?:curfew|process)_\w+(?:[:\w]+)?", text)) - known
     return names | {f"{label}={value}" for label, value in
                     re.findall(r'\b(phase|reason|result|side|direction|class|age)!?=~?\\?"([\w-]+)', text)

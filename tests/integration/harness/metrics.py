@@ -1,17 +1,33 @@
 """The Prometheus text format, read strictly, and the equations that have to hold in every scrape."""
 
+import functools
 import re
+from collections import defaultdict
 
-_SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)\Z')
+_SERIES = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\Z')
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|\Z)')
 
 OUTCOMES = ("completed", "stuck", "failed", "rejected", "abandoned")
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def _series(text):
+    """Name, labels and family of a sample without its value: every scrape repeats them."""
+    match = _SERIES.match(text)
+    assert match, f"not a sample: {text!r}"
+    labels, at = [], 0
+    while match[2] and at < len(match[2]):
+        label = _LABEL.match(match[2], at)
+        assert label, f"not a label: {match[2][at:]!r}"
+        labels.append((label[1], label[2]))
+        at = label.end()
+    return match[1], frozenset(labels), re.sub("_(bucket|sum|count)$", "", match[1])
+
+
 class Metrics:
     def __init__(self, text):
         self.text = text
-        self.samples = {}
+        self.samples = defaultdict(dict)  # by name, then by labels
         self.types = {}
         for line in text.split("\n"):
             if line.startswith("# TYPE "):
@@ -23,29 +39,33 @@ class Metrics:
         assert text.endswith("\n"), "the last line is not ended"
 
     def _sample(self, line):
-        match = _SAMPLE.match(line)
-        assert match, f"not a sample: {line!r}"
-        labels, at = [], 0
-        while match[2] and at < len(match[2]):
-            label = _LABEL.match(match[2], at)
-            assert label, f"not a label: {match[2][at:]!r}"
-            labels.append((label[1], label[2]))
-            at = label.end()
-        key = (match[1], frozenset(labels))
-        assert key not in self.samples, f"twice in one scrape: {line}"
-        family = re.sub("_(bucket|sum|count)$", "", match[1])
-        assert match[1] in self.types or family in self.types, f"no TYPE before {line!r}"
-        self.samples[key] = float(match[3])
+        series, _, value = line.rpartition(" ")
+        name, labels, family = _series(series)
+        samples = self.samples[name]
+        assert labels not in samples, f"twice in one scrape: {line}"
+        assert name in self.types or family in self.types, f"no TYPE before {line!r}"
+        samples[labels] = float(value)
+
+    def _named(self, name):
+        """The samples of `name`, with or without the prefix curfew_."""
+        return self.samples.get(name) or self.samples.get("curfew_" + name) or {}
 
     def sum(self, name, **labels):
         """Of all samples of `name` (with or without the prefix curfew_) that have these labels."""
         wanted = set(labels.items())
-        names = (name, "curfew_" + name)
-        return sum(value for (found, have), value in self.samples.items() if found in names and wanted <= have)
+        return sum(value for have, value in self._named(name).items() if wanted <= have)
+
+    def sums(self, label, *names):
+        """Of all samples of `names` that have the same value of this label."""
+        sums = defaultdict(float)
+        for name in names:
+            for have, value in self._named(name).items():
+                sums[dict(have)[label]] += value
+        return sums
 
     def has(self, name, **labels):
         wanted = set(labels.items())
-        return any(found in (name, "curfew_" + name) and wanted <= have for found, have in self.samples)
+        return any(wanted <= have for have in self._named(name))
 
     def calls(self, outcome, **labels):
         return self.sum(f"curfew_calls_{outcome}_total", **labels)
@@ -57,26 +77,24 @@ class Metrics:
         return sum(self.calls(outcome, **labels) for outcome in OUTCOMES)
 
     def values(self, label):
-        return {value for _, labels in self.samples for key, value in labels if key == label}
+        return {value for samples in self.samples.values() for labels in samples for key, value in labels if key == label}
 
     def must_add_up(self):
         """What is exact at each scrape (DESIGN 5)."""
-        upstreams = {dict(labels)["upstream"] for (name, labels) in self.samples
-                     if name == "curfew_calls_started_total"}
-        for upstream in upstreams:
-            started, ended = self.calls("started", upstream=upstream), self.ended(upstream=upstream)
-            flying = self.in_flight(upstream=upstream)
+        all_ended = self.sums("upstream", *(f"curfew_calls_{outcome}_total" for outcome in OUTCOMES))
+        all_flying = self.sums("upstream", "curfew_calls_in_flight")
+        all_by_age = self.sums("upstream", "curfew_calls_in_flight_by_age")
+        for upstream, started in self.sums("upstream", "curfew_calls_started_total").items():
+            ended, flying, by_age = all_ended[upstream], all_flying[upstream], all_by_age[upstream]
             assert started == ended + flying, f"{upstream}: {started} started, {ended} ended, {flying} in flight"
-            by_age = self.sum("curfew_calls_in_flight_by_age", upstream=upstream)
             assert by_age == flying, f"{upstream}: {flying} in flight, by age {by_age}"
-        for (name, labels), held in self.samples.items():
-            if name != "curfew_pool_held":
-                continue
-            pool = dict(labels)
-            assert held <= self.sum("curfew_pool_size", **pool), f"{pool}: {held} held"
+        size, peak = self.sums("pool", "curfew_pool_size"), self.sums("pool", "curfew_pool_held_peak")
+        acquired, released = self.sums("pool", "curfew_pool_acquired_total"), self.sums("pool", "curfew_pool_released_total")
+        for pool, held in self.sums("pool", "curfew_pool_held").items():
+            assert held <= size[pool], f"{pool}: {held} held"
             if not self.sum("curfew_config_reloads_total", result="success"):  # else it may have been larger
-                assert self.sum("curfew_pool_held_peak", **pool) <= self.sum("curfew_pool_size", **pool)
-            taken = self.sum("curfew_pool_acquired_total", **pool) - self.sum("curfew_pool_released_total", **pool)
+                assert peak[pool] <= size[pool], f"{pool}: {peak[pool]} held at the most"
+            taken = acquired[pool] - released[pool]
             assert taken == held, f"{pool}: acquired - released = {taken}, held = {held}"
         assert self.sum("curfew_pool_audit_errors_total") == 0, "the pools' audit has found errors"
         assert self.sum("curfew_broken_invariants_total") == 0, "a call has made a move that is not allowed"
