@@ -1,10 +1,8 @@
 #ifndef CURFEW_APP_CRASH_H
 #define CURFEW_APP_CRASH_H
 
-#include <signal.h>
-
 /*
- * A crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT; any thread) ends the process, after a report on standard error:
+ * A crash (CRASH_SIGNALS; any thread) ends the process, after a report on standard error:
  * the signal, the version, and a backtrace, whose offsets `addr2line -e` understands. The signal is then raised again,
  * so that the exit status and the core dump are those of the crash. Main thread, before there are others.
  *
@@ -12,8 +10,5 @@
  * for a report: then the kernel ends the process without.
  */
 void crash_report_init(void);
-
-/* Takes these signals out of a set that is to be blocked: a crash whose signal is blocked leaves no report. */
-void crash_leave_unblocked(sigset_t *set);
 
 #endif

@@ -1,6 +1,7 @@
 #include "app/crash.h"
 
 #include <execinfo.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,12 +10,13 @@
 #include "app/version.h"
 #include "base/text.h"
 #include "runtime/journal.h"
+#include "runtime/thread.h"
 
 #define FRAMES   64
 /* A reader of standard error that has stopped, or a lock that the crash left behind, does not keep the process. */
 #define REPORT_S 2
 
-static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const int signals[] = {CRASH_SIGNALS};
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
 static atomic_int reporter; /* the thread that reports; 0: none */
@@ -105,10 +107,4 @@ void crash_report_init(void)
     (void)backtrace(&frame, 1);
     for (size_t i = 0; i < SIGNALS; i++)
         handle(signals[i]);
-}
-
-void crash_leave_unblocked(sigset_t *set)
-{
-    for (size_t i = 0; i < SIGNALS; i++)
-        sigdelset(set, signals[i]);
 }

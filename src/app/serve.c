@@ -3,7 +3,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 
 #include "admin/reserve.h"
 #include "app/config_file.h"
-#include "app/crash.h"
 #include "app/lifecycle.h"
 #include "app/reload.h"
 #include "app/service.h"
@@ -72,20 +70,6 @@ static void libevent_says(int severity, const char *text)
 {
     if (severity == EVENT_LOG_ERR)
         fprintf(stderr, "curfew: error: libevent: %s\n", text);
-}
-
-/* The signals belong to the main thread; workers are made while they are blocked. A crash is everybody's own. */
-static bool start_workers(struct service *service)
-{
-    sigset_t all, before;
-    enum status status;
-
-    sigfillset(&all);
-    crash_leave_unblocked(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    status = proxy_start(service->proxy);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return status == ST_OK;
 }
 
 static bool give_up(struct service *service, const char *why)
@@ -183,7 +167,7 @@ static void prepare_process(const struct snapshot *snapshot)
 /* Serves until a signal ends it. False: it could not, and that has been logged. */
 static bool run(struct service *service)
 {
-    if (!start_workers(service) || watch_init(&service->watch, service) != ST_OK)
+    if (proxy_start(service->proxy) != ST_OK || watch_init(&service->watch, service) != ST_OK)
         return give_up(service, "the workers can't be started");
     service_say_where(service);
     event_log_put(&service->log, LOG_INFO, "ready");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "runtime/thread.h"
 
 #define RING_BYTES (512u * 1024)
 /* After a line has come, others get this long to come along: one write for many. */
@@ -273,7 +274,7 @@ struct access_log *access_log_new(int fd, uint32_t worker_count)
     atomic_init(&log->next_fd, -1);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
-    if (make_rings(log, worker_count) && pthread_create(&log->thread, NULL, write_lines, log) == 0)
+    if (make_rings(log, worker_count) && thread_start(&log->thread, write_lines, log) == ST_OK)
         return log;
     free_log(log);
     return NULL;

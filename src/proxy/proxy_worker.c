@@ -17,6 +17,7 @@
 #include "proxy/roll.h"
 #include "proxy/upstream.h"
 #include "runtime/complain.h"
+#include "runtime/thread.h"
 
 /* Seconds in which a worker, asked to stop, ends its calls and leaves its loop, as it does in one turn. */
 #define STOP_S 5
@@ -153,10 +154,8 @@ static void *run(void *arg)
 enum status proxy_worker_start(struct proxy_worker *pw)
 {
     patrol_start(pw);
-    if (pthread_create(&pw->thread, NULL, run, pw) != 0)
-        return ST_NOMEM;
-    pw->running = true;
-    return ST_OK;
+    pw->running = thread_start(&pw->thread, run, pw) == ST_OK;
+    return pw->running ? ST_OK : ST_NOMEM;
 }
 
 /* Not by a join with a time limit: one goes by the wall clock, and the other is unknown to ThreadSanitizer. */

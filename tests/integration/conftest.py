@@ -22,7 +22,7 @@ WORKERS = int(os.environ.get("CURFEW_WORKERS") or 1)
 def pytest_configure(config):
     config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
     config.addinivalue_line("markers", "one_worker: needs what each worker keeps for itself (connections, names, sessions)")
-    config.addinivalue_line("markers", "timed: says how late something may be, or needs the whole machine: it runs alone, or under sanitizers beside one other")
+    config.addinivalue_line("markers", "timed: says how late something may be, or needs the whole machine: it runs alone, or under ASan beside one other")
     if not os.access(BINARY, os.X_OK):
         raise pytest.UsageError("CURFEW has to name the curfew binary: `make check-integration` does it")
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from harness.bounds import SOON, Stopwatch
+from harness.bounds import SOON, Stopwatch, poll
 from harness.curfew import Curfew, curfew_command, write_config
 from harness.process import BINARY, Process, run
 from harness.peers import ok
@@ -245,6 +245,22 @@ def test_a_signal_ends_it(pair, number):
     watch = Stopwatch()
     proxy.stop(number)
     assert watch.elapsed() < SOON
+
+
+def test_signals_are_for_the_main_thread(curfew):
+    """Another one's wait or write would be interrupted, and what ThreadSanitizer holds back until it goes on, lost. A crash is its own."""
+    proxy = curfew(url="http://127.0.0.1:9", top={"workers": 2})
+    ours = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1}
+    masks = {}
+
+    def have_begun():
+        """The main thread, the writer of the access log and both workers: until then, a thread has all signals blocked."""
+        masks.update(proxy.process.blocked_signals())
+        return sum(blocked.isdisjoint({signal.SIGSEGV, signal.SIGABRT}) for blocked in masks.values()) >= 4
+
+    poll(have_begun, lambda: masks)
+    for thread, blocked in masks.items():
+        assert blocked & ours == (set() if thread == proxy.process.pid else ours)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

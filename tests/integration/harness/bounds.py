@@ -5,12 +5,13 @@ import select
 import time
 
 SANITIZED = bool(os.environ.get("CURFEW_SAN"))
+THREAD_SANITIZED = os.environ.get("CURFEW_SAN") == "thread"
 
 # Sanitizer builds are slower: bounds that are about speed are this many times longer.
 SLOW = float(os.environ.get("CURFEW_SLOW") or (3 if SANITIZED else 1))
 
 # How late a call may be over, as a caller sees it (on a quiet machine some milliseconds: bench measures that). Tests that
-# ask are marked `timed`, and run one at a time; under sanitizers, where the bound is a longer one, two at a time.
+# ask are marked `timed`, and run one at a time; under ASan, where the bound is a longer one, two at a time.
 LATE = 0.050 * SLOW
 SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ and "CURFEW_TIMED" not in os.environ
 

@@ -112,11 +112,19 @@ class Process:
         assert not SANITIZER_FINDING.search(text), f"sanitizer finding:\n{text}"
 
     def rss_bytes(self):
-        return _proc_kib(self.pid, "status", "VmRSS") * 1024
+        return int(_proc_value(self.pid, "status", "VmRSS")) * 1024
 
     def anonymous_bytes(self):
         """Its own memory, to the page: without files' pages, which come whenever code runs for the first time."""
-        return _proc_kib(self.pid, "smaps_rollup", "Anonymous") * 1024
+        return int(_proc_value(self.pid, "smaps_rollup", "Anonymous")) * 1024
+
+    def blocked_signals(self):
+        """Of each thread, by its number."""
+        def blocked(task):
+            mask = int(_proc_value(f"{self.pid}/task/{task}", "status", "SigBlk"), 16)
+            return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+        return {int(task): blocked(task) for task in os.listdir(f"/proc/{self.pid}/task")}
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -127,12 +135,12 @@ def _state(task):
     return (task / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
 
 
-def _proc_kib(pid, file, key):
-    with open(f"/proc/{pid}/{file}", encoding="ascii") as lines:
+def _proc_value(where, file, key):
+    with open(f"/proc/{where}/{file}", encoding="ascii") as lines:
         for line in lines:
             if line.startswith(key + ":"):
-                return int(line.split()[1])
-    raise AssertionError(f"no {key} in /proc/{pid}/{file}")
+                return line.split()[1]
+    raise AssertionError(f"no {key} in /proc/{where}/{file}")
 
 
 def run(argv, *, seconds=SOON, stdin="", env=None, cwd=None):
