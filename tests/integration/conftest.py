@@ -201,7 +201,7 @@ def name_server(tmp_path):
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory):
-    """(curfew, upstream) for all requests of a file that are refused: none may leave anything behind for the next."""
+    """(curfew, upstream) that tests of a file share: none may leave anything behind for the next, no connection either."""
     up = ScriptedUpstream()
     try:
         proxy = _start(tmp_path_factory.mktemp("gate"), {"api": {"deadline": "5s", "url": up.url}})

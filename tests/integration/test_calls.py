@@ -107,8 +107,8 @@ BAD_FILTERS = {
 
 
 @pytest.mark.parametrize("query", BAD_FILTERS)
-def test_a_bad_filter_is_named(pair, query):
-    proxy, _ = pair()
+def test_a_bad_filter_is_named(gate, query):
+    proxy, _ = gate
     status, text = proxy.admin_get(f"/calls?{query}")
     problem = json.loads(text)
     assert status == problem["status"] == 400 and problem["title"] == "Bad Request"
@@ -183,8 +183,8 @@ def test_a_response_under_way_is_cut_so_that_it_is_not_taken_for_whole(pair):
 
 @pytest.mark.parametrize("call_id, status", [("1", 404), ("ffffffffffffffff", 404), ("0", 400), ("", 400), ("xyz", 400),
                                              ("11111111111111111", 400), ("1/2", 400)])
-def test_an_id_that_is_none(pair, call_id, status):
-    proxy, _ = pair()
+def test_an_id_that_is_none(gate, call_id, status):
+    proxy, _ = gate
     assert cut(proxy, call_id)[0] == status
 
 

@@ -25,13 +25,13 @@ def chunked(*pieces, trailers=b"", extension=b""):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE", "M-SEARCH"])
-def test_every_method_is_passed_on(pair, method):
-    proxy, up = pair()
+def test_every_method_is_passed_on(gate, method):
+    proxy, up = gate
     caller = proxy.caller()
     caller.request(method, "/thing")
     exchange, request = up.take()
     assert (request.method, request.target, request.content) == (method, "/thing", b"")
-    exchange.answer(content=b"fine")
+    exchange.answer(200, "Connection: close", content=b"fine")
     response = caller.recv_response(method)
     assert (response.status, response.reason, response.content) == (200, "OK", b"fine")
 
@@ -697,13 +697,13 @@ def test_fields_are_set_from_text_and_from_a_file_and_removed(pair, tmp_path):
 @pytest.mark.parametrize("target", [
     "/", "/a/../b/./c//d", "/%2e%2E/%2f%zz", "/x?a=b&c=d?e", "/?", "/a;b=c,d", "/~!$&'()*+,;=:@", "/[x]|{y}^`\"<>\\",
     "/" + "long/" * 1000])
-def test_the_target_is_passed_byte_for_byte(pair, target):
-    proxy, up = pair()
+def test_the_target_is_passed_byte_for_byte(gate, target):
+    proxy, up = gate
     caller = proxy.caller()
     caller.request("GET", target)
     exchange, request = up.take()
     assert request.target == target
-    exchange.answer()
+    exchange.answer(200, "Connection: close")
     assert caller.recv_response().status == 200
 
 

@@ -8,9 +8,10 @@ import pytest
 from harness.peers import ScriptedCaller
 
 
-@pytest.fixture
-def service(curfew):
-    return curfew(url="http://127.0.0.1:9")
+@pytest.fixture(scope="module")
+def service(gate):
+    proxy, _ = gate
+    return proxy
 
 
 def authority(proxy):

@@ -186,8 +186,8 @@ ONE_HOP = {"connection", "keep-alive", "proxy-connection", "te", "upgrade"}
 
 
 @pytest.mark.parametrize("odd", PASSED)
-def test_the_upstream_and_the_next_request_see_one_reading_of(pair, odd):
-    proxy, up = pair()
+def test_the_upstream_and_the_next_request_see_one_reading_of(gate, odd):
+    proxy, up = gate
     sent, method, target, content, absent = PASSED[odd]
     caller = proxy.caller()
     caller.send(sent + b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -200,7 +200,7 @@ def test_the_upstream_and_the_next_request_see_one_reading_of(pair, odd):
     assert caller.recv_response().content == b"one"
     request = exchange.recv_request()
     assert (request.method, request.target, request.content) == ("GET", "/next", b"")
-    exchange.answer(content=b"two")
+    exchange.answer(200, "Connection: close", content=b"two")
     assert caller.recv_response().content == b"two"
     caller.must_be_silent()
     up.must_have_no_connection()
@@ -267,15 +267,15 @@ def next_call_is_its_own(proxy, up, caller):
     caller.request("GET", "/next")
     exchange, request = up.take()
     assert request.target == "/next"
-    exchange.answer(content=b"own")
+    exchange.answer(200, "Connection: close", content=b"own")
     assert caller.recv_response().content == b"own"
     caller.must_be_silent()
     proxy.wait_idle()
 
 
 @pytest.mark.parametrize("odd", BAD)
-def test_a_response_is_a_502_and_its_connection_destroyed_that_has(pair, odd):
-    proxy, up = pair()
+def test_a_response_is_a_502_and_its_connection_destroyed_that_has(gate, odd):
+    proxy, up = gate
     method, sent = BAD[odd]
     caller = proxy.caller()
     caller.request(method, "/")
