@@ -366,8 +366,8 @@ lint: check-layers check-format ## Every lint: layers, format, function length, 
 	@CC='$(CC)' NM='$(NM)' tests/lint/selftest
 
 .PHONY: docs
-docs: $(CURFEW) ## Bring README.md's tables of options, the man pages and the shell completions up to date
-	$(Q)scripts/options-table --write README.md
+docs: $(CURFEW) ## Bring docs/options.md's tables, the man pages and the shell completions up to date
+	$(Q)scripts/options-table --write docs/options.md
 	$(Q)scripts/manual --write $(CURFEW)
 
 .PHONY: format
@@ -399,7 +399,7 @@ PLACES = s,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curf
 
 .PHONY: install-files
 install-files: ## What install puts beside the binary: units, manual, completions, examples, configuration
-	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md SECURITY.md LICENSE CHANGELOG.md
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md SECURITY.md CONTRIBUTING.md LICENSE CHANGELOG.md
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/docs $(wildcard docs/*.md)
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples $(wildcard conf/examples/*)
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/prometheus $(wildcard conf/prometheus/*)

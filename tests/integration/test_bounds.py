@@ -18,14 +18,14 @@ from harness.peers import ScriptedCaller, echo, ok
 
 KIB, MIB = 1 << 10, 1 << 20
 SCRAPES_MAX = 64
-README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
+MANUAL = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "operations.md")
 
 
 def stated(what):
-    """The figure in README's section on memory: "| what | 7 KiB | …"."""
-    with open(README, encoding="utf-8") as file:
+    """The figure in the manual's section on memory: "| what | 7 KiB | …"."""
+    with open(MANUAL, encoding="utf-8") as file:
         match = re.search(rf"^\| {re.escape(what)} \| (\d+) (KiB|MiB) ", file.read(), re.M)
-    assert match, f"README does not say what {what} takes"
+    assert match, f"docs/operations.md does not say what {what} takes"
     return int(match[1]) * {"KiB": KIB, "MiB": MIB}[match[2]]
 
 

@@ -56,7 +56,7 @@ def test_packagers_get_what_they_expect(tmp_path):
     assert {"etc/curfew/curfew.yaml", "usr/share/man/man1/curfew.1", "usr/share/man/man5/curfew.yaml.5",
             "usr/share/bash-completion/completions/curfew", "usr/share/zsh/site-functions/_curfew",
             "usr/share/doc/curfew/README.md", "usr/share/doc/curfew/examples/payments.yaml",
-            "usr/share/doc/curfew/docs/stuck.md", "usr/share/doc/curfew/examples/prometheus/alerts.yml",
+            "usr/share/doc/curfew/docs/stuck.md", "usr/share/doc/curfew/docs/options.md", "usr/share/doc/curfew/examples/prometheus/alerts.yml",
             "usr/share/doc/curfew/examples/grafana/curfew.json"} <= files
     assert not [name for name in files if not name.startswith(("usr/", "etc/curfew/"))]
     unit = (tmp_path / "usr/lib/systemd/system/curfew.service").read_text()
