@@ -147,14 +147,17 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
 
 /* Where in a message's content we are. 16 bytes, one a direction of a call. */
 struct http1_content {
-    enum http1_framing framing;
+    enum http1_framing framing : 8;
     uint8_t state; /* of the chunked decoder */
-    bool done;
+    bool done : 1;
+    bool is_response : 1;
+    bool odd : 1;      /* a response's chunk line is not as the grammar has it, though it has one reading */
     uint16_t overhead; /* bytes that chunk lines took beyond what is usual for their data */
     uint64_t left;     /* bytes left: of the content (LENGTH), or of the chunk (CHUNKED) */
 };
 
-void http1_content_init(struct http1_content *content, enum http1_framing framing, uint64_t length);
+void http1_content_init(struct http1_content *content, bool is_response, enum http1_framing framing,
+                        uint64_t length);
 
 /*
  * Takes the next piece of content off `bytes`. *used bytes are done with; *data, inside of them, is content
@@ -164,11 +167,16 @@ void http1_content_init(struct http1_content *content, enum http1_framing framin
  * `bytes`, and so are the last chunk and the trailer section together; a section longer than
  * HTTP1_TRAILERS_MAX is BAD. Chunk extensions are checked and dropped. UNTIL_CLOSE never ends by itself: the
  * caller sees the end.
+ *
+ * A chunk line (RFC 9112 7.1) is at most HTTP1_CHUNK_LINE_MAX bytes long. Zeros may stand before its size, and white
+ * space around the ";" of an extension. White space behind a size that no extension follows is none of the grammar's:
+ * a request is BAD, a response odd.
  */
 enum http1_status http1_content_next(struct http1_content *content, struct span bytes, size_t *used,
                                      struct span *data, struct span *trailers);
 
-#define HTTP1_TRAILERS_MAX 8192
+#define HTTP1_CHUNK_LINE_MAX 4096
+#define HTTP1_TRAILERS_MAX   8192
 
 /* Takes the next field line off a trailer section; false at the end or at a broken line (*bad says which). */
 bool http1_next_trailer(struct span *rest, struct http1_field *field, bool *bad);

@@ -49,8 +49,9 @@ enum flow_result {
 void flow_init(struct flow *flow);
 void flow_fini(struct flow *flow);
 
-/* Content begins: how the source delimits it, and how the sink is to see it. */
-void flow_open(struct flow *flow, enum http1_framing from, uint64_t length, enum http1_framing to);
+/* Content begins, a response's or a request's: how the source delimits it, and how the sink is to see it. */
+void flow_open(struct flow *flow, bool is_response, enum http1_framing from, uint64_t length,
+               enum http1_framing to);
 
 /* Moves what can be moved. `progress` is set if the sink took a byte. */
 enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress);
@@ -61,10 +62,13 @@ enum flow_result flow_source_ended(struct flow *flow);
 /* Throws away what `source` holds of the message, without a sink. True: it was the whole rest. */
 bool flow_discard(struct flow *flow, struct buffer *source);
 
-/*
- * Does `source` hold the message to its very end, so that nothing more is needed of the source? Then *extra is the
- * number of bytes behind it, which are none of this message's.
- */
-bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, size_t *extra);
+/* What a source is left with behind its message: if there is either, the connection is not to be used again. */
+struct flow_end {
+    size_t extra; /* bytes behind the message, which are none of it */
+    bool odd;     /* as of http1_content */
+};
+
+/* Does `source` hold the message to its very end, so that nothing more is needed of the source? Then *end is known. */
+bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, struct flow_end *end);
 
 #endif

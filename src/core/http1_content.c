@@ -13,19 +13,21 @@ enum {
     CHUNK_DATA_END,
 };
 
-#define SIZE_DIGITS_MAX 15
-#define EXTENSION_MAX   256
+/* A size has at most 15 digits behind its zeros. */
+#define SIZE_MAX_BEFORE_LAST_DIGIT ((UINT64_C(1) << 56) - 1)
 /*
  * A chunk line of 16 bytes and two more for each byte of data are usual; the sum of what lies beyond is
  * bounded.
  */
-#define OVERHEAD_FREE   16
-#define OVERHEAD_MAX    16384
+#define OVERHEAD_FREE              16
+#define OVERHEAD_MAX               16384
 
-void http1_content_init(struct http1_content *content, enum http1_framing framing, uint64_t length)
+void http1_content_init(struct http1_content *content, bool is_response, enum http1_framing framing,
+                        uint64_t length)
 {
     *content = (struct http1_content){
         .framing = framing,
+        .is_response = is_response,
         .state = CHUNK_LINE,
         .left = framing == HTTP1_LENGTH ? length : 0,
         .done = framing == HTTP1_NO_CONTENT || (framing == HTTP1_LENGTH && length == 0),
@@ -52,24 +54,40 @@ static enum http1_status read_crlf(struct span bytes, size_t at, size_t *next)
     return HTTP1_DONE;
 }
 
-/* The chunk line at `at`: *size, and *next behind it. */
-static enum http1_status read_chunk_line(struct span bytes, size_t at, uint64_t *size, size_t *next)
+/* Behind the hexadecimal digits at `at`, whose number is *size; `at` if there are none, or it is too large. */
+static size_t read_size(struct span bytes, size_t at, uint64_t *size)
 {
-    size_t digits = at, end;
+    size_t end = at;
 
-    for (*size = 0; digits < bytes.len && octet_is(bytes.ptr[digits], OCTET_HEX); digits++) {
-        if (digits - at == SIZE_DIGITS_MAX)
-            return HTTP1_BAD;
-        *size = *size << 4 | hex_value(bytes.ptr[digits]);
+    for (*size = 0; end < bytes.len && octet_is(bytes.ptr[end], OCTET_HEX); end++) {
+        if (*size > SIZE_MAX_BEFORE_LAST_DIGIT)
+            return at;
+        *size = *size << 4 | hex_value(bytes.ptr[end]);
     }
-    if (digits == bytes.len)
-        return HTTP1_MORE;
-    if (digits == at)
+    return end;
+}
+
+static size_t skip_blanks(struct span bytes, size_t at)
+{
+    while (at < bytes.len && (bytes.ptr[at] == ' ' || bytes.ptr[at] == '\t'))
+        at++;
+    return at;
+}
+
+/* The chunk line at `at`: *size, *next behind it, and if blanks end it without an extension. */
+static enum http1_status read_chunk_line(struct span bytes, size_t at, uint64_t *size, size_t *next,
+                                         bool *padded)
+{
+    size_t digits = read_size(bytes, at, size), end = skip_blanks(bytes, digits);
+
+    *padded = false;
+    if (digits == at && at != bytes.len)
         return HTTP1_BAD;
-    end = digits;
-    if (bytes.ptr[digits] == ';')
-        end = octet_find_line_end(bytes, digits);
-    if (end - digits > EXTENSION_MAX)
+    if (end < bytes.len && bytes.ptr[end] == ';')
+        end = octet_find_line_end(bytes, end);
+    else
+        *padded = end != digits;
+    if (end - at > HTTP1_CHUNK_LINE_MAX)
         return HTTP1_BAD;
     return read_crlf(bytes, end, next);
 }
@@ -119,8 +137,11 @@ static enum http1_status next_chunk(struct http1_content *content, struct span b
 {
     uint64_t size;
     size_t next;
-    enum http1_status status = read_chunk_line(bytes, *at, &size, &next);
+    bool padded;
+    enum http1_status status = read_chunk_line(bytes, *at, &size, &next, &padded);
 
+    if (status == HTTP1_DONE && padded && !content->is_response)
+        return HTTP1_BAD;
     if (status == HTTP1_DONE && size == 0)
         status = read_trailers(bytes, next, trailers, &next);
     if (status != HTTP1_DONE)
@@ -129,6 +150,7 @@ static enum http1_status next_chunk(struct http1_content *content, struct span b
         content->done = true;
     else if (!charge_overhead(content, next - *at, size))
         return HTTP1_BAD;
+    content->odd |= padded;
     content->state = CHUNK_DATA;
     content->left = size;
     *at = next;

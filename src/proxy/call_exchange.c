@@ -240,7 +240,7 @@ static void final_response(struct call *call, const struct http1_head *head)
         return;
     }
     call->answering = true;
-    flow_open(&call->down, head->framing, head->content_length, framing.framing);
+    flow_open(&call->down, true, head->framing, head->content_length, framing.framing);
     call_move(call, CALL_STREAMING);
 }
 
@@ -331,12 +331,12 @@ static bool read_response(struct call *call)
 }
 
 /*
- * The upstream has nothing more to give (`extra` bytes that it gave belong to no response): its connection and the
- * permit go back, though the caller may still read.
+ * The upstream has nothing more to give (what it gave beyond its response is in `end`): its connection and the permit
+ * go back, though the caller may still read.
  */
-static void release_upstream(struct call *call, size_t extra)
+static void release_upstream(struct call *call, struct flow_end end)
 {
-    if (call->fsm.sent != SENT_COMPLETE || extra != 0 || call->upstream->stream.peer_ended)
+    if (call->fsm.sent != SENT_COMPLETE || end.extra != 0 || end.odd || call->upstream->stream.peer_ended)
         call->reusable = false;
     call->released_ns = worker_now(&call->worker->worker);
     if (call_move(call, CALL_DELIVERING))
@@ -346,7 +346,7 @@ static void release_upstream(struct call *call, size_t extra)
 static void response_is_delivered(struct call *call)
 {
     if (call->fsm.state == CALL_STREAMING)
-        release_upstream(call, buffer_len(&call->response));
+        release_upstream(call, (struct flow_end){buffer_len(&call->response), call->down.content.odd});
     if (!call_is_over(call))
         call_end(call, CAUSE_NONE, NULL);
 }
@@ -356,7 +356,7 @@ static bool deliver_some(struct call *call)
 {
     bool progress = false;
     enum flow_result result = flow_pump(&call->down, &call->response, &call->downstream->stream, &progress);
-    size_t extra;
+    struct flow_end end;
 
     /* What came while nobody read, a reset too, may have raised its event long ago. */
     if (call->delivery_waits && result == FLOW_STARVED)
@@ -368,9 +368,8 @@ static bool deliver_some(struct call *call)
     case FLOW_STARVED: return read_response(call);
     case FLOW_DONE: response_is_delivered(call); break;
     case FLOW_BLOCKED:
-        if (call->fsm.state == CALL_STREAMING &&
-            flow_source_is_complete(&call->down, &call->response, &extra))
-            release_upstream(call, extra);
+        if (call->fsm.state == CALL_STREAMING && flow_source_is_complete(&call->down, &call->response, &end))
+            release_upstream(call, end);
         break;
     case FLOW_REFUSED: call_caller_gone(call); break;
     case FLOW_BROKEN: call_end(call, CAUSE_HTTP_PROTOCOL, "the response's content breaks its framing"); break;

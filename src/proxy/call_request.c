@@ -38,7 +38,7 @@ static void note(struct call *call, const struct http1_head *head)
     call->keep_alive = head->keep_alive && !call->downstream->winding_down;
     call->expects_continue = head->expect_continue;
     call->up.rules = &call->config->rules;
-    flow_open(&call->up, head->framing, head->content_length, head->framing);
+    flow_open(&call->up, false, head->framing, head->content_length, head->framing);
 }
 
 /* A trace begins here, in place of what came. Without randomness it does not. Apart: most calls need no room for it. */

@@ -22,9 +22,10 @@ void flow_fini(struct flow *flow)
     flow->tail = NULL;
 }
 
-void flow_open(struct flow *flow, enum http1_framing from, uint64_t length, enum http1_framing to)
+void flow_open(struct flow *flow, bool is_response, enum http1_framing from, uint64_t length,
+               enum http1_framing to)
 {
-    http1_content_init(&flow->content, from, length);
+    http1_content_init(&flow->content, is_response, from, length);
     flow->framing = to;
     flow->open = true;
     flow->decoded_all = flow->content.done;
@@ -235,7 +236,7 @@ bool flow_discard(struct flow *flow, struct buffer *source)
     return flow->decoded_all;
 }
 
-bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, size_t *extra)
+bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, struct flow_end *end)
 {
     struct http1_content content = flow->content;
     struct span rest = buffer_span(source), data, trailers;
@@ -253,6 +254,6 @@ bool flow_source_is_complete(const struct flow *flow, const struct buffer *sourc
         rest.len -= used;
         complete = status == HTTP1_DONE;
     }
-    *extra = rest.len;
+    *end = (struct flow_end){rest.len, content.odd};
     return complete;
 }

@@ -154,7 +154,7 @@ static enum http1_status read_content(struct reader *reader, struct content_seen
     struct http1_content content;
     enum http1_status status;
 
-    http1_content_init(&content, head.framing, head.content_length);
+    http1_content_init(&content, reader->record->responses, head.framing, head.content_length);
     for (;;) {
         struct span data, trailers;
         size_t used;

@@ -122,7 +122,7 @@ static void read_content(struct reader *reader, struct message *message)
     struct http1_content content;
     enum http1_status status = HTTP1_MORE;
 
-    http1_content_init(&content, message->framing, reader->head.content_length);
+    http1_content_init(&content, reader->terms->responses, message->framing, reader->head.content_length);
     do {
         struct span data = {0}, trailers = {0};
         size_t used = 0;
@@ -237,7 +237,7 @@ static void send_talk(struct sink *sink, const struct terms *terms, struct span 
         framing = send_head(terms, &reader.head, &text);
         MUST(!text.overflow);
         flow.head = text_span(&text);
-        flow_open(&flow, reader.head.framing, reader.head.content_length, framing);
+        flow_open(&flow, terms->responses, reader.head.framing, reader.head.content_length, framing);
         all = pump(&reader, &flow, sink) && goes_on(&reader.head) && framing != HTTP1_UNTIL_CLOSE;
         flow_fini(&flow);
     }

@@ -3,13 +3,13 @@
  * the sink takes up to the input).
  *
  * Input: a byte for how the content arrives, one for how the sink takes it, one for the framings (bits of enum
- * option; the rest is the length, if it is LENGTH), the content.
+ * option; the rest is the length, if it is LENGTH, else whether it is a response's), the content.
  */
 #include "core/forward.h"
 #include "proxy/flow.h"
 #include "sink.h"
 
-enum option { BY_LENGTH = 1, BY_CLOSE = 2, TO_CLOSE = 4, LENGTH_SHIFT = 3 };
+enum option { BY_LENGTH = 1, BY_CLOSE = 2, TO_CLOSE = 4, OF_RESPONSE = 8, LENGTH_SHIFT = 3 };
 
 #define BYTES_MAX 16384
 
@@ -17,6 +17,7 @@ enum option { BY_LENGTH = 1, BY_CLOSE = 2, TO_CLOSE = 4, LENGTH_SHIFT = 3 };
 struct reading {
     enum http1_status status;
     size_t used;
+    bool odd;
     struct text data, trailers;
 };
 
@@ -43,6 +44,7 @@ static void read_on(struct reading *reading, struct http1_content *content, cons
         text_put(&reading->data, data);
         text_put(&reading->trailers, trailers);
         reading->used += used;
+        reading->odd = content->odd;
     } while (reading->status == HTTP1_MORE && used != 0 && reading->used < have);
     MUST(!reading->data.overflow && !reading->trailers.overflow);
 }
@@ -59,7 +61,7 @@ static void read_in_pieces(struct reading *reading, struct http1_content content
 
 static void check_same(const struct reading *a, const struct reading *b)
 {
-    MUST(a->status == b->status && a->used == b->used);
+    MUST(a->status == b->status && a->used == b->used && a->odd == b->odd);
     MUST(span_eq(text_span(&a->data), text_span(&b->data)));
     MUST(span_eq(text_span(&a->trailers), text_span(&b->trailers)));
 }
@@ -83,26 +85,40 @@ static size_t behind_line(struct span bytes, size_t at)
     return (size_t)(end - bytes.ptr) + 1;
 }
 
+/* The line of a chunk at `at` has blanks behind its size and no extension. */
+static bool is_padded(struct span bytes, size_t at)
+{
+    const char *end = memchr(bytes.ptr + at, '\r', bytes.len - at);
+
+    return end[-1] <= ' ' && memchr(bytes.ptr + at, ';', (size_t)(end - bytes.ptr) - at) == NULL;
+}
+
 /* RFC 9112 7.1.3, the pseudo-code, taking for granted that the content is sound. False: it does not say the same. */
 static bool is_decoded_so(struct span bytes, const struct reading *reading)
 {
     size_t at = 0, out = 0, size;
+    bool odd = false;
 
     while ((size = chunk_size(bytes.ptr + at)) != 0) {
+        odd |= is_padded(bytes, at);
         at = behind_line(bytes, at);
         if (size > reading->data.len - out || memcmp(reading->data.ptr + out, bytes.ptr + at, size) != 0)
             return false;
         out += size;
         at += size + 2;
     }
+    odd |= is_padded(bytes, at);
     at = behind_line(bytes, at);
-    return out == reading->data.len &&
+    return out == reading->data.len && odd == reading->odd &&
            span_eq(text_span(&reading->trailers), (struct span){bytes.ptr + at, reading->used - 2 - at});
 }
 
-static void check_reading(const struct reading *reading, enum http1_framing framing, uint64_t length,
+static void check_reading(const struct reading *reading, const struct http1_content *terms, uint64_t length,
                           struct span bytes)
 {
+    enum http1_framing framing = terms->framing;
+
+    MUST(!reading->odd || terms->is_response);
     if (framing == HTTP1_CHUNKED) {
         MUST(reading->status != HTTP1_DONE || is_decoded_so(bytes, reading));
         return;
@@ -123,12 +139,12 @@ static void check_foresight(const struct flow *flow, const struct buffer *source
 {
     struct flow copy = *flow;
     struct buffer rest = *source;
-    size_t extra;
-    bool complete = flow_source_is_complete(flow, source, &extra);
+    struct flow_end end;
+    bool complete = flow_source_is_complete(flow, source, &end);
 
     MUST(complete == (whole->status == HTTP1_DONE && source->end >= whole->used));
     if (complete)
-        MUST(extra == source->end - whole->used);
+        MUST(end.extra == source->end - whole->used && end.odd == whole->odd);
     MUST(flow_discard(&copy, &rest) == complete);
     if (complete)
         MUST(rest.start == whole->used);
@@ -174,7 +190,7 @@ static void check_sink(struct span sunk, enum http1_framing to, uint64_t length,
     struct http1_content content;
     struct reading reading;
 
-    http1_content_init(&content, to, length);
+    http1_content_init(&content, false, to, length);
     start_reading(&reading, data, trailers);
     reading.status = content.done ? HTTP1_DONE : HTTP1_MORE;
     if (sunk.len != 0)
@@ -187,11 +203,12 @@ static void check_sink(struct span sunk, enum http1_framing to, uint64_t length,
     MUST(reading.used == sunk.len && span_eq(text_span(&reading.trailers), text_span(&kept)));
 }
 
-static void move_on(const struct reading *whole, enum http1_framing from, uint64_t length, struct span bytes,
-                    uint8_t seed, uint8_t sink_seed, enum http1_framing to)
+static void move_on(const struct reading *whole, const struct http1_content *terms, uint64_t length,
+                    struct span bytes, uint8_t seed, uint8_t sink_seed, enum http1_framing to)
 {
     /* A chunk a byte is the worst: five bytes for one more. */
     static char block[8 * BYTES_MAX];
+    enum http1_framing from = terms->framing;
     struct sink sink;
     struct flow flow;
     enum flow_result result;
@@ -199,7 +216,7 @@ static void move_on(const struct reading *whole, enum http1_framing from, uint64
     sink_init(&sink, block, sizeof(block), sink_seed);
     flow_init(&flow);
     flow.head = SPAN_LIT("");
-    flow_open(&flow, from, length, to);
+    flow_open(&flow, terms->is_response, from, length, to);
     result = pump_all(&flow, &sink, bytes, seed, whole);
     if (from == HTTP1_UNTIL_CLOSE || whole->status == HTTP1_DONE)
         MUST(result == FLOW_DONE);
@@ -221,21 +238,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
                                                           : HTTP1_CHUNKED;
     uint64_t length = from == HTTP1_LENGTH ? options >> LENGTH_SHIFT : 0;
     struct reading whole, pieces;
-    struct http1_content content;
+    struct http1_content content, terms;
 
-    http1_content_init(&content, from, length);
+    http1_content_init(&content, from == HTTP1_CHUNKED && (options & OF_RESPONSE) != 0, from, length);
     start_reading(&whole, data[0], trailers[0]);
     start_reading(&pieces, data[1], trailers[1]);
     whole.status = pieces.status = content.done ? HTTP1_DONE : HTTP1_MORE;
     read_in_pieces(&pieces, content, content_bytes, seed);
+    terms = content;
     if (!content.done && content_bytes.len != 0)
         read_on(&whole, &content, content_bytes.ptr, content_bytes.len);
     check_same(&whole, &pieces);
-    check_reading(&whole, from, length, content_bytes);
+    check_reading(&whole, &terms, length, content_bytes);
     if (from == HTTP1_LENGTH && (options & TO_CLOSE) == 0)
-        move_on(&whole, from, length, content_bytes, seed, sink_seed, HTTP1_LENGTH);
+        move_on(&whole, &terms, length, content_bytes, seed, sink_seed, HTTP1_LENGTH);
     else
-        move_on(&whole, from, length, content_bytes, seed, sink_seed,
+        move_on(&whole, &terms, length, content_bytes, seed, sink_seed,
                 (options & TO_CLOSE) != 0 ? HTTP1_UNTIL_CLOSE : HTTP1_CHUNKED);
     return 0;
 }

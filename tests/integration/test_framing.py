@@ -136,6 +136,9 @@ BROKEN_CHUNKS = {
     "a CR and a byte before the data's line end": b"3\r\nabc\rX\r\n0\r\n\r\n",
     "three CRs behind the data": b"3\r\nabc\r\r\r\n0\r\n\r\n",
     "a space behind the size": b"3 \r\nabc\r\n0\r\n\r\n",
+    "a tab behind the last size": b"3\r\nabc\r\n0\t\r\n\r\n",
+    "a space between the digits": b"0 3\r\nabc\r\n0\r\n\r\n",
+    "a size of zeros without end": b"0" * 100_000,
     "a plus before the size": b"+3\r\nabc\r\n0\r\n\r\n",
     "no size": b"\r\nabc\r\n0\r\n\r\n",
     "an underscore in the size": b"0_3\r\nabc\r\n0\r\n\r\n",
@@ -218,6 +221,9 @@ BROKEN_RESPONSE_CHUNKS = {
     "no line end after the data": b"3\r\nabcd\r\n",
     "a CR and a byte before the data's line end": b"3\r\nabc\rX\r\n0\r\n\r\n",
     "a size beyond 64 bits": b"10000000000000003\r\nabc\r\n",
+    "a space before the size": b" 3\r\nabc\r\n0\r\n\r\n",
+    "a space between the digits": b"3 0\r\nabc\r\n0\r\n\r\n",
+    "a size of zeros without end": b"0" * 100_000,
     "a trailer that is no field": b"0\r\nnonsense\r\n\r\n",
 }
 

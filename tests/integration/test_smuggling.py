@@ -158,7 +158,9 @@ PASSED = {
     "a length with zeros before it": (POST + b"Content-Length: 00000000000000000000005\r\n\r\nhello", "POST", "/", b"hello", ()),
     "spaces around the length": (POST + b"Content-Length:   5  \r\n\r\nhello", "POST", "/", b"hello", ()),
     "a chunk size with zeros before it":
-        (POST + b"Transfer-Encoding: chunked\r\n\r\n0000005\r\nhello\r\n000\r\n\r\n", "POST", "/", b"hello", ()),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 40 + b"5\r\nhello\r\n" + b"0" * 99 + b"\r\n\r\n", "POST", "/", b"hello", ()),
+    "white space around the semicolon of a chunk extension":
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n5 ; a = \"b ; c\"\r\nhello\r\n0\t;d\r\n\r\n", "POST", "/", b"hello", ()),
     "chunked in capitals": (POST + b"TRANSFER-ENCODING: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "POST", "/", b"hello", ()),
     "chunk extensions":
         (POST + b"Transfer-Encoding: chunked\r\n\r\n5;a=\"0\";;=\r\nhello\r\n0;b\r\n\r\n", "POST", "/", b"hello", ()),
@@ -285,6 +287,60 @@ def test_a_response_is_a_502_and_its_connection_destroyed_that_has(gate, odd):
     assert response.status == 502 and proxy_error(response) == "http_protocol_error"
     exchange.wait_ended()
     next_call_is_its_own(proxy, up, caller)
+
+
+# Responses that are not as they should be, yet can be read in one way: (method, bytes, status, content, fields that the
+# caller gets and, with None, those that it must not get). They are delivered, and their connection serves nobody else.
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+ODD = {
+    "a blank behind a chunk size": ("GET", CHUNKED + b"4 \r\ntrue\r\n0\r\n\r\n", 200, b"true", {}),
+    "a tab behind a chunk size": ("GET", CHUNKED + b"4\t\r\ntrue\r\n0\r\n\r\n", 200, b"true", {}),
+    "chunk sizes padded to four places": ("GET", CHUNKED + b"4   \r\ntrue\r\n0   \r\n\r\n", 200, b"true", {}),
+    "blanks behind the last chunk's size": ("GET", CHUNKED + b"4\r\ntrue\r\n0     \r\nX-Sum: 1\r\n\r\n", 200, b"true", {}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_response_is_delivered_and_its_connection_destroyed_that_has(gate, odd):
+    proxy, up = gate
+    method, sent, status, content, fields = ODD[odd]
+    caller = proxy.caller()
+    caller.request(method, "/")
+    exchange, _ = up.take()
+    exchange.send(sent)
+    response = caller.recv_response(method)
+    assert (response.status, response.content) == (status, content)
+    for name, value in fields.items():
+        assert response.fields.all(name) == ([] if value is None else [value])
+    exchange.wait_ended()
+    next_call_is_its_own(proxy, up, caller)
+
+
+# Likewise, but as the grammar has them: their connection serves the next call.
+SOUND = {
+    "zeros before chunk sizes": ("GET", CHUNKED + b"0" * 40 + b"4\r\ntrue\r\n00000000\r\n\r\n", 200, b"true", {}),
+    "white space around the semicolon of a chunk extension": ("GET", CHUNKED + b"4 ; a = \"b ; c\"\r\ntrue\r\n0\t;d\r\n\r\n", 200, b"true", {}),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_a_response_is_delivered_and_its_connection_kept_that_has(gate, kind):
+    proxy, up = gate
+    method, sent, status, content, fields = SOUND[kind]
+    caller = proxy.caller()
+    caller.request(method, "/")
+    exchange, _ = up.take()
+    exchange.send(sent)
+    response = caller.recv_response(method)
+    assert (response.status, response.content) == (status, content)
+    for name, value in fields.items():
+        assert response.fields.all(name) == ([] if value is None else [value])
+    caller.request("GET", "/next")
+    assert exchange.recv_request().target == "/next"
+    exchange.answer(200, "Connection: close", content=b"own")
+    assert caller.recv_response().content == b"own"
+    caller.must_be_silent()
+    proxy.wait_idle()
 
 
 # What an upstream sends behind a response that is sound: (method, the response, its content as the caller gets it).
