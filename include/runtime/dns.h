@@ -67,6 +67,12 @@ enum status resolver_set_servers(struct resolver *resolver, const char *servers)
  */
 enum status dns_ask(struct resolver *resolver, const char *host, struct dns_query *query, dns_fn fn,
                     struct dns_answer **answer) MUST_CHECK;
+/*
+ * None of the addresses of `host` could be connected to: they are looked up anew, but at most once a second. May be
+ * called at any time on the worker's thread; of a name without an answer it changes nothing.
+ */
+void dns_doubt(struct resolver *resolver, const char *host);
+
 /* No effect on a query that is not under way. The last one to leave a lookup ends it, sockets and all. */
 void dns_cancel(struct dns_query *query);
 void dns_query_init(struct dns_query *query);

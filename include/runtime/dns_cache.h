@@ -26,9 +26,12 @@ void dns_cache_fini(struct dns_cache *cache);
 struct dns_answer *dns_cache_find(struct dns_cache *cache, const char *host, int64_t now_ns);
 
 /*
- * Keeps a reference of its own until `expires_ns`. Without memory it keeps nothing, and the name is asked for
- * again.
+ * Keeps a reference of its own for `ttl_ns`. Without memory it keeps nothing, and the name is asked for again.
  */
-void dns_cache_put(struct dns_cache *cache, const char *host, struct dns_answer *answer, int64_t expires_ns);
+void dns_cache_put(struct dns_cache *cache, const char *host, struct dns_answer *answer, int64_t now_ns,
+                   int64_t ttl_ns);
+
+/* Drops what was put before `before_ns`. */
+void dns_cache_doubt(struct dns_cache *cache, const char *host, int64_t before_ns);
 
 #endif

@@ -82,12 +82,17 @@ static bool is_number(struct span s)
     return number_u64(s, &n) != NUMBER_SYNTAX;
 }
 
-/* A name whose last label is a number was meant to be an IPv4 address (as browsers have it too). */
+/*
+ * A name whose last label is a number was meant to be an IPv4 address (as browsers have it too). One dot at the end
+ * says that the name is whole, and is not to be tried in the domains of a search list.
+ */
 static const char *check_name(struct span host)
 {
     struct span rest = host, label;
 
-    if (host.len > HOST_MAX)
+    if (rest.len > 1 && rest.ptr[rest.len - 1] == '.')
+        rest.len--;
+    if (rest.len > HOST_MAX)
         return "the host is longer than 253 bytes";
     do {
         label = (struct span){rest.ptr, find_any(rest, ".")};

@@ -18,6 +18,8 @@
  */
 
 #define MAX_TTL_NS        (3600 * NS_PER_S)
+/* An answer that is younger than this is not doubted. */
+#define DOUBT_NS          NS_PER_S
 /* Then a new channel is made, which reads the system's configuration again. */
 #define CHANNEL_AGE_NS    (30 * NS_PER_S)
 /* A channel of c-ares takes some 100 KB. */
@@ -158,7 +160,7 @@ static struct dns_answer *take_answer(struct dns_lookup *lookup, const char **wh
     lookup->channel = NULL;
     give_channel_back(resolver, channel);
     if (answer != NULL && ttl_ns > 0)
-        dns_cache_put(&resolver->cache, lookup->host, answer, worker_now(resolver->worker) + ttl_ns);
+        dns_cache_put(&resolver->cache, lookup->host, answer, worker_now(resolver->worker), ttl_ns);
     if (answer != NULL && resolver->on_found != NULL)
         resolver->on_found(resolver->arg, lookup->host, answer);
     return answer;
@@ -293,6 +295,11 @@ enum status dns_ask(struct resolver *resolver, const char *host, struct dns_quer
     }
     wait_for(lookup, query, fn);
     return ST_AGAIN;
+}
+
+void dns_doubt(struct resolver *resolver, const char *host)
+{
+    dns_cache_doubt(&resolver->cache, host, worker_now(resolver->worker) - DOUBT_NS);
 }
 
 void dns_cancel(struct dns_query *query)

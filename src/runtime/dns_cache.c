@@ -8,7 +8,7 @@
 struct entry {
     struct list_node in_bucket, in_use;
     struct dns_answer *answer;
-    int64_t expires_ns;
+    int64_t put_ns, expires_ns;
     char host[];
 };
 
@@ -79,7 +79,8 @@ struct dns_answer *dns_cache_find(struct dns_cache *cache, const char *host, int
     return entry->answer;
 }
 
-void dns_cache_put(struct dns_cache *cache, const char *host, struct dns_answer *answer, int64_t expires_ns)
+void dns_cache_put(struct dns_cache *cache, const char *host, struct dns_answer *answer, int64_t now_ns,
+                   int64_t ttl_ns)
 {
     struct list_node *bucket = bucket_of(cache, host);
     struct entry *entry = find(bucket, host);
@@ -93,9 +94,18 @@ void dns_cache_put(struct dns_cache *cache, const char *host, struct dns_answer 
     if (cache->count == DNS_CACHE_MAX)
         drop(cache, least_used(cache));
     entry->answer = dns_answer_acquire(answer);
-    entry->expires_ns = expires_ns;
+    entry->put_ns = now_ns;
+    entry->expires_ns = now_ns + ttl_ns;
     memcpy(entry->host, host, size);
     list_push_front(bucket, &entry->in_bucket);
     list_push_front(&cache->by_use, &entry->in_use);
     cache->count++;
+}
+
+void dns_cache_doubt(struct dns_cache *cache, const char *host, int64_t before_ns)
+{
+    struct entry *entry = find(bucket_of(cache, host), host);
+
+    if (entry != NULL && entry->put_ns <= before_ns)
+        drop(cache, entry);
 }

@@ -310,6 +310,21 @@ static void no_answer_is_kept_for_more_than_an_hour(void **state)
     assert_int_equal(lookups(world), 2);
 }
 
+static void doubt_has_an_answer_looked_up_anew_at_most_once_a_second(void **state)
+{
+    struct world *world = *state;
+
+    dns_doubt(world->resolver, "one.test");
+    resolves(world, "one.test", "192.0.2.1");
+    dns_doubt(world->resolver, "one.test");
+    resolves(world, "one.test", "192.0.2.1");
+    assert_int_equal(lookups(world), 1);
+    world->rig.worker.now_ns = worker_now(&world->rig.worker) + NS_PER_S;
+    dns_doubt(world->resolver, "ONE.test");
+    resolves(world, "one.test", "192.0.2.1");
+    assert_int_equal(lookups(world), 2);
+}
+
 static void the_ttl_of_an_alias_counts_too(void **state)
 {
     struct world *world = *state;
@@ -602,7 +617,7 @@ static void the_cache_is_bounded_and_lets_the_least_used_go(void **state)
     dns_cache_init(&cache);
     for (unsigned i = 0; i < DNS_CACHE_MAX + 10; i++) {
         snprintf(host, sizeof(host), "host-%u", i);
-        dns_cache_put(&cache, host, answer, 1000);
+        dns_cache_put(&cache, host, answer, 0, 1000);
         assert_non_null(dns_cache_find(&cache, "host-0", 999));
     }
     assert_int_equal(cache.count, DNS_CACHE_MAX);
@@ -611,7 +626,7 @@ static void the_cache_is_bounded_and_lets_the_least_used_go(void **state)
     assert_non_null(dns_cache_find(&cache, "HOST-11", 999));
     assert_null(dns_cache_find(&cache, "host-11", 1000));
     assert_int_equal(cache.count, DNS_CACHE_MAX - 1);
-    dns_cache_put(&cache, "host-12", answer, 2000);
+    dns_cache_put(&cache, "host-12", answer, 0, 2000);
     assert_int_equal(cache.count, DNS_CACHE_MAX - 1);
     assert_non_null(dns_cache_find(&cache, "host-12", 1999));
     dns_cache_fini(&cache);
@@ -626,6 +641,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(an_answer_is_kept_for_its_ttl),
         WORLD_TEST(no_answer_is_kept_for_more_than_an_hour),
+        WORLD_TEST(doubt_has_an_answer_looked_up_anew_at_most_once_a_second),
         WORLD_TEST(the_ttl_of_an_alias_counts_too),
         WORLD_TEST(a_lookup_under_way_is_shared_and_without_ttl_not_kept),
         WORLD_TEST(all_addresses_of_both_families_are_there),

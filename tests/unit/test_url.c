@@ -22,6 +22,7 @@ static void the_parts_of_an_url_are_read(void **state)
         {"https://[::1]:8443/a%20b;c=d,e@:~", "::1", "/a%20b;c=d,e@:~", 8443, true, true, false},
         {"http://my_service-1.internal", "my_service-1.internal", "", 80, false, false, true},
         {"http://1a.2b", "1a.2b", "", 80, false, false, true},
+        {"https://api.example.com.:8443/v2", "api.example.com.", "/v2", 8443, true, false, false},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -67,7 +68,10 @@ static void what_is_no_url_of_an_upstream_is_explained(void **state)
         {"http://a:8o", "the port must be a number from 1 to 65535"},
         {"http://a b", "the host is not a valid name"},
         {"http://a..b", "the host is not a valid name"},
-        {"http://a.", "the host is not a valid name"},
+        {"http://.", "the host is not a valid name"},
+        {"http://a..", "the host is not a valid name"},
+        {"http://.a.", "the host is not a valid name"},
+        {"http://1.2.3.4.", "the host is neither a name nor a valid IP address"},
         {"http://-a", "the host is not a valid name"},
         {"http://" LABEL_64, "the host is not a valid name"},
         {"http://" LABEL_50 LABEL_50 LABEL_50 LABEL_50 LABEL_50 "a", "the host is longer than 253 bytes"},
