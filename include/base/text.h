@@ -52,6 +52,12 @@ void text_u64(struct text *t, uint64_t n);
 void text_hex(struct text *t, uint64_t n);
 /* Nanoseconds as milliseconds with up to three decimals: 1500000 -> "1.5". Negative ones keep their sign. */
 void text_ms(struct text *t, int64_t ns);
+/*
+ * What a person is shown of bytes that may be anything: their first line, in printable ASCII, other bytes as \r, \t or
+ * \x00, between quotes; TEXT_EXCERPT_MAX bytes at most, and dots behind it if that was not all of the line.
+ */
+void text_excerpt(struct text *t, struct span bytes);
+#define TEXT_EXCERPT_MAX 80
 /* For rare paths. Needs room for one byte more than it adds: printf's terminator, which is not counted. */
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -93,6 +93,7 @@ struct http1_head {
     bool te_trailers;     /* request: TE: trailers */
     struct span host;     /* request: the Host field's value */
     struct span traceparent; /* request: its value; empty: none, several, or one for this hop only */
+    struct span odd;         /* if the head was refused: the line at fault, and what follows it */
 };
 
 /* How far http1_scan has looked; zero it before each head, but for is_response. */
@@ -123,6 +124,12 @@ enum cause http1_head_excess(const struct http1_scan *scan, struct span bytes, s
  * The first line, without its CRLF, if it is whole already: lets a slow request be routed before its head is.
  */
 bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct span *line);
+
+/*
+ * The line at which http1_scan stopped, and what follows it, for whoever wants to show it: after BAD the one at fault,
+ * of a head longer than `max` bytes the one that passes the bound.
+ */
+struct span http1_odd_line(const struct http1_scan *scan, struct span bytes, size_t max);
 
 /*
  * `line` is as http1_first_line gave it. Only method, method_id, target, authority, path and minor of *out

@@ -98,6 +98,8 @@ void call_connected(struct call *call);
  * `detail` (for people, may be NULL) goes into the answer and the log.
  */
 void call_end(struct call *call, enum cause cause, const char *detail);
+/* The same; `odd` is what of the upstream's bytes is at fault: the log, and nobody else, gets an excerpt of it. */
+void call_end_over(struct call *call, enum cause cause, const char *detail, struct span odd);
 
 /*
  * An invariant of ours is broken, in the way that `what` says: counted, complained about, and the call, if it is not
@@ -133,7 +135,8 @@ bool call_replace_connection(struct call *call);
 bool call_caller_has_left(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
-/* One line for the access log. */
-void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail);
+/* One line for the access log; `detail` and `odd` as call_end_over has them. */
+void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
+              struct span odd);
 
 #endif

@@ -71,3 +71,45 @@ void text_printf(struct text *t, const char *format, ...)
     else
         t->len += (size_t)len;
 }
+
+/* How a byte is shown: as it is, or as its escape. */
+static struct span show_byte(char c, char block[4])
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned byte = (unsigned char)c;
+
+    switch (c) {
+    case '\r': return SPAN_LIT("\\r");
+    case '\t': return SPAN_LIT("\\t");
+    case '"': return SPAN_LIT("\\\"");
+    case '\\': return SPAN_LIT("\\\\");
+    default: break;
+    }
+    block[0] = c;
+    if (byte >= 0x20 && byte < 0x7f)
+        return (struct span){block, 1};
+    memcpy(block, (const char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
+    return (struct span){block, 4};
+}
+
+void text_excerpt(struct text *t, struct span bytes)
+{
+    const char *end = bytes.len != 0 ? memchr(bytes.ptr, '\n', bytes.len) : NULL;
+    size_t len = end != NULL ? (size_t)(end - bytes.ptr) : bytes.len, at = 0, shown = 0;
+
+    if (end != NULL && len != 0 && bytes.ptr[len - 1] == '\r')
+        len--;
+    TEXT_LIT(t, "\"");
+    for (; at < len; at++) {
+        char block[4];
+        struct span byte = show_byte(bytes.ptr[at], block);
+
+        if (shown + byte.len > TEXT_EXCERPT_MAX)
+            break;
+        shown += byte.len;
+        text_put(t, byte);
+    }
+    TEXT_LIT(t, "\"");
+    if (at < len)
+        TEXT_LIT(t, "...");
+}

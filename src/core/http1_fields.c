@@ -134,6 +134,7 @@ enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out
     while (at < head.len && head.ptr[at] != '\r') {
         struct http1_field *field = &out->fields[count];
 
+        out->odd = (struct span){head.ptr + at, head.len - at};
         if (count == HTTP1_FIELDS_MAX) {
             *detail = "too many fields";
             return too_many;
@@ -216,6 +217,7 @@ bool http1_read_connection(struct http1_head *head, const struct http1_seen *see
         if (head->fields[i].id != HTTP1_FIELD_CONNECTION)
             continue;
         left--;
+        head->odd = head->fields[i].line;
         while (span_next_element(&rest, &option))
             if (!read_option(head, &options, option, detail))
                 return false;

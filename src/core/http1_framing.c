@@ -18,6 +18,7 @@ static enum cause read_content_length(struct http1_head *head, const struct http
     const struct http1_field *field = &head->fields[seen->first[HTTP1_FIELD_CONTENT_LENGTH]];
     struct span value = field->value;
 
+    head->odd = field->line;
     if (seen->count[HTTP1_FIELD_CONTENT_LENGTH] > 1) {
         *detail = "two Content-Length fields";
         return CAUSE_BAD_REQUEST;
@@ -76,6 +77,7 @@ static enum cause read_transfer_encoding(struct http1_head *head, const struct h
 {
     const struct http1_field *field = &head->fields[seen->first[HTTP1_FIELD_TRANSFER_ENCODING]];
 
+    head->odd = field->line;
     if (seen->count[HTTP1_FIELD_TRANSFER_ENCODING] > 1) {
         *detail = "two Transfer-Encoding fields";
         return CAUSE_BAD_REQUEST;

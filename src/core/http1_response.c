@@ -60,6 +60,7 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
     enum cause cause;
 
     *detail = "";
+    out->odd = head;
     out->method = out->target = out->authority = out->path = out->host = (struct span){NULL, 0};
     out->method_id = request_method;
     out->expect_continue = out->te_trailers = false;

@@ -59,6 +59,18 @@ bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct s
     return true;
 }
 
+struct span http1_odd_line(const struct http1_scan *scan, struct span bytes, size_t max)
+{
+    size_t at = scan->at;
+
+    if (at - scan->start < max)
+        return (struct span){bytes.ptr + at, bytes.len - at};
+    at = scan->start + max;
+    while (at > scan->start && bytes.ptr[at - 1] != '\n')
+        at--;
+    return (struct span){bytes.ptr + at, bytes.len - at};
+}
+
 enum cause http1_head_excess(const struct http1_scan *scan, struct span bytes, size_t end, size_t max)
 {
     size_t known = (end != 0 ? end : scan->looked) - scan->start;

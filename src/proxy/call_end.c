@@ -217,6 +217,11 @@ static enum downstream_next tell_caller(struct call *call, enum cause cause, enu
 
 void call_end(struct call *call, enum cause cause, const char *detail)
 {
+    call_end_over(call, cause, detail, SPAN_LIT(""));
+}
+
+void call_end_over(struct call *call, enum cause cause, const char *detail, struct span odd)
+{
     struct proxy_worker *pw = call->worker;
     int64_t now_ns = worker_now(&pw->worker);
     enum phase phase = call->fsm.phase;
@@ -229,7 +234,7 @@ void call_end(struct call *call, enum cause cause, const char *detail)
     next = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);
     if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
-        call_log(call, cause, phase, now_ns, detail);
+        call_log(call, cause, phase, now_ns, detail, odd);
     list_remove(&call->node);
     buffer_close(&pw->worker, &call->response);
     worker_bury(&pw->worker, &call->grave, free_buried);

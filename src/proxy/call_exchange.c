@@ -114,8 +114,9 @@ static void lost_before_response(struct call *call)
     if (call_replace_connection(call))
         return;
     if (buffer_len(&call->response) != 0)
-        call_end(call, CAUSE_INCOMPLETE,
-                 "the upstream closed the connection in the middle of the response head");
+        call_end_over(call, CAUSE_INCOMPLETE,
+                      "the upstream closed the connection in the middle of the response head",
+                      http1_odd_line(&call->scan, buffer_span(&call->response), SIZE_MAX));
     else
         call_end(call, CAUSE_TERMINATED, NULL);
 }
@@ -249,21 +250,25 @@ static bool take_response_head(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
     const char *detail = NULL;
-    enum cause cause = CAUSE_HTTP_PROTOCOL;
+    enum cause cause = CAUSE_NONE;
     struct span bytes = buffer_span(&call->response), head;
-    size_t end = 0;
+    size_t max = pw->snapshot->limits.response_head_bytes, end = 0;
     enum http1_status status = http1_scan(&call->scan, bytes, &head, &end);
 
-    if (http1_head_excess(&call->scan, bytes, end, pw->snapshot->limits.response_head_bytes) != CAUSE_NONE)
+    if (http1_head_excess(&call->scan, bytes, end, max) != CAUSE_NONE) {
         cause = CAUSE_RESPONSE_HEAD_SIZE;
-    else if (status == HTTP1_MORE)
+        pw->head.odd = http1_odd_line(&call->scan, bytes, max);
+    } else if (status == HTTP1_MORE) {
         return false;
-    else if (status == HTTP1_DONE)
+    } else if (status == HTTP1_DONE) {
         cause = http1_parse_response(head, call->method, &pw->head, &detail);
-    else
+    } else {
+        cause = CAUSE_HTTP_PROTOCOL;
         detail = "a line of the response head does not end with CRLF, or holds a control byte";
+        pw->head.odd = http1_odd_line(&call->scan, bytes, max);
+    }
     if (cause != CAUSE_NONE) {
-        call_end(call, cause, detail);
+        call_end_over(call, cause, detail, pw->head.odd);
         return false;
     }
     buffer_consume(&call->response, end);
@@ -324,7 +329,8 @@ static bool read_response(struct call *call)
         return false;
     case ST_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); return false;
     case ST_LIMIT:
-        call_end(call, CAUSE_HTTP_PROTOCOL, "a chunk's head or the trailer section is too long");
+        call_end_over(call, CAUSE_HTTP_PROTOCOL, "a chunk's head or the trailer section is too long",
+                      flow_undecoded(&call->down, &call->response));
         return false;
     default: return response_ended(call, status == ST_EOF);
     }
@@ -372,7 +378,10 @@ static bool deliver_some(struct call *call)
             release_upstream(call, end);
         break;
     case FLOW_REFUSED: call_caller_gone(call); break;
-    case FLOW_BROKEN: call_end(call, CAUSE_HTTP_PROTOCOL, "the response's content breaks its framing"); break;
+    case FLOW_BROKEN:
+        call_end_over(call, CAUSE_HTTP_PROTOCOL, "the response's content breaks its framing",
+                      flow_undecoded(&call->down, &call->response));
+        break;
     case FLOW_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
     }
     return false;

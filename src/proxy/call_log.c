@@ -86,7 +86,23 @@ static void put_ends(struct jsonw *json, const struct call *call)
                  call->downstream->caller_len != 0 ? downstream_caller(call->downstream) : SPAN_LIT("unix"));
 }
 
-void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail)
+static void put_detail(struct jsonw *json, enum cause cause, const char *detail, struct span odd)
+{
+    char block[256];
+    struct text text = text_over(block, sizeof(block));
+
+    if (odd.len == 0 && detail == NULL)
+        return;
+    text_put(&text, span_of(detail != NULL ? detail : cause_title(cause)));
+    if (odd.len != 0) {
+        TEXT_LIT(&text, ": ");
+        text_excerpt(&text, odd);
+    }
+    jsonw_string(json, "detail", text_span(&text));
+}
+
+void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
+              struct span odd)
 {
     struct proxy_worker *pw = call->worker;
     struct text line = text_over(pw->text, pw->text_cap < LINE_MAX_BYTES ? pw->text_cap : LINE_MAX_BYTES);
@@ -102,8 +118,7 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     put_end(&json, call, cause, phase);
     call_fsm_put_times(&json, &call->fsm, now_ns);
     put_ends(&json, call);
-    if (detail != NULL)
-        jsonw_string(&json, "detail", span_of(detail));
+    put_detail(&json, cause, detail, odd);
     jsonw_close_object(&json);
     TEXT_LIT(&line, "\n");
     if (line.overflow || !log_ring_put(pw->log, text_span(&line)))

@@ -81,7 +81,7 @@ static void take_piece(struct flow *flow, struct buffer *source, struct span dat
     flow->content_bytes += data.len;
 }
 
-static struct span undecoded(const struct flow *flow, const struct buffer *source)
+struct span flow_undecoded(const struct flow *flow, const struct buffer *source)
 {
     struct span bytes = buffer_span(source);
     size_t decoded = flow->data + flow->skip;
@@ -93,7 +93,7 @@ static struct span undecoded(const struct flow *flow, const struct buffer *sourc
 static bool decode_piece(struct flow *flow, struct buffer *source, enum flow_result *result)
 {
     struct http1_content content = flow->content;
-    struct span bytes = undecoded(flow, source), data, trailers;
+    struct span bytes = flow_undecoded(flow, source), data, trailers;
     size_t used;
     enum http1_status status;
 

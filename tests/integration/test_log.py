@@ -87,6 +87,39 @@ def test_the_line_of_a_response_that_was_cut(pair):
     assert 299 <= line["elapsed_ms"] and line["phases_ms"]["receive"] > 100
 
 
+@pytest.mark.one_worker
+def test_what_was_odd_about_a_response_stands_in_the_log_alone(pair):
+    proxy, up = pair()
+    caller = proxy.caller()
+    head = b"HTTP/1.1 200 OK\r\n"
+    odd = [
+        (b"\x15\x03\x01\x00\x02\x02", '"\\x15\\x03\\x01\\x00\\x02\\x02"'),  # an alert: the port speaks TLS
+        (b"nonsense\r\nA: b\r\n\r\n", '"nonsense"'),
+        (head + b"A: 1\r\nX-Odd\xff: 2\r\nB: 3\r\n\r\n", '"X-Odd\\xff: 2"'),
+        (head + b"A: 1\r\nB: 2\x00\r\nC: 3\r\n\r\n", '"B: 2\\x00"'),
+        (head + b"Content-Length: 5x\r\nA: 1\r\n\r\n", '"Content-Length: 5x"'),
+        (head + b"Transfer-Encoding: br\r\nA: 1\r\n\r\n", '"Transfer-Encoding: br"'),
+        (head + b"Content-Length: " + b"1" * 1000 + b"\r\n\r\n", '"Content-Length: ' + "1" * 64 + '"...'),
+        (head + b"A: 1\r\nX-Large: " + b"c" * 70_000 + b"\r\n\r\n", '"X-Large: ' + "c" * 71 + '"...'),
+    ]
+    for number, (response, excerpt) in enumerate(odd):
+        caller.request("GET", f"/{number}")
+        exchange, _ = up.take()
+        exchange.send(response)
+        answer = caller.recv_response()
+        assert answer.status == 502 and excerpt.strip('".') not in answer.content.decode()
+        exchange.close()
+        line = proxy.log(number + 1)[-1]
+        assert (line["target"], line["status"]) == (f"/{number}", 502)
+        assert line["detail"].endswith(": " + excerpt), line
+    caller.request("GET", "/last")
+    exchange, _ = up.take()
+    exchange.send(head + b"Content-Type: te")
+    exchange.close()
+    assert caller.recv_response().status == 502
+    assert proxy.log(len(odd) + 1)[-1]["detail"].endswith(': "Content-Type: te"')
+
+
 @pytest.mark.parametrize("target", ['/"', "/\\", "/%00%ff", '/"},{"outcome":"forged"}', "/\\u0000\\n", "/<script>"])
 def test_hostile_bytes_in_the_target_stay_inside_their_string(pair, target):
     proxy, _ = pair(ok)

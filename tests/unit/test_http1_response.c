@@ -143,6 +143,25 @@ static void ambiguous_framing_is_a_protocol_error(void **state)
     }
 }
 
+static void a_refused_head_says_which_line_is_at_fault(void **state)
+{
+    static const struct {
+        const char *line, *fields, *odd;
+    } heads[] = {
+        {"HTTP/1.1 2000 OK", "A: b\r\n", "HTTP/1.1 2000 OK\r\nA"},
+        {"HTTP/1.1 200 OK", "A: b\r\n c\r\nD: e\r\n", " c\r\nD"},
+        {"HTTP/1.1 200 OK", "A: b\r\nno colon\r\n", "no colon\r\n"},
+        {"HTTP/1.1 200 OK", "A: b\r\nContent-Length: x\r\nC: d\r\n", "Content-Length: x\r\n"},
+        {"HTTP/1.1 200 OK", "A: b\r\nTransfer-Encoding: gzip\r\nC: d\r\n", "Transfer-Encoding: gzip\r\n"},
+    };
+
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        assert_int_equal(parse(heads[i].line, heads[i].fields), CAUSE_HTTP_PROTOCOL);
+        assert_true(head.odd.len >= strlen(heads[i].odd));
+        assert_memory_equal(head.odd.ptr, heads[i].odd, strlen(heads[i].odd));
+    }
+}
+
 static void version_connection_and_framing_say_whether_the_connection_is_kept(void **state)
 {
     static const struct {
@@ -201,6 +220,7 @@ int main(void)
         cmocka_unit_test(the_status_line_has_a_version_three_digits_and_a_reason),
         cmocka_unit_test(framing_follows_method_code_and_fields),
         cmocka_unit_test(ambiguous_framing_is_a_protocol_error),
+        cmocka_unit_test(a_refused_head_says_which_line_is_at_fault),
         cmocka_unit_test(version_connection_and_framing_say_whether_the_connection_is_kept),
         cmocka_unit_test(too_many_fields_are_too_large_a_head),
         cmocka_unit_test(every_code_has_a_reason),

@@ -206,9 +206,35 @@ static void too_long_a_head_is_named_so_however_it_comes(void **state)
     }
 }
 
+static void check_odd_line(struct span bytes, size_t max, const char *want)
+{
+    struct http1_scan scan = {.is_response = true};
+    struct span head, odd;
+    size_t end;
+
+    (void)http1_scan(&scan, bytes, &head, &end);
+    odd = http1_odd_line(&scan, bytes, max);
+    assert_true(odd.len >= strlen(want));
+    assert_memory_equal(odd.ptr, want, strlen(want));
+    assert_ptr_equal(odd.ptr + odd.len, bytes.ptr + bytes.len);
+}
+
+static void the_line_at_fault_can_be_shown(void **state)
+{
+    check_odd_line(SPAN_LIT("HTTP/1.1 200 OK\r\nA: b\r\nB: c\0\r\nC: d\r\n\r\n"), 1000, "B: c");
+    check_odd_line(SPAN_LIT("\x15\x03\x01"), 1000, "\x15\x03\x01");
+    check_odd_line(SPAN_LIT("HTTP/1.1 200 OK\r\nA: b\rc\r\n"), 1000, "A: b\rc");
+    check_odd_line(SPAN_LIT(""), 1000, "");
+    /* The one that passes the bound, whether the head is whole or not. */
+    check_odd_line(SPAN_LIT("HTTP/1.1 200 OK\r\nA: b\r\nB: cccc\r\nC: d\r\n\r\n"), 25, "B: cccc");
+    check_odd_line(SPAN_LIT("HTTP/1.1 200 OK\r\nA: b\r\nB: cccc"), 25, "B: cccc");
+    check_odd_line(SPAN_LIT("HTTP/1.1 200 OK\r\nA: b\r\n\r\n"), 0, "HTTP/1.1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_line_at_fault_can_be_shown),
         cmocka_unit_test(finds_the_end_of_a_head_and_refuses_what_no_head_holds),
         cmocka_unit_test(any_split_into_reads_gives_the_same_head),
         cmocka_unit_test(a_response_has_no_empty_line_before_it),

@@ -109,9 +109,48 @@ static void a_text_over_nothing_overflows_at_the_first_byte(void **state)
     assert_true(t.overflow);
 }
 
+static void check_excerpt(struct span bytes, const char *want)
+{
+    char block[128];
+    struct text t = text_over(block, sizeof(block));
+
+    text_excerpt(&t, bytes);
+    assert_false(t.overflow);
+    assert_text(&t, want);
+}
+
+static void an_excerpt_is_one_line_in_printable_bytes(void **state)
+{
+    check_excerpt(SPAN_LIT(""), "\"\"");
+    check_excerpt(SPAN_LIT("\r\nb"), "\"\"");
+    check_excerpt(SPAN_LIT("a b\r\nc"), "\"a b\"");
+    check_excerpt(SPAN_LIT("a\nb"), "\"a\"");
+    check_excerpt(SPAN_LIT("a\rb\r"), "\"a\\rb\\r\"");
+    check_excerpt(SPAN_LIT("\"\\\t\0\x1b[31m\x7f\xff"), "\"\\\"\\\\\\t\\x00\\x1b[31m\\x7f\\xff\"");
+}
+
+static void an_excerpt_is_never_longer_than_its_bound(void **state)
+{
+    char bytes[200], want[128];
+
+    memset(bytes, 'a', sizeof(bytes));
+    memset(want, 'a', sizeof(want));
+    want[0] = want[1 + TEXT_EXCERPT_MAX] = '"';
+    want[2 + TEXT_EXCERPT_MAX] = '\0';
+    check_excerpt((struct span){bytes, TEXT_EXCERPT_MAX}, want);
+    memcpy(want + 2 + TEXT_EXCERPT_MAX, "...", 4);
+    check_excerpt((struct span){bytes, TEXT_EXCERPT_MAX + 1}, want);
+    /* An escape is taken whole or not at all. */
+    memset(bytes + TEXT_EXCERPT_MAX - 1, '\0', 1);
+    memcpy(want + TEXT_EXCERPT_MAX, "\"...", 5);
+    check_excerpt((struct span){bytes, TEXT_EXCERPT_MAX}, want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_excerpt_is_one_line_in_printable_bytes),
+        cmocka_unit_test(an_excerpt_is_never_longer_than_its_bound),
         cmocka_unit_test(a_text_takes_exactly_what_fits),
         cmocka_unit_test(what_does_not_fit_is_left_out_and_nothing_follows_it),
         cmocka_unit_test(numbers_have_no_leading_zeros),
