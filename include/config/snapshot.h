@@ -139,6 +139,9 @@ struct upstream_config {
     const struct route_entry *route_entries; /* sorted; route_count of them */
 };
 
+/* How long a call to it may really take, by whatever route. */
+int64_t upstream_longest_ns(const struct upstream_config *upstream) __attribute__((pure));
+
 struct snapshot {
     uint32_t workers; /* 0: auto */
     bool has_admin;

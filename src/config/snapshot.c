@@ -14,6 +14,18 @@ bool route_has_same_limits(const struct route_config *a, const struct route_conf
            a->first_byte_ns == b->first_byte_ns && a->idle_ns == b->idle_ns;
 }
 
+int64_t upstream_longest_ns(const struct upstream_config *upstream)
+{
+    int64_t longest_ns = route_longest_ns(&upstream->default_route);
+
+    for (uint32_t i = 0; i < upstream->route_count; i++) {
+        int64_t route_ns = route_longest_ns(&upstream->routes[i]);
+
+        longest_ns = route_ns > longest_ns ? route_ns : longest_ns;
+    }
+    return longest_ns;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
     if (snapshot)

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/tcp.h"
 #include "runtime/worker.h"
 
 /*
@@ -30,36 +31,22 @@ static void finish(struct connect *connect, enum cause cause)
 
 /* ---- what went wrong ----------------------------------------------------------------------------------- */
 
-static enum cause cause_of(int error)
-{
-    switch (error) {
-    case ECONNREFUSED: return CAUSE_REFUSED;
-    case ETIMEDOUT: return CAUSE_CONNECT_LIMIT;
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EPIPE: return CAUSE_TERMINATED;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-    case EAGAIN: return CAUSE_INTERNAL;
-    default: return CAUSE_UNROUTABLE; /* ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, EACCES (a firewall), … */
-    }
-}
-
 static bool is_of_tls(enum cause cause)
 {
     return cause == CAUSE_TLS_PROTOCOL || cause == CAUSE_TLS_CERTIFICATE;
 }
 
-/* The latest failure, but for one at another address that had come as far as TLS: that one tells more. */
+/*
+ * The latest failure, but for two of others that tell more: one at an address that had come as far as TLS, and a
+ * shortage of this host's, after which nothing that is said of the upstream is known to be its fault.
+ */
 static void note(struct connect *connect, enum cause cause, const char *why)
 {
     const union dns_address *peer = &connect->peer;
     bool is_v6 = peer->any.sa_family == AF_INET6;
     char ip[INET6_ADDRSTRLEN] = "";
 
-    if (is_of_tls(connect->cause) && !is_of_tls(cause))
+    if (connect->cause == CAUSE_INTERNAL || (is_of_tls(connect->cause) && !is_of_tls(cause)))
         return;
     inet_ntop(peer->any.sa_family, is_v6 ? (const void *)&peer->v6.sin6_addr : &peer->v4.sin_addr, ip,
               sizeof(ip));
@@ -70,7 +57,7 @@ static void note(struct connect *connect, enum cause cause, const char *why)
 
 static void note_error(struct connect *connect, int error)
 {
-    note(connect, cause_of(error), strerror(error));
+    note(connect, tcp_cause_of(error, &connect->peer.any), strerror(error));
 }
 
 static void fail_without_address(struct connect *connect, enum cause cause, const char *why)
@@ -123,7 +110,7 @@ static void set_share(struct connect *connect)
 }
 
 /* A socket on its way to the address; -1: errno says why not. */
-static int open_socket(const union dns_address *peer)
+static int open_socket(const union dns_address *peer, int64_t longest_ns)
 {
     bool is_v6 = peer->any.sa_family == AF_INET6;
     socklen_t len = is_v6 ? sizeof(peer->v6) : sizeof(peer->v4);
@@ -132,7 +119,7 @@ static int open_socket(const union dns_address *peer)
 
     if (fd < 0)
         return -1;
-    stream_tune(fd);
+    tcp_tune_upstream(fd, longest_ns);
     if (connect(fd, &peer->any, len) == 0 || errno == EINPROGRESS)
         return fd;
     error = errno;
@@ -146,7 +133,7 @@ static void connecting(struct stream *stream);
 /* True: it is under way. */
 static bool try_address(struct connect *connect)
 {
-    int fd = open_socket(&connect->peer);
+    int fd = open_socket(&connect->peer, upstream_longest_ns(connect->upstream));
 
     if (fd < 0) {
         note_error(connect, errno);

@@ -83,8 +83,8 @@ def test_at_the_limit_of_the_kernel_nothing_accepted_is_lost(pair):
 
 
 REFUSALS = [(SOCKET, error, 500) for error in OUT_OF_DESCRIPTORS] + \
-    [(CONNECT, error, 500) for error in (errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)] + \
-    [(CONNECT, error, 502) for error in (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ECONNREFUSED)] + \
+    [(CONNECT, error, 500) for error in (errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL)] + \
+    [(CONNECT, error, 502) for error in (errno.ENETUNREACH, errno.EACCES, errno.ECONNREFUSED)] + \
     [(WATCH, error, 500) for error in (errno.ENOMEM, errno.ENOSPC)]
 
 

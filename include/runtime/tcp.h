@@ -1,0 +1,31 @@
+#ifndef CURFEW_RUNTIME_TCP_H
+#define CURFEW_RUNTIME_TCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "core/cause.h"
+
+/* What the kernel is asked of a TCP connection to an upstream, and what its errors mean. Any thread. */
+
+/*
+ * Sets a socket that is about to connect: as stream_tune does, and besides
+ * - keepalive probes (SO_KEEPALIVE) once 60 s have passed without a packet, then every 15 s. NAT gateways forget a
+ *   silent connection after 120 to 350 s; a call that waits for minutes would never get its response.
+ * - TCP_USER_TIMEOUT of a little more than `longest_ns`, the longest that a call to this upstream may take: what has
+ *   not been acknowledged for so long belongs to no call any more. It is set once. What is left of one call is kept to
+ *   by the call's own timer, which resets the connection, so that a shorter value would cost a system call in each
+ *   request and cut nothing earlier. One that is shorter than a call may take would end calls whose upstream is slow to
+ *   read: the kernel counts a closed window (RFC 9293 3.8.6.1) as no progress.
+ * Where the kernel has no such option, nothing happens.
+ */
+void tcp_tune_upstream(int fd, int64_t longest_ns);
+
+/*
+ * Why connect(2) or socket(2) towards `peer` failed with this errno. A shortage on this host (descriptors, memory,
+ * local ports) is CAUSE_INTERNAL: the upstream has no part in it. May open and close a socket to find out.
+ */
+enum cause tcp_cause_of(int error, const struct sockaddr *peer);
+
+#endif

@@ -1,0 +1,70 @@
+#include "runtime/tcp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "runtime/stream.h"
+
+#define PROBE_AFTER_S 60
+#define PROBE_EVERY_S 15
+/* So that the kernel, whose clock is coarse, is never earlier than the call's own timer, which tells why. */
+#define MARGIN_NS     NS_PER_S
+
+static void set_option(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void tcp_tune_upstream(int fd, int64_t longest_ns)
+{
+    int64_t longest_ms =
+        longest_ns < INT64_MAX - MARGIN_NS ? (longest_ns + MARGIN_NS) / NS_PER_MS : INT64_MAX;
+
+    stream_tune(fd);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_EVERY_S);
+    if (longest_ms <= INT32_MAX)
+        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)longest_ms);
+}
+
+/*
+ * EADDRNOTAVAIL of an IPv6 address means that all local ports towards it are taken, or that this host has no IPv6
+ * address to come from: then a datagram socket can't be connected to it either, whatever the ports.
+ */
+static bool has_no_source_address(const struct sockaddr *peer)
+{
+    bool has_none;
+    int fd;
+
+    if (peer->sa_family != AF_INET6)
+        return false;
+    fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    has_none = connect(fd, peer, sizeof(struct sockaddr_in6)) < 0 && errno == EADDRNOTAVAIL;
+    close(fd);
+    return has_none;
+}
+
+enum cause tcp_cause_of(int error, const struct sockaddr *peer)
+{
+    switch (error) {
+    case ECONNREFUSED: return CAUSE_REFUSED;
+    case ETIMEDOUT: return CAUSE_CONNECT_LIMIT;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE: return CAUSE_TERMINATED;
+    case EADDRNOTAVAIL: return has_no_source_address(peer) ? CAUSE_UNROUTABLE : CAUSE_INTERNAL;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case ENOSPC: /* too many descriptors are watched (epoll_ctl) */
+    case EAGAIN: return CAUSE_INTERNAL;
+    default: return CAUSE_UNROUTABLE; /* ENETUNREACH, EHOSTUNREACH, EACCES and EPERM (a firewall), … */
+    }
+}
