@@ -26,8 +26,8 @@ enum number_status number_u64(struct span s, uint64_t *out) __attribute__((warn_
 /* Hex digits only, at most 16 (RFC 9112 7.1, chunk-size). */
 enum number_status number_hex(struct span s, uint64_t *out) __attribute__((warn_unused_result));
 /*
- * "500ms", "2s", "10m", "1h", "250us", with up to nine decimals "1.5s" as long as it is whole nanoseconds. A bare 0
- * has no unit and is refused too.
+ * "500ms", "2s", "10m", "1h", "250us", with up to nine decimals "1.5s" as long as it is whole nanoseconds, and in
+ * parts "1m30s", each of a smaller unit than the one before it. A bare 0 has no unit and is refused too.
  */
 enum number_status number_duration(struct span s, int64_t *out_ns) __attribute__((warn_unused_result));
 /* "512B", "32KiB", "4MiB", "1GiB", "10kB", "1MB", "1GB", "1.5MiB" to whole bytes. */

@@ -22,9 +22,9 @@ struct build {
     struct config_errors *errors;
     const struct config_files *files;
     struct snapshot *snapshot;
-    struct pool_config *pools;        /* snapshot->pools; room for all that there can be */
-    uint32_t shared_pool_count;       /* those of `pools:`, which come first */
-    struct build_listener *listeners; /* all addresses so far */
+    struct pool_config *pools;     /* snapshot->pools; room for all that there can be */
+    uint32_t shared_pool_count;    /* those of `pools:`, which come first */
+    struct build_taken *listeners; /* all addresses so far */
 };
 
 /* An upstream in the making. */
@@ -52,8 +52,8 @@ enum status build_read_file(struct build *b, const struct yaml_node *node, char 
 /* The value of a TEXT option as a copy in the snapshot; NULL if there is none. */
 enum status build_text(struct build *b, const struct option_value *value, const char **out) MUST_CHECK;
 
-/* An address that nobody else in the file listens on. */
-enum status build_address(struct build *b, const struct yaml_node *node, struct address *out) MUST_CHECK;
+/* A listener, of which no other one in the file is in the way: an address, or a map. */
+enum status build_listener(struct build *b, const struct yaml_node *node, struct address *out) MUST_CHECK;
 /* upstream.listen: one address or a list. */
 enum status build_listen(struct build *b, struct build_upstream *u) MUST_CHECK;
 

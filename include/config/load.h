@@ -28,6 +28,8 @@ struct config_errors {
  */
 struct config_files {
     char *(*read)(void *arg, const char *path, size_t *len, const char **why); /* result is mem_free'd */
+    /* The number of a group of users. False: there is none of this name. */
+    bool (*group)(void *arg, const char *name, uint32_t *number);
     void *arg;
 };
 

@@ -24,7 +24,9 @@ enum option_section {
     SECTION_TLS,
     SECTION_KEEPALIVE,
     SECTION_HEADERS,
+    SECTION_FIELD,
     SECTION_ROUTE,
+    SECTION_LISTENER,
 };
 
 enum option_type {
@@ -35,7 +37,8 @@ enum option_type {
     OPTION_CHOICE,
     OPTION_TEXT,
     OPTION_TEXTS,
-    OPTION_TEXT_OR_LIST,
+    OPTION_LISTENER,
+    OPTION_LISTENERS,
     OPTION_FIELDS,
     OPTION_MAP,
     OPTION_MAPS,

@@ -32,10 +32,12 @@ void schema_init(struct option_values *values);
 
 /*
  * Reads the members of `node`, which has to be a map, over `values`, and those of the maps nested in it. Lists, and
- * maps of names, are checked to be such and left to their builder.
+ * maps of names, are checked to be such and left to their builder; one value where a list is meant has become a list
+ * of one, in `scratch`. ST_NOMEM or ST_OK.
  */
-void schema_read(struct option_values *values, enum option_section section, const struct yaml_node *node,
-                 struct config_errors *errors);
+enum status schema_read(struct option_values *values, enum option_section section,
+                        const struct yaml_node *node, struct arena *scratch,
+                        struct config_errors *errors) MUST_CHECK;
 
 /* Reports the options of a section that are required and have no value; `map` is where they should be. */
 void schema_require(const struct option_values *values, enum option_section section,

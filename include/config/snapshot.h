@@ -25,7 +25,11 @@ struct address {
     uint8_t ip[16];   /* network order; the first 4 bytes for IPv4 */
     uint16_t port;    /* host order; 0: the kernel chooses */
     const char *path; /* ADDRESS_UNIX; terminated */
-    const char *text; /* as written in the file */
+    const char *text; /* as written in the file; of a port alone, with the host */
+    /* Of a unix socket's file: */
+    bool has_mode, has_group;
+    uint32_t mode; /* permissions, as chmod has them */
+    uint32_t group;
 };
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };

@@ -22,6 +22,7 @@ enum yaml_kind { YAML_TEXT, YAML_LIST, YAML_MAP };
 struct yaml_node {
     enum yaml_kind kind;
     bool is_null;                   /* a text without quotes that is empty, ~ or null */
+    bool is_alone;                  /* a list of one value, which stands where the list is meant */
     uint32_t line, column;          /* from 1; column in characters */
     uint32_t key_line, key_column;  /* of the key it stands behind; in a list, its own place */
     struct span key;                /* in a map */
@@ -49,6 +50,10 @@ enum status yaml_tree_read(struct arena *arena, struct span bytes, struct config
 
 /* NULL if the map has no such key, or `map` is none. */
 const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key);
+
+/* A list with a copy of `node` alone, which has the node's place, path and key. NULL: no memory. */
+const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
+    __attribute__((warn_unused_result));
 
 /* Where the node stands: "upstreams.payments.routes[0].path"; nothing for the root. */
 void yaml_tree_put_path(struct text *out, const struct yaml_node *node);

@@ -24,6 +24,9 @@ struct worker;
  */
 int listen_open(const struct address *address);
 
+/* Gives the file of a unix socket the mode and the group that `address` has, if any. False with errno. */
+bool listen_permit(const struct address *address);
+
 /* For a tool: a connection to what listens at an address. -1 with errno. */
 int listen_connect(const struct address *address);
 

@@ -4,7 +4,6 @@
 #include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "admin/browser.h"
 #include "admin/calls.h"
@@ -22,7 +21,6 @@
 
 #define HEAD_MAX_BYTES 8192
 #define BODY_MAX_BYTES 65536
-#define UNIX_MODE      0660
 #define HANGS_AFTER_NS (5 * NS_PER_S)
 
 struct admin {
@@ -272,21 +270,6 @@ static void close_http(struct admin *admin)
     clients_fini(&admin->clients);
 }
 
-/* -1, and errno. */
-static int open_listener(const struct address *address)
-{
-    int fd = listen_open(address);
-
-    if (fd >= 0 && address->family == ADDRESS_UNIX && chmod(address->path, UNIX_MODE) < 0) {
-        int saved = errno;
-
-        listen_close(address, fd);
-        errno = saved;
-        return -1;
-    }
-    return fd;
-}
-
 static enum status open_rooms(struct admin *admin)
 {
     if (inbox_open(&admin->inbox, admin->base) != ST_OK)
@@ -344,7 +327,7 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
         (struct chronicle){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
     if (!copy_address(admin, &proxy_snapshot(ground->proxy)->admin))
         goto no_listener;
-    admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : open_listener(&admin->address);
+    admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : listen_open(&admin->address);
     if (admin->fd < 0) {
         snprintf(why, why_cap, "admin: can't listen on %s: %s", admin->address.text, strerror(errno));
         goto no_listener;

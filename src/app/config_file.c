@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 
 /* A bundle of certificates is the largest file that a configuration names. */
 #define NAMED_FILE_MAX ((size_t)16 << 20)
+/* An entry of the table of groups, with all its members. */
+#define GROUP_BYTES    65536
 
 struct bytes {
     char *ptr;
@@ -90,6 +93,19 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
     return NULL;
 }
 
+/* config_files.group */
+static bool find_group(void *arg, const char *name, uint32_t *number)
+{
+    char block[GROUP_BYTES];
+    struct group group, *found = NULL;
+
+    (void)arg;
+    if (getgrnam_r(name, &group, block, sizeof(block), &found) != 0 || found == NULL)
+        return false;
+    *number = found->gr_gid;
+    return true;
+}
+
 static const char *shown_name(const char *path)
 {
     return strcmp(path, "-") == 0 ? "<stdin>" : path;
@@ -113,7 +129,7 @@ void config_file_print(FILE *out, const char *path, bool are_warnings, const str
 
 static struct snapshot *parse(FILE *out, const char *path, struct span bytes)
 {
-    static const struct config_files files = {read_named, NULL};
+    static const struct config_files files = {.read = read_named, .group = find_group};
     struct config_errors *errors = mem_alloc(sizeof(*errors));
     struct snapshot *snapshot = NULL;
     enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;

@@ -131,44 +131,66 @@ static bool is_letter(char c)
     return c >= 'a' && c <= 'z';
 }
 
-static enum number_status read_quantity(struct span s, const struct unit *units, size_t unit_count,
-                                        uint64_t *out)
+static size_t count_letters(struct span s)
 {
-    struct span whole, decimals;
-    const struct unit *unit;
+    size_t count = 0;
+
+    while (count < s.len && is_letter(s.ptr[count]))
+        count++;
+    return count;
+}
+
+/* One number with its unit, taken off *s. */
+static enum number_status take_quantity(struct span *s, const struct unit *units, size_t unit_count,
+                                        const struct unit **unit, uint64_t *out)
+{
+    struct span whole, decimals, name;
     uint64_t n, part;
 
-    if (!take_decimal(&s, &whole, &decimals))
+    if (!take_decimal(s, &whole, &decimals))
         return NUMBER_SYNTAX;
-    if (s.len == 0)
+    if (s->len == 0)
         return NUMBER_NO_UNIT;
-    unit = find_unit(units, unit_count, s);
-    if (!unit)
-        return is_letter(s.ptr[0]) ? NUMBER_BAD_UNIT : NUMBER_SYNTAX;
-    if (!scale_decimals(decimals, unit->factor, &part))
+    name = (struct span){s->ptr, count_letters(*s)};
+    *unit = find_unit(units, unit_count, name);
+    if (!*unit)
+        return name.len != 0 ? NUMBER_BAD_UNIT : NUMBER_SYNTAX;
+    *s = skip(*s, name.len);
+    if (!scale_decimals(decimals, (*unit)->factor, &part))
         return NUMBER_SYNTAX;
-    if (!read_digits(whole, &n) || __builtin_mul_overflow(n, unit->factor, &n) ||
+    if (!read_digits(whole, &n) || __builtin_mul_overflow(n, (*unit)->factor, &n) ||
         __builtin_add_overflow(n, part, out))
         return NUMBER_TOO_LARGE;
-    return NUMBER_OK;
+    /* What follows "1.5m" would have two meanings: only the last part has decimals. */
+    return s->len != 0 && decimals.len != 0 ? NUMBER_SYNTAX : NUMBER_OK;
 }
 
 enum number_status number_duration(struct span s, int64_t *out_ns)
 {
-    uint64_t ns = 0;
-    enum number_status status = read_quantity(s, duration_units, ARRAY_SIZE(duration_units), &ns);
+    const struct unit *unit, *before = NULL;
+    enum number_status status;
+    uint64_t ns = 0, part;
 
-    if (status != NUMBER_OK)
-        return status;
-    if (ns >= (uint64_t)NS_NEVER)
-        return NUMBER_TOO_LARGE;
+    do {
+        status = take_quantity(&s, duration_units, ARRAY_SIZE(duration_units), &unit, &part);
+        if (status != NUMBER_OK)
+            return status;
+        if (before && unit <= before)
+            return NUMBER_SYNTAX;
+        if (__builtin_add_overflow(ns, part, &ns) || ns >= (uint64_t)NS_NEVER)
+            return NUMBER_TOO_LARGE;
+        before = unit;
+    } while (s.len != 0);
     *out_ns = (int64_t)ns;
     return NUMBER_OK;
 }
 
 enum number_status number_size(struct span s, uint64_t *out_bytes)
 {
-    return read_quantity(s, size_units, ARRAY_SIZE(size_units), out_bytes);
+    const struct unit *unit;
+    enum number_status status = take_quantity(&s, size_units, ARRAY_SIZE(size_units), &unit, out_bytes);
+
+    return status == NUMBER_OK && s.len != 0 ? NUMBER_SYNTAX : status;
 }
 
 /* n / unit, with decimals where it needs some; false if DECIMALS_MAX of them are not enough. */

@@ -14,6 +14,15 @@ static bool starts_with(struct span s, const char *prefix)
     return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
 }
 
+static bool is_digits(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+    }
+    return s.len != 0;
+}
+
 bool address_parse_ip(struct span text, struct address *out)
 {
     char terminated[INET6_ADDRSTRLEN];
@@ -36,6 +45,14 @@ static const char *parse_unix(const char *path, struct address *out)
     return strlen(path) > UNIX_PATH_MAX_LEN ? "the path of a unix socket has at most 107 bytes" : NULL;
 }
 
+/* An IPv4 address inside an IPv6 one (RFC 4291 2.5.5.2): a socket for IPv6 alone can't be bound to it. */
+static bool is_mapped(const struct address *address)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return address->family == ADDRESS_IPV6 && memcmp(address->ip, prefix, sizeof(prefix)) == 0;
+}
+
 static const char *parse_host(struct span host, struct address *out)
 {
     bool is_bracketed = host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
@@ -48,6 +65,31 @@ static const char *parse_host(struct span host, struct address *out)
         return "an IPv6 address is written in brackets, as in [::1]:8080";
     if (!address_parse_ip(host, out) || is_bracketed != (out->family == ADDRESS_IPV6))
         return "the host must be an IP address or localhost";
+    return is_mapped(out) ? "an IPv4 address is written as one, as in 127.0.0.1:8080" : NULL;
+}
+
+static const char *parse_port(struct span text, struct address *out)
+{
+    uint64_t port;
+
+    if (number_u64(text, &port) != NUMBER_OK || port > UINT16_MAX)
+        return "the port must be a number from 0 to 65535";
+    out->port = (uint16_t)port;
+    return NULL;
+}
+
+/* What looks like an address of another program's configuration. */
+static const char *explain(struct span all)
+{
+    if (starts_with(all, "http://") || starts_with(all, "https://"))
+        return "curfew listens on an address, without a scheme and a path; write for example 127.0.0.1:8080";
+    if (starts_with(all, "tcp:"))
+        return "an address has no tcp: before it; write for example 127.0.0.1:8080";
+    if (starts_with(all, "/"))
+        return "the path of a unix socket has unix: before it, as in unix:/run/curfew.sock";
+    if (starts_with(all, "*") || (starts_with(all, ":") && !starts_with(all, "::")))
+        return "for every address of the machine write 0.0.0.0:8080 (IPv4) or \"[::]:8080\" (IPv6); for this "
+               "machine alone, 8080";
     return NULL;
 }
 
@@ -55,17 +97,22 @@ const char *address_parse(const char *text, struct address *out)
 {
     struct span all = span_of(text);
     const char *colon = strrchr(text, ':');
-    uint64_t port;
+    const char *why = explain(all);
 
     *out = (struct address){.text = text};
+    if (why)
+        return why;
     if (starts_with(all, "unix:"))
         return parse_unix(text + strlen("unix:"), out);
-    if (!colon || colon == text || text[all.len - 1] == ']')
-        return "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock";
-    if (number_u64(span_of(colon + 1), &port) != NUMBER_OK || port > UINT16_MAX)
-        return "the port must be a number from 0 to 65535";
-    out->port = (uint16_t)port;
-    return parse_host((struct span){text, (size_t)(colon - text)}, out);
+    if (!colon && is_digits(all)) {
+        out->ip[0] = 127;
+        out->ip[3] = 1;
+        return parse_port(all, out);
+    }
+    if (!colon || text[all.len - 1] == ']')
+        return "not an address; write for example 8080, 127.0.0.1:8080, \"[::1]:8080\" or unix:/run/curfew.sock";
+    why = parse_port(span_of(colon + 1), out);
+    return why ? why : parse_host((struct span){text, (size_t)(colon - text)}, out);
 }
 
 bool address_is_local(const struct address *address)
@@ -91,4 +138,45 @@ bool address_is_equal(const struct address *a, const struct address *b)
 bool address_is_same(const struct address *a, const struct address *b)
 {
     return address_is_equal(a, b) && (a->family == ADDRESS_UNIX || a->port != 0);
+}
+
+static bool is_any(const struct address *address)
+{
+    static const uint8_t any[16];
+
+    return memcmp(address->ip, any, sizeof(any)) == 0;
+}
+
+/* The next component of a path; its length 0: there is none. */
+static struct span next_component(const char **path)
+{
+    struct span component;
+
+    do {
+        *path += strspn(*path, "/");
+        component = (struct span){*path, strcspn(*path, "/")};
+        *path += component.len;
+    } while (span_eq(component, SPAN_LIT(".")));
+    return component;
+}
+
+static bool is_same_path(const char *a, const char *b)
+{
+    struct span left, right;
+
+    do {
+        left = next_component(&a);
+        right = next_component(&b);
+    } while (left.len != 0 && span_eq(left, right));
+    return left.len == 0 && right.len == 0;
+}
+
+bool address_overlaps(const struct address *a, const struct address *b)
+{
+    if (a->family != b->family)
+        return false;
+    if (a->family == ADDRESS_UNIX)
+        return is_same_path(a->path, b->path);
+    return a->port == b->port && a->port != 0 &&
+           (is_any(a) || is_any(b) || memcmp(a->ip, b->ip, sizeof(a->ip)) == 0);
 }

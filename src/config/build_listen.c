@@ -1,37 +1,58 @@
+#include "base/number.h"
 #include "config/address.h"
 #include "config/build.h"
 #include "config/report.h"
 
-struct build_listener {
+/* Its owner has to be able to write to a socket's file; nothing beyond permissions is meant. */
+#define MODE_MIN 0600u
+#define MODE_MAX 0777u
+
+/* An address that is taken, and where that is written. */
+struct build_taken {
     const struct address *address;
     const struct yaml_node *node;
-    struct build_listener *next;
+    struct build_taken *next;
 };
 
-static const struct yaml_node *find_same(const struct build *b, const struct address *address)
+static const struct build_taken *find_in_the_way(const struct build *b, const struct address *address)
 {
-    for (const struct build_listener *l = b->listeners; l; l = l->next) {
-        if (address_is_same(l->address, address))
-            return l->node;
+    for (const struct build_taken *taken = b->listeners; taken; taken = taken->next) {
+        if (address_overlaps(taken->address, address))
+            return taken;
     }
     return NULL;
 }
 
 static enum status remember(struct build *b, const struct address *address, const struct yaml_node *node)
 {
-    struct build_listener *listener = arena_calloc(b->scratch, 1, sizeof(*listener));
+    struct build_taken *taken = arena_calloc(b->scratch, 1, sizeof(*taken));
 
-    if (!listener)
+    if (!taken)
         return ST_NOMEM;
-    *listener = (struct build_listener){address, node, b->listeners};
-    b->listeners = listener;
+    *taken = (struct build_taken){address, node, b->listeners};
+    b->listeners = taken;
     return ST_OK;
 }
 
-enum status build_address(struct build *b, const struct yaml_node *node, struct address *out)
+/* In the snapshot; a port alone gets its host. */
+static const char *copy_address(struct build *b, struct span text)
 {
-    const char *text = arena_text(b->arena, node->text);
-    const struct yaml_node *other;
+    static const char host[] = "127.0.0.1:";
+    char block[32];
+    struct text full = text_over(block, sizeof(block));
+    uint64_t port;
+
+    if (number_u64(text, &port) != NUMBER_OK || port > UINT16_MAX)
+        return arena_text(b->arena, text);
+    text_put(&full, span_of(host));
+    text_u64(&full, port);
+    return arena_text(b->arena, text_span(&full));
+}
+
+static enum status read_address(struct build *b, const struct yaml_node *node, struct address *out)
+{
+    const char *text = copy_address(b, node->text);
+    const struct build_taken *other;
     const char *why;
 
     if (!text)
@@ -39,21 +60,85 @@ enum status build_address(struct build *b, const struct yaml_node *node, struct 
     why = address_parse(text, out);
     if (why) {
         report_value(b->errors, node, "%s: %s", report_quote(node->text).text, why);
+        out->family = ADDRESS_UNIX; /* which nothing more is found wrong with */
         return ST_OK;
     }
-    other = find_same(b, out);
-    if (other) {
+    other = find_in_the_way(b, out);
+    if (!other)
+        return remember(b, out, node);
+    if (address_is_equal(other->address, out))
         report_value(b->errors, node, "%s is used already, on line %u", report_quote(node->text).text,
-                     other->line);
-        return ST_OK;
+                     other->node->line);
+    else
+        report_value(b->errors, node, "%s overlaps with %s on line %u: only one of them can listen",
+                     report_quote(node->text).text, report_quote(other->node->text).text, other->node->line);
+    return ST_OK;
+}
+
+/* "0660", "660" or "0o660". */
+static bool parse_mode(struct span text, uint32_t *mode)
+{
+    size_t at = text.len > 2 && text.ptr[0] == '0' && text.ptr[1] == 'o' ? 2 : 0;
+
+    *mode = 0;
+    for (; at < text.len; at++) {
+        if (text.ptr[at] < '0' || text.ptr[at] > '7' || *mode > MODE_MAX)
+            return false;
+        *mode = *mode << 3 | (uint32_t)(text.ptr[at] - '0');
     }
-    return remember(b, out, node);
+    return *mode <= MODE_MAX && (*mode & MODE_MIN) == MODE_MIN;
+}
+
+static void read_mode(struct build *b, const struct yaml_node *node, struct address *out)
+{
+    out->has_mode = parse_mode(node->text, &out->mode);
+    if (!out->has_mode)
+        report_value(b->errors, node, "%s is not 0600 to 0777; write for example \"0660\"",
+                     report_quote(node->text).text);
+}
+
+static void read_group(struct build *b, const struct yaml_node *node, struct address *out)
+{
+    uint64_t number;
+
+    out->has_group = true;
+    if (number_u64(node->text, &number) == NUMBER_OK && number < UINT32_MAX)
+        out->group = (uint32_t)number;
+    else if (!b->files->group || !b->files->group(b->files->arg, node->text.ptr, &out->group))
+        report_value(b->errors, node, "there is no group %s", report_quote(node->text).text);
+}
+
+static enum status read_map(struct build *b, const struct yaml_node *map, struct address *out)
+{
+    struct option_values values = {0};
+    const struct option_value *of = values.of;
+    const struct yaml_node *mode, *group;
+    enum status status = schema_read(&values, SECTION_LISTENER, map, b->scratch, b->errors);
+
+    schema_require(&values, SECTION_LISTENER, map, b->errors);
+    if (status != ST_OK || !of[OPT_LISTENER_ADDRESS].node)
+        return status;
+    status = read_address(b, of[OPT_LISTENER_ADDRESS].node, out);
+    mode = of[OPT_LISTENER_MODE].node;
+    group = of[OPT_LISTENER_GROUP].node;
+    if (out->family != ADDRESS_UNIX && (mode || group))
+        report_key(b->errors, mode ? mode : group, "only for unix sockets");
+    if (mode)
+        read_mode(b, mode, out);
+    if (group)
+        read_group(b, group, out);
+    return status;
+}
+
+enum status build_listener(struct build *b, const struct yaml_node *node, struct address *out)
+{
+    return node->kind == YAML_MAP ? read_map(b, node, out) : read_address(b, node, out);
 }
 
 enum status build_listen(struct build *b, struct build_upstream *u)
 {
-    const struct yaml_node *node = u->values.of[OPT_UPSTREAM_LISTEN].node;
-    uint32_t count = !node ? 0 : node->kind == YAML_LIST ? node->count : 1;
+    const struct yaml_node *list = u->values.of[OPT_UPSTREAM_LISTEN].node;
+    uint32_t count = list ? list->count : 0;
     struct address *addresses = arena_calloc(b->arena, count, sizeof(*addresses));
     enum status status = ST_OK;
 
@@ -61,9 +146,7 @@ enum status build_listen(struct build *b, struct build_upstream *u)
         return ST_NOMEM;
     u->out->listen = addresses;
     u->out->listen_count = count;
-    if (node && node->kind == YAML_LIST)
-        node = node->first;
-    for (uint32_t i = 0; i < count && status == ST_OK; i++, node = node->next)
-        status = build_address(b, node, &addresses[i]);
+    for (const struct yaml_node *node = list ? list->first : NULL; node && status == ST_OK; node = node->next)
+        status = build_listener(b, node, &addresses[node->index]);
     return status;
 }

@@ -48,8 +48,8 @@ enum status build_pools(struct build *b, const struct option_values *builtin, co
         if (!name)
             return ST_NOMEM;
         build_check_name(b, node);
-        schema_read(&values, SECTION_POOL, node, b->errors);
-        if (build_places(b, &values) != ST_OK)
+        if (schema_read(&values, SECTION_POOL, node, b->scratch, b->errors) != ST_OK ||
+            build_places(b, &values) != ST_OK)
             return ST_NOMEM;
         (void)add(b, name, &values);
     }

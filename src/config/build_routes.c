@@ -220,9 +220,9 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     enum status status;
 
     r->values = r->u->values;
-    schema_read(&r->values, SECTION_ROUTE, node, r->b->errors);
-    if (node->kind != YAML_MAP)
-        return ST_OK;
+    status = schema_read(&r->values, SECTION_ROUTE, node, r->b->scratch, r->b->errors);
+    if (status != ST_OK || node->kind != YAML_MAP)
+        return status;
     schema_require(&r->values, SECTION_ROUTE, node, r->b->errors);
     if (!r->values.of[OPT_ROUTE_PATH].node)
         return ST_OK;

@@ -78,8 +78,9 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     enum status status;
 
     build_check_name(b, u->node);
-    schema_read(&u->values, SECTION_UPSTREAM, u->node, b->errors);
-    status = build_place_of_key(b, u->node, &u->out->at);
+    status = schema_read(&u->values, SECTION_UPSTREAM, u->node, b->scratch, b->errors);
+    if (status == ST_OK)
+        status = build_place_of_key(b, u->node, &u->out->at);
     if (status == ST_OK)
         status = build_places(b, &u->values);
     if (u->node->kind == YAML_MAP)

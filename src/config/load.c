@@ -7,6 +7,9 @@
 #include "config/report.h"
 #include "config/suggest.h"
 
+/* Of the file of the admin listener's unix socket: who may write to it may cut calls. */
+#define ADMIN_MODE 0660
+
 static enum status build_admin(struct build *b, const struct option_values *values)
 {
     const struct yaml_node *admin = values->of[OPT_ROOT_ADMIN].node;
@@ -22,12 +25,16 @@ static enum status build_admin(struct build *b, const struct option_values *valu
     if (!listen)
         return ST_OK;
     address->family = ADDRESS_UNIX;
-    status = build_address(b, listen, address);
+    status = build_listener(b, listen, address);
+    if (!address->has_mode) {
+        address->has_mode = true;
+        address->mode = ADMIN_MODE;
+    }
     if (status == ST_OK && !address_is_local(address) && !b->snapshot->admin_allow_remote)
         report_value(b->errors, listen,
                      "%s can be reached by others, and asks nobody who they are; use loopback "
                      "or a unix socket, or set allow_remote: true",
-                     report_quote(listen->text).text);
+                     report_quote(span_of(address->text)).text);
     return status;
 }
 
@@ -84,7 +91,7 @@ static uint32_t count_own_pools(const struct yaml_node *upstreams)
     YAML_FOREACH(upstream, upstreams) {
         const struct yaml_node *routes = yaml_tree_get(upstream, SPAN_LIT("routes"));
 
-        count += routes ? routes->count : 0;
+        count += !routes ? 0 : routes->kind == YAML_LIST ? routes->count : 1;
     }
     return count;
 }
@@ -114,8 +121,8 @@ static enum status build_all(struct build *b, const struct yaml_node *root)
 
     schema_init(&builtin);
     values = builtin;
-    schema_read(&values, SECTION_ROOT, root, b->errors);
-    if ((status = build_places(b, &values)) != ST_OK)
+    if ((status = schema_read(&values, SECTION_ROOT, root, b->scratch, b->errors)) != ST_OK ||
+        (status = build_places(b, &values)) != ST_OK)
         return status;
     build_limits(b, &values);
     if ((status = build_admin(b, &values)) != ST_OK || (status = build_log(b, &values)) != ST_OK)
@@ -187,6 +194,8 @@ bool config_find_admin(struct span bytes, struct config_errors *errors, char *te
     errors->count = 0;
     if (scratch && yaml_tree_read(scratch, bytes, errors, &root) == ST_OK) {
         listen = get(get(root, SPAN_LIT("admin")), SPAN_LIT("listen"));
+        if (listen && listen->kind == YAML_MAP)
+            listen = yaml_tree_get(listen, SPAN_LIT("address"));
         is_there = listen && listen->kind == YAML_TEXT && listen->text.len < cap;
         if (is_there) {
             memcpy(text, listen->text.ptr, listen->text.len);

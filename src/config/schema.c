@@ -31,26 +31,48 @@ static void report_unknown(enum option_section section, const struct yaml_node *
     report_key(errors, member, "unknown key%s", suggest_text(&suggestion).text);
 }
 
-static bool is_empty(const struct yaml_node *node, struct config_errors *errors)
+/* What each type takes: one value, or a list of such values, of which one alone will do. */
+static const struct shape {
+    bool is_list, text, map;
+    const char *name;
+} shapes[] = {
+    [OPTION_TEXT] = {false, true, false, "a text"},
+    [OPTION_TEXTS] = {true, true, false, "a text or a list of them"},
+    [OPTION_LISTENER] = {false, true, true, "an address or a map"},
+    [OPTION_LISTENERS] = {true, true, true, "an address, a map or a list of them"},
+    [OPTION_FIELDS] = {false, false, true, "a map"},
+    [OPTION_MAP] = {false, false, true, "a map"},
+    [OPTION_MAPS] = {false, false, true, "a map of names"},
+    [OPTION_LIST] = {true, false, true, "a map or a list of them"},
+    [OPTION_TEXT_OR_MAP] = {false, true, true, "a text or a map"},
+};
+
+static bool has_kind(const struct yaml_node *node, bool is_good, const char *needed,
+                     struct config_errors *errors)
 {
+    static const char *const kinds[] = {[YAML_TEXT] = "text", [YAML_LIST] = "a list", [YAML_MAP] = "a map"};
+
     if (node->is_null)
         report_value(errors, node, "has no value");
-    return node->is_null;
+    else if (!is_good)
+        report_value(errors, node, "%s is needed here, not %s", needed, kinds[node->kind]);
+    return is_good && !node->is_null;
 }
 
 bool schema_is_text(const struct yaml_node *node, struct config_errors *errors)
 {
-    if (is_empty(node, errors))
-        return false;
-    if (node->kind != YAML_TEXT)
-        report_value(errors, node, "a text is needed here, not a %s",
-                     node->kind == YAML_LIST ? "list" : "map");
-    return node->kind == YAML_TEXT;
+    return has_kind(node, node->kind == YAML_TEXT, "a text", errors);
 }
 
-/* A list of texts with something in it. */
-static bool is_list_of_texts(const struct yaml_node *list, struct config_errors *errors)
+static bool is_item(const struct shape *shape, const struct yaml_node *node)
 {
+    return (node->kind == YAML_TEXT && shape->text) || (node->kind == YAML_MAP && shape->map);
+}
+
+/* A list with something in it, of items that are what the type asks for. */
+static bool check_list(enum option_type type, const struct yaml_node *list, struct config_errors *errors)
+{
+    const char *needed = type == OPTION_LISTENERS ? shapes[OPTION_LISTENER].name : "a text";
     bool is_good = true;
 
     if (list->count == 0) {
@@ -58,36 +80,20 @@ static bool is_list_of_texts(const struct yaml_node *list, struct config_errors 
         return false;
     }
     YAML_FOREACH(item, list) {
-        is_good = schema_is_text(item, errors) && is_good;
+        is_good = has_kind(item, is_item(&shapes[type], item), needed, errors) && is_good;
     }
     return is_good;
 }
 
-static const struct {
-    bool text, list, map;
-    const char *name;
-} shapes[] = {
-    [OPTION_TEXTS] = {false, true, false, "a list"},
-    [OPTION_TEXT_OR_LIST] = {true, true, false, "a text or a list"},
-    [OPTION_FIELDS] = {false, false, true, "a map"},
-    [OPTION_MAP] = {false, false, true, "a map"},
-    [OPTION_MAPS] = {false, false, true, "a map"},
-    [OPTION_LIST] = {false, true, false, "a list"},
-    [OPTION_TEXT_OR_MAP] = {true, false, true, "a text or a map"},
-};
-
-/* Has a value that is more than one text the kind that its type asks for? */
-static bool has_shape(enum option_type type, const struct yaml_node *node, struct config_errors *errors)
+/* Is a value that is no number what its type asks for? The members of its maps are another matter. */
+static bool check_value(enum option_type type, const struct yaml_node *node, struct config_errors *errors)
 {
-    static const char *const kinds[] = {[YAML_TEXT] = "text", [YAML_LIST] = "a list", [YAML_MAP] = "a map"};
-    const bool allowed[] = {
-        [YAML_TEXT] = shapes[type].text, [YAML_LIST] = shapes[type].list, [YAML_MAP] = shapes[type].map};
+    const struct shape *shape = &shapes[type];
+    bool is_list = shape->is_list && node->kind == YAML_LIST;
 
-    if (is_empty(node, errors))
+    if (!has_kind(node, is_list || is_item(shape, node), shape->name, errors))
         return false;
-    if (!allowed[node->kind])
-        report_value(errors, node, "%s is needed here, not %s", shapes[type].name, kinds[node->kind]);
-    return allowed[node->kind];
+    return !is_list || type == OPTION_LIST || check_list(type, node, errors);
 }
 
 static bool read_number(const struct option *option, const struct yaml_node *node, int64_t *number,
@@ -107,31 +113,33 @@ static bool read_number(const struct option *option, const struct yaml_node *nod
     return true;
 }
 
-/* Is a value that is no number what its type asks for? The members of its map are another matter. */
-static bool check_value(const struct option *option, const struct yaml_node *node,
-                        struct config_errors *errors)
-{
-    if (option->type == OPTION_TEXT)
-        return schema_is_text(node, errors);
-    if (!has_shape(option->type, node, errors))
-        return false;
-    return node->kind != YAML_LIST || option->type == OPTION_LIST || is_list_of_texts(node, errors);
-}
+/* Where to read to, and what that takes. */
+struct reading {
+    struct option_values *values;
+    struct arena *scratch;
+    struct config_errors *errors;
+};
 
-static void read_value(const struct option *option, const struct yaml_node *node,
-                       struct option_values *values, struct config_errors *errors)
+static enum status read_map(struct reading *r, enum option_section section, const struct yaml_node *node);
+
+static enum status read_value(struct reading *r, const struct option *option, const struct yaml_node *node)
 {
-    struct option_value *value = &values->of[option - option_table];
-    bool is_good = option_is_number(option) ? read_number(option, node, &value->number, errors)
-                                            : check_value(option, node, errors);
+    struct option_value *value = &r->values->of[option - option_table];
+    bool is_good = option_is_number(option) ? read_number(option, node, &value->number, r->errors)
+                                            : check_value(option->type, node, r->errors);
 
     value->is_written = true;
     if (!is_good)
-        return;
+        return ST_OK;
+    if (!option_is_number(option) && shapes[option->type].is_list && node->kind != YAML_LIST)
+        node = yaml_tree_list_of(r->scratch, node);
+    if (!node)
+        return ST_NOMEM;
     value->node = node;
     value->place = NULL;
     if (option->inner != SECTION_NONE && option->type != OPTION_MAPS && node->kind == YAML_MAP)
-        schema_read(values, option->inner, node, errors);
+        return read_map(r, option->inner, node);
+    return ST_OK;
 }
 
 /* What only one upstream can have. */
@@ -141,21 +149,31 @@ static bool has_no_default(const struct option *option)
            option == &option_table[OPT_UPSTREAM_ROUTES];
 }
 
-void schema_read(struct option_values *values, enum option_section section, const struct yaml_node *node,
-                 struct config_errors *errors)
+static enum status read_map(struct reading *r, enum option_section section, const struct yaml_node *node)
 {
-    if (!has_shape(OPTION_MAP, node, errors))
-        return;
-    YAML_FOREACH(member, node) {
+    enum status status = ST_OK;
+
+    for (const struct yaml_node *member = node->first; member && status == ST_OK; member = member->next) {
         const struct option *option = option_find(section, member->key);
 
         if (!option)
-            report_unknown(section, member, errors);
+            report_unknown(section, member, r->errors);
         else if (section == SECTION_DEFAULTS && has_no_default(option))
-            report_key(errors, member, "belongs to a single upstream and can't be a default");
+            report_key(r->errors, member, "belongs to a single upstream and can't be a default");
         else
-            read_value(option, member, values, errors);
+            status = read_value(r, option, member);
     }
+    return status;
+}
+
+enum status schema_read(struct option_values *values, enum option_section section,
+                        const struct yaml_node *node, struct arena *scratch, struct config_errors *errors)
+{
+    struct reading reading = {values, scratch, errors};
+
+    if (!has_kind(node, node->kind == YAML_MAP, "a map", errors))
+        return ST_OK;
+    return read_map(&reading, section, node);
 }
 
 void schema_require(const struct option_values *values, enum option_section section,

@@ -332,6 +332,23 @@ const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span k
     return NULL;
 }
 
+const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
+{
+    struct yaml_node *list = arena_calloc(arena, 2, sizeof(*list)), *item = list + 1;
+
+    if (!list)
+        return NULL;
+    *list = *item = *node;
+    item->parent = list;
+    item->next = NULL;
+    item->index = 0;
+    list->kind = YAML_LIST;
+    list->is_alone = true;
+    list->first = list->last = item;
+    list->count = 1;
+    return list;
+}
+
 static bool is_simple(struct span key)
 {
     for (size_t i = 0; i < key.len; i++) {
@@ -349,6 +366,8 @@ void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
     if (!node->parent)
         return;
     yaml_tree_put_path(out, node->parent);
+    if (node->parent->is_alone)
+        return;
     if (node->parent->kind == YAML_LIST) {
         TEXT_LIT(out, "[");
         text_u64(out, node->index);

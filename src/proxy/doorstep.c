@@ -125,9 +125,14 @@ static bool use_old(struct search *search, const struct upstream_config *upstrea
 {
     struct doorstep *step = find(search->doorsteps, upstream, address);
 
-    if (step != NULL)
-        plan(step, upstream, address);
-    return true;
+    if (step == NULL)
+        return true;
+    plan(step, upstream, address);
+    if (step->handed != NULL || listen_permit(address))
+        return true;
+    snprintf(search->why, search->why_cap, "upstreams.%s.listen: %s: %s", upstream->name, address->text,
+             strerror(errno));
+    return false;
 }
 
 static bool use_handed(struct search *search, const struct upstream_config *upstream,

@@ -80,6 +80,22 @@ static bool bind_to(int fd, const union socket_address *where, socklen_t len)
     return bind(fd, &where->any, len) == 0;
 }
 
+bool listen_permit(const struct address *address)
+{
+    if (address->family != ADDRESS_UNIX)
+        return true;
+    if (address->has_group && chown(address->path, (uid_t)-1, address->group) < 0)
+        return false;
+    return !address->has_mode || chmod(address->path, address->mode) == 0;
+}
+
+void listen_close(const struct address *address, int fd)
+{
+    close(fd);
+    if (address->family == ADDRESS_UNIX)
+        (void)unlink(address->path); /* gone already: as well */
+}
+
 int listen_open(const struct address *address)
 {
     union socket_address where;
@@ -96,10 +112,16 @@ int listen_open(const struct address *address)
     }
     if (where.any.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind_to(fd, &where, len) && listen(fd, BACKLOG) == 0)
-        return fd;
-    saved = errno;
-    close(fd);
+    if (bind_to(fd, &where, len)) {
+        /* Nobody can connect before it listens, so nobody gets by what the umask alone allows. */
+        if (listen_permit(address) && listen(fd, BACKLOG) == 0)
+            return fd;
+        saved = errno;
+        listen_close(address, fd);
+    } else {
+        saved = errno;
+        close(fd);
+    }
     errno = saved;
     return -1;
 }
@@ -125,13 +147,6 @@ bool listen_adopt(int fd)
 
     stream_tune(fd);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
-}
-
-void listen_close(const struct address *address, int fd)
-{
-    close(fd);
-    if (address->family == ADDRESS_UNIX)
-        (void)unlink(address->path); /* gone already: as well */
 }
 
 bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX])

@@ -25,7 +25,7 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
     return NULL;
 }
 
-static const struct config_files files = {read_named, NULL};
+static const struct config_files files = {.read = read_named};
 
 /* ---- what is wrong ------------------------------------------------------------------------------------- */
 

@@ -16,6 +16,11 @@ static void addresses_are_read(void **state)
     assert_int_equal(a.port, 8080);
     assert_string_equal(a.text, "127.0.0.1:8080");
 
+    assert_null(address_parse("8080", &a));
+    assert_int_equal(a.family, ADDRESS_IPV4);
+    assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
+    assert_int_equal(a.port, 8080);
+
     assert_null(address_parse("localhost:0", &a));
     assert_int_equal(a.family, ADDRESS_IPV4);
     assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
@@ -31,15 +36,35 @@ static void addresses_are_read(void **state)
     assert_string_equal(a.path, "/run/curfew/x.sock");
 }
 
+#define NOT_AN_ADDRESS                                                                                       \
+    "not an address; write for example 8080, 127.0.0.1:8080, \"[::1]:8080\" or unix:/run/curfew.sock"
+#define ALL_ADDRESSES                                                                                        \
+    "for every address of the machine write 0.0.0.0:8080 (IPv4) or \"[::]:8080\" (IPv6); for this machine "  \
+    "alone, 8080"
+#define NO_SCHEME                                                                                            \
+    "curfew listens on an address, without a scheme and a path; write for example 127.0.0.1:8080"
+
 static void what_is_no_address_is_explained(void **state)
 {
     static const struct {
         const char *text, *why;
     } cases[] = {
-        {"", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
-        {"8080", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
-        {":8080", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
-        {"[::1]", "not an address; write for example 127.0.0.1:8080, [::1]:8080 or unix:/run/curfew.sock"},
+        {"", NOT_AN_ADDRESS},
+        {"localhost", NOT_AN_ADDRESS},
+        {"127.0.0.1", NOT_AN_ADDRESS},
+        {"[::1]", NOT_AN_ADDRESS},
+        {"80 80", NOT_AN_ADDRESS},
+        {"-1", NOT_AN_ADDRESS},
+        {"65536", "the port must be a number from 0 to 65535"},
+        {"99999999999999999999", "the port must be a number from 0 to 65535"},
+        {":8080", ALL_ADDRESSES},
+        {"*:8080", ALL_ADDRESSES},
+        {"*", ALL_ADDRESSES},
+        {"http://127.0.0.1:8080", NO_SCHEME},
+        {"https://localhost", NO_SCHEME},
+        {"tcp://127.0.0.1:8080", "an address has no tcp: before it; write for example 127.0.0.1:8080"},
+        {"/run/x.sock", "the path of a unix socket has unix: before it, as in unix:/run/curfew.sock"},
+        {"[::ffff:127.0.0.1]:80", "an IPv4 address is written as one, as in 127.0.0.1:8080"},
         {"::1:8080", "an IPv6 address is written in brackets, as in [::1]:8080"},
         {"[127.0.0.1]:80", "the host must be an IP address or localhost"},
         {"[::g]:80", "the host must be an IP address or localhost"},
@@ -115,6 +140,33 @@ static void two_sockets_can_not_have_one_address(void **state)
     assert_false(is_same("127.0.0.1:1", "[::1]:1"));
 }
 
+static bool overlap(const char *text, const char *other)
+{
+    struct address a, b;
+
+    assert_null(address_parse(text, &a));
+    assert_null(address_parse(other, &b));
+    assert_int_equal(address_overlaps(&a, &b), address_overlaps(&b, &a));
+    return address_overlaps(&a, &b);
+}
+
+static void all_addresses_of_a_family_are_in_the_way_of_each(void **state)
+{
+    assert_true(overlap("0.0.0.0:80", "127.0.0.1:80"));
+    assert_true(overlap("0.0.0.0:80", "0.0.0.0:80"));
+    assert_true(overlap("127.0.0.1:80", "localhost:80"));
+    assert_true(overlap("[::]:80", "[::1]:80"));
+    assert_true(overlap("unix:/run/x", "unix:/run/x"));
+    assert_true(overlap("unix:/run/x", "unix://run/./x"));
+    assert_false(overlap("unix:/run/x", "unix:/run/x/y"));
+    assert_false(overlap("unix:/run/x", "unix:/run/xy"));
+    assert_false(overlap("0.0.0.0:80", "127.0.0.1:81"));
+    assert_false(overlap("127.0.0.1:80", "127.0.0.2:80"));
+    assert_false(overlap("0.0.0.0:80", "[::]:80"));
+    assert_false(overlap("[::]:80", "127.0.0.1:80"));
+    assert_false(overlap("0.0.0.0:0", "127.0.0.1:0"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +175,7 @@ int main(void)
         cmocka_unit_test(a_socket_path_fits_into_its_structure),
         cmocka_unit_test(loopback_and_unix_are_local),
         cmocka_unit_test(two_sockets_can_not_have_one_address),
+        cmocka_unit_test(all_addresses_of_a_family_are_in_the_way_of_each),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static char *read_file(void *arg, const char *path, size_t *len, const char **wh
     return mem_dup(path, *len);
 }
 
-static const struct config_files files = {read_file, NULL};
+static const struct config_files files = {.read = read_file};
 static const struct advice_bounds plenty = {1000000, UINT64_MAX, 0, 90 * NS_PER_S};
 
 static struct snapshot *load(const char *bytes)

@@ -28,7 +28,13 @@ static char *read_file(void *arg, const char *path, size_t *len, const char **wh
     return NULL;
 }
 
-static const struct config_files files = {read_file, NULL};
+static bool find_group(void *arg, const char *name, uint32_t *number)
+{
+    *number = 1234;
+    return strcmp(name, "app") == 0;
+}
+
+static const struct config_files files = {.read = read_file, .group = find_group};
 
 /* All that is wrong, one "LINE:COLUMN: text" a line. */
 static const char *load(const char *bytes)
@@ -121,21 +127,23 @@ static void missing_and_empty_values(void **state)
 static void wrong_types(void **state)
 {
     static const struct bad cases[] = {
-        {"upstreams: [a]\n", "1:12: upstreams: a map is needed here, not a list"},
-        {"upstreams: x\n", "1:12: upstreams: a map is needed here, not text"},
+        {"upstreams: [a]\n", "1:12: upstreams: a map of names is needed here, not a list"},
+        {"upstreams: x\n", "1:12: upstreams: a map of names is needed here, not text"},
         {GOOD "workers: [2]\n", "2:10: workers: a text is needed here, not a list"},
         {GOOD "log: {access: {file: x}}\n", "2:15: log.access: a text is needed here, not a map"},
         {WITH("pool: [a]"), "1:60: upstreams.p.pool: a text or a map is needed here, not a list"},
-        {WITH("routes: {path: /x}"), "1:62: upstreams.p.routes: a list is needed here, not a map"},
-        {WITH("headers: {remove: Cookie}"),
-         "1:72: upstreams.p.headers.remove: a list is needed here, not text"},
+        {WITH("routes: /x"), "1:62: upstreams.p.routes: a map or a list of them is needed here, not text"},
+        {WITH("headers: {remove: {}}"),
+         "1:72: upstreams.p.headers.remove: a text or a list of them is needed here, not a map"},
         {WITH("headers: {remove: [{a: b}]}"),
          "1:73: upstreams.p.headers.remove[0]: a text is needed here, not a map"},
         {WITH("headers: {set: [a]}"), "1:69: upstreams.p.headers.set: a map is needed here, not a list"},
         {WITH("headers: {set: {a: [b]}}"),
          "1:73: upstreams.p.headers.set.a: a text or {file: PATH} is needed here, not a list"},
-        {"upstreams: {p: {listen: {}, url: http://a}}\n",
-         "1:25: upstreams.p.listen: a text or a list is needed here, not a map"},
+        {"upstreams: {p: {listen: [[]], url: http://a}}\n",
+         "1:26: upstreams.p.listen[0]: an address or a map is needed here, not a list"},
+        {GOOD "admin: {listen: [127.0.0.1:2]}\n",
+         "2:17: admin.listen: an address or a map is needed here, not a list"},
     };
 
     CHECK(cases);
@@ -144,9 +152,17 @@ static void wrong_types(void **state)
 static void addresses(void **state)
 {
     static const struct bad cases[] = {
-        {"upstreams: {p: {listen: 80, url: http://a}}\n",
-         "1:25: upstreams.p.listen: \"80\": not an address; write for example 127.0.0.1:8080, [::1]:8080 or "
+        {"upstreams: {p: {listen: 80, url: http://a}}\n", "no error"},
+        {"upstreams: {p: {listen: 80x, url: http://a}}\n",
+         "1:25: upstreams.p.listen: \"80x\": not an address; write for example 8080, 127.0.0.1:8080, \"[::1]:8080\" or "
          "unix:/run/curfew.sock"},
+        {GOOD "admin: {listen: 80x}\n",
+         "2:17: admin.listen: \"80x\": not an address; write for example 8080, 127.0.0.1:8080, \"[::1]:8080\" or "
+         "unix:/run/curfew.sock"},
+        {"upstreams: {p: {listen: [127.0.0.1:80, 0.0.0.0:80], url: http://a}}\n",
+         "1:40: upstreams.p.listen[1]: \"0.0.0.0:80\" overlaps with \"127.0.0.1:80\" on line 1: only one of them can listen"},
+        {"upstreams: {p: {listen: [0.0.0.0:80, '[::]:80'], url: http://a}}\n", "no error"},
+        {GOOD "admin: {listen: 1}\n", "1:25: upstreams.p.listen: \"127.0.0.1:1\" is used already, on line 2"},
         {"upstreams:\n  p: {listen: 127.0.0.1:1, url: http://a}\n  q: {listen: ['[::1]:1', localhost:1], url: http://a}\n",
          "3:27: upstreams.q.listen[1]: \"localhost:1\" is used already, on line 2"},
         {GOOD "admin: {listen: 127.0.0.1:1}\n",
@@ -159,6 +175,55 @@ static void addresses(void **state)
         {"upstreams: {p: {listen: [127.0.0.1:0, 127.0.0.1:0], url: http://a}}\n", "no error"},
         {"upstreams: {p: {listen: 127.0.0.1:1, url: \"http://a b\"}}\n",
          "1:43: upstreams.p.url: the host is not a valid name"},
+    };
+
+    CHECK(cases);
+}
+
+static void maps_of_listeners(void **state)
+{
+#define LISTEN(value) "upstreams: {p: {url: http://a, listen: " value "}}\n"
+    static const struct bad cases[] = {
+        {LISTEN("{address: 8080}"), "no error"},
+        {LISTEN("{address: 'unix:/x', mode: 0660, group: app}"), "no error"},
+        {LISTEN("[{address: 'unix:/x', mode: '0o600'}, 8080, {address: 'unix:/y', group: 7}]"), "no error"},
+        {GOOD "admin: {listen: {address: 'unix:/x', mode: 777}}\n", "no error"},
+        {LISTEN("{}"), "1:32: upstreams.p.listen.address: is missing"},
+        {LISTEN("{mode: 0660}"), "1:32: upstreams.p.listen.address: is missing"},
+        {LISTEN("[80, {addres: 'unix:/x'}]"),
+         "1:45: upstreams.p.listen[1].address: is missing\n"
+         "1:46: upstreams.p.listen[1].addres: unknown key; did you mean \"address\"?"},
+        {LISTEN("{address: 8080, mode: 0660}"), "1:56: upstreams.p.listen.mode: only for unix sockets"},
+        {LISTEN("{address: '[::1]:80', group: app}"),
+         "1:62: upstreams.p.listen.group: only for unix sockets"},
+        {LISTEN("{address: 'unix:/x', mode: 432}"),
+         "1:67: upstreams.p.listen.mode: \"432\" is not 0600 to 0777; write for example \"0660\""},
+        {LISTEN("{address: 'unix:/x', mode: 01777}"),
+         "1:67: upstreams.p.listen.mode: \"01777\" is not 0600 to 0777; write for example \"0660\""},
+        {LISTEN("{address: 'unix:/x', mode: rw}"),
+         "1:67: upstreams.p.listen.mode: \"rw\" is not 0600 to 0777; write for example \"0660\""},
+        {LISTEN("{address: 'unix:/x', group: nobodys}"),
+         "1:68: upstreams.p.listen.group: there is no group \"nobodys\""},
+        {LISTEN("['unix:/x', {address: 'unix://x'}]"),
+         "1:62: upstreams.p.listen[1].address: \"unix://x\" overlaps with \"unix:/x\" on line 1: only one of them can listen"},
+    };
+
+    CHECK(cases);
+}
+
+static void one_value_does_for_a_list(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("headers: {remove: Cookie}, caller_deadline: {headers: X-T}"), "no error"},
+        {WITH("routes: {path: /x, methods: POST}"), "no error"},
+        {WITH("headers: {remove: Host}"),
+         "1:72: upstreams.p.headers.remove: \"Host\" is set by curfew itself"},
+        {WITH("routes: {path: x, methods: post}"),
+         "1:69: upstreams.p.routes.path: \"x\": must start with /\n"
+         "1:81: upstreams.p.routes.methods: \"post\" is not a method; methods are upper case"},
+        {WITH("headers: {remove: }"), "1:64: upstreams.p.headers.remove: has no value"},
+        {WITH("caller_deadline: {headers: ''}"),
+         "1:81: upstreams.p.caller_deadline.headers: \"\" is not the name of a field"},
     };
 
     CHECK(cases);
@@ -378,6 +443,8 @@ int main(void)
         cmocka_unit_test(missing_and_empty_values),
         cmocka_unit_test(wrong_types),
         cmocka_unit_test(addresses),
+        cmocka_unit_test(maps_of_listeners),
+        cmocka_unit_test(one_value_does_for_a_list),
         cmocka_unit_test(pools),
         cmocka_unit_test(defaults),
         cmocka_unit_test(tls),

@@ -18,7 +18,7 @@ static char *read_file(void *arg, const char *path, size_t *len, const char **wh
     return mem_dup(path, *len);
 }
 
-static const struct config_files files = {read_file, NULL};
+static const struct config_files files = {.read = read_file};
 
 static const char full[] =
     "workers: 2\n"
@@ -91,6 +91,29 @@ static void what_is_written_is_what_counts(void **state)
     assert_int_equal(s->limits.idle_timeout_ns, 4 * NS_PER_S);
     assert_int_equal(s->upstream_count, 2);
     assert_int_equal(s->route_count, 6);
+    snapshot_free(s);
+}
+
+static void listeners_are_ports_addresses_and_maps(void **state)
+{
+    struct snapshot *s =
+        load("admin: {listen: 9600}\n"
+             "upstreams: {p: {url: http://a, listen: [8080, {address: 'unix:/x', mode: 0660, group: "
+             "50}]}, q: {url: http://a, listen: {address: 'unix:/y'}, routes: {path: /z}}}\n");
+    const struct address *listen = s->upstreams[0].listen;
+
+    assert_string_equal(s->admin.text, "127.0.0.1:9600");
+    assert_int_equal(s->upstreams[0].listen_count, 2);
+    assert_string_equal(listen[0].text, "127.0.0.1:8080");
+    assert_int_equal(listen[0].port, 8080);
+    assert_false(listen[0].has_mode || listen[0].has_group);
+    assert_string_equal(listen[1].path, "/x");
+    assert_true(listen[1].has_mode && listen[1].has_group);
+    assert_int_equal(listen[1].mode, 0660);
+    assert_int_equal(listen[1].group, 50);
+    assert_int_equal(s->upstreams[1].listen_count, 1);
+    assert_string_equal(s->upstreams[1].listen[0].path, "/y");
+    assert_int_equal(s->upstreams[1].route_count, 1);
     snapshot_free(s);
 }
 
@@ -370,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_what_counts),
+        cmocka_unit_test(listeners_are_ports_addresses_and_maps),
         cmocka_unit_test(what_is_not_written_has_its_default),
         cmocka_unit_test(traces_and_timings_are_an_upstreams_or_the_defaults),
         cmocka_unit_test(an_upstream_has_its_addresses_and_its_url),

@@ -102,7 +102,21 @@ static void durations_have_a_unit(void **state)
         {"1.2.3s", NUMBER_SYNTAX, 0},
         {"0.0001us", NUMBER_SYNTAX, 0},
         {"1.0000000001s", NUMBER_SYNTAX, 0},
-        {"1s1", NUMBER_BAD_UNIT, 0},
+        {"1m30s", NUMBER_OK, 90000000000},
+        {"1h0m0.5s", NUMBER_OK, 3600500000000},
+        {"2h45m30s500ms250us", NUMBER_OK, 9930500250000},
+        {"1s1", NUMBER_NO_UNIT, 0},
+        {"1m30", NUMBER_NO_UNIT, 0},
+        {"1m30sec", NUMBER_BAD_UNIT, 0},
+        {"30s1m", NUMBER_SYNTAX, 0},
+        {"1s1s", NUMBER_SYNTAX, 0},
+        {"1.5m30s", NUMBER_SYNTAX, 0},
+        {"1m 30s", NUMBER_SYNTAX, 0},
+        {"1m-30s", NUMBER_SYNTAX, 0},
+        {"1m30s ", NUMBER_SYNTAX, 0},
+        {"2562047h47m16.854775806s", NUMBER_OK, INT64_MAX - 1},
+        {"2562047h47m16.854775807s", NUMBER_TOO_LARGE, 0},
+        {"1h99999999999999999999s", NUMBER_TOO_LARGE, 0},
     };
 
     check(cases, ARRAY_SIZE(cases), read_duration);

@@ -22,7 +22,7 @@ static struct snapshot *load(const char *bytes)
 {
     static struct config_errors errors;
     struct snapshot *snapshot = NULL;
-    const struct config_files files = {NULL, NULL};
+    const struct config_files files = {0};
 
     assert_int_equal(config_load(span_of(bytes), &files, &snapshot, &errors), ST_OK);
     return snapshot;
