@@ -9,7 +9,7 @@ import pytest
 
 from harness.process import BINARY
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+TREE = Path(__file__).resolve().parents[2]
 # What is there, whatever the machine has.
 ROOMY = ["--descriptors", "65536", "--memory", "8GiB", "--stop-timeout", "5m"]
 
@@ -266,7 +266,10 @@ def test_a_bundle_of_authorities_is_as_good_as_its_last(write, certificates, tmp
     assert ["has expired" in line and "tls.ca_file" in line for line in check(path)[2]] == [True]
 
 
-@pytest.mark.parametrize("name", sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.name != "kubernetes.yaml"), ids=str)
+SHIPPED = sorted(path.relative_to(TREE) for part in ("conf", "bench") for path in (TREE / part).rglob("*.yaml") if path.name != "kubernetes.yaml")
+
+
+@pytest.mark.parametrize("name", SHIPPED, ids=str)
 def test_the_configurations_that_are_shipped_mean_what_they_say(name):
-    code, _, err = check("--strict", CONF / name)
+    code, _, err = check("--strict", TREE / name)
     assert (code, err) == (0, [])
