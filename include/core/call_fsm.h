@@ -46,7 +46,7 @@ struct call_fsm {
     enum call_state state : 8;
     enum phase phase : 8;
     enum cause limit_cause : 8;
-    enum sent sent : 8;
+    enum sent sent : 8;          /* the most over all tries: what the upstream can have seen stays seen */
     enum cause spared_cause : 8; /* why it would have been cut; CAUSE_NONE: so far it would not have been */
     enum phase spared_phase : 8; /* where it was then */
 };
@@ -58,6 +58,12 @@ const char *call_state_name(enum call_state state);
 unsigned call_state_holds(enum call_state state);
 bool call_state_is_final(enum call_state state);
 bool call_fsm_may_move(enum call_state from, enum call_state to);
+
+static inline void call_fsm_note_sent(struct call_fsm *fsm, enum sent sent)
+{
+    if (sent > fsm->sent)
+        fsm->sent = sent;
+}
 
 /*
  * Moves to `to` and enters its phase. Returns false, and has done nothing, if the table does not allow it: a broken

@@ -53,6 +53,8 @@ struct call {
     bool counted : 1;    /* is in started_total: must end in one outcome */
     bool expects_continue : 1;
     bool replaced : 1;       /* a stale connection has been replaced once */
+    bool uploaded : 1;       /* this connection has taken the whole request */
+    bool heard : 1;          /* this connection has given a byte */
     bool answering : 1;      /* the response head has gone, or is on its way, to the caller */
     bool upload_refused : 1; /* the upstream takes no more of the request */
     bool upload_waits : 1;   /* for the upstream to take more */

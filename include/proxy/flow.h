@@ -53,6 +53,12 @@ void flow_fini(struct flow *flow);
 void flow_open(struct flow *flow, bool is_response, enum http1_framing from, uint64_t length,
                enum http1_framing to);
 
+/*
+ * What was written is to be written once more to another sink, after a new head: for a message that has no content and
+ * is decoded to its end.
+ */
+void flow_rewind(struct flow *flow);
+
 /* Moves what can be moved. `progress` is set if the sink took a byte. */
 enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress);
 

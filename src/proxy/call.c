@@ -66,7 +66,7 @@ static bool give_back_upstream(struct call *call, unsigned holds)
     if (call->reusable) {
         keepalive_put(call->worker->keepalive[call->config->index], &call->upstream,
                       worker_now(&call->worker->worker));
-    } else if (call->fsm.state == CALL_DELIVERING && call->fsm.sent == SENT_COMPLETE) {
+    } else if (call->fsm.state == CALL_DELIVERING && call->uploaded) {
         upstream_close(&call->upstream);
     } else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0) {
         upstream_cut(&call->upstream);

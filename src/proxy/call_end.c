@@ -198,7 +198,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
 /* An upstream that answered early may not have taken all of the content: what it left behind is no request. */
 static enum downstream_next after_response(struct call *call)
 {
-    bool whole = call->fsm.sent == SENT_COMPLETE || flow_discard(&call->up, &call->downstream->in);
+    bool whole = call->uploaded || flow_discard(&call->up, &call->downstream->in);
 
     if (whole && call->keep_alive)
         return DOWNSTREAM_KEEP;

@@ -62,7 +62,8 @@ static bool read_request(struct call *call)
 
 static void request_is_sent(struct call *call)
 {
-    call->fsm.sent = SENT_COMPLETE;
+    call->uploaded = true;
+    call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     call->upload_waits = false;
     buffer_close_if_empty(&call->worker->worker, &call->downstream->in);
     if (call->fsm.state == CALL_SENDING)
@@ -76,7 +77,7 @@ static bool upload_some(struct call *call)
     enum flow_result result = flow_pump(&call->up, &call->downstream->in, &call->upstream->stream, &progress);
 
     if (progress) {
-        call->fsm.sent = SENT_PARTIAL;
+        call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
         call->moved_ns = worker_now(&call->worker->worker);
     }
     /* The upstream's time to take more begins when we begin to wait for it. */
@@ -101,8 +102,7 @@ static bool upload_some(struct call *call)
 static void upload(struct call *call)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        if (call->upstream == NULL || call->upload_refused || call->fsm.sent == SENT_COMPLETE ||
-            !upload_some(call))
+        if (call->upstream == NULL || call->upload_refused || call->uploaded || !upload_some(call))
             return;
     }
     downstream_resume_later(call->downstream);
@@ -321,7 +321,10 @@ static bool read_response(struct call *call)
         call->upstream->stream.can_read = true;
     status = read_into(pw, &call->upstream->stream, &call->response, max, comes_in_bulk(&call->down));
     switch (status) {
-    case ST_OK: call->moved_ns = worker_now(&pw->worker); return true;
+    case ST_OK:
+        call->heard = true;
+        call->moved_ns = worker_now(&pw->worker);
+        return true;
     case ST_AGAIN:
         if (!call->upload_refused || in_head == false)
             return false;
@@ -342,7 +345,7 @@ static bool read_response(struct call *call)
  */
 static void release_upstream(struct call *call, struct flow_end end)
 {
-    if (call->fsm.sent != SENT_COMPLETE || end.extra != 0 || end.odd || call->upstream->stream.peer_ended)
+    if (!call->uploaded || end.extra != 0 || end.odd || call->upstream->stream.peer_ended)
         call->reusable = false;
     call->released_ns = worker_now(&call->worker->worker);
     if (call_move(call, CALL_DELIVERING))

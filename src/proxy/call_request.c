@@ -183,10 +183,14 @@ static void connect_anew(struct call *call)
         call_end(call, CAUSE_INTERNAL, NULL);
 }
 
-/* A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2). */
+/*
+ * A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2): all of it is there
+ * still. No content is no content, whether the head has no framing, or says "Content-Length: 0", or the last chunk was
+ * the first one.
+ */
 static bool is_repeatable(const struct call *call)
 {
-    return http1_method_is_idempotent(call->method) && call->up.content.framing == HTTP1_NO_CONTENT;
+    return http1_method_is_idempotent(call->method) && call->up.decoded_all && call->up.content_bytes == 0;
 }
 
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
@@ -231,11 +235,11 @@ void call_granted(struct call *call)
 
 bool call_replace_connection(struct call *call)
 {
-    if (!call->upstream->reused || call->replaced || !is_repeatable(call) || buffer_len(&call->response) != 0)
+    if (!call->upstream->reused || call->replaced || call->heard || !is_repeatable(call))
         return false;
     call->replaced = true;
-    call->upload_refused = false;
-    call->fsm.sent = SENT_NONE;
+    call->upload_refused = call->uploaded = false;
+    flow_rewind(&call->up);
     connect_anew(call);
     return true;
 }

@@ -31,6 +31,11 @@ void flow_open(struct flow *flow, bool is_response, enum http1_framing from, uin
     flow->decoded_all = flow->content.done;
 }
 
+void flow_rewind(struct flow *flow)
+{
+    flow->tail_at = 0;
+}
+
 static void begin_chunk(struct flow *flow)
 {
     struct text frame = text_over(flow->frame, sizeof(flow->frame));

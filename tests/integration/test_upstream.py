@@ -194,6 +194,55 @@ def test_a_stale_connection_is_replaced_for_an_idempotent_request(pair, method):
     assert metrics.sum("curfew_pool_acquired_total") == 2
 
 
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("lines, content", [(["Content-Length: 0"], b""), ([CHUNKED], b"0\r\n\r\n"),
+                                            ([CHUNKED, "Trailer: A"], b"0\r\nA: b\r\n\r\n")], ids=["length", "chunk", "trailer"])
+def test_no_content_may_also_be_said(gate, method, lines, content):
+    """A PUT or DELETE without content mostly says `Content-Length: 0`: it is sent again like any other."""
+    proxy, up = gate
+    caller, exchange = warm(proxy, up)
+    caller.request(method, "/second", *lines)
+    caller.send(content)
+    first = exchange.recv_request()
+    exchange.close()
+    again, second = up.take()
+    assert (second.raw_head, second.content, second.trailers) == (first.raw_head, first.content, first.trailers)
+    again.answer(200, "Connection: close")
+    assert caller.recv_response(method).status == 200
+    caller.close()
+
+
+@pytest.mark.parametrize("method, lines", [("DELETE", []), ("PUT", ["Content-Length: 0"])])
+def test_what_the_first_connection_was_sent_stays_sent_though_the_next_is_refused(pair, method, lines):
+    """The upstream may have done it: nobody may be told that it has seen nothing."""
+    proxy, up = pair()
+    caller, exchange = warm(proxy, up)
+    up.refuse()
+    caller.request(method, "/second", *lines)
+    assert exchange.recv_request().target == "/second"
+    exchange.close()
+    response = caller.recv_response()
+    expect(response, 502, "connection_refused", phase="connect", sent="complete")
+    assert response["retry-after"] is None
+    assert proxy.log(2)[1]["sent"] == "complete"
+
+
+def test_after_an_interim_response_nothing_is_sent_again(pair):
+    """103: the upstream has begun to work on it."""
+    proxy, up = pair()
+    caller, exchange = warm(proxy, up)
+    caller.request("GET", "/second")
+    exchange.recv_request()
+    exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+    assert caller.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 103 ")
+    exchange.close()
+    assert caller.recv_response().status == 502
+    up.must_have_no_connection(0.05)
+
+
 @pytest.mark.parametrize("method, content", [("POST", None), ("PATCH", None), ("POST", b"abc"), ("PUT", b"abc")])
 def test_a_stale_connection_is_never_replaced_for_another(pair, method, content):
     proxy, up = pair()
