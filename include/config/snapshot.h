@@ -111,6 +111,12 @@ struct keepalive_config {
     int64_t max_age_ns;
 };
 
+/* How several addresses of one name are used. */
+struct addresses_config {
+    int64_t stagger_ns;  /* the next one is tried, too, when nobody has answered for so long */
+    int64_t remember_ns; /* one that has failed goes last for so long; 0: none does */
+};
+
 struct upstream_config {
     const char *name;
     uint32_t index; /* its number; until it has one, its place in snapshot.upstreams */
@@ -127,6 +133,7 @@ struct upstream_config {
 
     struct tls_config tls;
     struct keepalive_config keepalive;
+    struct addresses_config addresses;
     struct caller_deadline_config caller_deadline;
     bool host_is_set; /* the Host field is not the url's host */
     /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */

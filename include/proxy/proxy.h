@@ -13,6 +13,7 @@
 #include "core/metric.h"
 #include "proxy/addresses.h"
 #include "proxy/doorstep.h"
+#include "runtime/address_book.h"
 #include "runtime/mailbox.h"
 #include "runtime/pool.h"
 
@@ -42,6 +43,7 @@ struct proxy {
     struct access_log *log; /* NULL: off */
     struct mailbox *home;   /* the main thread's */
     struct addresses addresses;
+    struct address_book address_book;
     struct reload *reload; /* under way, or NULL */
     struct drain *drain;   /* likewise */
     uint64_t reloads[RESULT_COUNT];

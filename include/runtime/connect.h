@@ -8,27 +8,26 @@
 #include "config/snapshot.h"
 #include "core/cause.h"
 #include "core/phase.h"
+#include "core/race.h"
 #include "core/timer.h"
+#include "runtime/address_book.h"
 #include "runtime/dns.h"
 #include "runtime/mailbox.h"
 #include "runtime/stream.h"
 #include "runtime/tls.h"
 
 /*
- * Makes a connection to an upstream: name -> addresses, one after another -> TCP -> TLS. The result is an open
- * stream, ready for the first byte. Callbacks come from the loop, never out of connect_start.
+ * Makes a connection to an upstream: name -> addresses, which are raced (core/race) -> TCP -> TLS. The result is an
+ * open stream, ready for the first byte; while there may be up to RACE_LANES sockets on their way, none but the one
+ * that is handed over ever gets a byte of a request. Callbacks come from the loop, never out of connect_start.
  *
- * The time until `limit_ns` (NS_NEVER: none) is shared: each address gets the remaining time divided by the
- * addresses left, so that one that swallows packets leaves time for the next. The limit itself is kept by the
- * owner (its call's timer), which then calls connect_cancel.
+ * The end of it all, `limit_ns` (NS_NEVER: none), is kept by the owner (its call's timer), which then calls
+ * connect_cancel; here it only shortens the stagger of a short race.
  */
 struct connect;
 
 struct connect_events {
-    /*
-     * Entered PHASE_DNS, PHASE_CONNECT or PHASE_TLS; CONNECT again with each further address. To take note:
-     * it must not cancel.
-     */
+    /* Entered PHASE_DNS, PHASE_CONNECT or PHASE_TLS, in this order, each once. To take note: it must not cancel. */
     void (*phase)(struct connect *connect, enum phase phase);
     /*
      * Last touch of the struct: it may go, or be started anew. CAUSE_NONE: the stream is open, its on_ready
@@ -40,24 +39,28 @@ struct connect_events {
 struct connect {
     struct worker *worker;
     struct resolver *resolver;
+    struct address_book *book; /* of all workers */
     const struct upstream_config *upstream;
     struct tls_client *tls; /* NULL: plain */
     struct stream *stream;  /* the owner's, closed at first */
     const struct connect_events *events;
     int64_t limit_ns;
     struct dns_query query;
-    struct dns_answer *answer;
-    uint32_t next;          /* index of the address to try next */
-    union dns_address peer; /* of the current or last try, with its port; family 0: none yet */
-    struct timer timer;     /* ends the current address's share */
+    struct dns_answer *answer; /* NULL: the upstream's url has an address */
+    struct race race;
+    struct stream *lanes[RACE_LANES]; /* the owner's stream, or one of our own; NULL: free */
+    uint8_t order[RACE_ADDRESSES];    /* which address of the answer is at which place */
+    union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
+    struct timer timer;     /* when the race has to be looked at */
     struct mail begin;      /* the first step, from the loop */
     bool active;            /* between connect_start and done or connect_cancel */
-    enum cause cause;       /* of the latest failure */
+    bool in_tls;            /* PHASE_TLS has been entered */
+    enum cause cause;       /* of the failure that tells most */
     char detail[160];
 };
 
 /*
- * Everything but the fields set by the owner beforehand (worker, resolver, upstream, tls, stream, events) is
+ * Everything but the fields set by the owner beforehand (worker, resolver, book, upstream, tls, stream, events) is
  * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The stream's worker
  * is `worker`. `peer.any.sa_family` is set when an address is tried.
  */

@@ -48,6 +48,12 @@ enum status stream_open(struct stream *stream, struct worker *worker, int fd, st
 /* From now on all goes through `ssl`, whose descriptor is the stream's; the stream owns it. */
 void stream_put_under_tls(struct stream *stream, SSL *ssl);
 
+/*
+ * The open connection of `from` becomes that of `to`, which was closed; `from` is closed then. On failure the
+ * connection is gone. Its events are raised anew.
+ */
+enum status stream_move(struct stream *to, struct stream *from) MUST_CHECK;
+
 /* Closed: fd is -1. All functions but these two want an open one. */
 void stream_init(struct stream *stream);
 static inline bool stream_is_open(const struct stream *stream)

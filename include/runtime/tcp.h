@@ -22,6 +22,12 @@
  */
 void tcp_tune_upstream(int fd, int64_t longest_ns);
 
+/* A socket that never blocks, set so, on its way to `peer`, of IPv4 or IPv6; -1: errno says why not. */
+int tcp_connect(const struct sockaddr *peer, int64_t longest_ns);
+
+/* Is it a shortage of this process or this host, so that no other address is worth a try before it is over? */
+bool tcp_is_shortage(int error) __attribute__((const));
+
 /*
  * Why connect(2) or socket(2) towards `peer` failed with this errno. A shortage on this host (descriptors, memory,
  * local ports) is CAUSE_INTERNAL: the upstream has no part in it. May open and close a socket to find out.

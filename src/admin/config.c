@@ -105,6 +105,12 @@ static json_t *describe_keepalive(const struct keepalive_config *keepalive)
                      duration(keepalive->idle_timeout_ns), "max_age", duration(keepalive->max_age_ns));
 }
 
+static json_t *describe_addresses(const struct addresses_config *addresses)
+{
+    return json_pack("{s:o, s:o}", "stagger", duration(addresses->stagger_ns), "remember",
+                     duration(addresses->remember_ns));
+}
+
 static json_t *describe_caller_deadline(const struct caller_deadline_config *config)
 {
     if (config->header_count == 0)
@@ -213,14 +219,15 @@ static json_t *describe_upstream(const struct upstream_config *upstream, const c
 {
     const struct route_config *own = &upstream->default_route;
 
-    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "listen",
+    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "listen",
                      describe_listeners(upstream), "url", describe_url(upstream), "deadline",
                      duration(own->deadline_ns), "observe", (int)upstream->observe, "observe_ceiling",
                      duration(upstream->observe_ceiling_ns), "timeouts", describe_timeouts(own), "pool",
                      pools[own->pool], "caller_deadline",
                      describe_caller_deadline(&upstream->caller_deadline), "tls",
                      describe_tls(&upstream->tls), "keepalive", describe_keepalive(&upstream->keepalive),
-                     "headers", describe_headers(upstream), "trace", (int)upstream->trace, "server_timing",
+                     "addresses", describe_addresses(&upstream->addresses), "headers",
+                     describe_headers(upstream), "trace", (int)upstream->trace, "server_timing",
                      (int)upstream->server_timing, "routes", describe_routes(upstream, pools));
 }
 

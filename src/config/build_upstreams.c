@@ -86,6 +86,8 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     if (u->node->kind == YAML_MAP)
         schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
     build_keepalive(&u->values, &u->out->keepalive);
+    u->out->addresses.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;
+    u->out->addresses.remember_ns = u->values.of[OPT_ADDRESSES_REMEMBER].number;
     u->out->observe = u->values.of[OPT_UPSTREAM_OBSERVE].number != 0;
     u->out->observe_ceiling_ns = u->values.of[OPT_UPSTREAM_OBSERVE_CEILING].number;
     u->out->trace = u->values.of[OPT_UPSTREAM_TRACE].number != 0;

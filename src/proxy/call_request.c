@@ -158,8 +158,8 @@ void call_start(struct call *call, const struct http1_head *head)
 }
 
 /*
- * Each address but the last has its share of the time until then. An observed call shares out what its policy
- * leaves, as it would if it were kept to, and what the ceiling leaves once that has passed.
+ * Addresses are raced at a pace that leaves the second one its turn until then. For an observed call that is what its
+ * policy leaves, as if it were kept to, and what the ceiling leaves once that has passed.
  */
 static int64_t connecting_end(const struct call *call, int64_t now_ns)
 {

@@ -126,6 +126,7 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     if (proxy == NULL)
         goto no_memory;
     addresses_init(&proxy->addresses, ground->home, ground->say, ground->arg);
+    address_book_init(&proxy->address_book);
     proxy->home = ground->home;
     proxy->handed = ground->handed;
     proxy->handed_count = ground->handed_count;
@@ -193,6 +194,7 @@ void proxy_free(struct proxy *proxy)
         edition_free(CONTAINER_OF(node, struct edition, node));
     numbering_fini(&proxy->numbering);
     addresses_fini(&proxy->addresses);
+    address_book_fini(&proxy->address_book);
     mem_free(proxy->loops);
     mem_free(proxy->pools);
     mem_free(proxy);

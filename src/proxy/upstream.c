@@ -85,6 +85,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct p
     upstream->connect = connect;
     connect->worker = &worker->worker;
     connect->resolver = worker->resolver;
+    connect->book = &worker->proxy->address_book;
     connect->upstream = config;
     connect->tls = edition_tls(proxy_worker_edition(worker, config->snapshot), config);
     connect->stream = &upstream->stream;

@@ -5,48 +5,94 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/mem.h"
 #include "runtime/tcp.h"
 #include "runtime/worker.h"
 
 /*
- * begin -> (DNS) -> try_next -> CONNECT -> (TLS) -> finish
- *                      ^           |         |
- *                      +-----------+---------+  this address failed, or its share of the time is used up
+ * begin -> (DNS) -> go_on: race_next -> start -> connecting -> (handshaking) -> win -> finish
+ *                     ^                   |          |               |
+ *                     +-------------------+----------+---------------+  failed, or a timer
  *
- * Every step comes from the loop, and `finish` is the one way out but for connect_cancel. A certificate that
- * is not trusted ends it at once: the other addresses are the same peer by the same name.
+ * Every step comes from the loop, and `finish` is the one way out but for connect_cancel.
+ *
+ * The first attempt has the owner's stream. So has each that begins when it is free: where one address after the other
+ * refuses, and where there is but one, nothing is allocated. Those beside it have a stream of their own, and if one of
+ * them wins, its connection is moved into the owner's. A stream that lies in memory of ours is freed at the end of the
+ * turn: its event may be running.
+ *
+ * What is remembered of addresses, if there are several (runtime/address_book): one that fails by itself; one that was
+ * given up for the next; and one that had lost its patience when another won or the owner's time was over. A shortage
+ * of our own says nothing of an address.
  */
 
-static void finish(struct connect *connect, enum cause cause)
+/* A stream beside the owner's. */
+struct rival {
+    struct stream stream;
+    struct grave grave;
+};
+
+static void free_rival(struct grave *grave)
+{
+    mem_free(CONTAINER_OF(grave, struct rival, grave));
+}
+
+static void close_lane(struct connect *connect, unsigned lane)
+{
+    struct stream *stream = connect->lanes[lane];
+
+    connect->lanes[lane] = NULL;
+    if (stream == NULL)
+        return;
+    stream_close(stream);
+    if (stream != connect->stream)
+        worker_bury(connect->worker, &CONTAINER_OF(stream, struct rival, stream)->grave, free_rival);
+}
+
+static void leave(struct connect *connect)
 {
     connect->active = false;
+    for (unsigned lane = 0; lane < RACE_LANES; lane++)
+        close_lane(connect, lane);
     timer_fini(&connect->worker->timers, &connect->timer);
     worker_undefer(&connect->begin);
     dns_cancel(&connect->query);
     dns_answer_release(&connect->answer);
+}
+
+static void finish(struct connect *connect, enum cause cause)
+{
+    leave(connect);
     connect->events->done(connect, cause, connect->detail);
 }
 
 /* ---- what went wrong ----------------------------------------------------------------------------------- */
 
-static bool is_of_tls(enum cause cause)
+/*
+ * Of failures at several addresses, the one that tells most is told. A shortage of our own: with more, the call might
+ * have gone well. Else whoever came furthest: TLS, then who answered at all.
+ */
+static int weight(enum cause cause)
 {
-    return cause == CAUSE_TLS_PROTOCOL || cause == CAUSE_TLS_CERTIFICATE;
+    switch (cause) {
+    case CAUSE_NONE: return 0;
+    case CAUSE_UNROUTABLE: return 1;
+    case CAUSE_CONNECT_LIMIT: return 2;
+    case CAUSE_TLS_PROTOCOL: return 4;
+    case CAUSE_TLS_CERTIFICATE: return 5;
+    case CAUSE_INTERNAL: return 6;
+    default: return 3;
+    }
 }
 
-/*
- * The latest failure, but for two of others that tell more: one at an address that had come as far as TLS, and a
- * shortage of this host's, after which nothing that is said of the upstream is known to be its fault.
- */
-static void note(struct connect *connect, enum cause cause, const char *why)
+/* Of those that tell as much, the latest. */
+static void note(struct connect *connect, const union dns_address *peer, enum cause cause, const char *why)
 {
-    const union dns_address *peer = &connect->peer;
     bool is_v6 = peer->any.sa_family == AF_INET6;
     char ip[INET6_ADDRSTRLEN] = "";
 
-    if (connect->cause == CAUSE_INTERNAL || (is_of_tls(connect->cause) && !is_of_tls(cause)))
+    if (weight(cause) < weight(connect->cause))
         return;
     inet_ntop(peer->any.sa_family, is_v6 ? (const void *)&peer->v6.sin6_addr : &peer->v4.sin_addr, ip,
               sizeof(ip));
@@ -55,142 +101,138 @@ static void note(struct connect *connect, enum cause cause, const char *why)
     connect->cause = cause;
 }
 
-static void note_error(struct connect *connect, int error)
-{
-    note(connect, tcp_cause_of(error, &connect->peer.any), strerror(error));
-}
-
 static void fail_without_address(struct connect *connect, enum cause cause, const char *why)
 {
     snprintf(connect->detail, sizeof(connect->detail), "%s: %s", connect->upstream->host, why);
     finish(connect, cause);
 }
 
-/* ---- one address --------------------------------------------------------------------------------------- */
+/* ---- addresses ----------------------------------------------------------------------------------------- */
 
-static uint32_t address_count(const struct connect *connect)
+static union dns_address address_of_url(const struct upstream_config *upstream)
 {
-    return connect->answer != NULL ? connect->answer->count : 1;
+    const struct address *ip = &upstream->ip;
+    union dns_address address;
+
+    if (ip->family == ADDRESS_IPV6) {
+        address.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+        memcpy(&address.v6.sin6_addr, ip->ip, sizeof(address.v6.sin6_addr));
+    } else {
+        address.v4 = (struct sockaddr_in){.sin_family = AF_INET};
+        memcpy(&address.v4.sin_addr, ip->ip, sizeof(address.v4.sin_addr));
+    }
+    return address;
 }
 
-static void take_address(struct connect *connect)
+static union dns_address address_at(const struct connect *connect, unsigned place)
 {
-    const struct address *ip = &connect->upstream->ip;
+    union dns_address address = connect->answer != NULL ? connect->answer->addresses[connect->order[place]]
+                                                        : address_of_url(connect->upstream);
     in_port_t port = htons(connect->upstream->port);
 
-    if (connect->answer != NULL) {
-        connect->peer = connect->answer->addresses[connect->next];
-    } else if (ip->family == ADDRESS_IPV6) {
-        connect->peer.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
-        memcpy(&connect->peer.v6.sin6_addr, ip->ip, sizeof(connect->peer.v6.sin6_addr));
-    } else {
-        connect->peer.v4 = (struct sockaddr_in){.sin_family = AF_INET};
-        memcpy(&connect->peer.v4.sin_addr, ip->ip, sizeof(connect->peer.v4.sin_addr));
-    }
-    if (connect->peer.any.sa_family == AF_INET6)
-        connect->peer.v6.sin6_port = port;
+    if (address.any.sa_family == AF_INET6)
+        address.v6.sin6_port = port;
     else
-        connect->peer.v4.sin_port = port;
-    connect->next++;
+        address.v4.sin_port = port;
+    return address;
 }
 
-/* The last address has all the time that is left, and that end is the owner's to see to. */
-static void set_share(struct connect *connect)
+static union dns_address address_in(const struct connect *connect, unsigned lane)
 {
-    uint32_t later = address_count(connect) - connect->next;
-    int64_t due_ns = NS_NEVER;
+    return address_at(connect, connect->race.lanes[lane].place);
+}
 
-    if (later != 0 && connect->limit_ns != NS_NEVER) {
-        int64_t now_ns = worker_now(connect->worker);
-        int64_t left_ns = connect->limit_ns > now_ns ? connect->limit_ns - now_ns : 0;
+static bool has_several_addresses(const struct connect *connect)
+{
+    return connect->answer != NULL && connect->answer->count > 1;
+}
 
-        due_ns = now_ns + left_ns / (later + 1);
+/* The address in this lane goes last for a while. */
+static void remember(struct connect *connect, unsigned lane)
+{
+    union dns_address address = address_in(connect, lane);
+
+    if (has_several_addresses(connect))
+        address_book_failed(connect->book, connect->upstream, &address, worker_now(connect->worker));
+}
+
+/* Those that had lost their patience before the one at `place` was started. */
+static void remember_passed(struct connect *connect, unsigned place)
+{
+    for (unsigned lane = 0; lane < RACE_LANES; lane++) {
+        if (race_is_passed(&connect->race, lane, place))
+            remember(connect, lane);
     }
-    timer_set(&connect->worker->timers, &connect->timer, due_ns);
 }
 
-/* A socket on its way to the address; -1: errno says why not. */
-static int open_socket(const union dns_address *peer, int64_t longest_ns)
+/* ---- attempts ------------------------------------------------------------------------------------------ */
+
+static void go_on(struct connect *connect);
+
+static unsigned lane_of(const struct connect *connect, const struct stream *stream)
 {
-    bool is_v6 = peer->any.sa_family == AF_INET6;
-    socklen_t len = is_v6 ? sizeof(peer->v6) : sizeof(peer->v4);
-    int fd = socket(peer->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error;
+    unsigned lane = 0;
 
-    if (fd < 0)
-        return -1;
-    tcp_tune_upstream(fd, longest_ns);
-    if (connect(fd, &peer->any, len) == 0 || errno == EINPROGRESS)
-        return fd;
-    error = errno;
-    close(fd);
-    errno = error;
-    return -1;
+    while (connect->lanes[lane] != stream)
+        lane++;
+    return lane;
 }
 
-static void connecting(struct stream *stream);
-
-/* True: it is under way. */
-static bool try_address(struct connect *connect)
+static void attempt_failed(struct connect *connect, unsigned lane, enum cause cause, const char *why)
 {
-    int fd = open_socket(&connect->peer, upstream_longest_ns(connect->upstream));
+    union dns_address address = address_in(connect, lane);
 
-    if (fd < 0) {
-        note_error(connect, errno);
-        return false;
-    }
-    if (stream_open(connect->stream, connect->worker, fd, connecting) != ST_OK) {
-        note_error(connect, ENOMEM);
-        return false;
-    }
-    connect->stream->arg = connect;
-    set_share(connect);
-    return true;
+    note(connect, &address, cause, why);
+    close_lane(connect, lane);
+    if (cause != CAUSE_INTERNAL)
+        remember(connect, lane);
+    if (cause == CAUSE_TLS_CERTIFICATE)
+        race_distrusted(&connect->race, lane);
+    else
+        race_failed(&connect->race, lane);
 }
 
-static void try_next(struct connect *connect)
+static void attempt_failed_by(struct connect *connect, unsigned lane, int error)
 {
-    while (connect->next < address_count(connect)) {
-        take_address(connect);
-        connect->events->phase(connect, PHASE_CONNECT);
-        if (try_address(connect))
-            return;
-    }
-    finish(connect, connect->cause);
+    union dns_address address = address_in(connect, lane);
+
+    attempt_failed(connect, lane, tcp_cause_of(error, &address.any), strerror(error));
 }
 
-static void drop_and_try_next(struct connect *connect)
-{
-    stream_close(connect->stream);
-    try_next(connect);
-}
-
-static void share_used_up(struct timer *timer, int64_t now_ns)
-{
-    struct connect *connect = CONTAINER_OF(timer, struct connect, timer);
-
-    (void)now_ns;
-    note(connect, CAUSE_CONNECT_LIMIT,
-         connect->stream->ssl != NULL ? "no TLS handshake in time" : "no answer in time");
-    drop_and_try_next(connect);
-}
-
-/* ---- the connection ------------------------------------------------------------------------------------ */
-
-/* Between `done` and the owner's own on_ready. */
+/* Before `done` and the owner's own on_ready. */
 static void nothing_to_do(struct stream *stream)
 {
     (void)stream;
 }
 
-static void hand_over(struct connect *connect)
+/* The attempt in this lane is the first that is usable. */
+static void win(struct connect *connect, unsigned lane)
 {
-    struct stream *stream = connect->stream;
+    struct stream *winner = connect->lanes[lane];
+    enum status status = ST_OK;
 
-    stream->on_ready = nothing_to_do;
-    stream->arg = NULL;
+    connect->peer = address_in(connect, lane);
+    if (has_several_addresses(connect)) {
+        remember_passed(connect, connect->race.lanes[lane].place);
+        address_book_won(connect->book, connect->upstream, &connect->peer);
+    }
+    for (unsigned other = 0; other < RACE_LANES; other++) {
+        if (other != lane)
+            close_lane(connect, other);
+    }
+    if (winner != connect->stream)
+        status = stream_move(connect->stream, winner);
+    if (status != ST_OK) {
+        note(connect, &connect->peer, CAUSE_INTERNAL, strerror(ENOMEM));
+        finish(connect, CAUSE_INTERNAL);
+        return;
+    }
+    if (winner == connect->stream)
+        connect->lanes[lane] = NULL; /* it stays open */
+    connect->stream->on_ready = nothing_to_do;
+    connect->stream->arg = NULL;
     /* The handshake may have read ahead: bytes that raise no event any more. */
-    stream->can_read = stream->can_write = true;
+    connect->stream->can_read = connect->stream->can_write = true;
     connect->detail[0] = '\0';
     finish(connect, CAUSE_NONE);
 }
@@ -198,31 +240,31 @@ static void hand_over(struct connect *connect)
 static void handshaking(struct stream *stream)
 {
     struct connect *connect = stream->arg;
+    unsigned lane = lane_of(connect, stream);
     enum cause cause;
     char why[128];
 
     switch (tls_handshake(stream->ssl, &cause, why, sizeof(why))) {
     case ST_AGAIN: return;
-    case ST_OK: hand_over(connect); return;
-    default: note(connect, cause, why);
+    case ST_OK: win(connect, lane); return;
+    default: break;
     }
-    if (cause == CAUSE_TLS_CERTIFICATE) {
-        stream_close(stream);
-        finish(connect, cause);
-    } else {
-        drop_and_try_next(connect);
-    }
+    attempt_failed(connect, lane, cause, why);
+    go_on(connect);
 }
 
-static void begin_tls(struct connect *connect)
+static void begin_tls(struct connect *connect, unsigned lane)
 {
-    struct stream *stream = connect->stream;
+    struct stream *stream = connect->lanes[lane];
     SSL *ssl = tls_connection_new(connect->tls, connect->worker->index, stream->fd);
 
-    connect->events->phase(connect, PHASE_TLS);
+    if (!connect->in_tls)
+        connect->events->phase(connect, PHASE_TLS);
+    connect->in_tls = true;
+    race_connected(&connect->race, lane, worker_now(connect->worker));
     if (ssl == NULL) {
-        note_error(connect, ENOMEM);
-        drop_and_try_next(connect);
+        attempt_failed(connect, lane, CAUSE_INTERNAL, strerror(ENOMEM));
+        go_on(connect);
         return;
     }
     stream_put_under_tls(stream, ssl);
@@ -234,22 +276,131 @@ static void begin_tls(struct connect *connect)
 static void connecting(struct stream *stream)
 {
     struct connect *connect = stream->arg;
+    unsigned lane = lane_of(connect, stream);
     int error = 0;
     socklen_t len = sizeof(error);
 
     if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         error = errno;
     if (error != 0) {
-        note_error(connect, error);
-        drop_and_try_next(connect);
+        attempt_failed_by(connect, lane, error);
+        go_on(connect);
     } else if (connect->tls != NULL) {
-        begin_tls(connect);
+        begin_tls(connect, lane);
     } else {
-        hand_over(connect);
+        win(connect, lane);
     }
 }
 
+/* The owner's, if no attempt has it; NULL: no memory. */
+static struct stream *take_stream(struct connect *connect)
+{
+    struct rival *rival;
+    bool is_taken = false;
+
+    for (unsigned lane = 0; lane < RACE_LANES; lane++)
+        is_taken |= connect->lanes[lane] == connect->stream;
+    if (!is_taken)
+        return connect->stream;
+    rival = mem_zalloc(sizeof(*rival));
+    if (rival == NULL)
+        return NULL;
+    stream_init(&rival->stream);
+    return &rival->stream;
+}
+
+/* 0, or an errno. */
+static int open_lane(struct connect *connect, unsigned lane)
+{
+    struct stream *stream = take_stream(connect);
+    int fd;
+
+    if (stream == NULL)
+        return ENOMEM;
+    connect->lanes[lane] = stream;
+    fd = tcp_connect(&connect->peer.any, upstream_longest_ns(connect->upstream));
+    if (fd < 0)
+        return errno;
+    if (stream_open(stream, connect->worker, fd, connecting) != ST_OK)
+        return ENOMEM;
+    stream->arg = connect;
+    return 0;
+}
+
+static void start(struct connect *connect, unsigned lane, unsigned place)
+{
+    int error;
+
+    if (connect->peer.any.sa_family == AF_UNSPEC)
+        connect->events->phase(connect, PHASE_CONNECT);
+    connect->peer = address_at(connect, place);
+    error = open_lane(connect, lane);
+    if (error == 0)
+        return;
+    if (!tcp_is_shortage(error)) {
+        attempt_failed_by(connect, lane, error);
+        return;
+    }
+    close_lane(connect, lane);
+    race_put_off(&connect->race, lane, worker_now(connect->worker));
+    if (connect->race.taken == 0)
+        note(connect, &connect->peer, CAUSE_INTERNAL, strerror(error));
+}
+
+static void give_up(struct connect *connect, unsigned lane)
+{
+    union dns_address address = address_in(connect, lane);
+
+    note(connect, &address, CAUSE_CONNECT_LIMIT,
+         connect->lanes[lane]->ssl != NULL ? "no TLS handshake in time" : "no answer in time");
+    remember(connect, lane);
+    close_lane(connect, lane);
+}
+
+/* No address is left. */
+static void lose(struct connect *connect)
+{
+    if (connect->answer != NULL && connect->cause != CAUSE_INTERNAL)
+        dns_doubt(connect->resolver, connect->upstream->host);
+    finish(connect, connect->cause);
+}
+
+/* As the race says, until there is something to wait for. */
+static void go_on(struct connect *connect)
+{
+    int64_t now_ns = worker_now(connect->worker);
+
+    for (;;) {
+        struct race_step step = race_next(&connect->race, now_ns);
+
+        switch (step.verb) {
+        case RACE_START: start(connect, step.lane, step.place); break;
+        case RACE_GIVE_UP: give_up(connect, step.lane); break;
+        case RACE_WAIT: timer_set(&connect->worker->timers, &connect->timer, step.until_ns); return;
+        case RACE_LOST: lose(connect); return;
+        }
+    }
+}
+
+static void look_again(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    go_on(CONTAINER_OF(timer, struct connect, timer));
+}
+
 /* ---- from the name on ---------------------------------------------------------------------------------- */
+
+static void race(struct connect *connect)
+{
+    const struct upstream_config *upstream = connect->upstream;
+    int64_t now_ns = worker_now(connect->worker);
+    uint32_t count = 1;
+
+    if (connect->answer != NULL)
+        count = address_book_order(connect->book, upstream, connect->answer, now_ns, connect->order);
+    race_begin(&connect->race, count, upstream->addresses.stagger_ns, now_ns, connect->limit_ns);
+    go_on(connect);
+}
 
 static void resolved(struct dns_query *query, struct dns_answer *answer, const char *why)
 {
@@ -260,7 +411,7 @@ static void resolved(struct dns_query *query, struct dns_answer *answer, const c
         return;
     }
     connect->answer = dns_answer_acquire(answer);
-    try_next(connect);
+    race(connect);
 }
 
 static void begin(struct mail *mail)
@@ -268,13 +419,13 @@ static void begin(struct mail *mail)
     struct connect *connect = CONTAINER_OF(mail, struct connect, begin);
 
     if (connect->upstream->host_is_ip) {
-        try_next(connect);
+        race(connect);
         return;
     }
     connect->events->phase(connect, PHASE_DNS);
     switch (
         dns_ask(connect->resolver, connect->upstream->host, &connect->query, resolved, &connect->answer)) {
-    case ST_OK: try_next(connect); return;
+    case ST_OK: race(connect); return;
     case ST_AGAIN: return;
     default: fail_without_address(connect, CAUSE_INTERNAL, strerror(ENOMEM));
     }
@@ -282,16 +433,18 @@ static void begin(struct mail *mail)
 
 enum status connect_start(struct connect *connect, int64_t limit_ns)
 {
-    if (timer_init(&connect->worker->timers, &connect->timer, share_used_up) != ST_OK)
+    if (timer_init(&connect->worker->timers, &connect->timer, look_again) != ST_OK)
         return ST_NOMEM;
     connect->limit_ns = limit_ns;
     dns_query_init(&connect->query);
     connect->answer = NULL;
-    connect->next = 0;
+    connect->race = (struct race){0};
+    memset(connect->lanes, 0, sizeof(connect->lanes));
     connect->peer = (union dns_address){.any.sa_family = AF_UNSPEC};
     connect->cause = CAUSE_NONE;
     connect->detail[0] = '\0';
     connect->active = true;
+    connect->in_tls = false;
     mail_init(&connect->begin, begin);
     worker_defer(connect->worker, &connect->begin);
     return ST_OK;
@@ -301,10 +454,8 @@ void connect_cancel(struct connect *connect)
 {
     if (!connect->active)
         return;
-    connect->active = false;
-    timer_fini(&connect->worker->timers, &connect->timer);
-    worker_undefer(&connect->begin);
-    dns_cancel(&connect->query);
-    dns_answer_release(&connect->answer);
-    stream_close(connect->stream);
+    remember_passed(connect, connect->race.next - 1u);
+    if (connect->answer != NULL && race_is_hopeless(&connect->race, worker_now(connect->worker)))
+        dns_doubt(connect->resolver, connect->upstream->host);
+    leave(connect);
 }

@@ -39,14 +39,19 @@ static void ready(evutil_socket_t fd, short what, void *arg)
     stream->on_ready(stream);
 }
 
-enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready)
+static bool listen_to(struct stream *stream)
 {
     short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
 
+    return event_assign(&stream->event, stream->worker->base, stream->fd, what, ready, stream) == 0 &&
+           event_add(&stream->event, NULL) == 0;
+}
+
+enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready)
+{
     *stream = (struct stream){
         .worker = worker, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};
-    if (event_assign(&stream->event, worker->base, fd, what, ready, stream) == 0 &&
-        event_add(&stream->event, NULL) == 0)
+    if (listen_to(stream))
         return ST_OK;
     close(fd);
     stream->fd = -1;
@@ -74,6 +79,19 @@ void stream_put_under_tls(struct stream *stream, SSL *ssl)
     stream->ssl = ssl;
     BIO_set_callback_arg(bio, (char *)stream);
     BIO_set_callback_ex(bio, note_short_read);
+}
+
+enum status stream_move(struct stream *to, struct stream *from)
+{
+    event_del(&from->event);
+    *to = *from;
+    stream_init(from);
+    if (to->ssl != NULL)
+        stream_put_under_tls(to, to->ssl);
+    if (listen_to(to))
+        return ST_OK;
+    stream_close(to);
+    return ST_NOMEM;
 }
 
 /* After SSL_read or SSL_write did not do: what now? */

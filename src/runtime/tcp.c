@@ -31,6 +31,29 @@ void tcp_tune_upstream(int fd, int64_t longest_ns)
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)longest_ms);
 }
 
+int tcp_connect(const struct sockaddr *peer, int64_t longest_ns)
+{
+    bool is_v6 = peer->sa_family == AF_INET6;
+    socklen_t len = is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int fd = socket(peer->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0)
+        return -1;
+    tcp_tune_upstream(fd, longest_ns);
+    if (connect(fd, peer, len) == 0 || errno == EINPROGRESS)
+        return fd;
+    error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+bool tcp_is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == ENOSPC;
+}
+
 /*
  * EADDRNOTAVAIL of an IPv6 address means that all local ports towards it are taken, or that this host has no IPv6
  * address to come from: then a datagram socket can't be connected to it either, whatever the ports.

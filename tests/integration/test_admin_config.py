@@ -76,7 +76,7 @@ def test_every_option_is_there(full):
     places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
               "POOL": config["pools"]["shared"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"], "TLS": api["tls"],
               "CALLER_DEADLINE": api["caller_deadline"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
-              "ROUTE": api["routes"][0]}
+              "ADDRESSES": api["addresses"], "ROUTE": api["routes"][0]}
     rows = ROW.findall((TREE / "include/config/options.def").read_text())
     assert rows
     # What `defaults` says is where it holds.

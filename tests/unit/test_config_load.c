@@ -31,6 +31,7 @@ static const char full[] =
     "  timeouts: {connect: 700ms, idle: 2s}\n"
     "  pool: {queue: 9, queue_timeout: 1s}\n"
     "  keepalive: {max_idle: 3}\n"
+    "  addresses: {stagger: 10ms, remember: 0s}\n"
     "  tls: {min_version: 1.3}\n"
     "  headers: {set: {X-A: default, X-B: default}, remove: [X-C]}\n"
     "pools:\n"
@@ -140,6 +141,8 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(u->keepalive.max_idle, 64);
     assert_int_equal(u->keepalive.idle_timeout_ns, 30 * NS_PER_S);
     assert_int_equal(u->keepalive.max_age_ns, 600 * NS_PER_S);
+    assert_int_equal(u->addresses.stagger_ns, 250 * NS_PER_MS);
+    assert_int_equal(u->addresses.remember_ns, 600 * NS_PER_S);
     assert_true(u->tls.enabled);
     assert_null(u->tls.ca_file);
     assert_null(u->tls.cert_file);
@@ -208,6 +211,8 @@ static void defaults_are_merged_key_by_key(void **state)
     assert_int_equal(p->default_route.idle_ns, NS_NEVER);
     assert_int_equal(s->upstreams[1].default_route.idle_ns, 2 * NS_PER_S);
     assert_int_equal(p->keepalive.max_idle, 3);
+    assert_int_equal(p->addresses.stagger_ns, 10 * NS_PER_MS);
+    assert_int_equal(p->addresses.remember_ns, 0);
     assert_int_equal(p->tls.min_version, 0x0304);
     assert_string_equal(p->tls.ca_file, "/ca");
     assert_string_equal(p->tls.cert_file, "/cert");
