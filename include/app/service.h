@@ -38,6 +38,9 @@ struct service {
     bool reloading, reload_again;
 };
 
+/* A line at level debug: how much the configuration in force has of what. */
+void service_say_what(struct service *service);
+
 /* A line for each listener of which none was written yet. */
 void service_say_where(struct service *service);
 

@@ -74,6 +74,7 @@ static void end(struct service *service, bool is_done, const char *text)
     if (is_done) {
         service->log.level = proxy_snapshot(service->proxy)->log.level;
         event_log_put(&service->log, LOG_INFO, "reload: %s is in force", service->config_path);
+        service_say_what(service);
         service_say_where(service);
     } else {
         event_log_put(&service->log, LOG_ERROR, "reload: failed, nothing has changed");

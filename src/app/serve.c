@@ -169,6 +169,7 @@ static bool run(struct service *service)
 {
     if (proxy_start(service->proxy) != ST_OK || watch_init(&service->watch, service) != ST_OK)
         return give_up(service, "the workers can't be started");
+    service_say_what(service);
     service_say_where(service);
     event_log_put(&service->log, LOG_INFO, "ready");
     systemd_ready();

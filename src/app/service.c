@@ -2,6 +2,15 @@
 
 #include "runtime/listen.h"
 
+void service_say_what(struct service *service)
+{
+    const struct snapshot *snapshot = proxy_snapshot(service->proxy);
+
+    event_log_put(&service->log, LOG_DEBUG, "configuration %s: upstreams %u, pools %u, routes %u, workers %u",
+                  service->config_path, snapshot->upstream_count, snapshot->pool_count, snapshot->route_count,
+                  service->proxy->worker_count);
+}
+
 void service_say_where(struct service *service)
 {
     char block[256];

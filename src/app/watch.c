@@ -23,6 +23,7 @@ static void say_status(struct watch *watch, unsigned long long in_flight, unsign
         return;
     memcpy(watch->status, text, sizeof(text));
     systemd_status(text);
+    event_log_put(&watch->service->log, LOG_DEBUG, "%s", text);
 }
 
 static void all_loops_turn(struct pulse *pulse)
@@ -42,7 +43,8 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    pulse_ask(&watch->pulse);
+    if (watch->tells_systemd || watch->service->log.level >= LOG_DEBUG)
+        pulse_ask(&watch->pulse);
 }
 
 /* Twice within the time that may pass, and no less often than every second; the status line has that rhythm too. */
@@ -60,8 +62,7 @@ enum status watch_init(struct watch *watch, struct service *service)
 
     watch->service = service;
     watch->feeds = watchdog_ns != 0;
-    if (getenv("NOTIFY_SOCKET") == NULL)
-        return ST_OK;
+    watch->tells_systemd = getenv("NOTIFY_SOCKET") != NULL;
     watch->has_pulse = pulse_init(&watch->pulse, service->proxy, all_loops_turn) == ST_OK;
     if (!watch->has_pulse)
         return ST_NOMEM;

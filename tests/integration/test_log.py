@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import threading
 
 import pytest
@@ -237,3 +238,21 @@ def test_the_programs_own_lines_have_a_level(pair):
     proxy, _ = pair()
     for line in proxy.process.stderr.lines:
         assert re.match(r"curfew: (info|warn|error|debug): ", line), line
+
+
+def test_debug_says_what_was_read_and_how_many_calls_there_are(pair):
+    proxy, up = pair()
+    proxy.rewrite({"api": {"url": up.url}, "other": {"url": up.url}}, log={"level": "debug"})
+    proxy.must_reload()
+    lines = proxy.process.stderr
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    assert lines.wait(lambda found: "curfew: debug: 1 calls in flight, 0 got stuck so far" in found, SOON)
+    proxy.process.signal(signal.SIGTERM)
+    assert lines.wait(lambda found: "curfew: debug: draining: 1 calls in flight, 0 got stuck so far" in found, SOON)
+    exchange.answer()
+    assert caller.recv_response().status == 200
+    assert proxy.process.wait_exit() == 0
+    read, = [line for line in lines.lines if "configuration" in line]
+    assert re.fullmatch(r"curfew: debug: configuration \S+/curfew.yaml: upstreams 2, pools 2, routes 2, workers \d", read)
