@@ -16,9 +16,16 @@
 void report_at(struct config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Something wrong with the key that `path` names; at most 160 bytes of that. */
+void report_under(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
+                  const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* A wrong value; the node's path is put before the text. An empty value's place is its key's. */
 void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A value that is only odd. */
+void report_odd(struct config_errors *errors, const struct yaml_node *node, const char *what);
 
 /* A wrong key: likewise, at the key. */
 void report_key(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)

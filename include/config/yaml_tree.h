@@ -22,11 +22,12 @@ enum yaml_kind { YAML_TEXT, YAML_LIST, YAML_MAP };
 struct yaml_node {
     enum yaml_kind kind;
     bool is_null;                   /* a text without quotes that is empty, ~ or null */
+    bool is_bad;                    /* a text that has been found wrong: no more is to be said of it */
     bool is_alone;                  /* a list of one value, which stands where the list is meant */
     uint32_t line, column;          /* from 1; column in characters */
     uint32_t key_line, key_column;  /* of the key it stands behind; in a list, its own place */
     struct span key;                /* in a map */
-    struct span text;               /* of a text; terminated, no NUL in it */
+    struct span text;               /* of a text, with its variables put in; terminated, no NUL in it */
     uint32_t index;                 /* in its parent, from 0 */
     uint32_t count;                 /* of children */
     const struct yaml_node *parent; /* NULL: the root */
@@ -42,11 +43,11 @@ struct yaml_node {
     for (const struct yaml_node *node = (parent_node)->first; node; node = node->next)
 
 /*
- * ST_OK: *root is a map in the arena; a key that came twice is reported, and the first one kept. ST_BAD: what is
- * wrong is reported, and there is no tree. ST_NOMEM.
+ * ST_OK: *root is a map in the arena; a key that came twice is reported, and the first one kept; so is a variable that
+ * is not set. ST_BAD: what is wrong is reported, and there is no tree. ST_NOMEM. `files` may be NULL.
  */
-enum status yaml_tree_read(struct arena *arena, struct span bytes, struct config_errors *errors,
-                           const struct yaml_node **root) MUST_CHECK;
+enum status yaml_tree_read(struct arena *arena, struct span bytes, const struct config_files *files,
+                           struct config_errors *errors, const struct yaml_node **root) MUST_CHECK;
 
 /* NULL if the map has no such key, or `map` is none. */
 const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key);

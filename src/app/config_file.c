@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +107,19 @@ static bool find_group(void *arg, const char *name, uint32_t *number)
     return true;
 }
 
+/* config_files.variable */
+static const char *find_variable(void *arg, const char *name)
+{
+    (void)arg;
+    return getenv(name);
+}
+
+static const struct config_files files = {
+    .read = read_named,
+    .group = find_group,
+    .variable = find_variable,
+};
+
 static const char *shown_name(const char *path)
 {
     return strcmp(path, "-") == 0 ? "<stdin>" : path;
@@ -129,8 +143,7 @@ void config_file_print(FILE *out, const char *path, bool are_warnings, const str
 
 static struct snapshot *parse(FILE *out, const char *path, struct span bytes)
 {
-    static const struct config_files files = {.read = read_named, .group = find_group};
-    struct config_errors *errors = mem_alloc(sizeof(*errors));
+    struct config_errors *errors = mem_zalloc(sizeof(*errors));
     struct snapshot *snapshot = NULL;
     enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
 
@@ -164,13 +177,13 @@ struct snapshot *config_file_load(const char *path)
 
 bool config_file_find_admin(const char *path, char *text, size_t cap)
 {
-    struct config_errors *errors = mem_alloc(sizeof(*errors));
+    struct config_errors *errors = mem_zalloc(sizeof(*errors));
     struct bytes bytes = {0};
     bool is_there = false;
 
     if (errors == NULL || !read_path(path, YAML_BYTES_MAX, &bytes))
         fprintf(stderr, "curfew: %s: %s\n", path, strerror(errors == NULL ? ENOMEM : errno));
-    else if (config_find_admin((struct span){bytes.ptr, bytes.len}, errors, text, cap))
+    else if (config_find_admin((struct span){bytes.ptr, bytes.len}, &files, errors, text, cap))
         is_there = true;
     else if (errors->count != 0)
         config_file_print(stderr, path, false, errors);

@@ -58,8 +58,8 @@ __attribute__((format(printf, 4, 5))) static void warn(struct config_errors *out
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    report_at(out, place ? place->line : 1, place ? place->column : 1, "%s: %s", place ? place->path : path,
-              text);
+    report_under(out, place ? place->line : 1, place ? place->column : 1, span_of(place ? place->path : path),
+                 "%s", text);
 }
 
 /* ---- what can never strike ------------------------------------------------------------------------------ */

@@ -1,7 +1,6 @@
 #include "base/mem.h"
 #include "config/build.h"
 #include "config/report.h"
-#include "config/suggest.h"
 #include "core/http1.h"
 
 /* A field line longer than that meets many servers' limits on a head. */
@@ -50,74 +49,90 @@ bool build_is_field_name(struct build *b, const struct yaml_node *node, struct s
     return !why;
 }
 
-/* The node that holds the value, or names the file that does (*is_file); NULL if there is none: reported. */
-static const struct yaml_node *find_value(struct build *b, const struct yaml_node *node, bool *is_file)
+/* Where a value comes from: a text, or a file with what stands before it. */
+struct source {
+    const struct yaml_node *text, *file,
+        *prefix; /* text and file NULL: there is none, which has been reported */
+};
+
+static enum status find_source(struct build *b, const struct yaml_node *node, struct source *out)
 {
-    const struct yaml_node *file = yaml_tree_get(node, SPAN_LIT("file"));
+    struct option_values values = {0};
+    enum status status;
 
-    *is_file = node->kind == YAML_MAP;
-    if (node->kind == YAML_LIST) {
+    *out = (struct source){NULL, NULL, NULL};
+    if (node->kind == YAML_LIST)
         report_value(b->errors, node, "a text or {file: PATH} is needed here, not a list");
-        return NULL;
-    }
-    if (node->kind == YAML_TEXT)
-        return schema_is_text(node, b->errors) ? node : NULL;
-    YAML_FOREACH(member, node) {
-        struct suggestion suggestion = suggest_for(member->key);
-
-        suggest_offer(&suggestion, SPAN_LIT("file"));
-        if (member != file)
-            report_key(b->errors, member, "unknown key%s", suggest_text(&suggestion).text);
-    }
-    if (!file)
-        report_missing(b->errors, node, "file");
-    return file && schema_is_text(file, b->errors) ? file : NULL;
+    else if (node->kind == YAML_TEXT && schema_is_text(node, b->errors))
+        out->text = node;
+    if (node->kind != YAML_MAP)
+        return ST_OK;
+    status = schema_read(&values, SECTION_FIELD, node, b->scratch, b->errors);
+    schema_require(&values, SECTION_FIELD, node, b->errors);
+    out->file = values.of[OPT_FIELD_FILE].node;
+    out->prefix = values.of[OPT_FIELD_PREFIX].node;
+    return status;
 }
 
-static const char *refuse_value(struct span value, bool is_file)
+static const char *refuse_value(struct span value)
 {
     if (value.len > VALUE_MAX)
         return "the value is longer than 8KiB";
-    if (is_file && value.len == 0)
-        return "the file is empty";
     return http1_is_field_value(value) ? NULL : "the value holds a line break or another control character";
 }
 
-/* A file's value may be a secret: no message shows it. */
-static enum status take_value(struct build *b, const struct yaml_node *node, bool is_file, struct span value,
-                              struct span *out)
+/* `prefix` and `value` as one, without blanks around it. A file's value may be a secret: no message shows it. */
+static enum status take_value(struct build *b, const struct yaml_node *node, struct span prefix,
+                              struct span value, struct span *out)
 {
+    size_t len = prefix.len + value.len;
+    struct text whole = text_over(arena_calloc(b->arena, len, 1), len);
     const char *why;
 
-    value = span_trim(value);
-    why = refuse_value(value, is_file);
-    if (why) {
-        report_value(b->errors, node, "%s", why);
+    if (!whole.ptr)
+        return ST_NOMEM;
+    text_put(&whole, prefix);
+    text_put(&whole, value);
+    *out = span_trim(text_span(&whole));
+    why = refuse_value(*out);
+    if (!why)
         return ST_OK;
-    }
-    *out = (struct span){arena_text(b->arena, value), value.len};
-    return out->ptr ? ST_OK : ST_NOMEM;
+    report_value(b->errors, node, "%s", why);
+    *out = SPAN_LIT("");
+    return ST_OK;
 }
 
-static enum status read_value(struct build *b, const struct yaml_node *node, struct span *out)
+static enum status take_file(struct build *b, const struct source *source, struct span *out)
 {
-    bool is_file;
-    const struct yaml_node *source = find_value(b, node, &is_file);
+    struct span prefix = source->prefix ? source->prefix->text : SPAN_LIT("");
+    struct span value;
     enum status status;
     char *bytes;
     size_t len;
 
-    *out = SPAN_LIT("");
-    if (!source)
-        return ST_OK;
-    if (!is_file)
-        return take_value(b, source, false, source->text, out);
-    status = build_read_file(b, source, &bytes, &len);
+    status = build_read_file(b, source->file, &bytes, &len);
     if (status != ST_OK || !bytes)
         return status;
-    status = take_value(b, source, true, (struct span){bytes, len}, out);
+    value = span_trim((struct span){bytes, len});
+    if (value.len == 0)
+        report_value(b->errors, source->file, "the file is empty");
+    else
+        status = take_value(b, source->file, prefix, value, out);
     explicit_bzero(bytes, len);
     mem_free(bytes);
+    return status;
+}
+
+static enum status read_value(struct build *b, const struct yaml_node *node, struct span *out)
+{
+    struct source source;
+    enum status status = find_source(b, node, &source);
+
+    *out = SPAN_LIT("");
+    if (status == ST_OK && source.text)
+        status = take_value(b, source.text, SPAN_LIT(""), source.text->text, out);
+    else if (status == ST_OK && source.file)
+        status = take_file(b, &source, out);
     return status;
 }
 

@@ -155,7 +155,7 @@ static enum status load(struct arena *scratch, struct span bytes, const struct c
         .snapshot = snapshot,
     };
     const struct yaml_node *root;
-    enum status status = yaml_tree_read(scratch, bytes, errors, &root);
+    enum status status = yaml_tree_read(scratch, bytes, files, errors, &root);
 
     if (status == ST_OK)
         status = build_all(&b, root);
@@ -185,18 +185,19 @@ static const struct yaml_node *get(const struct yaml_node *node, struct span key
     return node && node->kind == YAML_MAP ? yaml_tree_get(node, key) : NULL;
 }
 
-bool config_find_admin(struct span bytes, struct config_errors *errors, char *text, size_t cap)
+bool config_find_admin(struct span bytes, const struct config_files *files, struct config_errors *errors,
+                       char *text, size_t cap)
 {
     struct arena *scratch = arena_new();
     const struct yaml_node *root = NULL, *listen;
     bool is_there = false;
 
     errors->count = 0;
-    if (scratch && yaml_tree_read(scratch, bytes, errors, &root) == ST_OK) {
+    if (scratch && yaml_tree_read(scratch, bytes, files, errors, &root) == ST_OK) {
         listen = get(get(root, SPAN_LIT("admin")), SPAN_LIT("listen"));
         if (listen && listen->kind == YAML_MAP)
             listen = yaml_tree_get(listen, SPAN_LIT("address"));
-        is_there = listen && listen->kind == YAML_TEXT && listen->text.len < cap;
+        is_there = listen && listen->kind == YAML_TEXT && !listen->is_bad && listen->text.len < cap;
         if (is_there) {
             memcpy(text, listen->text.ptr, listen->text.len);
             text[listen->text.len] = '\0';

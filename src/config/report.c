@@ -61,25 +61,29 @@ static void insert(struct config_errors *errors, const struct config_error *erro
     errors->list[at] = *error;
 }
 
-/* `path` is what precedes the message, ": " included. Too long a text is cut. */
+/* Too long a text is cut. */
 static void add(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
                 const char *format, va_list args)
 {
-    struct config_error error = {.line = line, .column = column};
+    struct config_error error = {.line = line, .column = column, .path_len = (uint32_t)path.len};
+    size_t len = path.len;
 
     memcpy(error.text, path.ptr, path.len);
-    (void)vsnprintf(error.text + path.len, sizeof(error.text) - path.len, format, args);
+    if (len != 0) {
+        memcpy(error.text + len, ": ", 2);
+        len += 2;
+    }
+    (void)vsnprintf(error.text + len, sizeof(error.text) - len, format, args);
     insert(errors, &error);
 }
 
 struct path {
     char bytes[160];
-    size_t len;
 };
 
-static void put_path(struct path *path, const struct yaml_node *node, const char *key)
+static struct span put_path(struct path *path, const struct yaml_node *node, const char *key)
 {
-    struct text t = text_over(path->bytes, sizeof(path->bytes) - sizeof(ELLIPSIS ".: "));
+    struct text t = text_over(path->bytes, sizeof(path->bytes) - sizeof(ELLIPSIS "."));
 
     yaml_tree_put_path(&t, node);
     if (key && t.len != 0)
@@ -91,9 +95,7 @@ static void put_path(struct path *path, const struct yaml_node *node, const char
         t.overflow = false;
         TEXT_LIT(&t, ELLIPSIS);
     }
-    if (t.len != 0)
-        TEXT_LIT(&t, ": ");
-    path->len = t.len;
+    return text_span(&t);
 }
 
 void report_at(struct config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)
@@ -105,16 +107,31 @@ void report_at(struct config_errors *errors, uint32_t line, uint32_t column, con
     va_end(args);
 }
 
+void report_under(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
+                  const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(errors, line, column, path, format, args);
+    va_end(args);
+}
+
 void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
 {
     struct path path;
     va_list args;
 
-    put_path(&path, node, NULL);
     va_start(args, format);
     add(errors, node->is_null ? node->key_line : node->line, node->is_null ? node->key_column : node->column,
-        (struct span){path.bytes, path.len}, format, args);
+        put_path(&path, node, NULL), format, args);
     va_end(args);
+}
+
+void report_odd(struct config_errors *errors, const struct yaml_node *node, const char *what)
+{
+    if (errors->warnings)
+        report_value(errors->warnings, node, "%s", what);
 }
 
 void report_key(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
@@ -122,9 +139,8 @@ void report_key(struct config_errors *errors, const struct yaml_node *node, cons
     struct path path;
     va_list args;
 
-    put_path(&path, node, NULL);
     va_start(args, format);
-    add(errors, node->key_line, node->key_column, (struct span){path.bytes, path.len}, format, args);
+    add(errors, node->key_line, node->key_column, put_path(&path, node, NULL), format, args);
     va_end(args);
 }
 
@@ -132,6 +148,5 @@ void report_missing(struct config_errors *errors, const struct yaml_node *map, c
 {
     struct path path;
 
-    put_path(&path, map, key);
-    report_at(errors, map->key_line, map->key_column, "%.*sis missing", (int)path.len, path.bytes);
+    report_under(errors, map->key_line, map->key_column, put_path(&path, map, key), "is missing");
 }

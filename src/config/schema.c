@@ -52,6 +52,8 @@ static bool has_kind(const struct yaml_node *node, bool is_good, const char *nee
 {
     static const char *const kinds[] = {[YAML_TEXT] = "text", [YAML_LIST] = "a list", [YAML_MAP] = "a map"};
 
+    if (node->is_bad)
+        return false;
     if (node->is_null)
         report_value(errors, node, "has no value");
     else if (!is_good)

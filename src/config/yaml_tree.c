@@ -4,14 +4,20 @@
 
 #include "base/json.h"
 #include "config/report.h"
+#include "config/variable.h"
+
+/* One variable may be put in often. */
+#define EXPANDED_BYTES_MAX ((size_t)16 << 20)
 
 /* libyaml's events one after another, and where the tree goes. */
 struct reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the latest; empty if there is none */
     struct arena *arena;
+    const struct config_files *files;
     struct config_errors *errors;
     struct span bytes;
+    size_t expanded; /* bytes of values with variables in them */
 };
 
 /* Line and column, from 1, of a byte of the file; columns count characters. */
@@ -215,13 +221,39 @@ static enum status read_map(struct reader *r, int depth, struct yaml_node *map)
     return status;
 }
 
+/* The event's text with its variables put in. */
+static enum status expand_text(struct reader *r, struct yaml_node *node)
+{
+    struct span text = {(const char *)r->event.data.scalar.value, r->event.data.scalar.length};
+    char block[240];
+    struct text why = text_over(block, sizeof(block));
+    enum status status = variable_expand(r->arena, r->files, text, &node->text, &why);
+
+    r->expanded += status == ST_OK ? node->text.len : 0;
+    if (r->expanded > EXPANDED_BYTES_MAX) {
+        report_value(r->errors, node, "all values together are longer than 16MiB with their variables");
+        return ST_BAD;
+    }
+    if (status != ST_BAD)
+        return status;
+    report_value(r->errors, node, "%.*s", SPAN_FMT(text_span(&why)));
+    node->is_bad = true;
+    node->text = SPAN_LIT("");
+    return ST_OK;
+}
+
 static enum status read_text(struct reader *r, struct yaml_node *node)
 {
+    struct span written = {(const char *)r->event.data.scalar.value, r->event.data.scalar.length};
     bool is_plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    enum status status = copy_text(r, &node->text);
+    const char *odd = variable_odd(written);
+    enum status status;
 
     node->kind = YAML_TEXT;
-    node->is_null = is_plain && is_null_word(node->text);
+    if (odd)
+        report_odd(r->errors, node, odd);
+    status = memchr(written.ptr, '$', written.len) ? expand_text(r, node) : copy_text(r, &node->text);
+    node->is_null = is_plain && !node->is_bad && is_null_word(node->text);
     return status;
 }
 
@@ -301,10 +333,10 @@ static struct span skip_mark(struct span bytes)
     return bytes;
 }
 
-enum status yaml_tree_read(struct arena *arena, struct span bytes, struct config_errors *errors,
-                           const struct yaml_node **root)
+enum status yaml_tree_read(struct arena *arena, struct span bytes, const struct config_files *files,
+                           struct config_errors *errors, const struct yaml_node **root)
 {
-    struct reader r = {.arena = arena, .errors = errors, .bytes = skip_mark(bytes)};
+    struct reader r = {.arena = arena, .files = files, .errors = errors, .bytes = skip_mark(bytes)};
     enum status status;
 
     if (bytes.len > YAML_BYTES_MAX) {

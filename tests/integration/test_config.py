@@ -1,11 +1,12 @@
 """The configuration as people write it: what `serve` makes of it."""
 
+import json
 import os
 import stat
 
 import pytest
 
-from harness.curfew import curfew_command
+from harness.curfew import Curfew, curfew_command
 from harness.peers import ok
 
 
@@ -55,3 +56,51 @@ def test_a_unix_socket_that_can_not_have_its_group_is_not_left_behind(curfew_fai
     """)
     assert 'upstreams.api.listen.group: there is no group "no-such-group"' in told
     assert not (tmp_path / "x.sock").exists()
+
+
+# ------------------------------------------------------- values from the environment and from files
+
+
+def test_values_come_from_the_environment_and_from_files(upstream, tmp_path):
+    """A token from a file, with its line end, behind a prefix; another one from the environment; GET /config shows neither."""
+    seen = []
+
+    def answer(exchange):
+        seen.append(exchange.recv_request())
+        exchange.answer(content=b"ok")
+
+    up = upstream(answer)
+    (tmp_path / "token").write_text("fromfile\r\n")
+    config = tmp_path / "curfew.yaml"
+    config.write_text(f"""
+        admin: {{listen: "${{ADMIN:-127.0.0.1:0}}"}}
+        log: {{access: "off"}}
+        upstreams:
+          api:
+            listen: "${{LISTEN}}"
+            url: http://${{UP}}
+            deadline: ${{DEADLINE:-5s}}
+            pool: {{size: "${{SIZE:-3}}"}}
+            headers:
+              set:
+                Authorization: {{file: "{tmp_path}/token", prefix: "Bearer "}}
+                X-Key: "${{KEY}}"
+                X-Dollar: $${{KEY}} costs $5
+    """)
+    proxy = Curfew(tmp_path, config, env={"LISTEN": "127.0.0.1:0", "UP": up.authority, "SIZE": "", "KEY": "fromenvironment"})
+    try:
+        assert proxy.ask().content == b"ok"
+        request = seen[-1]
+        assert request["authorization"] == "Bearer fromfile"
+        assert request["x-key"] == "fromenvironment"
+        assert request["x-dollar"] == "${KEY} costs $5"
+        told = proxy.admin_get("/config")[1]
+        assert "fromfile" not in told and "fromenvironment" not in told and "Bearer" not in told
+        assert '"5s"' in told and json.loads(told)["config"]["pools"]["api"]["size"] == 3
+    finally:
+        proxy.finish()
+
+
+def test_a_variable_that_is_not_set_is_an_error_with_its_place(curfew_fails):
+    told = curfew_fails("upstreams:\n  api: {listen: 8080, url: 'http://a', headers: {set: {A: '${NO_SUCH} x'}}}\n")
+    assert ":2:59: upstreams.api.headers.set.A: the environment has no variable NO_SUCH; ${NO_SUCH:-default} has a value" in told

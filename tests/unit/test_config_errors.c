@@ -34,7 +34,15 @@ static bool find_group(void *arg, const char *name, uint32_t *number)
     return strcmp(name, "app") == 0;
 }
 
-static const struct config_files files = {.read = read_file, .group = find_group};
+static const char *find_variable(void *arg, const char *name)
+{
+    return strcmp(name, "TWO") == 0     ? "2s"
+           : strcmp(name, "EMPTY") == 0 ? ""
+           : strcmp(name, "LINES") == 0 ? "a\nb"
+                                        : NULL;
+}
+
+static const struct config_files files = {.read = read_file, .group = find_group, .variable = find_variable};
 
 /* All that is wrong, one "LINE:COLUMN: text" a line. */
 static const char *load(const char *bytes)
@@ -211,6 +219,37 @@ static void maps_of_listeners(void **state)
     CHECK(cases);
 }
 
+static void variables(void **state)
+{
+#define UNSET(name) "the environment has no variable " name "; ${" name ":-default} has a value without it"
+    static const struct bad cases[] = {
+        {WITH("deadline: '${TWO}'"), "no error"},
+        {WITH("deadline: \"${X:-3s}\""), "no error"},
+        {WITH("deadline: '${EMPTY}s'"),
+         "1:64: upstreams.p.deadline: \"s\" is not a duration; write for example 2s or 500ms"},
+        /* One that is empty leaves a value without quotes empty. */
+        {GOOD "workers: ${EMPTY}\n", "2:1: workers: has no value"},
+        {GOOD "workers: ${EMPTY:-2}\n", "no error"},
+        {GOOD "workers: ${X:-}\n", "2:1: workers: has no value"},
+        /* What is not set is all that is wrong with a value. */
+        {WITH("deadline: '${X}', url: '${Y}', pool: '${Z}'"),
+         "1:64: upstreams.p.deadline: " UNSET("X") "\n1:72: upstreams.p.url: duplicate key; the first is on line 1\n1:77: upstreams.p.url: " UNSET(
+             "Y") "\n1:91: upstreams.p.pool: " UNSET("Z")},
+        {WITH("headers: {set: {A: '${X}', B: {file: '${X}'}}, remove: ['${X}']}"),
+         "1:73: upstreams.p.headers.set.A: " UNSET("X") "\n1:91: upstreams.p.headers.set.B.file: " UNSET(
+             "X") "\n1:110: upstreams.p.headers.remove[0]: " UNSET("X")},
+        {WITH("headers: {set: {A: '${LINES}'}}"),
+         "1:73: upstreams.p.headers.set.A: the value holds a line break or another control character"},
+        {WITH("routes: {path: '/x/${X}'}"), "1:69: upstreams.p.routes.path: " UNSET("X")},
+        /* Keys are no values. */
+        {GOOD "${TWO}: 1\n", "2:1: \"${TWO}\": unknown key"},
+        {GOOD "workers: ${X\n",
+         "2:10: workers: ${ without its }; a variable is written ${NAME} or ${NAME:-default}, and a dollar $$"},
+    };
+
+    CHECK(cases);
+}
+
 static void one_value_does_for_a_list(void **state)
 {
     static const struct bad cases[] = {
@@ -308,6 +347,14 @@ static void fields(void **state)
         {WITH("headers: {set: {A: {fil: /token}}}"),
          "1:70: upstreams.p.headers.set.A.file: is missing\n"
          "1:74: upstreams.p.headers.set.A.fil: unknown key; did you mean \"file\"?"},
+        {WITH("headers: {set: {A: {file: /token, prefix: \"x\\ny \"}}}"),
+         "1:80: upstreams.p.headers.set.A.file: the value holds a line break or another control character"},
+        {WITH("headers: {set: {A: {file: /empty, prefix: 'Bearer '}}}"),
+         "1:80: upstreams.p.headers.set.A.file: the file is empty"},
+        {WITH("headers: {set: {A: {prefix: 'Bearer '}}}"),
+         "1:70: upstreams.p.headers.set.A.file: is missing"},
+        {WITH("headers: {set: {A: {file: /token, prefix: []}}}"),
+         "1:96: upstreams.p.headers.set.A.prefix: a text is needed here, not a list"},
         {WITH("headers: {set: {A: }}"), "1:70: upstreams.p.headers.set.A: has no value"},
         {WITH("headers: {set: {Host: ''}}"), "1:76: upstreams.p.headers.set.Host: Host can't be empty"},
         {WITH("headers: {set: {Host: 'a b'}}"),
@@ -445,6 +492,7 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(maps_of_listeners),
         cmocka_unit_test(one_value_does_for_a_list),
+        cmocka_unit_test(variables),
         cmocka_unit_test(pools),
         cmocka_unit_test(defaults),
         cmocka_unit_test(tls),

@@ -118,6 +118,16 @@ static void listeners_are_ports_addresses_and_maps(void **state)
     snapshot_free(s);
 }
 
+static void a_value_is_a_prefix_and_what_a_file_holds(void **state)
+{
+    struct snapshot *s =
+        load("upstreams: {p: {url: http://a, listen: 1, headers: {set: {A: {file: /f, prefix: 'Bearer '}, "
+             "B: {file: ' /f ', prefix: ''}, C: '${A:-x}$$'}}}}\n");
+
+    assert_span(s->upstreams[0].rules.set_lines, "A: Bearer /f\r\nB: /f\r\nC: x$\r\n");
+    snapshot_free(s);
+}
+
 static void what_is_not_written_has_its_default(void **state)
 {
     struct snapshot *s = load("upstreams: {p: {listen: 127.0.0.1:1, url: https://a}}\n");
@@ -399,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_what_counts),
         cmocka_unit_test(listeners_are_ports_addresses_and_maps),
+        cmocka_unit_test(a_value_is_a_prefix_and_what_a_file_holds),
         cmocka_unit_test(what_is_not_written_has_its_default),
         cmocka_unit_test(traces_and_timings_are_an_upstreams_or_the_defaults),
         cmocka_unit_test(an_upstream_has_its_addresses_and_its_url),

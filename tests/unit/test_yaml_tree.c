@@ -36,7 +36,7 @@ static int tear_down(void **state)
 
 static void read_good(struct fixture *f, struct span bytes)
 {
-    assert_int_equal(yaml_tree_read(f->arena, bytes, &f->errors, &f->root), ST_OK);
+    assert_int_equal(yaml_tree_read(f->arena, bytes, NULL, &f->errors, &f->root), ST_OK);
 }
 
 /* The only thing wrong, as "LINE:COLUMN: text". */
@@ -45,7 +45,7 @@ static void assert_bad(struct fixture *f, struct span bytes, const char *expecte
     char found[300];
 
     memset(&f->errors, 0, sizeof(f->errors));
-    assert_int_equal(yaml_tree_read(f->arena, bytes, &f->errors, &f->root), ST_BAD);
+    assert_int_equal(yaml_tree_read(f->arena, bytes, NULL, &f->errors, &f->root), ST_BAD);
     assert_int_equal(f->errors.count, 1);
     (void)snprintf(found, sizeof(found), "%u:%u: %s", f->errors.list[0].line, f->errors.list[0].column,
                    f->errors.list[0].text);
@@ -201,7 +201,7 @@ static void a_file_cut_anywhere_is_good_or_explained(void **state)
         enum status status;
 
         f->errors.count = 0;
-        status = yaml_tree_read(f->arena, (struct span){bytes, len}, &f->errors, &f->root);
+        status = yaml_tree_read(f->arena, (struct span){bytes, len}, NULL, &f->errors, &f->root);
         assert_true(status == (f->errors.count == 0 ? ST_OK : ST_BAD));
     }
 }
