@@ -59,7 +59,7 @@ struct forward_own {
  * The whole response head, with its closing empty line: always HTTP/1.1; `keep_alive` says what Connection
  * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds Via and what `own` has.
  * For 1xx heads only the fields and Via, no framing and nothing of `own`. Responses to HEAD and 304 (their framing
- * is NO_CONTENT) keep the Content-Length or Transfer-Encoding they came with.
+ * is NO_CONTENT) tell by Content-Length or Transfer-Encoding what they described.
  */
 void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,

@@ -8,9 +8,10 @@
 #include "core/cause.h"
 
 /*
- * HTTP/1.x messages (RFC 9112), read in place and strictly: no bare CR or LF, no obs-fold, no space before a
- * colon, no control bytes, exactly one way to frame the content. What can be understood in two ways is
- * refused.
+ * HTTP/1.x messages (RFC 9112), read in place. What can be understood in two ways is refused: bare CR, obs-fold, space
+ * before a colon, control bytes, lengths that differ, a length beside a coding. Requests are read strictly. A response
+ * that is not as it should be, but has one reading (lines that end with LF, the same length twice), is tolerated: it is
+ * taken, and marked so; it is written anew, and its connection is not used again.
  *
  * Reading a message is: http1_scan until the whole head lies in the buffer, http1_parse_request or _response
  * once, then http1_content_next over the content. The result does not depend on how the bytes were split into
@@ -45,7 +46,7 @@ enum http1_field_id {
 };
 
 struct http1_field {
-    struct span line; /* the whole field line with its CRLF */
+    struct span line; /* the whole field line with its line end; CRLF, or LF alone if the head is tolerated */
     struct span name;
     struct span value; /* without the white space around it */
     enum http1_field_id id;
@@ -87,8 +88,14 @@ struct http1_head {
     struct http1_field fields[HTTP1_FIELDS_MAX];
 
     enum http1_framing framing;
-    uint64_t content_length; /* if framing is HTTP1_LENGTH */
+    uint64_t content_length; /* if framing, or described, is HTTP1_LENGTH */
+    /*
+     * Response without content: what its framing fields tell of the content that HEAD or a condition kept from being
+     * sent (RFC 9110 8.6, 9112 6.1): LENGTH, CHUNKED, or NO_CONTENT if they tell nothing, or nothing that can be read.
+     */
+    enum http1_framing described;
     bool keep_alive;      /* as this message says: version, Connection (RFC 9112 9.3), and not UNTIL_CLOSE */
+    bool tolerated;       /* not as it should be, though it has one reading; a response: not kept alive */
     bool expect_continue; /* request: Expect: 100-continue, and there is content to wait with */
     bool te_trailers;     /* request: TE: trailers */
     struct span host;     /* request: the Host field's value */
@@ -108,8 +115,8 @@ struct http1_scan {
 /*
  * Looks for the end of the head in all the bytes received so far (`bytes` starts at the same byte each time).
  * DONE: *head is the head from its start line to the empty line, both included, and *end the offset behind
- * it. BAD at the first bare LF, NUL or anything else that no head can hold, so that a wrong peer is not
- * waited for. Total cost is linear in the bytes.
+ * it. BAD at the first NUL or anything else that no head can hold (a bare LF: none of a request), so that a wrong peer
+ * is not waited for. Total cost is linear in the bytes.
  */
 enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end);
 
@@ -147,7 +154,8 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
 
 /*
  * `request_method` decides the framing (HEAD, RFC 9112 6.3). CAUSE_NONE, HTTP_PROTOCOL or RESPONSE_HEAD_SIZE.
- * 1xx are parsed like others, with no content.
+ * 1xx are parsed like others, with no content. Where method or code alone say that there is no content, framing fields
+ * are no reason to refuse a response: those that can't be read make it tolerated, and so do those of a 1xx or 204.
  */
 enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
                                 const char **detail);

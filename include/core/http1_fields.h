@@ -21,24 +21,32 @@ struct http1_seen {
 };
 
 /*
- * All field lines of `head` from `at` to the empty line, into *out. CAUSE_NONE, `broken` for a line that
- * breaks the rules, or `too_many`.
+ * Behind the line end at `at`, 0 if there is none: CRLF, or, if `tolerated` is not NULL, also LF alone: then *tolerated
+ * is set.
  */
-enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out, struct http1_seen *seen,
-                             enum cause broken, enum cause too_many, const char **detail);
+size_t http1_behind_line_end(struct span bytes, size_t at, bool *tolerated);
 
 /*
- * What version and Connection say (RFC 9112 9.3): sets keep_alive and marks the nominated fields. False, and
- * *detail, if Connection is malformed or names a field that frames or routes the message.
+ * All field lines of `head`, a response's or a request's, from `at` to the empty line, into *out. CAUSE_NONE,
+ * BAD_REQUEST or HTTP_PROTOCOL for a line that breaks the rules, HEAD_TOO_LARGE or RESPONSE_HEAD_SIZE for too many.
+ */
+enum cause http1_read_fields(struct span head, size_t at, bool is_response, struct http1_head *out,
+                             struct http1_seen *seen, const char **detail);
+
+/*
+ * What version and Connection say (RFC 9112 9.3): sets keep_alive and marks the nominated fields. What is no token is
+ * skipped, and the connection not kept; what frames or routes the message is skipped, and the head tolerated. False,
+ * and *detail, if it names so many fields that to look for them all would take too long.
  */
 bool http1_read_connection(struct http1_head *head, const struct http1_seen *seen, const char **detail);
 
 /*
  * What Content-Length and Transfer-Encoding say (RFC 9112 6): sets framing to CHUNKED, LENGTH (and
  * content_length) or, if neither is there, NO_CONTENT. CAUSE_NONE, BAD_REQUEST, TRANSFER_CODING or
- * CONTENT_TOO_LARGE, in terms of a request.
+ * CONTENT_TOO_LARGE, in terms of a request. Of a response, the same length more than once is tolerated, not an error.
  */
-enum cause http1_read_framing(struct http1_head *head, const struct http1_seen *seen, const char **detail);
+enum cause http1_read_framing(struct http1_head *head, const struct http1_seen *seen, bool is_response,
+                              const char **detail);
 
 /* The minor version of "HTTP/1.x", 0 or 1; -1 if it is another version, -2 if it is none (RFC 9112 2.3). */
 int http1_read_version(struct span text);

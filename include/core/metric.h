@@ -22,7 +22,7 @@ enum metric_result { RESULT_SUCCESS, RESULT_FAILURE, RESULT_COUNT };
 /* Cells by phase and age: phase * AGE_COUNT + age. */
 enum metric_age { AGE_UNDER_1S, AGE_1S, AGE_5S, AGE_30S, AGE_COUNT };
 
-/* Cells by class of status code: status / 100 - 1. The first is never used, for no call ends with 1xx. */
+/* Cells by class of status code; see metric_class. The first is never used, for no call ends with 1xx. */
 #define CLASS_COUNT    5
 
 #define METRIC_BUCKETS 16
@@ -88,6 +88,12 @@ void metrics_clear_route(struct metrics *metrics, uint32_t route);
 void metric_observe_seconds(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_overshoot(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_ratio(struct metric_histogram *histogram, int64_t part_ns, int64_t whole_ns);
+
+/* The cell of a status code from 100 on. One above 599 is to be understood as a 5xx (RFC 9110 15). */
+static inline uint32_t metric_class(uint16_t code)
+{
+    return code < 600 ? code / 100U - 1 : CLASS_COUNT - 1;
+}
 
 /* The cell of a call in this phase that began so long ago. */
 uint32_t metric_age_cell(enum phase phase, int64_t age_ns);

@@ -18,8 +18,9 @@ const struct route_config *policy_route(const struct upstream_config *upstream,
                                         const struct http1_head *head);
 
 /*
- * An absolute-form target names a host. It has to be the upstream's, or this host's: a program that takes curfew for
- * a forward proxy must hear of it, not talk to the wrong API.
+ * An absolute-form target names a host. It has to be the upstream's (by its url, or by the Host that it is sent), or
+ * this host's (localhost, or an IP address: a listener on 0.0.0.0 has many), whatever its port: a program that takes
+ * curfew for a forward proxy must hear of it, not talk to the wrong API.
  */
 bool policy_is_for_us(const struct upstream_config *upstream, const struct http1_head *head);
 

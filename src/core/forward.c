@@ -184,21 +184,13 @@ struct forward_framing forward_response_framing(const struct http1_head *respons
     return framing;
 }
 
-/*
- * With `as_told`, framing fields describe content that is not sent: they are content's metadata (RFC 9110
- * 9.3.2).
- */
-static bool response_keeps(const struct http1_field *field, bool as_told, uint8_t caller_minor)
+static bool response_keeps(const struct http1_field *field)
 {
     if (field->nominated)
         return false;
     if (field->id == HTTP1_FIELD_OTHER)
         return field->name.len != sizeof("X-Curfew-Call") - 1 ||
                !span_eq_nocase(field->name, SPAN_LIT("X-Curfew-Call"));
-    if (as_told && field->id == HTTP1_FIELD_CONTENT_LENGTH)
-        return true;
-    if (as_told && field->id == HTTP1_FIELD_TRANSFER_ENCODING)
-        return caller_minor != 0;
     return !is_for_one_hop(field->id);
 }
 
@@ -216,9 +208,14 @@ static void put_response_end(struct text *out, const struct http1_head *response
                              struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
                              const struct forward_own *own)
 {
-    if (framing.framing == HTTP1_LENGTH)
+    enum http1_framing told = framing.framing;
+
+    /* Of content that is not sent, it is metadata (RFC 9110 9.3.2). */
+    if (told == HTTP1_NO_CONTENT)
+        told = response->described;
+    if (told == HTTP1_LENGTH)
         put_content_length(out, response->content_length);
-    else if (framing.framing == HTTP1_CHUNKED)
+    else if (told == HTTP1_CHUNKED && caller_minor != 0)
         TEXT_LIT(out, "Transfer-Encoding: chunked\r\n");
     if (!keep_alive || framing.close)
         TEXT_LIT(out, "Connection: close\r\n");
@@ -230,20 +227,36 @@ static void put_response_end(struct text *out, const struct http1_head *response
     text_put(out, own->lines);
 }
 
+static bool ends_with_lf_alone(struct span line)
+{
+    return line.ptr[line.len - 2] != '\r';
+}
+
+/* Its line end is a caller's to understand. */
+static void put_mended_line(struct text *out, struct run *run, struct span line)
+{
+    run_flush(run, out);
+    text_put(out, (struct span){line.ptr, line.len - 1});
+    TEXT_LIT(out, "\r\n");
+}
+
 void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
                            const struct forward_own *own)
 {
     bool interim = response->code < 200;
-    bool as_told = response->framing == HTTP1_NO_CONTENT && !interim && response->code != 204;
     struct run run = {{NULL, 0}};
 
     put_status_line(out, response);
     for (unsigned i = 0; i < response->field_count; i++) {
-        if (response_keeps(&response->fields[i], as_told, caller_minor))
-            run_keep(&run, response->fields[i].line);
-        else
+        struct span line = response->fields[i].line;
+
+        if (!response_keeps(&response->fields[i]))
             run_flush(&run, out);
+        else if (response->tolerated && ends_with_lf_alone(line))
+            put_mended_line(out, &run, line);
+        else
+            run_keep(&run, line);
     }
     run_flush(&run, out);
     put_via(out, response->minor);

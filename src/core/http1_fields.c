@@ -2,8 +2,8 @@
 
 #include "core/octet.h"
 
-/* Names that Connection may nominate in one message: each is compared with every field. */
-#define NOMINATIONS_MAX 64
+/* Each name that Connection nominates is looked for among all fields; so many looks are taken for one message. */
+#define LOOKS_MAX (1 << 18)
 
 static const struct span lower_names[HTTP1_FIELD_IDS] = {
 #define NAME(id, text) [HTTP1_FIELD_##id] = {(text), sizeof(text) - 1}
@@ -95,14 +95,25 @@ static struct span value_between(const char *base, size_t start, size_t stop)
     return (struct span){base + start, stop - start};
 }
 
+size_t http1_behind_line_end(struct span bytes, size_t at, bool *tolerated)
+{
+    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r' && bytes.ptr[at + 1] == '\n')
+        return at + 2;
+    if (tolerated == NULL || at == bytes.len || bytes.ptr[at] != '\n')
+        return 0;
+    *tolerated = true;
+    return at + 1;
+}
+
 /*
- * The field line at *at of `bytes`, which then is behind its CRLF. False, and *detail, if there is no whole and sound
- * field line (RFC 9112 5).
+ * The field line at *at of `bytes`, which then is behind its line end. False, and *detail, if there is no whole and
+ * sound field line (RFC 9112 5).
  */
-static bool read_field_line(struct span bytes, size_t *at, struct http1_field *field, const char **detail)
+static bool read_field_line(struct span bytes, size_t *at, struct http1_field *field, bool *tolerated,
+                            const char **detail)
 {
     const char *base = bytes.ptr;
-    size_t start = *at, colon = start, stop;
+    size_t start = *at, colon = start, stop, next;
 
     while (colon < bytes.len && octet_is(base[colon], OCTET_TOKEN))
         colon++;
@@ -111,41 +122,49 @@ static bool read_field_line(struct span bytes, size_t *at, struct http1_field *f
         return false;
     }
     stop = octet_find_line_end(bytes, colon + 1);
-    if (bytes.len - stop < 2 || base[stop] != '\r' || base[stop + 1] != '\n') {
+    next = http1_behind_line_end(bytes, stop, tolerated);
+    if (next == 0) {
         *detail = "a control byte in a field value";
         return false;
     }
-    field->line = (struct span){base + start, stop + 2 - start};
+    field->line = (struct span){base + start, next - start};
     field->name = (struct span){base + start, colon - start};
     field->value = value_between(base, colon + 1, stop);
     field->id = field_id_of(field->name);
     field->nominated = false;
-    *at = stop + 2;
+    *at = next;
     return true;
 }
 
-enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out, struct http1_seen *seen,
-                             enum cause broken, enum cause too_many, const char **detail)
+static bool ends_line(char c)
 {
+    return c == '\r' || c == '\n';
+}
+
+enum cause http1_read_fields(struct span head, size_t at, bool is_response, struct http1_head *out,
+                             struct http1_seen *seen, const char **detail)
+{
+    bool *tolerated = is_response ? &out->tolerated : NULL;
+    enum cause broken = is_response ? CAUSE_HTTP_PROTOCOL : CAUSE_BAD_REQUEST;
     unsigned count = 0;
 
     *seen = (struct http1_seen){0};
     out->field_count = 0;
-    while (at < head.len && head.ptr[at] != '\r') {
+    while (at < head.len && !ends_line(head.ptr[at])) {
         struct http1_field *field = &out->fields[count];
 
         out->odd = (struct span){head.ptr + at, head.len - at};
         if (count == HTTP1_FIELDS_MAX) {
             *detail = "too many fields";
-            return too_many;
+            return is_response ? CAUSE_RESPONSE_HEAD_SIZE : CAUSE_HEAD_TOO_LARGE;
         }
-        if (!read_field_line(head, &at, field, detail))
+        if (!read_field_line(head, &at, field, tolerated, detail))
             return broken;
         if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0)
             seen->first[field->id] = (uint8_t)count;
         count++;
     }
-    if (head.len - at != 2 || head.ptr[at + 1] != '\n') {
+    if (http1_behind_line_end(head, at, tolerated) != head.len) {
         *detail = "the head does not end with its first empty line";
         return broken;
     }
@@ -156,54 +175,48 @@ enum cause http1_read_fields(struct span head, size_t at, struct http1_head *out
 static void mark_nominated(struct http1_head *head, struct span name)
 {
     for (unsigned i = 0; i < head->field_count; i++)
-        if (span_eq_nocase(head->fields[i].name, name))
+        if (head->fields[i].name.len == name.len && span_eq_nocase(head->fields[i].name, name))
             head->fields[i].nominated = true;
 }
 
 /*
- * Connection names `name`. It may not take away what the next hop needs: framing and Host are an error, and
- * fields that we write ourselves or that are meant for every recipient stay (RFC 9110 7.6.1).
+ * Connection names `name`. It may not take away what the next hop needs: framing and Host stay in force, whatever their
+ * sender meant, and fields that we write ourselves or that are meant for every recipient stay too (RFC 9110 7.6.1).
  */
-static bool nominate(struct http1_head *head, struct span name, const char **detail)
+static void nominate(struct http1_head *head, struct span name)
 {
     switch (field_id_of(name)) {
     case HTTP1_FIELD_HOST:
     case HTTP1_FIELD_CONTENT_LENGTH:
-    case HTTP1_FIELD_TRANSFER_ENCODING: *detail = "Connection names a field that is not for it"; return false;
+    case HTTP1_FIELD_TRANSFER_ENCODING: head->tolerated = true; return;
     case HTTP1_FIELD_CONNECTION:
     case HTTP1_FIELD_EXPECT:
     case HTTP1_FIELD_VIA:
     case HTTP1_FIELD_X_FORWARDED_FOR:
-    case HTTP1_FIELD_X_FORWARDED_PROTO: return true;
-    default: mark_nominated(head, name); return true;
+    case HTTP1_FIELD_X_FORWARDED_PROTO: return;
+    default: mark_nominated(head, name); return;
     }
 }
 
 struct connection_options {
     bool close, keep_alive;
-    unsigned nominations;
+    unsigned looks;
 };
 
-static bool read_option(struct http1_head *head, struct connection_options *options, struct span option,
-                        const char **detail)
+/* False: it would take too long. What is no token may be meant to say "close". */
+static bool read_option(struct http1_head *head, struct connection_options *options, struct span option)
 {
     if (span_eq_nocase(option, SPAN_LIT("keep-alive"))) {
         options->keep_alive = true;
-        return true;
-    }
-    if (span_eq_nocase(option, SPAN_LIT("close"))) {
+    } else if (span_eq_nocase(option, SPAN_LIT("close")) || !http1_is_token(option)) {
         options->close = true;
-        return true;
+    } else {
+        options->looks += head->field_count;
+        if (options->looks > LOOKS_MAX)
+            return false;
+        nominate(head, option);
     }
-    if (!http1_is_token(option)) {
-        *detail = "an option of Connection is not a token";
-        return false;
-    }
-    if (++options->nominations > NOMINATIONS_MAX) {
-        *detail = "too many options of Connection";
-        return false;
-    }
-    return nominate(head, option, detail);
+    return true;
 }
 
 bool http1_read_connection(struct http1_head *head, const struct http1_seen *seen, const char **detail)
@@ -219,8 +232,10 @@ bool http1_read_connection(struct http1_head *head, const struct http1_seen *see
         left--;
         head->odd = head->fields[i].line;
         while (span_next_element(&rest, &option))
-            if (!read_option(head, &options, option, detail))
+            if (!read_option(head, &options, option)) {
+                *detail = "Connection names too many fields";
                 return false;
+            }
     }
     head->keep_alive = !options.close && (head->minor == 1 || options.keep_alive);
     return true;
@@ -246,7 +261,7 @@ bool http1_next_trailer(struct span *rest, struct http1_field *field, bool *bad)
     *bad = false;
     if (rest->len == 0)
         return false;
-    if (!read_field_line(*rest, &at, field, &detail)) {
+    if (!read_field_line(*rest, &at, field, NULL, &detail)) {
         *bad = true;
         return false;
     }

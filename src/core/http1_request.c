@@ -142,7 +142,10 @@ enum cause http1_parse_request_line(struct span line, struct http1_head *out)
     return read_request_line(line, out, &detail);
 }
 
-/* RFC 9112 3.2. */
+/*
+ * RFC 9112 3.2. Beside an absolute-form target, what it says is ignored (3.2.2); it has to be there and sound all the
+ * same.
+ */
 static const char *host_fault(struct http1_head *out, const struct http1_seen *seen)
 {
     unsigned count = seen->count[HTTP1_FIELD_HOST];
@@ -154,8 +157,6 @@ static const char *host_fault(struct http1_head *out, const struct http1_seen *s
     out->host = out->fields[seen->first[HTTP1_FIELD_HOST]].value;
     if (!http1_is_host(out->host))
         return "Host is not a host";
-    if (out->authority.len != 0 && !span_eq_nocase(out->host, out->authority))
-        return "Host differs from the target's authority";
     return NULL;
 }
 
@@ -209,8 +210,8 @@ static enum cause read_meaning(struct http1_head *out, const struct http1_seen *
     if (fault != NULL)
         return refuse(detail, fault, CAUSE_BAD_REQUEST);
     if (!http1_read_connection(out, seen, detail))
-        return CAUSE_BAD_REQUEST;
-    cause = http1_read_framing(out, seen, detail);
+        return CAUSE_HEAD_TOO_LARGE;
+    cause = http1_read_framing(out, seen, false, detail);
     if (cause != CAUSE_NONE)
         return cause;
     read_traceparent(out, seen);
@@ -225,20 +226,22 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
 {
     struct span line = {head.ptr, octet_find_line_end(head, 0)};
     struct http1_seen seen;
+    size_t fields_at;
     enum cause cause;
 
     *detail = "";
     out->odd = head;
     out->code = 0;
     out->reason = out->host = out->traceparent = (struct span){NULL, 0};
-    out->expect_continue = out->te_trailers = false;
+    out->expect_continue = out->te_trailers = out->tolerated = false;
+    out->described = HTTP1_NO_CONTENT;
     cause = read_request_line(line, out, detail);
     if (cause != CAUSE_NONE)
         return cause;
-    if (head.len - line.len < 2 || head.ptr[line.len] != '\r' || head.ptr[line.len + 1] != '\n')
+    fields_at = http1_behind_line_end(head, line.len, NULL);
+    if (fields_at == 0)
         return refuse(detail, "a control byte in the request line", CAUSE_BAD_REQUEST);
-    cause =
-        http1_read_fields(head, line.len + 2, out, &seen, CAUSE_BAD_REQUEST, CAUSE_HEAD_TOO_LARGE, detail);
+    cause = http1_read_fields(head, fields_at, false, out, &seen, detail);
     if (cause != CAUSE_NONE)
         return cause;
     return read_meaning(out, &seen, detail);

@@ -8,7 +8,7 @@ static enum cause refuse(const char **detail, const char *why)
     return CAUSE_HTTP_PROTOCOL;
 }
 
-/* RFC 9112 4; the space before an empty reason is often left out. */
+/* RFC 9112 4; the space before an empty reason is often left out, and codes above 599 are in use (RFC 9110 15). */
 static bool read_status_line(struct span line, struct http1_head *out)
 {
     const char *code = line.ptr + 9;
@@ -23,32 +23,39 @@ static bool read_status_line(struct span line, struct http1_head *out)
     out->code = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
     out->reason =
         line.len > 13 ? (struct span){line.ptr + 13, line.len - 13} : (struct span){line.ptr + 12, 0};
-    return out->code >= 100 && out->code <= 599;
+    return out->code >= 100;
 }
 
-/*
- * A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112
- * 6.1).
- */
+/* A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112 6.1). */
 static bool is_always_empty(uint16_t code)
 {
     return code < 200 || code == 204;
 }
 
-/* RFC 9112 6.3, once the framing fields are known to be sound. */
-static enum cause settle_framing(struct http1_head *out, enum http1_method request_method,
-                                 const char **detail)
+/* Method or code say that there is no content; whatever the framing fields say then (RFC 9112 6.3). */
+static void settle_without_content(struct http1_head *out, bool is_readable)
 {
-    if (is_always_empty(out->code)) {
-        if (out->framing == HTTP1_CHUNKED || out->content_length != 0)
-            return refuse(detail, "framing in a response that has no content");
-        out->framing = HTTP1_NO_CONTENT;
-    } else if (request_method == HTTP1_HEAD || out->code == 304) {
-        out->framing = HTTP1_NO_CONTENT;
+    bool tells = is_readable && !is_always_empty(out->code);
+
+    /* Who says that there is content may well send it. */
+    out->tolerated |= !is_readable || (!tells && (out->framing == HTTP1_CHUNKED || out->content_length != 0));
+    out->described = tells ? out->framing : HTTP1_NO_CONTENT;
+    out->framing = HTTP1_NO_CONTENT;
+}
+
+static enum cause settle_framing(struct http1_head *out, const struct http1_seen *seen, const char **detail)
+{
+    enum cause cause = http1_read_framing(out, seen, true, detail);
+
+    if (out->method_id == HTTP1_HEAD || out->code == 304 || is_always_empty(out->code)) {
+        *detail = "";
+        settle_without_content(out, cause == CAUSE_NONE);
+    } else if (cause != CAUSE_NONE) {
+        return CAUSE_HTTP_PROTOCOL;
     } else if (out->framing == HTTP1_NO_CONTENT) {
         out->framing = HTTP1_UNTIL_CLOSE;
-        out->keep_alive = false;
     }
+    out->keep_alive = out->keep_alive && !out->tolerated && out->framing != HTTP1_UNTIL_CLOSE;
     return CAUSE_NONE;
 }
 
@@ -56,6 +63,7 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
                                 const char **detail)
 {
     struct span line = {head.ptr, octet_find_line_end(head, 0)};
+    size_t fields_at;
     struct http1_seen seen;
     enum cause cause;
 
@@ -63,17 +71,17 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
     out->odd = head;
     out->method = out->target = out->authority = out->path = out->host = (struct span){NULL, 0};
     out->method_id = request_method;
-    out->expect_continue = out->te_trailers = false;
-    if (head.len - line.len < 2 || head.ptr[line.len] != '\r' || head.ptr[line.len + 1] != '\n' ||
-        !read_status_line(line, out))
+    out->expect_continue = out->te_trailers = out->tolerated = false;
+    out->described = HTTP1_NO_CONTENT;
+    fields_at = http1_behind_line_end(head, line.len, &out->tolerated);
+    if (fields_at == 0 || !read_status_line(line, out))
         return refuse(detail, "the status line is not sound");
-    cause = http1_read_fields(head, line.len + 2, out, &seen, CAUSE_HTTP_PROTOCOL, CAUSE_RESPONSE_HEAD_SIZE,
-                              detail);
+    cause = http1_read_fields(head, fields_at, true, out, &seen, detail);
     if (cause != CAUSE_NONE)
         return cause;
     if (out->code == 101)
         return refuse(detail, "a protocol switch that was not asked for");
-    if (!http1_read_connection(out, &seen, detail) || http1_read_framing(out, &seen, detail) != CAUSE_NONE)
-        return CAUSE_HTTP_PROTOCOL;
-    return settle_framing(out, request_method, detail);
+    if (!http1_read_connection(out, &seen, detail))
+        return CAUSE_RESPONSE_HEAD_SIZE;
+    return settle_framing(out, &seen, detail);
 }

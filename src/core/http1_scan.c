@@ -3,10 +3,10 @@
 #include "core/octet.h"
 
 /*
- * A line ends at `at` of the bytes. True if that was the empty line that ends the head; false with *bad if
- * not.
+ * A line ends at `at` of the bytes, and the next begins at `next`. True if that was the empty line that ends the head;
+ * false with *bad if not.
  */
-static bool end_line(struct http1_scan *scan, size_t at, bool *bad)
+static bool end_line(struct http1_scan *scan, size_t at, size_t next, bool *bad)
 {
     bool empty = at == scan->at;
 
@@ -17,34 +17,45 @@ static bool end_line(struct http1_scan *scan, size_t at, bool *bad)
     else if (scan->start != 0 || scan->is_response)
         *bad = true;
     else
-        scan->start = (uint32_t)at + 2;
-    scan->at = (uint32_t)at + 2;
+        scan->start = (uint32_t)next;
+    scan->at = (uint32_t)next;
     return false;
+}
+
+/* CRLF at `at`, or what a response may have instead; only if it is DONE, *next is behind it. */
+static enum http1_status read_line_end(const struct http1_scan *scan, struct span bytes, size_t at,
+                                       size_t *next)
+{
+    if (at == bytes.len)
+        return HTTP1_MORE;
+    *next = at + 1;
+    if (bytes.ptr[at] == '\n' && scan->is_response)
+        return HTTP1_DONE;
+    if (bytes.ptr[at] != '\r')
+        return HTTP1_BAD;
+    if (at + 1 == bytes.len)
+        return HTTP1_MORE;
+    *next = at + 2;
+    return bytes.ptr[at + 1] == '\n' ? HTTP1_DONE : HTTP1_BAD;
 }
 
 enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end)
 {
-    size_t at = scan->looked;
+    size_t at, next = scan->looked;
     bool bad = false;
 
-    for (;;) {
-        at = octet_find_line_end(bytes, at);
+    do {
+        enum http1_status status;
+
+        at = octet_find_line_end(bytes, next);
         scan->looked = (uint32_t)at;
-        if (at == bytes.len)
-            return HTTP1_MORE;
-        if (bytes.ptr[at] != '\r')
-            return HTTP1_BAD;
-        if (at + 1 == bytes.len)
-            return HTTP1_MORE;
-        if (bytes.ptr[at + 1] != '\n')
-            return HTTP1_BAD;
-        if (end_line(scan, at, &bad))
-            break;
-        if (bad)
-            return HTTP1_BAD;
-        at += 2;
-    }
-    *end = at + 2;
+        status = read_line_end(scan, bytes, at, &next);
+        if (status != HTTP1_DONE)
+            return status;
+    } while (!end_line(scan, at, next, &bad) && !bad);
+    if (bad)
+        return HTTP1_BAD;
+    *end = next;
     *head = (struct span){bytes.ptr + scan->start, *end - scan->start};
     return HTTP1_DONE;
 }

@@ -41,7 +41,7 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
     struct route_metrics *route = &metrics->routes[call->route->index];
 
     switch (cause_outcome(cause)) {
-    case OUTCOME_COMPLETED: route->completed[call->status / 100 - 1]++; break;
+    case OUTCOME_COMPLETED: route->completed[metric_class(call->status)]++; break;
     case OUTCOME_STUCK: route->stuck[phase]++; break;
     case OUTCOME_FAILED: route->failed[cause]++; break;
     case OUTCOME_REJECTED: route->rejected[cause]++; break;

@@ -182,6 +182,8 @@ static void interim_response(struct call *call, const struct http1_head *head)
     struct proxy_worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
 
+    if (!head->keep_alive)
+        call->unclean = true;
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
     if (call->down.head.len > pw->snapshot->limits.response_head_bytes) {
@@ -227,7 +229,7 @@ static void final_response(struct call *call, const struct http1_head *head)
     struct forward_framing framing = forward_response_framing(head, call->minor);
 
     call->status = head->code;
-    call->reusable = head->keep_alive && head->framing != HTTP1_UNTIL_CLOSE;
+    call->reusable = head->keep_alive && !call->unclean;
     /* Whether the rest of the request ever comes, the caller has his answer. */
     if (framing.close || !call->up.decoded_all)
         call->keep_alive = false;
@@ -264,7 +266,7 @@ static bool take_response_head(struct call *call)
         cause = http1_parse_response(head, call->method, &pw->head, &detail);
     } else {
         cause = CAUSE_HTTP_PROTOCOL;
-        detail = "a line of the response head does not end with CRLF, or holds a control byte";
+        detail = "a line of the response head holds a control byte, or an empty line is before it";
         pw->head.odd = http1_odd_line(&call->scan, bytes, max);
     }
     if (cause != CAUSE_NONE) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "config/address.h"
 #include "core/budget.h"
 #include "core/route.h"
 
@@ -13,21 +14,38 @@ const struct route_config *policy_route(const struct upstream_config *upstream, 
     return snapshot_route(upstream, id);
 }
 
-static bool host_is(struct span authority, const char *host)
+/* An authority without its port, and without the dot that may end a name. */
+static struct span host_of(struct span authority)
 {
-    size_t len = strlen(host);
+    const char *bracket = memchr(authority.ptr, ']', authority.len), *end;
 
-    return authority.len >= len && span_eq_nocase((struct span){authority.ptr, len}, span_of(host)) &&
-           (authority.len == len || authority.ptr[len] == ':');
+    if (bracket != NULL)
+        return (struct span){authority.ptr, (size_t)(bracket + 1 - authority.ptr)};
+    end = memchr(authority.ptr, ':', authority.len);
+    if (end != NULL)
+        authority.len = (size_t)(end - authority.ptr);
+    if (authority.len != 0 && authority.ptr[authority.len - 1] == '.')
+        authority.len--;
+    return authority;
+}
+
+static bool is_ip(struct span host)
+{
+    struct address address;
+
+    return host.ptr[0] == '[' || address_parse_ip(host, &address);
 }
 
 bool policy_is_for_us(const struct upstream_config *upstream, const struct http1_head *head)
 {
-    struct span authority = head->authority;
+    struct span host;
 
-    if (authority.len == 0 || host_is(authority, upstream->host) || host_is(authority, "localhost"))
+    if (head->authority.len == 0)
         return true;
-    return authority.ptr[0] == '[' || (authority.ptr[0] >= '0' && authority.ptr[0] <= '9');
+    host = host_of(head->authority);
+    return span_eq_nocase(host, host_of(span_of(upstream->host))) ||
+           span_eq_nocase(host, host_of(upstream->rules.host)) ||
+           span_eq_nocase(host, SPAN_LIT("localhost")) || is_ip(host);
 }
 
 bool policy_obey_caller(const struct upstream_config *upstream, const struct http1_head *head,

@@ -137,6 +137,60 @@ def _head_before(it):
         any(message.values(b"content-length") and not message.content for message in it.case.messages[:it.at])
 
 
+def _head_of(it):
+    """Up to its empty line, with it."""
+    return re.match(rb"(?s)(?:\r?\n)?(?:.*?\n\r?\n|.*)", it.raw)[0]
+
+
+def _is_empty(it):
+    return it.answers_head or it.curfew.start in ("204", "304") or it.curfew.start.startswith("1")
+
+
+def _says_more_than_once(it):
+    return b"," in b",".join(it.curfew.values(b"content-length"))
+
+
+def _lf_alone(it):
+    return it.case.stream.responses and re.search(rb"(?:[^\r]|^)\n", _head_of(it)) and \
+        (it.refusal in ("CR_EXPECTED", "INVALID_HEADER_TOKEN", "INVALID_STATUS", "LF_EXPECTED") or _closes_only_here(it))
+
+
+def _closes_only_here(it):
+    return it.kind == "sees another keep_alive" and it.other.keep_alive
+
+
+def _tab_behind_framing(it):
+    return re.search(rb"(?i)\n(?:transfer-encoding:[ \t]*chunked|content-length:[ \t]*[0-9]+) *\t[ \t]*\r?\n", _head_of(it))
+
+
+def _blanks_behind_size(it):
+    return it.refusal in ("INVALID_CHUNK_SIZE", "STRICT") and it.curfew.values(b"transfer-encoding") and \
+        re.search(rb"\n[0-9A-Fa-f]+[ \t]+(?:\r\n|;)" if it.case.stream.responses else rb"\n[0-9A-Fa-f]+[ \t]+;", it.raw)
+
+
+def _unreadable_framing(it):
+    return it.case.stream.responses and _is_empty(it) and \
+        it.refusal in ("INVALID_CONTENT_LENGTH", "UNEXPECTED_CONTENT_LENGTH", "INVALID_TRANSFER_ENCODING")
+
+
+def _framed_without_content(it):
+    framed = it.curfew.values(b"content-length") or it.curfew.values(b"transfer-encoding")
+    ends_here = it.kind.startswith("sees another end") or _closes_only_here(it)
+    return it.case.stream.responses and _is_empty(it) and framed and ends_here and not it.curfew.keep_alive
+
+
+def _same_length(it):
+    return it.case.stream.responses and _says_more_than_once(it) and not _is_empty(it) and \
+        (it.refusal in ("UNEXPECTED_CONTENT_LENGTH", "INVALID_CONTENT_LENGTH") or _closes_only_here(it))
+
+
+def _odd_option(it):
+    odd = any(not re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*", option.strip(b" \t"))
+              or (it.case.stream.responses and option.strip(b" \t").lower() in (b"content-length", b"transfer-encoding", b"host"))
+              for option in b",".join(it.curfew.values(b"connection")).split(b","))
+    return odd and _closes_only_here(it) and not it.curfew.keep_alive
+
+
 CLASSES = (
     Class("a method that it does not know", "curfew passes on every token; no method changes the framing of a request (RFC 9110 9.1)", _method),
     Class("a minor version above 1", "it is read as the highest that curfew knows (RFC 9110 2.5), and written anew", _minor, ("llhttp",)),
@@ -151,6 +205,18 @@ CLASSES = (
     Class("HTTP/1.0 with both close and keep-alive", "keep-alive wins there; curfew closes", _both_options),
     Class("a name that only begins with Transfer-Encoding", "a fault of http-parser: it marks the message before it has seen the name's end",
           _longer_name, ("http-parser",)),
+    Class("a line of a response's head that LF ends", "there is no other way to read it; curfew writes it anew and does not use the connection again", _lf_alone),
+    Class("a tab behind a length or a transfer coding", "it is part of the value there; for curfew it is white space (RFC 9110 5.6.3), and is not passed on",
+          _tab_behind_framing),
+    Class("white space behind a chunk size", "curfew takes it before an extension (RFC 9112 7.1.1), in a response also without one, and passes none on",
+          _blanks_behind_size),
+    Class("framing of no content that can not be read", "method or code have said that there is none (RFC 9112 6.3), so curfew leaves it out",
+          _unreadable_framing),
+    Class("framing of no content that is believed", "method or code have said that there is none (RFC 9112 6.3); curfew does not use the connection again",
+          _framed_without_content),
+    Class("the same length more than once, in a response", "curfew says it once (RFC 9110 8.6) and does not use the connection again", _same_length),
+    Class("an option of Connection that no message should have", "curfew skips it, and closes: whoever else reads on, reads nothing of curfew's",
+          _odd_option),
     Class("the response behind one without content that says a length", "a fault of llhttp 6: it adds up both lengths", _head_before, ("llhttp",),
           lambda version: version < (8,)),
 )

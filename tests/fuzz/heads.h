@@ -78,21 +78,31 @@ static inline struct found find_head_both_ways(struct span bytes, bool is_respon
     return whole;
 }
 
-/* Lines end with CRLF, there is an empty one at the end and nowhere else, and no byte that could steer a reader. */
-static inline void check_lines(struct span head)
+/*
+ * Lines end with CRLF or LF alone, there is an empty one at the end and nowhere else, and no byte that could steer a
+ * reader. The number of those that end with LF alone.
+ */
+static inline unsigned check_lines(struct span head)
 {
-    MUST(head.len > 4 && memcmp(head.ptr + head.len - 4, "\r\n\r\n", 4) == 0 && head.ptr[0] != '\r');
+    unsigned lf_alone = 0;
+    size_t line = 0;
+
     for (size_t i = 0; i < head.len; i++) {
         unsigned char c = (unsigned char)head.ptr[i];
+        bool ends_line = c == '\n', has_cr = ends_line && i > line && head.ptr[i - 1] == '\r';
 
         if (c == '\r')
             MUST(i + 1 < head.len && head.ptr[i + 1] == '\n');
-        else if (c == '\n')
-            MUST(i > 0 && head.ptr[i - 1] == '\r');
         else
-            MUST(c == '\t' || (c >= 0x20 && c != 0x7f));
-        MUST(i + 4 >= head.len || memcmp(head.ptr + i, "\r\n\r\n", 4) != 0);
+            MUST(ends_line || c == '\t' || (c >= 0x20 && c != 0x7f));
+        if (!ends_line)
+            continue;
+        MUST((i - has_cr == line) == (i + 1 == head.len) && i - has_cr != 0);
+        lf_alone += !has_cr;
+        line = i + 1;
     }
+    MUST(line == head.len && line != 0);
+    return lf_alone;
 }
 
 /* How often the field is there, and its last value. */
@@ -124,34 +134,76 @@ static inline void check_fields(struct span bytes, const struct http1_head *head
         MUST(http1_is_token(field->name) && field->name.ptr[field->name.len] == ':');
         MUST(http1_is_field_value(field->value) && span_trim(field->value).len == field->value.len);
         MUST(field->value.ptr > at + field->name.len);
-        MUST(field->value.ptr + field->value.len + 2 <= at + field->line.len);
+        MUST(field->value.ptr + field->value.len + 1 <= at + field->line.len &&
+             at[field->line.len - 1] == '\n');
         at += field->line.len;
     }
-    MUST(at + 2 == bytes.ptr + bytes.len);
+    MUST(at + 2 == bytes.ptr + bytes.len || at + 1 == bytes.ptr + bytes.len);
 }
 
-/* RFC 9112 6: how the fields alone delimit the content. Both, or several of one, must not have been accepted. */
-static inline enum http1_framing framing_of_fields(const struct http1_head *head, uint64_t *length)
+/* Decimal digits and nothing else, of a number that 63 bits hold. */
+static inline bool is_length(struct span digits, uint64_t *length)
+{
+    *length = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (digits.ptr[i] < '0' || digits.ptr[i] > '9' ||
+            *length > (INT64_MAX - (uint64_t)(digits.ptr[i] - '0')) / 10)
+            return false;
+        *length = *length * 10 + (uint64_t)(digits.ptr[i] - '0');
+    }
+    return digits.len != 0;
+}
+
+/* Each element of each field that has this name is the same length. *count: how many elements there are. */
+static inline bool agree_on_length(const struct http1_head *head, uint64_t *length, unsigned *count)
+{
+    *count = 0;
+    for (unsigned i = 0; i < head->field_count; i++) {
+        struct span value = head->fields[i].value;
+        size_t start = 0;
+
+        if (!span_eq_nocase(head->fields[i].name, SPAN_LIT("content-length")))
+            continue;
+        for (size_t at = 0; at <= value.len; at++) {
+            uint64_t number;
+
+            if (at != value.len && value.ptr[at] != ',')
+                continue;
+            if (!is_length(span_trim((struct span){value.ptr + start, at - start}), &number) ||
+                (*count != 0 && number != *length))
+                return false;
+            *length = number;
+            ++*count;
+            start = at + 1;
+        }
+    }
+    return true;
+}
+
+/* RFC 9112 6: how the fields alone delimit the content. */
+struct framing_seen {
+    bool sound; /* in one way; of a length, said `count` times */
+    enum http1_framing framing;
+    uint64_t length;
+    unsigned count;
+};
+
+static inline struct framing_seen framing_of_fields(const struct http1_head *head)
 {
     struct span coding, digits;
     unsigned codings = count_fields(head, SPAN_LIT("transfer-encoding"), &coding);
     unsigned lengths = count_fields(head, SPAN_LIT("content-length"), &digits);
+    struct framing_seen seen = {.framing = HTTP1_NO_CONTENT, .sound = true};
 
-    *length = 0;
-    MUST(codings + lengths <= 1);
-    if (codings == 1) {
-        MUST(head->minor == 1 && span_eq_nocase(coding, SPAN_LIT("chunked")));
-        return HTTP1_CHUNKED;
+    if (codings != 0) {
+        seen.framing = HTTP1_CHUNKED;
+        seen.sound =
+            codings == 1 && lengths == 0 && head->minor == 1 && span_eq_nocase(coding, SPAN_LIT("chunked"));
+    } else if (lengths != 0) {
+        seen.framing = HTTP1_LENGTH;
+        seen.sound = agree_on_length(head, &seen.length, &seen.count);
     }
-    if (lengths == 0)
-        return HTTP1_NO_CONTENT;
-    MUST(digits.len != 0);
-    for (size_t i = 0; i < digits.len; i++) {
-        MUST(digits.ptr[i] >= '0' && digits.ptr[i] <= '9');
-        MUST(*length <= (INT64_MAX - (uint64_t)(digits.ptr[i] - '0')) / 10);
-        *length = *length * 10 + (uint64_t)(digits.ptr[i] - '0');
-    }
-    return HTTP1_LENGTH;
+    return seen;
 }
 
 static inline bool is_among(struct span name, const struct span *names, unsigned count)

@@ -15,27 +15,43 @@ static bool is_always_empty(uint16_t code)
     return code < 200 || code == 204;
 }
 
-/* RFC 9112 6.3, in the order of its list. */
-static enum http1_framing expected_framing(const struct http1_head *head, enum http1_method method)
+static bool has_no_content(const struct http1_head *head, enum http1_method method)
 {
-    uint64_t length;
-    enum http1_framing by_fields = framing_of_fields(head, &length);
+    return method == HTTP1_HEAD || is_always_empty(head->code) || head->code == 304;
+}
 
-    MUST(!is_always_empty(head->code) || by_fields == HTTP1_NO_CONTENT ||
-         (by_fields == HTTP1_LENGTH && length == 0));
-    MUST(by_fields != HTTP1_LENGTH || head->content_length == length);
-    if (method == HTTP1_HEAD || is_always_empty(head->code) || head->code == 304)
-        return HTTP1_NO_CONTENT;
-    return by_fields == HTTP1_NO_CONTENT ? HTTP1_UNTIL_CLOSE : by_fields;
+/* RFC 9112 6.3, in the order of its list. */
+static void check_framing(const struct http1_head *head, const struct framing_seen *seen,
+                          enum http1_method method)
+{
+    if (has_no_content(head, method)) {
+        MUST(head->framing == HTTP1_NO_CONTENT);
+        MUST(head->described ==
+             (seen->sound && !is_always_empty(head->code) ? seen->framing : HTTP1_NO_CONTENT));
+        MUST(head->described != HTTP1_LENGTH || head->content_length == seen->length);
+        return;
+    }
+    MUST(seen->sound && head->described == HTTP1_NO_CONTENT);
+    MUST(head->framing == (seen->framing == HTTP1_NO_CONTENT ? HTTP1_UNTIL_CLOSE : seen->framing));
+    MUST(head->framing != HTTP1_LENGTH || head->content_length == seen->length);
+}
+
+/* Whoever says more than it should may send more, too. */
+static bool is_odd(const struct http1_head *head, const struct framing_seen *seen)
+{
+    return !seen->sound || seen->count > 1 ||
+           (is_always_empty(head->code) && (seen->framing == HTTP1_CHUNKED || seen->length != 0));
 }
 
 static void check_accepted(struct span bytes, const struct http1_head *head, enum http1_method method)
 {
-    check_lines(bytes);
+    struct framing_seen seen = framing_of_fields(head);
+    bool is_sound = check_lines(bytes) == 0 && !is_odd(head, &seen);
+
     check_fields(bytes, head);
-    MUST(head->minor <= 1 && head->code >= 100 && head->code <= 599 && head->code != 101);
-    MUST(head->framing == expected_framing(head, method));
-    MUST(head->framing != HTTP1_UNTIL_CLOSE || !head->keep_alive);
+    MUST(head->minor <= 1 && head->code >= 100 && head->code <= 999 && head->code != 101);
+    check_framing(head, &seen, method);
+    MUST(!head->keep_alive || (is_sound && head->framing != HTTP1_UNTIL_CLOSE));
 }
 
 /* How the caller must come to see the end of the content. */
@@ -51,17 +67,16 @@ static void check_sent_framing(const struct http1_head *before, const struct htt
     }
 }
 
-/* Content's metadata where no content follows (RFC 9110 8.6), which is told as it came. */
+/* Content's metadata where no content follows (RFC 9110 8.6), which is told once if it could be read. */
 static void check_metadata(const struct http1_head *before, const struct http1_head *after, bool old_caller)
 {
-    struct span was, is;
-    unsigned lengths = count_fields(before, SPAN_LIT("content-length"), &was);
-    unsigned codings = count_fields(before, SPAN_LIT("transfer-encoding"), &was);
+    struct span is;
 
-    if (before->framing != HTTP1_NO_CONTENT || is_always_empty(before->code))
+    if (before->framing != HTTP1_NO_CONTENT)
         return;
-    MUST(count_fields(after, SPAN_LIT("content-length"), &is) == lengths);
-    MUST(count_fields(after, SPAN_LIT("transfer-encoding"), &is) == (old_caller ? 0 : codings));
+    MUST(count_fields(after, SPAN_LIT("content-length"), &is) == (before->described == HTTP1_LENGTH));
+    MUST(count_fields(after, SPAN_LIT("transfer-encoding"), &is) ==
+         (before->described == HTTP1_CHUNKED && !old_caller));
 }
 
 static void check_status(const struct http1_head *before, const struct http1_head *after)
@@ -100,6 +115,7 @@ static void send_on(const struct http1_head *before, uint8_t options)
         return;
     MUST(cause == CAUSE_NONE);
     check_accepted(text_span(&text), &after, before->method_id);
+    MUST(check_lines(text_span(&text)) == 0 && !after.tolerated);
     check_status(before, &after);
     check_sent_framing(before, &after, old_caller);
     check_metadata(before, &after, old_caller);

@@ -710,7 +710,13 @@ def test_the_target_is_passed_byte_for_byte(gate, target):
 def test_a_target_in_absolute_form_is_sent_in_origin_form(pair):
     proxy, up = pair()
     caller, exchange = proxy.caller(), None
-    for target, host, sent in (("http://localhost/a?b", "localhost", "/a?b"), ("http://127.0.0.1:1", "127.0.0.1:1", "/")):
+    port = proxy.address()[1]
+    for target, host, sent in (
+            ("http://localhost/a?b", "localhost", "/a?b"), ("http://127.0.0.1:1", "127.0.0.1:1", "/"),
+            (f"http://127.0.0.1:{port}/own", f"127.0.0.1:{port}", "/own"), (f"HTTP://LocalHost:{port}?q", "x", "/?q"),
+            ("http://localhost:80/default-written", "localhost", "/default-written"), ("http://localhost/", "localhost:80", "/"),
+            ("http://localhost./a", "localhost", "/a"), ("http://[::1]:80/six", "other.test", "/six"),
+            (f"http://{up.authority}/its", "other.test:99", "/its"), ("https://127.0.0.1/tls", "", "/tls")):
         caller.request("GET", target, host=host)
         exchange = exchange or up.accept()
         request = exchange.recv_request()
@@ -723,11 +729,26 @@ def test_a_target_of_another_host_is_not_sent_to_the_upstream(pair):
     """A program that takes curfew for a forward proxy hears of it."""
     proxy, up = pair()
     caller = proxy.caller()
-    caller.request("GET", "http://other.test/a", host="other.test")
-    response = caller.recv_response()
-    assert response.status == 404 and "destination_not_found" in response["proxy-status"]
+    others = ("http://other.test/a", "http://localhost.other.test/", "http://127.0.0.1.other.test/", "http://1and1.test/", "http://xlocalhost/")
+    for target in others:
+        for host in ("other.test", "localhost"):
+            caller.request("GET", target, host=host)
+            response = caller.recv_response()
+            assert response.status == 404 and "destination_not_found" in response["proxy-status"]
     up.must_have_no_connection()
-    assert proxy.metrics().sum("curfew_requests_refused_total", reason="no_route") == 1
+    assert proxy.metrics().sum("curfew_requests_refused_total", reason="no_route") == 2 * len(others)
+
+
+def test_a_target_may_name_the_api_by_the_host_that_it_is_sent(curfew, upstream):
+    up = upstream()
+    proxy = curfew(url=up.url, headers={"set": {"Host": "api.example.test:8443"}})
+    caller = proxy.caller()
+    for target in ("http://api.example.test/a", "https://API.example.test.:443/a", "http://api.example.test:8443/a"):
+        caller.request("GET", target)
+        exchange, request = up.take()
+        assert (request.target, request["host"]) == ("/a", "api.example.test:8443")
+        exchange.answer(200, "Connection: close")
+        assert caller.recv_response().status == 200
 
 
 def test_options_of_the_whole_server(pair):

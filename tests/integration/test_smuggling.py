@@ -52,8 +52,6 @@ REFUSED = {
     "letters behind chunked": (400, POST + b"Transfer-Encoding: chunkedx\r\n\r\n0\r\n\r\n"),
     "chunked behind a vertical tab": (400, POST + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n"),
     "chunked before a vertical tab": (400, POST + b"Transfer-Encoding: chunked\x0b\r\n\r\n0\r\n\r\n"),
-    "chunked behind a tab": (400, POST + b"Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n"),
-    "chunked before a tab": (400, POST + b"Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n"),
     "chunked behind a no-break space": (400, POST + b"Transfer-Encoding: \xa0chunked\r\n\r\n0\r\n\r\n"),
     "chunked on a folded line": (400, POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
     "chunked behind NUL": (400, POST + b"Transfer-Encoding: \0chunked\r\n\r\n0\r\n\r\n"),
@@ -71,13 +69,10 @@ REFUSED = {
     "a length with a fraction": (400, POST + b"Content-Length: 5.0\r\n\r\nhello"),
     "a length with an underscore": (400, POST + b"Content-Length: 0_5\r\n\r\nhello"),
     "a length in quotes": (400, POST + b"Content-Length: \"5\"\r\n\r\nhello"),
-    "a length before a tab": (400, POST + b"Content-Length: 5\t\r\n\r\nhello"),
     "a length before NUL": (400, POST + b"Content-Length: 5\0\r\n\r\nhello"),
     "a length in other digits": (400, POST + b"Content-Length: \xd9\xa5\r\n\r\nhello"),
     "a length that wraps 64 bits": (413, POST + b"Content-Length: 18446744073709551621\r\n\r\nhello"),
     "a length that wraps 63 bits": (413, POST + b"Content-Length: 9223372036854775813\r\n\r\nhello"),
-    "a length that Connection takes away": (400, POST + b"Content-Length: 5\r\nConnection: content-length\r\n\r\nhello"),
-    "a coding that Connection takes away": (400, POST + b"Transfer-Encoding: chunked\r\nConnection: x, Transfer-Encoding\r\n\r\n0\r\n\r\n"),
     # Host
     "two Hosts that agree": (400, b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n"),
     "a list of Hosts": (400, b"GET / HTTP/1.1\r\nHost: x, y\r\n\r\n"),
@@ -89,10 +84,7 @@ REFUSED = {
     "half an escape in Host": (400, b"GET / HTTP/1.1\r\nHost: x%4\r\n\r\n"),
     "a query in Host": (400, b"GET / HTTP/1.1\r\nHost: x?y\r\n\r\n"),
     "bytes beyond ASCII in Host": (400, b"GET / HTTP/1.1\r\nHost: \xc3\xa9\r\n\r\n"),
-    "Host taken away by Connection": (400, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Host\r\n\r\n"),
-    "an absolute target and an empty Host": (400, b"GET http://x/ HTTP/1.1\r\nHost:\r\n\r\n"),
     "an absolute target and no Host": (400, b"GET http://x/ HTTP/1.1\r\n\r\n"),
-    "an absolute target and another port": (400, b"GET http://x:81/ HTTP/1.1\r\nHost: x\r\n\r\n"),
     "user information in the target": (400, b"GET http://x@y/ HTTP/1.1\r\nHost: y\r\n\r\n"),
     "an absolute target without a host": (400, b"GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n"),
     # the request line, and what comes before it
@@ -181,6 +173,16 @@ PASSED = {
     "an absolute target": (b"GET http://127.0.0.1/a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET", "/a", b"", ()),
     "two slashes that look like an authority": (b"GET //y/a HTTP/1.1\r\nHost: x\r\n\r\n", "GET", "//y/a", b"", ()),
     "an absolute target within another": (b"GET /http://y/ HTTP/1.1\r\nHost: x\r\n\r\n", "GET", "/http://y/", b"", ()),
+    "a length between tabs": (POST + b"Content-Length:\t5\t \r\n\r\nhello", "POST", "/", b"hello", ()),
+    "chunked between tabs": (POST + b"Transfer-Encoding:\tchunked \t\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "POST", "/", b"hello", ()),
+    "a length that Connection takes away": (POST + b"Content-Length: 5\r\nConnection: content-length\r\n\r\nhello", "POST", "/", b"hello", ("connection",)),
+    "a coding that Connection takes away":
+        (POST + b"Transfer-Encoding: chunked\r\nConnection: x, Transfer-Encoding\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "POST", "/", b"hello", ()),
+    "Host taken away by Connection": (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Host,, keep-alive\r\n\r\n", "GET", "/", b"", ()),
+    "Connection, which names a thousand fields":
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Last: a\r\nConnection: " + b"x," * 1000 + b"x-last\r\n\r\n", "GET", "/", b"", ("x-last",)),
+    "an absolute target and an empty Host": (b"GET http://localhost/a HTTP/1.1\r\nHost:\r\n\r\n", "GET", "/a", b"", ()),
+    "an absolute target and another Host": (b"GET http://localhost:81/a HTTP/1.1\r\nHost: evil.example\r\n\r\n", "GET", "/a", b"", ()),
     "HTTP/1.0 that is kept alive":
         (b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", "POST", "/", b"hello", ("connection",)),
 }
@@ -208,6 +210,31 @@ def test_the_upstream_and_the_next_request_see_one_reading_of(gate, odd):
     up.must_have_no_connection()
 
 
+# An option of Connection that is no token says nothing; it may have been meant to say "close".
+@pytest.mark.parametrize("option", [b"close;x", b'"close"', b"close x", b"close\tkeep-alive", b"clo(se", b"\xe9", b"keep-alive, a b", b"a=b"])
+def test_a_request_is_served_and_its_connection_closed_whose_connection_field_has(gate, option):
+    proxy, up = gate
+    caller = proxy.caller()
+    caller.send(POST + b"Content-Length: 5\r\nConnection: " + option + b"\r\n\r\nhello" + SMUGGLED)
+    exchange, request = up.take()
+    assert request.content == b"hello" and "connection" not in request.fields.names()
+    exchange.answer(200, "Connection: close", content=b"one")
+    response = caller.recv_response()
+    assert response.content == b"one" and response["connection"] == "close"
+    caller.must_end()
+    up.must_have_no_connection()
+    proxy.wait_idle()
+
+
+def test_a_request_is_refused_whose_connection_field_names_too_many_of_too_many_fields(gate):
+    """Each is looked for among all, and that is bounded: 800 names among 800 fields are beyond it."""
+    proxy, up = gate
+    caller = proxy.caller()
+    caller.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: " + b"x," * 3000 + b"\r\n" + b"A:\r\n" * 100 + b"\r\n")
+    assert caller.recv_response().status == 431
+    up.must_have_no_connection()
+
+
 def test_what_is_removed_and_set_can_not_come_back_as_a_trailer(pair):
     proxy, up = pair(headers={"set": {"X-Key": "ours"}, "remove": ["X-Debug"]},
                      caller_deadline={"headers": ["X-Timeout"], "forward": "X-Left"})
@@ -222,42 +249,39 @@ def test_what_is_removed_and_set_can_not_come_back_as_a_trailer(pair):
 
 # What is odd about them: (method, bytes).
 BAD = {
-    "a length in a 204": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello"),
-    "chunks in a 204": ("GET", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    "a length in a 1xx": ("GET", b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello" + LATE),
-    "chunks in a 1xx": ("GET", b"HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + LATE),
     "chunks in HTTP/1.0": ("GET", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    "length and chunks, in answer to HEAD": ("HEAD", OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"),
-    "two lengths that agree": ("GET", OK + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
-    "two lengths in a 304": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"),
-    "a list of lengths": ("GET", OK + b"Content-Length: 5, 5\r\n\r\nhello"),
+    "lengths in fields that differ": ("GET", OK + b"Content-Length: 5\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
+    "lengths in a list that differ": ("GET", OK + b"Content-Length: 5, 6\r\n\r\nhello!"),
+    "a length and an empty one": ("GET", OK + b"Content-Length: 5\r\nContent-Length:\r\n\r\nhello"),
+    "a length before a comma": ("GET", OK + b"Content-Length: 5,\r\n\r\nhello"),
+    "a length in 1xx, and content behind it": ("GET", b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello" + LATE),
+    "chunks behind a 1xx": ("GET", b"HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + LATE),
     "a signed length": ("GET", OK + b"Content-Length: +5\r\n\r\nhello"),
     "a length in hexadecimal": ("GET", OK + b"Content-Length: 0x5\r\n\r\nhello"),
     "an empty length": ("GET", OK + b"Content-Length:\r\n\r\nhello"),
     "a length that wraps": ("GET", OK + b"Content-Length: 18446744073709551621\r\n\r\nhello"),
-    "a length before a tab": ("GET", OK + b"Content-Length: 5\t\r\n\r\nhello"),
     "identity": ("GET", OK + b"Transfer-Encoding: identity\r\n\r\nhello"),
     "xchunked": ("GET", OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
     "chunked behind a vertical tab": ("GET", OK + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
-    "chunked before a tab": ("GET", OK + b"Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n"),
     "two fields of codings": ("GET", OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"),
-    "a length that Connection takes away": ("GET", OK + b"Content-Length: 5\r\nConnection: content-length\r\n\r\nhello"),
     "a fold before the first field": ("GET", OK + b" Content-Length: 5\r\n\r\nhello"),
     "a length on a folded line": ("GET", OK + b"Content-Length:\r\n 5\r\n\r\nhello"),
     "a field without a name": ("GET", OK + b": x\r\nContent-Length: 0\r\n\r\n"),
     "a field without a colon": ("GET", OK + b"Content-Length 0\r\n\r\n"),
-    "a response split by LF in a field": ("GET", OK + b"Set-Cookie: a\nContent-Length: 0\n\n" + FORGED),
     "a response split by CR in a field": ("GET", OK + b"Set-Cookie: a\rContent-Length: 0\r\rX: y\r\nContent-Length: 0\r\n\r\n"),
-    "a response split by LF in the reason": ("GET", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n" + FORGED),
     "a response split by CR in the reason": ("GET", b"HTTP/1.1 200 OK\rX: y\r\nContent-Length: 0\r\n\r\n"),
     "NUL in the reason": ("GET", b"HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n"),
     "an escape in the reason": ("GET", b"HTTP/1.1 200 \x1b[31m\r\nContent-Length: 0\r\n\r\n"),
     "an empty line before it": ("GET", b"\r\n" + FORGED),
+    "an LF before it": ("GET", b"\n" + FORGED),
+    "a bare CR before LF": ("GET", b"HTTP/1.1 200 OK\r\r\nContent-Length: 0\r\n\r\n"),
+    "a line that LF ends and that is folded": ("GET", b"HTTP/1.1 200 OK\nX: y\n Content-Length: 0\n\n"),
+    "a code below 100": ("GET", b"HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n"),
+    "a code of four digits": ("GET", b"HTTP/1.1 1000 X\r\nContent-Length: 0\r\n\r\n"),
     "a space before it": ("GET", b" " + FORGED),
     "a tab behind the version": ("GET", b"HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n"),
     "two spaces before the code": ("GET", b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n"),
     "a code of more than three digits": ("GET", b"HTTP/1.1 200OK\r\nContent-Length: 0\r\n\r\n"),
-    "a code above 599": ("GET", b"HTTP/1.1 600 X\r\nContent-Length: 0\r\n\r\n"),
     "HTTP/1.10": ("GET", b"HTTP/1.10 200 OK\r\nContent-Length: 0\r\n\r\n"),
     "a request for a response": ("GET", SMUGGLED),
     "a switch behind a 103": ("GET", b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
@@ -296,6 +320,46 @@ ODD = {
     "a blank behind a chunk size": ("GET", CHUNKED + b"4 \r\ntrue\r\n0\r\n\r\n", 200, b"true", {}),
     "a tab behind a chunk size": ("GET", CHUNKED + b"4\t\r\ntrue\r\n0\r\n\r\n", 200, b"true", {}),
     "chunk sizes padded to four places": ("GET", CHUNKED + b"4   \r\ntrue\r\n0   \r\n\r\n", 200, b"true", {}),
+    "a length and content in a 204": ("DELETE", b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\nX-A: b\r\n\r\nnull", 204, b"", {"x-a": "b", "content-length": None}),
+    "a length in a 204": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", 204, b"", {"content-length": None}),
+    "chunks in a 204": ("GET", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 204, b"", {"transfer-encoding": None}),
+    "chunked in a 204, and no chunk": ("GET", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", 204, b"", {"transfer-encoding": None}),
+    "all that framing can have wrong, in a 204":
+        ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nContent-Length: six\r\nTransfer-Encoding: cow\r\nTransfer-Encoding: chunked, x\r\n\r\n", 204, b"",
+         {"content-length": None, "transfer-encoding": None}),
+    "a length that is no number, in a 204 of HTTP/1.0":
+        ("GET", b"HTTP/1.0 204 No Content\r\nConnection: keep-alive\r\nContent-Length: +1\r\n\r\n", 204, b"", {"content-length": None}),
+    "a length and no content in a 1xx": ("GET", b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n" + LATE, 200, b"true", {"content-length": "4"}),
+    "a coding in a 1xx that is not passed on": ("GET", b"HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n" + LATE, 200, b"true", {}),
+    "two lengths in a 1xx": ("GET", b"HTTP/1.1 100 C\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n" + LATE, 200, b"true", {}),
+    "length and chunks, in answer to HEAD":
+        ("HEAD", OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 200, b"", {"content-length": None, "transfer-encoding": None}),
+    "lengths that differ, in answer to HEAD": ("HEAD", OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 200, b"", {"content-length": None}),
+    "the same length twice, in answer to HEAD": ("HEAD", OK + b"Content-Length: 5\r\nContent-Length: 05\r\n\r\n", 200, b"", {"content-length": "5"}),
+    "a length that is no number, in answer to HEAD": ("HEAD", OK + b"Content-Length: -1\r\n\r\n", 200, b"", {"content-length": None}),
+    "a coding that is not known, in answer to HEAD": ("HEAD", OK + b"Transfer-Encoding: gzip\r\n\r\n", 200, b"", {"transfer-encoding": None}),
+    "content in answer to HEAD": ("HEAD", OK + b"Content-Length: 4\r\n\r\ntrue", 200, b"", {"content-length": "4"}),
+    "two lengths in a 304": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 304, b"", {"content-length": None}),
+    "chunks in a 304 of HTTP/1.0":
+        ("GET", b"HTTP/1.0 304 Not Modified\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", 304, b"", {"transfer-encoding": None}),
+    "the same length twice": ("GET", OK + b"Content-Length: 4\r\nX-A: b\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {"content-length": "4", "x-a": "b"}),
+    "the same length in a list": ("GET", OK + b"Content-Length: 4,4 ,\t4\r\n\r\ntrue", 200, b"true", {"content-length": "4"}),
+    "the same length in fields and lists": ("GET", OK + b"Content-Length: 4, 4\r\ncontent-length: 004\r\n\r\ntrue", 200, b"true", {"content-length": "4"}),
+    "a length that Connection takes away":
+        ("GET", OK + b"Content-Length: 4\r\nConnection: content-length\r\n\r\ntrue", 200, b"true", {"content-length": "4", "connection": None}),
+    "a coding that Connection takes away":
+        ("GET", OK + b"Transfer-Encoding: chunked\r\nConnection: keep-alive\r\nConnection: Transfer-Encoding\r\n\r\n4\r\ntrue\r\n0\r\n\r\n", 200, b"true",
+         {"transfer-encoding": "chunked", "connection": None}),
+    "an option of Connection that is no token": ("GET", OK + b"Connection: x y, X-A\r\nX-A: b\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {"x-a": None}),
+    "an option of Connection that is almost close": ("GET", OK + b"Connection: close;\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {"connection": None}),
+    "lines that end with LF": ("GET", b"HTTP/1.1 200 OK\nX-A: b \nContent-Length: 4\nX-B:\n\ntrue", 200, b"true", {"x-a": "b", "x-b": "", "content-length": "4"}),
+    "a status line that ends with LF": ("GET", b"HTTP/1.1 200 OK\nX-A: b\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {"x-a": "b"}),
+    "one field that ends with LF": ("GET", OK + b"X-A: b\nX-B: c\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {"x-a": "b", "x-b": "c"}),
+    "an LF for the empty line": ("GET", OK + b"Content-Length: 4\r\n\ntrue", 200, b"true", {}),
+    "LFs, and chunks": ("GET", b"HTTP/1.1 200\nTransfer-Encoding: chunked\n\n4\r\ntrue\r\n0\r\n\r\n", 200, b"true", {}),
+    "LFs in a 1xx and behind it": ("GET", b"HTTP/1.1 103 Early Hints\nLink: <a>\n\n" + LATE, 200, b"true", {}),
+    "a field and a response that LF ends": ("GET", OK + b"Set-Cookie: a\nContent-Length: 0\n\n" + FORGED, 200, b"", {"set-cookie": "a"}),
+    "a reason and a response that LF ends": ("GET", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n" + FORGED, 200, b"", {}),
     "blanks behind the last chunk's size": ("GET", CHUNKED + b"4\r\ntrue\r\n0     \r\nX-Sum: 1\r\n\r\n", 200, b"true", {}),
 }
 
@@ -319,6 +383,19 @@ def test_a_response_is_delivered_and_its_connection_destroyed_that_has(gate, odd
 # Likewise, but as the grammar has them: their connection serves the next call.
 SOUND = {
     "zeros before chunk sizes": ("GET", CHUNKED + b"0" * 40 + b"4\r\ntrue\r\n00000000\r\n\r\n", 200, b"true", {}),
+    "a length of 0 in a 204": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 204, b"", {"content-length": None}),
+    "a length of 0 in a 1xx": ("GET", b"HTTP/1.1 100\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n" + LATE, 200, b"true", {}),
+    "chunked in answer to HEAD": ("HEAD", OK + b"Transfer-Encoding: chunked\r\n\r\n", 200, b"", {"transfer-encoding": "chunked", "content-length": None}),
+    "a length in answer to HEAD": ("HEAD", OK + b"Content-Length: 0012345\r\n\r\n", 200, b"", {"content-length": "12345"}),
+    "a length in a 304": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 999\r\n\r\n", 304, b"", {"content-length": "999"}),
+    "tabs around a length": ("GET", OK + b"Content-Length:\t4\t\r\n\r\ntrue", 200, b"true", {"content-length": "4"}),
+    "tabs around a coding": ("GET", OK + b"Transfer-Encoding: \tchunked\t\r\n\r\n4\r\ntrue\r\n0\r\n\r\n", 200, b"true", {"transfer-encoding": "chunked"}),
+    "a code of 600": ("GET", b"HTTP/1.1 600 X\r\nContent-Length: 4\r\n\r\ntrue", 600, b"true", {}),
+    "a code of 999": ("GET", b"HTTP/1.1 999 Request denied\r\nContent-Length: 4\r\n\r\ntrue", 999, b"true", {}),
+    "no reason": ("GET", b"HTTP/1.1 200\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {}),
+    "a reason beyond ASCII": ("GET", b"HTTP/1.1 404 N\xc3\xa3o\t\xe9\r\nContent-Length: 4\r\n\r\ntrue", 404, b"true", {}),
+    "a later minor version": ("GET", b"HTTP/1.2 200 OK\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {}),
+    "Connection, which takes away what we set": ("GET", OK + b"Connection: Via, x-curfew-call,, keep-alive\r\nContent-Length: 4\r\n\r\ntrue", 200, b"true", {}),
     "white space around the semicolon of a chunk extension": ("GET", CHUNKED + b"4 ; a = \"b ; c\"\r\ntrue\r\n0\t;d\r\n\r\n", 200, b"true", {}),
 }
 

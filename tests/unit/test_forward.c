@@ -359,13 +359,35 @@ static void what_describes_absent_content_is_kept_for_head_and_304(void **state)
     static const char coded[] = "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     check_response(length, HTTP1_HEAD, 1, true,
-                   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: 1\r\n" VIA CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA "Content-Length: 5\r\n" CALL "\r\n");
     check_response(coded, HTTP1_GET, 1, true,
-                   "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n" VIA CALL "\r\n");
+                   "HTTP/1.1 304 Not Modified\r\n" VIA "Transfer-Encoding: chunked\r\n" CALL "\r\n");
     check_response(coded, HTTP1_GET, 0, true,
                    "HTTP/1.1 304 Not Modified\r\n" VIA "Connection: keep-alive\r\n" CALL "\r\n");
     check_response("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1, true,
                    "HTTP/1.1 204 No Content\r\n" VIA CALL "\r\n");
+}
+
+static void what_can_not_be_read_of_absent_content_is_left_out(void **state)
+{
+    check_response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: 1\r\nContent-Length: 5\r\n\r\n", HTTP1_HEAD, 1,
+                   true, "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA "Content-Length: 5\r\n" CALL "\r\n");
+    check_response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: 1\r\nContent-Length: 6\r\n\r\n", HTTP1_HEAD, 1,
+                   true, "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA CALL "\r\n");
+    check_response("HTTP/1.1 304 N\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n", HTTP1_GET, 1,
+                   true, "HTTP/1.1 304 N\r\n" VIA CALL "\r\n");
+    check_response("HTTP/1.1 204 N\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n", HTTP1_GET, 1,
+                   true, "HTTP/1.1 204 N\r\n" VIA CALL "\r\n");
+    check_response("HTTP/1.1 103 E\r\nContent-Length: 6\r\nLink: a\r\n\r\n", HTTP1_GET, 1, true,
+                   "HTTP/1.1 103 E\r\nLink: a\r\n" VIA "\r\n");
+}
+
+static void lines_that_end_with_lf_are_written_anew(void **state)
+{
+    check_response("HTTP/1.1 200 OK\nA: 1\nB: 2\r\nC:\nKeep-Alive: x\nD: 3\r\nE: 4\r\nContent-Length: 5\n\n",
+                   HTTP1_GET, 1, true,
+                   "HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nC:\r\nD: 3\r\nE: 4\r\n" VIA
+                   "Content-Length: 5\r\n" CALL "\r\n");
 }
 
 static void what_we_say_of_the_call_stands_beside_what_the_upstream_says(void **state)
@@ -440,6 +462,8 @@ int main(void)
         cmocka_unit_test(content_is_delimited_in_a_way_that_the_caller_knows),
         cmocka_unit_test(framing_for_the_caller_is_as_it_came_where_possible),
         cmocka_unit_test(what_describes_absent_content_is_kept_for_head_and_304),
+        cmocka_unit_test(what_can_not_be_read_of_absent_content_is_left_out),
+        cmocka_unit_test(lines_that_end_with_lf_are_written_anew),
         cmocka_unit_test(what_we_say_of_the_call_stands_beside_what_the_upstream_says),
         cmocka_unit_test(an_interim_response_has_no_framing_and_no_call_id),
         cmocka_unit_test(trailers_go_on_without_what_could_deceive),

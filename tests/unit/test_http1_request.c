@@ -187,7 +187,7 @@ static void a_target_beyond_16_kib_is_too_long(void **state)
                      CAUSE_TARGET_TOO_LONG);
 }
 
-static void host_is_one_sound_host_and_agrees_with_the_target(void **state)
+static void host_is_one_sound_host_whatever_the_target_says(void **state)
 {
     static const struct fault faults[] = {
         {LINE "\r\n", CAUSE_BAD_REQUEST},
@@ -215,16 +215,17 @@ static void host_is_one_sound_host_and_agrees_with_the_target(void **state)
         {"GET http://A.example/ HTTP/1.1\r\nHost: a.EXAMPLE\r\n\r\n", CAUSE_NONE},
         {"GET http://a/ HTTP/1.0\r\n\r\n", CAUSE_NONE},
         {"GET http://a/ HTTP/1.1\r\n\r\n", CAUSE_BAD_REQUEST},
-        {"GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", CAUSE_BAD_REQUEST},
-        {"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", CAUSE_BAD_REQUEST},
-        {"GET http://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", CAUSE_BAD_REQUEST},
+        {"GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", CAUSE_NONE},
+        {"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", CAUSE_NONE},
+        {"GET http://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", CAUSE_NONE},
+        {"GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n", CAUSE_BAD_REQUEST},
+        {"GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", CAUSE_BAD_REQUEST},
     };
 
     for (size_t i = 0; i < COUNT(faults); i++) {
         print_message("head: %s", faults[i].text);
         assert_int_equal(parse(span_of(faults[i].text)), faults[i].cause);
     }
-    assert_string_equal(detail, "Host differs from the target's authority");
     assert_int_equal(parse(SPAN_LIT(LINE "X: y\r\nHost: \ta.b\t \r\n\r\n")), CAUSE_NONE);
     assert_span(head.host, "a.b");
 }
@@ -353,8 +354,10 @@ static void content_length_is_one_number(void **state)
         {"Content-Length: 5.0\r\n", CAUSE_BAD_REQUEST},
         {"Content-Length: five\r\n", CAUSE_BAD_REQUEST},
         {"Content-Length: \"5\"\r\n", CAUSE_BAD_REQUEST},
-        {"Content-Length:\t5\r\n", CAUSE_BAD_REQUEST},
-        {"Content-Length: 5\t\r\n", CAUSE_BAD_REQUEST},
+        {"Content-Length: 5, 5\r\n", CAUSE_BAD_REQUEST},
+        {"Content-Length:\t5\r\n", CAUSE_NONE},
+        {"Content-Length: 5\t\r\n", CAUSE_NONE},
+        {"Content-Length: 5\t5\r\n", CAUSE_BAD_REQUEST},
     };
 
     check_fields(faults, COUNT(faults));
@@ -372,8 +375,9 @@ static void transfer_encoding_is_chunked_or_refused(void **state)
     static const struct fault faults[] = {
         {"Transfer-Encoding: chunked\r\n", CAUSE_NONE},
         {"Transfer-Encoding:  Chunked \r\n", CAUSE_NONE},
-        {"Transfer-Encoding:\tchunked\r\n", CAUSE_BAD_REQUEST},
-        {"Transfer-Encoding: chunked\t\r\n", CAUSE_BAD_REQUEST},
+        {"Transfer-Encoding:\tchunked\r\n", CAUSE_NONE},
+        {"Transfer-Encoding: chunked\t\r\n", CAUSE_NONE},
+        {"Transfer-Encoding: chunked\tx\r\n", CAUSE_BAD_REQUEST},
         {"Transfer-Encoding: gzip\r\n", CAUSE_TRANSFER_CODING},
         {"Transfer-Encoding: gzip, chunked\r\n", CAUSE_TRANSFER_CODING},
         {"Transfer-Encoding: identity\r\n", CAUSE_TRANSFER_CODING},
@@ -437,14 +441,6 @@ static void version_and_connection_say_whether_the_connection_is_kept(void **sta
 
 static void connection_nominates_fields_but_never_those_that_frame_or_route(void **state)
 {
-    static const struct fault faults[] = {
-        {"Connection: Host\r\n", CAUSE_BAD_REQUEST},
-        {"Connection: content-length\r\nContent-Length: 1\r\n", CAUSE_BAD_REQUEST},
-        {"Connection: x, Transfer-Encoding\r\n", CAUSE_BAD_REQUEST},
-        {"Connection: a b\r\n", CAUSE_BAD_REQUEST},
-        {"Connection: close;x\r\n", CAUSE_BAD_REQUEST},
-    };
-
     assert_int_equal(
         parse_fields("A: 1\r\nConnection: a, upgrade, via\r\nconnection: c\r\nVia: 1.1 x\r\na: 2\r\n"
                      "Upgrade: h2c\r\nB: 3\r\nX-Forwarded-For: 1\r\nConnection: x-forwarded-for\r\n"),
@@ -455,22 +451,55 @@ static void connection_nominates_fields_but_never_those_that_frame_or_route(void
 
         assert_int_equal(head.fields[i].nominated, nominated);
     }
-    check_fields(faults, COUNT(faults));
+    assert_false(head.tolerated);
 }
 
-static void connection_names_a_bounded_number_of_fields(void **state)
+static void an_odd_option_of_connection_condemns_no_message(void **state)
 {
-    char lines[512];
+    static const struct {
+        const char *fields;
+        enum http1_framing framing;
+        bool keep_alive;
+    } odd[] = {
+        {"Connection: Host\r\n", HTTP1_NO_CONTENT, true},
+        {"Connection: content-length\r\nContent-Length: 1\r\n", HTTP1_LENGTH, true},
+        {"Connection: x, Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n", HTTP1_CHUNKED, true},
+        {"Connection: close, Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n", HTTP1_CHUNKED, false},
+        {"Connection: via, expect, connection, x-forwarded-proto\r\n", HTTP1_NO_CONTENT, true},
+        {"Connection: ,\t, ,x,\r\n", HTTP1_NO_CONTENT, true},
+        {"Connection: a b\r\n", HTTP1_NO_CONTENT, false},
+        {"Connection: close;x\r\n", HTTP1_NO_CONTENT, false},
+        {"Connection: \"close\"\r\n", HTTP1_NO_CONTENT, false},
+        {"Connection: keep-alive, \xff\r\n", HTTP1_NO_CONTENT, false},
+    };
+
+    for (size_t i = 0; i < COUNT(odd); i++) {
+        print_message("%s", odd[i].fields);
+        assert_int_equal(parse_fields(odd[i].fields), CAUSE_NONE);
+        assert_int_equal(head.framing, odd[i].framing);
+        assert_int_equal(head.keep_alive, odd[i].keep_alive);
+        for (unsigned f = 0; f < head.field_count; f++)
+            assert_false(head.fields[f].nominated);
+    }
+}
+
+/* Names times fields: what is looked for is found, however many names stand before it, unless that is out of bounds. */
+static void connection_names_many_fields_but_not_many_among_many(void **state)
+{
+    static char lines[65536];
     struct text text = text_over(lines, sizeof(lines));
 
     TEXT_LIT(&text, "Connection: ");
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 9000; i++)
         TEXT_LIT(&text, "a,");
-    TEXT_LIT(&text, "\r\n\0");
+    TEXT_LIT(&text, "b\r\nB: c\r\n\0");
     assert_int_equal(parse_fields(lines), CAUSE_NONE);
-    text.len -= 3;
-    TEXT_LIT(&text, "a\r\n\0");
-    assert_int_equal(parse_fields(lines), CAUSE_BAD_REQUEST);
+    assert_true(head.fields[2].nominated);
+    text.len--;
+    for (int i = 0; i < 100; i++)
+        TEXT_LIT(&text, "C:d\r\n");
+    TEXT_LIT(&text, "\0");
+    assert_int_equal(parse_fields(lines), CAUSE_HEAD_TOO_LARGE);
 }
 
 static void the_one_expectation_is_100_continue(void **state)
@@ -545,7 +574,7 @@ int main(void)
         cmocka_unit_test(a_target_is_taken_in_the_forms_that_its_method_allows),
         cmocka_unit_test(a_target_of_no_known_form_is_refused),
         cmocka_unit_test(a_target_beyond_16_kib_is_too_long),
-        cmocka_unit_test(host_is_one_sound_host_and_agrees_with_the_target),
+        cmocka_unit_test(host_is_one_sound_host_whatever_the_target_says),
         cmocka_unit_test(a_field_line_is_a_token_a_colon_and_a_value),
         cmocka_unit_test(fields_are_kept_as_they_came_and_known_ones_are_told_in_any_case),
         cmocka_unit_test(each_known_name_is_known_and_its_neighbours_are_not),
@@ -554,7 +583,8 @@ int main(void)
         cmocka_unit_test(transfer_encoding_is_chunked_or_refused),
         cmocka_unit_test(version_and_connection_say_whether_the_connection_is_kept),
         cmocka_unit_test(connection_nominates_fields_but_never_those_that_frame_or_route),
-        cmocka_unit_test(connection_names_a_bounded_number_of_fields),
+        cmocka_unit_test(an_odd_option_of_connection_condemns_no_message),
+        cmocka_unit_test(connection_names_many_fields_but_not_many_among_many),
         cmocka_unit_test(the_one_expectation_is_100_continue),
         cmocka_unit_test(te_trailers_is_seen_among_codings),
         cmocka_unit_test(methods_are_told_by_case),

@@ -46,7 +46,10 @@ static void the_status_line_has_a_version_three_digits_and_a_reason(void **state
         {"HTTP/1.7 599 x", 599, "x"},
         {"HTTP/1.1 100 Continue", 100, "Continue"},
         {"HTTP/1.1 099 x", 0, ""},
-        {"HTTP/1.1 600 x", 0, ""},
+        {"HTTP/1.1 600 x", 600, "x"},
+        {"HTTP/1.1 999", 999, ""},
+        {"HTTP/1.1 000 x", 0, ""},
+        {"HTTP/1.1 1000 x", 0, ""},
         {"HTTP/1.1 20 OK", 0, ""},
         {"HTTP/1.1 2000 OK", 0, ""},
         {"HTTP/1.1 2a0 OK", 0, ""},
@@ -115,8 +118,13 @@ static void ambiguous_framing_is_a_protocol_error(void **state)
     static const struct {
         const char *line, *fields;
     } heads[] = {
-        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 5\r\n"},
-        {"HTTP/1.1 200 OK", "Content-Length: 5, 5\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 6\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5, 5\r\nContent-Length: 5, 6\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5,\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: ,5\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length:\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5 5\r\n"},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"},
         {"HTTP/1.1 200 OK", "Content-Length: x\r\n"},
         {"HTTP/1.1 200 OK", "Content-Length: 9223372036854775808\r\n"},
         {"HTTP/1.1 200 OK", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"},
@@ -125,11 +133,6 @@ static void ambiguous_framing_is_a_protocol_error(void **state)
         {"HTTP/1.1 200 OK", "Transfer-Encoding: chunked, chunked\r\n"},
         {"HTTP/1.1 200 OK", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"},
         {"HTTP/1.0 200 OK", "Transfer-Encoding: chunked\r\n"},
-        {"HTTP/1.1 204 No Content", "Transfer-Encoding: chunked\r\n"},
-        {"HTTP/1.1 204 No Content", "Content-Length: 5\r\n"},
-        {"HTTP/1.1 100 Continue", "Transfer-Encoding: chunked\r\n"},
-        {"HTTP/1.1 304 Not Modified", "Content-Length: 5\r\nContent-Length: 6\r\n"},
-        {"HTTP/1.1 200 OK", "Connection: content-length\r\nContent-Length: 5\r\n"},
         {"HTTP/1.1 200 OK", "Content-Length : 5\r\n"},
         {"HTTP/1.1 200 OK", "A: b\r\n c\r\n"},
         {"HTTP/1.1 200 OK", "A: b\rc\r\n"},
@@ -159,6 +162,84 @@ static void a_refused_head_says_which_line_is_at_fault(void **state)
         assert_int_equal(parse(heads[i].line, heads[i].fields), CAUSE_HTTP_PROTOCOL);
         assert_true(head.odd.len >= strlen(heads[i].odd));
         assert_memory_equal(head.odd.ptr, heads[i].odd, strlen(heads[i].odd));
+    }
+}
+
+static void a_response_with_one_reading_is_taken_and_its_connection_not_kept(void **state)
+{
+    static const struct {
+        const char *line, *fields;
+        enum http1_framing framing;
+        uint64_t length;
+    } heads[] = {
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 5\r\n", HTTP1_LENGTH, 5},
+        {"HTTP/1.1 200 OK", "Content-Length: 5 ,\t5,05\r\nA: b\r\nContent-Length: 5\r\n", HTTP1_LENGTH, 5},
+        {"HTTP/1.1 200 OK", "Connection: content-length\r\nContent-Length: 5\r\n", HTTP1_LENGTH, 5},
+        {"HTTP/1.1 200 OK", "Connection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n", HTTP1_CHUNKED,
+         0},
+        {"HTTP/1.1 200 OK", "Connection: close x\r\nContent-Length: 5\r\n", HTTP1_LENGTH, 5},
+        {"HTTP/1.1 200 OK", "Content-Length: 5\r\nA: b\n", HTTP1_LENGTH, 5},
+        {"HTTP/1.1 200 OK\nA: b", "Content-Length: 5\r\n", HTTP1_LENGTH, 5},
+    };
+
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        print_message("%s: %s\n", heads[i].line, heads[i].fields);
+        assert_int_equal(parse(heads[i].line, heads[i].fields), CAUSE_NONE);
+        assert_string_equal(detail, "");
+        assert_int_equal(head.framing, heads[i].framing);
+        assert_int_equal(head.content_length, heads[i].length);
+        assert_false(head.keep_alive);
+    }
+}
+
+/* What method or code decide, no field takes back; what fields tell of content that is not sent is kept if it can be read. */
+static void framing_fields_never_condemn_a_response_without_content(void **state)
+{
+    static const struct {
+        const char *fields;
+        enum http1_framing described;
+        uint64_t length;
+        bool odd;
+    } heads[] = {
+        {"", HTTP1_NO_CONTENT, 0, false},
+        {"Content-Length: 0\r\n", HTTP1_LENGTH, 0, false},
+        {"Content-Length: 5\r\n", HTTP1_LENGTH, 5, false},
+        {"Transfer-Encoding: chunked\r\n", HTTP1_CHUNKED, 0, false},
+        {"Content-Length: 5\r\nContent-Length: 5\r\n", HTTP1_LENGTH, 5, true},
+        {"Content-Length: 5\r\nContent-Length: 6\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Content-Length: x\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Content-Length:\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Content-Length: 99999999999999999999\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Transfer-Encoding: cow\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Transfer-Encoding: chunked, chunked\r\n", HTTP1_NO_CONTENT, 0, true},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n", HTTP1_NO_CONTENT, 0, true},
+    };
+    static const struct {
+        const char *line;
+        enum http1_method method;
+        bool tells;
+    } empty[] = {
+        {"HTTP/1.1 200 OK", HTTP1_HEAD, true},          {"HTTP/1.1 304 Not Modified", HTTP1_GET, true},
+        {"HTTP/1.1 204 No Content", HTTP1_GET, false},  {"HTTP/1.1 204 No Content", HTTP1_HEAD, false},
+        {"HTTP/1.1 103 Early Hints", HTTP1_GET, false},
+    };
+
+    for (size_t e = 0; e < COUNT(empty); e++) {
+        for (size_t i = 0; i < COUNT(heads); i++) {
+            bool is_empty = heads[i].described == HTTP1_NO_CONTENT || heads[i].length == 0;
+            bool odd =
+                heads[i].odd || (!empty[e].tells && (!is_empty || heads[i].described == HTTP1_CHUNKED));
+
+            print_message("%s: %s\n", empty[e].line, heads[i].fields);
+            assert_int_equal(parse_with(empty[e].line, heads[i].fields, empty[e].method), CAUSE_NONE);
+            assert_string_equal(detail, "");
+            assert_int_equal(head.framing, HTTP1_NO_CONTENT);
+            assert_int_equal(head.described, empty[e].tells ? heads[i].described : HTTP1_NO_CONTENT);
+            if (head.described == HTTP1_LENGTH)
+                assert_int_equal(head.content_length, heads[i].length);
+            assert_int_equal(head.keep_alive, !odd);
+        }
     }
 }
 
@@ -221,6 +302,8 @@ int main(void)
         cmocka_unit_test(framing_follows_method_code_and_fields),
         cmocka_unit_test(ambiguous_framing_is_a_protocol_error),
         cmocka_unit_test(a_refused_head_says_which_line_is_at_fault),
+        cmocka_unit_test(a_response_with_one_reading_is_taken_and_its_connection_not_kept),
+        cmocka_unit_test(framing_fields_never_condemn_a_response_without_content),
         cmocka_unit_test(version_connection_and_framing_say_whether_the_connection_is_kept),
         cmocka_unit_test(too_many_fields_are_too_large_a_head),
         cmocka_unit_test(every_code_has_a_reason),

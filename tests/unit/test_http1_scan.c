@@ -111,6 +111,37 @@ static void a_response_has_no_empty_line_before_it(void **state)
     assert_int_equal(scan_at_once(SPAN_LIT("HTTP/1.1 200 OK\r\n\r\n"), true).status, HTTP1_DONE);
 }
 
+static void a_response_may_end_its_lines_with_lf(void **state)
+{
+    static const struct {
+        struct span bytes;
+        enum http1_status status;
+        size_t end;
+    } responses[] = {
+        {SPAN_LIT("HTTP/1.1 200 OK\nA: b\n\nbody"), HTTP1_DONE, 22},
+        {SPAN_LIT("HTTP/1.1 200 OK\r\nA: b\n\r\nbody"), HTTP1_DONE, 24},
+        {SPAN_LIT("HTTP/1.1 200 OK\nA: b\r\n\nbody"), HTTP1_DONE, 23},
+        {SPAN_LIT("HTTP/1.1 200 OK\n\n"), HTTP1_DONE, 17},
+        {SPAN_LIT("HTTP/1.1 200 OK\n\r"), HTTP1_MORE, 0},
+        {SPAN_LIT("HTTP/1.1 200 OK\nA: b\n"), HTTP1_MORE, 0},
+        {SPAN_LIT("\nHTTP/1.1 200 OK\n\n"), HTTP1_BAD, 0},
+        {SPAN_LIT("HTTP/1.1 200 OK\n\rX"), HTTP1_BAD, 0},
+        {SPAN_LIT("HTTP/1.1 200 OK\r\r\n"), HTTP1_BAD, 0},
+        {SPAN_LIT("HTTP/1.1 200 OK\nA: b\0\n\n"), HTTP1_BAD, 0},
+    };
+
+    for (size_t i = 0; i < COUNT(responses); i++) {
+        print_message("case %zu\n", i);
+        for (size_t first = 0; first <= responses[i].bytes.len; first++) {
+            struct result got = scan_in_steps(responses[i].bytes, first, 1, true);
+
+            assert_int_equal(got.status, responses[i].status);
+            if (got.status == HTTP1_DONE)
+                assert_int_equal(got.end, responses[i].end);
+        }
+    }
+}
+
 static void every_control_byte_but_tab_is_refused_wherever_it_lies_in_a_line(void **state)
 {
     char line[] = "GET / HTTP/1.1\r\nName: 0123456789abcdefghijklmnopqrstuvwxyz\r\n\r\n";
@@ -238,6 +269,7 @@ int main(void)
         cmocka_unit_test(finds_the_end_of_a_head_and_refuses_what_no_head_holds),
         cmocka_unit_test(any_split_into_reads_gives_the_same_head),
         cmocka_unit_test(a_response_has_no_empty_line_before_it),
+        cmocka_unit_test(a_response_may_end_its_lines_with_lf),
         cmocka_unit_test(every_control_byte_but_tab_is_refused_wherever_it_lies_in_a_line),
         cmocka_unit_test(the_first_line_is_known_before_the_head_is_whole),
         cmocka_unit_test(too_long_a_head_is_named_so_however_it_comes),
