@@ -69,9 +69,15 @@ enum http1_method {
 /* How the content is delimited (RFC 9112 6.3). */
 enum http1_framing { HTTP1_NO_CONTENT, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_UNTIL_CLOSE };
 
-#define HTTP1_FIELDS_MAX 128
+/* A field line has at least three bytes, "A:" and LF: no more fields than this can a head of so many bytes have. */
+#define HTTP1_FIELDS_IN(head_bytes) ((head_bytes) / 3)
+/* A head over an array of fields. */
+#define HTTP1_HEAD_OVER(array)                                                                               \
+    {                                                                                                        \
+        .fields = (array), .field_cap = sizeof(array) / sizeof((array)[0])                                   \
+    }
 
-/* A parsed head. Large (about 7 KB): one a thread, used for one head after another. */
+/* A parsed head. One a thread, used for one head after another; its room for fields is the owner's. */
 struct http1_head {
     /* request line */
     struct span method;
@@ -84,8 +90,8 @@ struct http1_head {
     struct span reason;
 
     uint8_t minor; /* HTTP/1.minor: 0 or 1 */
-    uint16_t field_count;
-    struct http1_field fields[HTTP1_FIELDS_MAX];
+    uint32_t field_count, field_cap;
+    struct http1_field *fields;
 
     enum http1_framing framing;
     uint64_t content_length; /* if framing, or described, is HTTP1_LENGTH */
@@ -140,15 +146,17 @@ struct span http1_odd_line(const struct http1_scan *scan, struct span bytes, siz
 
 /*
  * `line` is as http1_first_line gave it. Only method, method_id, target, authority, path and minor of *out
- * are set. CAUSE_NONE, BAD_REQUEST, METHOD (CONNECT), TARGET_TOO_LONG or VERSION (RFC 9112 3).
+ * are set. CAUSE_NONE, BAD_REQUEST, METHOD (CONNECT) or VERSION (RFC 9112 3). A method has at most
+ * HTTP1_METHOD_MAX letters; the target is as long as the head may be.
  */
+#define HTTP1_METHOD_MAX 32
 enum cause http1_parse_request_line(struct span line, struct http1_head *out);
 
 /*
  * `head` as http1_scan gave it. CAUSE_NONE, or the cause to refuse it with: BAD_REQUEST, METHOD (CONNECT),
- * TARGET_TOO_LONG, HEAD_TOO_LARGE (too many fields), TRANSFER_CODING, CONTENT_TOO_LARGE, EXPECTATION,
- * VERSION. *detail then says in a few words what is wrong, a static text fit for the caller ("two
- * Content-Length fields"); RFC 9112 3, 5, 6.
+ * HEAD_TOO_LARGE (more fields than there is room for, or too many names in Connection), TRANSFER_CODING,
+ * CONTENT_TOO_LARGE, EXPECTATION, VERSION. *detail then says in a few words what is wrong, a static text fit for the
+ * caller ("two Content-Length fields"); RFC 9112 3, 5, 6.
  */
 enum cause http1_parse_request(struct span head, struct http1_head *out, const char **detail);
 

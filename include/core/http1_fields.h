@@ -14,17 +14,25 @@
 
 #define HTTP1_FIELD_IDS (HTTP1_FIELD_X_FORWARDED_PROTO + 1)
 
-/* How often each known field came, and the index of its first line. */
+/* How often each known field came, and, if it did, the index of its first line. */
 struct http1_seen {
-    uint8_t count[HTTP1_FIELD_IDS];
-    uint8_t first[HTTP1_FIELD_IDS];
+    uint32_t count[HTTP1_FIELD_IDS];
+    uint32_t first[HTTP1_FIELD_IDS];
 };
 
 /*
  * Behind the line end at `at`, 0 if there is none: CRLF, or, if `tolerated` is not NULL, also LF alone: then *tolerated
  * is set.
  */
-size_t http1_behind_line_end(struct span bytes, size_t at, bool *tolerated);
+static inline size_t http1_behind_line_end(struct span bytes, size_t at, bool *tolerated)
+{
+    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r' && bytes.ptr[at + 1] == '\n')
+        return at + 2;
+    if (tolerated == NULL || at == bytes.len || bytes.ptr[at] != '\n')
+        return 0;
+    *tolerated = true;
+    return at + 1;
+}
 
 /*
  * All field lines of `head`, a response's or a request's, from `at` to the empty line, into *out. CAUSE_NONE,

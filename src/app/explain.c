@@ -73,7 +73,8 @@ static void decide(struct explanation *e, struct span request, struct http1_head
 static int explain_with(const struct asking *asking, const struct snapshot *snapshot)
 {
     static char block[2 * FIELDS_BYTES];
-    static struct http1_head head;
+    static struct http1_field fields[HTTP1_FIELDS_IN(2 * FIELDS_BYTES)];
+    static struct http1_head head = HTTP1_HEAD_OVER(fields);
     struct explanation e = {.file = asking->config, .snapshot = snapshot};
     const char *why = explain_find(snapshot, asking->url, asking->upstream, &e.target);
     struct span request;

@@ -3,9 +3,6 @@
 #include "config/report.h"
 #include "core/http1.h"
 
-/* A field line longer than that meets many servers' limits on a head. */
-#define VALUE_MAX 8192
-
 /* What is put into requests: the value without white space around it. */
 struct field {
     struct span name;
@@ -74,10 +71,10 @@ static enum status find_source(struct build *b, const struct yaml_node *node, st
     return status;
 }
 
-static const char *refuse_value(struct span value)
+static const char *refuse_value(const struct build *b, struct span value)
 {
-    if (value.len > VALUE_MAX)
-        return "the value is longer than 8KiB";
+    if (value.len > b->snapshot->limits.request_head_bytes)
+        return "the value is longer than limits.request_head";
     return http1_is_field_value(value) ? NULL : "the value holds a line break or another control character";
 }
 
@@ -94,7 +91,7 @@ static enum status take_value(struct build *b, const struct yaml_node *node, str
     text_put(&whole, prefix);
     text_put(&whole, value);
     *out = span_trim(text_span(&whole));
-    why = refuse_value(*out);
+    why = refuse_value(b, *out);
     if (!why)
         return ST_OK;
     report_value(b->errors, node, "%s", why);

@@ -154,9 +154,10 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
 
     put_request_line(out, head, rules->base_path);
     put_line(out, SPAN_LIT("Host: "), rules->host);
-    for (unsigned i = 0; i < head->field_count; i++) {
-        if (request_keeps(&plan, &head->fields[i]))
-            run_keep(&run, head->fields[i].line);
+    for (const struct http1_field *field = head->fields, *end = field + head->field_count; field < end;
+         field++) {
+        if (request_keeps(&plan, field))
+            run_keep(&run, field->line);
         else
             run_flush(&run, out);
     }
@@ -248,15 +249,14 @@ void forward_response_head(struct text *out, const struct http1_head *response,
     struct run run = {{NULL, 0}};
 
     put_status_line(out, response);
-    for (unsigned i = 0; i < response->field_count; i++) {
-        struct span line = response->fields[i].line;
-
-        if (!response_keeps(&response->fields[i]))
+    for (const struct http1_field *field = response->fields, *end = field + response->field_count;
+         field < end; field++) {
+        if (!response_keeps(field))
             run_flush(&run, out);
-        else if (response->tolerated && ends_with_lf_alone(line))
-            put_mended_line(out, &run, line);
+        else if (response->tolerated && ends_with_lf_alone(field->line))
+            put_mended_line(out, &run, field->line);
         else
-            run_keep(&run, line);
+            run_keep(&run, field->line);
     }
     run_flush(&run, out);
     put_via(out, response->minor);

@@ -95,16 +95,6 @@ static struct span value_between(const char *base, size_t start, size_t stop)
     return (struct span){base + start, stop - start};
 }
 
-size_t http1_behind_line_end(struct span bytes, size_t at, bool *tolerated)
-{
-    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r' && bytes.ptr[at + 1] == '\n')
-        return at + 2;
-    if (tolerated == NULL || at == bytes.len || bytes.ptr[at] != '\n')
-        return 0;
-    *tolerated = true;
-    return at + 1;
-}
-
 /*
  * The field line at *at of `bytes`, which then is behind its line end. False, and *detail, if there is no whole and
  * sound field line (RFC 9112 5).
@@ -146,29 +136,28 @@ enum cause http1_read_fields(struct span head, size_t at, bool is_response, stru
 {
     bool *tolerated = is_response ? &out->tolerated : NULL;
     enum cause broken = is_response ? CAUSE_HTTP_PROTOCOL : CAUSE_BAD_REQUEST;
-    unsigned count = 0;
+    struct http1_field *first = out->fields, *field = first, *end = first + out->field_cap;
 
-    *seen = (struct http1_seen){0};
+    memset(seen->count, 0, sizeof(seen->count));
     out->field_count = 0;
-    while (at < head.len && !ends_line(head.ptr[at])) {
-        struct http1_field *field = &out->fields[count];
-
-        out->odd = (struct span){head.ptr + at, head.len - at};
-        if (count == HTTP1_FIELDS_MAX) {
+    for (; at < head.len && !ends_line(head.ptr[at]); field++) {
+        if (field == end) {
             *detail = "too many fields";
+            out->odd = (struct span){head.ptr + at, head.len - at};
             return is_response ? CAUSE_RESPONSE_HEAD_SIZE : CAUSE_HEAD_TOO_LARGE;
         }
-        if (!read_field_line(head, &at, field, tolerated, detail))
+        if (!read_field_line(head, &at, field, tolerated, detail)) {
+            out->odd = (struct span){head.ptr + at, head.len - at};
             return broken;
+        }
         if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0)
-            seen->first[field->id] = (uint8_t)count;
-        count++;
+            seen->first[field->id] = (uint32_t)(field - first);
     }
     if (http1_behind_line_end(head, at, tolerated) != head.len) {
         *detail = "the head does not end with its first empty line";
         return broken;
     }
-    out->field_count = (uint16_t)count;
+    out->field_count = (uint32_t)(field - first);
     return CAUSE_NONE;
 }
 

@@ -67,11 +67,11 @@ static enum cause read_content_length(struct http1_head *head, const struct http
         *detail = "two Content-Length fields";
         return CAUSE_BAD_REQUEST;
     }
-    if (several || (is_response && memchr(value.ptr, ',', value.len) != NULL)) {
+    cause = read_number(value, &head->content_length, detail);
+    if (several || (cause != CAUSE_NONE && is_response && memchr(value.ptr, ',', value.len) != NULL)) {
+        *detail = "";
         cause = read_repeated_length(head, detail);
         head->tolerated = true;
-    } else {
-        cause = read_number(value, &head->content_length, detail);
     }
     if (cause == CAUSE_NONE)
         head->framing = HTTP1_LENGTH;

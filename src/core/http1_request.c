@@ -2,8 +2,6 @@
 
 #include "core/octet.h"
 
-#define METHOD_MAX      32
-#define TARGET_MAX      16384
 #define PORT_DIGITS_MAX 5
 
 /*
@@ -99,7 +97,7 @@ static bool read_method(struct span *line, struct http1_head *out)
 
     while (at < line->len && octet_is(line->ptr[at], OCTET_TOKEN))
         at++;
-    if (at == 0 || at > METHOD_MAX || at == line->len || line->ptr[at] != ' ')
+    if (at == 0 || at > HTTP1_METHOD_MAX || at == line->len || line->ptr[at] != ' ')
         return false;
     out->method = (struct span){line->ptr, at};
     out->method_id = http1_method_of(out->method);
@@ -128,8 +126,6 @@ static enum cause read_request_line(struct span line, struct http1_head *out, co
     out->minor = (uint8_t)minor;
     if (out->method_id == HTTP1_CONNECT)
         return refuse(detail, "CONNECT is not served", CAUSE_METHOD);
-    if (out->target.len > TARGET_MAX)
-        return refuse(detail, "the request target is too long", CAUSE_TARGET_TOO_LONG);
     if (!read_target(out))
         return refuse(detail, "the request target is not sound", CAUSE_BAD_REQUEST);
     return CAUSE_NONE;

@@ -26,17 +26,14 @@ static bool end_line(struct http1_scan *scan, size_t at, size_t next, bool *bad)
 static enum http1_status read_line_end(const struct http1_scan *scan, struct span bytes, size_t at,
                                        size_t *next)
 {
-    if (at == bytes.len)
+    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r') {
+        *next = at + 2;
+        return bytes.ptr[at + 1] == '\n' ? HTTP1_DONE : HTTP1_BAD;
+    }
+    if (at == bytes.len || bytes.ptr[at] == '\r')
         return HTTP1_MORE;
     *next = at + 1;
-    if (bytes.ptr[at] == '\n' && scan->is_response)
-        return HTTP1_DONE;
-    if (bytes.ptr[at] != '\r')
-        return HTTP1_BAD;
-    if (at + 1 == bytes.len)
-        return HTTP1_MORE;
-    *next = at + 2;
-    return bytes.ptr[at + 1] == '\n' ? HTTP1_DONE : HTTP1_BAD;
+    return bytes.ptr[at] == '\n' && scan->is_response ? HTTP1_DONE : HTTP1_BAD;
 }
 
 enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end)

@@ -15,19 +15,27 @@ struct plan {
     struct pool **pools;
     char *text; /* NULL: the old one is large enough */
     size_t text_cap;
+    struct http1_field *fields; /* likewise */
+    uint32_t field_cap;
     struct list_node doorways; /* new ones */
 };
 
 /* ---- making ready -------------------------------------------------------------------------------------- */
 
-/* Room for the longest head with all that may be added to it. */
+static size_t longest_head(const struct snapshot *snapshot)
+{
+    const struct limits_config *limits = &snapshot->limits;
+
+    return limits->request_head_bytes > limits->response_head_bytes ? limits->request_head_bytes
+                                                                    : limits->response_head_bytes;
+}
+
+/* Room for the longest head with all that may be added to it; that is a CR for each line that LF alone ended, too. */
 static size_t text_size(const struct snapshot *snapshot)
 {
-    size_t head = snapshot->limits.request_head_bytes;
+    size_t head = longest_head(snapshot) + HTTP1_FIELDS_IN(longest_head(snapshot));
     size_t added = 0;
 
-    if (snapshot->limits.response_head_bytes > head)
-        head = snapshot->limits.response_head_bytes;
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct forward_rules *rules = &snapshot->upstreams[i].rules;
         size_t more = rules->base_path.len + rules->set_lines.len + rules->host.len;
@@ -38,7 +46,7 @@ static size_t text_size(const struct snapshot *snapshot)
     return head + added + BUFFER_SIZE;
 }
 
-static bool make_arrays(struct proxy_worker *pw, struct plan *plan)
+static bool make_arrays(struct plan *plan)
 {
     const struct blueprint *blueprint = plan->blueprint;
 
@@ -52,11 +60,27 @@ static bool make_arrays(struct proxy_worker *pw, struct plan *plan)
         list_init(&plan->calls[i]);
         plan->pools[i] = blueprint->pools[i];
     }
-    plan->text_cap = text_size(blueprint->edition->snapshot);
-    if (plan->text_cap <= pw->text_cap)
-        return true;
-    plan->text = mem_alloc(plan->text_cap);
-    return plan->text != NULL;
+    return true;
+}
+
+/* Only ever larger. Of the room for fields, what no head fills takes no memory. */
+static bool make_room(const struct proxy_worker *pw, struct plan *plan)
+{
+    const struct snapshot *snapshot = plan->blueprint->edition->snapshot;
+
+    plan->text_cap = text_size(snapshot);
+    plan->field_cap = (uint32_t)HTTP1_FIELDS_IN(longest_head(snapshot));
+    if (plan->text_cap > pw->text_cap) {
+        plan->text = mem_alloc(plan->text_cap);
+        if (plan->text == NULL)
+            return false;
+    }
+    if (plan->field_cap > pw->head.field_cap) {
+        plan->fields = mem_alloc(plan->field_cap * sizeof(struct http1_field));
+        if (plan->fields == NULL)
+            return false;
+    }
+    return true;
 }
 
 static bool make_keepalives(struct proxy_worker *pw, struct plan *plan)
@@ -105,7 +129,7 @@ enum status plan_make(struct proxy_worker *pw, const struct blueprint *blueprint
     pw->plan = plan;
     plan->blueprint = blueprint;
     list_init(&plan->doorways);
-    if (make_arrays(pw, plan) && make_keepalives(pw, plan) && make_doorways(pw, plan))
+    if (make_arrays(plan) && make_room(pw, plan) && make_keepalives(pw, plan) && make_doorways(pw, plan))
         return ST_OK;
     plan_drop(pw);
     return ST_NOMEM;
@@ -140,6 +164,7 @@ void plan_drop(struct proxy_worker *pw)
     mem_free(plan->calls);
     mem_free(plan->pools);
     mem_free(plan->text);
+    mem_free(plan->fields);
     mem_free(plan);
 }
 
@@ -264,6 +289,11 @@ void plan_apply(struct proxy_worker *pw)
         mem_free(pw->text);
         pw->text = plan->text;
         pw->text_cap = plan->text_cap;
+    }
+    if (plan->fields != NULL) {
+        mem_free(pw->head.fields);
+        pw->head.fields = plan->fields;
+        pw->head.field_cap = plan->field_cap;
     }
     pw->access_log = blueprint->log;
     pw->log = blueprint->log != NULL ? access_log_ring(blueprint->log, pw->worker.index) : NULL;

@@ -87,6 +87,7 @@ static void shut(struct mail *mail)
 static void release_memory(struct proxy_worker *pw)
 {
     mem_free(pw->text);
+    mem_free(pw->head.fields);
     metrics_free(pw->metrics);
     mem_free(pw->calls);
     mem_free(pw->pools);

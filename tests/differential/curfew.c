@@ -27,7 +27,8 @@ struct reader {
     struct text out;
 };
 
-static struct http1_head head;
+static struct http1_field fields[HTTP1_FIELDS_IN(1 << 16)];
+static struct http1_head head = HTTP1_HEAD_OVER(fields);
 
 static struct span unread(const struct reader *reader)
 {

@@ -101,7 +101,8 @@ static void check_routes(const struct snapshot *snapshot, const struct upstream_
 /* Whatever the file sets, a request that is sent by its rules is one sound request. */
 static void check_rules(const struct forward_rules *rules)
 {
-    static struct http1_head head, sent;
+    static struct http1_field fields[8], sent_fields[HTTP1_FIELDS_IN(YAML_BYTES_MAX)];
+    static struct http1_head head = HTTP1_HEAD_OVER(fields), sent = HTTP1_HEAD_OVER(sent_fields);
     static char block[YAML_BYTES_MAX + 1024];
     struct span request =
         SPAN_LIT("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX-A: b\r\nCookie: c\r\n\r\n");
@@ -119,8 +120,6 @@ static void check_rules(const struct forward_rules *rules)
     MUST(http1_scan(&scan, text_span(&text), &found, &end) == HTTP1_DONE && end == text.len &&
          found.len == end);
     cause = http1_parse_request(found, &sent, &detail);
-    if (cause == CAUSE_HEAD_TOO_LARGE || cause == CAUSE_TARGET_TOO_LONG)
-        return;
     MUST(cause == CAUSE_NONE && sent.framing == HTTP1_LENGTH && sent.content_length == 3);
     MUST(span_eq(sent.host, rules->host) && sent.path.len == rules->base_path.len + 2);
 }

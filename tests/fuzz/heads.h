@@ -125,7 +125,7 @@ static inline void check_fields(struct span bytes, const struct http1_head *head
 {
     const char *at = memchr(bytes.ptr, '\n', bytes.len);
 
-    MUST(at != NULL && head->field_count <= HTTP1_FIELDS_MAX);
+    MUST(at != NULL && head->field_count <= HTTP1_FIELDS_IN(bytes.len));
     at++;
     for (unsigned i = 0; i < head->field_count; i++) {
         const struct http1_field *field = &head->fields[i];

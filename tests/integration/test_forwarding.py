@@ -884,11 +884,40 @@ def test_the_default_limit_takes_a_large_head(pair):
     assert caller.recv_response().status == 200
 
 
+def test_a_head_has_as_many_fields_as_its_size_allows(gate):
+    """In both directions: only bytes are bounded."""
+    proxy, up = gate
+    names = [f"x-{n}" for n in range(2400)]
+    caller = proxy.caller()
+    caller.request("GET", "/", *[f"{name}: 1" for name in names])
+    exchange, request = up.take()
+    assert [name for name in request.fields.names() if name.startswith("x-") and name[2:].isdigit()] == names
+    exchange.send(b"HTTP/1.1 200 OK\n" + b"".join(b"%s:\n" % name.encode() for name in names) + b"A:\n" * 12_000 + b"Content-Length: 2\n\nok")
+    response = caller.recv_response()
+    assert response.content == b"ok" and len(response.fields.all("a")) == 12_000 and response.fields.all(names[-1]) == [""]
+    exchange.wait_ended()
+
+
 def test_too_many_fields_are_refused(pair):
     proxy, up = pair()
-    response = proxy.ask("GET", "/", *[f"X-{n}: 1" for n in range(500)])
+    response = proxy.ask("GET", "/", *[f"X-{n}: 1" for n in range(4000)])
     assert response.status == 431
     up.must_have_no_connection()
+
+
+def test_room_for_fields_grows_at_a_reload(curfew, upstream):
+    up = upstream()
+    proxy = curfew(url=up.url, top={"limits": {"request_head": "1KiB", "response_head": "1KiB"}})
+    lines = ["A: b"] * 2000
+    assert proxy.ask("GET", "/", *lines).status == 431
+    proxy.rewrite({"api": {"listen": "127.0.0.1:%d" % proxy.address()[1], "url": up.url}}, limits={"request_head": "1MiB"})
+    proxy.must_reload()
+    caller = proxy.caller()
+    caller.request("GET", "/" + "x" * 300_000, *lines)
+    exchange, request = up.take()
+    assert len(request.target) == 300_001 and len(request.fields.all("a")) == 2000
+    exchange.answer()
+    assert caller.recv_response().status == 200
 
 
 def test_a_response_head_up_to_the_limit_is_taken(pair):

@@ -102,7 +102,6 @@ REFUSED = {
     "a response for a request": (400, b"HTTP/1.1 200 OK\r\nHost: x\r\n\r\n"),
     "a method of 33 letters": (400, b"A" * 33 + b" / HTTP/1.1\r\nHost: x\r\n\r\n"),
     "the preface of HTTP/2 behind an empty line": (505, b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    "129 fields": (431, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 128 + b"\r\n"),
 }
 
 

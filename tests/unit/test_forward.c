@@ -14,7 +14,8 @@
 #define VIA          "Via: 1.1 curfew\r\n"
 #define OURS         VIA "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n"
 
-static struct http1_head head;
+static struct http1_field room[HTTP1_FIELDS_IN(65536)];
+static struct http1_head head = HTTP1_HEAD_OVER(room);
 static struct span trace_line;
 static char block[65536];
 
@@ -244,7 +245,8 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
     static const char sound[] =
         "POST http://h/a/b?c HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\nConnection: a, keep-alive\r\nA: b\r\n"
         "Expect: 100-continue\r\nTE: trailers\r\nX-Forwarded-For: 1.2.3.4\r\nVia: 1.1 v\r\nTrailer: t\r\n\r\n";
-    static struct http1_head again;
+    static struct http1_field fields[64];
+    static struct http1_head again = HTTP1_HEAD_OVER(fields);
     uint32_t seed = 1;
     unsigned accepted = 0;
 

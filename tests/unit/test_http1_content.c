@@ -452,7 +452,8 @@ static const struct span messages[] = {
 
 static void read_message(struct message *message, struct span bytes, size_t first, size_t step)
 {
-    static struct http1_head parsed;
+    static struct http1_field fields[64];
+    static struct http1_head parsed = HTTP1_HEAD_OVER(fields);
     struct http1_scan scan = {0};
     struct http1_content content;
     const char *detail;
