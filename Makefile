@@ -90,7 +90,8 @@ RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
-BROWSER := $(if $(SAN),,$(B)/page/node_modules)
+# Fetched by npm: what drives the browser, and what checks the Kubernetes example. Sanitizer builds have no use for either.
+FETCHED := $(if $(SAN),,$(B)/page/node_modules $(B)/kubernetes/node_modules)
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress/*.c))
@@ -286,16 +287,16 @@ RUN_INTEGRATION = PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE
 	tests/run-integration $(if $(K),-k '$(K)')
 
 .PHONY: check-integration
-check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(BROWSER) ## Tests of the real binary (pytest); K=EXPRESSION selects
+check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(RUN_INTEGRATION)
 
-# What drives the browser; sanitizer builds have no tests of the page. Without npm's registry in reach, all other tests run.
-$(B)/page/node_modules: tests/page/package.json tests/page/package-lock.json
+# Without npm's registry in reach, all other tests run.
+$(B)/%/node_modules: tests/%/package.json tests/%/package-lock.json
 	$(say) NPM $@
 	@mkdir -p $(@D)
 	@cp $^ $(@D)
 	$(Q)cd $(@D) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund && touch node_modules || \
-		echo 'npm could not fetch what drives the browser: no tests of the page' >&2
+		echo 'npm could not fetch what tests/$* wants: some tests are skipped' >&2
 
 .PHONY: check-differential
 check-differential: $(READERS) ## The same messages to curfew's parser, http-parser and llhttp: whatever we take, they frame alike

@@ -1,13 +1,16 @@
 """The examples for containers: that they are what they say, as far as no container is needed to see it."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from harness.curfew import curfew_command
+from harness.process import BINARY
 
 TREE = Path(__file__).resolve().parents[2]
 EXAMPLES = TREE / "conf/examples"
@@ -28,7 +31,7 @@ def pod(manifest):
 
 @pytest.fixture
 def sidecar(pod):
-    return next(one for one in pod["spec"]["containers"] if one["name"] == "curfew")
+    return next(one for one in pod["spec"]["initContainers"] if one["name"] == "curfew")
 
 
 def in_mib(quantity):
@@ -37,7 +40,7 @@ def in_mib(quantity):
 
 def test_the_configuration_in_the_manifest_is_sound_for_what_the_pod_gets(manifest, pod, sidecar, tmp_path):
     token = tmp_path / "token"
-    token.write_text("Bearer x\n")
+    token.write_text(manifest["Secret"]["stringData"]["token"] + "\n")
     conf = tmp_path / "curfew.yaml"
     conf.write_text(manifest["ConfigMap"]["data"]["curfew.yaml"].replace("/run/secrets/payments/token", str(token)))
     done = curfew_command(
@@ -46,13 +49,57 @@ def test_the_configuration_in_the_manifest_is_sound_for_what_the_pod_gets(manife
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# For TypeScript, an object that is written out is an error if its type has no such member: a key that is misspelt is found.
+TYPES = {"ConfigMap": "core/v1", "Secret": "core/v1", "Deployment": "apps/v1", "NetworkPolicy": "networking/v1"}
+FETCHED = Path(BINARY).parent / "kubernetes" / "node_modules"
+
+
+def told_by_kubernetes(documents, tmp_path):
+    """What the types made of Kubernetes' published schema say against these documents."""
+    if not FETCHED.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{FETCHED}: npm could not fetch kubernetes-types")
+    source = tmp_path / "manifest.ts"
+    source.write_text("".join(
+        f'import {{{kind}}} from "kubernetes-types/{TYPES[kind]}";\nexport const a{kind}: {kind} = {json.dumps(document, indent=1)};\n'
+        for kind, document in documents.items()))
+    if not (tmp_path / "node_modules").exists():
+        (tmp_path / "node_modules").symlink_to(FETCHED)
+    done = subprocess.run([FETCHED / ".bin/tsc", "--noEmit", "--strict", source.name], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    return done.stdout
+
+
+def test_the_manifest_is_what_kubernetes_takes(manifest, tmp_path):
+    assert set(manifest) == set(TYPES)
+    assert told_by_kubernetes(manifest, tmp_path) == ""
+
+
+def test_a_key_that_kubernetes_does_not_have_is_found(manifest, tmp_path):
+    wrong = json.loads(json.dumps(manifest["Deployment"]).replace("startupProbe", "startUpProbe"))
+    assert "\"startUpProbe\"' does not exist in type 'Container'" in told_by_kubernetes({"Deployment": wrong}, tmp_path)
+
+
+def test_the_sidecar_is_native(sidecar, pod):
+    """It starts before the application and is stopped after it; its drain fits into the time that the pod has."""
+    assert sidecar["restartPolicy"] == "Always" and "startupProbe" in sidecar
+    assert [one["name"] for one in pod["spec"]["containers"]] == ["shop"]
+
+
+def test_only_prometheus_reaches_the_admin_listener(manifest, pod, sidecar):
+    policy = manifest["NetworkPolicy"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == pod["metadata"]["labels"] and policy["policyTypes"] == ["Ingress"]
+    names = {port["name"] for one in [sidecar, *pod["spec"]["containers"]] for port in one["ports"]}
+    rules = {port["port"]: rule.get("from") for rule in policy["ingress"] for port in rule["ports"]}
+    assert set(rules) == names and rules["metrics"] and not rules["web"]
+
+
 def test_what_is_mounted_is_what_is_named(manifest, pod, sidecar):
     mounts = {one["mountPath"]: one["name"] for one in sidecar["volumeMounts"]}
     volumes = {one["name"]: one for one in pod["spec"]["volumes"]}
     config, = re.findall(r"(\S+)/curfew.yaml", sidecar["args"][-1])
     assert volumes[mounts[config]]["configMap"]["name"] == manifest["ConfigMap"]["metadata"]["name"]
-    secret, = re.findall(r"file: (\S+)/token", manifest["ConfigMap"]["data"]["curfew.yaml"])
+    secret, = re.findall(r"file: (\S+)/token, prefix: \"Bearer \"", manifest["ConfigMap"]["data"]["curfew.yaml"])
     assert volumes[mounts[secret]]["secret"]["items"] == [{"key": "token", "path": "token"}]
+    assert volumes[mounts[secret]]["secret"]["secretName"] == manifest["Secret"]["metadata"]["name"]
     labels = pod["metadata"]["labels"]
     assert manifest["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
@@ -62,7 +109,7 @@ def test_the_probes_ask_what_there_is(manifest, sidecar, curfew):
     conf = yaml.safe_load(manifest["ConfigMap"]["data"]["curfew.yaml"])
     assert conf["admin"]["listen"].endswith(f":{port}") and conf["admin"]["allow_remote"]
     proxy = curfew(url="http://127.0.0.1:9")
-    for probe in ("readinessProbe", "livenessProbe"):
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert sidecar[probe]["httpGet"]["port"] == "metrics"
         assert proxy.admin_get(sidecar[probe]["httpGet"]["path"])[0] == 200
 
@@ -93,3 +140,40 @@ def test_the_image_runs_curfew_as_nobody():
     command = json.loads(instructions["ENTRYPOINT"]) + json.loads(instructions["CMD"])
     assert command[0] == "/usr/bin/curfew" and command[1] == "serve"
     assert curfew_command(command[1], "--help").returncode == 0
+
+
+def test_the_images_health_is_what_curfew_says(curfew, tmp_path):
+    """The check of the image, of a curfew that runs and of one that has ended."""
+    check = json.loads(dict(dockerfile())["HEALTHCHECK"].split(" CMD ")[1])
+    assert check[0] == "/usr/bin/curfew" and "/etc/curfew/curfew.yaml" in check
+    socket = tmp_path / "admin.sock"
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"listen": f"unix:{socket}"}})
+    command = [str(proxy.config) if word == "/etc/curfew/curfew.yaml" else word for word in check[1:]]
+    assert curfew_command(*command).returncode == 0
+    proxy.stop()
+    assert curfew_command(*command).returncode == 1
+
+
+def test_the_image_is_built_without_what_it_does_not_need():
+    ignored = {line for line in (TREE / ".dockerignore").read_text().splitlines() if not line.startswith("#")}
+    wanted = re.findall(r"(?<![\w./-])(completion|conf|docs|include|man|scripts|src|systemd)/", (TREE / "Makefile").read_text())
+    assert wanted and not ignored & set(wanted) and ignored >= {".git", "build"}
+
+
+def test_the_services_of_compose_fit_together(tmp_path):
+    compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
+    curfew, shop = compose["services"]["curfew"], compose["services"]["shop"]
+    assert set(compose) == {"services", "configs", "secrets"}
+    assert (TREE / "conf/examples" / curfew["build"]["context"]).resolve() == TREE
+    assert (TREE / curfew["build"]["dockerfile"]).is_file()
+    assert curfew["configs"][0]["target"] == "/etc/curfew/curfew.yaml" and curfew["configs"][0]["source"] in compose["configs"]
+    assert shop["network_mode"] == "service:curfew" and set(curfew["secrets"]) == set(compose["secrets"])
+    text = compose["configs"]["curfew"]["content"]
+    conf = yaml.safe_load(text)
+    assert shop["environment"]["PAYMENTS_URL"] == f"http://{conf['upstreams']['payments']['listen']}"
+    token = tmp_path / "token"
+    token.write_text("x\n")
+    path = tmp_path / "curfew.yaml"
+    path.write_text(text.replace("/run/secrets/payments", str(token)))
+    done = curfew_command("check", "--strict", "--descriptors", "65536", "--stop-timeout", curfew["stop_grace_period"], path)
+    assert (done.returncode, done.stderr) == (0, "")
