@@ -37,7 +37,7 @@ static inline void check_first_line(const struct http1_scan *scan, struct span b
         return;
     }
     MUST(line.len != 0 && (known->len == 0 || (line.ptr == known->ptr && line.len == known->len)));
-    MUST(memcmp(line.ptr + line.len, "\r\n", 2) == 0);
+    MUST(line.ptr[line.len] == '\n' ? scan->is_response : memcmp(line.ptr + line.len, "\r\n", 2) == 0);
     *known = line;
 }
 

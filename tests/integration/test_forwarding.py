@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from harness.bounds import poll
+from harness.curfew import curfew_command
 from harness.wire import Cut
 
 CRLF = b"\r\n"
@@ -896,6 +897,20 @@ def test_a_head_has_as_many_fields_as_its_size_allows(gate):
     response = caller.recv_response()
     assert response.content == b"ok" and len(response.fields.all("a")) == 12_000 and response.fields.all(names[-1]) == [""]
     exchange.wait_ended()
+
+
+def test_a_value_that_is_set_may_be_as_long_as_a_head(curfew, upstream, tmp_path):
+    up = upstream()
+    token = "t" * 30_000
+    proxy = curfew(url=up.url, headers={"set": {"Authorization": token}})
+    proxy.caller().request("GET", "/")
+    exchange, request = up.take()
+    assert request["authorization"] == token
+    exchange.answer()
+    config = tmp_path / "small.yaml"
+    config.write_text("limits: {request_head: 16KiB}\nupstreams:\n  api: {listen: 127.0.0.1:0, url: http://127.0.0.1:1, headers: {set: {X-A: %s}}}\n" % token)
+    result = curfew_command("check", config)
+    assert result.returncode == 1 and "headers.set.X-A: the value is longer than limits.request_head" in result.stderr
 
 
 def test_too_many_fields_are_refused(pair):
