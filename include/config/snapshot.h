@@ -8,6 +8,7 @@
 #include "base/span.h"
 #include "config/place.h"
 #include "core/forward.h"
+#include "core/name_age.h"
 #include "core/route.h"
 
 /*
@@ -133,6 +134,7 @@ struct upstream_config {
 
     struct tls_config tls;
     struct keepalive_config keepalive;
+    struct name_policy dns;
     struct addresses_config addresses;
     struct caller_deadline_config caller_deadline;
     bool host_is_set; /* the Host field is not the url's host */

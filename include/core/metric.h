@@ -6,6 +6,7 @@
 
 #include "core/cause.h"
 #include "core/exposition.h"
+#include "core/name_age.h"
 #include "core/phase.h"
 #include "core/spread.h"
 

@@ -9,9 +9,10 @@
 #include "runtime/mailbox.h"
 
 /*
- * Which addresses the names of upstreams have, over all workers, so that operators are told once when that changes: a
- * line such as "api.example.com is at 10.0.0.2 now, it was at 10.0.0.1". Their order says nothing. A name whose
- * addresses differ at each lookup is told of once in a minute. At most 256 names are known, the latest.
+ * Which addresses the names of upstreams have, over all workers, so that operators are told once when that
+ * changes: a line such as "api.example.com is at 10.0.0.2 now, it was at 10.0.0.1". Their order says nothing. A
+ * name whose addresses differ at each lookup is told of once in a minute. Likewise when DNS begins to fail though
+ * the last good answer goes on being used, and when that is over. At most 256 names are known, the latest.
  */
 typedef void (*addresses_say_fn)(void *arg, const char *line); /* main thread */
 
@@ -28,8 +29,7 @@ void addresses_init(struct addresses *addresses, struct mailbox *home, addresses
 /* No worker runs any more, and what they posted has been delivered. */
 void addresses_fini(struct addresses *addresses);
 
-/* A lookup of `host` has ended with `answer`. Any thread. Without memory nothing is noted. */
-void addresses_note(struct addresses *addresses, const char *host, const struct dns_answer *answer,
-                    int64_t now_ns);
+/* A lookup has ended. Any thread. Without memory nothing is noted. */
+void addresses_note(struct addresses *addresses, const struct dns_news *news, int64_t now_ns);
 
 #endif

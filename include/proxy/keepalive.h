@@ -11,6 +11,7 @@
 struct proxy_worker;
 struct upstream;
 struct upstream_config;
+struct dns_answer;
 
 /* One worker's idle connections to one upstream, the most recently used one first. */
 struct keepalive {
@@ -20,6 +21,8 @@ struct keepalive {
     struct timer expiry;
     struct proxy_worker *worker;
     const struct upstream_config *config; /* whose connections are kept; NULL: nobody's */
+    struct dns_answer *answer;            /* what its name's addresses are now; NULL: not known */
+    uint32_t answer_number;               /* changes with the answer; never 0 once there is one */
 };
 
 /* Keeps nothing yet. Heap; NULL without memory. */
@@ -29,6 +32,9 @@ void keepalive_free(struct keepalive *keepalive);
 
 /* Closes all, and keeps connections of this configuration, and of no other, from now on; NULL: none. */
 void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *config);
+
+/* The upstream's name has these addresses now: connections to others are closed, when they are idle. */
+void keepalive_heed(struct keepalive *keepalive, struct dns_answer *answer);
 
 /*
  * The best idle connection, or NULL: also for a call that began under another configuration than connections are kept

@@ -26,7 +26,8 @@ struct upstream {
     int64_t opened_ns;
     int64_t idle_since_ns;
     union dns_address peer;
-    bool reused; /* has served a call before this one */
+    uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
+    bool reused;            /* has served a call before this one */
     /* Of a connection that is about to be cut. */
     struct mail cut;
     struct pool *pool;

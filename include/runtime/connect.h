@@ -29,6 +29,8 @@ struct connect;
 struct connect_events {
     /* Entered PHASE_DNS, PHASE_CONNECT or PHASE_TLS, in this order, each once. To take note: it must not cancel. */
     void (*phase)(struct connect *connect, enum phase phase);
+    /* What DNS has said. To take note: it must not cancel. */
+    void (*resolved)(struct connect *connect, enum dns_result result);
     /*
      * Last touch of the struct: it may go, or be started anew. CAUSE_NONE: the stream is open, its on_ready
      * is the owner's to set. Else it is closed and `cause` says why (detail: text for the log).

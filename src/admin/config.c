@@ -105,6 +105,13 @@ static json_t *describe_keepalive(const struct keepalive_config *keepalive)
                      duration(keepalive->idle_timeout_ns), "max_age", duration(keepalive->max_age_ns));
 }
 
+static json_t *describe_dns(const struct name_policy *dns)
+{
+    return json_pack("{s:o, s:o, s:o, s:o}", "refresh", json_sprintf("%u%%", dns->refresh_percent), "stale",
+                     duration(dns->stale_ns), "stale_negative", duration(dns->stale_negative_ns), "negative",
+                     duration(dns->negative_ns));
+}
+
 static json_t *describe_addresses(const struct addresses_config *addresses)
 {
     return json_pack("{s:o, s:o}", "stagger", duration(addresses->stagger_ns), "remember",
@@ -219,16 +226,16 @@ static json_t *describe_upstream(const struct upstream_config *upstream, const c
 {
     const struct route_config *own = &upstream->default_route;
 
-    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "listen",
-                     describe_listeners(upstream), "url", describe_url(upstream), "deadline",
-                     duration(own->deadline_ns), "observe", (int)upstream->observe, "observe_ceiling",
-                     duration(upstream->observe_ceiling_ns), "timeouts", describe_timeouts(own), "pool",
-                     pools[own->pool], "caller_deadline",
-                     describe_caller_deadline(&upstream->caller_deadline), "tls",
-                     describe_tls(&upstream->tls), "keepalive", describe_keepalive(&upstream->keepalive),
-                     "addresses", describe_addresses(&upstream->addresses), "headers",
-                     describe_headers(upstream), "trace", (int)upstream->trace, "server_timing",
-                     (int)upstream->server_timing, "routes", describe_routes(upstream, pools));
+    return json_pack(
+        "{s:o, s:o, s:o, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "listen",
+        describe_listeners(upstream), "url", describe_url(upstream), "deadline", duration(own->deadline_ns),
+        "observe", (int)upstream->observe, "observe_ceiling", duration(upstream->observe_ceiling_ns),
+        "timeouts", describe_timeouts(own), "pool", pools[own->pool], "caller_deadline",
+        describe_caller_deadline(&upstream->caller_deadline), "tls", describe_tls(&upstream->tls),
+        "keepalive", describe_keepalive(&upstream->keepalive), "dns", describe_dns(&upstream->dns),
+        "addresses", describe_addresses(&upstream->addresses), "headers", describe_headers(upstream), "trace",
+        (int)upstream->trace, "server_timing", (int)upstream->server_timing, "routes",
+        describe_routes(upstream, pools));
 }
 
 static json_t *describe_upstreams(const struct snapshot *snapshot, const char **pools)

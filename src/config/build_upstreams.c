@@ -70,6 +70,14 @@ static void build_keepalive(const struct option_values *values, struct keepalive
     out->max_age_ns = values->of[OPT_KEEPALIVE_MAX_AGE].number;
 }
 
+static void build_dns(const struct option_values *values, struct name_policy *out)
+{
+    out->refresh_percent = (uint32_t)values->of[OPT_DNS_REFRESH].number;
+    out->stale_ns = values->of[OPT_DNS_STALE].number;
+    out->stale_negative_ns = values->of[OPT_DNS_STALE_NEGATIVE].number;
+    out->negative_ns = values->of[OPT_DNS_NEGATIVE].number;
+}
+
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
@@ -86,6 +94,7 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     if (u->node->kind == YAML_MAP)
         schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
     build_keepalive(&u->values, &u->out->keepalive);
+    build_dns(&u->values, &u->out->dns);
     u->out->addresses.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;
     u->out->addresses.remember_ns = u->values.of[OPT_ADDRESSES_REMEMBER].number;
     u->out->observe = u->values.of[OPT_UPSTREAM_OBSERVE].number != 0;

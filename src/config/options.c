@@ -51,6 +51,19 @@ static enum number_status as_signed(enum number_status status, uint64_t n, int64
     return status;
 }
 
+static enum number_status read_percent(struct span value, int64_t *out)
+{
+    bool has_sign = value.len != 0 && value.ptr[value.len - 1] == '%';
+    enum number_status status;
+    uint64_t n = 0;
+
+    value.len -= has_sign;
+    status = number_u64(value, &n);
+    if (status == NUMBER_OK && !has_sign)
+        return NUMBER_NO_UNIT;
+    return as_signed(status, n, out);
+}
+
 static enum number_status read_quantity(enum option_type type, struct span value, int64_t *out)
 {
     enum number_status status;
@@ -59,6 +72,7 @@ static enum number_status read_quantity(enum option_type type, struct span value
     switch (type) {
     case OPTION_DURATION: return number_duration(value, out);
     case OPTION_SIZE: status = number_size(value, &n); return as_signed(status, n, out);
+    case OPTION_PERCENT: return read_percent(value, out);
     default: status = number_u64(value, &n); return as_signed(status, n, out);
     }
 }
@@ -93,6 +107,10 @@ static void explain_quantity(const struct option *option, struct span value, enu
     bool is_duration = option->type == OPTION_DURATION;
 
     put_quoted(why, value);
+    if (option->type == OPTION_PERCENT) {
+        TEXT_LIT(why, " is not a percentage; write for example 80%");
+        return;
+    }
     if (option->type == OPTION_INTEGER)
         TEXT_LIT(why, " is not a whole number");
     else if (status == NUMBER_NO_UNIT)

@@ -13,6 +13,7 @@ enum label {
     LABEL_DIRECTION,
     LABEL_SIDE,
     LABEL_RESULT,
+    LABEL_DNS,
 };
 
 static const char *label_key(enum label label)
@@ -21,7 +22,7 @@ static const char *label_key(enum label label)
         [LABEL_NONE] = NULL,         [LABEL_CLASS] = "class",         [LABEL_PHASE] = "phase",
         [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
         [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
-        [LABEL_RESULT] = "result",
+        [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",
     };
 
     return keys[label];
@@ -42,6 +43,8 @@ static const char *cell_name(enum label label, uint32_t cell)
                                                   [SIDE_UPSTREAM_IDLE] = "upstream_idle"};
     static const char *const results[RESULT_COUNT] = {
         [RESULT_SUCCESS] = "success", [RESULT_FAILURE] = "failure"};
+    static const char *const answers[DNS_RESULT_COUNT] = {
+        [DNS_FRESH] = "fresh", [DNS_STALE] = "stale", [DNS_FAILED] = "failed"};
 
     switch (label) {
     case LABEL_NONE: return "";
@@ -54,6 +57,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_DIRECTION: return directions[cell];
     case LABEL_SIDE: return sides[cell];
     case LABEL_RESULT: return results[cell];
+    case LABEL_DNS: return answers[cell];
     }
     return NULL;
 }

@@ -19,6 +19,8 @@ struct place {
     struct mail news;
     bool has_news; /* it is on its way to the main thread */
     int64_t told_ns;
+    bool is_bridged; /* DNS fails, and that has been told of */
+    int64_t bridged_ns;
     struct dns_answer *known; /* a copy of the answer that was told of last */
     char line[LINE_BYTES];
     char host[];
@@ -34,31 +36,6 @@ static struct dns_answer *copy_of(const struct dns_answer *answer)
     memcpy(copy, answer, size);
     copy->references = 1;
     return copy;
-}
-
-/* ---- comparing ----------------------------------------------------------------------------------------- */
-
-static bool are_equal(const union dns_address *a, const union dns_address *b)
-{
-    if (a->any.sa_family != b->any.sa_family)
-        return false;
-    if (a->any.sa_family == AF_INET6)
-        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
-    return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-}
-
-/* Is each address of `a` in `b`? */
-static bool is_within(const struct dns_answer *a, const struct dns_answer *b)
-{
-    for (uint32_t i = 0; i < a->count; i++) {
-        uint32_t j = 0;
-
-        while (j < b->count && !are_equal(&a->addresses[i], &b->addresses[j]))
-            j++;
-        if (j == b->count)
-            return false;
-    }
-    return true;
 }
 
 /* ---- telling ------------------------------------------------------------------------------------------- */
@@ -139,7 +116,7 @@ static void add_place(struct addresses *addresses, const char *host, const struc
         return;
     }
     place->addresses = addresses;
-    place->told_ns = now_ns - QUIET_NS;
+    place->told_ns = place->bridged_ns = now_ns - QUIET_NS;
     mail_init(&place->news, tell);
     memcpy(place->host, host, size);
     list_push_front(&addresses->places, &place->node);
@@ -162,8 +139,7 @@ static bool note_change(struct place *place, const struct dns_answer *answer, in
 {
     struct dns_answer *copy;
 
-    if (place->has_news || now_ns - place->told_ns < QUIET_NS ||
-        (is_within(answer, place->known) && is_within(place->known, answer)))
+    if (place->has_news || now_ns - place->told_ns < QUIET_NS || dns_answer_is_same(answer, place->known))
         return false;
     copy = copy_of(answer);
     if (copy == NULL)
@@ -176,8 +152,40 @@ static bool note_change(struct place *place, const struct dns_answer *answer, in
     return true;
 }
 
-void addresses_note(struct addresses *addresses, const char *host, const struct dns_answer *answer,
-                    int64_t now_ns)
+static void put_line(struct place *place, const char *before, const char *why, const char *after)
+{
+    struct text line = text_over(place->line, sizeof(place->line));
+
+    text_printf(&line, "%s%s%s%s", place->host, before, why, after);
+    place->line[line.len] = '\0';
+    place->has_news = true;
+}
+
+/* True: there is news to post. */
+static bool note_failure(struct place *place, const struct dns_news *news, int64_t now_ns)
+{
+    if (!news->is_bridged || place->is_bridged || place->has_news || now_ns - place->bridged_ns < QUIET_NS)
+        return false;
+    put_line(place, " can't be looked up (", news->why, "): its last addresses are used");
+    place->is_bridged = true;
+    place->bridged_ns = now_ns;
+    return true;
+}
+
+static bool note_answer(struct place *place, const struct dns_answer *answer, int64_t now_ns)
+{
+    if (place->is_bridged && !place->has_news && dns_answer_is_same(answer, place->known)) {
+        place->is_bridged = false;
+        put_line(place, " can be looked up again", "", "");
+        return true;
+    }
+    if (!note_change(place, answer, now_ns))
+        return false;
+    place->is_bridged = false;
+    return true;
+}
+
+void addresses_note(struct addresses *addresses, const struct dns_news *news, int64_t now_ns)
 {
     struct place *place;
     bool post = false;
@@ -185,13 +193,14 @@ void addresses_note(struct addresses *addresses, const char *host, const struct 
     if (addresses->say == NULL)
         return;
     pthread_mutex_lock(&addresses->lock);
-    place = find_place(addresses, host);
-    if (place == NULL) {
-        add_place(addresses, host, answer, now_ns);
-    } else {
+    place = find_place(addresses, news->host);
+    if (place != NULL) {
         list_remove(&place->node);
         list_push_front(&addresses->places, &place->node);
-        post = note_change(place, answer, now_ns);
+        post = news->answer != NULL ? note_answer(place, news->answer, now_ns)
+                                    : note_failure(place, news, now_ns);
+    } else if (news->answer != NULL) {
+        add_place(addresses, news->host, news->answer, now_ns);
     }
     pthread_mutex_unlock(&addresses->lock);
     if (post)

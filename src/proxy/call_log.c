@@ -82,6 +82,8 @@ static void put_ends(struct jsonw *json, const struct call *call)
     jsonw_u64(json, "bytes_down", call->down.content_bytes);
     upstream_put_peer(&peer, &call->peer);
     jsonw_string(json, "upstream_address", text_span(&peer));
+    if (call->dns_is_stale)
+        jsonw_string(json, "dns", SPAN_LIT("stale"));
     jsonw_string(json, "caller",
                  call->downstream->caller_len != 0 ? downstream_caller(call->downstream) : SPAN_LIT("unix"));
 }

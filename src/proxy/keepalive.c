@@ -69,6 +69,7 @@ void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *
 
     while (!list_is_empty(&keepalive->idle))
         drop(keepalive, upstream_of(keepalive->idle.next));
+    dns_answer_release(&keepalive->answer);
     keepalive->max = all / workers + (keepalive->worker->worker.index < all % workers ? 1 : 0);
     keepalive->config = config;
 }
@@ -78,6 +79,34 @@ void keepalive_free(struct keepalive *keepalive)
     keepalive_renew(keepalive, NULL);
     timer_fini(&keepalive->worker->worker.timers, &keepalive->expiry);
     mem_free(keepalive);
+}
+
+/* Is its address still one that the upstream's name has? Each connection is compared with each answer once. */
+static bool has_moved(const struct keepalive *keepalive, struct upstream *upstream)
+{
+    if (keepalive->answer == NULL || upstream->answer_number == keepalive->answer_number)
+        return false;
+    upstream->answer_number = keepalive->answer_number;
+    return !dns_answer_has(keepalive->answer, &upstream->peer);
+}
+
+void keepalive_heed(struct keepalive *keepalive, struct dns_answer *answer)
+{
+    struct list_node *next = keepalive->idle.next;
+
+    if (keepalive->answer != NULL && dns_answer_is_same(keepalive->answer, answer))
+        return;
+    dns_answer_release(&keepalive->answer);
+    keepalive->answer = dns_answer_acquire(answer);
+    if (++keepalive->answer_number == 0)
+        keepalive->answer_number = 1;
+    while (next != &keepalive->idle) {
+        struct upstream *upstream = upstream_of(next);
+
+        next = next->next;
+        if (has_moved(keepalive, upstream))
+            drop(keepalive, upstream);
+    }
 }
 
 /* An idle connection has nothing to read; if it has, that is its end, or bytes that nobody asked for. */
@@ -132,7 +161,8 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
     }
     upstream->idle_since_ns = now_ns;
     end_ns = end_of(keepalive, upstream);
-    if (keepalive->count >= keepalive->max || end_ns <= now_ns || has_unread(upstream)) {
+    if (keepalive->count >= keepalive->max || end_ns <= now_ns || has_moved(keepalive, upstream) ||
+        has_unread(upstream)) {
         upstream_close(upstream_at);
         return;
     }

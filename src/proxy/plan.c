@@ -218,7 +218,10 @@ static void take_calls_over(struct proxy_worker *pw, struct plan *plan)
     pw->pool_places = plan->blueprint->pool_count;
 }
 
-/* All idle connections are closed: whatever is sent from now on goes by the new policy, address and certificates. */
+/*
+ * All idle connections are closed, and names are looked up anew: whatever is sent from now on goes by the new
+ * policy, address and certificates.
+ */
 static void take_connections_over(struct proxy_worker *pw, struct plan *plan)
 {
     const struct snapshot *snapshot = plan->blueprint->edition->snapshot;
@@ -230,6 +233,7 @@ static void take_connections_over(struct proxy_worker *pw, struct plan *plan)
         keepalive_renew(pw->keepalive[i], NULL);
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
         keepalive_renew(pw->keepalive[snapshot->upstreams[i].index], &snapshot->upstreams[i]);
+    resolver_renew(pw->resolver);
 }
 
 /* Callers who came in by a listener that is gone are answered, under the old edition, and leave. */

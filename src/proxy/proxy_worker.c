@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,11 +95,24 @@ static void release_memory(struct proxy_worker *pw)
     mem_free(pw->keepalive);
 }
 
-static void found(void *arg, const char *host, const struct dns_answer *answer)
+/* Connections to addresses that a name no longer has are not used again. */
+static void heed(struct proxy_worker *pw, const struct dns_news *news)
+{
+    for (uint32_t i = 0; i < pw->upstream_places; i++) {
+        const struct upstream_config *config = pw->keepalive[i]->config;
+
+        if (config != NULL && !config->host_is_ip && strcasecmp(config->host, news->host) == 0)
+            keepalive_heed(pw->keepalive[i], news->answer);
+    }
+}
+
+static void heard_from_dns(void *arg, const struct dns_news *news)
 {
     struct proxy_worker *pw = arg;
 
-    addresses_note(&pw->proxy->addresses, host, answer, worker_now(&pw->worker));
+    addresses_note(&pw->proxy->addresses, news, worker_now(&pw->worker));
+    if (news->answer != NULL)
+        heed(pw, news);
 }
 
 enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint32_t index)
@@ -118,7 +132,7 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
     pw->resolver = resolver_new(&pw->worker);
     if (pw->resolver == NULL)
         goto no_resolver;
-    resolver_on_found(pw->resolver, found, pw);
+    resolver_on_news(pw->resolver, heard_from_dns, pw);
     if (patrol_init(pw) == ST_OK)
         return ST_OK;
     resolver_free(pw->resolver);

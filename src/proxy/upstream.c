@@ -57,6 +57,15 @@ static void phase_entered(struct connect *connect, enum phase phase)
     call_phase(owner_of(connect)->call, phase);
 }
 
+static void resolved(struct connect *connect, enum dns_result result)
+{
+    struct upstream *upstream = owner_of(connect);
+
+    if (result != DNS_SHORTAGE)
+        upstream->worker->metrics->upstreams[upstream->config->index].dns_answers[result]++;
+    upstream->call->dns_is_stale = result == DNS_STALE;
+}
+
 static void connected(struct connect *connect, enum cause cause, const char *detail)
 {
     struct upstream *upstream = owner_of(connect);
@@ -72,7 +81,8 @@ static void connected(struct connect *connect, enum cause cause, const char *det
     call_connected(upstream->call);
 }
 
-static const struct connect_events connect_events = {.phase = phase_entered, .done = connected};
+static const struct connect_events connect_events = {
+    .phase = phase_entered, .resolved = resolved, .done = connected};
 
 static void prepare(struct upstream *upstream, struct connect *connect, struct proxy_worker *worker,
                     const struct upstream_config *config, struct call *call)

@@ -402,16 +402,24 @@ static void race(struct connect *connect)
     go_on(connect);
 }
 
-static void resolved(struct dns_query *query, struct dns_answer *answer, const char *why)
+/* The answer is in place, if there is one. */
+static void go_by_answer(struct connect *connect)
+{
+    connect->events->resolved(connect, connect->query.result);
+    if (connect->answer != NULL)
+        race(connect);
+    else
+        fail_without_address(connect, connect->query.result == DNS_SHORTAGE ? CAUSE_INTERNAL : CAUSE_DNS,
+                             connect->query.why);
+}
+
+static void resolved(struct dns_query *query, struct dns_answer *answer)
 {
     struct connect *connect = CONTAINER_OF(query, struct connect, query);
 
-    if (answer == NULL) {
-        fail_without_address(connect, CAUSE_DNS, why);
-        return;
-    }
-    connect->answer = dns_answer_acquire(answer);
-    race(connect);
+    if (answer != NULL)
+        connect->answer = dns_answer_acquire(answer);
+    go_by_answer(connect);
 }
 
 static void begin(struct mail *mail)
@@ -423,12 +431,9 @@ static void begin(struct mail *mail)
         return;
     }
     connect->events->phase(connect, PHASE_DNS);
-    switch (
-        dns_ask(connect->resolver, connect->upstream->host, &connect->query, resolved, &connect->answer)) {
-    case ST_OK: race(connect); return;
-    case ST_AGAIN: return;
-    default: fail_without_address(connect, CAUSE_INTERNAL, strerror(ENOMEM));
-    }
+    if (dns_ask(connect->resolver, connect->upstream->host, &connect->upstream->dns, &connect->query,
+                resolved, &connect->answer) != ST_AGAIN)
+        go_by_answer(connect);
 }
 
 enum status connect_start(struct connect *connect, int64_t limit_ns)

@@ -1,68 +1,44 @@
 #include "runtime/dns.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "runtime/dns_cache.h"
-#include "runtime/dns_channel.h"
+#include "runtime/dns_channels.h"
+#include "runtime/dns_lookup.h"
+#include "runtime/dns_system.h"
 #include "runtime/worker.h"
 
 /*
- * A name that is in the cache is answered at once. Else there is one lookup for it, which all who ask for the
- * name wait for; it has a channel of c-ares to itself, from a small stack of idle ones. When it has ended, it
- * is taken off the list first, so that whoever asks from within a waiter's function begins anew, and then its
- * waiters are told.
+ * What is known of a name (dns_cache.h) is judged by its age when somebody asks (core/name_age.h). If that wants
+ * it, there is one lookup of the name (dns_lookup.h), which all who ask meanwhile share; those who have nothing to
+ * go by wait on it. When it has ended, it is taken off the list first, so that whoever asks from within a waiter's
+ * function begins anew; then what it brought is noted, and its waiters are told. It may tell them earlier, and go
+ * on: when one family of addresses has come and the other is late, or when they have an old answer and their
+ * patience is at an end.
  *
- * Failures are not kept: the next call asks again.
+ * One timer begins the lookups of names that are in use and whose answers grow old.
  */
 
-#define MAX_TTL_NS        (3600 * NS_PER_S)
-/* An answer that is younger than this is not doubted. */
-#define DOUBT_NS          NS_PER_S
-/* Then a new channel is made, which reads the system's configuration again. */
-#define CHANNEL_AGE_NS    (30 * NS_PER_S)
-/* A channel of c-ares takes some 100 KB. */
-#define MAX_IDLE_CHANNELS 4u
+/* Between the beginnings of two lookups of one name that nobody waits for. */
+#define PAUSE_NS NS_PER_S
 
 struct resolver {
     struct worker *worker;
-    char *servers;         /* NULL: the system's */
-    dns_found_fn on_found; /* NULL: nobody listens */
+    dns_news_fn on_news; /* NULL: nobody listens */
     void *arg;
     struct dns_answer *loopback;
+    struct dns_system system;
+    struct dns_channels channels;
+    struct dns_ground ground;
     struct dns_cache cache;
     struct list_node lookups;
-    struct list_node idle_channels; /* latest used first */
-    uint32_t idle_channel_count;
+    struct timer refresh; /* when the next name that is in use is due */
 };
 
-struct dns_lookup {
-    struct list_node node; /* on the resolver's lookups, until its waiters are told */
-    struct resolver *resolver;
-    struct list_node waiters;
-    struct dns_channel *channel;
-    struct mail failed; /* it ended when it began: its waiters are told from the loop */
-    bool telling;
-    char host[];
-};
-
-/* ---- answers ------------------------------------------------------------------------------------------- */
-
-struct dns_answer *dns_answer_acquire(struct dns_answer *answer)
-{
-    answer->references++;
-    return answer;
-}
-
-void dns_answer_release(struct dns_answer **answer)
-{
-    struct dns_answer *released = *answer;
-
-    *answer = NULL;
-    if (released != NULL && --released->references == 0)
-        mem_free(released);
-}
+/* ---- localhost ----------------------------------------------------------------------------------------- */
 
 static struct dns_answer *new_loopback(void)
 {
@@ -97,133 +73,14 @@ static bool is_localhost(const char *host)
     return len == name_len || host[len - name_len - 1] == '.';
 }
 
-/* ---- channels ------------------------------------------------------------------------------------------ */
+/* ---- what is known ------------------------------------------------------------------------------------- */
 
-static bool is_too_old(const struct resolver *resolver, const struct dns_channel *channel)
+static struct name_verdict judge(const struct resolver *resolver, const struct dns_entry *entry,
+                                 const struct name_policy *policy)
 {
-    return worker_now(resolver->worker) - channel->made_ns >= CHANNEL_AGE_NS;
-}
+    static const struct name_age nothing;
 
-static struct dns_channel *take_channel(struct resolver *resolver)
-{
-    struct list_node *node;
-
-    while ((node = list_take_front(&resolver->idle_channels)) != NULL) {
-        struct dns_channel *channel = CONTAINER_OF(node, struct dns_channel, node);
-
-        resolver->idle_channel_count--;
-        if (!is_too_old(resolver, channel))
-            return channel;
-        dns_channel_free(channel);
-    }
-    return dns_channel_new(resolver->worker, resolver->servers);
-}
-
-static void give_channel_back(struct resolver *resolver, struct dns_channel *channel)
-{
-    if (resolver->idle_channel_count == MAX_IDLE_CHANNELS || is_too_old(resolver, channel)) {
-        dns_channel_free(channel);
-        return;
-    }
-    list_push_front(&resolver->idle_channels, &channel->node);
-    resolver->idle_channel_count++;
-}
-
-static void drop_idle_channels(struct resolver *resolver)
-{
-    struct list_node *node;
-
-    while ((node = list_take_front(&resolver->idle_channels)) != NULL)
-        dns_channel_free(CONTAINER_OF(node, struct dns_channel, node));
-    resolver->idle_channel_count = 0;
-}
-
-/* ---- lookups ------------------------------------------------------------------------------------------- */
-
-static void free_lookup(struct dns_lookup *lookup)
-{
-    list_remove(&lookup->node);
-    worker_undefer(&lookup->failed);
-    mem_free(lookup);
-}
-
-/* The answer, with its reference; NULL: *why says it. It is kept if it may be. */
-static struct dns_answer *take_answer(struct dns_lookup *lookup, const char **why)
-{
-    struct resolver *resolver = lookup->resolver;
-    struct dns_channel *channel = lookup->channel;
-    struct dns_answer *answer = channel->answer;
-    int64_t ttl_ns = channel->ttl_ns < MAX_TTL_NS ? channel->ttl_ns : MAX_TTL_NS;
-
-    channel->answer = NULL;
-    *why = channel->why;
-    lookup->channel = NULL;
-    give_channel_back(resolver, channel);
-    if (answer != NULL && ttl_ns > 0)
-        dns_cache_put(&resolver->cache, lookup->host, answer, worker_now(resolver->worker), ttl_ns);
-    if (answer != NULL && resolver->on_found != NULL)
-        resolver->on_found(resolver->arg, lookup->host, answer);
-    return answer;
-}
-
-static void tell(struct dns_lookup *lookup)
-{
-    const char *why;
-    struct dns_answer *answer = take_answer(lookup, &why);
-    struct list_node *node;
-
-    lookup->telling = true;
-    list_remove(&lookup->node);
-    while ((node = list_take_front(&lookup->waiters)) != NULL) {
-        struct dns_query *query = CONTAINER_OF(node, struct dns_query, node);
-
-        query->lookup = NULL;
-        query->fn(query, answer, answer != NULL ? NULL : why);
-    }
-    dns_answer_release(&answer);
-    free_lookup(lookup);
-}
-
-static void channel_ended(struct dns_channel *channel)
-{
-    tell(channel->owner);
-}
-
-static void failed_at_once(struct mail *mail)
-{
-    tell(CONTAINER_OF(mail, struct dns_lookup, failed));
-}
-
-/* Nobody waits any more. */
-static void abandon(struct dns_lookup *lookup)
-{
-    if (dns_channel_cancel(lookup->channel))
-        give_channel_back(lookup->resolver, lookup->channel);
-    else
-        dns_channel_free(lookup->channel);
-    free_lookup(lookup);
-}
-
-static struct dns_lookup *new_lookup(struct resolver *resolver, const char *host)
-{
-    size_t size = strlen(host) + 1;
-    struct dns_lookup *lookup = mem_zalloc(sizeof(*lookup) + size);
-
-    if (lookup == NULL)
-        return NULL;
-    lookup->resolver = resolver;
-    lookup->channel = take_channel(resolver);
-    if (lookup->channel == NULL) {
-        mem_free(lookup);
-        return NULL;
-    }
-    memcpy(lookup->host, host, size);
-    lookup->channel->owner = lookup;
-    lookup->channel->ended = channel_ended;
-    list_init(&lookup->waiters);
-    mail_init(&lookup->failed, failed_at_once);
-    list_push_back(&resolver->lookups, &lookup->node);
-    return lookup;
+    return name_judge(entry != NULL ? &entry->age : &nothing, policy, worker_now(resolver->worker));
 }
 
 static struct dns_lookup *find_lookup(struct resolver *resolver, const char *host)
@@ -237,20 +94,225 @@ static struct dns_lookup *find_lookup(struct resolver *resolver, const char *hos
     return NULL;
 }
 
-/* ST_OK: *answer was found without waiting, as in the hosts file, and the lookup is over. */
-static enum status begin(struct dns_lookup *lookup, struct dns_answer **answer)
+/* When it is to be looked up anew in the background; NS_NEVER: while nobody uses it, it is not. */
+static int64_t due_of(const struct dns_entry *entry)
 {
-    const char *why;
+    int64_t due_ns = name_refresh_at(&entry->age, &entry->policy);
 
-    if (dns_channel_start(lookup->channel, lookup->host) == ST_AGAIN)
-        return ST_AGAIN;
-    if (lookup->channel->answer == NULL) {
-        worker_defer(lookup->resolver->worker, &lookup->failed);
-        return ST_AGAIN;
+    if (!entry->is_used || entry->answer == NULL)
+        return NS_NEVER;
+    return due_ns > entry->looked_ns + PAUSE_NS ? due_ns : entry->looked_ns + PAUSE_NS;
+}
+
+static void note_use(struct resolver *resolver, struct dns_entry *entry, const struct name_policy *policy)
+{
+    int64_t due_ns;
+
+    entry->policy = *policy;
+    entry->is_used = true;
+    due_ns = due_of(entry);
+    if (due_ns < resolver->refresh.due_ns)
+        timer_set(&resolver->worker->timers, &resolver->refresh, due_ns);
+}
+
+static void publish(struct resolver *resolver, const struct dns_news *news)
+{
+    if (resolver->on_news != NULL)
+        resolver->on_news(resolver->arg, news);
+}
+
+/* Of the first family alone it is taken only for want of another answer. */
+static void note_answer(struct resolver *resolver, struct dns_lookup *lookup, struct dns_entry *entry)
+{
+    int64_t now_ns = worker_now(resolver->worker);
+    bool is_same = entry->answer != NULL && dns_answer_is_same(entry->answer, lookup->answer);
+
+    if (!lookup->is_over && entry->answer != NULL)
+        return;
+    if (!name_may_be_kept(&entry->age, &lookup->policy, lookup->ttl_ns, now_ns)) {
+        entry->age = (struct name_age){0};
+        return;
     }
-    *answer = take_answer(lookup, &why);
-    free_lookup(lookup);
-    return ST_OK;
+    name_answered(&entry->age, lookup->ttl_ns, is_same, now_ns);
+    dns_entry_set(entry, lookup->answer);
+}
+
+/* Without memory nothing is kept, and the name is asked for again. */
+static struct dns_entry *note(struct resolver *resolver, struct dns_lookup *lookup)
+{
+    struct dns_entry *entry = lookup->is_shortage ? dns_cache_find(&resolver->cache, lookup->host)
+                                                  : dns_cache_get(&resolver->cache, lookup->host);
+
+    if (entry == NULL || lookup->is_shortage)
+        return entry;
+    entry->looked_ns = lookup->began_ns;
+    if (lookup->answer != NULL) {
+        note_answer(resolver, lookup, entry);
+    } else {
+        name_failed(&entry->age, lookup->is_negative, worker_now(resolver->worker));
+        entry->why = lookup->why;
+    }
+    if (!list_is_empty(&lookup->waiters) || entry->is_used)
+        note_use(resolver, entry, &lookup->policy);
+    return entry;
+}
+
+static void publish_end(struct resolver *resolver, const struct dns_lookup *lookup,
+                        const struct dns_entry *entry)
+{
+    struct dns_news news = {.host = lookup->host, .answer = lookup->answer, .why = lookup->why};
+
+    if (lookup->is_shortage)
+        return;
+    if (lookup->answer == NULL)
+        news.is_bridged = entry != NULL && judge(resolver, entry, &lookup->policy).use == NAME_USE;
+    publish(resolver, &news);
+}
+
+/* ---- lookups ------------------------------------------------------------------------------------------- */
+
+/* What a lookup that is over, or part of the way, means to whoever waits for it; NULL: no answer. */
+static struct dns_answer *outcome(struct resolver *resolver, const struct dns_lookup *lookup,
+                                  const struct dns_entry *entry, struct dns_query *query)
+{
+    struct name_verdict verdict = judge(resolver, entry, &lookup->policy);
+
+    query->result = DNS_FRESH;
+    query->why = NULL;
+    if (lookup->answer != NULL)
+        return lookup->answer;
+    if (entry != NULL && entry->answer != NULL &&
+        (verdict.use == NAME_USE || (verdict.use == NAME_WAIT && verdict.patience_ns != NS_NEVER))) {
+        query->result = DNS_STALE;
+        return entry->answer;
+    }
+    query->result = lookup->is_shortage ? DNS_SHORTAGE : DNS_FAILED;
+    query->why = lookup->why;
+    return NULL;
+}
+
+static void tell(struct resolver *resolver, struct dns_lookup *lookup, const struct dns_entry *entry)
+{
+    struct dns_query first;
+    struct dns_answer *answer = outcome(resolver, lookup, entry, &first);
+    struct list_node told, *node;
+
+    if (answer != NULL)
+        (void)dns_answer_acquire(answer);
+    list_init(&told);
+    list_append_all(&told, &lookup->waiters);
+    while ((node = list_take_front(&told)) != NULL) {
+        struct dns_query *query = CONTAINER_OF(node, struct dns_query, node);
+
+        query->result = first.result;
+        query->why = first.why;
+        query->fn(query, answer);
+    }
+    dns_answer_release(&answer);
+}
+
+static void end_lookup(struct resolver *resolver, struct dns_lookup *lookup)
+{
+    struct dns_entry *entry;
+
+    list_remove(&lookup->node);
+    entry = note(resolver, lookup);
+    publish_end(resolver, lookup, entry);
+    tell(resolver, lookup, entry);
+    dns_lookup_free(lookup);
+}
+
+static void changed(struct dns_lookup *lookup)
+{
+    struct resolver *resolver = lookup->owner;
+
+    if (lookup->is_over)
+        end_lookup(resolver, lookup);
+    else
+        tell(resolver, lookup, note(resolver, lookup));
+}
+
+/* Those who wait have waited for long enough, and take the old answer. */
+static void impatient(struct timer *timer, int64_t now_ns)
+{
+    struct dns_lookup *lookup = CONTAINER_OF(timer, struct dns_lookup, patience);
+    struct resolver *resolver = lookup->owner;
+    struct dns_entry *entry = dns_cache_find(&resolver->cache, lookup->host);
+
+    (void)now_ns;
+    if (entry != NULL && entry->answer != NULL)
+        tell(resolver, lookup, entry);
+}
+
+static struct dns_lookup *new_lookup(struct resolver *resolver, const char *host,
+                                     const struct name_policy *policy)
+{
+    struct dns_entry *entry = dns_cache_find(&resolver->cache, host);
+    struct dns_lookup *lookup = dns_lookup_new(&resolver->ground, host, impatient);
+
+    if (lookup == NULL)
+        return NULL;
+    lookup->owner = resolver;
+    lookup->changed = changed;
+    lookup->policy = *policy;
+    if (entry != NULL) {
+        entry->looked_ns = worker_now(resolver->worker);
+        entry->is_used = false;
+        if (entry->answer != NULL)
+            lookup->old = dns_answer_acquire(entry->answer);
+    }
+    list_push_back(&resolver->lookups, &lookup->node);
+    return lookup;
+}
+
+static void look_up_in_background(struct resolver *resolver, const char *host,
+                                  const struct name_policy *policy)
+{
+    struct dns_lookup *lookup = new_lookup(resolver, host, policy);
+
+    if (lookup != NULL && dns_lookup_start(lookup) == ST_OK)
+        end_lookup(resolver, lookup);
+}
+
+static void outdate(struct resolver *resolver)
+{
+    LIST_FOREACH(node, &resolver->cache.by_use)
+        name_outdate(&CONTAINER_OF(node, struct dns_entry, in_use)->age);
+    dns_channels_drop(&resolver->channels);
+    LIST_FOREACH(node, &resolver->lookups)
+        dns_lookup_restart(CONTAINER_OF(node, struct dns_lookup, node));
+}
+
+/* ST_FAILED: the system's configuration has never been read, and can't be now (errno). */
+static enum status look_at_system(struct resolver *resolver)
+{
+    bool has_changed;
+    enum status status = dns_system_refresh(&resolver->system, &has_changed);
+
+    if (has_changed)
+        outdate(resolver);
+    return resolver->system.is_read ? ST_OK : status;
+}
+
+static void refresh(struct timer *timer, int64_t now_ns)
+{
+    struct resolver *resolver = CONTAINER_OF(timer, struct resolver, refresh);
+    struct list_node *node = resolver->cache.by_use.next;
+    int64_t next_ns = NS_NEVER;
+
+    (void)look_at_system(resolver); /* what was read before is still good */
+    while (node != &resolver->cache.by_use) {
+        struct dns_entry *entry = CONTAINER_OF(node, struct dns_entry, in_use);
+        int64_t due_ns = due_of(entry);
+
+        node = node->next;
+        if (due_ns <= now_ns && find_lookup(resolver, entry->host) == NULL)
+            look_up_in_background(resolver, entry->host, &entry->policy);
+        else if (due_ns > now_ns && due_ns < next_ns)
+            next_ns = due_ns;
+    }
+    if (next_ns < resolver->refresh.due_ns)
+        timer_set(&resolver->worker->timers, timer, next_ns);
 }
 
 /* ---- for those who ask --------------------------------------------------------------------------------- */
@@ -261,57 +323,110 @@ void dns_query_init(struct dns_query *query)
     list_init(&query->node);
 }
 
-static void wait_for(struct dns_lookup *lookup, struct dns_query *query, dns_fn fn)
+static enum status fail(struct dns_query *query, enum dns_result result, const char *why)
+{
+    query->result = result;
+    query->why = why;
+    return ST_FAILED;
+}
+
+static enum status give(struct dns_query *query, enum dns_result result, struct dns_answer *answer,
+                        struct dns_answer **out)
+{
+    query->result = result;
+    *out = dns_answer_acquire(answer);
+    return ST_OK;
+}
+
+/* The lookup has ended as it began. */
+static enum status take_at_once(struct resolver *resolver, struct dns_lookup *lookup, struct dns_query *query,
+                                struct dns_answer **out)
+{
+    struct dns_entry *entry;
+    struct dns_answer *answer;
+    enum status status = ST_FAILED;
+
+    list_remove(&lookup->node);
+    entry = note(resolver, lookup);
+    if (entry != NULL)
+        note_use(resolver, entry, &lookup->policy);
+    publish_end(resolver, lookup, entry);
+    answer = outcome(resolver, lookup, entry, query);
+    if (answer != NULL)
+        status = give(query, query->result, answer, out);
+    dns_lookup_free(lookup);
+    return status;
+}
+
+static enum status wait_for(struct resolver *resolver, struct dns_lookup *lookup, struct dns_query *query,
+                            const struct name_verdict *verdict)
+{
+    int64_t until_ns = NS_NEVER;
+
+    if (verdict->patience_ns != NS_NEVER)
+        until_ns = lookup->began_ns + verdict->patience_ns;
+    if (until_ns < lookup->patience.due_ns)
+        timer_set(&resolver->worker->timers, &lookup->patience, until_ns);
+    list_push_back(&lookup->waiters, &query->node);
+    dns_lookup_urge(lookup);
+    return ST_AGAIN;
+}
+
+/* Is there an old answer, and has the lookup had the time that it is given before that one is used? */
+static bool is_overdue(struct resolver *resolver, const struct dns_lookup *lookup,
+                       const struct name_verdict *verdict)
+{
+    return verdict->use == NAME_WAIT && verdict->patience_ns != NS_NEVER &&
+           (lookup == NULL || worker_now(resolver->worker) - lookup->began_ns >= verdict->patience_ns);
+}
+
+static enum status ask(struct resolver *resolver, const char *host, const struct name_policy *policy,
+                       struct dns_query *query, struct dns_answer **answer)
+{
+    struct dns_entry *entry = dns_cache_find(&resolver->cache, host);
+    struct name_verdict verdict = judge(resolver, entry, policy);
+    struct dns_lookup *lookup = find_lookup(resolver, host);
+
+    if (verdict.look && lookup == NULL) {
+        lookup = new_lookup(resolver, host, policy);
+        if (lookup != NULL && dns_lookup_start(lookup) == ST_OK)
+            return take_at_once(resolver, lookup, query, answer);
+    }
+    if (entry != NULL)
+        note_use(resolver, entry, policy);
+    if (verdict.use == NAME_FAIL)
+        return fail(query, DNS_FAILED, entry->why);
+    if (verdict.use == NAME_USE || is_overdue(resolver, lookup, &verdict))
+        return give(query, verdict.is_stale ? DNS_STALE : DNS_FRESH, entry->answer, answer);
+    if (lookup == NULL)
+        return fail(query, DNS_SHORTAGE, strerrordesc_np(ENOMEM));
+    return wait_for(resolver, lookup, query, &verdict);
+}
+
+enum status dns_ask(struct resolver *resolver, const char *host, const struct name_policy *policy,
+                    struct dns_query *query, dns_fn fn, struct dns_answer **answer)
 {
     query->fn = fn;
-    query->lookup = lookup;
-    list_push_back(&lookup->waiters, &query->node);
-}
-
-static struct dns_answer *known(struct resolver *resolver, const char *host)
-{
+    query->why = NULL;
     if (is_localhost(host))
-        return resolver->loopback;
-    return dns_cache_find(&resolver->cache, host, worker_now(resolver->worker));
-}
-
-enum status dns_ask(struct resolver *resolver, const char *host, struct dns_query *query, dns_fn fn,
-                    struct dns_answer **answer)
-{
-    struct dns_answer *kept = known(resolver, host);
-    struct dns_lookup *lookup;
-
-    if (kept != NULL) {
-        *answer = dns_answer_acquire(kept);
-        return ST_OK;
-    }
-    lookup = find_lookup(resolver, host);
-    if (lookup == NULL) {
-        lookup = new_lookup(resolver, host);
-        if (lookup == NULL)
-            return ST_NOMEM;
-        if (begin(lookup, answer) == ST_OK)
-            return ST_OK;
-    }
-    wait_for(lookup, query, fn);
-    return ST_AGAIN;
+        return give(query, DNS_FRESH, resolver->loopback, answer);
+    if (look_at_system(resolver) != ST_OK)
+        return fail(query, DNS_SHORTAGE, strerrordesc_np(errno));
+    return ask(resolver, host, policy, query, answer);
 }
 
 void dns_doubt(struct resolver *resolver, const char *host)
 {
-    dns_cache_doubt(&resolver->cache, host, worker_now(resolver->worker) - DOUBT_NS);
+    struct dns_entry *entry = dns_cache_find(&resolver->cache, host);
+
+    if (entry != NULL && entry->answer != NULL && find_lookup(resolver, host) == NULL &&
+        worker_now(resolver->worker) - entry->looked_ns >= PAUSE_NS)
+        look_up_in_background(resolver, entry->host, &entry->policy);
 }
 
 void dns_cancel(struct dns_query *query)
 {
-    struct dns_lookup *lookup = query->lookup;
-
-    if (lookup == NULL)
-        return;
-    query->lookup = NULL;
     list_remove(&query->node);
-    if (list_is_empty(&lookup->waiters) && !lookup->telling)
-        abandon(lookup);
 }
 
 /* ---- the resolver -------------------------------------------------------------------------------------- */
@@ -323,29 +438,38 @@ struct resolver *resolver_new(struct worker *worker)
     if (resolver == NULL)
         return NULL;
     resolver->loopback = new_loopback();
-    if (resolver->loopback == NULL) {
-        mem_free(resolver);
-        return NULL;
-    }
+    if (resolver->loopback == NULL)
+        goto no_loopback;
+    if (timer_init(&worker->timers, &resolver->refresh, refresh) != ST_OK)
+        goto no_timer;
     resolver->worker = worker;
+    dns_channels_init(&resolver->channels, worker);
+    resolver->ground = (struct dns_ground){worker, &resolver->system, &resolver->channels};
     dns_cache_init(&resolver->cache);
     list_init(&resolver->lookups);
-    list_init(&resolver->idle_channels);
     return resolver;
+no_timer:
+    dns_answer_release(&resolver->loopback);
+no_loopback:
+    mem_free(resolver);
+    return NULL;
 }
 
-void resolver_on_found(struct resolver *resolver, dns_found_fn fn, void *arg)
+void resolver_on_news(struct resolver *resolver, dns_news_fn fn, void *arg)
 {
-    resolver->on_found = fn;
+    resolver->on_news = fn;
     resolver->arg = arg;
+}
+
+void resolver_renew(struct resolver *resolver)
+{
+    outdate(resolver);
 }
 
 static void forget_waiters(struct dns_lookup *lookup)
 {
-    struct list_node *node;
-
-    while ((node = list_take_front(&lookup->waiters)) != NULL)
-        CONTAINER_OF(node, struct dns_query, node)->lookup = NULL;
+    while (list_take_front(&lookup->waiters) != NULL)
+        continue;
 }
 
 void resolver_free(struct resolver *resolver)
@@ -354,23 +478,16 @@ void resolver_free(struct resolver *resolver)
         struct dns_lookup *lookup = CONTAINER_OF(resolver->lookups.next, struct dns_lookup, node);
 
         forget_waiters(lookup);
-        abandon(lookup);
+        dns_lookup_free(lookup);
     }
-    drop_idle_channels(resolver);
+    timer_fini(&resolver->worker->timers, &resolver->refresh);
+    dns_channels_fini(&resolver->channels);
     dns_cache_fini(&resolver->cache);
     dns_answer_release(&resolver->loopback);
-    mem_free(resolver->servers);
     mem_free(resolver);
 }
 
 enum status resolver_set_servers(struct resolver *resolver, const char *servers)
 {
-    char *copy = mem_dup(servers, strlen(servers));
-
-    if (copy == NULL)
-        return ST_NOMEM;
-    mem_free(resolver->servers);
-    resolver->servers = copy;
-    drop_idle_channels(resolver);
-    return ST_OK;
+    return dns_channels_set_servers(&resolver->channels, servers);
 }

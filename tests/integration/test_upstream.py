@@ -412,14 +412,15 @@ def test_a_name_is_looked_up_again_after_its_time_to_live(curfew, upstream, name
 def test_a_name_that_moves_is_told_of_once(curfew, upstream, name_server):
     """Over all workers, and not when only the order differs."""
     up = upstream(ok)
-    server, wrap = name_server({"api.test": ["127.0.0.1", "127.0.0.66"]}, ttl=0)
+    server, wrap = name_server({"api.test": ["127.0.0.1", "127.0.0.66"]})
     proxy = curfew(url=up.named("api.test"), wrap=wrap, keepalive={"max_idle": 0}, top={"workers": 2})
 
     def ask(*addresses):
         server.answers["api.test"] = addresses
         before = len(server.asked)
-        assert [proxy.ask().status for _ in range(10)] == [200] * 10
-        assert len(server.asked) >= before + 10
+        proxy.must_reload()  # each worker looks it up anew
+        while len(server.asked) < before + 4:
+            assert proxy.ask().status == 200
 
     ask("127.0.0.66", "127.0.0.1")
     ask("127.0.0.1")
@@ -441,7 +442,7 @@ def test_lookups_of_one_name_at_once_are_one(curfew, name_server):
     for caller in callers:
         caller.request()
     assert [caller.recv_response().status for caller in callers] == [504] * 10
-    assert sum(kind == 1 for _, kind in server.asked) == 1
+    assert sum(kind == 1 for _, kind in server.asked) <= 2  # and once more after 300 ms
 
 
 def test_several_addresses_are_tried_one_after_another(curfew, upstream, name_server):
