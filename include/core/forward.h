@@ -9,28 +9,37 @@
 #include "core/http1.h"
 
 /*
- * The heads that a proxy sends on (RFC 9110 7.6): hop-by-hop fields out, Via and X-Forwarded-* in, exactly
- * one framing, and what the configuration sets and removes. Order and bytes of all other fields are kept.
+ * The heads that a proxy sends on (RFC 9110 7.6): hop-by-hop fields out, exactly one framing, and what the
+ * configuration sets, removes and has it tell of itself. Order and bytes of all other fields are kept.
  * Pure; writes into a text that the caller owns, whose `overflow` tells if it did not fit.
  */
 
-/* What a policy changes in request heads. Immutable, made by config. */
+/* How a request names its caller (core/forwarded). */
+enum forward_tells { FORWARD_TELLS_NOTHING, FORWARD_TELLS_X_FORWARDED, FORWARD_TELLS_RFC7239 };
+
+/* What a policy changes in heads. Immutable, made by config. */
 struct forward_rules {
     struct span host;      /* Host field value that the upstream is to see */
     struct span base_path; /* put before each target: "" or "/v2", no slash at its end */
     struct span set_lines; /* ready field lines "Name: value\r\n…" that are added */
     /*
-     * Names of fields that are left out: removed ones, and those that set_lines replaces. A name of Via or
+     * Names of fields that are left out: removed ones, and those that set_lines replaces. A name of Via, Forwarded or
      * X-Forwarded-* keeps us from adding that field, too.
      */
     const struct span *dropped;
     uint32_t dropped_count;
+    enum forward_tells tells;
+    bool via; /* both directions get "Via: 1.x curfew" (RFC 9110 7.6.3) */
 };
+
+/* Is it the name of a field that the rules leave out? */
+bool forward_drops(const struct forward_rules *rules, struct span name);
 
 /*
  * The request head without its closing empty line, so that one more field can follow when it is sent. `trace_line` is
  * a ready field line, in whose favour each traceparent and tracestate that came is left out; empty: they go on.
- * `caller` is the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came.
+ * `caller` is the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came, and Forwarded
+ * says for=unknown.
  * Content framing is written as `head` has it. Expect goes on only if the caller waits
  * (head->expect_continue).
  */
@@ -49,16 +58,17 @@ struct forward_framing {
  */
 struct forward_framing forward_response_framing(const struct http1_head *response, uint8_t caller_minor);
 
-/* What a final response says of the call that it ends. */
+/* What a response says that did not come with it. All but `rules` is for final responses alone. */
 struct forward_own {
+    const struct forward_rules *rules;
     uint64_t call_id;  /* for "X-Curfew-Call: <in hex>" */
     struct span lines; /* ready field lines; empty: none */
 };
 
 /*
  * The whole response head, with its closing empty line: always HTTP/1.1; `keep_alive` says what Connection
- * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds Via and what `own` has.
- * For 1xx heads only the fields and Via, no framing and nothing of `own`. Responses to HEAD and 304 (their framing
+ * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds what `own` has.
+ * For 1xx heads only the fields and Via, no framing and nothing of the call. Responses to HEAD and 304 (their framing
  * is NO_CONTENT) tell by Content-Length or Transfer-Encoding what they described.
  */
 void forward_response_head(struct text *out, const struct http1_head *response,

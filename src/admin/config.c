@@ -193,7 +193,13 @@ static json_t *fields_removed(const struct upstream_config *upstream)
 
 static json_t *describe_headers(const struct upstream_config *upstream)
 {
-    return json_pack("{s:o, s:o}", "set", fields_set(upstream), "remove", fields_removed(upstream));
+    static const char *const tells[] = {[FORWARD_TELLS_NOTHING] = "none",
+                                        [FORWARD_TELLS_X_FORWARDED] = "x-forwarded",
+                                        [FORWARD_TELLS_RFC7239] = "rfc7239"};
+    const struct forward_rules *rules = &upstream->rules;
+
+    return json_pack("{s:o, s:o, s:s, s:b}", "set", fields_set(upstream), "remove", fields_removed(upstream),
+                     "forwarded", tells[rules->tells], "via", (int)rules->via);
 }
 
 /* ---- all -------------------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ static bool is_ours(struct span name)
 {
     static const char *const names[] = {
         "Connection", "Content-Length",    "Expect",  "Host", "Keep-Alive", "Proxy-Connection", "TE",
-        "Trailer",    "Transfer-Encoding", "Upgrade", "Via",
+        "Trailer",    "Transfer-Encoding", "Upgrade",
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -283,15 +283,6 @@ static void check_written(struct build *b, const struct build_upstream *u, const
         report_value(b->errors, forward, "is what trace writes");
 }
 
-static bool is_dropped(const struct forward_rules *rules, struct span name)
-{
-    for (uint32_t i = 0; i < rules->dropped_count; i++) {
-        if (span_eq_nocase(rules->dropped[i], name))
-            return true;
-    }
-    return false;
-}
-
 enum status build_rules(struct build *b, struct build_upstream *u)
 {
     struct forward_rules *rules = &u->out->rules;
@@ -303,7 +294,9 @@ enum status build_rules(struct build *b, struct build_upstream *u)
         (status = make_lines(b, &fields, &rules->set_lines)) != ST_OK ||
         (status = drop_all(b, u, &fields)) != ST_OK)
         return status;
-    u->out->hides_trace = is_dropped(rules, SPAN_LIT("traceparent"));
+    rules->tells = (enum forward_tells)u->values.of[OPT_HEADERS_FORWARDED].number;
+    rules->via = u->values.of[OPT_HEADERS_VIA].number != 0;
+    u->out->hides_trace = forward_drops(rules, SPAN_LIT("traceparent"));
     check_written(b, u, &fields);
     rules->base_path = (struct span){arena_text(b->arena, u->url.base_path), u->url.base_path.len};
     if (!rules->base_path.ptr)

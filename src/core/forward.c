@@ -1,5 +1,7 @@
 #include "core/forward.h"
 
+#include "core/forwarded.h"
+
 /*
  * Field lines lie next to each other in the buffer that was parsed. So those that stay are copied in runs:
  * one memcpy from a line that stays up to the next one that does not.
@@ -21,7 +23,7 @@ static void run_flush(struct run *run, struct text *out)
     run->bytes.len = 0;
 }
 
-static bool is_dropped(const struct forward_rules *rules, struct span name)
+bool forward_drops(const struct forward_rules *rules, struct span name)
 {
     for (uint32_t i = 0; i < rules->dropped_count; i++)
         if (rules->dropped[i].len == name.len && span_eq_nocase(rules->dropped[i], name))
@@ -49,10 +51,11 @@ static bool is_of_a_trace(enum http1_field_id id)
     return id == HTTP1_FIELD_TRACEPARENT || id == HTTP1_FIELD_TRACESTATE;
 }
 
-/* A request on its way: what of the fields that we write is wanted. */
+/* A request on its way: what becomes of the fields that we may write. */
 struct request_plan {
     const struct forward_rules *rules;
-    bool forwarded_for, forwarded_proto, via, expect, new_trace;
+    bool expect, new_trace;
+    struct forwarded forwarded;
 };
 
 static bool request_keeps(const struct request_plan *plan, const struct http1_field *field)
@@ -60,17 +63,14 @@ static bool request_keeps(const struct request_plan *plan, const struct http1_fi
     if (field->nominated)
         return false;
     if (field->id != HTTP1_FIELD_OTHER) {
-        if (is_for_one_hop(field->id) || field->id == HTTP1_FIELD_HOST ||
-            field->id == HTTP1_FIELD_X_FORWARDED_PROTO)
-            return false;
-        if (field->id == HTTP1_FIELD_X_FORWARDED_FOR && plan->forwarded_for)
+        if (is_for_one_hop(field->id) || field->id == HTTP1_FIELD_HOST || field->id == plan->forwarded.list)
             return false;
         if (field->id == HTTP1_FIELD_EXPECT && !plan->expect)
             return false;
         if (is_of_a_trace(field->id) && plan->new_trace)
             return false;
     }
-    return plan->rules->dropped_count == 0 || !is_dropped(plan->rules, field->name);
+    return plan->rules->dropped_count == 0 || !forward_drops(plan->rules, field->name);
 }
 
 static void put_request_line(struct text *out, const struct http1_head *head, struct span base_path)
@@ -89,20 +89,6 @@ static void put_line(struct text *out, struct span name_and_colon, struct span v
 {
     text_put(out, name_and_colon);
     text_put(out, value);
-    TEXT_LIT(out, "\r\n");
-}
-
-/* One field: what came, in order, and the caller behind it. */
-static void put_forwarded_for(struct text *out, const struct http1_head *head, struct span caller)
-{
-    TEXT_LIT(out, "X-Forwarded-For: ");
-    for (unsigned i = 0; i < head->field_count; i++) {
-        if (head->fields[i].id != HTTP1_FIELD_X_FORWARDED_FOR || head->fields[i].value.len == 0)
-            continue;
-        text_put(out, head->fields[i].value);
-        TEXT_LIT(out, ", ");
-    }
-    text_put(out, caller);
     TEXT_LIT(out, "\r\n");
 }
 
@@ -132,26 +118,15 @@ static void put_request_framing(struct text *out, const struct http1_head *head)
         TEXT_LIT(out, "TE: trailers\r\nConnection: TE\r\n");
 }
 
-static struct request_plan plan_request(const struct http1_head *head, const struct forward_rules *rules,
-                                        struct span caller, struct span trace_line)
-{
-    struct request_plan plan = {rules, caller.len != 0,       true,
-                                true,  head->expect_continue, trace_line.len != 0};
-
-    if (rules->dropped_count != 0) {
-        plan.forwarded_for = plan.forwarded_for && !is_dropped(rules, SPAN_LIT("X-Forwarded-For"));
-        plan.forwarded_proto = !is_dropped(rules, SPAN_LIT("X-Forwarded-Proto"));
-        plan.via = !is_dropped(rules, SPAN_LIT("Via"));
-    }
-    return plan;
-}
-
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
                           struct span caller, struct span trace_line)
 {
-    struct request_plan plan = plan_request(head, rules, caller, trace_line);
+    struct request_plan plan = {
+        .rules = rules, .expect = head->expect_continue, .new_trace = trace_line.len != 0};
     struct run run = {{NULL, 0}};
 
+    if (rules->tells != FORWARD_TELLS_NOTHING)
+        plan.forwarded = forwarded_plan(head, rules, caller);
     put_request_line(out, head, rules->base_path);
     put_line(out, SPAN_LIT("Host: "), rules->host);
     for (const struct http1_field *field = head->fields, *end = field + head->field_count; field < end;
@@ -163,12 +138,10 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
     }
     run_flush(&run, out);
     put_request_framing(out, head);
-    if (plan.via)
+    if (rules->via && !forward_drops(rules, SPAN_LIT("Via")))
         put_via(out, head->minor);
-    if (plan.forwarded_for)
-        put_forwarded_for(out, head, caller);
-    if (plan.forwarded_proto)
-        TEXT_LIT(out, "X-Forwarded-Proto: http\r\n");
+    if (rules->tells != FORWARD_TELLS_NOTHING)
+        forwarded_put(out, head, &plan.forwarded);
     if (plan.new_trace)
         text_put(out, trace_line);
     text_put(out, rules->set_lines);
@@ -259,7 +232,8 @@ void forward_response_head(struct text *out, const struct http1_head *response,
             run_keep(&run, field->line);
     }
     run_flush(&run, out);
-    put_via(out, response->minor);
+    if (own->rules->via)
+        put_via(out, response->minor);
     if (!interim)
         put_response_end(out, response, framing, caller_minor, keep_alive, own);
     TEXT_LIT(out, "\r\n");
@@ -280,8 +254,6 @@ static bool may_trail(const struct http1_field *field)
         NAME("If-Modified-Since"),
         NAME("If-Unmodified-Since"),
         NAME("If-Range"),
-        NAME("Forwarded"),
-        NAME("X-Forwarded-Host"),
         NAME("X-Forwarded-Port"),
         NAME("X-Real-IP"),
         /* authentication */
@@ -322,6 +294,6 @@ void forward_trailers(struct text *out, struct span trailers, const struct forwa
     bool bad;
 
     while (http1_next_trailer(&trailers, &field, &bad))
-        if (may_trail(&field) && (rules == NULL || !is_dropped(rules, field.name)))
+        if (may_trail(&field) && (rules == NULL || !forward_drops(rules, field.name)))
             text_put(out, field.line);
 }

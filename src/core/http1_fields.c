@@ -10,6 +10,7 @@ static const struct span lower_names[HTTP1_FIELD_IDS] = {
     NAME(CONNECTION, "connection"),
     NAME(CONTENT_LENGTH, "content-length"),
     NAME(EXPECT, "expect"),
+    NAME(FORWARDED, "forwarded"),
     NAME(HOST, "host"),
     NAME(KEEP_ALIVE, "keep-alive"),
     NAME(PROXY_CONNECTION, "proxy-connection"),
@@ -21,6 +22,7 @@ static const struct span lower_names[HTTP1_FIELD_IDS] = {
     NAME(UPGRADE, "upgrade"),
     NAME(VIA, "via"),
     NAME(X_FORWARDED_FOR, "x-forwarded-for"),
+    NAME(X_FORWARDED_HOST, "x-forwarded-host"),
     NAME(X_FORWARDED_PROTO, "x-forwarded-proto"),
 #undef NAME
 };
@@ -34,6 +36,7 @@ static enum http1_field_id candidate(size_t len, char first)
     case 4: return HTTP1_FIELD_HOST;
     case 6: return HTTP1_FIELD_EXPECT;
     case 7: return first == 'u' ? HTTP1_FIELD_UPGRADE : HTTP1_FIELD_TRAILER;
+    case 9: return HTTP1_FIELD_FORWARDED;
     case 10:
         return first == 'k'   ? HTTP1_FIELD_KEEP_ALIVE
                : first == 'c' ? HTTP1_FIELD_CONNECTION
@@ -41,7 +44,7 @@ static enum http1_field_id candidate(size_t len, char first)
     case 11: return HTTP1_FIELD_TRACEPARENT;
     case 14: return HTTP1_FIELD_CONTENT_LENGTH;
     case 15: return HTTP1_FIELD_X_FORWARDED_FOR;
-    case 16: return HTTP1_FIELD_PROXY_CONNECTION;
+    case 16: return first == 'x' ? HTTP1_FIELD_X_FORWARDED_HOST : HTTP1_FIELD_PROXY_CONNECTION;
     case 17: return first == 'x' ? HTTP1_FIELD_X_FORWARDED_PROTO : HTTP1_FIELD_TRANSFER_ENCODING;
     default: return HTTP1_FIELD_OTHER;
     }
@@ -180,8 +183,10 @@ static void nominate(struct http1_head *head, struct span name)
     case HTTP1_FIELD_TRANSFER_ENCODING: head->tolerated = true; return;
     case HTTP1_FIELD_CONNECTION:
     case HTTP1_FIELD_EXPECT:
+    case HTTP1_FIELD_FORWARDED:
     case HTTP1_FIELD_VIA:
     case HTTP1_FIELD_X_FORWARDED_FOR:
+    case HTTP1_FIELD_X_FORWARDED_HOST:
     case HTTP1_FIELD_X_FORWARDED_PROTO: return;
     default: mark_nominated(head, name); return;
     }

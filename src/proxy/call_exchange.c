@@ -191,7 +191,7 @@ static void interim_response(struct call *call, const struct http1_head *head)
         return;
     }
     forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
-                          NULL);
+                          &(struct forward_own){.rules = &call->config->rules});
     if (text.overflow || !put_head(call, text_span(&text)))
         call_end(call, CAUSE_INTERNAL, NULL);
     else
@@ -204,7 +204,7 @@ static __attribute__((noinline)) void put_timed_head(struct call *call, const st
 {
     char block[CALL_TIMING_MAX];
     struct text timing = text_over(block, sizeof(block));
-    struct forward_own own = {.call_id = call->id};
+    struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
 
     call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
     own.lines = text_span(&timing);
@@ -214,7 +214,7 @@ static __attribute__((noinline)) void put_timed_head(struct call *call, const st
 static void put_response_head(struct call *call, const struct http1_head *head,
                               struct forward_framing framing, struct text *out)
 {
-    const struct forward_own own = {.call_id = call->id};
+    const struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
 
     if (call->config->server_timing)
         put_timed_head(call, head, framing, out);

@@ -13,25 +13,32 @@ enum option {
     WITH_DROPPED = 4,
     WITHOUT_CALLER = 8,
     WITH_OUR_FIELDS_DROPPED = 16,
-    WITH_NEW_TRACE = 32
+    WITH_NEW_TRACE = 32,
+    TELLING_X_FORWARDED = 64,
+    TELLING_RFC7239 = 128 /* and Via, with either */
 };
 
 #define BYTES_MAX 8192
 
 static const struct span dropped[] = {
-    {"X-Set", 5}, {"Cookie", 6}, {"Via", 3}, {"X-Forwarded-For", 15}, {"X-Forwarded-Proto", 17}};
+    {"X-Set", 5},    {"Cookie", 6}, {"Via", 3}, {"X-Forwarded-For", 15}, {"X-Forwarded-Proto", 17},
+    {"Forwarded", 9}};
 
 static struct forward_rules rules_of(uint8_t options)
 {
     struct forward_rules rules = {.host = SPAN_LIT("api.example.com")};
 
+    if ((options & (TELLING_X_FORWARDED | TELLING_RFC7239)) != 0) {
+        rules.tells = (options & TELLING_RFC7239) != 0 ? FORWARD_TELLS_RFC7239 : FORWARD_TELLS_X_FORWARDED;
+        rules.via = true;
+    }
     if ((options & WITH_BASE_PATH) != 0)
         rules.base_path = SPAN_LIT("/v2");
     if ((options & WITH_SET_LINES) != 0)
         rules.set_lines = SPAN_LIT("X-Set: ours\r\n");
     if ((options & (WITH_SET_LINES | WITH_DROPPED)) != 0) {
         rules.dropped = dropped;
-        rules.dropped_count = (options & WITH_OUR_FIELDS_DROPPED) != 0 ? 5 : 2;
+        rules.dropped_count = (options & WITH_OUR_FIELDS_DROPPED) != 0 ? 6 : 2;
     }
     return rules;
 }
@@ -86,6 +93,13 @@ static void check_trace(const struct http1_head *before, const struct http1_head
         MUST(span_eq(after->traceparent, before->traceparent));
 }
 
+/* What tells of the way passes as it came, unless the rules have it extended. */
+static bool is_of_the_way(enum http1_field_id id)
+{
+    return id == HTTP1_FIELD_VIA || id == HTTP1_FIELD_FORWARDED || id == HTTP1_FIELD_X_FORWARDED_FOR ||
+           id == HTTP1_FIELD_X_FORWARDED_PROTO || id == HTTP1_FIELD_X_FORWARDED_HOST;
+}
+
 /* A field that no rule takes away stands in what is sent, once for each time that it came. */
 static void check_kept(const struct http1_head *before, const struct http1_head *after,
                        const struct forward_rules *rules, bool has_new_trace)
@@ -94,8 +108,9 @@ static void check_kept(const struct http1_head *before, const struct http1_head 
 
     for (unsigned i = 0; i < before->field_count; i++) {
         const struct http1_field *field = &before->fields[i];
-        bool is_dropped = field->nominated ||
-                          (field->id != HTTP1_FIELD_OTHER && (!is_of_a_trace(field->id) || has_new_trace));
+        bool passes = field->id == HTTP1_FIELD_OTHER || (is_of_a_trace(field->id) && !has_new_trace) ||
+                      (is_of_the_way(field->id) && rules->tells == FORWARD_TELLS_NOTHING);
+        bool is_dropped = field->nominated || !passes;
 
         for (uint32_t n = 0; n < rules->dropped_count; n++)
             is_dropped |= span_eq_nocase(rules->dropped[n], field->name);

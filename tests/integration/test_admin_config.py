@@ -37,7 +37,7 @@ def full(curfew, certificates, tmp_path):
             "keepalive": {"max_idle": 3}, "server_timing": True,
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
                                 "Host": "from-host"},
-                        "remove": ["Cookie", "X-Tenant", "X-Left"]},
+                        "remove": ["Cookie", "X-Tenant", "X-Left"], "forwarded": "rfc7239"},
             "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}},
                        {"path": "/slow/very", "methods": ["GET", "BREW"], "timeouts": {"idle": "7s"}}]},
             "bare": {"url": "http://[::1]"}})
@@ -90,7 +90,7 @@ def test_it_has_names_of_header_fields_and_no_value(full):
     text = proxy.admin_get("/config")[1]
     headers = json.loads(text)["config"]["upstreams"]["api"]["headers"]
     assert sorted(headers["set"]) == ["Authorization", "Host", "X-Api-Key", "X-Tenant"]
-    assert headers["remove"] == ["Cookie"]
+    assert headers["remove"] == ["Cookie"] and (headers["forwarded"], headers["via"]) == ("rfc7239", False)
     assert len(secrets) > 5
     for secret in secrets:
         assert secret not in text

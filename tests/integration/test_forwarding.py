@@ -620,28 +620,6 @@ def test_other_fields_keep_their_order_case_and_bytes(pair):
     assert [field for field in response.fields if field in wanted] == wanted
 
 
-def test_via_is_added_in_both_directions(pair):
-    proxy, up = pair()
-    caller = proxy.caller()
-    caller.request("GET", "/", "Via: 1.0 before")
-    exchange, request = up.take()
-    assert re.fullmatch(r"1\.0 before, ?1\.1 \S+", ", ".join(request.fields.all("via")))
-    exchange.answer(200, "Via: 1.1 behind")
-    response = caller.recv_response()
-    assert re.fullmatch(r"1\.1 behind, ?1\.1 \S+", ", ".join(response.fields.all("via")))
-
-
-def test_the_caller_is_named_in_x_forwarded(pair):
-    proxy, up = pair()
-    caller = proxy.caller()
-    caller.request("GET", "/", "X-Forwarded-For: 192.0.2.1")
-    exchange, request = up.take()
-    assert ", ".join(request.fields.all("x-forwarded-for")) == "192.0.2.1, 127.0.0.1"
-    assert request["x-forwarded-proto"] == "http"
-    exchange.answer()
-    assert caller.recv_response().status == 200
-
-
 def test_host_is_the_upstreams(pair):
     proxy, up = pair()
     caller = proxy.caller()
@@ -781,9 +759,8 @@ def test_a_unix_socket_listens(curfew, upstream, tmp_path):
     up = upstream()
     proxy = curfew(url=up.url, listen=f"unix:{tmp_path}/api.sock")
     caller = proxy.caller()
-    caller.request("GET", "/", "X-Forwarded-For: 192.0.2.7")
+    caller.request("GET", "/")
     exchange, request = up.take()
-    assert request["x-forwarded-for"] == "192.0.2.7"
     exchange.answer(content=b"by path")
     assert caller.recv_response().content == b"by path"
 
@@ -800,8 +777,6 @@ def test_an_upstream_listens_on_several_addresses(curfew, upstream, tmp_path):
         exchange = exchange or up.accept()
         request = exchange.recv_request()
         assert request.target == f"/{n}"
-        if n == 1:
-            assert request["x-forwarded-for"] == "::1"
         exchange.answer()
         assert caller.recv_response().status == 200
 

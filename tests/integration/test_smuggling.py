@@ -196,7 +196,7 @@ def test_the_upstream_and_the_next_request_see_one_reading_of(gate, odd):
     caller.send(sent + b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
     exchange, request = up.take()
     assert (request.method, request.target, request.content, request.minor) == (method, target, content, 1)
-    assert request.fields.all("host") == [up.authority] and len(request.fields.all("x-forwarded-for")) == 1
+    assert request.fields.all("host") == [up.authority]
     assert not ONE_HOP & set(request.fields.names()) and not set(absent) & set(request.fields.names()), request.fields
     assert not request.trailers
     exchange.answer(content=b"one")
@@ -571,9 +571,9 @@ def test_a_field_that_would_break_its_line_is_an_error_of_the_configuration(tmp_
 
 
 def test_values_of_the_caller_stay_on_their_line_in_the_fields_that_are_added(pair):
-    proxy, up = pair()
+    proxy, up = pair(headers={"forwarded": "x-forwarded"})
     caller = proxy.caller()
-    caller.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: a\tb, \xff, \"\r\nX-Forwarded-For: c\r\nX-Forwarded-Proto: evil\r\nVia: 1.1 y\r\n\r\n")
+    caller.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Forwarded-For\r\nX-Forwarded-For: a\tb, \xff, \"\r\nX-Forwarded-For: c\r\nVia: 1.1 y\r\n\r\n")
     exchange, request = up.take()
     assert request.fields.all("x-forwarded-for") == ["a\tb, \xff, \", c, 127.0.0.1"]
     assert request.fields.all("x-forwarded-proto") == ["http"]

@@ -332,7 +332,11 @@ static void fields(void **state)
     static const struct bad cases[] = {
         {WITH("headers: {set: {\"a b\": c}}"),
          "1:70: upstreams.p.headers.set.\"a b\": is not the name of a field"},
-        {WITH("headers: {set: {via: c}}"), "1:70: upstreams.p.headers.set.via: is set by curfew itself"},
+        {WITH("headers: {set: {upgrade: c}}"),
+         "1:70: upstreams.p.headers.set.upgrade: is set by curfew itself"},
+        {WITH("headers: {forwarded: xforwarded, via: yes}"),
+         "1:75: upstreams.p.headers.forwarded: \"xforwarded\" is none of none, x-forwarded, rfc7239; did you mean \"x-forwarded\"?\n"
+         "1:92: upstreams.p.headers.via: \"yes\" is neither true nor false"},
         {WITH("headers: {set: {A: b, a: c}}"), "1:76: upstreams.p.headers.set.a: is set on line 1 already"},
         {WITH("headers: {set: {A: \"b\\r\\nc\"}}"),
          "1:73: upstreams.p.headers.set.A: the value holds a line break or another control character"},

@@ -33,7 +33,7 @@ static const char full[] =
     "  keepalive: {max_idle: 3}\n"
     "  addresses: {stagger: 10ms, remember: 0s}\n"
     "  tls: {min_version: 1.3}\n"
-    "  headers: {set: {X-A: default, X-B: default}, remove: [X-C]}\n"
+    "  headers: {set: {X-A: default, X-B: default}, remove: [X-C], forwarded: rfc7239}\n"
     "pools:\n"
     "  reports: {size: 5, queue: 20}\n"
     "upstreams:\n"
@@ -44,7 +44,7 @@ static const char full[] =
     "    pool: {size: 10}\n"
     "    caller_deadline: {headers: [X-T, grpc-timeout], forward: X-Left}\n"
     "    tls: {ca_file: /ca, cert_file: /cert, key_file: /key}\n"
-    "    headers: {set: {x-b: '  own ', Authorization: {file: /token}}, remove: [Cookie, X-T]}\n"
+    "    headers: {set: {x-b: '  own ', Authorization: {file: /token}}, remove: [Cookie, X-T, Via], via: true, forwarded: none}\n"
     "    routes:\n"
     "      - {path: /v1/reports/, methods: [POST, PUT], deadline: 30s, pool: reports}\n"
     "      - {path: /v1, timeouts: {first_byte: 9s}}\n"
@@ -300,11 +300,7 @@ static void a_request_finds_its_route(void **state)
 
 static bool drops(const struct forward_rules *rules, const char *name)
 {
-    for (uint32_t i = 0; i < rules->dropped_count; i++) {
-        if (span_eq_nocase(rules->dropped[i], span_of(name)))
-            return true;
-    }
-    return false;
+    return forward_drops(rules, span_of(name));
 }
 
 static void fields_are_set_and_dropped(void **state)
@@ -317,7 +313,10 @@ static void fields_are_set_and_dropped(void **state)
     assert_true(drops(p, "Cookie") && drops(p, "X-T") && drops(p, "grpc-timeout") && drops(p, "X-Left"));
     /* A list replaces the one it inherits, and X-T is named twice. */
     assert_false(drops(p, "X-C"));
-    assert_int_equal(p->dropped_count, 7);
+    assert_true(drops(p, "Via") && p->via && !q->via);
+    assert_int_equal(p->tells, FORWARD_TELLS_NOTHING);
+    assert_int_equal(q->tells, FORWARD_TELLS_RFC7239);
+    assert_int_equal(p->dropped_count, 8);
     assert_int_equal(s->upstreams[0].caller_deadline.header_count, 2);
     assert_span(s->upstreams[0].caller_deadline.headers[1], "grpc-timeout");
     assert_span(s->upstreams[0].caller_deadline.forward, "X-Left");

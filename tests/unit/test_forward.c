@@ -12,7 +12,6 @@
 #define LINE         "GET /x?y HTTP/1.1\r\nHost: caller\r\n"
 #define SENT         "GET /x?y HTTP/1.1\r\nHost: api.example\r\n"
 #define VIA          "Via: 1.1 curfew\r\n"
-#define OURS         VIA "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n"
 
 static struct http1_field room[HTTP1_FIELDS_IN(65536)];
 static struct http1_head head = HTTP1_HEAD_OVER(room);
@@ -42,9 +41,9 @@ static const struct forward_rules plain = {.host = {"api.example", 11}};
 
 static void a_request_goes_on_with_the_upstreams_host_and_our_fields(void **state)
 {
-    check_request(LINE "\r\n", &plain, "10.0.0.1", SENT OURS);
+    check_request(LINE "\r\n", &plain, "10.0.0.1", SENT);
     check_request(LINE "Accept: */*\r\nX-B:  c \r\nx-b: d\r\n\r\n", &plain, "10.0.0.1",
-                  SENT "Accept: */*\r\nX-B:  c \r\nx-b: d\r\n" OURS);
+                  SENT "Accept: */*\r\nX-B:  c \r\nx-b: d\r\n");
 }
 
 static void a_target_is_sent_in_origin_form_behind_the_base_path(void **state)
@@ -80,60 +79,133 @@ static void fields_for_one_hop_stay_behind(void **state)
                   "A: 1\r\nConnection: keep-alive, x-hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n"
                   "Proxy-Connection: keep-alive\r\nB: 2\r\nC: 3\r\nUpgrade: h2c\r\nTE: gzip\r\nX-HOP: 2\r\n"
                   "Trailer: D\r\n\r\n",
-                  &plain, "10.0.0.1", SENT "A: 1\r\nB: 2\r\nC: 3\r\nTrailer: D\r\n" OURS);
+                  &plain, "10.0.0.1", SENT "A: 1\r\nB: 2\r\nC: 3\r\nTrailer: D\r\n");
 }
 
 static void a_request_has_exactly_the_framing_that_was_read(void **state)
 {
     check_request("POST / HTTP/1.1\r\nHost: a\r\nA: 1\r\nContent-Length: 007 \r\nB: 2\r\n\r\n", &plain,
                   "10.0.0.1",
-                  "POST / HTTP/1.1\r\nHost: api.example\r\nA: 1\r\nB: 2\r\nContent-Length: 7\r\n" OURS);
+                  "POST / HTTP/1.1\r\nHost: api.example\r\nA: 1\r\nB: 2\r\nContent-Length: 7\r\n");
     check_request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", &plain, "10.0.0.1",
-                  "POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: 0\r\n" OURS);
+                  "POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: 0\r\n");
     check_request("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\nA: 1\r\n\r\n", &plain,
                   "10.0.0.1",
-                  "POST / HTTP/1.1\r\nHost: api.example\r\nA: 1\r\nTransfer-Encoding: chunked\r\n" OURS);
+                  "POST / HTTP/1.1\r\nHost: api.example\r\nA: 1\r\nTransfer-Encoding: chunked\r\n");
 }
 
 static void te_goes_on_only_as_trailers(void **state)
 {
     check_request(LINE "Connection: TE\r\nTE: gzip, trailers\r\n\r\n", &plain, "10.0.0.1",
-                  SENT "TE: trailers\r\nConnection: TE\r\n" OURS);
+                  SENT "TE: trailers\r\nConnection: TE\r\n");
 }
+
+static void an_api_is_told_nothing_of_the_way_unless_asked(void **state)
+{
+    static const char came[] =
+        "Via: 1.0 a\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for:\r\nForwarded: for=b\r\n"
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Host: c\r\n";
+    char block_in[512], block_out[512];
+    struct text in = text_over(block_in, sizeof(block_in)), out = text_over(block_out, sizeof(block_out));
+
+    check_request(LINE "\r\n", &plain, "10.0.0.1", SENT);
+    check_request("GET / HTTP/1.0\r\n\r\n", &plain, "", "GET / HTTP/1.1\r\nHost: api.example\r\n");
+    text_printf(&in, LINE "A: 1\r\nConnection: via, forwarded, x-forwarded-for, x-forwarded-host\r\n%s\r\n%c",
+                came, 0);
+    text_printf(&out, SENT "A: 1\r\n%s%c", came, 0);
+    check_request(block_in, &plain, "10.0.0.1", block_out);
+}
+
+static const struct forward_rules with_via = {.host = {"api.example", 11}, .via = true};
 
 static void via_goes_behind_those_that_came_with_the_version_that_came(void **state)
 {
-    check_request(LINE "Via: 1.0 a\r\nA: 1\r\nVia: 1.1 b, 1.1 c\r\n\r\n", &plain, "10.0.0.1",
-                  SENT "Via: 1.0 a\r\nA: 1\r\nVia: 1.1 b, 1.1 c\r\n" OURS);
-    check_request("GET / HTTP/1.0\r\n\r\n", &plain, "",
-                  "GET / HTTP/1.1\r\nHost: api.example\r\nVia: 1.0 curfew\r\nX-Forwarded-Proto: http\r\n");
+    check_request(LINE "Via: 1.0 a\r\nA: 1\r\nVia: 1.1 b, 1.1 c\r\n\r\n", &with_via, "10.0.0.1",
+                  SENT "Via: 1.0 a\r\nA: 1\r\nVia: 1.1 b, 1.1 c\r\n" VIA);
+    check_request("GET / HTTP/1.0\r\n\r\n", &with_via, "",
+                  "GET / HTTP/1.1\r\nHost: api.example\r\nVia: 1.0 curfew\r\n");
 }
+
+static const struct forward_rules x_forwarded = {.host = {"api.example", 11},
+                                                 .tells = FORWARD_TELLS_X_FORWARDED};
 
 static void the_caller_is_appended_to_all_that_forwarded_it(void **state)
 {
+    check_request(
+        LINE "A: 1\r\n\r\n", &x_forwarded, "10.0.0.1",
+        SENT "A: 1\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: caller\r\n");
     check_request(LINE "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nA: 1\r\nx-forwarded-for: 3.3.3.3 \r\n"
-                       "X-Forwarded-For:\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Proto: gopher\r\n\r\n",
-                  &plain, "::1",
-                  SENT "A: 1\r\n" VIA "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, ::1\r\n"
-                       "X-Forwarded-Proto: http\r\n");
+                       "X-Forwarded-For:\r\n\r\n",
+                  &x_forwarded, "::1",
+                  SENT "A: 1\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, ::1\r\n"
+                       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: caller\r\n");
+}
+
+static void what_the_caller_used_is_told_unless_that_came_already(void **state)
+{
+    check_request(LINE "x-forwarded-proto: https\r\nX-Forwarded-Host: a\r\n\r\n", &x_forwarded, "10.0.0.1",
+                  SENT "x-forwarded-proto: https\r\nX-Forwarded-Host: a\r\nX-Forwarded-For: 10.0.0.1\r\n");
+    check_request("GET http://caller/x?y HTTP/1.1\r\nHost: caller\r\nX-Forwarded-Proto:\r\n\r\n",
+                  &x_forwarded, "10.0.0.1",
+                  SENT "X-Forwarded-Proto:\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: caller\r\n");
+    /* A caller that names no host. */
+    check_request("GET /x?y HTTP/1.0\r\n\r\n", &x_forwarded, "10.0.0.1",
+                  SENT "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n");
+    check_request("GET /x?y HTTP/1.1\r\nHost:\r\n\r\n", &x_forwarded, "10.0.0.1",
+                  SENT "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n");
 }
 
 static void a_caller_on_a_unix_socket_leaves_x_forwarded_for_alone(void **state)
 {
-    check_request(LINE "X-Forwarded-For: 1.1.1.1\r\nA: 1\r\n\r\n", &plain, "",
-                  SENT "X-Forwarded-For: 1.1.1.1\r\nA: 1\r\n" VIA "X-Forwarded-Proto: http\r\n");
-    check_request(LINE "\r\n", &plain, "", SENT VIA "X-Forwarded-Proto: http\r\n");
+    check_request(
+        LINE "X-Forwarded-For: 1.1.1.1\r\nA: 1\r\n\r\n", &x_forwarded, "",
+        SENT "X-Forwarded-For: 1.1.1.1\r\nA: 1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: caller\r\n");
+    check_request(LINE "\r\n", &x_forwarded, "",
+                  SENT "X-Forwarded-Proto: http\r\nX-Forwarded-Host: caller\r\n");
+}
+
+static const struct forward_rules rfc7239 = {.host = {"api.example", 11}, .tells = FORWARD_TELLS_RFC7239};
+
+static void forwarded_gets_a_further_element(void **state)
+{
+    check_request(LINE "A: 1\r\n\r\n", &rfc7239, "10.0.0.1",
+                  SENT "A: 1\r\nForwarded: for=10.0.0.1;proto=http;host=\"caller\"\r\n");
+    check_request("GET /x?y HTTP/1.1\r\nHost: [::1]:8080\r\nForwarded: for=a;by=\"b, \\\"c\"\r\nA: 1\r\n"
+                  "forwarded:\r\nFORWARDED: for=d , for=e\r\n\r\n",
+                  &rfc7239, "2001:db8::1",
+                  SENT "A: 1\r\nForwarded: for=a;by=\"b, \\\"c\", for=d , for=e, "
+                       "for=\"[2001:db8::1]\";proto=http;host=\"[::1]:8080\"\r\n");
+    check_request("GET /x?y HTTP/1.0\r\n\r\n", &rfc7239, "", SENT "Forwarded: for=unknown;proto=http\r\n");
+    /* The other kind passes as it came. */
+    check_request(LINE "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Host: a\r\n\r\n", &rfc7239, "10.0.0.1",
+                  SENT "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Host: a\r\n"
+                       "Forwarded: for=10.0.0.1;proto=http;host=\"caller\"\r\n");
+    check_request(LINE "Forwarded: for=a\r\n\r\n", &x_forwarded, "",
+                  SENT "Forwarded: for=a\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: caller\r\n");
+}
+
+static void no_quotes_of_a_caller_swallow_our_element(void **state)
+{
+    static const char *const open[] = {"for=\"a", "\"", "for=a;by=\"b\\\"", "for=\"a\"\"", "\"\\"};
+
+    for (size_t i = 0; i < COUNT(open); i++) {
+        char received[256];
+        struct text text = text_over(received, sizeof(received));
+
+        text_printf(&text, LINE "Forwarded: for=b\r\nForwarded: %s\r\n\r\n%c", open[i], 0);
+        check_request(received, &rfc7239, "10.0.0.1",
+                      SENT "Forwarded: for=b, for=10.0.0.1;proto=http;host=\"caller\"\r\n");
+    }
 }
 
 static void expect_goes_on_if_the_caller_waits(void **state)
 {
-    check_request(
-        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", &plain, "10.0.0.1",
-        "POST / HTTP/1.1\r\nHost: api.example\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" OURS);
-    check_request(LINE "Expect: 100-continue\r\n\r\n", &plain, "10.0.0.1", SENT OURS);
+    check_request("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", &plain,
+                  "10.0.0.1",
+                  "POST / HTTP/1.1\r\nHost: api.example\r\nExpect: 100-continue\r\nContent-Length: 1\r\n");
+    check_request(LINE "Expect: 100-continue\r\n\r\n", &plain, "10.0.0.1", SENT);
     check_request("POST / HTTP/1.0\r\nExpect: x\r\nContent-Length: 1\r\n\r\n", &plain, "",
-                  "POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: 1\r\nVia: 1.0 curfew\r\n"
-                  "X-Forwarded-Proto: http\r\n");
+                  "POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: 1\r\n");
 }
 
 static void configured_fields_are_removed_and_set(void **state)
@@ -145,17 +217,41 @@ static void configured_fields_are_removed_and_set(void **state)
                                         .dropped_count = 2};
 
     check_request(LINE "A: 1\r\ncookie: a\r\nAuthorization: b\r\nCookies: c\r\nCOOKIE: d\r\n\r\n", &rules,
-                  "10.0.0.1", SENT "A: 1\r\nCookies: c\r\n" OURS "Authorization: Bearer t\r\nX-New: 1\r\n");
+                  "10.0.0.1",
+                  SENT "A: 1\r\nCookies: c\r\n"
+                       "Authorization: Bearer t\r\nX-New: 1\r\n");
 }
 
-static void our_own_fields_can_be_removed(void **state)
+static void what_is_removed_is_not_added_either(void **state)
 {
-    static const struct span dropped[] = {{"x-forwarded-for", 15}, {"Via", 3}, {"X-Forwarded-Proto", 17}};
-    const struct forward_rules rules = {
-        .host = SPAN_LIT("api.example"), .dropped = dropped, .dropped_count = COUNT(dropped)};
+    static const struct span dropped[] = {{"x-forwarded-for", 15},
+                                          {"Via", 3},
+                                          {"X-Forwarded-Proto", 17},
+                                          {"x-forwarded-HOST", 16},
+                                          {"forwarded", 9}};
+    struct forward_rules rules = {
+        .host = SPAN_LIT("api.example"), .dropped = dropped, .dropped_count = COUNT(dropped), .via = true};
 
-    check_request(LINE "Via: 1.1 a\r\nX-Forwarded-For: b\r\nX-Forwarded-Proto: c\r\nA: 1\r\n\r\n", &rules,
-                  "10.0.0.1", SENT "A: 1\r\n");
+    for (rules.tells = FORWARD_TELLS_NOTHING; rules.tells <= FORWARD_TELLS_RFC7239; rules.tells++)
+        check_request(LINE
+                      "Via: 1.1 a\r\nX-Forwarded-For: b\r\nX-Forwarded-Proto: c\r\nA: 1\r\nForwarded: d\r\n"
+                      "X-Forwarded-Host: e\r\n\r\n",
+                      &rules, "10.0.0.1", SENT "A: 1\r\n");
+}
+
+static void what_is_set_stands_in_place_of_what_would_be_added(void **state)
+{
+    static const struct span dropped[] = {{"X-Forwarded-Proto", 17}, {"Via", 3}};
+    const struct forward_rules rules = {.host = SPAN_LIT("api.example"),
+                                        .set_lines = SPAN_LIT("X-Forwarded-Proto: https\r\nVia: 1.1 me\r\n"),
+                                        .dropped = dropped,
+                                        .dropped_count = COUNT(dropped),
+                                        .tells = FORWARD_TELLS_X_FORWARDED,
+                                        .via = true};
+
+    check_request(LINE "X-Forwarded-Proto: a\r\n\r\n", &rules, "10.0.0.1",
+                  SENT "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: caller\r\n"
+                       "X-Forwarded-Proto: https\r\nVia: 1.1 me\r\n");
 }
 
 #define TRACEPARENT "TraceParent:00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
@@ -164,20 +260,20 @@ static void our_own_fields_can_be_removed(void **state)
 static void a_trace_goes_on_as_it_came(void **state)
 {
     check_request(LINE "A: 1\r\n" TRACEPARENT TRACESTATE "TRACESTATE: b=2\r\nB: 2\r\n\r\n", &plain,
-                  "10.0.0.1", SENT "A: 1\r\n" TRACEPARENT TRACESTATE "TRACESTATE: b=2\r\nB: 2\r\n" OURS);
+                  "10.0.0.1", SENT "A: 1\r\n" TRACEPARENT TRACESTATE "TRACESTATE: b=2\r\nB: 2\r\n");
     assert_true(
         span_eq(head.traceparent, SPAN_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
     check_request(LINE "traceparent:\r\ntraceparent: x\r\n\r\n", &plain, "10.0.0.1",
-                  SENT "traceparent:\r\ntraceparent: x\r\n" OURS);
+                  SENT "traceparent:\r\ntraceparent: x\r\n");
     assert_int_equal(head.traceparent.len, 0);
-    check_request(LINE "\r\n", &plain, "10.0.0.1", SENT OURS);
+    check_request(LINE "\r\n", &plain, "10.0.0.1", SENT);
     assert_int_equal(head.traceparent.len, 0);
 }
 
 static void a_trace_that_connection_names_goes_no_further(void **state)
 {
     check_request(LINE "Connection: TraceParent\r\n" TRACEPARENT TRACESTATE "\r\n", &plain, "10.0.0.1",
-                  SENT TRACESTATE OURS);
+                  SENT TRACESTATE);
     assert_int_equal(head.traceparent.len, 0);
 }
 
@@ -187,13 +283,16 @@ static void a_new_trace_takes_the_place_of_all_that_came(void **state)
     struct forward_rules rules = plain;
 
     trace_line = SPAN_LIT("traceparent: new\r\n");
-    check_request(LINE "\r\n", &rules, "10.0.0.1", SENT OURS "traceparent: new\r\n");
+    check_request(LINE "\r\n", &rules, "10.0.0.1", SENT "traceparent: new\r\n");
     check_request(LINE "A: 1\r\n" TRACESTATE TRACEPARENT "B: 2\r\n" TRACEPARENT TRACESTATE "\r\n", &rules,
-                  "10.0.0.1", SENT "A: 1\r\nB: 2\r\n" OURS "traceparent: new\r\n");
+                  "10.0.0.1",
+                  SENT "A: 1\r\nB: 2\r\n"
+                       "traceparent: new\r\n");
     rules.dropped = dropped;
     rules.dropped_count = 1;
     check_request(LINE TRACEPARENT "A: 1\r\n\r\n", &rules, "10.0.0.1",
-                  SENT "A: 1\r\n" OURS "traceparent: new\r\n");
+                  SENT "A: 1\r\n"
+                       "traceparent: new\r\n");
     trace_line = SPAN_LIT("");
 }
 
@@ -202,7 +301,7 @@ static void nothing_is_left_half_written_when_the_text_is_full(void **state)
     const char *detail;
 
     assert_int_equal(http1_parse_request(SPAN_LIT(LINE "A: 1\r\n\r\n"), &head, &detail), CAUSE_NONE);
-    for (size_t cap = 0; cap < sizeof(SENT "A: 1\r\n" OURS) - 1; cap++) {
+    for (size_t cap = 0; cap < sizeof(SENT "A: 1\r\n") - 1; cap++) {
         char *exact = malloc(cap + 1);
         struct text text = text_over(exact, cap);
 
@@ -278,6 +377,7 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
 #define CALL "X-Curfew-Call: 2a\r\n"
 
 static struct span own_lines;
+static const struct forward_rules *response_rules = &plain;
 
 static void check_response(const char *received, enum http1_method method, uint8_t caller_minor,
                            bool keep_alive, const char *want)
@@ -287,7 +387,7 @@ static void check_response(const char *received, enum http1_method method, uint8
 
     assert_int_equal(http1_parse_response(span_of(received), method, &head, &detail), CAUSE_NONE);
     forward_response_head(&text, &head, forward_response_framing(&head, caller_minor), caller_minor,
-                          keep_alive, &(struct forward_own){42, own_lines});
+                          keep_alive, &(struct forward_own){response_rules, 42, own_lines});
     assert_text(&text, want);
 }
 
@@ -295,9 +395,9 @@ static void a_response_goes_on_with_its_fields_and_our_call_id(void **state)
 {
     check_response("HTTP/1.1 200 Fine\r\nA: 1\r\nContent-Length: 05\r\nB:2\r\nX-Curfew-call: 7\r\n\r\n",
                    HTTP1_GET, 1, true,
-                   "HTTP/1.1 200 Fine\r\nA: 1\r\nB:2\r\n" VIA "Content-Length: 5\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 Fine\r\nA: 1\r\nB:2\r\nContent-Length: 5\r\n" CALL "\r\n");
     check_response("HTTP/1.0 404\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1, true,
-                   "HTTP/1.1 404 Not Found\r\nVia: 1.0 curfew\r\nContent-Length: 0\r\n" CALL "\r\n");
+                   "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n" CALL "\r\n");
 }
 
 static void connection_is_said_anew_to_each_caller(void **state)
@@ -305,14 +405,13 @@ static void connection_is_said_anew_to_each_caller(void **state)
     static const char received[] = "HTTP/1.1 200 OK\r\nConnection: keep-alive, x\r\nKeep-Alive: timeout=5\r\n"
                                    "X: 1\r\nUpgrade: h2c\r\nContent-Length: 5\r\n\r\n";
 
-    check_response(received, HTTP1_GET, 1, true,
-                   "HTTP/1.1 200 OK\r\n" VIA "Content-Length: 5\r\n" CALL "\r\n");
+    check_response(received, HTTP1_GET, 1, true, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" CALL "\r\n");
     check_response(received, HTTP1_GET, 1, false,
-                   "HTTP/1.1 200 OK\r\n" VIA "Content-Length: 5\r\nConnection: close\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n" CALL "\r\n");
     check_response(received, HTTP1_GET, 0, true,
-                   "HTTP/1.1 200 OK\r\n" VIA "Content-Length: 5\r\nConnection: keep-alive\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n" CALL "\r\n");
     check_response(received, HTTP1_GET, 0, false,
-                   "HTTP/1.1 200 OK\r\n" VIA "Content-Length: 5\r\nConnection: close\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n" CALL "\r\n");
 }
 
 static void content_is_delimited_in_a_way_that_the_caller_knows(void **state)
@@ -321,13 +420,13 @@ static void content_is_delimited_in_a_way_that_the_caller_knows(void **state)
     static const char until_close[] = "HTTP/1.1 200 OK\r\nA: 1\r\n\r\n";
 
     check_response(chunked, HTTP1_GET, 1, true,
-                   "HTTP/1.1 200 OK\r\nTrailer: A\r\n" VIA "Transfer-Encoding: chunked\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nTrailer: A\r\nTransfer-Encoding: chunked\r\n" CALL "\r\n");
     check_response(chunked, HTTP1_GET, 0, true,
-                   "HTTP/1.1 200 OK\r\nTrailer: A\r\n" VIA "Connection: close\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nTrailer: A\r\nConnection: close\r\n" CALL "\r\n");
     check_response(until_close, HTTP1_GET, 1, true,
-                   "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA "Transfer-Encoding: chunked\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nA: 1\r\nTransfer-Encoding: chunked\r\n" CALL "\r\n");
     check_response(until_close, HTTP1_GET, 0, true,
-                   "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA "Connection: close\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nA: 1\r\nConnection: close\r\n" CALL "\r\n");
 }
 
 static void framing_for_the_caller_is_as_it_came_where_possible(void **state)
@@ -361,35 +460,35 @@ static void what_describes_absent_content_is_kept_for_head_and_304(void **state)
     static const char coded[] = "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     check_response(length, HTTP1_HEAD, 1, true,
-                   "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA "Content-Length: 5\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n" CALL "\r\n");
     check_response(coded, HTTP1_GET, 1, true,
-                   "HTTP/1.1 304 Not Modified\r\n" VIA "Transfer-Encoding: chunked\r\n" CALL "\r\n");
+                   "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n" CALL "\r\n");
     check_response(coded, HTTP1_GET, 0, true,
-                   "HTTP/1.1 304 Not Modified\r\n" VIA "Connection: keep-alive\r\n" CALL "\r\n");
+                   "HTTP/1.1 304 Not Modified\r\nConnection: keep-alive\r\n" CALL "\r\n");
     check_response("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1, true,
-                   "HTTP/1.1 204 No Content\r\n" VIA CALL "\r\n");
+                   "HTTP/1.1 204 No Content\r\n" CALL "\r\n");
 }
 
 static void what_can_not_be_read_of_absent_content_is_left_out(void **state)
 {
     check_response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: 1\r\nContent-Length: 5\r\n\r\n", HTTP1_HEAD, 1,
-                   true, "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA "Content-Length: 5\r\n" CALL "\r\n");
+                   true, "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n" CALL "\r\n");
     check_response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: 1\r\nContent-Length: 6\r\n\r\n", HTTP1_HEAD, 1,
-                   true, "HTTP/1.1 200 OK\r\nA: 1\r\n" VIA CALL "\r\n");
+                   true, "HTTP/1.1 200 OK\r\nA: 1\r\n" CALL "\r\n");
     check_response("HTTP/1.1 304 N\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n", HTTP1_GET, 1,
-                   true, "HTTP/1.1 304 N\r\n" VIA CALL "\r\n");
+                   true, "HTTP/1.1 304 N\r\n" CALL "\r\n");
     check_response("HTTP/1.1 204 N\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n", HTTP1_GET, 1,
-                   true, "HTTP/1.1 204 N\r\n" VIA CALL "\r\n");
+                   true, "HTTP/1.1 204 N\r\n" CALL "\r\n");
     check_response("HTTP/1.1 103 E\r\nContent-Length: 6\r\nLink: a\r\n\r\n", HTTP1_GET, 1, true,
-                   "HTTP/1.1 103 E\r\nLink: a\r\n" VIA "\r\n");
+                   "HTTP/1.1 103 E\r\nLink: a\r\n\r\n");
 }
 
 static void lines_that_end_with_lf_are_written_anew(void **state)
 {
     check_response("HTTP/1.1 200 OK\nA: 1\nB: 2\r\nC:\nKeep-Alive: x\nD: 3\r\nE: 4\r\nContent-Length: 5\n\n",
                    HTTP1_GET, 1, true,
-                   "HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nC:\r\nD: 3\r\nE: 4\r\n" VIA
-                   "Content-Length: 5\r\n" CALL "\r\n");
+                   "HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nC:\r\nD: 3\r\nE: 4\r\nContent-Length: 5\r\n" CALL
+                   "\r\n");
 }
 
 static void what_we_say_of_the_call_stands_beside_what_the_upstream_says(void **state)
@@ -398,19 +497,30 @@ static void what_we_say_of_the_call_stands_beside_what_the_upstream_says(void **
     check_response(
         "HTTP/1.1 200 OK\r\nserver-timing: db;dur=1\r\nTraceparent: a\r\nContent-Length: 0\r\n\r\n",
         HTTP1_GET, 1, true,
-        "HTTP/1.1 200 OK\r\nserver-timing: db;dur=1\r\nTraceparent: a\r\n" VIA "Content-Length: 0\r\n" CALL
+        "HTTP/1.1 200 OK\r\nserver-timing: db;dur=1\r\nTraceparent: a\r\nContent-Length: 0\r\n" CALL
         "Server-Timing: wait;dur=2\r\n\r\n");
     check_response("HTTP/1.1 103\r\nLink: a\r\n\r\n", HTTP1_GET, 1, true,
-                   "HTTP/1.1 103 Early Hints\r\nLink: a\r\n" VIA "\r\n");
+                   "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n");
     own_lines = SPAN_LIT("");
 }
 
 static void an_interim_response_has_no_framing_and_no_call_id(void **state)
 {
-    check_response("HTTP/1.1 100 Continue\r\n\r\n", HTTP1_POST, 1, true,
-                   "HTTP/1.1 100 Continue\r\n" VIA "\r\n");
+    check_response("HTTP/1.1 100 Continue\r\n\r\n", HTTP1_POST, 1, true, "HTTP/1.1 100 Continue\r\n\r\n");
     check_response("HTTP/1.1 103\r\nLink: a\r\nConnection: b\r\nB: c\r\n\r\n", HTTP1_GET, 1, false,
+                   "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n");
+}
+
+static void via_is_told_to_callers_too_if_that_was_asked_for(void **state)
+{
+    response_rules = &with_via;
+    check_response("HTTP/1.0 200 OK\r\nVia: 1.1 a\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1, true,
+                   "HTTP/1.1 200 OK\r\nVia: 1.1 a\r\nVia: 1.0 curfew\r\nContent-Length: 0\r\n" CALL "\r\n");
+    check_response("HTTP/1.1 103\r\nLink: a\r\n\r\n", HTTP1_GET, 1, true,
                    "HTTP/1.1 103 Early Hints\r\nLink: a\r\n" VIA "\r\n");
+    response_rules = &plain;
+    check_response("HTTP/1.1 200 OK\r\nVia: 1.1 a\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1, true,
+                   "HTTP/1.1 200 OK\r\nVia: 1.1 a\r\nContent-Length: 0\r\n" CALL "\r\n");
 }
 
 static void trailers_go_on_without_what_could_deceive(void **state)
@@ -419,10 +529,11 @@ static void trailers_go_on_without_what_could_deceive(void **state)
 
     forward_trailers(
         &text,
-        SPAN_LIT("grpc-status: 0\r\nContent-Length: 5\r\nhost: a\r\nTransfer-Encoding: chunked\r\n"
-                 "Authorization: x\r\nSet-Cookie: y\r\nConnection: close\r\nVia: 1.1 a\r\n"
-                 "X-Forwarded-For: b\r\nContent-Type: c\r\nTrailer: d\r\ncache-control: e\r\n"
-                 "traceparent: h\r\ntracestate: i\r\nServer-Timing: f\r\nX-Curfew-Call: 1\r\nETag: g\r\n"),
+        SPAN_LIT(
+            "grpc-status: 0\r\nContent-Length: 5\r\nhost: a\r\nTransfer-Encoding: chunked\r\n"
+            "Authorization: x\r\nSet-Cookie: y\r\nConnection: close\r\nVia: 1.1 a\r\n"
+            "X-Forwarded-For: b\r\nX-Forwarded-Host: j\r\nForwarded: k\r\nX-Real-IP: l\r\nContent-Type: c\r\nTrailer: d\r\ncache-control: e\r\n"
+            "traceparent: h\r\ntracestate: i\r\nServer-Timing: f\r\nX-Curfew-Call: 1\r\nETag: g\r\n"),
         NULL);
     assert_text(&text, "grpc-status: 0\r\nServer-Timing: f\r\nETag: g\r\n");
     text.len = 0;
@@ -448,12 +559,17 @@ int main(void)
         cmocka_unit_test(fields_for_one_hop_stay_behind),
         cmocka_unit_test(a_request_has_exactly_the_framing_that_was_read),
         cmocka_unit_test(te_goes_on_only_as_trailers),
+        cmocka_unit_test(an_api_is_told_nothing_of_the_way_unless_asked),
         cmocka_unit_test(via_goes_behind_those_that_came_with_the_version_that_came),
         cmocka_unit_test(the_caller_is_appended_to_all_that_forwarded_it),
+        cmocka_unit_test(what_the_caller_used_is_told_unless_that_came_already),
+        cmocka_unit_test(forwarded_gets_a_further_element),
+        cmocka_unit_test(no_quotes_of_a_caller_swallow_our_element),
         cmocka_unit_test(a_caller_on_a_unix_socket_leaves_x_forwarded_for_alone),
         cmocka_unit_test(expect_goes_on_if_the_caller_waits),
         cmocka_unit_test(configured_fields_are_removed_and_set),
-        cmocka_unit_test(our_own_fields_can_be_removed),
+        cmocka_unit_test(what_is_removed_is_not_added_either),
+        cmocka_unit_test(what_is_set_stands_in_place_of_what_would_be_added),
         cmocka_unit_test(a_trace_goes_on_as_it_came),
         cmocka_unit_test(a_trace_that_connection_names_goes_no_further),
         cmocka_unit_test(a_new_trace_takes_the_place_of_all_that_came),
@@ -468,6 +584,7 @@ int main(void)
         cmocka_unit_test(lines_that_end_with_lf_are_written_anew),
         cmocka_unit_test(what_we_say_of_the_call_stands_beside_what_the_upstream_says),
         cmocka_unit_test(an_interim_response_has_no_framing_and_no_call_id),
+        cmocka_unit_test(via_is_told_to_callers_too_if_that_was_asked_for),
         cmocka_unit_test(trailers_go_on_without_what_could_deceive),
         cmocka_unit_test(what_is_dropped_from_a_head_is_dropped_from_the_trailers),
     };
