@@ -52,7 +52,7 @@ class Names:
         return sum(one == kind for _, one in list(self.asked))
 
     def _serve_udp(self):
-        self.udp.settimeout(0.2)
+        self.udp.settimeout(0.05)
         while not self._closing:
             try:
                 query, peer = self.udp.recvfrom(4096)
@@ -63,7 +63,7 @@ class Names:
             self._answer(query, False, lambda reply, peer=peer: self.udp.sendto(reply, peer))
 
     def _serve_tcp(self):
-        self.tcp.settimeout(0.2)
+        self.tcp.settimeout(0.05)
         while not self._closing:
             try:
                 sock = self.tcp.accept()[0]
