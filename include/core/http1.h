@@ -28,12 +28,16 @@ enum http1_status {
 /* Fields that a proxy must know; all others are HTTP1_FIELD_OTHER. */
 enum http1_field_id {
     HTTP1_FIELD_OTHER,
+    HTTP1_FIELD_AUTHORIZATION,
     HTTP1_FIELD_CONNECTION,
     HTTP1_FIELD_CONTENT_LENGTH,
     HTTP1_FIELD_EXPECT,
     HTTP1_FIELD_FORWARDED,
     HTTP1_FIELD_HOST,
     HTTP1_FIELD_KEEP_ALIVE,
+    HTTP1_FIELD_PERSISTENT_AUTH,
+    HTTP1_FIELD_PROXY_AUTHENTICATE,
+    HTTP1_FIELD_PROXY_AUTHORIZATION,
     HTTP1_FIELD_PROXY_CONNECTION,
     HTTP1_FIELD_TE,
     HTTP1_FIELD_TRACEPARENT,
@@ -42,10 +46,14 @@ enum http1_field_id {
     HTTP1_FIELD_TRANSFER_ENCODING,
     HTTP1_FIELD_UPGRADE,
     HTTP1_FIELD_VIA,
+    HTTP1_FIELD_WWW_AUTHENTICATE,
     HTTP1_FIELD_X_FORWARDED_FOR,
     HTTP1_FIELD_X_FORWARDED_HOST,
     HTTP1_FIELD_X_FORWARDED_PROTO,
 };
+
+/* In http1_head.known, the bit of a field: HTTP1_BIT(HOST). */
+#define HTTP1_BIT(name) (1u << HTTP1_FIELD_##name)
 
 struct http1_field {
     struct span line; /* the whole field line with its line end; CRLF, or LF alone if the head is tolerated */
@@ -94,6 +102,7 @@ struct http1_head {
     uint8_t minor; /* HTTP/1.minor: 0 or 1 */
     uint32_t field_count, field_cap;
     struct http1_field *fields;
+    uint32_t known; /* HTTP1_BIT of each known field that is there: what is not need not be looked for */
 
     enum http1_framing framing;
     uint64_t content_length; /* if framing, or described, is HTTP1_LENGTH */

@@ -6,6 +6,8 @@
 
 #include "base/list.h"
 #include "base/text.h"
+#include "core/http1.h"
+#include "core/keep_alive.h"
 #include "runtime/connect.h"
 #include "runtime/pool.h"
 #include "runtime/stream.h"
@@ -27,7 +29,8 @@ struct upstream {
     int64_t idle_since_ns;
     union dns_address peer;
     uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
-    bool reused;            /* has served a call before this one */
+    uint32_t served;        /* final responses that it has given */
+    struct keep_alive said; /* how long it lives, by what the upstream says */
     /* Of a connection that is about to be cut. */
     struct mail cut;
     struct pool *pool;
@@ -40,6 +43,9 @@ struct upstream {
  */
 struct upstream *upstream_connect(struct proxy_worker *worker, const struct upstream_config *config,
                                   struct call *call, int64_t limit_ns);
+
+/* The head of a final response has come. False: by what it says of the connection, this is the last one. */
+bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);
 
 /* Closes an idle connection, or one whose exchange is complete; the pointer is NULLed. */
 void upstream_close(struct upstream **upstream);

@@ -5,14 +5,20 @@
 /* Each name that Connection nominates is looked for among all fields; so many looks are taken for one message. */
 #define LOOKS_MAX (1 << 18)
 
+_Static_assert(HTTP1_FIELD_IDS <= 32, "http1_head.known has a bit for each");
+
 static const struct span lower_names[HTTP1_FIELD_IDS] = {
 #define NAME(id, text) [HTTP1_FIELD_##id] = {(text), sizeof(text) - 1}
+    NAME(AUTHORIZATION, "authorization"),
     NAME(CONNECTION, "connection"),
     NAME(CONTENT_LENGTH, "content-length"),
     NAME(EXPECT, "expect"),
     NAME(FORWARDED, "forwarded"),
     NAME(HOST, "host"),
     NAME(KEEP_ALIVE, "keep-alive"),
+    NAME(PERSISTENT_AUTH, "persistent-auth"),
+    NAME(PROXY_AUTHENTICATE, "proxy-authenticate"),
+    NAME(PROXY_AUTHORIZATION, "proxy-authorization"),
     NAME(PROXY_CONNECTION, "proxy-connection"),
     NAME(TE, "te"),
     NAME(TRACEPARENT, "traceparent"),
@@ -21,6 +27,7 @@ static const struct span lower_names[HTTP1_FIELD_IDS] = {
     NAME(TRANSFER_ENCODING, "transfer-encoding"),
     NAME(UPGRADE, "upgrade"),
     NAME(VIA, "via"),
+    NAME(WWW_AUTHENTICATE, "www-authenticate"),
     NAME(X_FORWARDED_FOR, "x-forwarded-for"),
     NAME(X_FORWARDED_HOST, "x-forwarded-host"),
     NAME(X_FORWARDED_PROTO, "x-forwarded-proto"),
@@ -42,10 +49,16 @@ static enum http1_field_id candidate(size_t len, char first)
                : first == 'c' ? HTTP1_FIELD_CONNECTION
                               : HTTP1_FIELD_TRACESTATE;
     case 11: return HTTP1_FIELD_TRACEPARENT;
+    case 13: return HTTP1_FIELD_AUTHORIZATION;
     case 14: return HTTP1_FIELD_CONTENT_LENGTH;
-    case 15: return HTTP1_FIELD_X_FORWARDED_FOR;
-    case 16: return first == 'x' ? HTTP1_FIELD_X_FORWARDED_HOST : HTTP1_FIELD_PROXY_CONNECTION;
+    case 15: return first == 'x' ? HTTP1_FIELD_X_FORWARDED_FOR : HTTP1_FIELD_PERSISTENT_AUTH;
+    case 16:
+        return first == 'x'   ? HTTP1_FIELD_X_FORWARDED_HOST
+               : first == 'w' ? HTTP1_FIELD_WWW_AUTHENTICATE
+                              : HTTP1_FIELD_PROXY_CONNECTION;
     case 17: return first == 'x' ? HTTP1_FIELD_X_FORWARDED_PROTO : HTTP1_FIELD_TRANSFER_ENCODING;
+    case 18: return HTTP1_FIELD_PROXY_AUTHENTICATE;
+    case 19: return HTTP1_FIELD_PROXY_AUTHORIZATION;
     default: return HTTP1_FIELD_OTHER;
     }
 }
@@ -142,7 +155,7 @@ enum cause http1_read_fields(struct span head, size_t at, bool is_response, stru
     struct http1_field *first = out->fields, *field = first, *end = first + out->field_cap;
 
     memset(seen->count, 0, sizeof(seen->count));
-    out->field_count = 0;
+    out->field_count = out->known = 0;
     for (; at < head.len && !ends_line(head.ptr[at]); field++) {
         if (field == end) {
             *detail = "too many fields";
@@ -153,8 +166,10 @@ enum cause http1_read_fields(struct span head, size_t at, bool is_response, stru
             out->odd = (struct span){head.ptr + at, head.len - at};
             return broken;
         }
-        if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0)
+        if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0) {
             seen->first[field->id] = (uint32_t)(field - first);
+            out->known |= 1u << field->id;
+        }
     }
     if (http1_behind_line_end(head, at, tolerated) != head.len) {
         *detail = "the head does not end with its first empty line";

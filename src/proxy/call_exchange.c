@@ -229,7 +229,7 @@ static void final_response(struct call *call, const struct http1_head *head)
     struct forward_framing framing = forward_response_framing(head, call->minor);
 
     call->status = head->code;
-    call->reusable = head->keep_alive && !call->unclean;
+    call->reusable = upstream_note_response(call->upstream, head) && !call->unclean;
     /* Whether the rest of the request ever comes, the caller has his answer. */
     if (framing.close || !call->up.decoded_all)
         call->keep_alive = false;

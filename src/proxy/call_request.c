@@ -235,7 +235,7 @@ void call_granted(struct call *call)
 
 bool call_replace_connection(struct call *call)
 {
-    if (!call->upstream->reused || call->replaced || call->heard || !is_repeatable(call))
+    if (call->upstream->served == 0 || call->replaced || call->heard || !is_repeatable(call))
         return false;
     call->replaced = true;
     call->upload_refused = call->uploaded = false;

@@ -20,11 +20,13 @@ static void drop(struct keepalive *keepalive, struct upstream *upstream)
     upstream_close(&upstream);
 }
 
-/* When an idle connection has to go: it has been idle for too long, or is too old. */
+/* When an idle connection has to go: it has been idle for as long as we or the upstream allow, or is too old. */
 static int64_t end_of(const struct keepalive *keepalive, const struct upstream *upstream)
 {
     const struct keepalive_config *limits = &keepalive->config->keepalive;
-    int64_t idle_end_ns = budget_end(upstream->idle_since_ns, limits->idle_timeout_ns);
+    int64_t said_ns = upstream->said.idle_ns;
+    int64_t idle_ns = said_ns < limits->idle_timeout_ns ? said_ns : limits->idle_timeout_ns;
+    int64_t idle_end_ns = budget_end(upstream->idle_since_ns, idle_ns);
     int64_t age_end_ns = budget_end(upstream->opened_ns, limits->max_age_ns);
 
     return idle_end_ns < age_end_ns ? idle_end_ns : age_end_ns;
@@ -130,7 +132,6 @@ struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstre
         }
         list_remove(&upstream->node);
         keepalive->count--;
-        upstream->reused = true;
         return upstream;
     }
     return NULL;

@@ -93,6 +93,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct p
     upstream->config = config;
     upstream->call = call;
     upstream->connect = connect;
+    keep_alive_init(&upstream->said);
     connect->worker = &worker->worker;
     connect->resolver = worker->resolver;
     connect->book = &worker->proxy->address_book;
@@ -118,6 +119,13 @@ struct upstream *upstream_connect(struct proxy_worker *worker, const struct upst
     mem_free(attempt);
     mem_free(upstream);
     return NULL;
+}
+
+bool upstream_note_response(struct upstream *upstream, const struct http1_head *head)
+{
+    upstream->served++;
+    return head->keep_alive && ((head->known & HTTP1_BIT(KEEP_ALIVE)) == 0 ||
+                                keep_alive_note(&upstream->said, head, upstream->served));
 }
 
 static void bury(struct upstream *upstream)

@@ -328,6 +328,54 @@ def test_idle_connections_are_closed_after_the_idle_timeout(pair):
     assert proxy.metrics().sum("curfew_connections", side="upstream_idle") == 0
 
 
+@pytest.mark.timed
+@pytest.mark.parametrize("minor", [0, 1])
+def test_a_connection_is_not_used_in_the_last_second_that_the_upstream_gives_it(pair, minor):
+    proxy, up = pair(keepalive={"idle_timeout": "60s"})
+    caller = proxy.caller()
+    caller.request("POST", "/", content=b"1")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.%d 200 OK\r\nConnection: Keep-Alive\r\nKeep-Alive: timeout=2, max=100\r\nContent-Length: 0\r\n\r\n" % minor)
+    assert caller.recv_response().status == 200
+    watch = Stopwatch()
+    caller.request("POST", "/", content=b"2")
+    assert exchange.recv_request().content == b"2"
+    exchange.answer()  # that says nothing of it, and takes nothing back
+    assert caller.recv_response().status == 200
+    exchange.wait_ended()
+    assert 1 <= watch.elapsed() <= 1 + 0.3 * SLOW
+
+
+@pytest.mark.parametrize("lines", [["Keep-Alive: timeout=1"], ["Keep-Alive: TIMEOUT=0"], ["Keep-Alive: timeout=60, max=0"],
+                                   ["Keep-Alive: timeout=60", "Keep-Alive: timeout=1"]], ids=str)
+def test_a_connection_that_the_upstream_is_about_to_end_is_not_kept(gate, lines):
+    proxy, up = gate
+    caller = proxy.caller()
+    caller.request("POST", "/", content=b"1")
+    exchange, _ = up.take()
+    exchange.answer(200, *lines)
+    assert caller.recv_response().status == 200
+    exchange.wait_ended()
+    caller.close()
+
+
+@pytest.mark.one_worker
+@pytest.mark.parametrize("lines", ["Keep-Alive: timeout=86400000000000000000", "Keep-Alive: timeout=-1", "Keep-Alive: x",
+                                   "Keep-Alive: timeout=60, max=2"], ids=str)
+def test_what_an_upstream_says_of_its_connection_never_makes_it_unfit_by_mistake(gate, lines):
+    proxy, up = gate
+    caller = proxy.caller()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.answer(200, lines)
+    assert caller.recv_response().status == 200
+    caller.request("POST", "/2", content=b"2")
+    assert exchange.recv_request().target == "/2"
+    exchange.answer(200, "Connection: close")
+    assert caller.recv_response().status == 200
+    caller.close()
+
+
 def test_a_connection_beyond_its_age_is_not_used_again(pair):
     proxy, up = pair(keepalive={"max_age": "300ms", "idle_timeout": "10s"})
     caller = proxy.caller()
