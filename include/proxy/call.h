@@ -52,6 +52,7 @@ struct call {
     bool keep_alive : 1; /* the caller's connection may serve another request */
     bool counted : 1;    /* is in started_total: must end in one outcome */
     bool expects_continue : 1;
+    bool authenticates : 1;  /* its credentials belong to the connection that they are sent on */
     bool replaced : 1;       /* a stale connection has been replaced once */
     bool uploaded : 1;       /* this connection has taken the whole request */
     bool heard : 1;          /* this connection has given a byte */

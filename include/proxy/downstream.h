@@ -17,6 +17,7 @@ struct acceptor;
 struct call;
 struct doorway;
 struct proxy_worker;
+struct upstream;
 
 /*
  * A caller's connection: reads request heads and hands them to a call, one after another. While a call runs, the
@@ -32,7 +33,9 @@ struct downstream {
     struct proxy_worker *worker;
     struct doorway *doorway; /* NULL: that is gone */
     const struct upstream_config *upstream;
-    struct call *call;  /* NULL between requests */
+    struct call *call; /* NULL between requests */
+    struct upstream
+        *reserved; /* an idle connection that authenticates this caller and serves nobody else; or NULL */
     struct timer timer; /* idle between requests; linger */
     struct buffer in;
     struct http1_scan scan;

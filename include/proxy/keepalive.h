@@ -8,15 +8,22 @@
 #include "base/status.h"
 #include "core/timer.h"
 
+struct downstream;
 struct proxy_worker;
 struct upstream;
 struct upstream_config;
 struct dns_answer;
 
-/* One worker's idle connections to one upstream, the most recently used one first. */
+/*
+ * One worker's idle connections to one upstream. Some are anybody's. Others have authenticated a caller and are
+ * reserved for the caller's connection, which has at most one, and until either ends: they are no part of max_idle,
+ * since callers' connections bound them, but idle_timeout and max_age hold for them, too.
+ */
 struct keepalive {
-    struct list_node idle;
+    struct list_node idle; /* the most recently used one first */
     uint32_t count;
+    struct list_node reserved;
+    uint32_t reserved_count;
     uint32_t max; /* this worker's share of max_idle */
     struct timer expiry;
     struct proxy_worker *worker;
@@ -46,6 +53,17 @@ struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstre
 
 /* Keeps a clean connection for later, or closes it if there are enough or it is too old. Takes it over. */
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream, int64_t now_ns);
+
+/* Likewise, for the next call on the caller's connection alone. */
+void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream, struct downstream *caller,
+                       int64_t now_ns);
+
+/* The connection that is reserved for the caller, if it is still fit, as keepalive_take; else it is closed: NULL. */
+struct upstream *keepalive_take_reserved(struct downstream *caller, const struct upstream_config *config,
+                                         int64_t now_ns, bool probe);
+
+/* The caller's connection ends, and what is reserved for it with it. */
+void keepalive_end_reservation(struct downstream *caller);
 
 /* An idle connection has stirred: closes it unless that meant nothing. */
 void keepalive_stirred(struct upstream *upstream);

@@ -14,13 +14,14 @@
 #include "runtime/worker.h"
 
 struct call;
+struct downstream;
 struct proxy_worker;
 
 /* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
     struct stream stream;
     struct grave grave;
-    struct list_node node; /* in keepalive.idle, or in proxy_worker.cutting */
+    struct list_node node; /* in keepalive.idle or .reserved, or in proxy_worker.cutting */
     struct proxy_worker *worker;
     const struct upstream_config *config;
     struct call *call;       /* whose exchange runs here; NULL: idle */
@@ -31,6 +32,8 @@ struct upstream {
     uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
     uint32_t served;        /* final responses that it has given */
     struct keep_alive said; /* how long it lives, by what the upstream says */
+    bool is_personal; /* authenticates one caller, or may: it serves nobody else (core/connection_auth.h) */
+    struct downstream *caller; /* for whom it is reserved while it is idle, else NULL */
     /* Of a connection that is about to be cut. */
     struct mail cut;
     struct pool *pool;

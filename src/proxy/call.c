@@ -57,6 +57,20 @@ void call_set_timer(struct call *call)
     timer_set(&call->worker->worker.timers, &call->timer, call_fsm_next_ns(&call->fsm));
 }
 
+/* For the next call: anybody's, or this caller's, on whose connection it must come. */
+static void keep_upstream(struct call *call)
+{
+    struct keepalive *keepalive = call->worker->keepalive[call->config->index];
+    int64_t now_ns = worker_now(&call->worker->worker);
+
+    if (!call->upstream->is_personal)
+        keepalive_put(keepalive, &call->upstream, now_ns);
+    else if (call->keep_alive)
+        keepalive_reserve(keepalive, &call->upstream, call->downstream, now_ns);
+    else
+        upstream_close(&call->upstream);
+}
+
 /* True: the permit goes with it. */
 static bool give_back_upstream(struct call *call, unsigned holds)
 {
@@ -64,8 +78,7 @@ static bool give_back_upstream(struct call *call, unsigned holds)
 
     call->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
     if (call->reusable) {
-        keepalive_put(call->worker->keepalive[call->config->index], &call->upstream,
-                      worker_now(&call->worker->worker));
+        keep_upstream(call);
     } else if (call->fsm.state == CALL_DELIVERING && call->uploaded) {
         upstream_close(&call->upstream);
     } else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0) {

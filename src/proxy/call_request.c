@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
+#include "core/connection_auth.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"
@@ -37,6 +38,7 @@ static void note(struct call *call, const struct http1_head *head)
     call->minor = head->minor;
     call->keep_alive = head->keep_alive && !call->downstream->winding_down;
     call->expects_continue = head->expect_continue;
+    call->authenticates = connection_auth_in_request(head);
     call->up.rules = &call->config->rules;
     flow_open(&call->up, false, head->framing, head->content_length, head->framing);
 }
@@ -214,6 +216,7 @@ static void close_head(struct call *call)
 static void send_request(struct call *call)
 {
     call->moved_ns = worker_now(&call->worker->worker);
+    call->upstream->is_personal |= call->authenticates;
     close_head(call);
     call_pump(call);
 }
@@ -221,9 +224,13 @@ static void send_request(struct call *call)
 void call_granted(struct call *call)
 {
     struct keepalive *keepalive = call->worker->keepalive[call->config->index];
+    bool probe = !is_repeatable(call);
 
     call->granted_ns = worker_now(&call->worker->worker);
-    call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, !is_repeatable(call));
+    if (call->downstream->reserved != NULL)
+        call->upstream = keepalive_take_reserved(call->downstream, call->config, call->granted_ns, probe);
+    if (call->upstream == NULL)
+        call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, probe);
     if (call->upstream == NULL) {
         connect_anew(call);
         return;

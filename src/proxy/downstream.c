@@ -8,6 +8,7 @@
 #include "proxy/answer.h"
 #include "proxy/call.h"
 #include "proxy/drain.h"
+#include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
@@ -38,6 +39,7 @@ void downstream_destroy(struct downstream *downstream)
 {
     struct proxy_worker *pw = downstream->worker;
 
+    keepalive_end_reservation(downstream);
     stream_close(&downstream->stream);
     buffer_close(&pw->worker, &downstream->in);
     timer_fini(&pw->worker.timers, &downstream->timer);
@@ -75,6 +77,7 @@ static void drain(struct downstream *downstream)
 static void linger(struct downstream *downstream)
 {
     downstream->lingering = true;
+    keepalive_end_reservation(downstream);
     buffer_close(&downstream->worker->worker, &downstream->in);
     stream_end_write(&downstream->stream);
     set_timer(downstream, LINGER_NS);

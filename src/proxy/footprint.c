@@ -13,8 +13,11 @@ static uint64_t larger(uint64_t a, uint64_t b)
 uint64_t footprint_worst(const struct snapshot *snapshot)
 {
     const struct limits_config *limits = &snapshot->limits;
-    /* The head as it comes in, and as it is kept to be sent on; and what of the response he does not read. */
-    uint64_t caller = sizeof(struct downstream) + sizeof(struct call) +
+    /*
+     * The head as it comes in, and as it is kept to be sent on; what of the response is not read; and the connection
+     * that is reserved for a caller who has authenticated on it.
+     */
+    uint64_t caller = sizeof(struct downstream) + sizeof(struct call) + sizeof(struct upstream) +
                       larger(BUFFER_SIZE, limits->request_head_bytes) + limits->request_head_bytes +
                       larger(BUFFER_LARGE, limits->response_head_bytes);
     uint64_t exchange = sizeof(struct upstream) + BUFFER_LARGE;

@@ -251,7 +251,7 @@ void proxy_worker_gauge(struct proxy_worker *pw)
         add_calls(&pw->calls[i], now_ns, metrics);
     add_calls(&pw->unseen, now_ns, metrics);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
-        idle += pw->keepalive[i]->count;
+        idle += pw->keepalive[i]->count + pw->keepalive[i]->reserved_count;
     metrics->process.connections[SIDE_DOWNSTREAM] = pw->downstream_count;
     metrics->process.connections[SIDE_UPSTREAM] = pw->upstream_count - idle;
     metrics->process.connections[SIDE_UPSTREAM_IDLE] = idle;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "base/mem.h"
+#include "core/connection_auth.h"
 #include "proxy/call.h"
 #include "proxy/edition.h"
 #include "proxy/keepalive.h"
@@ -124,6 +125,7 @@ struct upstream *upstream_connect(struct proxy_worker *worker, const struct upst
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head)
 {
     upstream->served++;
+    upstream->is_personal |= connection_auth_in_response(head);
     return head->keep_alive && ((head->known & HTTP1_BIT(KEEP_ALIVE)) == 0 ||
                                 keep_alive_note(&upstream->said, head, upstream->served));
 }
