@@ -27,7 +27,8 @@ struct upstream;
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
  * Files: call.c (beginning, moving, time), call_request.c (from head to permit to connection), call_exchange.c (bytes
- * in both directions), call_end.c (the way out), call_log.c; patrol.c looks after callers of whom no event tells.
+ * in both directions), call_response.c (heads of responses), call_end.c (the way out), call_log.c; patrol.c looks after
+ * callers of whom no event tells.
  */
 struct call {
     struct call_fsm fsm;
@@ -56,7 +57,7 @@ struct call {
     bool replaced : 1;       /* a stale connection has been replaced once */
     bool uploaded : 1;       /* this connection has taken the whole request */
     bool heard : 1;          /* this connection has given a byte */
-    bool answering : 1;      /* the response head has gone, or is on its way, to the caller */
+    bool answering : 1;      /* the response's head has gone, or is on its way, to the caller */
     bool upload_refused : 1; /* the upstream takes no more of the request */
     bool upload_waits : 1;   /* for the upstream to take more */
     bool delivery_waits : 1; /* for the caller to take more */
@@ -66,7 +67,8 @@ struct call {
     bool dns_is_stale : 1; /* its address is the last good one: DNS fails */
     bool overdue : 1;      /* at the last look, it was past its deadline */
 
-    uint16_t status; /* of the response; 0: none yet */
+    uint16_t status;     /* of the response that has come; at the end, of what the caller got; 0: none */
+    uint32_t answer_len; /* of the response's head, as it is written */
     struct flow up;
     struct flow down;
     struct http1_scan scan; /* of the response head */
@@ -119,6 +121,12 @@ void call_break(struct call *call, const char *what);
  */
 bool call_is_sound(const struct call *call) __attribute__((pure));
 
+/* Has a byte of the final response's head gone to the caller? */
+static inline bool call_has_answered(const struct call *call)
+{
+    return call->answering && call->down.head.len < call->answer_len;
+}
+
 static inline bool call_is_over(const struct call *call)
 {
     return call_state_is_final(call->fsm.state);
@@ -138,6 +146,12 @@ void call_granted(struct call *call);
 bool call_replace_connection(struct call *call);
 /* Is there news of the caller, and is it that he has gone for good? A half-close is not. */
 bool call_caller_has_left(struct call *call);
+/* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */
+bool call_take_response_head(struct call *call);
+/* Writes what there is of interim responses before the response has come. False: the call is over. */
+bool call_deliver_interim(struct call *call);
+/* A head that the caller did not take at once outlives the scratch text that it stands in. False: no memory. */
+bool call_keep_unsent_head(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
 /* One line for the access log; `detail` and `odd` as call_end_over has them. */

@@ -59,11 +59,14 @@ void flow_open(struct flow *flow, bool is_response, enum http1_framing from, uin
  */
 void flow_rewind(struct flow *flow);
 
-/* Moves what can be moved. `progress` is set if the sink took a byte. */
+/*
+ * Moves what can be moved. `progress` is set if the sink took a byte. As long as some of the head has not been written,
+ * all of `source` is looked at first: content that is broken already is FLOW_BROKEN before the sink gets its beginning.
+ */
 enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress);
 
 /* After FLOW_BROKEN, or when it has no room for more of a piece: the bytes of `source` from the piece at fault on. */
-struct span flow_undecoded(const struct flow *flow, const struct buffer *source);
+struct span flow_fault(const struct flow *flow, const struct buffer *source);
 
 /* The source has closed: FLOW_DONE if that is the end of the message, FLOW_BROKEN if it came early; FLOW_NOMEM. */
 enum flow_result flow_source_ended(struct flow *flow);

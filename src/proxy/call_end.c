@@ -148,12 +148,12 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
 }
 
 /* The answer is small: a socket that does not take it whole belongs to a caller who has not read for a long time. */
-static bool write_all(struct stream *stream, struct span text)
+static size_t write_once(struct stream *stream, struct span text)
 {
     struct iovec piece = {(char *)(uintptr_t)text.ptr, text.len};
     size_t written;
 
-    return stream_write(stream, &piece, 1, &written) == ST_OK && written == text.len;
+    return stream_write(stream, &piece, 1, &written) == ST_OK ? written : 0;
 }
 
 /* A connection that is not kept lingers if the caller may still be talking. */
@@ -172,6 +172,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     bool whole = call->up.open && flow_discard(&call->up, &downstream->in);
     bool keep = whole && call->keep_alive && cause != CAUSE_DRAINING;
     struct text text = text_over(pw->text, pw->text_cap);
+    size_t written;
     struct answer answer = {
         .cause = cause,
         .phase = phase,
@@ -189,8 +190,9 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     };
 
     answer_put(&text, &answer);
-    call->status = cause_status(cause);
-    if (!write_all(&downstream->stream, text_span(&text)))
+    written = write_once(&downstream->stream, text_span(&text));
+    call->status = written != 0 ? cause_status(cause) : 0;
+    if (written != text.len)
         return DOWNSTREAM_RESET;
     return keep ? DOWNSTREAM_KEEP : close_or_linger(downstream, whole);
 }
@@ -205,12 +207,20 @@ static enum downstream_next after_response(struct call *call)
     return close_or_linger(call->downstream, whole);
 }
 
+/* Nothing has gone that an answer would contradict: nothing of the final response, no half of an interim one. */
+static bool can_be_told(const struct call *call)
+{
+    return call->down.head.len == (call->answering ? call->answer_len : 0);
+}
+
 static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                                         const char *detail)
 {
     if (cause == CAUSE_NONE)
         return after_response(call);
-    if (cause == CAUSE_CALLER_GONE || call->answering || call->down.head.len != 0)
+    if (!call_has_answered(call))
+        call->status = 0;
+    if (cause == CAUSE_CALLER_GONE || !can_be_told(call))
         return DOWNSTREAM_RESET;
     return say(call, cause, phase, now_ns, detail);
 }

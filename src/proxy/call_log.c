@@ -54,7 +54,7 @@ static void put_request(struct jsonw *json, const struct call *call)
 static const char *error_of(const struct call *call, enum cause cause, enum phase phase)
 {
     enum outcome outcome = cause_outcome(cause);
-    bool cut = call->answering && (outcome == OUTCOME_STUCK || outcome == OUTCOME_REJECTED);
+    bool cut = call_has_answered(call) && (outcome == OUTCOME_STUCK || outcome == OUTCOME_REJECTED);
 
     return cause_proxy_error(cut ? CAUSE_INCOMPLETE : cause, phase);
 }

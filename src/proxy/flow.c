@@ -86,7 +86,7 @@ static void take_piece(struct flow *flow, struct buffer *source, struct span dat
     flow->content_bytes += data.len;
 }
 
-struct span flow_undecoded(const struct flow *flow, const struct buffer *source)
+static struct span undecoded(const struct flow *flow, const struct buffer *source)
 {
     struct span bytes = buffer_span(source);
     size_t decoded = flow->data + flow->skip;
@@ -98,7 +98,7 @@ struct span flow_undecoded(const struct flow *flow, const struct buffer *source)
 static bool decode_piece(struct flow *flow, struct buffer *source, enum flow_result *result)
 {
     struct http1_content content = flow->content;
-    struct span bytes = flow_undecoded(flow, source), data, trailers;
+    struct span bytes = undecoded(flow, source), data, trailers;
     size_t used;
     enum http1_status status;
 
@@ -120,6 +120,40 @@ static bool decode_piece(struct flow *flow, struct buffer *source, enum flow_res
     return used != 0 && !flow->decoded_all;
 }
 
+/* Passes over the content that is whole in *rest. BAD: what is left of it begins with the fault. */
+static enum http1_status look_ahead(struct http1_content *content, struct span *rest)
+{
+    enum http1_status status = HTTP1_MORE;
+    struct span data, trailers;
+    size_t used = 1;
+
+    while (status == HTTP1_MORE && used != 0 && rest->len != 0) {
+        status = http1_content_next(content, *rest, &used, &data, &trailers);
+        if (status == HTTP1_BAD)
+            break;
+        rest->ptr += used;
+        rest->len -= used;
+    }
+    return status;
+}
+
+struct span flow_fault(const struct flow *flow, const struct buffer *source)
+{
+    struct http1_content content = flow->content;
+    struct span rest = undecoded(flow, source);
+
+    (void)look_ahead(&content, &rest);
+    return rest;
+}
+
+static bool is_broken(const struct flow *flow, const struct buffer *source)
+{
+    struct http1_content content = flow->content;
+    struct span rest = undecoded(flow, source);
+
+    return look_ahead(&content, &rest) == HTTP1_BAD;
+}
+
 /* More content once what there was is written, or none if the source has to be read first; FLOW_STARVED in both. */
 static enum flow_result decode(struct flow *flow, struct buffer *source)
 {
@@ -129,6 +163,8 @@ static enum flow_result decode(struct flow *flow, struct buffer *source)
         return FLOW_STARVED;
     while (decode_piece(flow, source, &result))
         ;
+    if (flow->head.len != 0 && !flow->decoded_all && result == FLOW_STARVED && is_broken(flow, source))
+        return FLOW_BROKEN;
     if (flow->data != 0 && flow->framing == HTTP1_CHUNKED)
         begin_chunk(flow);
     return result;
@@ -244,21 +280,9 @@ bool flow_discard(struct flow *flow, struct buffer *source)
 bool flow_source_is_complete(const struct flow *flow, const struct buffer *source, struct flow_end *end)
 {
     struct http1_content content = flow->content;
-    struct span rest = buffer_span(source), data, trailers;
-    bool complete = flow->open && flow->decoded_all;
+    struct span rest = undecoded(flow, source);
+    bool complete = flow->open && (flow->decoded_all || look_ahead(&content, &rest) == HTTP1_DONE);
 
-    rest.ptr += flow->data + flow->skip;
-    rest.len -= flow->data + flow->skip;
-    while (flow->open && !complete && rest.len != 0) {
-        size_t used = 0;
-        enum http1_status status = http1_content_next(&content, rest, &used, &data, &trailers);
-
-        if (status == HTTP1_BAD || (status == HTTP1_MORE && used == 0))
-            break;
-        rest.ptr += used;
-        rest.len -= used;
-        complete = status == HTTP1_DONE;
-    }
     *end = (struct flow_end){rest.len, content.odd};
     return complete;
 }

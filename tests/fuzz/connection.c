@@ -275,9 +275,8 @@ static void check_sent(const struct talk *before, const struct talk *after, cons
     for (uint32_t i = 0; i < sent; i++)
         if (framing_sent(&before->messages[i], terms) == HTTP1_UNTIL_CLOSE)
             sent = i + 1;
-    /* Content that is broken from its first byte on, known together with its head: not even the head is sent. */
-    if (after->count + 1 == sent && before->messages[sent - 1].broken &&
-        before->messages[sent - 1].content_bytes == 0)
+    /* Of content that is known to be broken together with its head, not even the head is sent. */
+    if (after->count + 1 == sent && before->messages[sent - 1].broken)
         sent--;
     MUST(after->count == sent);
     for (uint32_t i = 0; i < sent; i++) {

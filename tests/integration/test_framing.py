@@ -244,6 +244,63 @@ def test_a_response_is_cut_whose_content_has(pair, broken):
     assert (line["outcome"], line["cause"]) in (("failed", "http_protocol_error"), ("failed", "http_response_incomplete"))
 
 
+BROKEN_AT_ONCE = {name: content for name, content in BROKEN_RESPONSE_CHUNKS.items() if len(content) < 1000} | {
+    "chunked in name only": b'{"ok": true}', "a name for a size": b"chunked\r\n", "the data without a size": b"hello, world\r\n"}
+# What is sound before the fault and came with it: nothing, a chunk, one that is written by itself, some of each.
+BEFORE = [b"", b"5\r\nhello\r\n", b"1770\r\n" + bytes(6000) + b"\r\n", b"1\r\na\r\n1770\r\n" + bytes(6000) + b"\r\n" + b"1\r\nb\r\n"]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.one_worker
+def test_content_that_is_broken_when_its_head_comes_is_a_502(curfew, upstream, certificates, tls):
+    up = upstream(tls=certificates.server() if tls else None)
+    proxy = curfew(url=up.named("localhost"), **({"tls": {"ca_file": certificates.ca}} if tls else {}))
+    asked = 0
+    for version in (b"1.1", b"1.0"):
+        for name, content in BROKEN_AT_ONCE.items():
+            caller = proxy.caller()
+            for before in BEFORE:
+                caller.send(b"GET /%d HTTP/%s\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" % (asked, version))
+                asked += 1
+                exchange, _ = up.take()
+                exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + before + content)
+                response = caller.recv_response()
+                assert (response.status, proxy_error(response)) == (502, "http_protocol_error"), (name, before[:9])
+                exchange.wait_ended()
+                if version == b"1.0":
+                    caller.close()
+                    caller = proxy.caller()
+            caller.close()
+    lines = proxy.log(asked)
+    assert {(line["status"], line["outcome"], line["cause"]) for line in lines} == {(502, "failed", "http_protocol_error")}
+    assert 'the response\'s content breaks its framing: "{\\"ok\\": true}"' in {line["detail"] for line in lines}
+
+
+def test_what_follows_a_response_without_content_breaks_none(gate):
+    proxy, up = gate
+    for method, code in (("HEAD", 200), ("GET", 204), ("GET", 304)):
+        caller = proxy.caller()
+        caller.request(method, "/")
+        exchange, _ = up.take()
+        exchange.send(b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" % code)
+        assert caller.recv_response(method).status == code
+        exchange.wait_ended()
+        caller.must_be_open()
+        caller.close()
+
+
+def test_a_request_that_is_broken_when_its_head_comes_never_reaches_the_api(pair):
+    proxy, up = pair()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for number, before in enumerate(BEFORE):
+        caller = proxy.caller()
+        caller.send(head + before + b"zz\r\n")
+        assert caller.recv_response().status == 400
+        caller.must_end()
+        line = proxy.log(number + 1)[-1]
+        assert (line["status"], line["sent"]) == (400, "none")
+
+
 def test_the_embedded_apis_garbage_and_halves(curfew, faulty):
     api = faulty()
     proxy = curfew(url=api.url, deadline="2s")

@@ -1,0 +1,169 @@
+/* Heads of responses: from the upstream's bytes to what is written to the caller. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
+
+/*
+ * What is written next to the caller; the scratch text that it stands in is kept if he does not take it at once. While
+ * there is a kept head, what waits is in it.
+ */
+static bool put_head(struct call *call, struct span text)
+{
+    struct span waiting = call->down.head;
+    char *joined;
+
+    if (waiting.len == 0) {
+        mem_free(call->kept_head);
+        call->kept_head = NULL;
+        call->down.head = text;
+        return true;
+    }
+    joined = mem_alloc(waiting.len + text.len);
+    if (joined == NULL)
+        return false;
+    memcpy(joined, waiting.ptr, waiting.len);
+    memcpy(joined + waiting.len, text.ptr, text.len);
+    mem_free(call->kept_head);
+    call->kept_head = joined;
+    call->down.head = (struct span){joined, waiting.len + text.len};
+    return true;
+}
+
+bool call_keep_unsent_head(struct call *call)
+{
+    struct span rest = call->down.head;
+    char *copy;
+
+    if (rest.len == 0 || call->kept_head != NULL)
+        return true;
+    copy = mem_dup(rest.ptr, rest.len);
+    if (copy == NULL)
+        return false;
+    call->kept_head = copy;
+    call->down.head.ptr = copy;
+    return true;
+}
+
+/* The flow is not open before the response: only what there is of 1xx is written. */
+bool call_deliver_interim(struct call *call)
+{
+    bool progress = false;
+
+    if (call->down.head.len == 0)
+        return true;
+    if (flow_pump(&call->down, &call->response, &call->downstream->stream, &progress) == FLOW_REFUSED)
+        call_caller_gone(call);
+    else if (!call_keep_unsent_head(call))
+        call_end(call, CAUSE_INTERNAL, NULL);
+    return !call_is_over(call);
+}
+
+/* A 1xx: the wait for the response goes on, and so does its limit. */
+static void interim_response(struct call *call, const struct http1_head *head)
+{
+    struct proxy_worker *pw = call->worker;
+    struct text text = text_over(pw->text, pw->text_cap);
+
+    if (!head->keep_alive)
+        call->unclean = true;
+    if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
+        return;
+    if (call->down.head.len > pw->snapshot->limits.response_head_bytes) {
+        call_end(call, CAUSE_RESPONSE_HEAD_SIZE, "too many interim responses wait for the caller to read");
+        return;
+    }
+    forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, call->minor, true,
+                          &(struct forward_own){.rules = &call->config->rules});
+    if (text.overflow || !put_head(call, text_span(&text)))
+        call_end(call, CAUSE_INTERNAL, NULL);
+    else
+        (void)call_deliver_interim(call);
+}
+
+/* Apart, so that a response without it needs no room for the text. */
+static __attribute__((noinline)) void put_timed_head(struct call *call, const struct http1_head *head,
+                                                     struct forward_framing framing, struct text *out)
+{
+    char block[CALL_TIMING_MAX];
+    struct text timing = text_over(block, sizeof(block));
+    struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
+
+    call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
+    own.lines = text_span(&timing);
+    forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
+}
+
+static void put_response_head(struct call *call, const struct http1_head *head,
+                              struct forward_framing framing, struct text *out)
+{
+    const struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
+
+    if (call->config->server_timing)
+        put_timed_head(call, head, framing, out);
+    else
+        forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
+}
+
+static void final_response(struct call *call, const struct http1_head *head)
+{
+    struct proxy_worker *pw = call->worker;
+    struct text text = text_over(pw->text, pw->text_cap);
+    struct forward_framing framing = forward_response_framing(head, call->minor);
+
+    call->status = head->code;
+    call->reusable = upstream_note_response(call->upstream, head) && !call->unclean;
+    /* Whether the rest of the request ever comes, the caller has his answer. */
+    if (framing.close || !call->up.decoded_all)
+        call->keep_alive = false;
+    put_response_head(call, head, framing, &text);
+    if (text.overflow) {
+        call_end(call, CAUSE_RESPONSE_HEAD_SIZE, NULL);
+        return;
+    }
+    if (!put_head(call, text_span(&text))) {
+        call_end(call, CAUSE_INTERNAL, NULL);
+        return;
+    }
+    call->answering = true;
+    call->answer_len = (uint32_t)text.len;
+    flow_open(&call->down, true, head->framing, head->content_length, framing.framing);
+    call_move(call, CALL_STREAMING);
+}
+
+bool call_take_response_head(struct call *call)
+{
+    struct proxy_worker *pw = call->worker;
+    const char *detail = NULL;
+    enum cause cause = CAUSE_NONE;
+    struct span bytes = buffer_span(&call->response), head;
+    size_t max = pw->snapshot->limits.response_head_bytes, end = 0;
+    enum http1_status status = http1_scan(&call->scan, bytes, &head, &end);
+
+    if (http1_head_excess(&call->scan, bytes, end, max) != CAUSE_NONE) {
+        cause = CAUSE_RESPONSE_HEAD_SIZE;
+        pw->head.odd = http1_odd_line(&call->scan, bytes, max);
+    } else if (status == HTTP1_MORE) {
+        return false;
+    } else if (status == HTTP1_DONE) {
+        cause = http1_parse_response(head, call->method, &pw->head, &detail);
+    } else {
+        cause = CAUSE_HTTP_PROTOCOL;
+        detail = "a line of the response head holds a control byte, or an empty line is before it";
+        pw->head.odd = http1_odd_line(&call->scan, bytes, max);
+    }
+    if (cause != CAUSE_NONE) {
+        call_end_over(call, cause, detail, pw->head.odd);
+        return false;
+    }
+    buffer_consume(&call->response, end);
+    call->scan = (struct http1_scan){.is_response = true};
+    if (pw->head.code < 200)
+        interim_response(call, &pw->head);
+    else
+        final_response(call, &pw->head);
+    return !call_is_over(call);
+}
