@@ -164,6 +164,13 @@ struct span http1_odd_line(const struct http1_scan *scan, struct span bytes, siz
 enum cause http1_parse_request_line(struct span line, struct http1_head *out);
 
 /*
+ * What is known of a request that may be refused, or not have come whole, for whoever writes it down: `bytes` begins
+ * with its first line. *method is a token that a space ends, HTTP1_METHOD_MAX bytes of it at most, and *target what
+ * comes then, to the next space or control byte but tab; empty what there is not.
+ */
+void http1_request_words(struct span bytes, struct span *method, struct span *target);
+
+/*
  * `head` as http1_scan gave it. CAUSE_NONE, or the cause to refuse it with: BAD_REQUEST, METHOD (CONNECT),
  * HEAD_TOO_LARGE (more fields than there is room for, or too many names in Connection), TRANSFER_CODING,
  * CONTENT_TOO_LARGE, EXPECTATION, VERSION. *detail then says in a few words what is wrong, a static text fit for the

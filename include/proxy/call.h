@@ -20,6 +20,9 @@ struct downstream;
 struct proxy_worker;
 struct upstream;
 
+/* Longer targets are cut in the log: a line is bounded. */
+#define CALL_TARGET_MAX 2048u
+
 /*
  * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
  * moves things as far as they go. The only way out is call_end, which gives back all that the state holds, counts,
@@ -44,11 +47,16 @@ struct call {
     uint64_t id;
     struct trace trace; /* that the upstream is told of */
 
-    char *head; /* the request head as it is sent on; lives until the call is over */
+    /*
+     * The request head as it is sent on, and behind head_cap what of the caller's is not in it; of a request that is
+     * refused only method and target, if they are known. Lives until the call is over.
+     */
+    char *head;
     uint32_t head_len, head_cap;
-    uint32_t target_at, target_len; /* the caller's target, inside head */
-    uint8_t method_len;             /* the method is at the start of head */
-    uint8_t minor;                  /* the caller speaks HTTP/1.minor */
+    uint32_t target_at,
+        target_len;     /* the caller's target, inside head; CALL_TARGET_MAX bytes of it at most */
+    uint8_t method_len; /* the method is at the start of head */
+    uint8_t minor;      /* the caller speaks HTTP/1.minor */
     enum http1_method method : 8;
     bool keep_alive : 1; /* the caller's connection may serve another request */
     bool counted : 1;    /* is in started_total: must end in one outcome */
@@ -138,6 +146,8 @@ static inline bool call_is_over(const struct call *call)
 bool call_move(struct call *call, enum call_state to);
 /* The route's policy is the call's: its deadline, from the first byte on. The timer is not put there yet. */
 void call_set_route(struct call *call, const struct route_config *route);
+/* Of a request that is refused: what the log says of it. */
+void call_note_request(struct call *call, struct span method, struct span target);
 /* Puts the timer to the earlier of deadline and limit. */
 void call_set_timer(struct call *call);
 /* A permit is there: get a connection. */

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/span.h"
+#include "base/text.h"
 #include "core/http1.h"
 #include "core/timer.h"
 #include "runtime/buffer.h"
@@ -42,6 +43,7 @@ struct downstream {
     bool lingering;
     bool winding_down; /* is closed after the next response at the latest */
     uint8_t caller_len;
+    uint16_t caller_port;
     char caller[INET6_ADDRSTRLEN]; /* the caller's IP address; empty for a unix socket */
 };
 
@@ -52,6 +54,9 @@ static inline struct span downstream_caller(const struct downstream *downstream)
 {
     return (struct span){downstream->caller, downstream->caller_len};
 }
+
+/* "127.0.0.1:40312", "[::1]:40312" or "unix". */
+void downstream_put_caller(struct text *out, const struct downstream *downstream);
 
 /* What becomes of the connection when its call is over. */
 enum downstream_next {

@@ -138,6 +138,23 @@ enum cause http1_parse_request_line(struct span line, struct http1_head *out)
     return read_request_line(line, out, &detail);
 }
 
+void http1_request_words(struct span bytes, struct span *method, struct span *target)
+{
+    struct span line = {bytes.ptr, octet_find_line_end(bytes, 0)};
+    const char *space = line.len != 0 ? memchr(line.ptr, ' ', line.len) : NULL;
+
+    *method = *target = (struct span){bytes.ptr, 0};
+    if (space == NULL || !http1_is_token((struct span){line.ptr, (size_t)(space - line.ptr)}))
+        return;
+    method->len = (size_t)(space - line.ptr);
+    *target = (struct span){space + 1, line.len - method->len - 1};
+    if (method->len > HTTP1_METHOD_MAX)
+        method->len = HTTP1_METHOD_MAX;
+    space = target->len != 0 ? memchr(target->ptr, ' ', target->len) : NULL;
+    if (space != NULL)
+        target->len = (size_t)(space - target->ptr);
+}
+
 /*
  * RFC 9112 3.2. Beside an absolute-form target, what it says is ignored (3.2.2); it has to be there and sound all the
  * same.

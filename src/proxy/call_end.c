@@ -225,6 +225,18 @@ static enum downstream_next tell_caller(struct call *call, enum cause cause, enu
     return say(call, cause, phase, now_ns, detail);
 }
 
+/* As far as the request has come, which is in the buffer still. */
+static void note_request(struct call *call)
+{
+    struct span bytes = buffer_span(&call->downstream->in), method, target;
+    uint32_t start = call->downstream->scan.start;
+
+    if (bytes.len <= start)
+        return;
+    http1_request_words((struct span){bytes.ptr + start, bytes.len - start}, &method, &target);
+    call_note_request(call, method, target);
+}
+
 void call_end(struct call *call, enum cause cause, const char *detail)
 {
     call_end_over(call, cause, detail, SPAN_LIT(""));
@@ -241,6 +253,8 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
         call->reusable = false;
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
+    if (call->head == NULL && !call->up.open)
+        note_request(call);
     next = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);
     if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))

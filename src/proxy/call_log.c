@@ -6,8 +6,6 @@
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
 
-/* Longer targets are cut: a line is bounded. */
-#define TARGET_MAX     2048u
 #define LINE_MAX_BYTES 16384u
 
 static struct span wall_time(char block[40])
@@ -41,13 +39,11 @@ static void put_ids(struct jsonw *json, const struct call *call)
 
 static void put_request(struct jsonw *json, const struct call *call)
 {
-    uint32_t target_len = call->target_len < TARGET_MAX ? call->target_len : TARGET_MAX;
-    struct span method = {call->head, call->method_len};
-
     if (call->head == NULL)
         return;
-    jsonw_string(json, "method", method);
-    jsonw_string(json, "target", (struct span){call->head + call->target_at, target_len});
+    jsonw_string(json, "method", (struct span){call->head, call->method_len});
+    if (call->target_len != 0)
+        jsonw_string(json, "target", (struct span){call->head + call->target_at, call->target_len});
 }
 
 /* Once the response's head has gone, whatever ends the call is to the caller a response that ends early. */
@@ -76,16 +72,17 @@ static void put_end(struct jsonw *json, const struct call *call, enum cause caus
 static void put_ends(struct jsonw *json, const struct call *call)
 {
     char block[64];
-    struct text peer = text_over(block, sizeof(block));
+    struct text text = text_over(block, sizeof(block));
 
     jsonw_u64(json, "bytes_up", call->up.content_bytes);
     jsonw_u64(json, "bytes_down", call->down.content_bytes);
-    upstream_put_peer(&peer, &call->peer);
-    jsonw_string(json, "upstream_address", text_span(&peer));
+    upstream_put_peer(&text, &call->peer);
+    jsonw_string(json, "upstream_address", text_span(&text));
     if (call->dns_is_stale)
         jsonw_string(json, "dns", SPAN_LIT("stale"));
-    jsonw_string(json, "caller",
-                 call->downstream->caller_len != 0 ? downstream_caller(call->downstream) : SPAN_LIT("unix"));
+    text.len = 0;
+    downstream_put_caller(&text, call->downstream);
+    jsonw_string(json, "caller", text_span(&text));
 }
 
 static void put_detail(struct jsonw *json, enum cause cause, const char *detail, struct span odd)

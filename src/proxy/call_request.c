@@ -68,6 +68,33 @@ static void put_head(struct call *call, const struct http1_head *head, struct te
         put_head_of_new_trace(call, head, out);
 }
 
+void call_note_request(struct call *call, struct span method, struct span target)
+{
+    size_t target_len = target.len < CALL_TARGET_MAX ? target.len : CALL_TARGET_MAX;
+
+    call->head = method.len != 0 ? mem_alloc(method.len + target_len) : NULL;
+    if (call->head == NULL)
+        return;
+    memcpy(call->head, method.ptr, method.len);
+    memcpy(call->head + method.len, target.ptr, target_len);
+    call->method_len = (uint8_t)method.len;
+    call->target_at = (uint32_t)method.len;
+    call->target_len = (uint32_t)target_len;
+}
+
+/* Where the target as it came stands: in the head as it is sent, or behind it. */
+static void keep_target(struct call *call, const struct http1_head *head)
+{
+    if (head->authority.len != 0) {
+        call->target_at = call->head_cap;
+        memcpy(call->head + call->head_cap, head->target.ptr, call->target_len);
+        return;
+    }
+    call->target_at = (uint32_t)(head->method.len + 1);
+    if (head->path.ptr[0] != '*')
+        call->target_at += (uint32_t)call->config->rules.base_path.len;
+}
+
 /* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
 static enum cause keep_head(struct call *call, const struct http1_head *head)
 {
@@ -78,18 +105,14 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
     put_head(call, head, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
+    call->target_len = (uint32_t)(head->target.len < CALL_TARGET_MAX ? head->target.len : CALL_TARGET_MAX);
     call->head_cap = (uint32_t)(text.len + config->caller_deadline.forward.len + FORWARD_ROOM);
-    call->head = mem_alloc(call->head_cap);
+    call->head = mem_alloc(call->head_cap + (head->authority.len != 0 ? call->target_len : 0));
     if (call->head == NULL)
         return CAUSE_INTERNAL;
     memcpy(call->head, text.ptr, text.len);
     call->head_len = (uint32_t)text.len;
-    call->target_at = (uint32_t)(head->method.len + 1);
-    call->target_len = (uint32_t)head->path.len;
-    if (head->path.ptr[0] != '*')
-        call->target_at += (uint32_t)config->rules.base_path.len;
-    if (head->path.ptr[0] == '?')
-        call->target_len++; /* the slash that it is sent with */
+    keep_target(call, head);
     return CAUSE_NONE;
 }
 
@@ -128,23 +151,30 @@ static void ask_for_permit(struct call *call)
     call_end(call, CAUSE_QUEUE_FULL, NULL);
 }
 
+/* It never becomes a call. */
+static void refuse(struct call *call, const struct http1_head *head, enum cause cause, const char *detail)
+{
+    call_note_request(call, head->method, head->target);
+    call_end(call, cause, detail);
+}
+
 void call_start(struct call *call, const struct http1_head *head)
 {
     enum cause cause;
 
     note(call, head);
     if (!policy_is_for_us(call->config, head)) {
-        call_end(call, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
+        refuse(call, head, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
         return;
     }
     call_set_route(call, policy_route(call->config, head));
     if (!policy_obey_caller(call->config, head, call->fsm.begun_ns, call_fsm_policy_deadline(&call->fsm))) {
-        call_end(call, CAUSE_BAD_DEADLINE, NULL);
+        refuse(call, head, CAUSE_BAD_DEADLINE, NULL);
         return;
     }
     cause = keep_head(call, head);
     if (cause == CAUSE_HEAD_TOO_LARGE) {
-        call_end(call, cause, NULL);
+        refuse(call, head, cause, NULL);
         return;
     }
     if (!become_call(call))

@@ -133,11 +133,12 @@ static void take_head(struct downstream *downstream, struct span head, size_t en
     const char *detail = NULL;
     enum cause cause = http1_parse_request(head, &pw->head, &detail);
 
-    buffer_consume(&downstream->in, end);
-    if (cause == CAUSE_NONE)
-        call_start(downstream->call, &pw->head);
-    else
+    if (cause != CAUSE_NONE) {
         call_end(downstream->call, cause, detail);
+        return;
+    }
+    buffer_consume(&downstream->in, end);
+    call_start(downstream->call, &pw->head);
 }
 
 /* Looks at the bytes that are there. True: the connection is in other hands now. */
@@ -240,14 +241,30 @@ void downstream_wind_down(struct downstream *downstream)
         call->keep_alive = false;
 }
 
-static void put_caller(struct downstream *downstream, const struct sockaddr *peer)
+void downstream_put_caller(struct text *out, const struct downstream *downstream)
 {
+    struct span ip = downstream_caller(downstream);
+
+    if (ip.len == 0)
+        TEXT_LIT(out, "unix");
+    else
+        text_printf(out, memchr(ip.ptr, ':', ip.len) != NULL ? "[%.*s]:%u" : "%.*s:%u", SPAN_FMT(ip),
+                    downstream->caller_port);
+}
+
+static void note_caller(struct downstream *downstream, const struct sockaddr *peer)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
     const void *ip = NULL;
 
-    if (peer->sa_family == AF_INET)
-        ip = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
-    else if (peer->sa_family == AF_INET6)
-        ip = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    if (peer->sa_family == AF_INET) {
+        ip = &v4->sin_addr;
+        downstream->caller_port = ntohs(v4->sin_port);
+    } else if (peer->sa_family == AF_INET6) {
+        ip = &v6->sin6_addr;
+        downstream->caller_port = ntohs(v6->sin6_port);
+    }
     if (ip != NULL && inet_ntop(peer->sa_family, ip, downstream->caller, sizeof(downstream->caller)) != NULL)
         downstream->caller_len = (uint8_t)strlen(downstream->caller);
 }
@@ -306,7 +323,7 @@ static enum status open_downstream(struct proxy_worker *pw, struct doorway *door
     downstream->doorway = doorway;
     downstream->upstream = doorway->upstream;
     mail_init(&downstream->resume, resume);
-    put_caller(downstream, peer);
+    note_caller(downstream, peer);
     list_push_back(&pw->downstreams, &downstream->node);
     pw->downstream_count++;
     set_timer(downstream, pw->snapshot->limits.idle_timeout_ns);

@@ -75,6 +75,67 @@ def test_every_outcome_has_its_line(pair):
     assert metrics.calls("completed", **{"class": "4xx"}) == 1
 
 
+# What is refused before it is a call: bytes, status, and what the log says of method and target.
+REFUSED = [
+    (b"GET /a?b HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "GET", "/a?b"),
+    (b"\r\nPUT /b HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", 400, "PUT", "/b"),
+    (b"GET /0.9\r\n\r\n", 400, "GET", "/0.9"),
+    (b"POST http://other.test/c HTTP/1.1\r\nHost: other.test\r\n\r\n", 404, "POST", "http://other.test/c"),
+    (b"GET /d HTTP/1.1\r\nHost: x\r\nX-Left: soon\r\n\r\n", 400, "GET", "/d"),
+    (b"POST /e HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: br\r\n\r\n", 501, "POST", "/e"),
+    (b"GET /f HTTP/3.0\r\nHost: x\r\n\r\n", 505, "GET", "/f"),
+    (b"POST /g HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nContent-Length: 1\r\n\r\n", 417, "POST", "/g"),
+    (b"CONNECT h.test:443 HTTP/1.1\r\nHost: h.test:443\r\n\r\n", 405, "CONNECT", "h.test:443"),
+    (b"GET /i HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000, 431, "GET", "/i"),
+    (b"GET /" + b"j" * 70_000, 414, "GET", "/" + "j" * 2047),
+    (b"PROPFIND /\xff\"\\ HTTP/1.1\r\nHost: x\r\n\r\n", 400, "PROPFIND", "/\ufffd\"\\"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400, None, None),
+    (b"G@T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, None, None),
+]
+
+
+@pytest.mark.one_worker
+def test_a_request_that_is_refused_has_method_and_target_as_far_as_they_are_known(pair):
+    proxy, up = pair(caller_deadline={"headers": ["X-Left"]})
+    for number, (sent, status, method, target) in enumerate(REFUSED):
+        caller = proxy.caller()
+        caller.send_some(sent)
+        assert caller.recv_response().status == status, sent[:40]
+        caller.close()
+        line = proxy.log(number + 1)[-1]
+        assert (line["status"], line["outcome"]) == (status, "not_a_call")
+        assert (line.get("method"), line.get("target")) == (method, target)
+    up.must_have_no_connection()
+
+
+@pytest.mark.one_worker
+def test_a_head_that_never_came_whole_has_what_came(pair):
+    proxy, _ = pair(deadline="200ms")
+    for number, (sent, method, target) in enumerate([(b"GET /slow HTTP/1.1\r\nHo", "GET", "/slow"), (b"POST /hal", "POST", "/hal"),
+                                                     (b"DEL", None, None)]):
+        caller = proxy.caller()
+        caller.send(sent)
+        assert caller.recv_response().status == 504
+        line = proxy.log(number + 1)[-1]
+        assert (line["outcome"], line.get("method"), line.get("target")) == ("stuck", method, target)
+
+
+def test_the_target_stands_as_it_came_and_the_caller_with_its_port(curfew, upstream, tmp_path):
+    up = upstream(ok)
+    proxy = curfew(url=up.url + "/base", listen=["127.0.0.1:0", "[::1]:0", f"unix:{tmp_path}/c.sock"])
+    lines = 0
+    for index in range(3):
+        for method, target in (("GET", "/a?b=/c"), ("GET", "http://localhost:1/d?e"), ("GET", "HTTP://127.0.0.1?f"), ("GET", "http://localhost"),
+                               ("OPTIONS", "*"), ("OPTIONS", "http://localhost"), ("GET", "http://localhost/" + "g" * 3000)):
+            caller = proxy.caller(index=index)
+            assert caller.ask(method, target, host=target.split("/")[2].split("?")[0] if "//" in target else "localhost").status == 200
+            name = caller.sock.getsockname()
+            lines += 1
+            line = proxy.log(lines)[-1]
+            assert (line["method"], line["target"]) == (method, target[:2048])
+            assert line["caller"] == ("unix" if index == 2 else ("127.0.0.1:%d", "[::1]:%d")[index] % name[1])
+
+
 def test_the_line_of_a_response_that_was_cut(pair):
     proxy, up = pair(deadline="300ms")
     caller = proxy.caller()

@@ -588,9 +588,46 @@ static void tokens_and_field_values_hold_the_bytes_of_their_class(void **state)
     assert_false(http1_is_field_value(SPAN_LIT("0123456789abcdef0123456789\r\nX: y")));
 }
 
+static void words_are_known_as_far_as_they_have_come(void **state)
+{
+    static const struct {
+        const char *bytes, *method, *target;
+    } lines[] = {
+        {"GET /a?b HTTP/1.1\r\nHost: a", "GET", "/a?b"},
+        {"GET http://a/b HTTP/2.0\r\n", "GET", "http://a/b"},
+        {"CONNECT a:443 HTTP/1.1\r\n", "CONNECT", "a:443"},
+        {"GET /a", "GET", "/a"},
+        {"GET /a\r\nb", "GET", "/a"},
+        {"GET /a\tb c", "GET", "/a\tb"},
+        {"GET /a\x01"
+         "b c",
+         "GET", "/a"},
+        {"GET \xff", "GET", "\xff"},
+        {"GET ", "GET", ""},
+        {"GET  /a HTTP/1.1\r\n", "GET", ""},
+        {"GET", "", ""},
+        {"", "", ""},
+        {"\r\nGET / HTTP/1.1", "", ""},
+        {" / HTTP/1.1", "", ""},
+        {"G@T / HTTP/1.1", "", ""},
+        {"\x16\x03\x01 / a", "", ""},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa /b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "/b"},
+    };
+
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct span method, target;
+
+        print_message("line: %s\n", lines[i].bytes);
+        http1_request_words(span_of(lines[i].bytes), &method, &target);
+        assert_true(span_eq(method, span_of(lines[i].method)));
+        assert_true(span_eq(target, span_of(lines[i].target)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_known_as_far_as_they_have_come),
         cmocka_unit_test(the_request_line_has_single_spaces_and_three_sound_parts),
         cmocka_unit_test(http_1_is_served_and_other_versions_are_not),
         cmocka_unit_test(a_target_is_taken_in_the_forms_that_its_method_allows),
