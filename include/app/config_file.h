@@ -4,25 +4,43 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "app/file_list.h"
 #include "config/load.h"
 #include "config/snapshot.h"
 
 /*
- * The configuration in a file; "-" is standard input. NULL if there is none to be had: then all that is wrong has
- * been written to standard error, a line each. The result is snapshot_free'd.
+ * A configuration as it lies on disk: in a file, in the *.yaml of a directory, or ("-") on standard input. What is said
+ * of it, and which files belong to it, is known once it has been loaded.
  */
-struct snapshot *config_file_load(const char *path) __attribute__((warn_unused_result));
+struct config_file {
+    const char *path; /* the caller's */
+    struct config_errors errors, warnings;
+    struct file_list sources; /* the files that it stands in */
+    struct file_list named;   /* those that it names, whether they can be read or not */
+};
 
-/* The same, but that what is wrong is written to `out`. */
-struct snapshot *config_file_read(const char *path, FILE *out) __attribute__((warn_unused_result));
+/* NULL: no memory, which has been written to standard error. */
+struct config_file *config_file_new(const char *path) __attribute__((warn_unused_result));
+void config_file_free(struct config_file *file_or_null);
+
+/* NULL: file->errors says what is wrong. The result is snapshot_free'd. Once for each config_file. */
+struct snapshot *config_file_load(struct config_file *file) __attribute__((warn_unused_result));
+
+/* What is wrong, then what is odd, a line each. */
+void config_file_put(FILE *out, const struct config_file *file);
+
+/* Adds what is wrong with all of it, and with no line of it. */
+void config_file_report(struct config_file *file, const char *what);
 
 /*
- * Where the admin listener is, by admin.listen of a file in which other things may be wrong: put into `text`,
+ * For a command that needs the configuration alone: what is wrong has been written to standard error if it is NULL.
+ */
+struct snapshot *config_file_get(const char *path) __attribute__((warn_unused_result));
+
+/*
+ * Where the admin listener is, by admin.listen of a configuration in which other things may be wrong: put into `text`,
  * terminated. False: it does not say; why not has been written to standard error.
  */
 bool config_file_find_admin(const char *path, char *text, size_t cap) __attribute__((warn_unused_result));
-
-/* Writes what is wrong, or what is odd, to `out`, a line each. */
-void config_file_print(FILE *out, const char *path, bool are_warnings, const struct config_errors *errors);
 
 #endif

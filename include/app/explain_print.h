@@ -10,7 +10,6 @@
 
 /* What `curfew explain` has found out about a request. */
 struct explanation {
-    const char *file; /* the configuration's, as it was given */
     const struct snapshot *snapshot;
     struct explain_target target;
     const struct http1_head *head;

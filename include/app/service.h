@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "admin/admin.h"
+#include "app/config_file.h"
 #include "app/event_log.h"
 #include "app/systemd.h"
 #include "app/watch.h"
@@ -17,6 +18,7 @@
 /* What lives between the start of `curfew serve` and its end; the main thread's. */
 struct service {
     const char *config_path;
+    struct config_file *config; /* as it was last read, sound or not */
     struct event_log log;
     struct systemd_sockets sockets;
     struct watch watch;

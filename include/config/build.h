@@ -21,6 +21,7 @@ struct build {
     struct arena *scratch; /* the tree's: goes when the file is read */
     struct config_errors *errors;
     const struct config_files *files;
+    const char **file_names; /* of all sources, in the snapshot */
     struct snapshot *snapshot;
     struct pool_config *pools;     /* snapshot->pools; room for all that there can be */
     uint32_t shared_pool_count;    /* those of `pools:`, which come first */

@@ -8,8 +8,17 @@
 #include "base/status.h"
 #include "config/snapshot.h"
 
+/* The bytes of a file of the configuration. */
+struct config_source {
+    const char *name; /* outlives what is said of it */
+    struct span bytes;
+    uint32_t index; /* among all of them; config_load_all fills it in */
+};
+
 /* One thing wrong in a file: "upstreams.payments.deadline: …" at a line and a column, both from 1. */
 struct config_error {
+    const char *file;    /* the name of its config_source */
+    uint32_t file_index; /* among the sources */
     uint32_t line, column;
     uint32_t path_len; /* of the key's path, which the text begins with; 0: there is none */
     char text[256];    /* terminated; the path of the key, a colon, what is wrong and what would be right */
@@ -17,8 +26,9 @@ struct config_error {
 
 #define CONFIG_ERRORS_MAX 100
 
-/* All that is wrong, in the order of the file. */
+/* All that is wrong, in the order of the files and the lines in them. */
 struct config_errors {
+    const char *file;               /* the name of the first source, for what has no place */
     struct config_errors *warnings; /* where what is only odd goes; NULL: nowhere */
     uint32_t count;                 /* counted beyond CONFIG_ERRORS_MAX too */
     struct config_error list[CONFIG_ERRORS_MAX];
@@ -46,10 +56,17 @@ enum status config_load(struct span bytes, const struct config_files *files, str
                         struct config_errors *errors) MUST_CHECK;
 
 /*
- * admin.listen of a file's bytes as it is written there, put into `text`, terminated; whatever is wrong with the rest.
- * False: it is not there, or *errors says why the file can't be read as YAML.
+ * The same of several files as one configuration: `upstreams`, `pools` and `forward` may stand in more than one of them
+ * with different names in each, any other key in one. A file of several may be empty.
  */
-bool config_find_admin(struct span bytes, const struct config_files *files, struct config_errors *errors,
-                       char *text, size_t cap) MUST_CHECK;
+enum status config_load_all(struct config_source *sources, uint32_t count, const struct config_files *files,
+                            struct snapshot **out, struct config_errors *errors) MUST_CHECK;
+
+/*
+ * admin.listen as it is written in one of the files, put into `text`, terminated; whatever is wrong with the rest.
+ * False: it is not there, or *errors says why a file can't be read as YAML.
+ */
+bool config_find_admin(struct config_source *sources, uint32_t count, const struct config_files *files,
+                       struct config_errors *errors, char *text, size_t cap) MUST_CHECK;
 
 #endif

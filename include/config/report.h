@@ -5,6 +5,7 @@
 
 #include "base/span.h"
 #include "config/load.h"
+#include "config/place.h"
 #include "config/yaml_tree.h"
 
 /*
@@ -13,12 +14,12 @@
  */
 
 /* Something wrong at a place that has no key. */
-void report_at(struct config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void report_at(struct config_errors *errors, const struct config_source *source, uint32_t line,
+               uint32_t column, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Something wrong with the key that `path` names; at most 160 bytes of that. */
-void report_under(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
-                  const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Something wrong with what stands at a place of a snapshot. */
+void report_place(struct config_errors *errors, const struct place *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* A wrong value; the node's path is put before the text. An empty value's place is its key's. */
 void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
@@ -33,6 +34,12 @@ void report_key(struct config_errors *errors, const struct yaml_node *node, cons
 
 /* A key that `map` should have and has not: at the map's own key. */
 void report_missing(struct config_errors *errors, const struct yaml_node *map, const char *key);
+
+/* "line 7", or "line 7 of upstreams.yaml" if `other` stands in another file than `node`. */
+struct line_text {
+    char text[80];
+};
+struct line_text report_line(const struct yaml_node *node, const struct yaml_node *other);
 
 /* A text in quotes for a message: clipped, and with nothing in it that could steer a terminal. */
 struct quoted {

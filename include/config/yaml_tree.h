@@ -21,18 +21,19 @@ enum yaml_kind { YAML_TEXT, YAML_LIST, YAML_MAP };
 
 struct yaml_node {
     enum yaml_kind kind;
-    bool is_null;                   /* a text without quotes that is empty, ~ or null */
-    bool is_bad;                    /* a text that has been found wrong: no more is to be said of it */
-    bool is_alone;                  /* a list of one value, which stands where the list is meant */
-    uint32_t line, column;          /* from 1; column in characters */
-    uint32_t key_line, key_column;  /* of the key it stands behind; in a list, its own place */
-    struct span key;                /* in a map */
-    struct span text;               /* of a text, with its variables put in; terminated, no NUL in it */
-    uint32_t index;                 /* in its parent, from 0 */
-    uint32_t count;                 /* of children */
-    const struct yaml_node *parent; /* NULL: the root */
-    const struct yaml_node *next;   /* of the same parent */
-    struct yaml_node *first, *last; /* children, in the order of the file */
+    const struct config_source *source; /* the file that it stands in */
+    bool is_null;                       /* a text without quotes that is empty, ~ or null */
+    bool is_bad;                        /* a text that has been found wrong: no more is to be said of it */
+    bool is_alone;                      /* a list of one value, which stands where the list is meant */
+    uint32_t line, column;              /* from 1; column in characters */
+    uint32_t key_line, key_column;      /* of the key it stands behind; in a list, its own place */
+    struct span key;                    /* in a map */
+    struct span text;                   /* of a text, with its variables put in; terminated, no NUL in it */
+    uint32_t index;                     /* in its parent, from 0 */
+    uint32_t count;                     /* of children */
+    const struct yaml_node *parent;     /* NULL: the root */
+    struct yaml_node *next;             /* of the same parent */
+    struct yaml_node *first, *last;     /* children, in the order of the file */
 };
 
 #define YAML_BYTES_MAX   (1 << 20)
@@ -43,11 +44,21 @@ struct yaml_node {
     for (const struct yaml_node *node = (parent_node)->first; node; node = node->next)
 
 /*
- * ST_OK: *root is a map in the arena; a key that came twice is reported, and the first one kept; so is a variable that
- * is not set. ST_BAD: what is wrong is reported, and there is no tree. ST_NOMEM. `files` may be NULL.
+ * ST_OK: *root is a map in the arena, or NULL if nothing is in the file; a key that came twice is reported, and the
+ * first one kept; so is a variable that is not set. ST_BAD: what is wrong is reported, and there is no tree. ST_NOMEM.
+ * `files` may be NULL.
  */
-enum status yaml_tree_read(struct arena *arena, struct span bytes, const struct config_files *files,
-                           struct config_errors *errors, const struct yaml_node **root) MUST_CHECK;
+enum status yaml_tree_read(struct arena *arena, const struct config_source *source,
+                           const struct config_files *files, struct config_errors *errors,
+                           struct yaml_node **root) MUST_CHECK;
+
+/*
+ * Makes one tree of several, some of which may be NULL: the names in `upstreams`, `pools` and `forward` come together,
+ * and all other keys have to be in one file; what is there twice is reported, and the first one kept. The roots are
+ * used up; *out is NULL if all are.
+ */
+void yaml_tree_merge(struct yaml_node **roots, uint32_t count, struct config_errors *errors,
+                     struct yaml_node **out);
 
 /* NULL if the map has no such key, or `map` is none. */
 const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key);

@@ -8,7 +8,6 @@
 #include "app/config_file.h"
 #include "app/machine.h"
 #include "app/output.h"
-#include "base/mem.h"
 #include "base/number.h"
 #include "config/advice.h"
 #include "proxy/footprint.h"
@@ -71,10 +70,14 @@ static void check_files(const struct snapshot *snapshot, struct config_errors *w
     }
 }
 
-static int conclude(const struct checking *checking, const struct snapshot *snapshot,
-                    const struct config_errors *warnings)
+static int conclude(const struct checking *checking, const struct config_file *file,
+                    const struct snapshot *snapshot)
 {
-    config_file_print(stderr, checking->path, true, warnings);
+    const struct config_errors *warnings = &file->warnings;
+
+    config_file_put(stderr, file);
+    if (file->errors.count != 0)
+        return 1;
     if (checking->is_strict && warnings->count != 0) {
         fprintf(stderr, "%s: %u warning%s, and --strict\n", checking->path, warnings->count,
                 plural(warnings->count));
@@ -89,28 +92,29 @@ static int conclude(const struct checking *checking, const struct snapshot *snap
     return output_is_written() ? 0 : 1;
 }
 
-static int check_meaning(struct checking *checking, const struct snapshot *snapshot)
+/* What a sound configuration asks of this machine, and what it probably does not mean. */
+static void check_meaning(struct checking *checking, struct config_file *file,
+                          const struct snapshot *snapshot)
 {
-    struct config_errors *warnings = mem_zalloc(sizeof(*warnings));
-    int result = 1;
-
     checking->bounds.worst_memory_bytes = footprint_worst(snapshot);
-    if (warnings && advice_give(snapshot, &checking->bounds, warnings) == ST_OK) {
-        check_files(snapshot, warnings);
-        result = conclude(checking, snapshot, warnings);
-    } else {
-        fprintf(stderr, "curfew: %s: out of memory\n", checking->path);
-    }
-    mem_free(warnings);
-    return result;
+    if (advice_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
+        check_files(snapshot, &file->warnings);
+    else
+        config_file_report(file, "out of memory");
 }
 
 static int check(struct checking *checking)
 {
-    struct snapshot *snapshot = config_file_load(checking->path);
-    int result = snapshot ? check_meaning(checking, snapshot) : 1;
+    struct config_file *file = config_file_new(checking->path);
+    struct snapshot *snapshot = file != NULL ? config_file_load(file) : NULL;
+    int result = 1;
 
+    if (snapshot != NULL)
+        check_meaning(checking, file, snapshot);
+    if (file != NULL)
+        result = conclude(checking, file, snapshot);
     snapshot_free(snapshot);
+    config_file_free(file);
     return result;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -76,13 +77,15 @@ static size_t without_line_break(const char *bytes, size_t len)
     return len;
 }
 
-/* config_files.read */
+/* config_files.read; `arg` is the config_file. */
 static char *read_named(void *arg, const char *path, size_t *len, const char **why)
 {
+    struct config_file *file = arg;
     struct bytes bytes = {0};
 
-    (void)arg;
-    if (!read_path(path, NAMED_FILE_MAX, &bytes))
+    if (!file_list_has(&file->named, path) && !file_list_add(&file->named, path))
+        *why = NULL;
+    else if (!read_path(path, NAMED_FILE_MAX, &bytes))
         *why = errno == ENOMEM ? NULL : strerror(errno);
     else if (bytes.len > NAMED_FILE_MAX)
         *why = "larger than 16MiB";
@@ -114,83 +117,185 @@ static const char *find_variable(void *arg, const char *name)
     return getenv(name);
 }
 
-static const struct config_files files = {
-    .read = read_named,
-    .group = find_group,
-    .variable = find_variable,
-};
+/* ---- the bytes ------------------------------------------------------------------------------------------ */
 
-static const char *shown_name(const char *path)
+static bool is_stdin(const char *path)
 {
-    return strcmp(path, "-") == 0 ? "<stdin>" : path;
+    return strcmp(path, "-") == 0;
 }
 
-void config_file_print(FILE *out, const char *path, bool are_warnings, const struct config_errors *errors)
+void config_file_report(struct config_file *file, const char *what)
 {
-    const char *name = shown_name(path);
+    struct config_error *error = &file->errors.list[0];
+
+    *error = (struct config_error){.file = file->path};
+    snprintf(error->text, sizeof(error->text), "%s", what);
+    file->errors.count = 1;
+}
+
+static bool fail(struct config_file *file, int why)
+{
+    config_file_report(file, why == ENOMEM ? "out of memory" : strerror(why));
+    return false;
+}
+
+/* The names of the files. */
+static bool find_sources(struct config_file *file)
+{
+    bool is_directory;
+    struct stat info;
+
+    if (is_stdin(file->path))
+        return file_list_add(&file->sources, "<stdin>") || fail(file, ENOMEM);
+    is_directory = stat(file->path, &info) == 0 && S_ISDIR(info.st_mode);
+    if (!is_directory)
+        return file_list_add(&file->sources, file->path) || fail(file, ENOMEM);
+    if (!file_list_add_directory(&file->sources, file->path))
+        return fail(file, errno);
+    if (file->sources.count == 0)
+        config_file_report(file, "no *.yaml is in this directory");
+    return file->sources.count != 0;
+}
+
+/* One byte more than config_load takes, so that it sees that a file is too large. */
+static bool read_source(struct config_file *file, struct config_source *source, const char *path)
+{
+    bool is_from_stdin = is_stdin(file->path);
+    struct bytes bytes = {0};
+
+    source->name = path;
+    if (is_from_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes)
+                      : read_path(path, YAML_BYTES_MAX, &bytes)) {
+        source->bytes = (struct span){bytes.ptr, bytes.len};
+        return true;
+    }
+    (void)fail(file, errno);
+    file->errors.list[0].file = path;
+    mem_free(bytes.ptr);
+    return false;
+}
+
+static void free_sources(struct config_source *sources, uint32_t count)
+{
+    for (uint32_t i = 0; sources != NULL && i < count; i++)
+        mem_free((char *)(uintptr_t)sources[i].bytes.ptr);
+    mem_free(sources);
+}
+
+/* NULL: file->errors says why. The result has file->sources.count members, and is for free_sources. */
+static struct config_source *read_sources(struct config_file *file)
+{
+    struct config_source *sources;
+    bool is_good;
+
+    if (!find_sources(file))
+        return NULL;
+    sources = mem_calloc(file->sources.count, sizeof(*sources));
+    is_good = sources != NULL || fail(file, ENOMEM);
+    for (uint32_t i = 0; is_good && i < file->sources.count; i++)
+        is_good = read_source(file, &sources[i], file->sources.paths[i]);
+    if (is_good)
+        return sources;
+    free_sources(sources, file->sources.count);
+    return NULL;
+}
+
+/* ---- what they mean ------------------------------------------------------------------------------------------ */
+
+struct config_file *config_file_new(const char *path)
+{
+    struct config_file *file = mem_zalloc(sizeof(*file));
+
+    if (file == NULL) {
+        fprintf(stderr, "curfew: %s: out of memory\n", path);
+        return NULL;
+    }
+    file->path = path;
+    file->errors.warnings = &file->warnings;
+    return file;
+}
+
+void config_file_free(struct config_file *file)
+{
+    if (file == NULL)
+        return;
+    file_list_fini(&file->sources);
+    file_list_fini(&file->named);
+    mem_free(file);
+}
+
+static struct config_files files_of(struct config_file *file)
+{
+    return (struct config_files){
+        .read = read_named, .group = find_group, .variable = find_variable, .arg = file};
+}
+
+struct snapshot *config_file_load(struct config_file *file)
+{
+    const struct config_files files = files_of(file);
+    struct config_source *sources = read_sources(file);
+    struct snapshot *snapshot = NULL;
+
+    if (sources == NULL)
+        return NULL;
+    if (config_load_all(sources, file->sources.count, &files, &snapshot, &file->errors) == ST_NOMEM)
+        (void)fail(file, ENOMEM);
+    free_sources(sources, file->sources.count);
+    return snapshot;
+}
+
+static void put_list(FILE *out, const struct config_file *file, const struct config_errors *errors,
+                     const char *prefix, const char *what)
+{
     uint32_t listed = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
 
     for (uint32_t i = 0; i < listed; i++) {
         const struct config_error *error = &errors->list[i];
 
-        fprintf(out, "%s:%u:%u: %s%s\n", name, error->line, error->column, are_warnings ? "warning: " : "",
-                error->text);
+        if (error->line == 0)
+            fprintf(out, "curfew: %s: %s\n", error->file, error->text);
+        else
+            fprintf(out, "%s:%u:%u: %s%s\n", error->file, error->line, error->column, prefix, error->text);
     }
     if (errors->count > listed)
-        fprintf(out, "%s: and %u %s more\n", name, errors->count - listed,
-                are_warnings ? "warnings" : "errors");
+        fprintf(out, "%s: and %u %s more\n", is_stdin(file->path) ? "<stdin>" : file->path,
+                errors->count - listed, what);
 }
 
-static struct snapshot *parse(FILE *out, const char *path, struct span bytes)
+void config_file_put(FILE *out, const struct config_file *file)
 {
-    struct config_errors *errors = mem_zalloc(sizeof(*errors));
-    struct snapshot *snapshot = NULL;
-    enum status status = errors ? config_load(bytes, &files, &snapshot, errors) : ST_NOMEM;
-
-    if (status == ST_BAD)
-        config_file_print(out, path, false, errors);
-    else if (status != ST_OK)
-        fprintf(out, "curfew: %s: out of memory\n", shown_name(path));
-    mem_free(errors);
-    return status == ST_OK ? snapshot : NULL;
+    put_list(out, file, &file->errors, "", "errors");
+    put_list(out, file, &file->warnings, "warning: ", "warnings");
 }
 
-struct snapshot *config_file_read(const char *path, FILE *out)
+struct snapshot *config_file_get(const char *path)
 {
-    bool is_stdin = strcmp(path, "-") == 0;
-    struct snapshot *snapshot = NULL;
-    struct bytes bytes = {0};
+    struct config_file *file = config_file_new(path);
+    struct snapshot *snapshot = file != NULL ? config_file_load(file) : NULL;
 
-    /* One byte more than config_load takes, so that it sees that the file is too large. */
-    if (is_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes) : read_path(path, YAML_BYTES_MAX, &bytes))
-        snapshot = parse(out, path, (struct span){bytes.ptr, bytes.len});
-    else
-        fprintf(out, "curfew: %s: %s\n", shown_name(path), strerror(errno));
-    mem_free(bytes.ptr);
+    if (file != NULL && snapshot == NULL)
+        config_file_put(stderr, file);
+    config_file_free(file);
     return snapshot;
-}
-
-struct snapshot *config_file_load(const char *path)
-{
-    return config_file_read(path, stderr);
 }
 
 bool config_file_find_admin(const char *path, char *text, size_t cap)
 {
-    struct config_errors *errors = mem_zalloc(sizeof(*errors));
-    struct bytes bytes = {0};
+    struct config_file *file = config_file_new(path);
+    struct config_source *sources = file != NULL ? read_sources(file) : NULL;
     bool is_there = false;
 
-    if (errors == NULL || !read_path(path, YAML_BYTES_MAX, &bytes))
-        fprintf(stderr, "curfew: %s: %s\n", path, strerror(errors == NULL ? ENOMEM : errno));
-    else if (config_find_admin((struct span){bytes.ptr, bytes.len}, &files, errors, text, cap))
-        is_there = true;
-    else if (errors->count != 0)
-        config_file_print(stderr, path, false, errors);
-    else
+    if (sources != NULL) {
+        const struct config_files files = files_of(file);
+
+        is_there = config_find_admin(sources, file->sources.count, &files, &file->errors, text, cap);
+    }
+    if (!is_there && file != NULL && file->errors.count == 0)
         fprintf(stderr, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
                 path);
-    mem_free(bytes.ptr);
-    mem_free(errors);
+    else if (!is_there && file != NULL)
+        config_file_put(stderr, file);
+    free_sources(sources, file != NULL ? file->sources.count : 0);
+    config_file_free(file);
     return is_there;
 }

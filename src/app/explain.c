@@ -75,7 +75,7 @@ static int explain_with(const struct asking *asking, const struct snapshot *snap
     static char block[2 * FIELDS_BYTES];
     static struct http1_field fields[HTTP1_FIELDS_IN(2 * FIELDS_BYTES)];
     static struct http1_head head = HTTP1_HEAD_OVER(fields);
-    struct explanation e = {.file = asking->config, .snapshot = snapshot};
+    struct explanation e = {.snapshot = snapshot};
     const char *why = explain_find(snapshot, asking->url, asking->upstream, &e.target);
     struct span request;
 
@@ -101,7 +101,7 @@ static int explain_with(const struct asking *asking, const struct snapshot *snap
 
 static int explain(const struct asking *asking)
 {
-    struct snapshot *snapshot = config_file_load(asking->config);
+    struct snapshot *snapshot = config_file_get(asking->config);
     int result = snapshot ? explain_with(asking, snapshot) : 1;
 
     snapshot_free(snapshot);

@@ -28,10 +28,10 @@ static struct quantity duration(int64_t ns)
 }
 
 /* "upstreams.payments.deadline, curfew.yaml:7" or "the default". */
-static void print_place(const struct explanation *e, const struct place *place)
+static void print_place(const struct place *place)
 {
     if (place)
-        printf("%s, %s:%" PRIu32, place->path, e->file, place->line);
+        printf("%s, %s:%" PRIu32, place->path, place->file, place->line);
     else
         printf("the default");
 }
@@ -54,7 +54,7 @@ static void print_request(const struct explanation *e)
 
     printf(LABEL_FMT "%.*s %.*s\n", "request", SPAN_FMT(e->head->method), SPAN_FMT(e->head->path));
     printf(LABEL_FMT "%s (", "upstream", upstream->name);
-    print_place(e, upstream->at);
+    print_place(upstream->at);
     printf(")");
     if (e->target.listener)
         printf(", by its listener %s", e->target.listener->text);
@@ -79,7 +79,7 @@ static void print_observe(const struct explanation *e)
         return;
     printf("            and observed: what passes it, or a limit, is counted and goes on for %s at most (",
            duration(route_longest_ns(e->route)).text);
-    print_place(e, e->route->at.observe);
+    print_place(e->route->at.observe);
     printf(")\n");
 }
 
@@ -91,9 +91,9 @@ static void print_deadline(const struct explanation *e)
     printf(LABEL_FMT "%s, from the first byte of the request (", "deadline", duration(e->budget_ns).text);
     if (e->budget_ns < own_ns) {
         printf("the caller's; %s is ", duration(own_ns).text);
-        print_place(e, e->route->at.deadline);
+        print_place(e->route->at.deadline);
     } else {
-        print_place(e, e->route->at.deadline);
+        print_place(e->route->at.deadline);
     }
     printf(")\n");
     print_observe(e);
@@ -110,7 +110,7 @@ static void print_pool(const struct explanation *e)
 
     printf(LABEL_FMT "%s: %" PRIu32 " calls at once, %" PRIu32 " may wait (", "pool", pool->name, pool->size,
            pool->queue_size);
-    print_place(e, e->route->at.pool);
+    print_place(e->route->at.pool);
     printf(")\n");
 }
 
@@ -122,7 +122,7 @@ static void print_limit(const struct explanation *e, const char *name, int64_t l
     if (limit_ns == NS_NEVER)
         return;
     printf("  %-14s%s%s (", name, duration(limit_ns).text, by);
-    print_place(e, place);
+    print_place(place);
     printf(")\n");
 }
 

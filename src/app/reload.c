@@ -141,7 +141,11 @@ static struct snapshot *load(struct service *service, char **text)
         *text = NULL;
         return NULL;
     }
-    snapshot = config_file_read(service->config_path, out);
+    config_file_free(service->config);
+    service->config = config_file_new(service->config_path);
+    snapshot = service->config != NULL ? config_file_load(service->config) : NULL;
+    if (service->config != NULL)
+        config_file_put(out, service->config);
     if (snapshot != NULL)
         put_warnings(out, service, snapshot);
     if (fclose(out) == 0)

@@ -137,17 +137,28 @@ static void close_service(struct service *service)
     event_log_flush(&service->log);
 }
 
-/* What is wrong with it is said as `check` says it; in the journal, errors are found by their priority. */
-static struct snapshot *load(const char *path)
+/* What is wrong or odd is said as `check` says it; in the journal, errors are found by their priority. */
+static void say_of(const struct config_file *file, bool is_sound)
 {
     char *text = NULL;
     size_t len = 0;
     FILE *out = journal_is_stderr() ? open_memstream(&text, &len) : NULL;
-    struct snapshot *snapshot = out != NULL ? config_file_read(path, out) : config_file_load(path);
 
+    config_file_put(out != NULL ? out : stderr, file);
     if (out != NULL && fclose(out) == 0)
-        event_log_put_lines(LOG_ERROR, text);
+        event_log_put_lines(is_sound ? LOG_WARN : LOG_ERROR, text);
     free(text);
+}
+
+static struct snapshot *load(struct service *service)
+{
+    struct snapshot *snapshot;
+
+    service->config = config_file_new(service->config_path);
+    if (service->config == NULL)
+        return NULL;
+    snapshot = config_file_load(service->config);
+    say_of(service->config, snapshot != NULL);
     return snapshot;
 }
 
@@ -187,9 +198,11 @@ static int serve(const char *path)
 
     event_log_init(&service.log);
     reload_init(&service);
-    snapshot = load(path);
-    if (snapshot == NULL)
+    snapshot = load(&service);
+    if (snapshot == NULL) {
+        config_file_free(service.config);
         return EXIT_FAILURE;
+    }
     service.log.level = snapshot->log.level;
     prepare_process(snapshot);
     if (systemd_take_sockets(&service.sockets, why, sizeof(why))) {
@@ -199,6 +212,7 @@ static int serve(const char *path)
         snapshot_free(snapshot);
     }
     close_service(&service);
+    config_file_free(service.config);
     return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

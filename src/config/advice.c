@@ -52,14 +52,14 @@ static struct quantity line_of(const struct place *place)
 __attribute__((format(printf, 4, 5))) static void warn(struct config_errors *out, const struct place *place,
                                                        const char *path, const char *format, ...)
 {
+    const struct place nowhere = {.file = out->file, .line = 1, .column = 1, .path = path};
     char text[256];
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    report_under(out, place ? place->line : 1, place ? place->column : 1, span_of(place ? place->path : path),
-                 "%s", text);
+    report_place(out, place ? place : &nowhere, "%s", text);
 }
 
 /* ---- what can never strike ------------------------------------------------------------------------------ */

@@ -150,7 +150,7 @@ static enum status add_fields(struct build *b, struct fields *fields, const stru
         enum status status;
 
         if (field && field->node->parent == map)
-            report_key(b->errors, member, "is set on line %u already", field->node->key_line);
+            report_key(b->errors, member, "is set on %s already", report_line(member, field->node).text);
         if (!span_eq_nocase(member->key, SPAN_LIT("Host")))
             (void)build_is_field_name(b, member, member->key, true);
         if (!field)

@@ -67,11 +67,12 @@ static enum status read_address(struct build *b, const struct yaml_node *node, s
     if (!other)
         return remember(b, out, node);
     if (address_is_equal(other->address, out))
-        report_value(b->errors, node, "%s is used already, on line %u", report_quote(node->text).text,
-                     other->node->line);
+        report_value(b->errors, node, "%s is used already, on %s", report_quote(node->text).text,
+                     report_line(node, other->node).text);
     else
-        report_value(b->errors, node, "%s overlaps with %s on line %u: only one of them can listen",
-                     report_quote(node->text).text, report_quote(other->node->text).text, other->node->line);
+        report_value(b->errors, node, "%s overlaps with %s on %s: only one of them can listen",
+                     report_quote(node->text).text, report_quote(other->node->text).text,
+                     report_line(node, other->node).text);
     return ST_OK;
 }
 

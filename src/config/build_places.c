@@ -26,7 +26,14 @@ static enum status make_place(struct build *b, const struct yaml_node *node, uin
         path.overflow = false;
         TEXT_LIT(&path, ELLIPSIS);
     }
-    *place = (struct place){line, column, b->snapshot->place_count++, arena_text(b->arena, text_span(&path))};
+    *place = (struct place){
+        .file = b->file_names[node->source->index],
+        .file_index = node->source->index,
+        .line = line,
+        .column = column,
+        .index = b->snapshot->place_count++,
+        .path = arena_text(b->arena, text_span(&path)),
+    };
     *out = place;
     return place->path ? ST_OK : ST_NOMEM;
 }

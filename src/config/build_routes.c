@@ -129,8 +129,8 @@ static void check_unique(struct route_build *r, const struct route_entry *entry)
     for (uint32_t i = 0; i < r->count; i++) {
         if (span_eq(r->entries[i].path, entry->path) && overlap(&r->entries[i], entry)) {
             report_value(r->b->errors, r->nodes[entry->id],
-                         "the route on line %u has the same path and takes the same method",
-                         r->nodes[i]->line);
+                         "the route on %s has the same path and takes the same method",
+                         report_line(r->nodes[entry->id], r->nodes[i]).text);
             return;
         }
     }

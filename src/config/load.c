@@ -143,9 +143,44 @@ static struct snapshot *new_snapshot(void)
     return snapshot;
 }
 
+/* The trees of all files as one. */
+static enum status read_trees(struct arena *scratch, struct config_source *sources, uint32_t count,
+                              const struct config_files *files, struct config_errors *errors,
+                              struct yaml_node **root)
+{
+    struct yaml_node **roots = arena_calloc(scratch, count, sizeof(*roots));
+    enum status result = roots ? ST_OK : ST_NOMEM, status = ST_OK;
+
+    for (uint32_t i = 0; i < count && result != ST_NOMEM; i++) {
+        sources[i].index = i;
+        status = yaml_tree_read(scratch, &sources[i], files, errors, &roots[i]);
+        if (status != ST_OK)
+            result = status;
+    }
+    if (result != ST_OK)
+        return result;
+    yaml_tree_merge(roots, count, errors, root);
+    if (*root)
+        return ST_OK;
+    report_at(errors, &sources[0], 1, 1, count == 1 ? "the file is empty" : "all files are empty");
+    return ST_BAD;
+}
+
+static enum status copy_names(struct build *b, const struct config_source *sources, uint32_t count)
+{
+    b->file_names = arena_calloc(b->arena, count, sizeof(*b->file_names));
+    for (uint32_t i = 0; b->file_names && i < count; i++) {
+        b->file_names[i] = arena_text(b->arena, span_of(sources[i].name));
+        if (!b->file_names[i])
+            return ST_NOMEM;
+    }
+    return b->file_names ? ST_OK : ST_NOMEM;
+}
+
 /* From the bytes to a snapshot; what is read in between lives in `scratch`. */
-static enum status load(struct arena *scratch, struct span bytes, const struct config_files *files,
-                        struct snapshot *snapshot, struct config_errors *errors)
+static enum status load(struct arena *scratch, struct config_source *sources, uint32_t count,
+                        const struct config_files *files, struct snapshot *snapshot,
+                        struct config_errors *errors)
 {
     struct build b = {
         .arena = snapshot->arena,
@@ -154,24 +189,29 @@ static enum status load(struct arena *scratch, struct span bytes, const struct c
         .files = files,
         .snapshot = snapshot,
     };
-    const struct yaml_node *root;
-    enum status status = yaml_tree_read(scratch, bytes, files, errors, &root);
+    struct yaml_node *root = NULL;
+    enum status status = read_trees(scratch, sources, count, files, errors, &root);
 
+    if (status == ST_OK)
+        status = copy_names(&b, sources, count);
     if (status == ST_OK)
         status = build_all(&b, root);
     return status == ST_OK && errors->count != 0 ? ST_BAD : status;
 }
 
-enum status config_load(struct span bytes, const struct config_files *files, struct snapshot **out,
-                        struct config_errors *errors)
+enum status config_load_all(struct config_source *sources, uint32_t count, const struct config_files *files,
+                            struct snapshot **out, struct config_errors *errors)
 {
     struct arena *scratch = arena_new();
     struct snapshot *snapshot = new_snapshot();
     enum status status = ST_NOMEM;
 
     errors->count = 0;
+    errors->file = sources[0].name;
+    if (errors->warnings)
+        errors->warnings->file = sources[0].name;
     if (scratch && snapshot)
-        status = load(scratch, bytes, files, snapshot, errors);
+        status = load(scratch, sources, count, files, snapshot, errors);
     arena_free(scratch);
     if (status == ST_OK)
         *out = snapshot;
@@ -180,28 +220,45 @@ enum status config_load(struct span bytes, const struct config_files *files, str
     return status;
 }
 
+enum status config_load(struct span bytes, const struct config_files *files, struct snapshot **out,
+                        struct config_errors *errors)
+{
+    struct config_source source = {.name = "", .bytes = bytes};
+
+    return config_load_all(&source, 1, files, out, errors);
+}
+
 static const struct yaml_node *get(const struct yaml_node *node, struct span key)
 {
     return node && node->kind == YAML_MAP ? yaml_tree_get(node, key) : NULL;
 }
 
-bool config_find_admin(struct span bytes, const struct config_files *files, struct config_errors *errors,
-                       char *text, size_t cap)
+static bool put_admin(const struct yaml_node *root, char *text, size_t cap)
+{
+    const struct yaml_node *listen = get(get(root, SPAN_LIT("admin")), SPAN_LIT("listen"));
+
+    if (listen && listen->kind == YAML_MAP)
+        listen = yaml_tree_get(listen, SPAN_LIT("address"));
+    if (!listen || listen->kind != YAML_TEXT || listen->is_bad || listen->text.len >= cap)
+        return false;
+    memcpy(text, listen->text.ptr, listen->text.len);
+    text[listen->text.len] = '\0';
+    return true;
+}
+
+bool config_find_admin(struct config_source *sources, uint32_t count, const struct config_files *files,
+                       struct config_errors *errors, char *text, size_t cap)
 {
     struct arena *scratch = arena_new();
-    const struct yaml_node *root = NULL, *listen;
     bool is_there = false;
 
     errors->count = 0;
-    if (scratch && yaml_tree_read(scratch, bytes, files, errors, &root) == ST_OK) {
-        listen = get(get(root, SPAN_LIT("admin")), SPAN_LIT("listen"));
-        if (listen && listen->kind == YAML_MAP)
-            listen = yaml_tree_get(listen, SPAN_LIT("address"));
-        is_there = listen && listen->kind == YAML_TEXT && !listen->is_bad && listen->text.len < cap;
-        if (is_there) {
-            memcpy(text, listen->text.ptr, listen->text.len);
-            text[listen->text.len] = '\0';
-        }
+    for (uint32_t i = 0; scratch && i < count && !is_there; i++) {
+        struct yaml_node *root;
+
+        sources[i].index = i;
+        is_there =
+            yaml_tree_read(scratch, &sources[i], files, errors, &root) == ST_OK && put_admin(root, text, cap);
     }
     arena_free(scratch);
     return is_there;

@@ -32,12 +32,15 @@ struct quoted report_quote(struct span s)
 /* Is `a` to stand before `b`? */
 static bool is_before(const struct config_error *a, const struct config_error *b)
 {
+    if (a->file_index != b->file_index)
+        return a->file_index < b->file_index;
     return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
 static bool is_same(const struct config_error *a, const struct config_error *b)
 {
-    return a->line == b->line && a->column == b->column && strcmp(a->text, b->text) == 0;
+    return a->file_index == b->file_index && a->line == b->line && a->column == b->column &&
+           strcmp(a->text, b->text) == 0;
 }
 
 /* Of a full list the last one makes room: what comes first in the file is what to mend first. */
@@ -61,20 +64,32 @@ static void insert(struct config_errors *errors, const struct config_error *erro
     errors->list[at] = *error;
 }
 
-/* Too long a text is cut. */
-static void add(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
-                const char *format, va_list args)
+/* Where it is: all but the text of an error. */
+static struct config_error error_at(const struct config_source *source, uint32_t line, uint32_t column)
 {
-    struct config_error error = {.line = line, .column = column, .path_len = (uint32_t)path.len};
-    size_t len = path.len;
+    return (struct config_error){
+        .file = source->name, .file_index = source->index, .line = line, .column = column};
+}
 
-    memcpy(error.text, path.ptr, path.len);
-    if (len != 0) {
-        memcpy(error.text + len, ": ", 2);
-        len += 2;
-    }
-    (void)vsnprintf(error.text + len, sizeof(error.text) - len, format, args);
+static void add(struct config_errors *errors, struct config_error error, struct span path, const char *text)
+{
+    error.path_len = (uint32_t)path.len;
+    (void)snprintf(error.text, sizeof(error.text), "%.*s%s%s", SPAN_FMT(path), path.len != 0 ? ": " : "",
+                   text);
     insert(errors, &error);
+}
+
+/* Too long a text is cut. */
+struct message {
+    char text[256];
+};
+
+__attribute__((format(printf, 1, 0))) static struct message message_of(const char *format, va_list args)
+{
+    struct message message;
+
+    (void)vsnprintf(message.text, sizeof(message.text), format, args);
+    return message;
 }
 
 struct path {
@@ -98,33 +113,36 @@ static struct span put_path(struct path *path, const struct yaml_node *node, con
     return text_span(&t);
 }
 
-void report_at(struct config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)
+void report_at(struct config_errors *errors, const struct config_source *source, uint32_t line,
+               uint32_t column, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    add(errors, line, column, SPAN_LIT(""), format, args);
+    add(errors, error_at(source, line, column), SPAN_LIT(""), message_of(format, args).text);
     va_end(args);
 }
 
-void report_under(struct config_errors *errors, uint32_t line, uint32_t column, struct span path,
-                  const char *format, ...)
+void report_place(struct config_errors *errors, const struct place *place, const char *format, ...)
 {
+    struct config_error error = {
+        .file = place->file, .file_index = place->file_index, .line = place->line, .column = place->column};
     va_list args;
 
     va_start(args, format);
-    add(errors, line, column, path, format, args);
+    add(errors, error, span_of(place->path), message_of(format, args).text);
     va_end(args);
 }
 
 void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
 {
+    struct config_error error = error_at(node->source, node->is_null ? node->key_line : node->line,
+                                         node->is_null ? node->key_column : node->column);
     struct path path;
     va_list args;
 
     va_start(args, format);
-    add(errors, node->is_null ? node->key_line : node->line, node->is_null ? node->key_column : node->column,
-        put_path(&path, node, NULL), format, args);
+    add(errors, error, put_path(&path, node, NULL), message_of(format, args).text);
     va_end(args);
 }
 
@@ -134,13 +152,18 @@ void report_odd(struct config_errors *errors, const struct yaml_node *node, cons
         report_value(errors->warnings, node, "%s", what);
 }
 
+static struct config_error error_at_key(const struct yaml_node *node)
+{
+    return error_at(node->source, node->key_line, node->key_column);
+}
+
 void report_key(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
 {
     struct path path;
     va_list args;
 
     va_start(args, format);
-    add(errors, node->key_line, node->key_column, put_path(&path, node, NULL), format, args);
+    add(errors, error_at_key(node), put_path(&path, node, NULL), message_of(format, args).text);
     va_end(args);
 }
 
@@ -148,5 +171,18 @@ void report_missing(struct config_errors *errors, const struct yaml_node *map, c
 {
     struct path path;
 
-    report_under(errors, map->key_line, map->key_column, put_path(&path, map, key), "is missing");
+    add(errors, error_at_key(map), put_path(&path, map, key), "is missing");
+}
+
+struct line_text report_line(const struct yaml_node *node, const struct yaml_node *other)
+{
+    const char *name = strrchr(other->source->name, '/');
+    struct line_text line;
+
+    name = name ? name + 1 : other->source->name;
+    if (node->source == other->source)
+        (void)snprintf(line.text, sizeof(line.text), "line %u", other->key_line);
+    else
+        (void)snprintf(line.text, sizeof(line.text), "line %u of %.48s", other->key_line, name);
+    return line;
 }

@@ -16,8 +16,9 @@ struct reader {
     struct arena *arena;
     const struct config_files *files;
     struct config_errors *errors;
-    struct span bytes;
-    size_t expanded; /* bytes of values with variables in them */
+    const struct config_source *source;
+    struct span bytes; /* without a byte order mark */
+    size_t expanded;   /* bytes of values with variables in them */
 };
 
 /* Line and column, from 1, of a byte of the file; columns count characters. */
@@ -48,7 +49,7 @@ static bool is_tab(struct span bytes, size_t index)
 
 static void report_mark(struct reader *r, const yaml_mark_t *mark, const char *what)
 {
-    report_at(r->errors, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1, "%s", what);
+    report_at(r->errors, r->source, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1, "%s", what);
 }
 
 /* What libyaml could not read: bytes that are no text have an offset, all else a mark. */
@@ -62,12 +63,13 @@ static enum status fail_parse(struct reader *r)
         return ST_NOMEM;
     if (p->error == YAML_READER_ERROR) {
         locate(r->bytes, p->problem_offset, &line, &column);
-        report_at(r->errors, line, column, "not a text in UTF-8: %s", p->problem);
+        report_at(r->errors, r->source, line, column, "not a text in UTF-8: %s", p->problem);
     } else if (is_tab(r->bytes, p->problem_mark.index)) {
         report_mark(r, &p->problem_mark, "a tab where only spaces may stand");
     } else {
-        report_at(r->errors, (uint32_t)p->problem_mark.line + 1, (uint32_t)p->problem_mark.column + 1,
-                  "not valid YAML: %s%s%s", context, *context ? ", " : "", p->problem);
+        report_at(r->errors, r->source, (uint32_t)p->problem_mark.line + 1,
+                  (uint32_t)p->problem_mark.column + 1, "not valid YAML: %s%s%s", context,
+                  *context ? ", " : "", p->problem);
     }
     return ST_BAD;
 }
@@ -135,6 +137,7 @@ static struct yaml_node *new_node(struct reader *r)
 
     if (!node)
         return NULL;
+    node->source = r->source;
     node->line = node->key_line = (uint32_t)r->event.start_mark.line + 1;
     node->column = node->key_column = (uint32_t)r->event.start_mark.column + 1;
     return node;
@@ -275,7 +278,7 @@ static enum status read_node(struct reader *r, int depth, struct yaml_node *node
     }
 }
 
-/* Passes over events that start the stream and the document; false at the end of an empty stream. */
+/* Passes over events that start the stream and the document. What follows may be the end of the stream. */
 static enum status enter_document(struct reader *r)
 {
     enum status status;
@@ -284,10 +287,7 @@ static enum status enter_document(struct reader *r)
         if ((status = next_event(r)) != ST_OK)
             return status;
     } while (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT);
-    if (r->event.type != YAML_STREAM_END_EVENT)
-        return ST_OK;
-    report_at(r->errors, 1, 1, "the file is empty");
-    return ST_BAD;
+    return ST_OK;
 }
 
 /* After the root: nothing may follow but the end. */
@@ -305,18 +305,21 @@ static enum status leave_document(struct reader *r)
     return ST_BAD;
 }
 
-static enum status read_document(struct reader *r, const struct yaml_node **root)
+static enum status read_document(struct reader *r, struct yaml_node **root)
 {
     enum status status = enter_document(r);
     struct yaml_node *node;
 
-    if (status != ST_OK)
+    *root = NULL;
+    if (status != ST_OK || r->event.type == YAML_STREAM_END_EVENT)
         return status;
     node = new_node(r);
     if (!node)
         return ST_NOMEM;
     if ((status = read_node(r, 0, node)) != ST_OK || (status = leave_document(r)) != ST_OK)
         return status;
+    if (node->is_null)
+        return ST_OK;
     if (node->kind != YAML_MAP) {
         report_value(r->errors, node, "a map of keys and values is needed here");
         return ST_BAD;
@@ -333,14 +336,21 @@ static struct span skip_mark(struct span bytes)
     return bytes;
 }
 
-enum status yaml_tree_read(struct arena *arena, struct span bytes, const struct config_files *files,
-                           struct config_errors *errors, const struct yaml_node **root)
+enum status yaml_tree_read(struct arena *arena, const struct config_source *source,
+                           const struct config_files *files, struct config_errors *errors,
+                           struct yaml_node **root)
 {
-    struct reader r = {.arena = arena, .files = files, .errors = errors, .bytes = skip_mark(bytes)};
+    struct reader r = {
+        .arena = arena,
+        .files = files,
+        .errors = errors,
+        .source = source,
+        .bytes = skip_mark(source->bytes),
+    };
     enum status status;
 
-    if (bytes.len > YAML_BYTES_MAX) {
-        report_at(errors, 1, 1, "the file is larger than 1MiB");
+    if (source->bytes.len > YAML_BYTES_MAX) {
+        report_at(errors, source, 1, 1, "the file is larger than 1MiB");
         return ST_BAD;
     }
     if (!yaml_parser_initialize(&r.parser))

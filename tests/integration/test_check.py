@@ -94,7 +94,35 @@ def test_more_errors_than_are_listed_are_counted(write):
 def test_a_missing_file_and_a_directory_can_not_be_read(tmp_path):
     missing = tmp_path / "missing.yaml"
     assert check(missing) == (1, [], [f"curfew: {missing}: No such file or directory"])
-    assert check(tmp_path) == (1, [], [f"curfew: {tmp_path}: Is a directory"])
+    assert check(tmp_path) == (1, [], [f"curfew: {tmp_path}: no *.yaml is in this directory"])
+    (tmp_path / "one.yaml").mkdir()
+    assert check(tmp_path) == (1, [], [f"curfew: {tmp_path}/one.yaml: Is a directory"])
+
+
+def test_the_files_of_a_directory_are_one_configuration(write, tmp_path):
+    for name in ("z.yml", ".hidden.yaml", "y.yaml~", "README"):
+        write("nonsense", name)
+    base = write("pools: {reports: {size: 5}}\nworkers: 1\n", "00-base.yaml")
+    mail = write("upstreams:\n  mail: {listen: unix:/run/mail.sock, url: http://a, pool: reports}\n", "20-mail.yaml")
+    write("# all is commented out\n", "30-empty.yaml")
+    pay = write("upstreams:\n  pay: {listen: 127.0.0.1:8080, url: https://b}\n", "10-pay.yaml")
+    for spelling in (tmp_path, f"{tmp_path}/"):
+        assert check(spelling) == (0, [f"{spelling}: ok: 2 upstreams, 2 pools, 2 routes"], [])
+    mail.write_text("workers: 2\nupstreams:\n  pay: {listen: 0.0.0.0:8080, url: http://a, deadlin: 2s}\n")
+    base.write_text("workers: 1\nlog: {level: loud}\n")
+    assert check(tmp_path) == (1, [], [
+        f'{base}:2:14: log.level: "loud" is none of error, warn, info, debug',
+        f"{mail}:1:1: workers: is there already, on line 1 of 00-base.yaml; only upstreams, pools and forward may be in several "
+        "files",
+        f"{mail}:3:3: upstreams.pay: is there already, on line 2 of 10-pay.yaml"])
+    assert pay.exists()
+
+
+def test_what_looks_like_a_variable_and_is_none_is_warned_of(write):
+    path = write(GOOD + "defaults:\n  headers: {set: {Authorization: Bearer $TOKEN}}\n")
+    assert check("--strict", path)[2][0].startswith(
+        f"{path}:9:34: warning: defaults.headers.set.Authorization: what looks like a variable is none and stays as it is")
+    assert check(path)[0] == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

@@ -126,7 +126,8 @@ def test_a_file_that_is_missing(tmp_path):
 
 
 def test_a_directory_for_a_file(tmp_path):
-    must_not_start(tmp_path, tmp_path, "directory")
+    """Its *.yaml are the configuration: here are none."""
+    must_not_start(tmp_path, tmp_path, "no *.yaml is in this directory")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -180,7 +180,8 @@ static void buffers_beyond_the_memory(void **state)
 
 static void a_certificate_that_is_about_to_expire(void **state)
 {
-    static const struct place place = {7, 8, 0, "upstreams.p.tls.cert_file"};
+    static const struct place place = {
+        .file = "", .line = 7, .column = 8, .path = "upstreams.p.tls.cert_file"};
     static struct config_errors warnings;
     static const struct {
         int64_t end_s;

@@ -44,25 +44,39 @@ static const char *find_variable(void *arg, const char *name)
 
 static const struct config_files files = {.read = read_file, .group = find_group, .variable = find_variable};
 
-/* All that is wrong, one "LINE:COLUMN: text" a line. */
-static const char *load(const char *bytes)
+/* All that is wrong, or only odd, in these files, one "NAME:LINE:COLUMN: text" a line; of one alone, without its name. */
+static const char *load_all(struct config_source *sources, uint32_t count)
 {
-    static struct config_errors errors;
+    static struct config_errors errors, warnings;
     static char all[4096];
     struct snapshot *snapshot = NULL;
-    enum status status = config_load(span_of(bytes), &files, &snapshot, &errors);
+    const struct config_errors *told = &errors;
+    enum status status;
     size_t len = 0;
 
+    errors.warnings = &warnings;
+    warnings.count = 0;
+    status = config_load_all(sources, count, &files, &snapshot, &errors);
     all[0] = '\0';
     if (status == ST_OK) {
         snapshot_free(snapshot);
-        return "no error";
+        told = &warnings;
+        len = (size_t)snprintf(all, sizeof(all), "%s", warnings.count == 0 ? "no error" : "odd: ");
+    } else {
+        assert_int_equal(status, ST_BAD);
     }
-    assert_int_equal(status, ST_BAD);
-    for (uint32_t i = 0; i < errors.count && i < CONFIG_ERRORS_MAX && len < sizeof(all) - 300; i++)
-        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%u:%u: %s", i ? "\n" : "",
-                                errors.list[i].line, errors.list[i].column, errors.list[i].text);
+    for (uint32_t i = 0; i < told->count && i < CONFIG_ERRORS_MAX && len < sizeof(all) - 300; i++)
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s%s%u:%u: %s", i ? "\n" : "",
+                                told->list[i].file, told->list[i].file[0] ? ":" : "", told->list[i].line,
+                                told->list[i].column, told->list[i].text);
     return all;
+}
+
+static const char *load(const char *bytes)
+{
+    struct config_source source = {.name = "", .bytes = span_of(bytes)};
+
+    return load_all(&source, 1);
 }
 
 struct bad {
@@ -245,6 +259,69 @@ static void variables(void **state)
         {GOOD "${TWO}: 1\n", "2:1: \"${TWO}\": unknown key"},
         {GOOD "workers: ${X\n",
          "2:10: workers: ${ without its }; a variable is written ${NAME} or ${NAME:-default}, and a dollar $$"},
+    };
+
+    CHECK(cases);
+}
+
+static void files_of_a_directory(void **state)
+{
+    static const struct {
+        const char *a, *b, *expected;
+    } cases[] = {
+        {GOOD, "upstreams: {q: {listen: 2, url: http://a, pool: r}}\npools: {r: {}}\n", "no error"},
+        {"workers: 2\npools: {r: {}}\n", "pools: {s: {}}\n" GOOD, "no error"},
+        {GOOD, "", "no error"},
+        {"# nothing\n", "---\n" GOOD, "no error"},
+        {"", "# nothing\n", "a:1:1: all files are empty"},
+        {"workers: 2\n", "drain: 2s\n", "a:1:1: upstreams: is missing"},
+        {GOOD, "upstreams: {q: {listen: 2, url: http://a}, p: {listen: 3, url: http://a}}\n",
+         "b:1:44: upstreams.p: is there already, on line 1 of a"},
+        {"pools: {r: {}}\n" GOOD, "pools: {r: {}}\n", "b:1:9: pools.r: is there already, on line 1 of a"},
+        {"workers: 2\n" GOOD, "workers: 2\nlog: {level: info}\n",
+         "b:1:1: workers: is there already, on line 1 of a; only upstreams, pools and forward may be in several files"},
+        {"defaults: {deadline: 1s}\n" GOOD, "defaults: {deadline: 1s}\n",
+         "b:1:1: defaults: is there already, on line 1 of a; only upstreams, pools and forward may be in several files"},
+        {GOOD, "upstreams: [q]\n", "b:1:12: upstreams: a map of names is needed here"},
+        {GOOD, "upstreams:\n", "no error"},
+        {GOOD, "upstreams: {q: {listen: 127.0.0.1:1, url: http://a}}\n",
+         "b:1:25: upstreams.q.listen: \"127.0.0.1:1\" is used already, on line 1 of a"},
+        {GOOD, "upstreams: {q: {listen: 0.0.0.0:1, url: http://a}}\n",
+         "b:1:25: upstreams.q.listen: \"0.0.0.0:1\" overlaps with \"127.0.0.1:1\" on line 1 of a: only one of them can "
+         "listen"},
+        /* In the order of the files. */
+        {"\n\nzz: 1\n" GOOD, "yy: 1\n", "a:3:1: zz: unknown key\nb:1:1: yy: unknown key"},
+        {GOOD "a: [\n", "b: {\n",
+         "a:3:1: not valid YAML: while parsing a flow node, did not find expected node content\n"
+         "b:2:1: not valid YAML: while parsing a flow node, did not find expected node content"},
+        {"upstreams: {p: {listen: 1, url: http://a, tls: {ca_file: /pem}}}\n", "pools: {}\n",
+         "a:1:49: upstreams.p.tls.ca_file: only for https"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct config_source sources[] = {{.name = "a", .bytes = span_of(cases[i].a)},
+                                          {.name = "b", .bytes = span_of(cases[i].b)}};
+        const char *found;
+
+        found = load_all(sources, 2);
+        if (strcmp(found, cases[i].expected) != 0)
+            fail_msg("\n%s---\n%s\nexpected:\n%s\nfound:\n%s", cases[i].a, cases[i].b, cases[i].expected,
+                     found);
+    }
+}
+
+static void what_is_odd_is_told_beside(void **state)
+{
+#define NONE                                                                                                 \
+    "what looks like a variable is none and stays as it is; a variable is written ${NAME}, a dollar $$"
+    static const struct bad cases[] = {
+        {WITH("headers: {set: {A: 'Bearer $TOKEN'}}"), "odd: 1:73: upstreams.p.headers.set.A: " NONE},
+        {WITH("headers: {set: {A: '{env.X}', B: '%X%'}}"),
+         "odd: 1:73: upstreams.p.headers.set.A: " NONE "\n1:87: upstreams.p.headers.set.B: " NONE},
+        {WITH("headers: {set: {A: 'Bearer {file: /token}'}}"),
+         "odd: 1:73: upstreams.p.headers.set.A: a file is not read inside a text; its value is {file: PATH, prefix: "
+         "\"what stands before it\"}"},
+        {WITH("headers: {set: {A: $$TOKEN}}"), "no error"},
     };
 
     CHECK(cases);
@@ -457,7 +534,7 @@ static void errors_come_in_the_order_of_the_file(void **state)
 /* 150 unknown keys on line 2 and, found before them, a wrong number behind them. */
 static void of_too_many_errors_the_first_are_kept(void **state)
 {
-    struct config_errors *errors = mem_alloc(sizeof(*errors));
+    struct config_errors *errors = mem_zalloc(sizeof(*errors));
     struct snapshot *snapshot;
     char bytes[4000];
     size_t len = (size_t)snprintf(bytes, sizeof(bytes), GOOD);
@@ -497,6 +574,8 @@ int main(void)
         cmocka_unit_test(maps_of_listeners),
         cmocka_unit_test(one_value_does_for_a_list),
         cmocka_unit_test(variables),
+        cmocka_unit_test(files_of_a_directory),
+        cmocka_unit_test(what_is_odd_is_told_beside),
         cmocka_unit_test(pools),
         cmocka_unit_test(defaults),
         cmocka_unit_test(tls),
