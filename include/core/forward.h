@@ -63,6 +63,7 @@ struct forward_own {
     const struct forward_rules *rules;
     uint64_t call_id;  /* for "X-Curfew-Call: <in hex>" */
     struct span lines; /* ready field lines; empty: none */
+    struct span date;  /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
 };
 
 /*

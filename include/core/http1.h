@@ -31,6 +31,7 @@ enum http1_field_id {
     HTTP1_FIELD_AUTHORIZATION,
     HTTP1_FIELD_CONNECTION,
     HTTP1_FIELD_CONTENT_LENGTH,
+    HTTP1_FIELD_DATE,
     HTTP1_FIELD_EXPECT,
     HTTP1_FIELD_FORWARDED,
     HTTP1_FIELD_HOST,
@@ -117,6 +118,7 @@ struct http1_head {
     bool te_trailers;     /* request: TE: trailers */
     struct span host;     /* request: the Host field's value */
     struct span traceparent; /* request: its value; empty: none, several, or one for this hop only */
+    bool has_date;           /* response */
     struct span odd;         /* if the head was refused: the line at fault, and what follows it */
 };
 

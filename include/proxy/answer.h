@@ -19,6 +19,7 @@ struct answer {
     const struct call_fsm *fsm; /* times */
     int64_t now_ns;
     uint64_t call_id;
+    struct span date;          /* as core/date writes it */
     const struct trace *trace; /* NULL: it is of none */
     bool is_call;              /* false: refused before it became one; then it has no budget */
     bool head_only;            /* to a HEAD request */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "config/snapshot.h"
+#include "core/date.h"
 #include "core/http1.h"
 #include "core/metric.h"
 #include "core/stuck_calls.h"
@@ -58,6 +59,8 @@ struct proxy_worker {
     struct log_ring *log;          /* NULL: no access log */
     struct timer patrol;
     uint64_t next_call; /* id of the next call */
+    int64_t date_s;     /* the second that `date` tells */
+    char date[DATE_LEN];
     struct entropy entropy;
     struct mail shut; /* ends the worker */
     pthread_t thread;
@@ -88,6 +91,9 @@ struct edition *proxy_worker_edition(const struct proxy_worker *pw, const struct
 
 /* Closes all listeners. Its own thread. */
 void proxy_worker_stop_doorways(struct proxy_worker *pw);
+
+/* The instant as HTTP writes it, until the next call of this function. Its own thread. */
+struct span proxy_worker_date(struct proxy_worker *pw);
 
 /* Fills in the gauges of its block of metrics, which nobody keeps up to date. Its own thread. */
 void proxy_worker_gauge(struct proxy_worker *pw);

@@ -195,6 +195,8 @@ static void put_response_end(struct text *out, const struct http1_head *response
         TEXT_LIT(out, "Connection: close\r\n");
     else if (caller_minor == 0)
         TEXT_LIT(out, "Connection: keep-alive\r\n");
+    if (own->date.len != 0)
+        put_line(out, SPAN_LIT("Date: "), own->date);
     TEXT_LIT(out, "X-Curfew-Call: ");
     text_hex(out, own->call_id);
     TEXT_LIT(out, "\r\n");
@@ -265,7 +267,6 @@ static bool may_trail(const struct http1_field *field)
         NAME("Set-Cookie"),
         /* response control */
         NAME("Age"),
-        NAME("Date"),
         NAME("Expires"),
         NAME("Location"),
         NAME("Retry-After"),

@@ -12,6 +12,7 @@ static const struct span lower_names[HTTP1_FIELD_IDS] = {
     NAME(AUTHORIZATION, "authorization"),
     NAME(CONNECTION, "connection"),
     NAME(CONTENT_LENGTH, "content-length"),
+    NAME(DATE, "date"),
     NAME(EXPECT, "expect"),
     NAME(FORWARDED, "forwarded"),
     NAME(HOST, "host"),
@@ -40,7 +41,7 @@ static enum http1_field_id candidate(size_t len, char first)
     switch (len) {
     case 2: return HTTP1_FIELD_TE;
     case 3: return HTTP1_FIELD_VIA;
-    case 4: return HTTP1_FIELD_HOST;
+    case 4: return first == 'h' ? HTTP1_FIELD_HOST : HTTP1_FIELD_DATE;
     case 6: return HTTP1_FIELD_EXPECT;
     case 7: return first == 'u' ? HTTP1_FIELD_UPGRADE : HTTP1_FIELD_TRAILER;
     case 9: return HTTP1_FIELD_FORWARDED;
@@ -197,6 +198,7 @@ static void nominate(struct http1_head *head, struct span name)
     case HTTP1_FIELD_CONTENT_LENGTH:
     case HTTP1_FIELD_TRANSFER_ENCODING: head->tolerated = true; return;
     case HTTP1_FIELD_CONNECTION:
+    case HTTP1_FIELD_DATE:
     case HTTP1_FIELD_EXPECT:
     case HTTP1_FIELD_FORWARDED:
     case HTTP1_FIELD_VIA:

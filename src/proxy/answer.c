@@ -61,6 +61,8 @@ static void put_fields(struct text *out, const struct answer *answer, size_t con
     text_u64(out, content_len);
     if (error != NULL)
         text_printf(out, "\r\nProxy-Status: curfew; error=%s", error);
+    TEXT_LIT(out, "\r\nDate: ");
+    text_put(out, answer->date);
     TEXT_LIT(out, "\r\nX-Curfew-Call: ");
     text_hex(out, answer->call_id);
     if (status == 503)

@@ -181,6 +181,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .fsm = &call->fsm,
         .now_ns = now_ns,
         .call_id = call->id,
+        .date = proxy_worker_date(pw),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->method == HTTP1_HEAD && call->up.open,

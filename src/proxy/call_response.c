@@ -84,13 +84,22 @@ static void interim_response(struct call *call, const struct http1_head *head)
         (void)call_deliver_interim(call);
 }
 
+static struct forward_own say_own(const struct call *call, const struct http1_head *head)
+{
+    struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
+
+    if (!head->has_date)
+        own.date = proxy_worker_date(call->worker);
+    return own;
+}
+
 /* Apart, so that a response without it needs no room for the text. */
 static __attribute__((noinline)) void put_timed_head(struct call *call, const struct http1_head *head,
                                                      struct forward_framing framing, struct text *out)
 {
     char block[CALL_TIMING_MAX];
     struct text timing = text_over(block, sizeof(block));
-    struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
+    struct forward_own own = say_own(call, head);
 
     call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
     own.lines = text_span(&timing);
@@ -100,7 +109,7 @@ static __attribute__((noinline)) void put_timed_head(struct call *call, const st
 static void put_response_head(struct call *call, const struct http1_head *head,
                               struct forward_framing framing, struct text *out)
 {
-    const struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
+    const struct forward_own own = say_own(call, head);
 
     if (call->config->server_timing)
         put_timed_head(call, head, framing, out);

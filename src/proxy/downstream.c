@@ -282,8 +282,11 @@ static void turn_away(struct proxy_worker *pw, const struct upstream_config *ups
 {
     char block[ANSWER_MAX];
     struct text text = text_over(block, sizeof(block));
-    struct answer answer = {
-        .cause = CAUSE_CONNECTIONS, .upstream = upstream->name, .call_id = pw->next_call++, .minor = 1};
+    struct answer answer = {.cause = CAUSE_CONNECTIONS,
+                            .upstream = upstream->name,
+                            .call_id = pw->next_call++,
+                            .date = proxy_worker_date(pw),
+                            .minor = 1};
 
     answer_put(&text, &answer);
     if (send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)

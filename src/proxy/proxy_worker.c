@@ -238,6 +238,19 @@ static void mark_observed(const struct snapshot *snapshot, struct metrics *metri
     }
 }
 
+struct span proxy_worker_date(struct proxy_worker *pw)
+{
+    struct text text = text_over(pw->date, sizeof(pw->date));
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (pw->date_s != now.tv_sec) {
+        date_put(&text, now.tv_sec);
+        pw->date_s = now.tv_sec;
+    }
+    return (struct span){pw->date, sizeof(pw->date)};
+}
+
 void proxy_worker_gauge(struct proxy_worker *pw)
 {
     struct metrics *metrics = pw->metrics;

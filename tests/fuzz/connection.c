@@ -187,7 +187,8 @@ static enum http1_framing send_head(const struct terms *terms, const struct http
                                     struct text *out)
 {
     static const struct forward_rules rules = {.host = {"api.example.com", 15}};
-    static const struct forward_own own = {&rules, 1, {"Server-Timing: wait;dur=1\r\n", 27}};
+    static const struct forward_own own = {
+        .rules = &rules, .call_id = 1, .lines = {"Server-Timing: wait;dur=1\r\n", 27}};
     struct forward_framing framing = {HTTP1_NO_CONTENT, false};
 
     if (!terms->responses) {

@@ -1,5 +1,6 @@
 """What goes through: every byte that should, none that should not, in both directions."""
 
+import datetime
 import random
 import re
 import socket
@@ -618,6 +619,50 @@ def test_other_fields_keep_their_order_case_and_bytes(pair):
     response = caller.recv_response()
     wanted = [("Set-Cookie", "a=1"), ("Server", "up"), ("Set-Cookie", "b=2"), ("Date", "yesterday")]
     assert [field for field in response.fields if field in wanted] == wanted
+
+
+def is_now(date):
+    told = datetime.datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=datetime.timezone.utc)
+    return abs((datetime.datetime.now(datetime.timezone.utc) - told).total_seconds()) < 5
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_response_without_a_date_gets_one(gate, version):
+    proxy, up = gate
+    for method, status in (("GET", 200), ("HEAD", 200), ("GET", 204), ("GET", 304), ("POST", 503)):
+        caller = proxy.caller()
+        caller.send(f"{method} / HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+        exchange, _ = up.take()
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 %d X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+        response = caller.recv_response(method)
+        assert response.status == status and is_now(response["date"])
+        assert [one["date"] for one in response.interim] == ([None] if version == "1.1" else [])
+        caller.close()
+
+
+def test_a_date_that_came_stays(gate):
+    proxy, up = gate
+    for date in ("Sun, 06 Nov 1994 08:49:37 GMT", "yesterday", ""):
+        caller = proxy.caller()
+        caller.request("GET", "/")
+        exchange, _ = up.take()
+        exchange.answer(200, f"date: {date}", "Connection: close, Date")
+        assert caller.recv_response().fields.all("date") == [date]
+        caller.close()
+
+
+def test_curfews_own_answers_have_a_date(pair):
+    proxy, up = pair(deadline="300ms", pool={"size": 1, "queue": 0}, top={"limits": {"connections": 3}})
+    first, second, bad = proxy.caller(), proxy.caller(), proxy.caller()
+    first.request("GET", "/stuck")
+    up.accept()
+    second.request("GET", "/rejected")
+    bad.send(b"no request\r\n\r\n")
+    for caller, status in ((second, 503), (bad, 400), (first, 504)):
+        response = caller.recv_response()
+        assert response.status == status and is_now(response["date"])
+    turned_away = [proxy.caller() for _ in range(2)][-1].recv_response()
+    assert turned_away.status == 503 and is_now(turned_away["date"])
 
 
 def test_host_is_the_upstreams(pair):

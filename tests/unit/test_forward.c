@@ -376,7 +376,7 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
 
 #define CALL "X-Curfew-Call: 2a\r\n"
 
-static struct span own_lines;
+static struct span own_lines, own_date;
 static const struct forward_rules *response_rules = &plain;
 
 static void check_response(const char *received, enum http1_method method, uint8_t caller_minor,
@@ -386,8 +386,9 @@ static void check_response(const char *received, enum http1_method method, uint8
     const char *detail;
 
     assert_int_equal(http1_parse_response(span_of(received), method, &head, &detail), CAUSE_NONE);
-    forward_response_head(&text, &head, forward_response_framing(&head, caller_minor), caller_minor,
-                          keep_alive, &(struct forward_own){response_rules, 42, own_lines});
+    forward_response_head(
+        &text, &head, forward_response_framing(&head, caller_minor), caller_minor, keep_alive,
+        &(struct forward_own){.rules = response_rules, .call_id = 42, .lines = own_lines, .date = own_date});
     assert_text(&text, want);
 }
 
@@ -504,6 +505,22 @@ static void what_we_say_of_the_call_stands_beside_what_the_upstream_says(void **
     own_lines = SPAN_LIT("");
 }
 
+static void a_date_is_told_where_one_is_due(void **state)
+{
+    own_date = SPAN_LIT("Sun, 06 Nov 1994 08:49:37 GMT");
+    check_response(
+        "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1, true,
+        "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 0\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" CALL
+        "\r\n");
+    assert_false(head.has_date);
+    check_response("HTTP/1.1 103\r\nLink: a\r\n\r\n", HTTP1_GET, 1, true,
+                   "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n");
+    own_date = SPAN_LIT("");
+    check_response("HTTP/1.1 200 OK\r\ndate: x\r\nConnection: Date\r\nContent-Length: 0\r\n\r\n", HTTP1_GET,
+                   1, true, "HTTP/1.1 200 OK\r\ndate: x\r\nContent-Length: 0\r\n" CALL "\r\n");
+    assert_true(head.has_date);
+}
+
 static void an_interim_response_has_no_framing_and_no_call_id(void **state)
 {
     check_response("HTTP/1.1 100 Continue\r\n\r\n", HTTP1_POST, 1, true, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -583,6 +600,7 @@ int main(void)
         cmocka_unit_test(what_can_not_be_read_of_absent_content_is_left_out),
         cmocka_unit_test(lines_that_end_with_lf_are_written_anew),
         cmocka_unit_test(what_we_say_of_the_call_stands_beside_what_the_upstream_says),
+        cmocka_unit_test(a_date_is_told_where_one_is_due),
         cmocka_unit_test(an_interim_response_has_no_framing_and_no_call_id),
         cmocka_unit_test(via_is_told_to_callers_too_if_that_was_asked_for),
         cmocka_unit_test(trailers_go_on_without_what_could_deceive),

@@ -295,6 +295,7 @@ static void each_known_name_is_known_and_its_neighbours_are_not(void **state)
         {"Transfer-Encoding", HTTP1_FIELD_TRANSFER_ENCODING},
         {"Upgrade", HTTP1_FIELD_UPGRADE},
         {"Via", HTTP1_FIELD_VIA},
+        {"Date", HTTP1_FIELD_DATE},
         {"Forwarded", HTTP1_FIELD_FORWARDED},
         {"X-Forwarded-For", HTTP1_FIELD_X_FORWARDED_FOR},
         {"X-Forwarded-Host", HTTP1_FIELD_X_FORWARDED_HOST},
