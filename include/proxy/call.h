@@ -154,6 +154,11 @@ void call_set_timer(struct call *call);
 void call_granted(struct call *call);
 /* Replaces a kept-alive connection that turned out to be closed, if that is allowed. May end the call. */
 bool call_replace_connection(struct call *call);
+/*
+ * The exchange ends, as `cause` says. If it ran on a connection that had served others, and this one got no byte for a
+ * whole request, those that have been idle beside it are suspect.
+ */
+void call_doubt_connections(struct call *call, enum cause cause);
 /* Is there news of the caller, and is it that he has gone for good? A half-close is not. */
 bool call_caller_has_left(struct call *call);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "core/timer.h"
+#include "core/trust.h"
 
 struct downstream;
 struct proxy_worker;
@@ -25,6 +26,7 @@ struct keepalive {
     struct list_node reserved;
     uint32_t reserved_count;
     uint32_t max; /* this worker's share of max_idle */
+    struct doubt doubt;
     struct timer expiry;
     struct proxy_worker *worker;
     const struct upstream_config *config; /* whose connections are kept; NULL: nobody's */
@@ -45,11 +47,11 @@ void keepalive_heed(struct keepalive *keepalive, struct dns_answer *answer);
 
 /*
  * The best idle connection, or NULL: also for a call that began under another configuration than connections are kept
- * for, and goes to where that one says. With `probe` the socket itself is asked whether the peer has closed it: for
- * requests that can't be sent a second time.
+ * for, and goes to where that one says. With `probe_socket` the socket itself is asked whether the peer has closed it:
+ * for requests that can't be sent a second time.
  */
 struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
-                                int64_t now_ns, bool probe);
+                                int64_t now_ns, bool probe_socket);
 
 /* Keeps a clean connection for later, or closes it if there are enough or it is too old. Takes it over. */
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream, int64_t now_ns);
@@ -60,10 +62,17 @@ void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream, 
 
 /* The connection that is reserved for the caller, if it is still fit, as keepalive_take; else it is closed: NULL. */
 struct upstream *keepalive_take_reserved(struct downstream *caller, const struct upstream_config *config,
-                                         int64_t now_ns, bool probe);
+                                         int64_t now_ns, bool probe_socket);
 
 /* The caller's connection ends, and what is reserved for it with it. */
 void keepalive_end_reservation(struct downstream *caller);
+
+/*
+ * A request sent at `sent_ns` on this connection, which had served others, has got no byte of a response: what that
+ * says of those that were idle beside it, core/trust.h decides. Each worker finds out by itself.
+ */
+void keepalive_doubt(struct keepalive *keepalive, const struct upstream *silent, int64_t sent_ns,
+                     bool acknowledged);
 
 /* An idle connection has stirred: closes it unless that meant nothing. */
 void keepalive_stirred(struct upstream *upstream);

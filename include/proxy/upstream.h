@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "core/http1.h"
 #include "core/keep_alive.h"
+#include "core/trust.h"
 #include "runtime/connect.h"
 #include "runtime/pool.h"
 #include "runtime/stream.h"
@@ -27,7 +28,8 @@ struct upstream {
     struct call *call;       /* whose exchange runs here; NULL: idle */
     struct connect *connect; /* while it is being made, else NULL */
     int64_t opened_ns;
-    int64_t idle_since_ns;
+    int64_t end_ns;     /* while it is idle: when it is to be closed */
+    struct proof proof; /* that it is alive */
     union dns_address peer;
     uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
     uint32_t served;        /* final responses that it has given */

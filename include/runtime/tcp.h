@@ -29,6 +29,19 @@ int tcp_connect(const struct sockaddr *peer, int64_t longest_ns);
 bool tcp_is_shortage(int error) __attribute__((const));
 
 /*
+ * Has the kernel send a keepalive probe on a connection that has been idle for a second, at once, or else when it has,
+ * and again each second until tcp_end_probing. The peer's kernel acknowledges it without a word to its program.
+ */
+void tcp_begin_probing(int fd);
+void tcp_end_probing(int fd);
+
+/* Has the peer acknowledged anything within the last `within_ns`? True where the kernel does not tell. */
+bool tcp_has_acknowledged(int fd, int64_t within_ns);
+
+/* Is there something that was sent and that the peer has not acknowledged? False where the kernel does not tell. */
+bool tcp_is_unacknowledged(int fd);
+
+/*
  * Why connect(2) or socket(2) towards `peer` failed with this errno. A shortage on this host (descriptors, memory,
  * local ports) is CAUSE_INTERNAL: the upstream has no part in it. May open and close a socket to find out.
  */

@@ -5,6 +5,14 @@
 #define REQUEST_FIELDS (HTTP1_BIT(AUTHORIZATION) | HTTP1_BIT(PROXY_AUTHORIZATION))
 #define CHALLENGES     (HTTP1_BIT(WWW_AUTHENTICATE) | HTTP1_BIT(PROXY_AUTHENTICATE))
 
+/* Most schemes are Bearer or Basic: the first letter tells. */
+static bool may_be_of_connection(struct span scheme)
+{
+    char first = scheme.len != 0 ? (char)(scheme.ptr[0] | 0x20) : '\0';
+
+    return first == 'n' || first == 'k' || first == 'c';
+}
+
 static bool is_of_connection(struct span scheme)
 {
     static const struct span schemes[] = {
@@ -36,7 +44,13 @@ static struct span next_word(struct span *rest)
 /* Credentials begin with their scheme (RFC 9110 11.4). */
 static bool is_such_credentials(struct span value)
 {
-    return is_of_connection(next_word(&value));
+    size_t len = 0;
+
+    if (!may_be_of_connection(value))
+        return false;
+    while (len < value.len && value.ptr[len] != ' ' && value.ptr[len] != '\t' && value.ptr[len] != ',')
+        len++;
+    return is_of_connection((struct span){value.ptr, len});
 }
 
 /*
@@ -49,18 +63,20 @@ static bool has_such_challenge(struct span value)
     struct span word;
 
     while ((word = next_word(&value)).len != 0)
-        if (is_of_connection(word))
+        if (may_be_of_connection(word) && is_of_connection(word))
             return true;
     return false;
 }
 
 bool connection_auth_in_request(const struct http1_head *request)
 {
+    const struct http1_field *field = request->fields, *end = field + request->field_count;
+
     if ((request->known & REQUEST_FIELDS) == 0)
         return false;
-    for (uint32_t i = 0; i < request->field_count; i++)
-        if ((1u << request->fields[i].id & REQUEST_FIELDS) != 0 &&
-            is_such_credentials(request->fields[i].value))
+    for (; field < end; field++)
+        if ((field->id == HTTP1_FIELD_AUTHORIZATION || field->id == HTTP1_FIELD_PROXY_AUTHORIZATION) &&
+            is_such_credentials(field->value))
             return true;
     return false;
 }

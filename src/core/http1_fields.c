@@ -64,22 +64,42 @@ static enum http1_field_id candidate(size_t len, char first)
     }
 }
 
+/* Eight letters at once, in lower case if they are letters, as far as is_in_any_case needs to know. */
+static uint64_t eight_lower(const char *bytes)
+{
+    uint64_t eight;
+
+    memcpy(&eight, bytes, sizeof(eight));
+    return eight | UINT64_C(0x2020202020202020);
+}
+
 /*
- * Which field a name stands for, in whatever case. It is a token: among those, setting bit 5 maps upper case to lower
- * and nothing else onto a letter or '-'.
+ * Is a token this name, which is in lower case, in whatever case? Among what tokens hold, setting bit 5 maps upper case
+ * to lower and nothing else onto a letter or '-'. Both are `len` bytes long.
  */
+static bool is_in_any_case(const char *token, const char *lower, size_t len)
+{
+    if (len >= 8) {
+        for (size_t at = 0; at + 8 < len; at += 8)
+            if (eight_lower(token + at) != eight_lower(lower + at))
+                return false;
+        return eight_lower(token + len - 8) == eight_lower(lower + len - 8);
+    }
+    for (size_t i = 0; i < len; i++)
+        if ((token[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+
+/* Which field a name stands for. It is a token. */
 static enum http1_field_id field_id_of(struct span name)
 {
     enum http1_field_id id =
         name.len == 0 ? HTTP1_FIELD_OTHER : candidate(name.len, (char)(name.ptr[0] | 0x20));
-    const char *lower = lower_names[id].ptr;
 
-    if (id == HTTP1_FIELD_OTHER)
-        return id;
-    for (size_t i = 0; i < name.len; i++)
-        if ((name.ptr[i] | 0x20) != lower[i])
-            return HTTP1_FIELD_OTHER;
-    return id;
+    return id != HTTP1_FIELD_OTHER && is_in_any_case(name.ptr, lower_names[id].ptr, name.len)
+               ? id
+               : HTTP1_FIELD_OTHER;
 }
 
 static const char *name_fault(struct span bytes, size_t start, size_t stop)

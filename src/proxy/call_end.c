@@ -250,8 +250,10 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     enum phase phase = call->fsm.phase;
     enum downstream_next next;
 
-    if (cause != CAUSE_NONE)
+    if (cause != CAUSE_NONE) {
+        call_doubt_connections(call, cause);
         call->reusable = false;
+    }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
     if (call->head == NULL && !call->up.open)

@@ -10,9 +10,12 @@
 #include "proxy/policy.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
+#include "runtime/tcp.h"
 
 /* Digits of the field that carries what is left, and line ends. */
 #define FORWARD_ROOM 32
+/* For a request to be acknowledged by the upstream's kernel: longer than any round trip and the delay of an ACK. */
+#define PATIENCE_NS  NS_PER_S
 
 void call_set_route(struct call *call, const struct route_config *route)
 {
@@ -270,10 +273,42 @@ void call_granted(struct call *call)
         send_request(call);
 }
 
+/* Did the connection serve others before, and give this call, which had no more to say, not a byte? */
+static bool was_silent(const struct call *call)
+{
+    const struct upstream *upstream = call->upstream;
+    bool all_is_said = call->uploaded || call->upload_waits || call->upload_refused;
+
+    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !call->heard &&
+           all_is_said;
+}
+
+/*
+ * A caller that leaves says nothing about the upstream, but a request that is not acknowledged by then does. A
+ * connection that ended may have been ended by the upstream alone, as it ends each: what has answered a moment ago is
+ * not suspect for that.
+ */
+void call_doubt_connections(struct call *call, enum cause cause)
+{
+    int64_t now_ns = worker_now(&call->worker->worker), sent_ns = call->granted_ns;
+    bool acknowledged;
+
+    if (!was_silent(call))
+        return;
+    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(call->upstream->stream.fd);
+    if (cause == CAUSE_CALLER_GONE && (acknowledged || now_ns - sent_ns < PATIENCE_NS))
+        return;
+    if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
+        sent_ns = now_ns - PATIENCE_NS;
+    if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
+        keepalive_doubt(call->worker->keepalive[call->config->index], call->upstream, sent_ns, acknowledged);
+}
+
 bool call_replace_connection(struct call *call)
 {
     if (call->upstream->served == 0 || call->replaced || call->heard || !is_repeatable(call))
         return false;
+    call_doubt_connections(call, CAUSE_TERMINATED);
     call->replaced = true;
     call->upload_refused = call->uploaded = false;
     flow_rewind(&call->up);

@@ -8,6 +8,14 @@
 #include "proxy/downstream.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
+#include "runtime/tcp.h"
+
+/* In one go, of those that would be used next; others are probed when their turn comes. */
+#define PROBES_AT_ONCE 64
+/* Suspects that a call looks at before it has a connection made. */
+#define LOOKS_MAX      4
+/* For a probe to be sent, which may take a second, and acknowledged. */
+#define PROBE_NS       (2 * NS_PER_S)
 
 static struct upstream *upstream_of(struct list_node *node)
 {
@@ -37,19 +45,53 @@ static void drop(struct keepalive *keepalive, struct upstream *upstream)
     upstream_close(&upstream);
 }
 
-/* When an idle connection has to go: it has been idle for as long as we or the upstream allow, or is too old. */
-static int64_t end_of(const struct keepalive *keepalive, const struct upstream *upstream)
+/* When a connection that comes to rest has to go: idle for as long as we or the upstream allow, or too old. */
+static int64_t end_of(const struct keepalive *keepalive, const struct upstream *upstream, int64_t now_ns)
 {
     const struct keepalive_config *limits = &keepalive->config->keepalive;
     int64_t said_ns = upstream->said.idle_ns;
     int64_t idle_ns = said_ns < limits->idle_timeout_ns ? said_ns : limits->idle_timeout_ns;
-    int64_t idle_end_ns = budget_end(upstream->idle_since_ns, idle_ns);
+    int64_t idle_end_ns = budget_end(now_ns, idle_ns);
     int64_t age_end_ns = budget_end(upstream->opened_ns, limits->max_age_ns);
 
     return idle_end_ns < age_end_ns ? idle_end_ns : age_end_ns;
 }
 
-/* When the first of those that are left has to go. */
+static void set_expiry(struct keepalive *keepalive, int64_t due_ns)
+{
+    if (due_ns < keepalive->expiry.due_ns)
+        timer_set(&keepalive->worker->worker.timers, &keepalive->expiry, due_ns);
+}
+
+static void probe(struct keepalive *keepalive, struct upstream *upstream)
+{
+    int64_t now_ns = worker_clock_ns();
+
+    trust_probed(&upstream->proof, now_ns);
+    tcp_begin_probing(upstream->stream.fd);
+    set_expiry(keepalive, now_ns + PROBE_NS);
+}
+
+/* True: it has answered its probe. */
+static bool has_answered(struct upstream *upstream)
+{
+    if (!tcp_has_acknowledged(upstream->stream.fd, worker_clock_ns() - upstream->proof.probed_ns))
+        return false;
+    trust_acknowledged(&upstream->proof);
+    tcp_end_probing(upstream->stream.fd);
+    return true;
+}
+
+/* When it has to go, or its probe has to be answered. *is_over: it has to go now. */
+static int64_t next_look(struct upstream *upstream, int64_t now_ns, bool *is_over)
+{
+    int64_t answer_ns = upstream->proof.probed_ns != 0 ? upstream->proof.probed_ns + PROBE_NS : NS_NEVER;
+
+    *is_over = upstream->end_ns <= now_ns || (answer_ns <= now_ns && !has_answered(upstream));
+    return answer_ns > now_ns && answer_ns < upstream->end_ns ? answer_ns : upstream->end_ns;
+}
+
+/* When the first of those that are left has to be looked at. */
 static int64_t expire_list(struct keepalive *keepalive, struct list_node *list, int64_t now_ns)
 {
     struct list_node *next = list->next;
@@ -57,13 +99,14 @@ static int64_t expire_list(struct keepalive *keepalive, struct list_node *list, 
 
     while (next != list) {
         struct upstream *upstream = upstream_of(next);
-        int64_t end_ns = end_of(keepalive, upstream);
+        bool is_over;
+        int64_t look_ns = next_look(upstream, now_ns, &is_over);
 
         next = next->next;
-        if (end_ns <= now_ns)
+        if (is_over)
             drop(keepalive, upstream);
-        else if (end_ns < earliest_ns)
-            earliest_ns = end_ns;
+        else if (look_ns < earliest_ns)
+            earliest_ns = look_ns;
     }
     return earliest_ns;
 }
@@ -155,39 +198,79 @@ static bool is_quiet(const struct upstream *upstream)
 }
 
 static bool is_fit(const struct keepalive *keepalive, const struct upstream *upstream, int64_t now_ns,
-                   bool probe)
+                   bool probe_socket)
 {
-    return end_of(keepalive, upstream) > now_ns && !upstream->stream.peer_ended &&
-           (!probe || is_quiet(upstream));
+    return upstream->end_ns > now_ns && !upstream->stream.peer_ended &&
+           trust_of(&keepalive->doubt, &upstream->proof) != TRUST_LOST &&
+           (!probe_socket || is_quiet(upstream));
+}
+
+/* False: it is suspect, and has not answered its probe, which has been sent by now. */
+static bool is_trusted(struct keepalive *keepalive, struct upstream *upstream)
+{
+    enum trust trust = trust_of(&keepalive->doubt, &upstream->proof);
+
+    if (trust == TRUST_ASKED && has_answered(upstream))
+        trust = trust_of(&keepalive->doubt, &upstream->proof);
+    if (trust == TRUST_UNASKED)
+        probe(keepalive, upstream);
+    return trust == TRUST_SURE;
 }
 
 struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
-                                int64_t now_ns, bool probe)
+                                int64_t now_ns, bool probe_socket)
 {
-    while (keepalive->config == config && !list_is_empty(&keepalive->idle)) {
-        struct upstream *upstream = upstream_of(keepalive->idle.next);
+    struct list_node *next = keepalive->idle.next;
+    unsigned looks = 0;
 
-        if (is_fit(keepalive, upstream, now_ns, probe)) {
+    while (keepalive->config == config && next != &keepalive->idle && looks < LOOKS_MAX) {
+        struct upstream *upstream = upstream_of(next);
+
+        next = next->next;
+        if (!is_fit(keepalive, upstream, now_ns, probe_socket)) {
+            drop(keepalive, upstream);
+        } else if (is_trusted(keepalive, upstream)) {
             take_out(keepalive, upstream);
             return upstream;
+        } else {
+            looks++;
         }
-        drop(keepalive, upstream);
     }
     return NULL;
 }
 
 struct upstream *keepalive_take_reserved(struct downstream *caller, const struct upstream_config *config,
-                                         int64_t now_ns, bool probe)
+                                         int64_t now_ns, bool probe_socket)
 {
     struct upstream *upstream = caller->reserved;
     struct keepalive *keepalive = keepalive_of(upstream);
 
-    if (upstream->config == config && is_fit(keepalive, upstream, now_ns, probe)) {
+    if (upstream->config == config && is_fit(keepalive, upstream, now_ns, probe_socket) &&
+        is_trusted(keepalive, upstream)) {
         take_out(keepalive, upstream);
         return upstream;
     }
     drop(keepalive, upstream);
     return NULL;
+}
+
+static void probe_suspects(struct keepalive *keepalive, struct list_node *list)
+{
+    struct list_node *node = list->next;
+
+    for (unsigned i = 0; i < PROBES_AT_ONCE && node != list; i++, node = node->next)
+        if (trust_of(&keepalive->doubt, &upstream_of(node)->proof) == TRUST_UNASKED)
+            probe(keepalive, upstream_of(node));
+}
+
+void keepalive_doubt(struct keepalive *keepalive, const struct upstream *silent, int64_t sent_ns,
+                     bool acknowledged)
+{
+    int64_t now_ns = worker_now(&keepalive->worker->worker);
+
+    trust_doubt(&keepalive->doubt, &silent->proof, sent_ns, now_ns, acknowledged);
+    probe_suspects(keepalive, &keepalive->idle);
+    probe_suspects(keepalive, &keepalive->reserved);
 }
 
 void keepalive_end_reservation(struct downstream *caller)
@@ -214,18 +297,16 @@ static bool can_rest(struct keepalive *keepalive, struct upstream *upstream, int
 {
     if (upstream->config != keepalive->config)
         return false;
-    upstream->idle_since_ns = now_ns;
-    return end_of(keepalive, upstream) > now_ns && !has_moved(keepalive, upstream) && !has_unread(upstream);
+    upstream->end_ns = end_of(keepalive, upstream, now_ns);
+    trust_responded(&upstream->proof, now_ns);
+    return upstream->end_ns > now_ns && !has_moved(keepalive, upstream) && !has_unread(upstream);
 }
 
 static void rest(struct keepalive *keepalive, struct upstream *upstream, struct list_node *list)
 {
-    int64_t end_ns = end_of(keepalive, upstream);
-
     upstream->call = NULL;
     list_push_front(list, &upstream->node);
-    if (end_ns < keepalive->expiry.due_ns)
-        timer_set(&keepalive->worker->worker.timers, &keepalive->expiry, end_ns);
+    set_expiry(keepalive, upstream->end_ns);
 }
 
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, int64_t now_ns)

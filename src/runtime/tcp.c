@@ -49,6 +49,38 @@ int tcp_connect(const struct sockaddr *peer, int64_t longest_ns)
     return -1;
 }
 
+/* Setting TCP_KEEPIDLE restarts the timer of the probes, with what has passed since the last packet taken off. */
+void tcp_begin_probing(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+}
+
+void tcp_end_probing(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S);
+}
+
+static bool get_info(int fd, struct tcp_info *info)
+{
+    socklen_t len = sizeof(*info);
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
+}
+
+bool tcp_has_acknowledged(int fd, int64_t within_ns)
+{
+    struct tcp_info info;
+
+    return !get_info(fd, &info) || info.tcpi_last_ack_recv * NS_PER_MS <= within_ns;
+}
+
+bool tcp_is_unacknowledged(int fd)
+{
+    struct tcp_info info;
+
+    return get_info(fd, &info) && info.tcpi_unacked != 0;
+}
+
 bool tcp_is_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == ENOSPC;

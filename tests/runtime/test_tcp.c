@@ -70,6 +70,20 @@ static void a_shortage_of_this_host_is_told_from_what_the_upstream_does(void **s
         assert_int_equal(tcp_cause_of(cases[i].error, (const struct sockaddr *)&peer), cases[i].cause);
 }
 
+static void what_the_kernel_does_not_tell_raises_no_suspicion(void **state)
+{
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    tcp_begin_probing(pair[0]);
+    tcp_end_probing(pair[0]);
+    assert_true(tcp_has_acknowledged(pair[0], 0));
+    assert_false(tcp_is_unacknowledged(pair[0]));
+    close(pair[0]);
+    close(pair[1]);
+}
+
 /* 2001:db8::/32 is for documentation (RFC 3849). */
 static void a_host_without_ipv6_is_not_short_of_ports(void **state)
 {
@@ -93,6 +107,7 @@ int main(void)
         cmocka_unit_test(a_silent_connection_is_probed_before_a_gateway_forgets_it),
         cmocka_unit_test(the_kernel_keeps_no_data_for_longer_than_a_call_may_take),
         cmocka_unit_test(a_shortage_of_this_host_is_told_from_what_the_upstream_does),
+        cmocka_unit_test(what_the_kernel_does_not_tell_raises_no_suspicion),
         cmocka_unit_test(a_host_without_ipv6_is_not_short_of_ports),
     };
 

@@ -1,9 +1,11 @@
 """Both ends of a call, scripted: an upstream that does what the test says, and a caller that does."""
 
+import ctypes
 import socket
+import struct
 import threading
 
-from .bounds import SOON, readable, writable
+from .bounds import SOON, poll, readable, writable
 from .wire import Cut, Peer
 
 
@@ -41,6 +43,17 @@ class ScriptedCaller(Peer):
 
 class Exchange(Peer):
     """A connection that curfew has made to the scripted upstream."""
+
+    def fall_into_a_hole(self):
+        """
+        From now on the kernel drops each packet that comes on it, as a gateway does that has forgotten the connection.
+        What was sent has been acknowledged by then, so that nothing is sent again into the other direction.
+        """
+        poll(lambda: struct.unpack_from("I", self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 64), 24) == (0,),
+             "all to be acknowledged")
+        nothing = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # BPF: return 0
+        program = struct.pack("@HxxxxxxP", 1, ctypes.addressof(nothing))
+        self.sock.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
 
     def answer(self, status=200, *lines, content=b"", reason="OK"):
         head = [f"HTTP/1.1 {status} {reason}", *lines]
