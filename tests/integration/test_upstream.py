@@ -493,43 +493,6 @@ def test_lookups_of_one_name_at_once_are_one(curfew, name_server):
     assert sum(kind == 1 for _, kind in server.asked) <= 2  # and once more after 300 ms
 
 
-def test_several_addresses_are_tried_one_after_another(curfew, upstream, name_server):
-    up = upstream(ok)
-    _, wrap = name_server({"api.test": ["127.0.0.66", "127.0.0.67", "127.0.0.1"]})
-    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s")
-    assert [proxy.ask().status for _ in range(4)] == [200] * 4
-    assert proxy.metrics().calls("failed") == 0
-
-
-def test_an_address_that_is_deaf_does_not_use_up_all_the_time(curfew, upstream, name_server):
-    """The connect limit is shared by the addresses."""
-    up = upstream(ok)
-    deaf = socket.socket()
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deaf.bind(("127.0.0.77", up.port))
-    deaf.listen(0)
-    fillers = []
-    for _ in range(4):
-        fillers.append(socket.socket())
-        fillers[-1].setblocking(False)
-        fillers[-1].connect_ex(("127.0.0.77", up.port))
-    _, wrap = name_server({"api.test": ["127.0.0.77", "127.0.0.1"]})
-    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s", timeouts={"connect": "800ms"})
-    watch = Stopwatch()
-    assert proxy.ask().status == 200
-    assert watch.elapsed() < 0.8
-    for sock in (deaf, *fillers):
-        sock.close()
-
-
-def test_all_addresses_refuse(curfew, upstream, name_server):
-    up = upstream()
-    up.refuse()
-    _, wrap = name_server({"api.test": ["127.0.0.66", "127.0.0.67"]})
-    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s")
-    expect(proxy.ask(), 502, "connection_refused", phase="connect", sent="none")
-
-
 # ---------------------------------------------------------------------------------- TLS
 
 

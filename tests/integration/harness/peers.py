@@ -83,7 +83,7 @@ class ScriptedUpstream:
     thread that runs script(exchange) again and again until the peer leaves; what goes wrong in it fails the test.
     """
 
-    def __init__(self, script=None, *, tls=None, host="127.0.0.1", backlog=512, receive_buffer=None):
+    def __init__(self, script=None, *, tls=None, host="127.0.0.1", port=0, backlog=512, receive_buffer=None):
         self.tls = tls
         self.script = script
         self.connections = 0
@@ -95,7 +95,7 @@ class ScriptedUpstream:
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind((host, 0))
+        self.sock.bind((host, port))
         self.sock.listen(backlog)
         self.host, self.port = self.sock.getsockname()[:2]
         self._thread = None
@@ -206,6 +206,34 @@ def ok(exchange):
     """A script: 200 with "ok"."""
     exchange.recv_request()
     exchange.answer(content=b"ok")
+
+
+SO_ATTACH_FILTER = 26
+
+
+class SilentAddress:
+    """An address and port where the kernel drops whatever comes: a firewall, or a host that has gone."""
+
+    def __init__(self, host, port):
+        drop = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # BPF: return 0
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind((host, port))
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(drop)))
+        self.sock.listen()
+
+    def refuse(self):
+        """From now on connections are refused; the port stays ours."""
+        self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class DeafListener:

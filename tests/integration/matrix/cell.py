@@ -61,6 +61,11 @@ class Cell:
     def scheme(self):
         return "https" if self.tls else "http"
 
+    def by_name(self, name, addresses):
+        """The upstream's url with this name, at these addresses; None: the name server does not answer."""
+        self.setting.name_server.answers[name] = addresses
+        return f"{self.scheme}://{name}:{self.up.port}"
+
     # -------------------------------------------------------------------- peers
 
     def _new_caller(self, upstream=None, **more):

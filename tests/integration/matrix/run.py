@@ -281,7 +281,7 @@ def run(rows, directory, certificates=None):
     try:
         possible = [row for row in rows if not row.why_not]
         if not setting.wrap:
-            for row in [row for row in possible if row.situation == "CONNECTING/dns"]:
+            for row in [row for row in possible if SITUATIONS[row.situation].needs_names]:
                 results[row.id] = Result(NOT_RUN, "port 53 and a mount namespace need root")
         for together, (is_able, why) in NEEDED.items():
             hit = [row for row in possible if EVENTS[row.event].together == together]

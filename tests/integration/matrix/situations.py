@@ -3,7 +3,7 @@
 import socket
 
 from harness.bounds import SOON, poll, writable
-from harness.peers import ScriptedUpstream
+from harness.peers import ScriptedUpstream, SilentAddress
 
 CHUNKED = "Transfer-Encoding: chunked"
 OK_HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -12,6 +12,7 @@ OK_HEAD = b"HTTP/1.1 200 OK\r\n"
 class Situation:
     """The defaults fit a call that has a connection of its own."""
 
+    needs_names = False  # the cell's name, which the name server of the setting knows
     rest_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     content = b"ok"
 
@@ -116,13 +117,14 @@ class QueuedBehind(Situation):
 
 
 class ConnectingDns(Situation):
+    needs_names = True
+
     @staticmethod
     def _name(cell):
         return f"{cell.name}.test"
 
     def url(self, cell):
-        cell.setting.name_server.answers[self._name(cell)] = None
-        return f"{cell.scheme}://{self._name(cell)}:{cell.up.port}"
+        return cell.by_name(self._name(cell), None)
 
     def limit(self, keys, limit):
         keys["timeouts"] = {"connect": limit}
@@ -210,6 +212,50 @@ class FullUpstream(ScriptedUpstream):
         super().close()
         for filler in self._fillers:
             filler.close()
+
+
+class ConnectingRaced(ConnectingConnect):
+    """Both attempts are on their way, and whatever becomes of the call, they end together."""
+
+    needs_names = True
+
+    def make_upstream(self, cell):
+        return HalfSilentUpstream()
+
+    def url(self, cell):
+        return cell.by_name(f"{cell.name}.test", [cell.up.silent_host, cell.up.host])
+
+    def enter(self, cell):
+        super().enter(cell)
+        poll(cell.up.is_tried, "the second address to be tried")
+
+
+class HalfSilentUpstream(FullUpstream):
+    """It has a second address, where nothing answers at all."""
+
+    silent_host = "127.0.0.77"
+
+    def __init__(self):
+        super().__init__()
+        self._silent = SilentAddress(self.silent_host, self.port)
+
+    def is_tried(self):
+        """Is there a connection on its way to the address whose backlog is full, but for those that fill it?"""
+        ours = {port for _, port in self._names}
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            for line in table:
+                local, remote, state = line.split()[1:4]
+                if state == "02" and remote == f"0100007F:{self.port:04X}" and int(local.split(":")[1], 16) not in ours:
+                    return True
+        return False
+
+    def refuse(self):
+        super().refuse()
+        self._silent.refuse()
+
+    def close(self):
+        super().close()
+        self._silent.close()
 
 
 class ConnectingTls(Situation):
@@ -444,6 +490,7 @@ SITUATIONS = {
     "QUEUED/behind": QueuedBehind(),
     "CONNECTING/dns": ConnectingDns(),
     "CONNECTING/connect": ConnectingConnect(),
+    "CONNECTING/raced": ConnectingRaced(),
     "CONNECTING/tls": ConnectingTls(),
     "SENDING/blocked": SendingBlocked(),
     "SENDING/uploading": SendingUploading(),
