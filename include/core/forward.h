@@ -29,7 +29,10 @@ struct forward_rules {
     const struct span *dropped;
     uint32_t dropped_count;
     enum forward_tells tells;
-    bool via; /* both directions get "Via: 1.x curfew" (RFC 9110 7.6.3) */
+    bool via;               /* both directions get "Via: 1.x curfew" (RFC 9110 7.6.3) */
+    bool rewrites_location; /* core/location: */
+    bool is_https;          /* the API's scheme, */
+    struct span origin;     /* and its authority, as the url has it */
 };
 
 /* Is it the name of a field that the rules leave out? */
@@ -61,9 +64,10 @@ struct forward_framing forward_response_framing(const struct http1_head *respons
 /* What a response says that did not come with it. All but `rules` is for final responses alone. */
 struct forward_own {
     const struct forward_rules *rules;
-    uint64_t call_id;  /* for "X-Curfew-Call: <in hex>" */
-    struct span lines; /* ready field lines; empty: none */
-    struct span date;  /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
+    uint64_t call_id;      /* for "X-Curfew-Call: <in hex>" */
+    struct span lines;     /* ready field lines; empty: none */
+    struct span date;      /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
+    struct span authority; /* that the caller reached us by, for Location; empty: that stays as it came */
 };
 
 /*

@@ -20,6 +20,9 @@ struct forwarded {
     bool proto, x_host;       /* X-Forwarded-Proto and -Host are added */
 };
 
+/* The host by which the caller reached us: the target's authority, else Host (RFC 9112 3.2.2); empty: it names none. */
+struct span forwarded_host(const struct http1_head *head);
+
 /* What becomes of these fields of `head`. */
 struct forwarded forwarded_plan(const struct http1_head *head, const struct forward_rules *rules,
                                 struct span caller);

@@ -54,8 +54,9 @@ struct call {
     char *head;
     uint32_t head_len, head_cap;
     uint32_t target_at,
-        target_len;     /* the caller's target, inside head; CALL_TARGET_MAX bytes of it at most */
-    uint8_t method_len; /* the method is at the start of head */
+        target_len;     /* the caller's target, of which CALL_TARGET_MAX bytes are kept, in `head` */
+    uint16_t host_len;  /* see call_host */
+    uint8_t method_len; /* the method is at the start of `head` */
     uint8_t minor;      /* the caller speaks HTTP/1.minor */
     enum http1_method method : 8;
     bool keep_alive : 1; /* the caller's connection may serve another request */
@@ -148,6 +149,8 @@ bool call_move(struct call *call, enum call_state to);
 void call_set_route(struct call *call, const struct route_config *route);
 /* Of a request that is refused: what the log says of it. */
 void call_note_request(struct call *call, struct span method, struct span target);
+/* The host by which the caller reached us, if responses are to lead there; empty: it named none. */
+struct span call_host(const struct call *call);
 /* Puts the timer to the earlier of deadline and limit. */
 void call_set_timer(struct call *call);
 /* A permit is there: get a connection. */

@@ -58,6 +58,9 @@ static inline struct span downstream_caller(const struct downstream *downstream)
 /* "127.0.0.1:40312", "[::1]:40312" or "unix". */
 void downstream_put_caller(struct text *out, const struct downstream *downstream);
 
+/* The address that the caller has connected to, likewise; nothing for a unix socket, or one that has gone. */
+void downstream_put_listener(struct text *out, const struct downstream *downstream);
+
 /* What becomes of the connection when its call is over. */
 enum downstream_next {
     DOWNSTREAM_KEEP,   /* read the next request */

@@ -198,8 +198,9 @@ static json_t *describe_headers(const struct upstream_config *upstream)
                                         [FORWARD_TELLS_RFC7239] = "rfc7239"};
     const struct forward_rules *rules = &upstream->rules;
 
-    return json_pack("{s:o, s:o, s:s, s:b}", "set", fields_set(upstream), "remove", fields_removed(upstream),
-                     "forwarded", tells[rules->tells], "via", (int)rules->via);
+    return json_pack("{s:o, s:o, s:s, s:b, s:s}", "set", fields_set(upstream), "remove",
+                     fields_removed(upstream), "forwarded", tells[rules->tells], "via", (int)rules->via,
+                     "location", rules->rewrites_location ? "rewrite" : "keep");
 }
 
 /* ---- all -------------------------------------------------------------------------------------------------- */

@@ -295,6 +295,8 @@ static void print_answers(const struct explanation *e)
             print_answer(cause, cause_proxy_error(cause, PHASE_WAIT), "");
     }
     printf("and once the head of a response has gone out, a connection that is cut.\n");
+    if (e->target.upstream->rules.rewrites_location)
+        printf("A Location under the API's own url leads back here: its origin is the caller's then.\n");
     if (e->target.upstream->server_timing)
         printf(
             "Each response has Server-Timing: how long the call was in queue, dns, connect, tls and wait.\n");

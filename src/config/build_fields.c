@@ -295,20 +295,25 @@ enum status build_rules(struct build *b, struct build_upstream *u)
         (status = drop_all(b, u, &fields)) != ST_OK)
         return status;
     rules->tells = (enum forward_tells)u->values.of[OPT_HEADERS_FORWARDED].number;
+    rules->rewrites_location = u->values.of[OPT_HEADERS_LOCATION].number != 0;
+    rules->is_https = u->url.is_https;
     rules->via = u->values.of[OPT_HEADERS_VIA].number != 0;
     u->out->hides_trace = forward_drops(rules, SPAN_LIT("traceparent"));
     check_written(b, u, &fields);
     rules->base_path = (struct span){arena_text(b->arena, u->url.base_path), u->url.base_path.len};
     if (!rules->base_path.ptr)
         return ST_NOMEM;
+    status = make_host(b, u, &rules->origin);
+    if (status != ST_OK)
+        return status;
     host = find_field(&fields, SPAN_LIT("Host"));
     u->out->host_is_set = host != NULL;
+    rules->host = host ? host->value : rules->origin;
     if (!host)
-        return make_host(b, u, &rules->host);
+        return ST_OK;
     if (host->value.len == 0)
         report_value(b->errors, host->node, "Host can't be empty");
     else if (!http1_is_host(host->value))
         report_value(b->errors, host->node, "Host must be a name or an IP address, perhaps with a port");
-    rules->host = host->value;
     return ST_OK;
 }

@@ -1,6 +1,7 @@
 #include "core/forward.h"
 
 #include "core/forwarded.h"
+#include "core/location.h"
 
 /*
  * Field lines lie next to each other in the buffer that was parsed. So those that stay are copied in runs:
@@ -216,6 +217,25 @@ static void put_mended_line(struct text *out, struct run *run, struct span line)
     TEXT_LIT(out, "\r\n");
 }
 
+/* A Location of the API's own origin is turned into the caller's. False: it is none. */
+static bool put_location(struct text *out, struct run *run, const struct http1_field *field,
+                         const struct forward_own *own)
+{
+    struct span rest;
+
+    if (!location_is_told_by(field) || !location_is_own(own->rules, field->value, &rest))
+        return false;
+    run_flush(run, out);
+    text_put(out, field->name);
+    TEXT_LIT(out, ": http://");
+    text_put(out, own->authority);
+    if (rest.len == 0 || rest.ptr[0] != '/')
+        TEXT_LIT(out, "/");
+    text_put(out, rest);
+    TEXT_LIT(out, "\r\n");
+    return true;
+}
+
 void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
                            const struct forward_own *own)
@@ -228,6 +248,8 @@ void forward_response_head(struct text *out, const struct http1_head *response,
          field < end; field++) {
         if (!response_keeps(field))
             run_flush(&run, out);
+        else if (own->authority.len != 0 && put_location(out, &run, field, own))
+            continue;
         else if (response->tolerated && ends_with_lf_alone(field->line))
             put_mended_line(out, &run, field->line);
         else
@@ -274,6 +296,7 @@ static bool may_trail(const struct http1_field *field)
         NAME("Warning"),
         /* how the content is to be understood */
         NAME("Content-Encoding"),
+        NAME("Content-Location"),
         NAME("Content-Range"),
         NAME("Content-Type"),
         /* ours */

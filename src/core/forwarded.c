@@ -11,8 +11,7 @@ static bool has_come(const struct http1_head *head, enum http1_field_id id)
     return false;
 }
 
-/* The target's authority goes before Host (RFC 9112 3.2.2). */
-static struct span host_of(const struct http1_head *head)
+struct span forwarded_host(const struct http1_head *head)
 {
     return head->authority.len != 0 ? head->authority : head->host;
 }
@@ -20,7 +19,7 @@ static struct span host_of(const struct http1_head *head)
 struct forwarded forwarded_plan(const struct http1_head *head, const struct forward_rules *rules,
                                 struct span caller)
 {
-    struct forwarded plan = {.caller = caller, .host = host_of(head)};
+    struct forwarded plan = {.caller = caller, .host = forwarded_host(head)};
 
     if (rules->tells == FORWARD_TELLS_RFC7239) {
         if (!forward_drops(rules, SPAN_LIT("Forwarded")))

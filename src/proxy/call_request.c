@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
+#include "core/forwarded.h"
 #include "core/connection_auth.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
@@ -16,6 +17,8 @@
 #define FORWARD_ROOM 32
 /* For a request to be acknowledged by the upstream's kernel: longer than any round trip and the delay of an ACK. */
 #define PATIENCE_NS  NS_PER_S
+/* A name with its port, RFC 1035 2.3.4. */
+#define HOST_MAX     261
 
 void call_set_route(struct call *call, const struct route_config *route)
 {
@@ -85,7 +88,7 @@ void call_note_request(struct call *call, struct span method, struct span target
     call->target_len = (uint32_t)target_len;
 }
 
-/* Where the target as it came stands: in the head as it is sent, or behind it. */
+/* The target as it came stands in the head as it is sent, or else behind it. */
 static void keep_target(struct call *call, const struct http1_head *head)
 {
     if (head->authority.len != 0) {
@@ -98,24 +101,46 @@ static void keep_target(struct call *call, const struct http1_head *head)
         call->target_at += (uint32_t)call->config->rules.base_path.len;
 }
 
+/* For responses that lead somewhere. No name is as long as that. */
+static struct span host_to_keep(const struct call *call, const struct http1_head *head)
+{
+    struct span host = forwarded_host(head);
+
+    return call->config->rules.rewrites_location && host.len <= HOST_MAX ? host : SPAN_LIT("");
+}
+
+struct span call_host(const struct call *call)
+{
+    uint32_t at = call->head_cap + (call->target_at == call->head_cap ? call->target_len : 0);
+
+    return (struct span){call->head + at, call->host_len};
+}
+
 /* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
 static enum cause keep_head(struct call *call, const struct http1_head *head)
 {
     struct proxy_worker *pw = call->worker;
     const struct upstream_config *config = call->config;
     struct text text = text_over(pw->text, pw->text_cap);
+    struct span host = host_to_keep(call, head);
+    size_t behind = host.len;
 
     put_head(call, head, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
     call->target_len = (uint32_t)(head->target.len < CALL_TARGET_MAX ? head->target.len : CALL_TARGET_MAX);
     call->head_cap = (uint32_t)(text.len + config->caller_deadline.forward.len + FORWARD_ROOM);
-    call->head = mem_alloc(call->head_cap + (head->authority.len != 0 ? call->target_len : 0));
+    if (head->authority.len != 0)
+        behind += call->target_len;
+    call->head = mem_alloc(call->head_cap + behind);
     if (call->head == NULL)
         return CAUSE_INTERNAL;
     memcpy(call->head, text.ptr, text.len);
     call->head_len = (uint32_t)text.len;
     keep_target(call, head);
+    call->host_len = (uint16_t)host.len;
+    if (host.len != 0)
+        memcpy(call->head + call->head_cap + behind - host.len, host.ptr, host.len);
     return CAUSE_NONE;
 }
 

@@ -7,6 +7,9 @@
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
 
+/* "[address]:port" */
+#define AUTHORITY_MAX 64
+
 /*
  * What is written next to the caller; the scratch text that it stands in is kept if he does not take it at once. While
  * there is a kept head, what waits is in it.
@@ -93,15 +96,29 @@ static struct forward_own say_own(const struct call *call, const struct http1_he
     return own;
 }
 
-/* Apart, so that a response without it needs no room for the text. */
-static __attribute__((noinline)) void put_timed_head(struct call *call, const struct http1_head *head,
-                                                     struct forward_framing framing, struct text *out)
+/* Where the caller finds us: by the host that it used, or at the address that it has connected to. */
+static struct span find_authority(const struct call *call, char block[AUTHORITY_MAX])
 {
-    char block[CALL_TIMING_MAX];
-    struct text timing = text_over(block, sizeof(block));
+    struct text text = text_over(block, AUTHORITY_MAX);
+
+    if (call->host_len != 0)
+        return call_host(call);
+    downstream_put_listener(&text, call->downstream);
+    return text_span(&text);
+}
+
+/* Apart, so that a response without all that needs no room for the texts. */
+static __attribute__((noinline)) void put_head_with_more(struct call *call, const struct http1_head *head,
+                                                         struct forward_framing framing, struct text *out)
+{
+    char lines[CALL_TIMING_MAX], authority[AUTHORITY_MAX];
+    struct text timing = text_over(lines, sizeof(lines));
     struct forward_own own = say_own(call, head);
 
-    call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
+    if (call->config->server_timing)
+        call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
+    if (call->config->rules.rewrites_location)
+        own.authority = find_authority(call, authority);
     own.lines = text_span(&timing);
     forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
 }
@@ -111,8 +128,8 @@ static void put_response_head(struct call *call, const struct http1_head *head,
 {
     const struct forward_own own = say_own(call, head);
 
-    if (call->config->server_timing)
-        put_timed_head(call, head, framing, out);
+    if (call->config->server_timing || call->config->rules.rewrites_location)
+        put_head_with_more(call, head, framing, out);
     else
         forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
 }

@@ -10,6 +10,7 @@
 #include "proxy/drain.h"
 #include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
 #define LINGER_NS     (2 * NS_PER_S)
@@ -250,6 +251,15 @@ void downstream_put_caller(struct text *out, const struct downstream *downstream
     else
         text_printf(out, memchr(ip.ptr, ':', ip.len) != NULL ? "[%.*s]:%u" : "%.*s:%u", SPAN_FMT(ip),
                     downstream->caller_port);
+}
+
+void downstream_put_listener(struct text *out, const struct downstream *downstream)
+{
+    union dns_address address = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof(address);
+
+    if (getsockname(downstream->stream.fd, &address.any, &len) == 0)
+        upstream_put_peer(out, &address);
 }
 
 static void note_caller(struct downstream *downstream, const struct sockaddr *peer)

@@ -6,7 +6,7 @@
 #include "core/forward.h"
 #include "heads.h"
 
-enum option { TO_HEAD = 1, TO_HTTP_1_0 = 2, TO_CLOSE = 4, WITH_VIA = 8 };
+enum option { TO_HEAD = 1, TO_HTTP_1_0 = 2, TO_CLOSE = 4, WITH_VIA = 8, LEADING_BACK = 16 };
 
 #define BYTES_MAX 8192
 
@@ -100,12 +100,17 @@ static void send_on(const struct http1_head *before, uint8_t options)
     bool old_caller = (options & TO_HTTP_1_0) != 0, keep_alive = (options & TO_CLOSE) == 0;
     uint8_t minor = old_caller ? 0 : 1;
     struct forward_framing framing = forward_response_framing(before, minor);
-    const struct forward_rules rules = {.via = (options & WITH_VIA) != 0};
+    const struct forward_rules rules = {.via = (options & WITH_VIA) != 0,
+                                        .host = SPAN_LIT("api.example"),
+                                        .origin = SPAN_LIT("[::1]:8080"),
+                                        .base_path = SPAN_LIT("/v2")};
     struct forward_own own = {.rules = &rules, .call_id = 0xc0ffee};
     struct found found;
     const char *detail;
     enum cause cause;
 
+    if ((options & LEADING_BACK) != 0)
+        own.authority = SPAN_LIT("here:81");
     if (before->code < 200)
         framing = (struct forward_framing){HTTP1_NO_CONTENT, false};
     forward_response_head(&text, before, framing, minor, keep_alive, &own);

@@ -90,7 +90,7 @@ def test_it_has_names_of_header_fields_and_no_value(full):
     text = proxy.admin_get("/config")[1]
     headers = json.loads(text)["config"]["upstreams"]["api"]["headers"]
     assert sorted(headers["set"]) == ["Authorization", "Host", "X-Api-Key", "X-Tenant"]
-    assert headers["remove"] == ["Cookie"] and (headers["forwarded"], headers["via"]) == ("rfc7239", False)
+    assert headers["remove"] == ["Cookie"] and (headers["forwarded"], headers["via"], headers["location"]) == ("rfc7239", False, "keep")
     assert len(secrets) > 5
     for secret in secrets:
         assert secret not in text

@@ -44,7 +44,7 @@ static const char full[] =
     "    pool: {size: 10}\n"
     "    caller_deadline: {headers: [X-T, grpc-timeout], forward: X-Left}\n"
     "    tls: {ca_file: /ca, cert_file: /cert, key_file: /key}\n"
-    "    headers: {set: {x-b: '  own ', Authorization: {file: /token}}, remove: [Cookie, X-T, Via], via: true, forwarded: none}\n"
+    "    headers: {set: {x-b: '  own ', Authorization: {file: /token}}, remove: [Cookie, X-T, Via], via: true, forwarded: none, location: rewrite}\n"
     "    routes:\n"
     "      - {path: /v1/reports/, methods: [POST, PUT], deadline: 30s, pool: reports}\n"
     "      - {path: /v1, timeouts: {first_byte: 9s}}\n"
@@ -315,6 +315,9 @@ static void fields_are_set_and_dropped(void **state)
     assert_false(drops(p, "X-C"));
     assert_true(drops(p, "Via") && p->via && !q->via);
     assert_int_equal(p->tells, FORWARD_TELLS_NOTHING);
+    assert_true(p->rewrites_location && p->is_https && !q->rewrites_location && !q->is_https);
+    assert_span(p->origin, "api.example.com:8443");
+    assert_span(q->origin, "[::1]");
     assert_int_equal(q->tells, FORWARD_TELLS_RFC7239);
     assert_int_equal(p->dropped_count, 8);
     assert_int_equal(s->upstreams[0].caller_deadline.header_count, 2);

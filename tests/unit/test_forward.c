@@ -376,7 +376,7 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
 
 #define CALL "X-Curfew-Call: 2a\r\n"
 
-static struct span own_lines, own_date;
+static struct span own_lines, own_date, own_authority;
 static const struct forward_rules *response_rules = &plain;
 
 static void check_response(const char *received, enum http1_method method, uint8_t caller_minor,
@@ -386,9 +386,13 @@ static void check_response(const char *received, enum http1_method method, uint8
     const char *detail;
 
     assert_int_equal(http1_parse_response(span_of(received), method, &head, &detail), CAUSE_NONE);
-    forward_response_head(
-        &text, &head, forward_response_framing(&head, caller_minor), caller_minor, keep_alive,
-        &(struct forward_own){.rules = response_rules, .call_id = 42, .lines = own_lines, .date = own_date});
+    forward_response_head(&text, &head, forward_response_framing(&head, caller_minor), caller_minor,
+                          keep_alive,
+                          &(struct forward_own){.rules = response_rules,
+                                                .call_id = 42,
+                                                .lines = own_lines,
+                                                .date = own_date,
+                                                .authority = own_authority});
     assert_text(&text, want);
 }
 
@@ -521,6 +525,30 @@ static void a_date_is_told_where_one_is_due(void **state)
     assert_true(head.has_date);
 }
 
+static void a_location_leads_back_to_us_if_that_was_asked_for(void **state)
+{
+    static const struct forward_rules rewriting = {.host = {"api.example", 11},
+                                                   .origin = {"api.example", 11},
+                                                   .base_path = {"/v2", 3},
+                                                   .rewrites_location = true};
+    static const char received[] =
+        "HTTP/1.1 302 F\r\nA: 1\r\nlocation:  http://api.example/v2?x \r\nB: 2\r\nLocation: /c\r\n"
+        "Content-Location: http://API.example:80/v2/d\r\nContent-Length: 0\r\n\r\n";
+
+    response_rules = &rewriting;
+    own_authority = SPAN_LIT("here:81");
+    check_response(received, HTTP1_GET, 1, true,
+                   "HTTP/1.1 302 F\r\nA: 1\r\nlocation: http://here:81/?x\r\nB: 2\r\nLocation: /c\r\n"
+                   "Content-Location: http://here:81/d\r\nContent-Length: 0\r\n" CALL "\r\n");
+    check_response("HTTP/1.1 302 F\nLocation: http://api.example/v2/a\nContent-Length: 0\n\n", HTTP1_GET, 1,
+                   true, "HTTP/1.1 302 F\r\nLocation: http://here:81/a\r\nContent-Length: 0\r\n" CALL "\r\n");
+    own_authority = SPAN_LIT("");
+    check_response(
+        "HTTP/1.1 302 F\r\nLocation: http://api.example/v2/a\r\nContent-Length: 0\r\n\r\n", HTTP1_GET, 1,
+        true, "HTTP/1.1 302 F\r\nLocation: http://api.example/v2/a\r\nContent-Length: 0\r\n" CALL "\r\n");
+    response_rules = &plain;
+}
+
 static void an_interim_response_has_no_framing_and_no_call_id(void **state)
 {
     check_response("HTTP/1.1 100 Continue\r\n\r\n", HTTP1_POST, 1, true, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -601,6 +629,7 @@ int main(void)
         cmocka_unit_test(lines_that_end_with_lf_are_written_anew),
         cmocka_unit_test(what_we_say_of_the_call_stands_beside_what_the_upstream_says),
         cmocka_unit_test(a_date_is_told_where_one_is_due),
+        cmocka_unit_test(a_location_leads_back_to_us_if_that_was_asked_for),
         cmocka_unit_test(an_interim_response_has_no_framing_and_no_call_id),
         cmocka_unit_test(via_is_told_to_callers_too_if_that_was_asked_for),
         cmocka_unit_test(trailers_go_on_without_what_could_deceive),
