@@ -25,8 +25,9 @@ void report_place(struct config_errors *errors, const struct place *place, const
 void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A value that is only odd. */
-void report_odd(struct config_errors *errors, const struct yaml_node *node, const char *what);
+/* A value that is only odd: likewise, to errors->warnings. */
+void report_odd(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* A wrong key: likewise, at the key. */
 void report_key(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)

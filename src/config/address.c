@@ -109,6 +109,8 @@ const char *address_parse(const char *text, struct address *out)
         out->ip[3] = 1;
         return parse_port(all, out);
     }
+    if (address_parse_ip(all, out) && out->family == ADDRESS_IPV4)
+        return "the port is missing; write for example 127.0.0.1:8080";
     if (!colon || text[all.len - 1] == ']')
         return "not an address; write for example 8080, 127.0.0.1:8080, \"[::1]:8080\" or unix:/run/curfew.sock";
     why = parse_port(span_of(colon + 1), out);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/number.h"
 #include "config/build.h"
 #include "config/report.h"
 #include "config/suggest.h"
@@ -60,7 +61,13 @@ enum status build_pools(struct build *b, const struct option_values *builtin, co
 static void report_unknown(struct build *b, const struct yaml_node *node)
 {
     struct suggestion suggestion = suggest_for(node->text);
+    uint64_t size;
 
+    if (number_u64(node->text, &size) == NUMBER_OK) {
+        report_value(b->errors, node, "a text is the name of one in pools; write {size: %.20s}",
+                     node->text.ptr);
+        return;
+    }
     for (uint32_t i = 0; i < b->shared_pool_count; i++)
         suggest_offer(&suggestion, span_of(b->pools[i].name));
     report_value(b->errors, node, "there is no %s in pools%s", report_quote(node->text).text,

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "config/build.h"
+#include "config/hint.h"
 #include "config/report.h"
 #include "core/http1.h"
 #include "core/route.h"
@@ -43,13 +44,42 @@ static struct route_config make_policy(struct build *b, const struct upstream_co
     };
 }
 
+/* Braces may be in a pattern, of which there is only a warning. */
+static bool is_path(struct span path)
+{
+    struct span rest = path;
+
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.ptr[i] != '{' && path.ptr[i] != '}')
+            continue;
+        if (!url_is_path((struct span){rest.ptr, (size_t)(path.ptr + i - rest.ptr)}))
+            return false;
+        rest = (struct span){path.ptr + i + 1, path.len - i - 1};
+    }
+    return url_is_path(rest) && (rest.len == path.len || hint_pattern(path) < path.len);
+}
+
 static const char *refuse_path(struct span path)
 {
     if (path.len == 0 || path.ptr[0] != '/')
         return "must start with /";
     if (memchr(path.ptr, '?', path.len) || memchr(path.ptr, '#', path.len))
         return "query and fragment have no place here";
-    return url_is_path(path) ? NULL : "a character in the path must be percent-encoded";
+    return is_path(path) ? NULL : "a character in the path must be percent-encoded";
+}
+
+static void warn_of_pattern(struct build *b, const struct yaml_node *node)
+{
+    struct span before = {node->text.ptr, hint_pattern(node->text)};
+
+    if (before.len == node->text.len)
+        return;
+    while (before.len > 1 && before.ptr[before.len - 1] == '/')
+        before.len--;
+    report_odd(
+        b->errors, node,
+        "%s never matches as a pattern: a path stands for itself and all that is below it; did you mean %s?",
+        report_quote(node->text).text, report_quote(before).text);
 }
 
 static enum status copy_path(struct build *b, const struct yaml_node *node, struct span *out)
@@ -59,6 +89,8 @@ static enum status copy_path(struct build *b, const struct yaml_node *node, stru
 
     if (why)
         report_value(b->errors, node, "%s: %s", report_quote(path).text, why);
+    else
+        warn_of_pattern(b, node);
     while (path.len > 1 && path.ptr[path.len - 1] == '/')
         path.len--;
     *out = (struct span){arena_text(b->arena, path), path.len};

@@ -1,6 +1,7 @@
 #include "config/options.h"
 
 #include "base/number.h"
+#include "config/hint.h"
 #include "config/report.h"
 #include "config/suggest.h"
 
@@ -101,6 +102,20 @@ static void put_quoted(struct text *why, struct span value)
     text_put(why, span_of(report_quote(value).text));
 }
 
+/* False: nobody knows what is meant. */
+static bool put_meant(const struct option *option, struct span value, struct text *why)
+{
+    char block[48];
+    struct text meant = text_over(block, sizeof(block));
+
+    if (!hint_value(option->type, value, &meant))
+        return false;
+    TEXT_LIT(why, "; did you mean ");
+    text_put(why, text_span(&meant));
+    TEXT_LIT(why, "?");
+    return true;
+}
+
 static void explain_quantity(const struct option *option, struct span value, enum number_status status,
                              struct text *why)
 {
@@ -119,7 +134,7 @@ static void explain_quantity(const struct option *option, struct span value, enu
         TEXT_LIT(why, " has an unknown unit");
     else
         text_put(why, is_duration ? SPAN_LIT(" is not a duration") : SPAN_LIT(" is not a size"));
-    if (option->type != OPTION_INTEGER)
+    if (!put_meant(option, value, why) && option->type != OPTION_INTEGER)
         text_put(why, is_duration ? SPAN_LIT("; write for example 2s or 500ms")
                                   : SPAN_LIT("; write for example 32KiB or 1MiB"));
 }
@@ -152,13 +167,14 @@ static bool read_number(const struct option *option, struct span value, int64_t 
     return status == NUMBER_OK;
 }
 
-static bool read_bool(struct span value, int64_t *out, struct text *why)
+static bool read_bool(const struct option *option, struct span value, int64_t *out, struct text *why)
 {
     *out = span_eq(value, SPAN_LIT("true"));
     if (*out || span_eq(value, SPAN_LIT("false")))
         return true;
     put_quoted(why, value);
     TEXT_LIT(why, " is neither true nor false");
+    (void)put_meant(option, value, why); /* where that is known */
     return false;
 }
 
@@ -173,6 +189,12 @@ static bool next_word(struct span *rest, struct span *word)
     return word->len != 0;
 }
 
+/* "WARN" and "warning" of "warn". */
+static bool is_longer_form(struct span value, struct span word)
+{
+    return value.len >= word.len && span_eq_nocase((struct span){value.ptr, word.len}, word);
+}
+
 static bool read_choice(const struct option *option, struct span value, int64_t *out, struct text *why)
 {
     struct suggestion suggestion = suggest_for(value);
@@ -181,6 +203,8 @@ static bool read_choice(const struct option *option, struct span value, int64_t 
     for (*out = 0; next_word(&rest, &word); (*out)++) {
         if (span_eq(word, value))
             return true;
+        if (is_longer_form(value, word))
+            suggestion = (struct suggestion){.best = word};
         suggest_offer(&suggestion, word);
     }
     put_quoted(why, value);
@@ -197,7 +221,7 @@ static bool read_choice(const struct option *option, struct span value, int64_t 
 bool option_read(const struct option *option, struct span value, int64_t *out, struct text *why)
 {
     switch (option->type) {
-    case OPTION_BOOL: return read_bool(value, out, why);
+    case OPTION_BOOL: return read_bool(option, value, out, why);
     case OPTION_CHOICE: return read_choice(option, value, out, why);
     default: return read_number(option, value, out, why);
     }

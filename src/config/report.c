@@ -134,22 +134,32 @@ void report_place(struct config_errors *errors, const struct place *place, const
     va_end(args);
 }
 
+static struct config_error error_at_value(const struct yaml_node *node)
+{
+    return error_at(node->source, node->is_null ? node->key_line : node->line,
+                    node->is_null ? node->key_column : node->column);
+}
+
 void report_value(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
 {
-    struct config_error error = error_at(node->source, node->is_null ? node->key_line : node->line,
-                                         node->is_null ? node->key_column : node->column);
     struct path path;
     va_list args;
 
     va_start(args, format);
-    add(errors, error, put_path(&path, node, NULL), message_of(format, args).text);
+    add(errors, error_at_value(node), put_path(&path, node, NULL), message_of(format, args).text);
     va_end(args);
 }
 
-void report_odd(struct config_errors *errors, const struct yaml_node *node, const char *what)
+void report_odd(struct config_errors *errors, const struct yaml_node *node, const char *format, ...)
 {
-    if (errors->warnings)
-        report_value(errors->warnings, node, "%s", what);
+    struct path path;
+    va_list args;
+
+    if (!errors->warnings)
+        return;
+    va_start(args, format);
+    add(errors->warnings, error_at_value(node), put_path(&path, node, NULL), message_of(format, args).text);
+    va_end(args);
 }
 
 static struct config_error error_at_key(const struct yaml_node *node)

@@ -1,8 +1,8 @@
 #include "config/schema.h"
 
 #include "base/number.h"
+#include "config/hint.h"
 #include "config/report.h"
-#include "config/suggest.h"
 
 void schema_init(struct option_values *values)
 {
@@ -22,13 +22,13 @@ void schema_init(struct option_values *values)
 static void report_unknown(enum option_section section, const struct yaml_node *member,
                            struct config_errors *errors)
 {
-    struct suggestion suggestion = suggest_for(member->key);
+    char block[200];
+    struct text hint = text_over(block, sizeof(block));
 
-    for (size_t i = 0; i < OPT_COUNT; i++) {
-        if (option_is_in(&option_table[i], section))
-            suggest_offer(&suggestion, span_of(option_table[i].key));
-    }
-    report_key(errors, member, "unknown key%s", suggest_text(&suggestion).text);
+    if (hint_key(section, member, &hint))
+        report_key(errors, member, "unknown key; %.*s", SPAN_FMT(text_span(&hint)));
+    else
+        report_key(errors, member, "unknown key");
 }
 
 /* What each type takes: one value, or a list of such values, of which one alone will do. */
@@ -47,15 +47,19 @@ static const struct shape {
     [OPTION_TEXT_OR_MAP] = {false, true, true, "a text or a map"},
 };
 
+/* `option` is the one whose value the node is, as far as that matters to what is said; or NULL. */
 static bool has_kind(const struct yaml_node *node, bool is_good, const char *needed,
-                     struct config_errors *errors)
+                     const struct option *option, struct config_errors *errors)
 {
     static const char *const kinds[] = {[YAML_TEXT] = "text", [YAML_LIST] = "a list", [YAML_MAP] = "a map"};
+    const char *hint;
 
     if (node->is_bad)
         return false;
     if (node->is_null)
         report_value(errors, node, "has no value");
+    else if (!is_good && (hint = hint_shape(option, node)) != NULL)
+        report_value(errors, node, "%s is needed here, not %s; %s", needed, kinds[node->kind], hint);
     else if (!is_good)
         report_value(errors, node, "%s is needed here, not %s", needed, kinds[node->kind]);
     return is_good && !node->is_null;
@@ -63,7 +67,7 @@ static bool has_kind(const struct yaml_node *node, bool is_good, const char *nee
 
 bool schema_is_text(const struct yaml_node *node, struct config_errors *errors)
 {
-    return has_kind(node, node->kind == YAML_TEXT, "a text", errors);
+    return has_kind(node, node->kind == YAML_TEXT, "a text", NULL, errors);
 }
 
 static bool is_item(const struct shape *shape, const struct yaml_node *node)
@@ -82,20 +86,21 @@ static bool check_list(enum option_type type, const struct yaml_node *list, stru
         return false;
     }
     YAML_FOREACH(item, list) {
-        is_good = has_kind(item, is_item(&shapes[type], item), needed, errors) && is_good;
+        is_good = has_kind(item, is_item(&shapes[type], item), needed, NULL, errors) && is_good;
     }
     return is_good;
 }
 
 /* Is a value that is no number what its type asks for? The members of its maps are another matter. */
-static bool check_value(enum option_type type, const struct yaml_node *node, struct config_errors *errors)
+static bool check_value(const struct option *option, const struct yaml_node *node,
+                        struct config_errors *errors)
 {
-    const struct shape *shape = &shapes[type];
+    const struct shape *shape = &shapes[option->type];
     bool is_list = shape->is_list && node->kind == YAML_LIST;
 
-    if (!has_kind(node, is_list || is_item(shape, node), shape->name, errors))
+    if (!has_kind(node, is_list || is_item(shape, node), shape->name, option, errors))
         return false;
-    return !is_list || type == OPTION_LIST || check_list(type, node, errors);
+    return !is_list || option->type == OPTION_LIST || check_list(option->type, node, errors);
 }
 
 static bool read_number(const struct option *option, const struct yaml_node *node, int64_t *number,
@@ -128,7 +133,7 @@ static enum status read_value(struct reading *r, const struct option *option, co
 {
     struct option_value *value = &r->values->of[option - option_table];
     bool is_good = option_is_number(option) ? read_number(option, node, &value->number, r->errors)
-                                            : check_value(option->type, node, r->errors);
+                                            : check_value(option, node, r->errors);
 
     value->is_written = true;
     if (!is_good)
@@ -173,7 +178,7 @@ enum status schema_read(struct option_values *values, enum option_section sectio
 {
     struct reading reading = {values, scratch, errors};
 
-    if (!has_kind(node, node->kind == YAML_MAP, "a map", errors))
+    if (!has_kind(node, node->kind == YAML_MAP, "a map", NULL, errors))
         return ST_OK;
     return read_map(&reading, section, node);
 }

@@ -1,10 +1,12 @@
 #include "config/yaml_tree.h"
 
+#include <stdio.h>
 #include <yaml.h>
 
 #include "base/json.h"
 #include "config/report.h"
 #include "config/variable.h"
+#include "config/yaml_hint.h"
 
 /* One variable may be put in often. */
 #define EXPANDED_BYTES_MAX ((size_t)16 << 20)
@@ -52,25 +54,54 @@ static void report_mark(struct reader *r, const yaml_mark_t *mark, const char *w
     report_at(r->errors, r->source, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1, "%s", what);
 }
 
+/* Something at a mark that is no YAML, or none that a configuration is made of; `what` is the last resort. */
+static enum status refuse_mark(struct reader *r, const yaml_mark_t *mark, const char *what)
+{
+    uint32_t line = (uint32_t)mark->line + 1, column = (uint32_t)mark->column + 1;
+    struct yaml_hint hint;
+
+    if (yaml_hint_find(r->bytes, line, &hint))
+        report_at(r->errors, r->source, hint.line, hint.line == line ? column : hint.column,
+                  "not valid YAML: %s", hint.text);
+    else
+        report_at(r->errors, r->source, line, column, "%s", what);
+    return ST_BAD;
+}
+
+/* What libyaml did not expect, in its own words where nothing better is known. */
+static enum status fail_grammar(struct reader *r)
+{
+    const yaml_parser_t *p = &r->parser;
+    const char *context = p->context ? p->context : "";
+    char what[200];
+
+    if (is_tab(r->bytes, p->problem_mark.index)) {
+        report_mark(r, &p->problem_mark, "a tab where only spaces may stand");
+        return ST_BAD;
+    }
+    if (strcmp(context, "while scanning a quoted scalar") == 0) {
+        report_mark(r, &p->context_mark, "not valid YAML: a quote that is not closed");
+        return ST_BAD;
+    }
+    (void)snprintf(what, sizeof(what), "not valid YAML: %s%s%s", context, *context ? ", " : "", p->problem);
+    return refuse_mark(r, &p->problem_mark, what);
+}
+
 /* What libyaml could not read: bytes that are no text have an offset, all else a mark. */
 static enum status fail_parse(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
-    const char *context = p->context ? p->context : "";
+    bool is_utf16 = r->bytes.len >= 2 &&
+                    (memcmp(r->bytes.ptr, "\xff\xfe", 2) == 0 || memcmp(r->bytes.ptr, "\xfe\xff", 2) == 0);
     uint32_t line, column;
 
     if (p->error == YAML_MEMORY_ERROR)
         return ST_NOMEM;
-    if (p->error == YAML_READER_ERROR) {
-        locate(r->bytes, p->problem_offset, &line, &column);
-        report_at(r->errors, r->source, line, column, "not a text in UTF-8: %s", p->problem);
-    } else if (is_tab(r->bytes, p->problem_mark.index)) {
-        report_mark(r, &p->problem_mark, "a tab where only spaces may stand");
-    } else {
-        report_at(r->errors, r->source, (uint32_t)p->problem_mark.line + 1,
-                  (uint32_t)p->problem_mark.column + 1, "not valid YAML: %s%s%s", context,
-                  *context ? ", " : "", p->problem);
-    }
+    if (p->error != YAML_READER_ERROR)
+        return fail_grammar(r);
+    locate(r->bytes, p->problem_offset, &line, &column);
+    report_at(r->errors, r->source, line, column, "not a text in UTF-8: %s",
+              is_utf16 ? "it is UTF-16; save it as UTF-8" : p->problem);
     return ST_BAD;
 }
 
@@ -100,7 +131,7 @@ static const char *refuse_event(const yaml_event_t *event)
         tag = event->data.mapping_start.tag;
     }
     if (anchor || event->type == YAML_ALIAS_EVENT)
-        return "anchors and aliases (&name, *name) are not supported";
+        return "anchors and aliases (&name, *name) are not supported; defaults has what all upstreams share";
     return tag ? "tags (!name) are not supported" : NULL;
 }
 
@@ -183,10 +214,8 @@ static enum status read_key(struct reader *r, struct yaml_node **member)
 
     if (status != ST_OK)
         return status;
-    if (r->event.type != YAML_SCALAR_EVENT) {
-        report_mark(r, &r->event.start_mark, "a key must be text");
-        return ST_BAD;
-    }
+    if (r->event.type != YAML_SCALAR_EVENT)
+        return refuse_mark(r, &r->event.start_mark, "a key must be text");
     *member = new_node(r);
     return *member ? copy_text(r, &(*member)->key) : ST_NOMEM;
 }
@@ -215,7 +244,7 @@ static enum status read_map(struct reader *r, int depth, struct yaml_node *map)
     enum status status;
 
     while ((status = next_event(r)) == ST_OK && r->event.type != YAML_MAPPING_END_EVENT) {
-        struct yaml_node *member;
+        struct yaml_node *member = NULL;
 
         if ((status = read_key(r, &member)) != ST_OK ||
             (status = read_member(r, depth, map, member)) != ST_OK)
@@ -253,9 +282,9 @@ static enum status read_text(struct reader *r, struct yaml_node *node)
     enum status status;
 
     node->kind = YAML_TEXT;
-    if (odd)
-        report_odd(r->errors, node, odd);
     status = memchr(written.ptr, '$', written.len) ? expand_text(r, node) : copy_text(r, &node->text);
+    if (odd && !node->is_bad)
+        report_odd(r->errors, node, "%s", odd);
     node->is_null = is_plain && !node->is_bad && is_null_word(node->text);
     return status;
 }
@@ -361,62 +390,4 @@ enum status yaml_tree_read(struct arena *arena, const struct config_source *sour
     yaml_event_delete(&r.event);
     yaml_parser_delete(&r.parser);
     return status;
-}
-
-const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key)
-{
-    if (map->kind != YAML_MAP)
-        return NULL;
-    YAML_FOREACH(member, map) {
-        if (span_eq(member->key, key))
-            return member;
-    }
-    return NULL;
-}
-
-const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
-{
-    struct yaml_node *list = arena_calloc(arena, 2, sizeof(*list)), *item = list + 1;
-
-    if (!list)
-        return NULL;
-    *list = *item = *node;
-    item->parent = list;
-    item->next = NULL;
-    item->index = 0;
-    list->kind = YAML_LIST;
-    list->is_alone = true;
-    list->first = list->last = item;
-    list->count = 1;
-    return list;
-}
-
-static bool is_simple(struct span key)
-{
-    for (size_t i = 0; i < key.len; i++) {
-        char c = key.ptr[i];
-        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-        if (!is_alnum && c != '_' && c != '-' && c != '.')
-            return false;
-    }
-    return key.len != 0 && key.len <= 64;
-}
-
-void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
-{
-    if (!node->parent)
-        return;
-    yaml_tree_put_path(out, node->parent);
-    if (node->parent->is_alone)
-        return;
-    if (node->parent->kind == YAML_LIST) {
-        TEXT_LIT(out, "[");
-        text_u64(out, node->index);
-        TEXT_LIT(out, "]");
-        return;
-    }
-    if (node->parent->parent)
-        TEXT_LIT(out, ".");
-    text_put(out, is_simple(node->key) ? node->key : span_of(report_quote(node->key).text));
 }

@@ -51,7 +51,7 @@ static void what_is_no_address_is_explained(void **state)
     } cases[] = {
         {"", NOT_AN_ADDRESS},
         {"localhost", NOT_AN_ADDRESS},
-        {"127.0.0.1", NOT_AN_ADDRESS},
+        {"127.0.0.1", "the port is missing; write for example 127.0.0.1:8080"},
         {"[::1]", NOT_AN_ADDRESS},
         {"80 80", NOT_AN_ADDRESS},
         {"-1", NOT_AN_ADDRESS},

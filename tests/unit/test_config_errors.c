@@ -106,7 +106,8 @@ static void wrong_keys(void **state)
         {GOOD, "no error"},
         {GOOD "worker: 2\n", "2:1: worker: unknown key; did you mean \"workers\"?"},
         {GOOD "plugins: 2\n", "2:1: plugins: unknown key"},
-        {GOOD "<<: {}\n", "2:1: \"<<\": unknown key"},
+        {GOOD "<<: {}\n",
+         "2:1: \"<<\": unknown key; merge keys are not supported; defaults has what all upstreams share"},
         {GOOD "workers: 2\nworkers: 3\n", "3:1: workers: duplicate key; the first is on line 2"},
         {WITH("deadlin: 2s"), "1:54: upstreams.p.deadlin: unknown key; did you mean \"deadline\"?"},
         {WITH("deadline: 2"), "1:64: upstreams.p.deadline: \"2\" has no unit; write for example 2s or 500ms"},
@@ -149,17 +150,20 @@ static void missing_and_empty_values(void **state)
 static void wrong_types(void **state)
 {
     static const struct bad cases[] = {
-        {"upstreams: [a]\n", "1:12: upstreams: a map of names is needed here, not a list"},
+        {"upstreams: [a]\n",
+         "1:12: upstreams: a map of names is needed here, not a list; each is written with its name before it: NAME: {listen: …, url: …}"},
         {"upstreams: x\n", "1:12: upstreams: a map of names is needed here, not text"},
         {GOOD "workers: [2]\n", "2:10: workers: a text is needed here, not a list"},
         {GOOD "log: {access: {file: x}}\n", "2:15: log.access: a text is needed here, not a map"},
         {WITH("pool: [a]"), "1:60: upstreams.p.pool: a text or a map is needed here, not a list"},
-        {WITH("routes: /x"), "1:62: upstreams.p.routes: a map or a list of them is needed here, not text"},
+        {WITH("routes: /x"),
+         "1:62: upstreams.p.routes: a map or a list of them is needed here, not text; write routes: [{path: /v1, deadline: 2s}]"},
         {WITH("headers: {remove: {}}"),
          "1:72: upstreams.p.headers.remove: a text or a list of them is needed here, not a map"},
         {WITH("headers: {remove: [{a: b}]}"),
          "1:73: upstreams.p.headers.remove[0]: a text is needed here, not a map"},
-        {WITH("headers: {set: [a]}"), "1:69: upstreams.p.headers.set: a map is needed here, not a list"},
+        {WITH("headers: {set: [a]}"),
+         "1:69: upstreams.p.headers.set: a map is needed here, not a list; write set: {NAME: VALUE}"},
         {WITH("headers: {set: {a: [b]}}"),
          "1:73: upstreams.p.headers.set.a: a text or {file: PATH} is needed here, not a list"},
         {"upstreams: {p: {listen: [[]], url: http://a}}\n",
@@ -413,7 +417,7 @@ static void fields(void **state)
          "1:70: upstreams.p.headers.set.upgrade: is set by curfew itself"},
         {WITH("headers: {forwarded: xforwarded, via: yes}"),
          "1:75: upstreams.p.headers.forwarded: \"xforwarded\" is none of none, x-forwarded, rfc7239; did you mean \"x-forwarded\"?\n"
-         "1:92: upstreams.p.headers.via: \"yes\" is neither true nor false"},
+         "1:92: upstreams.p.headers.via: \"yes\" is neither true nor false; did you mean true?"},
         {WITH("headers: {set: {A: b, a: c}}"), "1:76: upstreams.p.headers.set.a: is set on line 1 already"},
         {WITH("headers: {set: {A: \"b\\r\\nc\"}}"),
          "1:73: upstreams.p.headers.set.A: the value holds a line break or another control character"},
@@ -459,8 +463,8 @@ static void fields(void **state)
         {WITH("trace: true, caller_deadline: {headers: [A], forward: TraceParent}"),
          "1:108: upstreams.p.caller_deadline.forward: is what trace writes"},
         {WITH("trace: yes, server_timing: 1"),
-         "1:61: upstreams.p.trace: \"yes\" is neither true nor false\n"
-         "1:81: upstreams.p.server_timing: \"1\" is neither true nor false"},
+         "1:61: upstreams.p.trace: \"yes\" is neither true nor false; did you mean true?\n"
+         "1:81: upstreams.p.server_timing: \"1\" is neither true nor false; did you mean true?"},
     };
 
     CHECK(cases);
@@ -488,7 +492,7 @@ static void routes(void **state)
         {WITH("routes: [{path: /x, methods: [GET]}, {path: /x, methods: [POST]}, {path: /}, {path: /xy}]"),
          "no error"},
         {WITH("routes: [{path: /x, url: http://a, deadline: 0s}]"),
-         "1:74: upstreams.p.routes[0].url: unknown key\n"
+         "1:74: upstreams.p.routes[0].url: unknown key; it belongs to the upstream, not to one of its routes\n"
          "1:99: upstreams.p.routes[0].deadline: \"0s\" is out of bounds: 1ms to 24h"},
     };
 

@@ -92,7 +92,7 @@ static void other_values_are_explained(void **state)
         const char *value, *why;
     } cases[] = {
         {OPT_UPSTREAM_DEADLINE, "2", "\"2\" has no unit; write for example 2s or 500ms"},
-        {OPT_UPSTREAM_DEADLINE, "2sec", "\"2sec\" has an unknown unit; write for example 2s or 500ms"},
+        {OPT_UPSTREAM_DEADLINE, "2sec", "\"2sec\" has an unknown unit; did you mean 2s?"},
         {OPT_UPSTREAM_DEADLINE, "soon", "\"soon\" is not a duration; write for example 2s or 500ms"},
         {OPT_UPSTREAM_DEADLINE, "", "\"\" is not a duration; write for example 2s or 500ms"},
         {OPT_UPSTREAM_DEADLINE, "none", "\"none\" is not a duration; write for example 2s or 500ms"},
@@ -106,11 +106,11 @@ static void other_values_are_explained(void **state)
         {OPT_ROOT_WORKERS, "two", "\"two\" is not a whole number"},
         {OPT_ROOT_WORKERS, "1.5", "\"1.5\" is not a whole number"},
         {OPT_LIMITS_REQUEST_HEAD, "32", "\"32\" has no unit; write for example 32KiB or 1MiB"},
-        {OPT_LIMITS_REQUEST_HEAD, "32K", "\"32K\" has an unknown unit; write for example 32KiB or 1MiB"},
+        {OPT_LIMITS_REQUEST_HEAD, "32K", "\"32K\" has an unknown unit; did you mean 32KiB?"},
         {OPT_LIMITS_REQUEST_HEAD, "big", "\"big\" is not a size; write for example 32KiB or 1MiB"},
         {OPT_LIMITS_REQUEST_HEAD, "1023B", "\"1023B\" is out of bounds: 1KiB to 1MiB"},
-        {OPT_ADMIN_ALLOW_REMOTE, "yes", "\"yes\" is neither true nor false"},
-        {OPT_LOG_LEVEL, "warning", "\"warning\" is none of error, warn, info, debug"},
+        {OPT_ADMIN_ALLOW_REMOTE, "yes", "\"yes\" is neither true nor false; did you mean true?"},
+        {OPT_LOG_LEVEL, "warning", "\"warning\" is none of error, warn, info, debug; did you mean \"warn\"?"},
         {OPT_LOG_LEVEL, "wran", "\"wran\" is none of error, warn, info, debug; did you mean \"warn\"?"},
         {OPT_TLS_MIN_VERSION, "1.1", "\"1.1\" is none of 1.2, 1.3; did you mean \"1.2\"?"},
         {OPT_UPSTREAM_DEADLINE, "a\x1b[31m\n",

@@ -1,0 +1,61 @@
+/* What is asked of a tree once it is there. */
+#include "config/report.h"
+#include "config/yaml_tree.h"
+
+const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key)
+{
+    if (map->kind != YAML_MAP)
+        return NULL;
+    YAML_FOREACH(member, map) {
+        if (span_eq(member->key, key))
+            return member;
+    }
+    return NULL;
+}
+
+const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
+{
+    struct yaml_node *list = arena_calloc(arena, 2, sizeof(*list)), *item = list + 1;
+
+    if (!list)
+        return NULL;
+    *list = *item = *node;
+    item->parent = list;
+    item->next = NULL;
+    item->index = 0;
+    list->kind = YAML_LIST;
+    list->is_alone = true;
+    list->first = list->last = item;
+    list->count = 1;
+    return list;
+}
+
+static bool is_simple(struct span key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        char c = key.ptr[i];
+        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+        if (!is_alnum && c != '_' && c != '-' && c != '.')
+            return false;
+    }
+    return key.len != 0 && key.len <= 64;
+}
+
+void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
+{
+    if (!node->parent)
+        return;
+    yaml_tree_put_path(out, node->parent);
+    if (node->parent->is_alone)
+        return;
+    if (node->parent->kind == YAML_LIST) {
+        TEXT_LIT(out, "[");
+        text_u64(out, node->index);
+        TEXT_LIT(out, "]");
+        return;
+    }
+    if (node->parent->parent)
+        TEXT_LIT(out, ".");
+    text_put(out, is_simple(node->key) ? node->key : span_of(report_quote(node->key).text));
+}
