@@ -3,11 +3,11 @@ _curfew() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'serve reload top calls advise check explain faulty version --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'serve reload top calls advise check explain faulty help version --help --version' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]}/$prev in
-    serve/-c | serve/--config | reload/-c | reload/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
+    serve/-c | serve/--config | reload/-c | reload/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | check/-c | check/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
@@ -25,12 +25,12 @@ _curfew() {
     advise/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -u --upstream -f --false-timeouts -j --json -h --help' -- "$cur") ;;
     check/-*)
-        mapfile -t COMPREPLY < <(compgen -W '--strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
+        mapfile -t COMPREPLY < <(compgen -W '-c --config --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
     explain/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
     faulty/-*)
-        mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --seed --help' -- "$cur") ;;
-    check/*)
+        mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --seed -h --help' -- "$cur") ;;
+    serve/* | reload/* | top/* | calls/* | advise/* | check/* | explain/*)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac

@@ -1,6 +1,5 @@
 #include "app/advise_command.h"
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,18 +7,20 @@
 #include "app/admin_client.h"
 #include "app/advise_print.h"
 #include "app/output.h"
+#include "app/usage.h"
 #include "view/advise.h"
 
-static const char usage[] =
-    "usage: curfew advise -c FILE [OPTION]...\n"
-    "       curfew advise --admin ADDRESS [OPTION]...\n"
+static const struct usage usage = {
+    "advise",
+    "usage: curfew advise [OPTION]... [[-c] FILE]\n"
+    "       curfew advise [OPTION]... --admin ADDRESS\n"
     "\n"
     "Works out, from how long the calls of a running curfew took since it counts them, for each route the\n"
     "deadlines that make no more than 1 % and 0.1 % of the calls false timeouts (calls that are cut though\n"
     "they would have completed), and what each of them cuts in all; and for each pool, by Little's law, how\n"
     "many permits it takes. It is asked by its admin listener. Calls that a deadline cuts do not show how\n"
     "long they would have taken: with observe: true in the configuration nothing is cut, and they do.\n"
-    "\n"
+    "\n" USAGE_CONFIG "\n"
     "  -c, --config FILE          the configuration: its admin.listen says where\n"
     "  -a, --admin ADDRESS        where: 127.0.0.1:9600, [::1]:9600 or unix:/path\n"
     "  -u, --upstream NAME        only this upstream\n"
@@ -27,7 +28,7 @@ static const char usage[] =
     "  -j, --json                 the same as JSON\n"
     "  -h, --help                 this text\n"
     "\n"
-    "Exit status: 0 done, 1 nobody answers, or there is no such upstream, 2 wrong usage.\n";
+    "Exit status: 0 done, 1 nobody answers, or there is no such upstream, 2 wrong usage.\n"};
 
 /* Workers answer within a second, or the admin listener says that they do not. */
 #define PATIENCE_S 5
@@ -87,10 +88,16 @@ static int perform(const struct wish *wish, const char *where)
 
 static bool add_rate(struct wish *wish, const char *text)
 {
-    return wish->rate_count < ADVISE_RATES_MAX &&
-           advise_read_rate(span_of(text), &wish->rates_ppm[wish->rate_count++]);
+    if (wish->rate_count == ADVISE_RATES_MAX)
+        (void)usage_wrong(&usage, "--false-timeouts comes more than %d times", ADVISE_RATES_MAX);
+    else if (!advise_read_rate(span_of(text), &wish->rates_ppm[wish->rate_count++]))
+        (void)usage_wrong(&usage, "--false-timeouts is a rate from 0.0001%% to 50%%, not \"%s\"", text);
+    else
+        return true;
+    return false;
 }
 
+/* False: it is wrong, and that has been said. */
 static bool take_option(struct wish *wish, int option, const char *value)
 {
     switch (option) {
@@ -98,8 +105,7 @@ static bool take_option(struct wish *wish, int option, const char *value)
     case 'a': wish->where = value; return true;
     case 'u': wish->upstream = value; return true;
     case 'f': return add_rate(wish, value);
-    case 'j': wish->as_json = true; return true;
-    default: return false;
+    default: wish->as_json = true; return true;
     }
 }
 
@@ -115,22 +121,24 @@ static bool read_options(int argc, char **argv, struct wish *wish, int *status)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    bool is_right = true;
     int option;
 
-    while (is_right && (option = getopt_long(argc, argv, "c:a:u:f:jh", options, NULL)) != -1) {
+    opterr = 0;
+    *status = USAGE_WRONG;
+    while ((option = getopt_long(argc, argv, ":c:a:u:f:jh", options, NULL)) != -1) {
         if (option == 'h') {
-            fputs(usage, stdout);
+            fputs(usage.text, stdout);
             *status = EXIT_SUCCESS;
             return false;
         }
-        is_right = take_option(wish, option, optarg);
+        if (option == '?' || option == ':') {
+            (void)usage_wrong_option(&usage, options, option, argv);
+            return false;
+        }
+        if (!take_option(wish, option, optarg))
+            return false;
     }
-    if (is_right && (wish->path == NULL) != (wish->where == NULL) && optind == argc)
-        return true;
-    fputs(usage, stderr);
-    *status = 2;
-    return false;
+    return usage_admin(&usage, wish->path, wish->where, argv + optind, argc - optind, &wish->path);
 }
 
 int advise_command_main(int argc, char **argv)

@@ -1,24 +1,25 @@
 #include "app/calls_command.h"
 
 #include <event2/http.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "app/admin_client.h"
 #include "app/output.h"
+#include "app/usage.h"
 #include "base/text.h"
 #include "view/call_list.h"
 
-static const char usage[] =
-    "usage: curfew calls -c FILE [OPTION]...\n"
-    "       curfew calls --admin ADDRESS [OPTION]...\n"
+static const struct usage usage = {
+    "calls",
+    "usage: curfew calls [OPTION]... [[-c] FILE]\n"
+    "       curfew calls [OPTION]... --admin ADDRESS\n"
     "\n"
     "Prints the calls that a running curfew has in flight, those with least left of their deadline\n"
     "first: what is left, how long ago the call began, the phase it is in and for how long, and how\n"
     "much of the request the API can have seen. It is asked by its admin listener.\n"
-    "\n"
+    "\n" USAGE_CONFIG "\n"
     "  -c, --config FILE      the configuration: its admin.listen says where\n"
     "  -a, --admin ADDRESS    where: 127.0.0.1:9600, [::1]:9600 or unix:/path\n"
     "  -o, --older DURATION   only calls that began at least so long ago: 500ms, 10s\n"
@@ -30,7 +31,7 @@ static const char usage[] =
     "  -x, --cut ID           cuts this call, in place of a list: its caller gets a 504\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit status: 0 done, 1 nobody answers, or there is no such call, 2 wrong usage.\n";
+    "Exit status: 0 done, 1 nobody answers, or there is no such call, 2 wrong usage.\n"};
 
 /* Workers answer within a second, or the admin listener says that they do not. */
 #define PATIENCE_S 5
@@ -140,8 +141,9 @@ static bool read_options(int argc, char **argv, struct wish *wish, int *status)
     };
     int option;
 
-    *status = 2;
-    while ((option = getopt_long(argc, argv, "c:a:o:u:p:n:s:jx:h", options, NULL)) != -1) {
+    opterr = 0;
+    *status = USAGE_WRONG;
+    while ((option = getopt_long(argc, argv, ":c:a:o:u:p:n:s:jx:h", options, NULL)) != -1) {
         switch (option) {
         case 'c': wish->path = optarg; break;
         case 'a': wish->where = optarg; break;
@@ -153,16 +155,18 @@ static bool read_options(int argc, char **argv, struct wish *wish, int *status)
         case 'j': wish->as_json = true; break;
         case 'x': wish->cut = optarg; break;
         case 'h':
-            fputs(usage, stdout);
+            fputs(usage.text, stdout);
             *status = EXIT_SUCCESS;
             return false;
-        default: fputs(usage, stderr); return false;
+        default: (void)usage_wrong_option(&usage, options, option, argv); return false;
         }
     }
-    if ((wish->path == NULL) != (wish->where == NULL) && optind == argc && !wish->query.overflow &&
-        (wish->cut == NULL || wish->query.len == 0))
-        return true;
-    fputs(usage, stderr);
+    if (wish->query.overflow)
+        (void)usage_wrong(&usage, "the filters are longer than %zu bytes", wish->query.cap);
+    else if (wish->cut != NULL && wish->query.len != 0)
+        (void)usage_wrong(&usage, "--cut is for one call: filters have no use");
+    else
+        return usage_admin(&usage, wish->path, wish->where, argv + optind, argc - optind, &wish->path);
     return false;
 }
 

@@ -1,6 +1,5 @@
 #include "app/check.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -8,36 +7,38 @@
 #include "app/config_file.h"
 #include "app/machine.h"
 #include "app/output.h"
+#include "app/usage.h"
 #include "base/number.h"
 #include "config/advice.h"
 #include "proxy/footprint.h"
 #include "runtime/certificate.h"
 
-static const char usage[] =
-    "usage: curfew check [OPTION]... FILE\n"
-    "\n"
-    "Checks a configuration file and says all that is wrong in it, a line each:\n"
-    "\n"
-    "    FILE:LINE:COLUMN: key: what is wrong, and what would be right\n"
-    "\n"
-    "Files that it names (certificates, values of headers) have to be readable. FILE may be\n"
-    "- for standard input. Nothing is started.\n"
-    "\n"
-    "A sound file may still not mean what it says. Lines with \"warning:\" name limits that can\n"
-    "never strike, calls that a shutdown would cut, certificates that expire within 30 days,\n"
-    "and more connections or memory than there is.\n"
-    "\n"
-    "  --strict                  a warning is an error\n"
-    "  --descriptors COUNT       descriptors that curfew may have (LimitNOFILE=); this\n"
-    "                            process's hard limit unless said\n"
-    "  --memory SIZE             memory that it may have; this machine's, or its control\n"
-    "                            group's, unless said\n"
-    "  --stop-timeout DURATION   how long a stop may take before curfew is killed\n"
-    "                            (TimeoutStopSec=, terminationGracePeriodSeconds); 90s unless\n"
-    "                            said\n"
-    "  -h, --help                this text\n"
-    "\n"
-    "Exit status: 0 the file is sound, 1 it is not, 2 wrong usage.\n";
+static const struct usage usage = {
+    "check", "usage: curfew check [OPTION]... [[-c] FILE]\n"
+             "\n"
+             "Checks a configuration file and says all that is wrong in it, a line each:\n"
+             "\n"
+             "    FILE:LINE:COLUMN: key: what is wrong, and what would be right\n"
+             "\n"
+             "Files that it names (certificates, values of headers) have to be readable. Nothing is\n"
+             "started.\n"
+             "\n"
+             "A sound file may still not mean what it says. Lines with \"warning:\" name limits that can\n"
+             "never strike, calls that a shutdown would cut, certificates that expire within 30 days,\n"
+             "and more connections or memory than there is.\n"
+             "\n" USAGE_CONFIG "\n"
+             "  -c, --config FILE         the configuration\n"
+             "  --strict                  a warning is an error\n"
+             "  --descriptors COUNT       descriptors that curfew may have (LimitNOFILE=); this\n"
+             "                            process's hard limit unless said\n"
+             "  --memory SIZE             memory that it may have; this machine's, or its control\n"
+             "                            group's, unless said\n"
+             "  --stop-timeout DURATION   how long a stop may take before curfew is killed\n"
+             "                            (TimeoutStopSec=, terminationGracePeriodSeconds); 90s unless\n"
+             "                            said\n"
+             "  -h, --help                this text\n"
+             "\n"
+             "Exit status: 0 the file is sound, 1 it is not, 2 wrong usage.\n"};
 
 /* systemd's own default (systemd-system.conf, DefaultTimeoutStopSec=). */
 #define STOP_TIMEOUT_NS (90 * NS_PER_S)
@@ -120,22 +121,29 @@ static int check(struct checking *checking)
 
 enum { OPTION_STRICT = 256, OPTION_DESCRIPTORS, OPTION_MEMORY, OPTION_STOP_TIMEOUT };
 
-static bool take_option(struct checking *checking, int option, const char *value)
+/* What the value should be; NULL: it is. */
+static const char *take_option(struct checking *checking, int option, const char *value)
 {
     struct advice_bounds *bounds = &checking->bounds;
 
     switch (option) {
-    case OPTION_STRICT: checking->is_strict = true; return true;
-    case OPTION_DESCRIPTORS: return number_u64(span_of(value), &bounds->descriptors) == NUMBER_OK;
-    case OPTION_MEMORY: return number_size(span_of(value), &bounds->memory_bytes) == NUMBER_OK;
-    case OPTION_STOP_TIMEOUT: return number_duration(span_of(value), &bounds->stop_ns) == NUMBER_OK;
-    default: return false;
+    case 'c': checking->path = value; return NULL;
+    case OPTION_STRICT: checking->is_strict = true; return NULL;
+    case OPTION_DESCRIPTORS:
+        return number_u64(span_of(value), &bounds->descriptors) == NUMBER_OK ? NULL : "a whole number";
+    case OPTION_MEMORY:
+        return number_size(span_of(value), &bounds->memory_bytes) == NUMBER_OK ? NULL
+                                                                               : "a size, as in 512MiB";
+    default:
+        return number_duration(span_of(value), &bounds->stop_ns) == NUMBER_OK ? NULL
+                                                                              : "a duration, as in 90s";
     }
 }
 
 int check_main(int argc, char **argv)
 {
     static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
         {"strict", no_argument, NULL, OPTION_STRICT},
         {"descriptors", required_argument, NULL, OPTION_DESCRIPTORS},
         {"memory", required_argument, NULL, OPTION_MEMORY},
@@ -146,22 +154,20 @@ int check_main(int argc, char **argv)
     struct checking checking = {
         .bounds = {machine_descriptors(), machine_memory(), 0, STOP_TIMEOUT_NS},
     };
-    int option;
+    const char *needed;
+    int option, index = 0;
 
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:h", options, &index)) != -1) {
         if (option == 'h') {
-            fputs(usage, stdout);
+            fputs(usage.text, stdout);
             return 0;
         }
-        if (!take_option(&checking, option, optarg)) {
-            fputs(usage, stderr);
-            return 2;
-        }
+        if (option == '?' || option == ':')
+            return usage_wrong_option(&usage, options, option, argv);
+        if ((needed = take_option(&checking, option, optarg)) != NULL)
+            return usage_wrong(&usage, "--%s is %s, not \"%s\"", options[index].name, needed, optarg);
     }
-    if (optind + 1 != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    checking.path = argv[optind];
-    return check(&checking);
+    checking.path = usage_config(&usage, checking.path, argv + optind, argc - optind);
+    return checking.path != NULL ? check(&checking) : USAGE_WRONG;
 }

@@ -1,31 +1,31 @@
 #include "app/explain.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/config_file.h"
 #include "app/explain_print.h"
 #include "app/output.h"
+#include "app/usage.h"
 #include "proxy/policy.h"
 
-static const char usage[] =
-    "usage: curfew explain -c FILE [OPTION]... METHOD URL\n"
-    "\n"
-    "Says what a request is subject to: its upstream and route, the deadline and where it is\n"
-    "written, the pool, the limits, the head that the API gets (values that are set are\n"
-    "hidden), and what the caller gets when something goes wrong. Nothing is sent.\n"
-    "\n"
-    "URL is what a caller uses (http://127.0.0.1:8080/v1/charges), or the API's own; or a path\n"
-    "alone, if there is one upstream or --upstream names one.\n"
-    "\n"
-    "  -c, --config FILE     the configuration; - is standard input\n"
-    "  -H, --header LINE     a field of the request, \"Name: value\"; as often as wanted\n"
-    "  -u, --upstream NAME   the upstream that is called\n"
-    "  -h, --help            this text\n"
-    "\n"
-    "Exit status: 0 it would become a call, 1 it would be refused, or the configuration is not\n"
-    "sound, 2 wrong usage.\n";
+static const struct usage usage = {
+    "explain", "usage: curfew explain [OPTION]... [[-c] FILE] METHOD URL\n"
+               "\n"
+               "Says what a request is subject to: its upstream and route, the deadline and where it is\n"
+               "written, the pool, the limits, the head that the API gets (values that are set are\n"
+               "hidden), and what the caller gets when something goes wrong. Nothing is sent.\n"
+               "\n"
+               "URL is what a caller uses (http://127.0.0.1:8080/v1/charges), or the API's own; or a path\n"
+               "alone, if there is one upstream or --upstream names one.\n"
+               "\n" USAGE_CONFIG "\n"
+               "  -c, --config FILE     the configuration\n"
+               "  -H, --header LINE     a field of the request, \"Name: value\"; as often as wanted\n"
+               "  -u, --upstream NAME   the upstream that is called\n"
+               "  -h, --help            this text\n"
+               "\n"
+               "Exit status: 0 it would become a call, 1 it would be refused, or the configuration is not\n"
+               "sound, 2 wrong usage.\n"};
 
 #define FIELDS_BYTES 65536
 
@@ -108,17 +108,29 @@ static int explain(const struct asking *asking)
     return result;
 }
 
-static bool take_option(struct asking *asking, int option, const char *value)
+static void take_option(struct asking *asking, int option, const char *value)
 {
     switch (option) {
-    case 'c': asking->config = value; return true;
-    case 'u': asking->upstream = value; return true;
-    case 'H':
+    case 'c': asking->config = value; break;
+    case 'u': asking->upstream = value; break;
+    default:
         text_put(&asking->text, span_of(value));
         TEXT_LIT(&asking->text, "\r\n");
-        return !asking->text.overflow;
-    default: return false;
+        break;
     }
+}
+
+/* METHOD and URL are the last arguments; before them there may be the configuration. */
+static int take_arguments(struct asking *asking, char **arguments, int count)
+{
+    if (asking->text.overflow)
+        return usage_wrong(&usage, "the header fields are longer than %d bytes", FIELDS_BYTES);
+    if (count < 2)
+        return usage_wrong(&usage, count == 0 ? "METHOD and URL are missing" : "METHOD or URL is missing");
+    asking->method = arguments[count - 2];
+    asking->url = arguments[count - 1];
+    asking->config = usage_config(&usage, asking->config, arguments, count - 2);
+    return asking->config != NULL ? 0 : USAGE_WRONG;
 }
 
 int explain_main(int argc, char **argv)
@@ -131,24 +143,19 @@ int explain_main(int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     static struct asking asking;
-    int option;
+    int option, status;
 
+    opterr = 0;
     asking.text = text_over(asking.fields, sizeof(asking.fields));
-    while ((option = getopt_long(argc, argv, "c:H:u:h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":c:H:u:h", options, NULL)) != -1) {
         if (option == 'h') {
-            fputs(usage, stdout);
+            fputs(usage.text, stdout);
             return 0;
         }
-        if (!take_option(&asking, option, optarg)) {
-            fputs(usage, stderr);
-            return 2;
-        }
+        if (option == '?' || option == ':')
+            return usage_wrong_option(&usage, options, option, argv);
+        take_option(&asking, option, optarg);
     }
-    if (asking.config == NULL || optind + 2 != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    asking.method = argv[optind];
-    asking.url = argv[optind + 1];
-    return explain(&asking);
+    status = take_arguments(&asking, argv + optind, argc - optind);
+    return status == 0 ? explain(&asking) : status;
 }

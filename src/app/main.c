@@ -13,38 +13,30 @@
 #include "app/reload_command.h"
 #include "app/serve.h"
 #include "app/top_command.h"
+#include "app/usage.h"
 #include "app/version.h"
+#include "config/suggest.h"
 #include "faulty/faulty.h"
 #include "runtime/journal.h"
 
-static int version_main(int argc, char **argv)
-{
-    static const char usage[] = "usage: curfew version\n";
-    bool asks_for_help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-
-    if (argc > 1) {
-        fputs(usage, asks_for_help ? stdout : stderr);
-        return asks_for_help ? 0 : 2;
-    }
-    printf("curfew %s\n", curfew_version);
-    return output_is_written() ? 0 : 1;
-}
+static int version_main(int argc, char **argv);
+static int help_main(int argc, char **argv);
 
 static const struct command {
     const char *name;
     int (*main)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", serve_main, "runs the proxy: curfew serve -c FILE"},
-    {"reload", reload_command_main,
-     "has a running curfew load its configuration anew: curfew reload -c FILE"},
-    {"top", top_command_main, "shows what a running curfew does, again and again: curfew top -c FILE"},
-    {"calls", calls_command_main, "lists calls in flight, cuts one: curfew calls -c FILE"},
+    {"serve", serve_main, "runs the proxy: curfew serve FILE"},
+    {"reload", reload_command_main, "has a running curfew load its configuration anew: curfew reload FILE"},
+    {"top", top_command_main, "shows what a running curfew does, again and again: curfew top FILE"},
+    {"calls", calls_command_main, "lists calls in flight, cuts one: curfew calls FILE"},
     {"advise", advise_command_main,
-     "works out deadlines and sizes of pools from what a running curfew has measured: curfew advise -c FILE"},
+     "works out deadlines and sizes of pools from what a running curfew has measured: curfew advise FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
-    {"explain", explain_main, "what a request is subject to: curfew explain -c FILE METHOD URL"},
+    {"explain", explain_main, "what a request is subject to: curfew explain FILE METHOD URL"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},
+    {"help", help_main, "tells what a command does, and what its options are: curfew help COMMAND"},
     {"version", version_main, "prints the version"},
 };
 
@@ -55,7 +47,70 @@ static void put_usage(FILE *out)
         out);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-    fputs("\ncurfew COMMAND --help tells more.\n", out);
+    fputs("\nFILE is the configuration; left out: what $CURFEW_CONFIG names, else /etc/curfew/curfew.yaml.\n"
+          "curfew COMMAND --help tells more. -h and --help give this text, -v and --version the version.\n",
+          out);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int complain_of_command(const char *name)
+{
+    struct suggestion suggestion = suggest_for(span_of(name));
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        suggest_offer(&suggestion, span_of(commands[i].name));
+    fprintf(stderr, "curfew: unknown command \"%s\"%s\n\n", name, suggest_text(&suggestion).text);
+    put_usage(stderr);
+    return USAGE_WRONG;
+}
+
+static bool asks_for_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int version_main(int argc, char **argv)
+{
+    static const struct usage usage = {"version", "usage: curfew version\n\nPrints the version.\n"};
+
+    if (argc == 2 && asks_for_help(argv[1])) {
+        fputs(usage.text, stdout);
+        return 0;
+    }
+    if (argc > 1)
+        return usage_wrong(&usage, "unexpected argument \"%s\"", argv[1]);
+    printf("curfew %s\n", curfew_version);
+    return output_is_written() ? 0 : 1;
+}
+
+static int help_main(int argc, char **argv)
+{
+    static const struct usage usage = {
+        "help", "usage: curfew help [COMMAND]\n\n"
+                "Tells what a command does, and what its options are; without one, which there are.\n"};
+    static char help[] = "--help";
+    const struct command *command;
+
+    if (argc == 1) {
+        put_usage(stdout);
+        return output_is_written() ? 0 : 1;
+    }
+    if (argc > 2)
+        return usage_wrong(&usage, "unexpected argument \"%s\"", argv[2]);
+    if (asks_for_help(argv[1])) {
+        fputs(usage.text, stdout);
+        return 0;
+    }
+    command = find_command(argv[1]);
+    return command != NULL ? command->main(2, (char *[]){argv[1], help, NULL}) : complain_of_command(argv[1]);
 }
 
 /*
@@ -73,22 +128,21 @@ static bool hold_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    const struct command *command = find_command(name);
 
     if (!hold_standard_descriptors())
         return 1;
     journal_look();
     crash_report_init();
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return commands[i].main(argc - 1, argv + 1);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        put_usage(stdout);
-        return 0;
-    }
-    if (strcmp(name, "--version") == 0)
+    if (command != NULL)
+        return command->main(argc - 1, argv + 1);
+    if (asks_for_help(name))
+        return help_main(1, argv);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-v") == 0)
         return version_main(1, argv);
     if (argc > 1)
-        fprintf(stderr, "curfew: unknown command \"%s\"\n\n", name);
+        return complain_of_command(name);
+    fputs("curfew: a command is missing\n\n", stderr);
     put_usage(stderr);
-    return 2;
+    return USAGE_WRONG;
 }

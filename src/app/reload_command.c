@@ -1,7 +1,6 @@
 #include "app/reload_command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,15 +9,17 @@
 #include <string.h>
 
 #include "app/admin_client.h"
+#include "app/usage.h"
 #include "base/number.h"
 
-static const char usage[] =
-    "usage: curfew reload -c FILE\n"
+static const struct usage usage = {
+    "reload",
+    "usage: curfew reload [[-c] FILE]\n"
     "       curfew reload --admin ADDRESS\n"
     "\n"
     "Has a running curfew load its configuration anew, and waits until that is in force. If something\n"
     "is wrong with it, says what; then nothing has changed. It is asked by its admin listener.\n"
-    "\n"
+    "\n" USAGE_CONFIG "\n"
     "  -c, --config FILE     the configuration: its admin.listen says where\n"
     "  -a, --admin ADDRESS   where: 127.0.0.1:9600, [::1]:9600 or unix:/path\n"
     "  -h, --help            this text\n"
@@ -26,7 +27,7 @@ static const char usage[] =
     "Where the file does not lead to an admin listener, and MAINPID names the running process (systemd sets\n"
     "it for ExecReload), that gets SIGHUP: it then says in its own log what is wrong, and counts it.\n"
     "\n"
-    "Exit status: 0 the new configuration is in force, 1 it is not, 2 wrong usage.\n";
+    "Exit status: 0 the new configuration is in force, 1 it is not, 2 wrong usage.\n"};
 
 /* A worker goes over between two calls; longer only means that it hangs. */
 #define PATIENCE_S 60
@@ -82,17 +83,16 @@ int reload_command_main(int argc, char **argv)
     char block[256];
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:a:h", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:a:h", options, NULL)) != -1) {
         switch (option) {
         case 'c': path = optarg; break;
         case 'a': where = optarg; break;
-        case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
-        default: fputs(usage, stderr); return 2;
+        case 'h': fputs(usage.text, stdout); return EXIT_SUCCESS;
+        default: return usage_wrong_option(&usage, options, option, argv);
         }
     }
-    if ((path == NULL) == (where == NULL) || optind != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
+    if (!usage_admin(&usage, path, where, argv + optind, argc - optind, &path))
+        return USAGE_WRONG;
     return admin_client_find(path, where, block, sizeof(block)) ? reload(block) : reload_by_signal();
 }

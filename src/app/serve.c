@@ -2,7 +2,6 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,20 +13,21 @@
 #include "app/lifecycle.h"
 #include "app/reload.h"
 #include "app/service.h"
+#include "app/usage.h"
 #include "app/version.h"
 #include "runtime/journal.h"
 
-static const char usage[] =
-    "usage: curfew serve -c FILE\n"
-    "\n"
-    "Puts the calls to the upstreams that FILE describes under a deadline and a cap.\n"
-    "\n"
-    "SIGTERM or SIGINT drains it and ends it: it takes no connection any more, calls in flight go\n"
-    "on for as long as `drain` says; a second one ends it at once. SIGHUP loads FILE anew: if that\n"
-    "is not sound, nothing changes. SIGUSR1 opens the access log anew, for who rotates it.\n"
-    "\n"
-    "  -c, --config FILE   the configuration; - is standard input\n"
-    "  -h, --help          this text\n";
+static const struct usage usage = {
+    "serve", "usage: curfew serve [[-c] FILE]\n"
+             "\n"
+             "Puts the calls to the upstreams that the configuration describes under a deadline and a cap.\n"
+             "\n"
+             "SIGTERM or SIGINT drains it and ends it: it takes no connection any more, calls in flight go\n"
+             "on for as long as `drain` says; a second one ends it at once. SIGHUP loads it anew: if that\n"
+             "is not sound, nothing changes. SIGUSR1 opens the access log anew, for who rotates it.\n"
+             "\n" USAGE_CONFIG "\n"
+             "  -c, --config FILE   the configuration\n"
+             "  -h, --help          this text\n"};
 
 /* One descriptor for each connection on both sides: take all that we may have. */
 static void raise_descriptor_limit(void)
@@ -226,16 +226,14 @@ int serve_main(int argc, char **argv)
     const char *path = NULL;
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
         switch (option) {
         case 'c': path = optarg; break;
-        case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
-        default: fputs(usage, stderr); return 2;
+        case 'h': fputs(usage.text, stdout); return EXIT_SUCCESS;
+        default: return usage_wrong_option(&usage, options, option, argv);
         }
     }
-    if (path == NULL || optind != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    return serve(path);
+    path = usage_config(&usage, path, argv + optind, argc - optind);
+    return path != NULL ? serve(path) : USAGE_WRONG;
 }

@@ -1,6 +1,5 @@
 #include "app/top_command.h"
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,20 +9,22 @@
 #include "app/output.h"
 #include "app/terminal.h"
 #include "app/top_feed.h"
+#include "app/usage.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "runtime/worker.h"
 
-static const char usage[] =
-    "usage: curfew top -c FILE [OPTION]...\n"
-    "       curfew top --admin ADDRESS [OPTION]...\n"
+static const struct usage usage = {
+    "top",
+    "usage: curfew top [OPTION]... [[-c] FILE]\n"
+    "       curfew top [OPTION]... --admin ADDRESS\n"
     "\n"
     "Shows what a running curfew does, again and again: for each upstream calls a second, those that\n"
     "completed, got stuck, failed or were rejected, latency, how late calls were cut (p99), the pool\n"
     "with those that wait, and the phases that calls are in now and got stuck in; below them the\n"
     "oldest calls in flight. Figures are those of the last ten turns. If curfew goes away, it says so\n"
     "and goes on when curfew is back. What is written to a pipe or a file is one page, without colour.\n"
-    "\n"
+    "\n" USAGE_CONFIG "\n"
     "  -c, --config FILE      the configuration: its admin.listen says where\n"
     "  -a, --admin ADDRESS    where: 127.0.0.1:9600, [::1]:9600 or unix:/path\n"
     "  -d, --delay DURATION   from one turn to the next, 100ms to 1h; 1s unless said\n"
@@ -34,7 +35,7 @@ static const char usage[] =
     "phase after the other; l lists those with least left first, or the oldest; up and down select a\n"
     "call, x cuts it after a y.\n"
     "\n"
-    "Exit status: 0 done, 1 nobody answers, 2 wrong usage.\n";
+    "Exit status: 0 done, 1 nobody answers, 2 wrong usage.\n"};
 
 #define DELAY_MIN_NS (100 * NS_PER_MS)
 #define DELAY_MAX_NS (3600 * NS_PER_S)
@@ -181,11 +182,8 @@ static bool show_on(struct top_feed *feed, const struct top_choice *choice, int6
 
 static bool read_delay(const char *text, int64_t *delay_ns)
 {
-    if (number_duration(span_of(text), delay_ns) == NUMBER_OK && *delay_ns >= DELAY_MIN_NS &&
-        *delay_ns <= DELAY_MAX_NS)
-        return true;
-    fprintf(stderr, "curfew: top: --delay is a duration from 100ms to 1h\n");
-    return false;
+    return number_duration(span_of(text), delay_ns) == NUMBER_OK && *delay_ns >= DELAY_MIN_NS &&
+           *delay_ns <= DELAY_MAX_NS;
 }
 
 static int top(const char *where, int64_t delay_ns, bool once)
@@ -219,22 +217,21 @@ int top_command_main(int argc, char **argv)
     bool once = false;
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:a:d:h", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:a:d:h", options, NULL)) != -1) {
         switch (option) {
         case 'c': path = optarg; break;
         case 'a': address = optarg; break;
         case 'd':
             if (!read_delay(optarg, &delay_ns))
-                return 2;
+                return usage_wrong(&usage, "--delay is a duration from 100ms to 1h, not \"%s\"", optarg);
             break;
         case '1': once = true; break;
-        case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
-        default: fputs(usage, stderr); return 2;
+        case 'h': fputs(usage.text, stdout); return EXIT_SUCCESS;
+        default: return usage_wrong_option(&usage, options, option, argv);
         }
     }
-    if ((path == NULL) == (address == NULL) || optind != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
+    if (!usage_admin(&usage, path, address, argv + optind, argc - optind, &path))
+        return USAGE_WRONG;
     return admin_client_find(path, address, where, sizeof(where)) ? top(where, delay_ns, once) : EXIT_FAILURE;
 }

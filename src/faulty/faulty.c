@@ -41,7 +41,7 @@ static const char usage[] =
     "  --client-ca FILE   with --tls: demand a client certificate that FILE vouches for\n"
     "  --tls-stall        take connections and whatever the peer sends, and never answer it\n"
     "  --seed N           of /flaky; default 1\n"
-    "  --help             this text\n"
+    "  -h, --help         this text\n"
     "\n"
     "Ends at SIGINT or SIGTERM. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
     "\n"
@@ -64,7 +64,6 @@ enum {
     OPT_CA_OUT,
     OPT_CLIENT_CA,
     OPT_SEED,
-    OPT_HELP
 };
 
 static const struct option long_options[] = {
@@ -76,7 +75,7 @@ static const struct option long_options[] = {
     {"ca-out", required_argument, NULL, OPT_CA_OUT},
     {"client-ca", required_argument, NULL, OPT_CLIENT_CA},
     {"seed", required_argument, NULL, OPT_SEED},
-    {"help", no_argument, NULL, OPT_HELP},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -98,7 +97,7 @@ static int take_option(struct options *o, int option, const char *value, const c
         if (number_u64(span_of(value), &o->seed) != NUMBER_OK)
             return complain("--seed takes a number, not ", value);
         break;
-    case OPT_HELP: o->help = true; break;
+    case 'h': o->help = true; break;
     case ':': return complain("a value is missing after ", given);
     default: return complain("unknown option ", given);
     }
@@ -126,7 +125,7 @@ static int parse_options(int argc, char **argv, struct options *o)
     *o = (struct options){.seed = 1};
     optind = 0; /* getopt may have been used before: start afresh */
     opterr = 0;
-    while (result == EXIT_DONE && (option = getopt_long(argc, argv, ":", long_options, NULL)) != -1)
+    while (result == EXIT_DONE && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
         result = take_option(o, option, optarg, argv[optind - 1]);
     if (result != EXIT_DONE || o->help)
         return result;

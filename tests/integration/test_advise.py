@@ -195,8 +195,8 @@ def test_the_command_says_what_is_wrong(tmp_path):
     nobody = curfew_command("advise", "--admin", f"unix:{tmp_path}/nobody")
     assert nobody.returncode == 1 and "No such file or directory" in nobody.stderr
     there = ("--admin", "127.0.0.1:1")
-    for args in ((), ("--admin",), (*there, "-c", "x"), (*there, "more"), (*there, "-f", "1"), (*there, "-f", "60%"),
+    for args in (("--admin",), (*there, "-c", "x"), (*there, "more"), (*there, "-f", "1"), (*there, "-f", "60%"),
                  (*there, "-f", "0%"), (*there, *(9 * ("-f", "1%"))), (*there, "--nonsense")):
         assert curfew_command("advise", *args).returncode == 2, args
     done = curfew_command("advise", "--help")
-    assert done.returncode == 0 and done.stdout.startswith("usage: curfew advise -c FILE")
+    assert done.returncode == 0 and done.stdout.startswith("usage: curfew advise [OPTION]... [[-c] FILE]")

@@ -187,17 +187,17 @@ def test_keys_can_not_steer_the_terminal(write):
     assert err[0].endswith(':8:1: "\\u001b[2Jx": unknown key')
 
 
-@pytest.mark.parametrize("args", [[], ["a", "b"], ["--verbose"]])
+@pytest.mark.parametrize("args", [["a", "b"], ["--verbose"]])
 def test_wrong_usage_is_2(args):
     status, out, err = check(*args)
     assert (status, out) == (2, [])
-    assert "usage: curfew check [OPTION]... FILE" in err
+    assert "usage: curfew check [OPTION]... [[-c] FILE]" in err
 
 
 def test_help_goes_to_standard_output():
     status, out, err = check("--help")
     assert (status, err) == (0, [])
-    assert out[0] == "usage: curfew check [OPTION]... FILE"
+    assert out[0] == "usage: curfew check [OPTION]... [[-c] FILE]"
 
 
 # ----------------------------------------------------------------------- warnings on meaning

@@ -12,7 +12,7 @@ from harness.process import BINARY, Process, run
 from harness.peers import ok
 from harness.wire import Cut
 
-SUBCOMMANDS = ["serve", "reload", "top", "calls", "advise", "check", "explain", "faulty", "version"]
+SUBCOMMANDS = ["serve", "reload", "top", "calls", "advise", "check", "explain", "faulty", "help", "version"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_answer_that_can_not_be_written_is_status_1(curfew, tmp_path, args):
 
 
 @pytest.mark.parametrize("args", [
-    [], ["surf"], ["--surf"], ["serve"], ["serve", "-c"], ["serve", "--surf"], ["serve", "-c", "x", "more"], ["check"],
+    [], ["surf"], ["--surf"], ["serve", "-c"], ["serve", "--surf"], ["serve", "-c", "x", "more"],
     ["check", "a", "b"], ["faulty"], ["faulty", "--surf"], ["version", "more"]])
 def test_wrong_usage_is_status_2(args):
     done = curfew_command(*args)
