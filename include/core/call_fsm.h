@@ -17,8 +17,9 @@
  *   READING -> ROUTED -> QUEUED -> CONNECTING -> SENDING -> WAITING -> STREAMING -> DELIVERING -> DONE
  *                 '------permit free---^  '-idle connection-^  '--early response--^
  *
- * From each state on the way also to an early end: REFUSED, STUCK, FAILED, GONE. From SENDING and WAITING back to
- * CONNECTING when a kept-alive connection turns out to have been closed, and may be replaced.
+ * From each state on the way also to an early end: STUCK, FAILED, GONE; and, before a permit is held, REFUSED, which
+ * tells the caller to ask again. From SENDING and WAITING back to CONNECTING when a kept-alive connection turns out to
+ * have been closed, and may be replaced.
  */
 enum call_hold {
     HOLD_TIMER = 1,
@@ -118,6 +119,12 @@ static inline int64_t call_fsm_budget_ns(const struct call_fsm *fsm)
  * off, but for the request head's: that one protects the listener.
  */
 enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns);
+
+/*
+ * What ends the call when curfew has no more time for it: CAUSE_DRAINING, a refusal, before it holds a permit; after
+ * that the upstream may have acted on it, and it is cut: CAUSE_DRAIN_OVER.
+ */
+enum cause call_fsm_shutdown(const struct call_fsm *fsm);
 
 /* Time spent in a phase until now, the current one included. */
 int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns);

@@ -1,6 +1,7 @@
 #ifndef CURFEW_CORE_CAUSE_H
 #define CURFEW_CORE_CAUSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/phase.h"
@@ -38,6 +39,15 @@ const char *cause_reason(enum cause cause);
 enum outcome cause_outcome(enum cause cause);
 uint16_t cause_status(enum cause cause);
 const char *cause_title(enum cause cause);
+
+/*
+ * May the answer of a call that ended so say Retry-After? To client libraries, that is "not done, ask again": it is
+ * never said of what the upstream can have seen a part of.
+ */
+bool cause_invites_retry(enum cause cause, enum sent sent);
+
+/* Does it say that curfew shuts down? */
+bool cause_is_shutdown(enum cause cause);
 
 /* The Proxy-Status error (RFC 9209 2.3) of a cause that struck in `phase`; NULL where there is none. */
 const char *cause_proxy_error(enum cause cause, enum phase phase);

@@ -133,6 +133,11 @@ enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns)
     return CAUSE_NONE;
 }
 
+enum cause call_fsm_shutdown(const struct call_fsm *fsm)
+{
+    return call_fsm_may_move(fsm->state, CALL_REFUSED) ? CAUSE_DRAINING : CAUSE_DRAIN_OVER;
+}
+
 int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns)
 {
     int64_t running_ns = phase == fsm->phase ? now_ns - fsm->phase_since_ns : 0;

@@ -53,6 +53,16 @@ const char *cause_title(enum cause cause)
     return causes[cause].title;
 }
 
+bool cause_invites_retry(enum cause cause, enum sent sent)
+{
+    return causes[cause].status == 503 && sent == SENT_NONE;
+}
+
+bool cause_is_shutdown(enum cause cause)
+{
+    return cause == CAUSE_DRAINING || cause == CAUSE_DRAIN_OVER;
+}
+
 /* A time limit is named after what did not come in time (RFC 9209 2.3.1, 2.3.4, 2.3.7, 2.3.12). */
 static const char *timeout_error(enum phase phase)
 {

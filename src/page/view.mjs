@@ -356,7 +356,7 @@ function waterfall(call) {
 }
 
 const CAUSES = {
-  deadline: "at its deadline of", operator: "cut by an operator, after", request_head_timeout: "its head took",
+  deadline: "at its deadline of", operator: "cut by an operator, after", draining: "cut at a shutdown, after", request_head_timeout: "its head took",
   connect_timeout: "connect limit, after", first_byte_timeout: "first-byte limit, after", idle_timeout: "stood still, after",
 };
 

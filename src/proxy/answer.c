@@ -52,6 +52,7 @@ static void put_problem(struct text *out, const struct answer *answer)
 static void put_fields(struct text *out, const struct answer *answer, size_t content_len)
 {
     const char *error = cause_proxy_error(answer->cause, answer->phase);
+    enum sent sent = answer->is_call ? answer->fsm->sent : SENT_NONE;
     uint16_t status = cause_status(answer->cause);
 
     TEXT_LIT(out, "HTTP/1.1 ");
@@ -65,7 +66,7 @@ static void put_fields(struct text *out, const struct answer *answer, size_t con
     text_put(out, answer->date);
     TEXT_LIT(out, "\r\nX-Curfew-Call: ");
     text_hex(out, answer->call_id);
-    if (status == 503)
+    if (cause_invites_retry(answer->cause, sent))
         TEXT_LIT(out, "\r\nRetry-After: 1");
     if (status == 405)
         TEXT_LIT(out, "\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");

@@ -80,10 +80,16 @@ static struct spread *find_spread(const struct call *call)
     return route_has_same_limits((*spread)->terms, call->route) ? *spread : NULL;
 }
 
+/* Of what ends calls as stuck, all but these are deadlines and limits that the configuration sets. */
+static bool is_of_policy(enum cause cause)
+{
+    return cause != CAUSE_OPERATOR && cause != CAUSE_DRAIN_OVER;
+}
+
 static enum spread_end spread_end_of(enum cause cause, enum outcome outcome)
 {
     switch (outcome) {
-    case OUTCOME_STUCK: return cause != CAUSE_OPERATOR ? SPREAD_CUT : SPREAD_ABANDONED;
+    case OUTCOME_STUCK: return is_of_policy(cause) ? SPREAD_CUT : SPREAD_ABANDONED;
     case OUTCOME_REJECTED: return SPREAD_REJECTED;
     case OUTCOME_ABANDONED: return SPREAD_ABANDONED;
     default: return SPREAD_FAILED;
@@ -170,7 +176,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     struct proxy_worker *pw = call->worker;
     struct downstream *downstream = call->downstream;
     bool whole = call->up.open && flow_discard(&call->up, &downstream->in);
-    bool keep = whole && call->keep_alive && cause != CAUSE_DRAINING;
+    bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
     struct text text = text_over(pw->text, pw->text_cap);
     size_t written;
     struct answer answer = {

@@ -55,7 +55,7 @@ static void end_downstreams(struct proxy_worker *pw)
         struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
 
         if (downstream->call != NULL)
-            call_end(downstream->call, CAUSE_DRAINING, NULL);
+            call_end(downstream->call, call_fsm_shutdown(&downstream->call->fsm), NULL);
         if (stream_is_open(&downstream->stream))
             downstream_destroy(downstream);
     }

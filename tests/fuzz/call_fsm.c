@@ -330,7 +330,7 @@ static void caller_leaves(struct call *call, uint8_t argument)
 static void is_turned_away(struct call *call, uint8_t argument)
 {
     (void)argument;
-    end(call, CAUSE_DRAINING);
+    end(call, call_fsm_shutdown(&call->fsm));
 }
 
 #define IN(state)    (1u << CALL_##state)
@@ -437,7 +437,9 @@ static void make_world(struct input *input)
 static void end_world(void)
 {
     while (!list_is_empty(&world.calls)) {
-        end(CONTAINER_OF(world.calls.next, struct call, node), CAUSE_DRAINING);
+        struct call *call = CONTAINER_OF(world.calls.next, struct call, node);
+
+        end(call, call_fsm_shutdown(&call->fsm));
         world_check(&world);
     }
     free_dead();

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from harness.bounds import SLOW, SOON, poll
-from harness.problem import expect
+from harness.problem import TIMEOUT_ERROR, expect
 
 
 def begin_drain(proxy):
@@ -102,40 +102,103 @@ def test_a_call_is_still_cut_at_its_deadline(pair):
     must_have_ended(proxy)
 
 
-def wait_for_an_answer(curfew, upstream, drain):
-    """A curfew with that drain, and the caller of a call that waits for its upstream."""
+def in_flight(curfew, upstream, drain, **keys):
+    """A curfew with that drain, the caller of a call that waits for its upstream, and the upstream's side of it."""
     up = upstream()
-    proxy = curfew(url=f"http://{up.authority}", deadline="60s", top={"drain": drain})
+    proxy = curfew(url=up.url, deadline="60s", top={"drain": drain}, **keys)
     caller = proxy.caller()
     caller.request("GET", "/")
-    up.take()
-    return proxy, caller
+    return proxy, caller, up.take()[0]
 
 
-def test_when_the_time_is_up_calls_in_flight_are_refused(curfew, upstream):
-    proxy, caller = wait_for_an_answer(curfew, upstream, "300ms")
-    begin_drain(proxy)
-    expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
+def must_be_cut(caller, proxy, phase="wait", sent="complete"):
+    """Its time is over: it may have been acted on, so nobody is told to ask again."""
+    response = caller.recv_response()
+    expect(response, 504, TIMEOUT_ERROR.get(phase, "http_response_timeout"), phase=phase, sent=sent)
+    assert "retry-after" not in response.fields and response["connection"] == "close"
     must_have_ended(proxy)
+    line = proxy.log()[0]
+    assert (line["outcome"], line["cause"], line["phase"], line["sent"], line["status"]) == \
+        ("stuck", "draining", phase, sent, 504), line
+
+
+def test_when_the_time_is_up_calls_in_flight_are_cut_and_not_asked_again(curfew, upstream):
+    proxy, caller, _ = in_flight(curfew, upstream, "300ms")
+    begin_drain(proxy)
+    must_be_cut(caller, proxy)
     assert "the time for it is up" in proxy.process.stderr.text()
     assert "all calls have ended" not in proxy.process.stderr.text()
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once(curfew, upstream, second):
-    proxy, caller = wait_for_an_answer(curfew, upstream, "60s")
+    proxy, caller, _ = in_flight(curfew, upstream, "60s")
     begin_drain(proxy)
     caller.must_be_open()
     proxy.process.signal(second)
-    expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
-    must_have_ended(proxy)
+    must_be_cut(caller, proxy)
 
 
-def test_without_a_drain_calls_are_refused_at_once(curfew, upstream):
-    proxy, caller = wait_for_an_answer(curfew, upstream, "0s")
+def test_without_a_drain_calls_are_cut_at_once(curfew, upstream):
+    proxy, caller, _ = in_flight(curfew, upstream, "0s")
     proxy.process.signal(signal.SIGTERM)
-    expect(caller.recv_response(), 503, "connection_limit_reached", phase="wait")
+    must_be_cut(caller, proxy)
+
+
+def test_a_request_that_has_gone_in_part_is_not_asked_again(curfew, upstream):
+    up = upstream()
+    proxy = curfew(url=up.url, deadline="60s", top={"drain": "0s"})
+    caller = proxy.caller()
+    caller.request("POST", "/", "Content-Length: 8")
+    caller.send(b"half")
+    exchange = up.accept()
+    exchange.read_until(b"\r\n\r\n")
+    assert exchange.read_exactly(4) == b"half"
+    proxy.process.signal(signal.SIGTERM)
+    must_be_cut(caller, proxy, phase="send", sent="partial")
+
+
+def test_a_call_that_is_connecting_holds_a_permit(curfew, deaf_listener):
+    proxy = curfew(url=deaf_listener.url, deadline="60s", top={"drain": "0s"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    proxy.wait_in_flight(1, phase="connect")
+    proxy.process.signal(signal.SIGTERM)
+    must_be_cut(caller, proxy, phase="connect", sent="none")
+
+
+def test_a_response_that_has_begun_is_cut_as_at_a_deadline(curfew, upstream):
+    proxy, caller, exchange = in_flight(curfew, upstream, "0s")
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+    head = caller.recv_response_head()
+    assert head.status == 200 and caller.read_exactly(4) == b"half"
+    proxy.process.signal(signal.SIGTERM)
+    caller.must_end()
     must_have_ended(proxy)
+    line = proxy.log()[0]
+    assert (line["outcome"], line["cause"], line["error"], line["status"]) == \
+        ("stuck", "draining", "http_response_incomplete", 200), line
+
+
+def test_without_a_drain_only_those_without_a_permit_are_to_ask_again(curfew, upstream):
+    """One holds the only permit, one waits for it, one has not sent its head whole."""
+    proxy, holder, _ = in_flight(curfew, upstream, "0s", pool={"size": 1, "queue": 1})
+    waiter, reader = proxy.caller(), proxy.caller()
+    waiter.request("GET", "/waiter")
+    reader.send(b"GET / HTTP/1.1\r\n")
+    proxy.wait_metric("curfew_pool_waiting", 1)
+    proxy.wait_metric("curfew_connections", 3, side="downstream")
+    proxy.process.signal(signal.SIGTERM)
+    for caller, phase in ((waiter, "queue"), (reader, "upload")):
+        response = caller.recv_response()
+        expect(response, 503, "connection_limit_reached", phase=phase, sent="none")
+        assert response["retry-after"] == "1"
+    response = holder.recv_response()
+    expect(response, 504, "http_response_timeout", phase="wait", sent="complete")
+    assert "retry-after" not in response.fields
+    must_have_ended(proxy)
+    assert {(line["outcome"], line["cause"], line["phase"]) for line in proxy.log(3)} == \
+        {("stuck", "draining", "wait"), ("rejected", "draining", "queue"), ("rejected", "draining", "upload")}
 
 
 def test_nobody_is_reloaded_while_draining(pair):

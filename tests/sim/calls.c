@@ -551,7 +551,9 @@ static void turn_all_away(struct event *event)
     struct world *world = CONTAINER_OF(event, struct world, drain);
 
     while (!list_is_empty(&world->calls)) {
-        end(CONTAINER_OF(world->calls.next, struct call, node), CAUSE_DRAINING);
+        struct call *call = CONTAINER_OF(world->calls.next, struct call, node);
+
+        end(call, call_fsm_shutdown(&call->fsm));
         world_check(world);
     }
 }

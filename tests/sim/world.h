@@ -440,7 +440,8 @@ static inline void check_instant(const struct call *call, enum cause cause)
 {
     const struct world *world = call->world;
     int64_t last_ns = later(call->deadline_ns, call->fixed_ns);
-    bool by_limit = cause == CAUSE_QUEUE_LIMIT || cause_outcome(cause) == OUTCOME_STUCK;
+    bool by_limit =
+        (cause == CAUSE_QUEUE_LIMIT || cause_outcome(cause) == OUTCOME_STUCK) && !cause_is_shutdown(cause);
 
     CHECK(world, world->now_ns <= last_ns);
     if (cause == CAUSE_DEADLINE)

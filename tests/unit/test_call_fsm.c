@@ -16,7 +16,8 @@
 /*
  * The table once more, written by hand: what a call holds (T timer, Q queue place, P permit, C pending connection,
  * U upstream connection), its phase ("": as before), and where it may go. From every state on the way a call can end
- * by its deadline (STUCK), its caller (GONE), curfew's own fault (FAILED), and a drain (REFUSED).
+ * by its deadline or the end of a drain (STUCK), its caller (GONE) and curfew's own fault (FAILED); and, while it holds
+ * no permit, by a refusal (REFUSED).
  */
 static const struct row {
     const char *name, *holds, *phase, *next;
@@ -24,11 +25,11 @@ static const struct row {
     {"READING", "T", "upload", "ROUTED REFUSED STUCK FAILED GONE"},
     {"ROUTED", "T", "", "QUEUED CONNECTING SENDING REFUSED STUCK FAILED GONE"},
     {"QUEUED", "TQ", "queue", "CONNECTING SENDING REFUSED STUCK FAILED GONE"},
-    {"CONNECTING", "TPC", "", "SENDING REFUSED STUCK FAILED GONE"},
-    {"SENDING", "TPU", "send", "CONNECTING WAITING STREAMING REFUSED STUCK FAILED GONE"},
-    {"WAITING", "TPU", "wait", "CONNECTING STREAMING REFUSED STUCK FAILED GONE"},
-    {"STREAMING", "TPU", "receive", "DELIVERING REFUSED STUCK FAILED GONE"},
-    {"DELIVERING", "T", "", "DONE REFUSED STUCK FAILED GONE"},
+    {"CONNECTING", "TPC", "", "SENDING STUCK FAILED GONE"},
+    {"SENDING", "TPU", "send", "CONNECTING WAITING STREAMING STUCK FAILED GONE"},
+    {"WAITING", "TPU", "wait", "CONNECTING STREAMING STUCK FAILED GONE"},
+    {"STREAMING", "TPU", "receive", "DELIVERING STUCK FAILED GONE"},
+    {"DELIVERING", "T", "", "DONE STUCK FAILED GONE"},
     {"DONE", "", "", ""},
     {"REFUSED", "", "", ""},
     {"STUCK", "", "", ""},
@@ -153,13 +154,33 @@ static void a_final_state_holds_nothing_and_has_no_way_on(void **state)
 
 static void from_everywhere_on_the_way_a_call_can_get_stuck_fail_and_be_left(void **state)
 {
-    static const enum call_state ends[] = {CALL_STUCK, CALL_FAILED, CALL_GONE, CALL_REFUSED};
+    static const enum call_state ends[] = {CALL_STUCK, CALL_FAILED, CALL_GONE};
 
     for (enum call_state s = 0; s < CALL_DONE; s++) {
         assert_false(call_state_is_final(s));
         assert_true((call_state_holds(s) & HOLD_TIMER) != 0);
         for (size_t i = 0; i < COUNT(ends); i++)
             assert_true(call_fsm_may_move(s, ends[i]));
+    }
+}
+
+static void a_shutdown_refuses_what_never_held_a_permit_and_cuts_the_rest(void **state)
+{
+    static const enum call_state early[] = {CALL_READING, CALL_ROUTED, CALL_QUEUED};
+    static const enum call_state late[] = {CALL_CONNECTING, CALL_SENDING, CALL_WAITING, CALL_STREAMING,
+                                           CALL_DELIVERING};
+
+    for (size_t i = 0; i < COUNT(early); i++) {
+        struct call_fsm fsm = fsm_in(early[i]);
+
+        assert_int_equal(call_fsm_shutdown(&fsm), CAUSE_DRAINING);
+        assert_true(call_fsm_may_move(fsm.state, CALL_REFUSED));
+    }
+    for (size_t i = 0; i < COUNT(late); i++) {
+        struct call_fsm fsm = fsm_in(late[i]);
+
+        assert_int_equal(call_fsm_shutdown(&fsm), CAUSE_DRAIN_OVER);
+        assert_false(call_fsm_may_move(fsm.state, CALL_REFUSED));
     }
 }
 
@@ -585,6 +606,7 @@ int main(void)
         cmocka_unit_test(each_move_gives_back_what_the_new_state_does_not_hold),
         cmocka_unit_test(a_final_state_holds_nothing_and_has_no_way_on),
         cmocka_unit_test(from_everywhere_on_the_way_a_call_can_get_stuck_fail_and_be_left),
+        cmocka_unit_test(a_shutdown_refuses_what_never_held_a_permit_and_cuts_the_rest),
         cmocka_unit_test(every_state_can_be_reached_and_leads_to_done),
         cmocka_unit_test(a_connection_is_held_only_together_with_a_permit),
         cmocka_unit_test(a_call_begins_reading_with_nothing_sent),

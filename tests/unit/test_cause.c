@@ -9,14 +9,15 @@
 
 #include "core/cause.h"
 
-static void every_cause_has_a_reason_of_its_own_and_a_title(void **state)
+static void reason_and_outcome_tell_a_cause_and_it_has_a_title(void **state)
 {
     for (unsigned a = 0; a < CAUSE_COUNT; a++) {
         assert_true(cause_title((enum cause)a)[0] != '\0');
         for (const char *c = cause_reason((enum cause)a); *c != '\0'; c++)
             assert_true((*c >= 'a' && *c <= 'z') || *c == '_');
         for (unsigned b = 0; b < a; b++)
-            assert_string_not_equal(cause_reason((enum cause)a), cause_reason((enum cause)b));
+            if (cause_outcome((enum cause)a) == cause_outcome((enum cause)b))
+                assert_string_not_equal(cause_reason((enum cause)a), cause_reason((enum cause)b));
     }
 }
 
@@ -40,6 +41,29 @@ static void status_codes_go_with_outcomes(void **state)
     }
 }
 
+static void only_what_the_upstream_has_seen_nothing_of_is_to_be_asked_again(void **state)
+{
+    for (unsigned i = 0; i < CAUSE_COUNT; i++) {
+        enum cause cause = (enum cause)i;
+        enum outcome outcome = cause_outcome(cause);
+        bool is_refusal = outcome == OUTCOME_REJECTED || outcome == OUTCOME_NOT_A_CALL;
+
+        print_message("%s\n", cause_reason(cause));
+        assert_int_equal(cause_invites_retry(cause, SENT_NONE), is_refusal && cause_status(cause) == 503);
+        assert_false(cause_invites_retry(cause, SENT_PARTIAL));
+        assert_false(cause_invites_retry(cause, SENT_COMPLETE));
+    }
+}
+
+static void two_causes_say_that_curfew_shuts_down(void **state)
+{
+    assert_string_equal(cause_reason(CAUSE_DRAIN_OVER), "draining");
+    assert_string_equal(cause_reason(CAUSE_DRAINING), "draining");
+    assert_int_equal(cause_outcome(CAUSE_DRAIN_OVER), OUTCOME_STUCK);
+    for (unsigned i = 0; i < CAUSE_COUNT; i++)
+        assert_int_equal(cause_is_shutdown((enum cause)i), i == CAUSE_DRAIN_OVER || i == CAUSE_DRAINING);
+}
+
 static void a_time_limits_error_says_what_did_not_come_in_time(void **state)
 {
     static const char *const errors[PHASE_COUNT] = {
@@ -56,6 +80,7 @@ static void a_time_limits_error_says_what_did_not_come_in_time(void **state)
     for (unsigned i = 0; i < PHASE_COUNT; i++) {
         assert_string_equal(cause_proxy_error(CAUSE_DEADLINE, (enum phase)i), errors[i]);
         assert_string_equal(cause_proxy_error(CAUSE_IDLE_LIMIT, (enum phase)i), errors[i]);
+        assert_string_equal(cause_proxy_error(CAUSE_DRAIN_OVER, (enum phase)i), errors[i]);
     }
 }
 
@@ -91,8 +116,10 @@ static void names_are_those_of_the_contract(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_cause_has_a_reason_of_its_own_and_a_title),
+        cmocka_unit_test(reason_and_outcome_tell_a_cause_and_it_has_a_title),
         cmocka_unit_test(status_codes_go_with_outcomes),
+        cmocka_unit_test(only_what_the_upstream_has_seen_nothing_of_is_to_be_asked_again),
+        cmocka_unit_test(two_causes_say_that_curfew_shuts_down),
         cmocka_unit_test(a_time_limits_error_says_what_did_not_come_in_time),
         cmocka_unit_test(other_errors_do_not_depend_on_the_phase),
         cmocka_unit_test(names_are_those_of_the_contract),

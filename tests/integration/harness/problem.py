@@ -20,6 +20,8 @@ def parse(response):
     assert problem["call"] == response["x-curfew-call"] != ""
     assert isinstance(problem["title"], str) and problem["title"]
     assert isinstance(problem["type"], str) and isinstance(problem["detail"], str)
+    assert ("retry-after" in response.fields) == (response.status == 503), response.fields
+    assert "retry-after" not in response.fields or problem.get("sent", "none") == "none", problem
     return problem
 
 

@@ -231,7 +231,7 @@ class Cell:
             self._must_be_answered(*kind.split("+"))
         if kind not in ("-", "end", "cut") and self.row.caller == "closed":
             self.caller.must_end()
-        if self.row.cause == "queue_timeout" or (self.row.outcome == "stuck" and self.row.cause != "operator"):
+        if self.row.cause == "queue_timeout" or (self.row.outcome == "stuck" and self.row.cause not in ("operator", "draining")):
             assert self.stopwatch.elapsed() >= LIMIT_MS / 1000, "over too early"
 
     def _must_be_cut(self):
