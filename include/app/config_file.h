@@ -39,8 +39,9 @@ struct snapshot *config_file_get(const char *path) __attribute__((warn_unused_re
 
 /*
  * Where the admin listener is, by admin.listen of a configuration in which other things may be wrong: put into `text`,
- * terminated. False: it does not say; why not has been written to standard error.
+ * terminated. False: it does not say; why not has been written to `complaints`, unless that is NULL.
  */
-bool config_file_find_admin(const char *path, char *text, size_t cap) __attribute__((warn_unused_result));
+bool config_file_find_admin(const char *path, FILE *complaints, char *text, size_t cap)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -27,6 +27,9 @@ int listen_open(const struct address *address);
 /* Gives the file of a unix socket the mode and the group that `address` has, if any. False with errno. */
 bool listen_permit(const struct address *address);
 
+/* What to do when these two have failed with this errno, to be put behind what strerror says; or "". */
+const char *listen_advice(const struct address *address, int error);
+
 /* For a tool: a connection to what listens at an address. -1 with errno. */
 int listen_connect(const struct address *address);
 

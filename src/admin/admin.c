@@ -329,7 +329,8 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
         goto no_listener;
     admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : listen_open(&admin->address);
     if (admin->fd < 0) {
-        snprintf(why, why_cap, "admin: can't listen on %s: %s", admin->address.text, strerror(errno));
+        snprintf(why, why_cap, "admin: can't listen on %s: %s%s", admin->address.text, strerror(errno),
+                 listen_advice(&admin->address, errno));
         goto no_listener;
     }
     if (open_rooms(admin) == ST_OK)

@@ -175,7 +175,7 @@ void admin_answer_put_why(const struct admin_answer *answer, char *why, size_t w
 bool admin_client_find(const char *path, const char *address, char *where, size_t cap)
 {
     if (address == NULL)
-        return config_file_find_admin(path, where, cap);
+        return config_file_find_admin(path, stderr, where, cap);
     if ((size_t)snprintf(where, cap, "%s", address) < cap)
         return true;
     fprintf(stderr, "curfew: %s: too long for an address\n", address);

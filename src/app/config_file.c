@@ -279,7 +279,16 @@ struct snapshot *config_file_get(const char *path)
     return snapshot;
 }
 
-bool config_file_find_admin(const char *path, char *text, size_t cap)
+static void complain_of_admin(FILE *out, const struct config_file *file)
+{
+    if (file->errors.count == 0)
+        fprintf(out, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
+                file->path);
+    else
+        config_file_put(out, file);
+}
+
+bool config_file_find_admin(const char *path, FILE *complaints, char *text, size_t cap)
 {
     struct config_file *file = config_file_new(path);
     struct config_source *sources = file != NULL ? read_sources(file) : NULL;
@@ -290,11 +299,8 @@ bool config_file_find_admin(const char *path, char *text, size_t cap)
 
         is_there = config_find_admin(sources, file->sources.count, &files, &file->errors, text, cap);
     }
-    if (!is_there && file != NULL && file->errors.count == 0)
-        fprintf(stderr, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
-                path);
-    else if (!is_there && file != NULL)
-        config_file_put(stderr, file);
+    if (!is_there && file != NULL && complaints != NULL)
+        complain_of_admin(complaints, file);
     free_sources(sources, file != NULL ? file->sources.count : 0);
     config_file_free(file);
     return is_there;

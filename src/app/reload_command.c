@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "app/admin_client.h"
+#include "app/config_file.h"
 #include "app/usage.h"
 #include "base/number.h"
+#include "runtime/journal.h"
 
 static const struct usage usage = {
     "reload",
@@ -32,20 +34,47 @@ static const struct usage usage = {
 /* A worker goes over between two calls; longer only means that it hangs. */
 #define PATIENCE_S 60
 
+/* The process that systemd has ExecReload work on; 0: none is named, or it can't be one. */
+static pid_t main_process(void)
+{
+    const char *text = getenv("MAINPID");
+    uint64_t pid;
+
+    if (text == NULL || number_u64(span_of(text), &pid) != NUMBER_OK || pid <= 1 || pid > INT_MAX)
+        return 0;
+    return (pid_t)pid;
+}
+
+/* ExecReload writes to the journal of the unit, where the process that is asked says all by itself. */
+static bool is_said_by_process(void)
+{
+    return main_process() != 0 && journal_is_stderr();
+}
+
 /* The last resort of ExecReload: how it goes is not told to us, so this is no success in any case. */
 static int reload_by_signal(void)
 {
-    const char *main_pid = getenv("MAINPID");
-    uint64_t pid;
+    const char *priority = journal_is_stderr() ? JOURNAL_ERROR : "";
+    pid_t pid = main_process();
 
-    if (main_pid == NULL || number_u64(span_of(main_pid), &pid) != NUMBER_OK || pid <= 1 || pid > INT_MAX)
+    if (pid == 0)
         return EXIT_FAILURE;
-    if (kill((pid_t)pid, SIGHUP) == 0)
-        fprintf(stderr, "curfew: reload: process %s was asked by SIGHUP; its log says how that went\n",
-                main_pid);
+    if (kill(pid, SIGHUP) == 0)
+        fprintf(stderr, "%scurfew: reload: process %d was asked by SIGHUP; its log says how that went\n",
+                priority, (int)pid);
     else
-        fprintf(stderr, "curfew: reload: process %s: %s\n", main_pid, strerror(errno));
+        fprintf(stderr, "%scurfew: reload: process %d: %s\n", priority, (int)pid, strerror(errno));
     return EXIT_FAILURE;
+}
+
+/* What the process has logged, too, is said once. An answer other than these two comes without a line in its log. */
+static void put_answer(const struct admin_answer *answer)
+{
+    bool is_done = answer->status == 200;
+
+    if ((is_done || answer->status == 422) && is_said_by_process())
+        return;
+    fputs(answer->content.ptr, is_done ? stdout : stderr);
 }
 
 static int reload(const char *where)
@@ -57,7 +86,7 @@ static int reload(const char *where)
 
     if (admin_client_ask(&question, &answer, why, sizeof(why))) {
         status = answer.status == 200 ? EXIT_SUCCESS : EXIT_FAILURE;
-        fputs(answer.content.ptr, status == EXIT_SUCCESS ? stdout : stderr);
+        put_answer(&answer);
     } else {
         fprintf(stderr, "curfew: reload: %s: %s\n", where, why);
     }
@@ -69,6 +98,14 @@ static int reload(const char *where)
     }
     admin_answer_free(&answer);
     return status;
+}
+
+/* What is wrong with a file that leads nowhere is said here, unless the process that gets SIGHUP will say it. */
+static bool find_admin(const char *path, const char *address, char *where, size_t cap)
+{
+    if (address == NULL && is_said_by_process())
+        return config_file_find_admin(path, NULL, where, cap);
+    return admin_client_find(path, address, where, cap);
 }
 
 int reload_command_main(int argc, char **argv)
@@ -94,5 +131,5 @@ int reload_command_main(int argc, char **argv)
     }
     if (!usage_admin(&usage, path, where, argv + optind, argc - optind, &path))
         return USAGE_WRONG;
-    return admin_client_find(path, where, block, sizeof(block)) ? reload(block) : reload_by_signal();
+    return find_admin(path, where, block, sizeof(block)) ? reload(block) : reload_by_signal();
 }

@@ -64,6 +64,14 @@ static void close_one(struct doorstep *step)
     mem_free(step);
 }
 
+/* What is wrong, by errno, with a listener that could not be opened or could not get its permissions. */
+static void explain_failure(const struct upstream_config *upstream, const struct address *address, char *why,
+                            size_t why_cap)
+{
+    snprintf(why, why_cap, "upstreams.%s.listen: %s: %s%s", upstream->name, address->text, strerror(errno),
+             listen_advice(address, errno));
+}
+
 static struct doorstep *open_anew(struct list_node *doorsteps, const struct upstream_config *upstream,
                                   const struct address *address, char *why, size_t why_cap)
 {
@@ -72,10 +80,11 @@ static struct doorstep *open_anew(struct list_node *doorsteps, const struct upst
 
     if (step != NULL)
         return step;
-    snprintf(why, why_cap, "upstreams.%s.listen: %s: %s", upstream->name, address->text,
-             fd < 0 ? strerror(errno) : "not enough memory");
-    if (fd >= 0)
+    if (fd >= 0) {
         listen_close(address, fd);
+        errno = ENOMEM;
+    }
+    explain_failure(upstream, address, why, why_cap);
     return NULL;
 }
 
@@ -130,8 +139,7 @@ static bool use_old(struct search *search, const struct upstream_config *upstrea
     plan(step, upstream, address);
     if (step->handed != NULL || listen_permit(address))
         return true;
-    snprintf(search->why, search->why_cap, "upstreams.%s.listen: %s: %s", upstream->name, address->text,
-             strerror(errno));
+    explain_failure(upstream, address, search->why, search->why_cap);
     return false;
 }
 

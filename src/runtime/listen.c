@@ -80,13 +80,31 @@ static bool bind_to(int fd, const union socket_address *where, socklen_t len)
     return bind(fd, &where->any, len) == 0;
 }
 
+/* One that is so already is not asked for: a confined process may make files of its group, but not call chown. */
+static bool give_group(const struct address *address)
+{
+    struct stat info;
+
+    if (lstat(address->path, &info) == 0 && info.st_gid == address->group)
+        return true;
+    return chown(address->path, (uid_t)-1, address->group) == 0;
+}
+
 bool listen_permit(const struct address *address)
 {
     if (address->family != ADDRESS_UNIX)
         return true;
-    if (address->has_group && chown(address->path, (uid_t)-1, address->group) < 0)
+    if (address->has_group && !give_group(address))
         return false;
     return !address->has_mode || chmod(address->path, address->mode) == 0;
+}
+
+const char *listen_advice(const struct address *address, int error)
+{
+    if (!address->has_group || (error != EPERM && error != EINVAL))
+        return "";
+    return ": a process gives its files to groups that it is in; make this one curfew's own (under systemd, "
+           "Group= in its unit)";
 }
 
 void listen_close(const struct address *address, int fd)

@@ -2,12 +2,17 @@
 
 import json
 import os
+import shutil
+import signal
 import stat
 
 import pytest
 
-from harness.curfew import Curfew, curfew_command
+from harness.bounds import SLOW
+from harness.curfew import Curfew, curfew_command, write_config
 from harness.peers import ok
+from harness.process import BINARY, Process
+from harness.service import wait_ready
 
 
 @pytest.fixture
@@ -56,6 +61,24 @@ def test_a_unix_socket_that_can_not_have_its_group_is_not_left_behind(curfew_fai
     """)
     assert 'upstreams.api.listen.group: there is no group "no-such-group"' in told
     assert not (tmp_path / "x.sock").exists()
+
+
+@pytest.mark.parametrize("group, is_own", [("12345", True), ("12346", False)])
+def test_who_may_not_call_chown_gives_a_socket_its_own_group_alone(tmp_path, group, is_own):
+    """As under the unit's system-call filter: without CAP_CHOWN even root is refused."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root and setpriv")
+    config, path = tmp_path / "c.yaml", tmp_path / "x.sock"
+    listener = {"address": f"unix:{path}", "mode": "0660", "group": group}
+    write_config(config, {"api": {"url": "http://127.0.0.1:9", "listen": listener}}, {"log": {"access": "off"}})
+    process = Process(["setpriv", "--regid=12345", "--keep-groups", "--bounding-set=-chown", BINARY, "serve", "-c", config])
+    if is_own:
+        wait_ready(process)
+        assert (mode_of(path), os.stat(path).st_gid) == ("0o660", 12345)
+        process.signal(signal.SIGTERM)
+    assert process.wait_exit(10 * SLOW) == (0 if is_own else 1)
+    assert is_own or f"unix:{path}: Operation not permitted: a process gives its files to groups" in process.stderr.text()
+    assert not path.exists()
 
 
 # ------------------------------------------------------- values from the environment and from files

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from harness.bounds import SLOW, poll
-from harness.curfew import write_config
+from harness.curfew import curfew_command, write_config
 from harness.peers import ScriptedCaller, ok
 from harness.process import BINARY, Process
 from harness.programs import tool
@@ -238,3 +238,34 @@ def test_priorities_are_for_the_journal_alone(tmp_path):
                           env={"JOURNAL_STREAM": f"{info.st_dev}:{info.st_ino}", "LOG": str(log)})
         assert process.wait_exit(10 * SLOW) == 1
     assert f"<3>{config}:1:10: workers: " in log.read_text() and f"\n<3>{config}:2:1: upstrems: " in log.read_text()
+
+
+def exec_reload(proxy, journal, env=None):
+    """curfew reload as ExecReload runs it: what it writes is in the journal of the process that it asks."""
+    with open(journal, "wb") as out:
+        info = os.fstat(out.fileno())
+    env = {"MAINPID": str(proxy.process.pid), "JOURNAL_STREAM": f"{info.st_dev}:{info.st_ino}", **(env or {})}
+    process = Process(["bash", "-c", 'exec "$@" >>"$LOG" 2>>"$LOG"', "sh", BINARY, "reload", "-c", proxy.config],
+                      env={**env, "LOG": str(journal)})
+    return process.wait_exit(10 * SLOW), journal.read_text()
+
+
+def test_what_is_wrong_with_a_file_is_in_the_journal_once(curfew, tmp_path):
+    """The process that is asked says it; ExecReload, whose output goes to the same journal, does not."""
+    proxy = curfew(url="http://127.0.0.1:1", top={"admin": {"listen": f"unix:{tmp_path}/admin.sock"}})
+    journal, good = tmp_path / "journal", proxy.config.read_text()
+    proxy.config.write_text(good.replace("upstreams:", "upstrems:"))
+    assert exec_reload(proxy, journal) == (1, "")
+    assert proxy.process.stderr.text().count("upstrems: ") == 1
+    # Anywhere else, the command says it, too.
+    done = curfew_command("reload", "-c", proxy.config, env={"MAINPID": str(proxy.process.pid)})
+    assert done.returncode == 1 and "upstrems: " in done.stderr
+    proxy.config.write_text("upstreams: [")
+    code, said = exec_reload(proxy, journal)
+    assert (code, said) == (1, f"<3>curfew: reload: process {proxy.process.pid} was asked by SIGHUP; its log says how that went\n")
+    proxy.wait_metric("curfew_config_reloads_total", 3, result="failure")
+    # A process that is not there says nothing; then the command does.
+    code, said = exec_reload(proxy, journal, {"MAINPID": "0"})
+    assert code == 1 and said.startswith(f"{proxy.config}:2:1: ")
+    proxy.config.write_text(good)
+    assert exec_reload(proxy, journal) == (0, "")
