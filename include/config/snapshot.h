@@ -39,7 +39,8 @@ enum access_target { ACCESS_OFF, ACCESS_STDOUT, ACCESS_FILE };
 struct log_config {
     enum log_level level;
     enum access_target access;
-    const char *access_path; /* ACCESS_FILE */
+    const char *access_path; /* ACCESS_FILE; else NULL */
+    const struct place *access_at;
 };
 
 struct limits_config {

@@ -17,6 +17,8 @@ struct log_ring;
 
 /* Where the lines are to go. -1: *why says what failed ("log.access: /x/y.log: Permission denied"). */
 int access_log_open(const struct log_config *config, char *why, size_t why_cap);
+/* Could it be opened, by this process? Nothing is made. False: errno says why not. */
+bool access_log_can_open(const struct log_config *config) __attribute__((warn_unused_result));
 /* What access_log_open gave, and nobody took. */
 void access_log_close(int fd);
 

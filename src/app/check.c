@@ -1,5 +1,6 @@
 #include "app/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +11,8 @@
 #include "app/usage.h"
 #include "base/number.h"
 #include "config/advice.h"
+#include "config/report.h"
+#include "proxy/access_log.h"
 #include "proxy/footprint.h"
 #include "runtime/certificate.h"
 
@@ -20,8 +23,8 @@ static const struct usage usage = {
              "\n"
              "    FILE:LINE:COLUMN: key: what is wrong, and what would be right\n"
              "\n"
-             "Files that it names (certificates, values of headers) have to be readable. Nothing is\n"
-             "started.\n"
+             "Files that it names (certificates, values of headers) have to be readable, its log writable.\n"
+             "Nothing is started.\n"
              "\n"
              "A sound file may still not mean what it says. Lines with \"warning:\" name limits that can\n"
              "never strike, calls that a shutdown would cut, certificates that expire within 30 days,\n"
@@ -93,10 +96,20 @@ static int conclude(const struct checking *checking, const struct config_file *f
     return output_is_written() ? 0 : 1;
 }
 
+/* What `serve` would open at its start, and could not. */
+static void check_log(const struct snapshot *snapshot, struct config_errors *errors)
+{
+    const struct log_config *log = &snapshot->log;
+
+    if (!access_log_can_open(log))
+        report_place(errors, log->access_at, "%.100s: %s", log->access_path, strerror(errno));
+}
+
 /* What a sound configuration asks of this machine, and what it probably does not mean. */
 static void check_meaning(struct checking *checking, struct config_file *file,
                           const struct snapshot *snapshot)
 {
+    check_log(snapshot, &file->errors);
     checking->bounds.worst_memory_bytes = footprint_worst(snapshot);
     if (advice_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
         check_files(snapshot, &file->warnings);

@@ -61,6 +61,7 @@ static enum status build_log(struct build *b, const struct option_values *values
     if (span_eq(access->node->text, SPAN_LIT("off")))
         return ST_OK;
     log->access = ACCESS_FILE;
+    log->access_at = access->place;
     if (!strchr(access->node->text.ptr, '/'))
         report_access(b, access->node);
     return build_text(b, access, &log->access_path);

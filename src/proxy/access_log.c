@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -218,6 +220,38 @@ int access_log_open(const struct log_config *config, char *why, size_t why_cap)
     if (fd < 0)
         snprintf(why, why_cap, "log.access: %s: %s", config->access_path, strerror(errno));
     return fd;
+}
+
+/* May a file be made there? */
+static bool can_make(const char *path)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == path ? 1 : (size_t)(slash - path);
+
+    if (len >= sizeof(directory)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(directory, path, len);
+    directory[len] = '\0';
+    return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+bool access_log_can_open(const struct log_config *config)
+{
+    const char *path = config->access_path;
+    struct stat info;
+
+    if (path == NULL)
+        return true;
+    if (stat(path, &info) != 0)
+        return errno == ENOENT && can_make(path);
+    if (S_ISDIR(info.st_mode)) {
+        errno = EISDIR;
+        return false;
+    }
+    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
 }
 
 void access_log_close(int fd)

@@ -200,6 +200,32 @@ def test_help_goes_to_standard_output():
     assert out[0] == "usage: curfew check [OPTION]... [[-c] FILE]"
 
 
+# ----------------------------------------------------------------------- what serve would refuse
+
+
+@pytest.mark.parametrize("place, why", [
+    ("none/access.log", "No such file or directory"), ("", "Is a directory"), ("file/access.log", "Not a directory"),
+    ("closed/access.log", "Permission denied"), ("locked", "Permission denied")])
+def test_a_log_that_serve_could_not_open_is_an_error(write, tmp_path, place, why):
+    if why == "Permission denied" and os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "locked").touch(0)
+    (tmp_path / "closed").mkdir(0o500)
+    path = write(f"log: {{access: {tmp_path}/{place}}}\n{GOOD}")
+    assert check(path) == (1, [], [f"{path}:1:15: log.access: {tmp_path}/{place}: {why}"])
+
+
+def test_a_log_that_serve_could_open_is_not_made(write, tmp_path):
+    (tmp_path / "there").write_text("a line\n")
+    (tmp_path / "link").symlink_to(tmp_path / "later")
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("new", "there", "link", "fifo"):
+        assert check(write(f"log: {{access: {tmp_path}/{name}}}\n{GOOD}"))[0] == 0, name
+    assert (tmp_path / "there").read_text() == "a line\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curfew.yaml", "fifo", "link", "there"]
+
+
 # ----------------------------------------------------------------------- warnings on meaning
 
 ODD = """\
