@@ -63,7 +63,35 @@ static inline size_t octet_find_control(struct span s, size_t at)
     return at;
 }
 
-/* The same, passing over tabs, which field values may hold. */
+/*
+ * Where the token at `at` ends: at the first byte that is no tchar (RFC 9110 5.6.2), or at s.len. Names of fields are
+ * letters, digits and hyphens, which are passed over sixteen at a time. `at` is at most s.len.
+ */
+static inline size_t octet_find_token_end(struct span s, size_t at)
+{
+#ifdef __SSE2__
+    for (; s.len - at >= 16; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
+        __m128i lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
+        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                       _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
+        __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
+                                      _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+        __m128i word = _mm_or_si128(_mm_or_si128(letter, digit), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+        unsigned others = (unsigned)_mm_movemask_epi8(word) ^ 0xffff;
+
+        if (others != 0) {
+            at += (unsigned)__builtin_ctz(others);
+            break;
+        }
+    }
+#endif
+    while (at < s.len && octet_is(s.ptr[at], OCTET_TOKEN))
+        at++;
+    return at;
+}
+
+/* The same as octet_find_control, passing over tabs, which field values may hold. */
 static inline size_t octet_find_line_end(struct span s, size_t at)
 {
     at = octet_find_control(s, at);

@@ -140,10 +140,8 @@ static bool read_field_line(struct span bytes, size_t *at, struct http1_field *f
                             const char **detail)
 {
     const char *base = bytes.ptr;
-    size_t start = *at, colon = start, stop, next;
+    size_t start = *at, colon = octet_find_token_end(bytes, start), stop, next;
 
-    while (colon < bytes.len && octet_is(base[colon], OCTET_TOKEN))
-        colon++;
     if (colon == start || colon == bytes.len || base[colon] != ':') {
         *detail = name_fault(bytes, start, colon);
         return false;

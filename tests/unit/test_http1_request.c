@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "core/http1.h"
+#include "core/octet.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LINE         "GET / HTTP/1.1\r\n"
@@ -589,6 +590,24 @@ static void tokens_and_field_values_hold_the_bytes_of_their_class(void **state)
     assert_false(http1_is_field_value(SPAN_LIT("0123456789abcdef0123456789\r\nX: y")));
 }
 
+static void a_token_ends_at_the_first_byte_that_is_not_of_it_wherever_that_lies(void **state)
+{
+    char bytes[50];
+
+    for (size_t place = 0; place < sizeof(bytes); place++) {
+        for (int c = 0; c < 256; c++) {
+            struct span s = {bytes, sizeof(bytes)};
+            bool is_of_it = octet_is((char)c, OCTET_TOKEN);
+
+            memset(bytes, "aZ9-"[place % 4], sizeof(bytes));
+            bytes[place] = (char)c;
+            assert_int_equal(octet_find_token_end(s, 0), is_of_it ? sizeof(bytes) : place);
+            assert_int_equal(octet_find_token_end(s, place), is_of_it ? sizeof(bytes) : place);
+        }
+    }
+    assert_int_equal(octet_find_token_end((struct span){bytes, 3}, 3), 3);
+}
+
 static void words_are_known_as_far_as_they_have_come(void **state)
 {
     static const struct {
@@ -650,6 +669,7 @@ int main(void)
         cmocka_unit_test(te_trailers_is_seen_among_codings),
         cmocka_unit_test(methods_are_told_by_case),
         cmocka_unit_test(tokens_and_field_values_hold_the_bytes_of_their_class),
+        cmocka_unit_test(a_token_ends_at_the_first_byte_that_is_not_of_it_wherever_that_lies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
