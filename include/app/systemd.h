@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/list.h"
 #include "base/status.h"
 #include "config/snapshot.h"
 #include "proxy/doorstep.h"
@@ -33,6 +34,7 @@ int64_t systemd_watchdog_ns(void);
 /* The listening sockets that were handed over. */
 struct systemd_sockets {
     struct handed_socket *list;
+    const struct handed_socket *admin; /* one of them; NULL: none is the admin listener's */
     char (*paths)[LISTEN_PATH_MAX];
     char **names;
     size_t count;
@@ -40,12 +42,16 @@ struct systemd_sockets {
 
 /* False: *why says which is of no use. Takes them from the environment, so that it can be done once. */
 bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why_cap);
-/* The one for the admin listener: at its address, or named "admin", if no upstream is called so. -1: none. */
+/* The one at the address of the admin listener, or named "admin", if no upstream is called so or is there. -1: none. */
 int systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot);
 /* Have all found their place? False: *why names one that has not. */
 bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap);
-/* A warning for each that nobody listens on any more, after a reload: who calls there waits, until it is closed. */
-void systemd_put_idle(FILE *out, const struct systemd_sockets *sockets);
+/*
+ * A warning for each that nobody listens on any more, after a reload: who calls there waits, until it is closed.
+ * And one for each `listen` that is not where its socket is, or that has none while others have.
+ */
+void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
+                             const struct snapshot *snapshot, struct list_node *doorsteps);
 /* Closes them. */
 void systemd_free_sockets(struct systemd_sockets *sockets);
 

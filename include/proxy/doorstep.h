@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/list.h"
 #include "config/snapshot.h"
@@ -46,6 +47,11 @@ void doorsteps_forget_plan(struct list_node *doorsteps);
 void doorsteps_commit(struct list_node *doorsteps);
 /* Closes those without an upstream: no worker takes connections from them any more. */
 void doorsteps_sweep(struct list_node *doorsteps);
+/*
+ * A warning for each listener whose place a socket at another address has taken, and where others have been handed
+ * over, for each that had to be opened.
+ */
+void doorsteps_put_differences(FILE *out, struct list_node *doorsteps);
 /* Closes all. */
 void doorsteps_close(struct list_node *doorsteps);
 

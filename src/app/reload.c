@@ -98,6 +98,7 @@ struct expectation {
 /* Without the memory for more, what is known already has to do. */
 static void add_idle_sockets(struct expectation *expected)
 {
+    struct service *service = expected->service;
     size_t len = 0;
     char *text = NULL;
     FILE *out = open_memstream(&text, &len);
@@ -105,7 +106,8 @@ static void add_idle_sockets(struct expectation *expected)
     if (out == NULL)
         return;
     fputs(expected->warnings, out);
-    systemd_put_idle(out, &expected->service->sockets);
+    systemd_put_differences(out, &service->sockets, proxy_snapshot(service->proxy),
+                            &service->proxy->doorsteps);
     if (fclose(out) == 0) {
         free(expected->warnings);
         expected->warnings = text;

@@ -85,6 +85,22 @@ static void say(void *arg, const char *line)
     event_log_put(&service->log, LOG_INFO, "%s", line);
 }
 
+/* Where the sockets of systemd and `listen` differ; without the memory for it, nothing is said. */
+static void say_differences(struct service *service)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out == NULL)
+        return;
+    systemd_put_differences(out, &service->sockets, proxy_snapshot(service->proxy),
+                            &service->proxy->doorsteps);
+    if (fclose(out) == 0)
+        event_log_put_lines(LOG_WARN, text);
+    free(text);
+}
+
 static bool open_service(struct service *service, struct snapshot *snapshot)
 {
     struct proxy_ground ground = {.home = &service->inbox.mailbox,
@@ -104,6 +120,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     service->proxy = proxy_new(snapshot, &ground, why, sizeof(why));
     if (service->proxy == NULL || !systemd_all_taken(&service->sockets, why, sizeof(why)))
         return give_up(service, why);
+    say_differences(service);
     if (!proxy_snapshot(service->proxy)->has_admin)
         return true;
     service->admin_ground = (struct admin_ground){

@@ -98,14 +98,24 @@ static bool is_of_upstream(const struct snapshot *snapshot, const char *name)
     return false;
 }
 
+static bool is_where_upstream_listens(const struct snapshot *snapshot, const struct address *address)
+{
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        for (uint32_t j = 0; j < snapshot->upstreams[i].listen_count; j++)
+            if (address_is_same(&snapshot->upstreams[i].listen[j], address))
+                return true;
+    return false;
+}
+
 /*
- * How well it fits the admin listener, 0: not at all. An upstream may be called admin; then the socket of this name is
- * its.
+ * How well it fits the admin listener, 0: not at all. An upstream may be called admin, or listen there; then the socket
+ * is its.
  */
 static int fit_admin(const struct handed_socket *socket, const struct snapshot *snapshot)
 {
     bool is_there = address_is_same(&socket->address, &snapshot->admin);
-    bool is_named = strcmp(socket->name, "admin") == 0 && !is_of_upstream(snapshot, "admin");
+    bool is_named = strcmp(socket->name, "admin") == 0 && !is_of_upstream(snapshot, "admin") &&
+                    !is_where_upstream_listens(snapshot, &socket->address);
 
     return 2 * is_there + is_named;
 }
@@ -126,6 +136,7 @@ int systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *s
     if (best == NULL)
         return -1;
     best->is_taken = true;
+    sockets->admin = best;
     return best->fd;
 }
 
@@ -148,21 +159,29 @@ bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t 
     return true;
 }
 
-void systemd_put_idle(FILE *out, const struct systemd_sockets *sockets)
+static void put_socket(FILE *out, const struct handed_socket *socket, const char *what)
 {
-    for (size_t i = 0; i < sockets->count; i++) {
-        const struct handed_socket *socket = &sockets->list[i];
-        char block[LISTEN_PATH_MAX + 64];
-        struct text where = text_over(block, sizeof(block));
+    char block[LISTEN_PATH_MAX + 64];
+    struct text where = text_over(block, sizeof(block));
 
-        if (socket->is_taken)
-            continue;
-        listen_put_address(&where, &socket->address, socket->fd);
-        fprintf(out,
-                "warning: socket \"%s\" at %.*s: no upstream listens there any more, but its unit holds it "
-                "open and callers wait: change the unit, too, before the next start\n",
-                socket->name, SPAN_FMT(text_span(&where)));
-    }
+    listen_put_address(&where, &socket->address, socket->fd);
+    fprintf(out, "warning: socket \"%s\" at %.*s%s\n", socket->name, SPAN_FMT(text_span(&where)), what);
+}
+
+void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
+                             const struct snapshot *snapshot, struct list_node *doorsteps)
+{
+    for (size_t i = 0; i < sockets->count; i++)
+        if (!sockets->list[i].is_taken)
+            put_socket(
+                out, &sockets->list[i],
+                ": no upstream listens there any more, but its unit holds it open and callers wait: change "
+                "the unit, too, before the next start");
+    if (sockets->admin != NULL && snapshot->has_admin &&
+        (snapshot->admin.family == ADDRESS_UNIX || snapshot->admin.port != 0) &&
+        !address_is_same(&sockets->admin->address, &snapshot->admin))
+        put_socket(out, sockets->admin, " is in the place of admin.listen, which is not open");
+    doorsteps_put_differences(out, doorsteps);
 }
 
 void systemd_free_sockets(struct systemd_sockets *sockets)

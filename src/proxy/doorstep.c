@@ -88,20 +88,18 @@ static struct doorstep *open_anew(struct list_node *doorsteps, const struct upst
     return NULL;
 }
 
-/* How well a handed socket fits a listener, 0: not at all. A name that is some upstream's own is meant for that one. */
-static int fit(const struct handed_socket *socket, const struct snapshot *snapshot,
-               const struct upstream_config *upstream, const struct address *address)
+/*
+ * How well a handed socket fits a listener, 0: not at all. What is called there expects the API whose `listen` that is,
+ * whatever the socket's name; the name decides for a socket at an address that no `listen` has.
+ */
+static int fit(const struct handed_socket *socket, const struct upstream_config *upstream,
+               const struct address *address)
 {
-    bool is_there = address_is_same(&socket->address, address);
+    bool is_named = strcmp(socket->name, upstream->name) == 0;
 
     if (socket->is_taken)
         return 0;
-    if (strcmp(socket->name, upstream->name) == 0)
-        return is_there ? 3 : 1;
-    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
-        if (strcmp(socket->name, snapshot->upstreams[i].name) == 0)
-            return 0;
-    return is_there ? 2 : 0;
+    return 2 * address_is_same(&socket->address, address) + is_named;
 }
 
 static bool is_planned(struct list_node *doorsteps, const struct address *address)
@@ -150,7 +148,7 @@ static bool use_handed(struct search *search, const struct upstream_config *upst
         struct handed_socket *socket = &search->handed[i];
         struct doorstep *step;
 
-        if (fit(socket, search->snapshot, upstream, address) != search->wanted)
+        if (fit(socket, upstream, address) != search->wanted)
             continue;
         step = add(search->doorsteps, socket->fd, socket);
         if (step == NULL) {
@@ -242,4 +240,37 @@ void doorsteps_close(struct list_node *doorsteps)
 {
     while (!list_is_empty(doorsteps))
         close_one(doorstep_of(doorsteps->next));
+}
+
+static void put_difference(FILE *out, const struct doorstep *step)
+{
+    char block[LISTEN_PATH_MAX + 64];
+    struct text where = text_over(block, sizeof(block));
+
+    if (step->handed == NULL) {
+        fprintf(
+            out,
+            "warning: upstreams.%s.listen: %s: no socket unit holds it, so that a restart refuses connections "
+            "there\n",
+            step->upstream->name, step->address->text);
+        return;
+    }
+    if (address_is_same(&step->handed->address, step->address) ||
+        (step->address->family != ADDRESS_UNIX && step->address->port == 0))
+        return;
+    listen_put_address(&where, &step->handed->address, step->fd);
+    fprintf(out, "warning: upstreams.%s.listen: %s is not open: socket \"%s\" at %.*s is in its place\n",
+            step->upstream->name, step->address->text, step->handed->name, SPAN_FMT(text_span(&where)));
+}
+
+void doorsteps_put_differences(FILE *out, struct list_node *doorsteps)
+{
+    bool any = false;
+
+    LIST_FOREACH(node, doorsteps)
+        any |= doorstep_of(node)->handed != NULL;
+    LIST_FOREACH(node, doorsteps) {
+        if (any && doorstep_of(node)->upstream != NULL)
+            put_difference(out, doorstep_of(node));
+    }
 }

@@ -151,6 +151,55 @@ def test_an_upstream_that_is_called_admin_has_the_socket_of_this_name(tmp_path, 
             assert process.wait_exit(10 * SLOW) == 0
 
 
+def test_an_address_goes_before_a_name(tmp_path, upstream):
+    """All sockets of one unit have one name, be it another upstream's; what counts is who listens there."""
+    one, two = upstream(lambda e: e.answer(content=b"one")), upstream(lambda e: e.answer(content=b"two"))
+    config = tmp_path / "c.yaml"
+    socks = [listener(), listener(), listener()]
+    with socks[0], socks[1], socks[2]:
+        addresses = ["127.0.0.1:%d" % sock.getsockname()[1] for sock in socks]
+        write_config(config, {"one": {"url": one.url, "listen": addresses[0]}, "two": {"url": two.url, "listen": addresses[1]}},
+                     {"workers": 1, "admin": {"listen": addresses[2]}, "log": {"access": "off"}})
+        for names in (["one"] * 3, ["two", "one", "one"], ["admin", "admin", "two"]):
+            process = hand_over(config, socks, names)
+            try:
+                wait_ready(process)
+                for sock, target, said in zip(socks, ("/", "/", "/readyz"), (b"one", b"two", b"ready\n")):
+                    caller = ScriptedCaller(sock.getsockname())
+                    assert caller.ask("GET", target).content == said, names
+                    caller.close()
+                assert "warning" not in process.stderr.text()
+            finally:
+                process.signal(signal.SIGTERM)
+                assert process.wait_exit(10 * SLOW) == 0
+
+
+def test_listen_and_sockets_that_differ_are_warned_of(tmp_path, upstream):
+    up = upstream(ok)
+    config = tmp_path / "c.yaml"
+    named, admin = listener(), listener()
+    with named, admin:
+        write_config(config, {"moved": {"url": up.url, "listen": f"unix:{tmp_path}/moved.sock"},
+                              "more": {"url": up.url, "listen": f"unix:{tmp_path}/more.sock"}},
+                     {"workers": 1, "admin": {"listen": f"unix:{tmp_path}/admin.sock"}, "log": {"access": "off"}})
+        process = hand_over(config, [named, admin], ["moved", "admin"])
+        try:
+            wait_ready(process)
+            told = process.stderr.text()
+            where = ["127.0.0.1:%d" % sock.getsockname()[1] for sock in (named, admin)]
+            assert f'warning: upstreams.moved.listen: unix:{tmp_path}/moved.sock is not open: socket "moved" at {where[0]} is in its place' in told
+            assert f"warning: upstreams.more.listen: unix:{tmp_path}/more.sock: no socket unit holds it" in told
+            assert f'warning: socket "admin" at {where[1]} is in the place of admin.listen' in told
+            assert told.count("warning: ") == 3
+            for target in (named.getsockname(), f"{tmp_path}/more.sock"):
+                caller = ScriptedCaller(target)
+                assert caller.ask("GET", "/").status == 200
+                caller.close()
+        finally:
+            process.signal(signal.SIGTERM)
+            assert process.wait_exit(10 * SLOW) == 0
+
+
 def test_a_socket_that_matches_nothing_is_an_error_that_names_it(tmp_path, upstream):
     config = tmp_path / "c.yaml"
     write_config(config, {"api": {"url": "http://127.0.0.1:1"}}, {"log": {"access": "off"}})
