@@ -1,12 +1,13 @@
 #!/bin/bash
 # Shows that a real systemd runs, reloads, watches, restarts and stops curfew as its units say. To be run as root on a
 # machine (or container, or namespaces) that systemd has booted and that has nothing else to do: it installs, upgrades and
-# purges the package, and uses the ports 8080, 8090, 9000 and 9600 of loopback. Needs curl; no network.
+# purges the package, and uses the ports 8080, 8081, 8090, 9000 and 9600 of loopback. Needs curl, and logrotate to see that work; no
+# network.
 #
 # In its working directory:
 #   curfew_*.deb            the package (scripts/build-deb)
 #   upgrade/curfew_*.deb    the same with a higher version (scripts/build-deb --suffix +1); else nothing is upgraded
-#   load                    the load of 1,000 calls a second (build/release/tools/load); else there is none but curl's
+#   load                    the load of 1,000 and of 10,000 calls a second (build/release/tools/load); else there is none but curl's
 #   hang.so                 what makes one worker hang (build/release/tools/hang.so); else only the whole process does
 #
 # One line a check, "ok" or "NOT OK". Exit status: 0 if all are ok.
@@ -32,12 +33,17 @@ eventually() {
 show() { systemctl show -P "$1" "${2:-curfew.service}"; }
 is() { [ "$(show "$1" "${3:-curfew.service}")" = "$2" ]; }
 journal() { journalctl --unit curfew.service --output cat --no-pager "$@"; }
+journal_count() { journal | grep -c -- "$1"; }
 journal_has() { journal "${@:2}" | grep -qi -- "$1"; }
 status_of() { curl --silent --max-time 20 --output "$work/answer" --write-out '%{http_code}' "$@"; }
 answers() { [ "$(status_of "${@:2}")" = "$1" ]; }
 answer_has() { grep -q -- "$1" "$work/answer"; }
+as() { setpriv --reuid "$1" --regid "$2" --clear-groups "${@:3}"; }
+drop_in() { printf "[Service]\\n$1\\n" >/etc/systemd/system/curfew.service.d/more.conf && systemctl daemon-reload; }
+no_drop_in() { rm /etc/systemd/system/curfew.service.d/more.conf && systemctl daemon-reload; }
+metric() { curl --silent --max-time 5 http://127.0.0.1:9600/metrics | awk -v m="$1" 'index($0, m) == 1 {n += $NF} END {print n + 0}'; }
 # METRIC (a prefix: name and labels) VALUE: the sum of its samples.
-metric_is() { [ "$(curl --silent --max-time 5 http://127.0.0.1:9600/metrics | awk -v m="$1" 'index($0, m) == 1 {n += $NF} END {print n + 0}')" = "$2" ]; }
+metric_is() { [ "$(metric "$1")" = "$2" ]; }
 in_flight() { metric_is 'curfew_calls_in_flight{' "$1"; }
 status_has() { show StatusText | grep -q -- "$1"; }
 quietly() { "$@" >"$work/quiet" 2>&1; }
@@ -66,17 +72,17 @@ load_ends() {
     sort "$work/calls" | uniq -c
 }
 
-configure() { # DEADLINE
+configure() { # DEADLINE [ACCESS [TOKEN]]
     cat >/etc/curfew/curfew.yaml <<-END
 		admin: {listen: 127.0.0.1:9600}
-		log: {level: info, access: /var/log/curfew/access.log}
+		log: {level: info, access: ${2:-/var/log/curfew/access.log}}
 		upstreams:
 		  example:
 		    listen: 127.0.0.1:8080
 		    url: http://127.0.0.1:9000
 		    deadline: $1
 		    pool: {size: 50, queue: 4000}
-		    headers: {set: {Authorization: {file: /run/credentials/curfew.service/token}}}
+		    headers: {set: {Authorization: {file: ${3:-/run/credentials/curfew.service/token}}}}
 	END
 }
 
@@ -116,6 +122,55 @@ check 'a call is answered' eventually answers 200 http://127.0.0.1:8080/echo
 check 'the API gets what only root can read' answer_has 'Authorization: Bearer first'
 check 'the access log has the call' eventually grep -q '"target":"/echo"' /var/log/curfew/access.log
 
+sent_is() { answers 200 http://127.0.0.1:8080/echo && answer_has "Authorization: Bearer $1"; }
+echo 'Bearer second' >/etc/curfew/token
+check 'a reload succeeds' systemctl reload curfew.service
+check 'it has not got a new credential: systemd reads it at the start' sent_is first
+check 'a restart succeeds' systemctl restart curfew.service
+check 'it has got the new credential' sent_is second
+groupadd --system curfew-secrets
+(umask 077 && echo 'Bearer third' >/etc/curfew/shared)
+chgrp curfew-secrets /etc/curfew/shared && chmod 640 /etc/curfew/shared
+drop_in SupplementaryGroups=curfew-secrets
+configure 10s '' /etc/curfew/shared
+check 'a restart with a group for a secret' systemctl restart curfew.service
+check 'the API gets what the group can read' sent_is third
+echo 'Bearer fourth' >/etc/curfew/shared
+check 'a reload reads it' systemctl reload curfew.service
+check 'the API gets the new one' sent_is fourth
+configure 10s
+no_drop_in
+rm /etc/curfew/shared
+groupdel curfew-secrets
+systemctl restart curfew.service
+
+if command -v logrotate >/dev/null; then
+    echo '--- rotated'
+    check 'the snippet is installed' test -e /etc/logrotate.d/curfew
+    inode=$(stat -L -c %i /var/log/curfew/access.log)
+    check 'logrotate has nothing to say' test -z "$(logrotate --force /etc/logrotate.d/curfew 2>&1)"
+    check 'the log is another file' eventually eval '[ "$(stat -L -c %i /var/log/curfew/access.log 2>/dev/null || echo '"$inode"')" != '"$inode"' ]'
+    check 'the old one is there' test "$(stat -L -c %i /var/log/curfew/access.log.1)" = "$inode"
+    check 'a call is answered' answers 200 http://127.0.0.1:8080/ok?rotated
+    check 'the new one has it' eventually grep -q rotated /var/log/curfew/access.log
+fi
+
+echo '--- called by others at a unix socket'
+sed 's,https://[a-z0-9./]*,http://127.0.0.1:9000,' /usr/share/doc/curfew/examples/two-apis.yaml >/etc/curfew/curfew.yaml
+check 'without a group, it does not start' not quietly systemctl restart curfew.service
+check 'the journal says what to do' journal_has 'search.sock: Operation not permitted: .*Group= in its unit'
+drop_in Group=www-data
+check 'as the comment says, it does' systemctl restart curfew.service
+for name in search geocode; do
+    socket=/run/curfew/$name.sock
+    check "www-data may call $name" as www-data www-data curl --silent --fail --output /dev/null --unix-socket $socket http://x/ok
+    check 'nobody else may' not as nobody nogroup curl --silent --output /dev/null --unix-socket $socket http://x/ok
+done
+check 'its exposure is as it was' quietly systemd-analyze security --threshold=12 --no-pager curfew.service
+no_drop_in
+configure 10s
+systemctl restart curfew.service
+
 echo '--- reloaded'
 pid=$(show MainPID)
 curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8080/delay/3000 >"$work/before" &
@@ -134,13 +189,15 @@ sed -i 's/deadline: 700ms/deadlin: 700ms/' /etc/curfew/curfew.yaml
 check 'with a bad file systemctl reload fails' not quietly systemctl reload curfew.service
 check 'the journal says what is wrong with it, as an error' \
     eventually journal_has '^reload: .*curfew.yaml:[0-9]*:[0-9]*: upstreams.example.deadlin: unknown key' PRIORITY=3
+check 'it says so once' test "$(journal_count deadlin:)" = 1
 check 'the failure is counted' metric_is 'curfew_config_reloads_total{result="failure"}' 1
 check 'nothing has changed' is MainPID "$pid"
 check 'the service is as sound as before' systemctl --quiet is-active curfew.service
 check 'calls are answered as before' answers 504 http://127.0.0.1:8080/stuck
 printf '{' >/etc/curfew/curfew.yaml
 check 'a file that is no YAML makes it fail, too' not quietly systemctl reload curfew.service
-check 'the journal says why' eventually journal_has '^/etc/curfew/curfew.yaml:[0-9]*:[0-9]*: '
+check 'the journal says why' eventually journal_has '^reload: /etc/curfew/curfew.yaml:[0-9]*:[0-9]*: ' PRIORITY=3
+check 'it says so once' test "$(journal_count '/etc/curfew/curfew.yaml:[0-9]*:[0-9]*: not valid YAML')" = 1
 configure 10s
 check 'a good file is taken again' systemctl reload curfew.service
 check 'that is counted, too' metric_is 'curfew_config_reloads_total{result="success"}' 2
@@ -234,9 +291,57 @@ if [ -e load ]; then
     check 'what was acquired was released' \
         test "$(curl --silent http://127.0.0.1:9600/metrics | awk '/^curfew_pool_acquired_total/ {n += $NF} /^curfew_pool_released_total/ {n -= $NF} END {print n + 0}')" = 0
 fi
+
+if [ -e load ]; then
+    # LINES: a command that counts those that came. Each of 100,000 calls has its line, or a count of those that were dropped.
+    ten_thousand() { # WHAT LINES...
+        "$work/load" --target 127.0.0.1:8080 --path "/ok?$1" --rate 10000 --calls 100000 --keepalive --timeout 30 >"$work/told" 2>&1
+        cut -d '}' -f 1 "$work/told"
+        all_there() { lines=$("${@:2}") && dropped=$(metric curfew_log_lines_dropped_total) && [ $((lines + dropped)) = "$(metric curfew_calls_started_total)" ]; }
+        check "each line is in the $1 or counted" eventually all_there "$@"
+        echo "        $lines lines, $dropped dropped, of $(metric curfew_calls_started_total) calls"
+    }
+    echo '--- 10,000 calls a second'
+    rm -f /var/log/curfew/access.log*
+    systemctl restart curfew.service
+    if command -v logrotate >/dev/null; then
+        { sleep 3; logrotate --force /etc/logrotate.d/curfew; sleep 3; logrotate --force /etc/logrotate.d/curfew; } >/dev/null 2>&1 &
+    fi
+    in_files() { zcat -f /var/log/curfew/access.log* | grep -c '"/ok?file"'; }
+    ten_thousand file in_files
+    configure 10s stdout
+    systemctl restart curfew.service
+    ten_thousand journal journal_count '"/ok?journal"'
+    configure 10s
+    systemctl restart curfew.service
+fi
 systemctl stop curfew-admin.socket
 rm /etc/systemd/system/curfew-admin.socket
 systemctl daemon-reload
+
+echo '--- the comment of the socket unit, word by word'
+sed -i 's/^upstreams:/&\n  second: {listen: "127.0.0.1:8081", url: "http:\/\/127.0.0.1:9000", headers: {set: {X-Second: yes}}}/' /etc/curfew/curfew.yaml
+sed -n 's/^#     \(\[Socket\]\|ListenStream=.*\)$/\1/p' /lib/systemd/system/curfew.socket >"$work/edit"
+check 'the comment has a drop-in' test "$(wc -l <"$work/edit")" = 4
+mkdir -p /etc/systemd/system/curfew.socket.d
+cp "$work/edit" /etc/systemd/system/curfew.socket.d/override.conf
+systemctl daemon-reload
+sed -n 's/^#     \(systemctl .*\)$/\1/p' /lib/systemd/system/curfew.socket >"$work/commands"
+check 'and three commands, which succeed' quietly bash -e "$work/commands"
+check 'the first upstream is where it listens' answers 200 http://127.0.0.1:8080/ok
+check 'so is the second, though the sockets have the name of the first' answers 200 http://127.0.0.1:8081/echo
+check 'it is the second' answer_has 'X-Second: yes'
+check 'systemd holds both' test "$(systemctl show -P Listen curfew.socket | grep -c Stream)" = 2
+before=$(journal_count 'no socket unit holds it')
+sed -i 's/127.0.0.1:8081/127.0.0.1:8082/' /etc/curfew/curfew.yaml
+check 'a listen that moves away from its socket is warned of' systemctl reload curfew.service
+check 'the journal says that nobody holds it' eventually eval '[ "$(journal_count "no socket unit holds it")" -gt $before ]'
+check 'and that the old one waits' journal_has 'at 127.0.0.1:8081: no upstream listens there any more' PRIORITY=4
+rm -r /etc/systemd/system/curfew.socket.d
+systemctl stop curfew.service curfew.socket
+systemctl daemon-reload
+configure 10s
+systemctl start curfew.socket curfew.service
 
 echo '--- stopped with calls in flight'
 # Longer than systemd would wait by itself.
@@ -269,6 +374,19 @@ check 'it has directories of its own' test -d /run/curfew@mail
 check 'it is reloaded by its admin socket' systemctl reload curfew@mail.service
 
 if ls upgrade/curfew_*.deb >/dev/null 2>&1; then
+    echo '--- upgraded over a bad file'
+    service=$(show MainPID) instance=$(show MainPID curfew@mail.service)
+    sed -i 's/deadline: 10s/deadlin: 10s/' /etc/curfew/curfew.yaml
+    check 'the upgrade is made' quietly dpkg -i upgrade/curfew_*.deb
+    check 'it says what is wrong' grep -q 'curfew.yaml:[0-9]*:[0-9]*: upstreams.example.deadlin: unknown key' "$work/quiet"
+    check 'and what to do' grep -q 'curfew.service goes on with the version before.*systemctl restart curfew.service' "$work/quiet"
+    check 'the old process goes on' is MainPID "$service"
+    check 'and answers' answers 200 http://127.0.0.1:8080/ok
+    check 'the instance, whose file is sound, is another process' not is MainPID "$instance" curfew@mail.service
+    sed -i 's/deadlin: 10s/deadline: 10s/' /etc/curfew/curfew.yaml
+    check 'with the file mended, a restart' systemctl restart curfew.service
+    check 'brings the new version' not is MainPID "$service"
+
     echo '--- upgraded, and back, with sockets held'
     quietly systemctl stop curfew.service
     systemctl start curfew.socket curfew.service
@@ -294,7 +412,7 @@ check 'so has the instance' not systemctl --quiet is-active curfew@mail.service
 check 'the configuration stays' test -e /etc/curfew/curfew.yaml
 check 'the package is purged' quietly dpkg --purge curfew
 # What this script has put there itself is its own to take away.
-rm -rf /etc/systemd/system/curfew.service.d /etc/curfew/mail.yaml /etc/curfew/token
+rm -rf /etc/systemd/system/curfew.service.d /etc/systemd/system/curfew.socket.d /etc/curfew/mail.yaml /etc/curfew/token
 rmdir --ignore-fail-on-non-empty /etc/curfew 2>/dev/null
 systemctl daemon-reload
 check 'nothing of it is left' test -z "$(find /etc /usr /var /run -xdev -path /run/systemd -prune -o -name '*curfew*' -print | tee /dev/stderr)"
