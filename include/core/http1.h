@@ -188,6 +188,12 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
 enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
                                 const char **detail);
 
+/*
+ * The status code of a response of which `bytes` have come, its head whole or not, sound or not: 0 to 999. False: its
+ * status line has not ended, or is none.
+ */
+bool http1_read_status(struct span bytes, uint16_t *code) __attribute__((warn_unused_result));
+
 /* Where in a message's content we are. 16 bytes, one a direction of a call. */
 struct http1_content {
     enum http1_framing framing : 8;

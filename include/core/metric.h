@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "core/cause.h"
+#include "core/code_counts.h"
 #include "core/exposition.h"
 #include "core/name_age.h"
 #include "core/phase.h"
@@ -42,6 +43,7 @@ struct upstream_metrics {
 #define UPSTREAM_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     struct metric_histogram field;
+#define UPSTREAM_CODES(field, name, help)                 struct code_counts field;
 #include "core/metrics.def"
 };
 
@@ -59,6 +61,7 @@ struct metrics {
     struct route_metrics *routes;       /* by route_config.index */
     struct spread **spreads;            /* likewise; NULL: none of its calls has ended yet */
     bool lacks_spreads;                 /* of a sum: there was no memory for all of them */
+    bool lacks_codes;                   /* likewise for the counters of status codes */
 };
 
 /* All zero, on cache lines that nobody else's block shares. Heap; NULL without memory. */
@@ -66,8 +69,11 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
     __attribute__((warn_unused_result));
 void metrics_free(struct metrics *metrics);
 
-/* sum += part, cell by cell; `sum` has room for at least as many upstreams and routes. */
+/* sum += part, cell by cell; `sum` has room for at least as many upstreams and routes. See sum->lacks_codes. */
 void metrics_add(struct metrics *sum, const struct metrics *part);
+
+/* The same, into a block that has counted nothing yet: what `part` has allocated moves, so that nothing is lacking. */
+void metrics_take(struct metrics *to, struct metrics *part);
 
 /* All gauges back to zero: they are to be filled in anew. */
 void metrics_clear_gauges(struct metrics *metrics);

@@ -166,6 +166,8 @@ void call_doubt_connections(struct call *call, enum cause cause);
 bool call_caller_has_left(struct call *call);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */
 bool call_take_response_head(struct call *call);
+/* Counts the status of a response whose head was begun, and is given up before it was taken. */
+void call_count_unfinished_head(struct call *call);
 /* Writes what there is of interim responses before the response has come. False: the call is over. */
 bool call_deliver_interim(struct call *call);
 /* A head that the caller did not take at once outlives the scratch text that it stands in. False: no memory. */

@@ -179,8 +179,11 @@ static void told(struct tally *tally)
     const struct metrics *sum = tally->sum;
     struct labels labels;
 
-    /* A reload came in between: the numbers may be other ones' now. The next second has this one's calls. */
-    if (chronicle->renamed != chronicle->proxy->renamed)
+    /*
+     * A reload came in between, and the numbers may be other ones' now; or there was no memory for all of the sum. The
+     * next second has this one's calls.
+     */
+    if (chronicle->renamed != chronicle->proxy->renamed || sum->lacks_codes)
         return;
     if (labels_init(&labels, chronicle->proxy, sum->upstream_count, sum->route_count) &&
         make_room(chronicle, chronicle->proxy->numbering.upstreams.count)) {

@@ -113,7 +113,7 @@ static void write_page(struct scrapes *scrapes, const struct metrics *sum, struc
 static void respond_with_page(struct scrapes *scrapes, struct evhttp_request *request,
                               const struct metrics *sum)
 {
-    struct page page = {evbuffer_new(), false};
+    struct page page = {evbuffer_new(), sum->lacks_codes};
 
     if (page.content)
         write_page(scrapes, sum, &page);

@@ -9,7 +9,7 @@ static enum cause refuse(const char **detail, const char *why)
 }
 
 /* RFC 9112 4; the space before an empty reason is often left out, and codes above 599 are in use (RFC 9110 15). */
-static bool read_status_line(struct span line, struct http1_head *out)
+static inline __attribute__((always_inline)) bool read_status_line(struct span line, struct http1_head *out)
 {
     const char *code = line.ptr + 9;
     int minor;
@@ -23,7 +23,18 @@ static bool read_status_line(struct span line, struct http1_head *out)
     out->code = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
     out->reason =
         line.len > 13 ? (struct span){line.ptr + 13, line.len - 13} : (struct span){line.ptr + 12, 0};
-    return out->code >= 100;
+    return true;
+}
+
+bool http1_read_status(struct span bytes, uint16_t *code)
+{
+    struct span line = {bytes.ptr, octet_find_line_end(bytes, 0)};
+    struct http1_head head;
+
+    if (line.len == bytes.len || !read_status_line(line, &head))
+        return false;
+    *code = head.code;
+    return true;
 }
 
 /* A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112 6.1). */
@@ -74,7 +85,7 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
     out->expect_continue = out->te_trailers = out->tolerated = false;
     out->described = HTTP1_NO_CONTENT;
     fields_at = http1_behind_line_end(head, line.len, &out->tolerated);
-    if (fields_at == 0 || !read_status_line(line, out))
+    if (fields_at == 0 || !read_status_line(line, out) || out->code < 100)
         return refuse(detail, "the status line is not sound");
     cause = http1_read_fields(head, fields_at, true, out, &seen, detail);
     if (cause != CAUSE_NONE)

@@ -58,6 +58,8 @@ void metrics_free(struct metrics *metrics)
         return;
     for (uint32_t i = 0; i < metrics->route_count; i++)
         mem_free(metrics->spreads[i]);
+    for (uint32_t i = 0; i < metrics->upstream_count; i++)
+        code_counts_fini(&metrics->upstreams[i].responses);
     mem_free((char *)metrics - CACHE_LINE);
 }
 
@@ -79,12 +81,17 @@ static void add_route(struct route_metrics *sum, const struct route_metrics *par
 #include "core/metrics.def"
 }
 
-static void add_upstream(struct upstream_metrics *sum, const struct upstream_metrics *part)
+/* False: no memory for all of it. */
+static bool add_upstream(struct upstream_metrics *sum, const struct upstream_metrics *part)
 {
+    bool has_memory = true;
+
 #define UPSTREAM_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     add_histogram(&sum->field, &part->field);
+#define UPSTREAM_CODES(field, name, help)                 has_memory &= code_counts_add(&sum->field, &part->field);
 #include "core/metrics.def"
+    return has_memory;
 }
 
 static void add_process(struct process_metrics *sum, const struct process_metrics *part)
@@ -98,9 +105,17 @@ void metrics_add(struct metrics *sum, const struct metrics *part)
 {
     add_process(&sum->process, &part->process);
     for (uint32_t i = 0; i < part->upstream_count; i++)
-        add_upstream(&sum->upstreams[i], &part->upstreams[i]);
+        if (!add_upstream(&sum->upstreams[i], &part->upstreams[i]))
+            sum->lacks_codes = true;
     for (uint32_t i = 0; i < part->route_count; i++)
         add_route(&sum->routes[i], &part->routes[i]);
+}
+
+void metrics_take(struct metrics *to, struct metrics *part)
+{
+    for (uint32_t i = 0; i < part->upstream_count; i++)
+        code_counts_move(&to->upstreams[i].responses, &part->upstreams[i].responses);
+    metrics_add(to, part);
 }
 
 void metrics_clear_gauges(struct metrics *metrics)
@@ -135,6 +150,7 @@ void metrics_add_spreads(struct metrics *sum, const struct metrics *part)
 void metrics_clear(struct metrics *metrics)
 {
     metrics->process = (struct process_metrics){0};
+    metrics->lacks_codes = false;
     for (uint32_t i = 0; i < metrics->upstream_count; i++)
         metrics_clear_upstream(metrics, i);
     for (uint32_t i = 0; i < metrics->route_count; i++)
@@ -143,7 +159,10 @@ void metrics_clear(struct metrics *metrics)
 
 void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream)
 {
-    metrics->upstreams[upstream] = (struct upstream_metrics){0};
+    struct code_counts responses = metrics->upstreams[upstream].responses;
+
+    code_counts_clear(&responses);
+    metrics->upstreams[upstream] = (struct upstream_metrics){.responses = responses};
 }
 
 void metrics_clear_route(struct metrics *metrics, uint32_t route)

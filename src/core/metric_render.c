@@ -165,6 +165,32 @@ static void put_histogram(struct exposition *out, const char *name, struct owner
     exposition_u64(out, count);
 }
 
+static void put_code(struct exposition *out, const char *name, struct owner owner, const char *code,
+                     uint64_t count, bool *is_first)
+{
+    if (count == 0)
+        return;
+    begin_sample(out, name, "", owner, *is_first);
+    *is_first = false;
+    exposition_label(out, "code", code);
+    exposition_u64(out, count);
+}
+
+/* Of 500 codes that could be, those that were seen. */
+static void put_codes(struct exposition *out, const char *name, struct owner owner,
+                      const struct code_counts *counts)
+{
+    bool is_first = true;
+
+    for (uint32_t code = CODE_MIN; code < CODE_END; code++) {
+        const char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
+                               (char)('0' + code % 10), '\0'};
+
+        put_code(out, name, owner, digits, code_counts_of(counts, code), &is_first);
+    }
+    put_code(out, name, owner, "other", counts->other, &is_first);
+}
+
 static struct owner upstream_owner(const struct metric_names *names, uint32_t upstream)
 {
     return (struct owner){names->upstream(names->arg, upstream), NULL};
@@ -213,6 +239,11 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
     render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field));
+#define UPSTREAM_CODES(field, name, help)                                                                    \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
+        if (names->upstream(names->arg, i) != NULL)                                                          \
+            put_codes(out, name, upstream_owner(names, i), &m->upstreams[i].field);
 #include "core/metrics.def"
 #undef UPSTREAM_CELLS
 }

@@ -257,6 +257,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     enum downstream_next next;
 
     if (cause != CAUSE_NONE) {
+        call_count_unfinished_head(call);
         call_doubt_connections(call, cause);
         call->reusable = false;
     }

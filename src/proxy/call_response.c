@@ -160,6 +160,21 @@ static void final_response(struct call *call, const struct http1_head *head)
     call_move(call, CALL_STREAMING);
 }
 
+static void count_status(struct call *call, uint16_t code)
+{
+    code_counts_count(&call->worker->metrics->upstreams[call->config->index].responses, code);
+}
+
+/* What is behind a final head is content, or nothing that was asked for. */
+void call_count_unfinished_head(struct call *call)
+{
+    uint16_t code;
+
+    if (call->status == 0 && buffer_len(&call->response) != 0 &&
+        http1_read_status(buffer_span(&call->response), &code))
+        count_status(call, code);
+}
+
 bool call_take_response_head(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
@@ -185,6 +200,7 @@ bool call_take_response_head(struct call *call)
         call_end_over(call, cause, detail, pw->head.odd);
         return false;
     }
+    count_status(call, pw->head.code);
     buffer_consume(&call->response, end);
     call->scan = (struct http1_scan){.is_response = true};
     if (pw->head.code < 200)

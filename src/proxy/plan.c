@@ -188,7 +188,7 @@ static void take_counters_over(struct proxy_worker *pw, struct plan *plan)
     const struct snapshot *snapshot = plan->blueprint->edition->snapshot;
 
     if (pw->metrics != NULL)
-        metrics_add(plan->metrics, pw->metrics);
+        metrics_take(plan->metrics, pw->metrics);
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
 

@@ -81,6 +81,36 @@ static void the_status_line_has_a_version_three_digits_and_a_reason(void **state
     }
 }
 
+static void a_status_can_be_read_when_its_line_has_ended(void **state)
+{
+    static const struct {
+        const char *bytes;
+        int code; /* -1: none to be had */
+    } begun[] = {
+        {"HTTP/1.1 500 x\r\nA: b\r\n\r\n", 500},
+        {"HTTP/1.1 500 x\r", 500},
+        {"HTTP/1.0 429\n", 429},
+        {"HTTP/1.1 099 x\r\n", 99},
+        {"HTTP/1.1 000 x\r\n", 0},
+        {"HTTP/1.1 999\r\n: no field", 999},
+        {"HTTP/1.1 500 x", -1},
+        {"HTTP/1.1 50", -1},
+        {"HTTP/1.1 5000 x\r\n", -1},
+        {"HTTP/2.0 500 x\r\n", -1},
+        {"\r\nHTTP/1.1 500 x\r\n", -1},
+        {"\n", -1},
+        {"", -1},
+    };
+
+    for (size_t i = 0; i < COUNT(begun); i++) {
+        uint16_t code = 1;
+
+        print_message("begun: %s\n", begun[i].bytes);
+        assert_true(http1_read_status(span_of(begun[i].bytes), &code) == (begun[i].code >= 0));
+        assert_int_equal(code, begun[i].code >= 0 ? begun[i].code : 1);
+    }
+}
+
 static void framing_follows_method_code_and_fields(void **state)
 {
     static const struct {
@@ -304,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_status_line_has_a_version_three_digits_and_a_reason),
+        cmocka_unit_test(a_status_can_be_read_when_its_line_has_ended),
         cmocka_unit_test(framing_follows_method_code_and_fields),
         cmocka_unit_test(ambiguous_framing_is_a_protocol_error),
         cmocka_unit_test(a_refused_head_says_which_line_is_at_fault),

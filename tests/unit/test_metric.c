@@ -125,6 +125,7 @@ static void every_cell_is_added(void **state)
         part->upstreams[i].bytes[DIRECTION_DOWN] = i + 3;
         metric_observe_seconds(&part->upstreams[i].duration, 2 * MS);
         metric_observe_ratio(&part->upstreams[i].used, 1, 2);
+        code_counts_count(&part->upstreams[i].responses, 200 + i);
     }
     metrics_add(sum, part);
     metrics_add(sum, part);
@@ -140,7 +141,9 @@ static void every_cell_is_added(void **state)
         assert_int_equal(sum->upstreams[i].bytes[DIRECTION_DOWN], 2 * (i + 3));
         assert_int_equal(sum->upstreams[i].duration.bucket[1], 2);
         assert_true(sum->upstreams[i].used.sum == 1.0);
+        assert_int_equal(code_counts_of(&sum->upstreams[i].responses, 200 + i), 2);
     }
+    assert_false(sum->lacks_codes);
     metrics_free(sum);
     metrics_free(part);
 }
@@ -169,6 +172,49 @@ static void gauges_are_cleared_and_counters_are_not(void **state)
 static bool fail_always(void *arg, size_t size)
 {
     return true;
+}
+
+static void a_sum_without_memory_for_its_codes_says_so_until_it_is_cleared(void **state)
+{
+    struct metrics *sum = metrics_new(2, 1), *part = metrics_new(2, 1);
+
+    assert_non_null(sum);
+    assert_non_null(part);
+    code_counts_count(&part->upstreams[1].responses, 500);
+    mem_set_fault(fail_always, NULL);
+    metrics_add(sum, part);
+    mem_set_fault(NULL, NULL);
+    assert_true(sum->lacks_codes);
+    metrics_clear(sum);
+    assert_false(sum->lacks_codes);
+    metrics_add(sum, part);
+    assert_false(sum->lacks_codes);
+    assert_int_equal(code_counts_of(&sum->upstreams[1].responses, 500), 1);
+    metrics_free(sum);
+    metrics_free(part);
+}
+
+static void a_block_is_taken_over_without_memory(void **state)
+{
+    struct metrics *to = metrics_new(3, 2), *part = metrics_new(2, 1);
+
+    assert_non_null(to);
+    assert_non_null(part);
+    code_counts_count(&part->upstreams[0].responses, 200);
+    code_counts_count(&part->upstreams[1].responses, 500);
+    part->upstreams[1].bytes[DIRECTION_UP] = 7;
+    part->routes[0].started[0] = 8;
+    mem_set_fault(fail_always, NULL);
+    metrics_take(to, part);
+    metrics_clear_upstream(to, 0); /* another one has its number */
+    mem_set_fault(NULL, NULL);
+    assert_false(to->lacks_codes);
+    assert_int_equal(code_counts_of(&to->upstreams[0].responses, 200), 0);
+    assert_int_equal(code_counts_of(&to->upstreams[1].responses, 500), 1);
+    assert_int_equal(to->upstreams[1].bytes[DIRECTION_UP], 7);
+    assert_int_equal(to->routes[0].started[0], 8);
+    metrics_free(part);
+    metrics_free(to);
 }
 
 static void without_memory_there_are_no_metrics(void **state)
@@ -350,6 +396,7 @@ static void each_family_is_introduced_once(void **state)
 #define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
+#define UPSTREAM_CODES(field, name, help)               "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
 #define PROCESS_COUNTER(field, name, label, cells, help)                                                     \
@@ -359,6 +406,26 @@ static void each_family_is_introduced_once(void **state)
     };
 
     expect_page_with(fresh(), families, sizeof(families) / sizeof(families[0]));
+}
+
+static void codes_that_were_seen_are_there_and_no_others(void **state)
+{
+    static const uint32_t codes[] = {599, 100, 200, 429, 200, 600};
+    struct metrics *m = fresh();
+    struct page page;
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        code_counts_count(&m->upstreams[0].responses, codes[i]);
+    page = render(m);
+    assert_non_null(strstr(page.bytes, " counter\n"
+                                       "curfew_responses_total{upstream=\"payments\",code=\"100\"} 1\n"
+                                       "curfew_responses_total{upstream=\"payments\",code=\"200\"} 2\n"
+                                       "curfew_responses_total{upstream=\"payments\",code=\"429\"} 1\n"
+                                       "curfew_responses_total{upstream=\"payments\",code=\"599\"} 1\n"
+                                       "curfew_responses_total{upstream=\"payments\",code=\"other\"} 1\n"
+                                       "# HELP "));
+    free(page.bytes);
+    metrics_free(m);
 }
 
 static void only_cells_that_can_count_are_there(void **state)
@@ -397,12 +464,15 @@ int main(void)
         cmocka_unit_test(every_cell_is_added),
         cmocka_unit_test(gauges_are_cleared_and_counters_are_not),
         cmocka_unit_test(without_memory_there_are_no_metrics),
+        cmocka_unit_test(a_sum_without_memory_for_its_codes_says_so_until_it_is_cleared),
+        cmocka_unit_test(a_block_is_taken_over_without_memory),
         cmocka_unit_test(counters_carry_their_labels),
         cmocka_unit_test(label_values_are_escaped),
         cmocka_unit_test(a_label_longer_than_the_block_is_written_whole),
         cmocka_unit_test(samples_fit_together_across_blocks),
         cmocka_unit_test(histograms_are_cumulative),
         cmocka_unit_test(each_family_is_introduced_once),
+        cmocka_unit_test(codes_that_were_seen_are_there_and_no_others),
         cmocka_unit_test(only_cells_that_can_count_are_there),
     };
 
