@@ -17,6 +17,7 @@ struct config_file {
     struct config_errors errors, warnings;
     struct file_list sources; /* the files that it stands in */
     struct file_list named;   /* those that it names, whether they can be read or not */
+    bool is_short; /* memory or descriptors were missing to load it: that says nothing of the files */
 };
 
 /* NULL: no memory, which has been written to standard error. */
@@ -25,6 +26,13 @@ void config_file_free(struct config_file *file_or_null);
 
 /* NULL: file->errors says what is wrong. The result is snapshot_free'd. Once for each config_file. */
 struct snapshot *config_file_load(struct config_file *file) __attribute__((warn_unused_result));
+
+/*
+ * The files that it stands in and those that it names, in this order, as they are on disk now: put into `now`, which is
+ * empty. False: no memory.
+ */
+bool config_file_look(const struct config_file *file, struct file_list *now)
+    __attribute__((warn_unused_result));
 
 /* What is wrong, then what is odd, a line each. */
 void config_file_put(FILE *out, const struct config_file *file);

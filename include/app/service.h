@@ -7,6 +7,7 @@
 #include "admin/admin.h"
 #include "app/config_file.h"
 #include "app/event_log.h"
+#include "app/file_watch.h"
 #include "app/systemd.h"
 #include "app/watch.h"
 #include "base/list.h"
@@ -38,6 +39,7 @@ struct service {
     struct list_node asking; /* who waits for the one under way to end, */
     struct list_node next;   /* and for the one after it */
     bool reloading, reload_again;
+    struct file_watch file_watch; /* who asks for them when a file changes */
 };
 
 /* A line at level debug: how much the configuration in force has of what. */

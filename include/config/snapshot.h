@@ -163,6 +163,7 @@ struct snapshot {
     bool admin_allow_remote;
     struct log_config log;
     int64_t drain_ns;
+    bool watch;
     struct limits_config limits;
     struct pool_config *pools;
     uint32_t pool_count;
@@ -170,6 +171,7 @@ struct snapshot {
     uint32_t upstream_count;
     uint32_t route_count; /* all upstreams together, default routes included */
     const struct place *drain_at;
+    const struct place *watch_at;
     const struct place *connections_at;
     uint32_t place_count;
 

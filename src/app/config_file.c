@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "config/load.h"
+#include "config/report.h"
 #include "config/yaml_tree.h"
 
 /* A bundle of certificates is the largest file that a configuration names. */
@@ -77,19 +78,25 @@ static size_t without_line_break(const char *bytes, size_t len)
     return len;
 }
 
+static bool is_shortage(int why)
+{
+    return why == ENOMEM || why == EMFILE || why == ENFILE;
+}
+
 /* config_files.read; `arg` is the config_file. */
 static char *read_named(void *arg, const char *path, size_t *len, const char **why)
 {
     struct config_file *file = arg;
     struct bytes bytes = {0};
 
-    if (!file_list_has(&file->named, path) && !file_list_add(&file->named, path))
+    if (!file_list_has(&file->named, path) && !file_list_add(&file->named, path)) {
         *why = NULL;
-    else if (!read_path(path, NAMED_FILE_MAX, &bytes))
+    } else if (!read_path(path, NAMED_FILE_MAX, &bytes)) {
+        file->is_short = file->is_short || is_shortage(errno);
         *why = errno == ENOMEM ? NULL : strerror(errno);
-    else if (bytes.len > NAMED_FILE_MAX)
+    } else if (bytes.len > NAMED_FILE_MAX) {
         *why = "larger than 16MiB";
-    else {
+    } else {
         *len = without_line_break(bytes.ptr, bytes.len);
         return bytes.ptr;
     }
@@ -135,22 +142,25 @@ void config_file_report(struct config_file *file, const char *what)
 
 static bool fail(struct config_file *file, int why)
 {
+    file->is_short = file->is_short || is_shortage(why);
     config_file_report(file, why == ENOMEM ? "out of memory" : strerror(why));
     return false;
 }
 
-/* The names of the files. */
-static bool find_sources(struct config_file *file)
+/* The names of the files. False: errno says why. */
+static bool list_sources(const char *path, struct file_list *sources)
 {
-    bool is_directory;
     struct stat info;
 
-    if (is_stdin(file->path))
-        return file_list_add(&file->sources, "<stdin>") || fail(file, ENOMEM);
-    is_directory = stat(file->path, &info) == 0 && S_ISDIR(info.st_mode);
-    if (!is_directory)
-        return file_list_add(&file->sources, file->path) || fail(file, ENOMEM);
-    if (!file_list_add_directory(&file->sources, file->path))
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return file_list_add_directory(sources, path);
+    errno = ENOMEM;
+    return file_list_add(sources, is_stdin(path) ? "<stdin>" : path);
+}
+
+static bool find_sources(struct config_file *file)
+{
+    if (!list_sources(file->path, &file->sources))
         return fail(file, errno);
     if (file->sources.count == 0)
         config_file_report(file, "no *.yaml is in this directory");
@@ -193,7 +203,7 @@ static struct config_source *read_sources(struct config_file *file)
     sources = mem_calloc(file->sources.count, sizeof(*sources));
     is_good = sources != NULL || fail(file, ENOMEM);
     for (uint32_t i = 0; is_good && i < file->sources.count; i++)
-        is_good = read_source(file, &sources[i], file->sources.paths[i]);
+        is_good = read_source(file, &sources[i], file->sources.files[i].path);
     if (is_good)
         return sources;
     free_sources(sources, file->sources.count);
@@ -241,7 +251,20 @@ struct snapshot *config_file_load(struct config_file *file)
     if (config_load_all(sources, file->sources.count, &files, &snapshot, &file->errors) == ST_NOMEM)
         (void)fail(file, ENOMEM);
     free_sources(sources, file->sources.count);
+    if (snapshot != NULL && snapshot->watch && is_stdin(file->path))
+        report_place(&file->warnings, snapshot->watch_at, "has no effect on standard input, which ends");
     return snapshot;
+}
+
+bool config_file_look(const struct config_file *file, struct file_list *now)
+{
+    /* A directory that is gone, or can't be read any more, has no files: that, too, is a change. */
+    if (!list_sources(file->path, now) && errno == ENOMEM)
+        return false;
+    for (uint32_t i = 0; i < file->named.count; i++)
+        if (!file_list_add(now, file->named.files[i].path))
+            return false;
+    return true;
 }
 
 static void put_list(FILE *out, const struct config_file *file, const struct config_errors *errors,

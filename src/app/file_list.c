@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 
@@ -13,25 +14,60 @@
 static bool make_room(struct file_list *list)
 {
     uint32_t cap = list->cap != 0 ? list->cap * 2 : 8;
-    char **bigger;
+    struct file_entry *bigger;
 
     if (list->count < list->cap)
         return true;
-    bigger = mem_realloc(list->paths, cap * sizeof(*bigger));
+    bigger = mem_realloc(list->files, cap * sizeof(*bigger));
     if (bigger == NULL)
         return false;
-    list->paths = bigger;
+    list->files = bigger;
     list->cap = cap;
     return true;
 }
 
-bool file_list_add(struct file_list *list, const char *path)
+/* FNV-1a, of which nobody has to be afraid here: who can choose these numbers can write the configuration. */
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+    for (int i = 0; i < 8; i++, number >>= 8)
+        hash = (hash ^ (number & 0xff)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* Of the file at the end of all symbolic links: one that moves leads to another inode. */
+static uint64_t mark_of(const char *path)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return mix(hash, (uint64_t)errno);
+    hash = mix(mix(mix(hash, info.st_dev), info.st_ino), (uint64_t)info.st_size);
+    hash = mix(mix(hash, (uint64_t)info.st_mtim.tv_sec), (uint64_t)info.st_mtim.tv_nsec);
+    /* What gives a file an old date of change, or other permissions, is seen by this. */
+    return mix(mix(hash, (uint64_t)info.st_ctim.tv_sec), (uint64_t)info.st_ctim.tv_nsec);
+}
+
+static bool add(struct file_list *list, const char *path, uint64_t mark)
 {
     char *copy = make_room(list) ? mem_dup(path, strlen(path)) : NULL;
 
     if (copy == NULL)
         return false;
-    list->paths[list->count++] = copy;
+    list->files[list->count++] = (struct file_entry){copy, mark};
+    return true;
+}
+
+bool file_list_add(struct file_list *list, const char *path)
+{
+    return add(list, path, mark_of(path));
+}
+
+bool file_list_append(struct file_list *list, const struct file_list *other)
+{
+    for (uint32_t i = 0; i < other->count; i++)
+        if (!add(list, other->files[i].path, other->files[i].mark))
+            return false;
     return true;
 }
 
@@ -60,9 +96,9 @@ static bool add_entry(struct file_list *list, const char *directory, const char 
 
 static int by_bytes(const void *a, const void *b)
 {
-    const char *const *left = a, *const *right = b;
+    const struct file_entry *left = a, *right = b;
 
-    return strcmp(*left, *right);
+    return strcmp(left->path, right->path);
 }
 
 /* Not with scandir, whose allocations could not be made to fail. */
@@ -83,22 +119,35 @@ bool file_list_add_directory(struct file_list *list, const char *directory)
         is_good = false;
     (void)closedir(dir); /* nothing was written */
     if (is_good && list->count != before)
-        qsort(list->paths + before, list->count - before, sizeof(*list->paths), by_bytes);
+        qsort(list->files + before, list->count - before, sizeof(*list->files), by_bytes);
     return is_good;
 }
 
 bool file_list_has(const struct file_list *list, const char *path)
 {
     for (uint32_t i = 0; i < list->count; i++)
-        if (strcmp(list->paths[i], path) == 0)
+        if (strcmp(list->files[i].path, path) == 0)
             return true;
     return false;
+}
+
+const char *file_list_difference(const struct file_list *before, const struct file_list *now)
+{
+    uint32_t common = before->count < now->count ? before->count : now->count;
+
+    for (uint32_t i = 0; i < common; i++)
+        if (before->files[i].mark != now->files[i].mark ||
+            strcmp(before->files[i].path, now->files[i].path) != 0)
+            return now->files[i].path;
+    if (before->count == now->count)
+        return NULL;
+    return before->count > common ? before->files[common].path : now->files[common].path;
 }
 
 void file_list_fini(struct file_list *list)
 {
     for (uint32_t i = 0; i < list->count; i++)
-        mem_free(list->paths[i]);
-    mem_free(list->paths);
+        mem_free(list->files[i].path);
+    mem_free(list->files);
     *list = (struct file_list){0};
 }

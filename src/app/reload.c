@@ -81,6 +81,7 @@ static void end(struct service *service, bool is_done, const char *text)
     }
     systemd_ready();
     service->reloading = false;
+    file_watch_renew(&service->file_watch);
     answer_all(&service->asking, is_done ? 200 : 422, text);
     if (!service->reload_again)
         return;
@@ -137,17 +138,20 @@ static struct snapshot *load(struct service *service, char **text)
 {
     size_t len = 0;
     FILE *out = open_memstream(text, &len);
+    struct config_file *file;
     struct snapshot *snapshot;
 
     if (out == NULL) {
         *text = NULL;
         return NULL;
     }
-    config_file_free(service->config);
-    service->config = config_file_new(service->config_path);
-    snapshot = service->config != NULL ? config_file_load(service->config) : NULL;
-    if (service->config != NULL)
-        config_file_put(out, service->config);
+    file = config_file_new(service->config_path);
+    snapshot = file != NULL ? config_file_load(file) : NULL;
+    if (file != NULL) {
+        config_file_put(out, file);
+        config_file_free(service->config);
+        service->config = file;
+    }
     if (snapshot != NULL)
         put_warnings(out, service, snapshot);
     if (fclose(out) == 0)

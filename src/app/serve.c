@@ -143,6 +143,7 @@ static void close_service(struct service *service)
     if (service->admin != NULL)
         admin_free(service->admin);
     watch_fini(&service->watch);
+    file_watch_fini(&service->file_watch);
     lifecycle_fini(service);
     if (service->proxy != NULL)
         proxy_free(service->proxy);
@@ -195,7 +196,8 @@ static void prepare_process(const struct snapshot *snapshot)
 /* Serves until a signal ends it. False: it could not, and that has been logged. */
 static bool run(struct service *service)
 {
-    if (proxy_start(service->proxy) != ST_OK || watch_init(&service->watch, service) != ST_OK)
+    if (proxy_start(service->proxy) != ST_OK || watch_init(&service->watch, service) != ST_OK ||
+        file_watch_init(&service->file_watch, service) != ST_OK)
         return give_up(service, "the workers can't be started");
     service_say_what(service);
     service_say_where(service);

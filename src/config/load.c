@@ -73,6 +73,8 @@ static void build_limits(struct build *b, const struct option_values *values)
 
     b->snapshot->workers = (uint32_t)of[OPT_ROOT_WORKERS].number;
     b->snapshot->drain_ns = of[OPT_ROOT_DRAIN].number;
+    b->snapshot->watch = of[OPT_ROOT_WATCH].number != 0;
+    b->snapshot->watch_at = of[OPT_ROOT_WATCH].place;
     b->snapshot->drain_at = of[OPT_ROOT_DRAIN].place;
     b->snapshot->connections_at = of[OPT_LIMITS_CONNECTIONS].place;
     b->snapshot->limits = (struct limits_config){
