@@ -25,7 +25,7 @@ _curfew() {
     advise/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -u --upstream -f --false-timeouts -j --json -h --help' -- "$cur") ;;
     check/-*)
-        mapfile -t COMPREPLY < <(compgen -W '-c --config --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -j --json --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
     explain/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
     faulty/-*)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/check_json.h"
 #include "app/config_file.h"
 #include "app/machine.h"
 #include "app/output.h"
@@ -31,6 +32,7 @@ static const struct usage usage = {
              "and more connections or memory than there is.\n"
              "\n" USAGE_CONFIG "\n"
              "  -c, --config FILE         the configuration\n"
+             "  -j, --json                the same as JSON, on standard output\n"
              "  --strict                  a warning is an error\n"
              "  --descriptors COUNT       descriptors that curfew may have (LimitNOFILE=); this\n"
              "                            process's hard limit unless said\n"
@@ -48,7 +50,7 @@ static const struct usage usage = {
 
 struct checking {
     const char *path;
-    bool is_strict;
+    bool is_strict, as_json;
     struct advice_bounds bounds;
 };
 
@@ -74,11 +76,22 @@ static void check_files(const struct snapshot *snapshot, struct config_errors *w
     }
 }
 
+static int conclude_in_json(const struct checking *checking, const struct config_file *file,
+                            const struct snapshot *snapshot)
+{
+    bool is_ok = file->errors.count == 0 && (file->warnings.count == 0 || !checking->is_strict);
+
+    check_json_print(file, snapshot, is_ok);
+    return output_is_written() && is_ok ? 0 : 1;
+}
+
 static int conclude(const struct checking *checking, const struct config_file *file,
                     const struct snapshot *snapshot)
 {
     const struct config_errors *warnings = &file->warnings;
 
+    if (checking->as_json)
+        return conclude_in_json(checking, file, snapshot);
     config_file_put(stderr, file);
     if (file->errors.count != 0)
         return 1;
@@ -141,6 +154,7 @@ static const char *take_option(struct checking *checking, int option, const char
 
     switch (option) {
     case 'c': checking->path = value; return NULL;
+    case 'j': checking->as_json = true; return NULL;
     case OPTION_STRICT: checking->is_strict = true; return NULL;
     case OPTION_DESCRIPTORS:
         return number_u64(span_of(value), &bounds->descriptors) == NUMBER_OK ? NULL : "a whole number";
@@ -157,6 +171,7 @@ int check_main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {"json", no_argument, NULL, 'j'},
         {"strict", no_argument, NULL, OPTION_STRICT},
         {"descriptors", required_argument, NULL, OPTION_DESCRIPTORS},
         {"memory", required_argument, NULL, OPTION_MEMORY},
@@ -171,7 +186,7 @@ int check_main(int argc, char **argv)
     int option, index = 0;
 
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":c:h", options, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, ":c:jh", options, &index)) != -1) {
         if (option == 'h') {
             fputs(usage.text, stdout);
             return 0;

@@ -1,5 +1,6 @@
 """`curfew check FILE`: what it says about files, and how it ends."""
 
+import json
 import os
 import re
 import subprocess
@@ -198,6 +199,52 @@ def test_help_goes_to_standard_output():
     status, out, err = check("--help")
     assert (status, err) == (0, [])
     assert out[0] == "usage: curfew check [OPTION]... [[-c] FILE]"
+
+
+# ----------------------------------------------------------------------- as JSON
+
+
+def check_json(*args):
+    """Exit status and what was said."""
+    status, out, err = check("--json", *args)
+    assert err == []
+    return status, json.loads("\n".join(out))
+
+
+def test_json_counts_a_sound_file(write):
+    path = write(GOOD)
+    assert check_json(path) == (0, {"config": str(path), "ok": True, "upstreams": 2, "pools": 3, "routes": 3, "error_count": 0,
+                                    "warning_count": 0, "errors": [], "warnings": []})
+
+
+def test_json_has_each_error_with_its_place(write, tmp_path):
+    path = write(GOOD + 'log: {access: "x}\n', "a \"file\".yaml")
+    status, told = check_json(path)
+    assert status == 1 and told["ok"] is False and told["error_count"] == 1
+    assert told["errors"] == [{"file": str(path), "line": 8, "column": 15, "message": "not valid YAML: a quote that is not closed"}]
+    status, told = check_json(write(GOOD + 'workers: 0\n"\\e[2Jx": 1\n'))
+    at = {"file": str(tmp_path / "curfew.yaml"), "column": 1}
+    assert (status, told["errors"]) == (1, [
+        {**at, "line": 8, "column": 10, "key": "workers", "message": '"0" is out of bounds: 1 to 256'},
+        {**at, "line": 9, "key": '"\\u001b[2Jx"', "message": "unknown key"}])
+    assert "upstreams" not in told
+    # What has no line has none.
+    status, told = check_json(tmp_path / "none.yaml")
+    assert (status, told["errors"]) == (1, [{"file": str(tmp_path / "none.yaml"), "message": "No such file or directory"}])
+
+
+def test_json_has_warnings_and_strict_makes_them_count(write):
+    path = write(ODD)
+    status, told = check_json(path)
+    assert (status, told["ok"], told["errors"]) == (0, True, []) and told["warning_count"] == len(told["warnings"]) > 0
+    first = told["warnings"][0]
+    assert f'{first["line"]}:{first["column"]}: warning: {first["key"]}: {first["message"]}' in ODD_TOLD
+    assert check_json("--strict", path)[1] == {**told, "ok": False} and check_json("--strict", path)[0] == 1
+
+
+def test_json_of_a_thousand_errors_is_cut_and_says_so(write):
+    status, told = check_json(write(GOOD + "".join(f"zz{n}: 1\n" for n in range(1000))))
+    assert (status, told["error_count"], len(told["errors"])) == (1, 1000, 100)
 
 
 # ----------------------------------------------------------------------- what serve would refuse
