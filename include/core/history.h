@@ -15,9 +15,13 @@
 /* Of a figure that nobody knows: in a gap, or a percentile of no calls. */
 #define HISTORY_NONE    UINT32_MAX
 
-/* One second, or several: how many calls ended, how, and after how long; and the pool at its end, or at its fullest. */
+/*
+ * One second, or several: how many calls ended, how, and after how long; what responses began; and the pool at its end,
+ * or at its fullest.
+ */
 struct history_sample {
     uint32_t completed, failed, rejected, abandoned;
+    uint32_t server_errors, too_many; /* responses: 5xx, or none that there is (code_counts.h); 429 */
     uint32_t stuck[PHASE_COUNT];
     uint32_t p50_us, p99_us; /* microseconds from first byte to end, of all that ended */
     uint32_t held, waiting;
@@ -26,6 +30,7 @@ struct history_sample {
 /* Counters of an upstream since its beginning, over all its routes. */
 struct history_totals {
     uint64_t completed, failed, rejected, abandoned;
+    uint64_t server_errors, too_many;
     uint64_t stuck[PHASE_COUNT];
     struct metric_histogram duration;
 };

@@ -165,6 +165,8 @@ static void put_all_series(struct sheet *sheet, const struct history_sample *sam
         {"failed", offsetof(struct history_sample, failed)},
         {"rejected", offsetof(struct history_sample, rejected)},
         {"abandoned", offsetof(struct history_sample, abandoned)},
+        {"responses.5xx", offsetof(struct history_sample, server_errors)},
+        {"responses.429", offsetof(struct history_sample, too_many)},
         {"p50_us", offsetof(struct history_sample, p50_us)},
         {"p99_us", offsetof(struct history_sample, p99_us)},
         {"held", offsetof(struct history_sample, held)},

@@ -42,6 +42,8 @@ void history_add_route(struct history_totals *totals, const struct route_metrics
 
 void history_add_upstream(struct history_totals *totals, const struct upstream_metrics *upstream)
 {
+    totals->server_errors += code_counts_server_errors(&upstream->responses);
+    totals->too_many += code_counts_of(&upstream->responses, 429);
     for (uint32_t i = 0; i < METRIC_BUCKETS; i++)
         totals->duration.bucket[i] += upstream->duration.bucket[i];
 }
@@ -49,7 +51,8 @@ void history_add_upstream(struct history_totals *totals, const struct upstream_m
 static bool have_begun_anew(const struct history_totals *now, const struct history_totals *last)
 {
     bool anew = now->completed < last->completed || now->failed < last->failed ||
-                now->rejected < last->rejected || now->abandoned < last->abandoned;
+                now->rejected < last->rejected || now->abandoned < last->abandoned ||
+                now->server_errors < last->server_errors || now->too_many < last->too_many;
 
     for (uint32_t phase = 0; phase < PHASE_COUNT; phase++)
         anew |= now->stuck[phase] < last->stuck[phase];
@@ -110,6 +113,8 @@ static struct history_sample difference(const struct history_totals *now, const 
         .failed = clipped(now->failed - last->failed),
         .rejected = clipped(now->rejected - last->rejected),
         .abandoned = clipped(now->abandoned - last->abandoned),
+        .server_errors = clipped(now->server_errors - last->server_errors),
+        .too_many = clipped(now->too_many - last->too_many),
         .held = state->held,
         .waiting = state->waiting,
     };
@@ -161,6 +166,8 @@ static void add(struct history_sample *sum, const struct history_sample *part)
     sum->failed = clipped((uint64_t)sum->failed + part->failed);
     sum->rejected = clipped((uint64_t)sum->rejected + part->rejected);
     sum->abandoned = clipped((uint64_t)sum->abandoned + part->abandoned);
+    sum->server_errors = clipped((uint64_t)sum->server_errors + part->server_errors);
+    sum->too_many = clipped((uint64_t)sum->too_many + part->too_many);
     for (uint32_t phase = 0; phase < PHASE_COUNT; phase++)
         sum->stuck[phase] = clipped((uint64_t)sum->stuck[phase] + part->stuck[phase]);
 }

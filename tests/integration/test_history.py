@@ -70,6 +70,25 @@ def test_each_outcome_has_its_series(curfew, faulty):
     assert all(len(values) == answer["points"] for one in answer["upstreams"] for values in one["series"].values())
 
 
+def test_responses_that_complete_calls_and_are_not_fine_have_their_series(curfew, upstream):
+    up = upstream()
+    proxy = curfew(upstreams={"api": {"url": up.url, "deadline": "300ms"}, "idle": {"url": up.url}})
+    caller = proxy.caller("api")
+    for status in 200, 500, 429, 503, 429, 404, 429, 600:
+        caller.request()
+        exchange, _ = up.take()
+        exchange.answer(status, "Connection: close")
+        assert caller.recv_response().status == status
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 500 x\r\nContent-Length: 9\r\n\r\n")
+    caller.wait_ended()
+    answer = wait_total(proxy, "api", "stuck.receive", 1)
+    found = {key: total(answer, "api", key) for key in series(answer, "api") if key[0] not in "phw"}
+    assert found == {"completed": 8, "stuck.receive": 1, "responses.5xx": 4, "responses.429": 3}
+    assert not any(key.startswith("responses") for key in series(answer, "idle"))
+
+
 def percentiles(answer, upstream, outcome):
     """Of the second in which the one call of this outcome ended."""
     at = series(answer, upstream)[outcome].index(1)

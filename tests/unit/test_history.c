@@ -82,8 +82,15 @@ static void every_counter_has_its_place(void **state)
                                   .rejected = {[CAUSE_QUEUE_FULL] = 5},
                                   .abandoned = {[PHASE_WAIT] = 6},
                                   .stuck = {[PHASE_WAIT] = 7, [PHASE_QUEUE] = 8}};
+    static const uint32_t codes[] = {100, 200, 204, 404, 429, 429, 500, 503, 599, 600};
+    struct upstream_metrics upstream = {0};
     struct history_totals totals = {0};
     struct history_sample sum;
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        code_counts_count(&upstream.responses, codes[i]);
+    history_add_upstream(&totals, &upstream);
+    code_counts_fini(&upstream.responses);
 
     history_add_route(&totals, &route);
     history_add_route(&totals, &route);
@@ -96,6 +103,27 @@ static void every_counter_has_its_place(void **state)
     assert_int_equal(sum.stuck[PHASE_WAIT], 14);
     assert_int_equal(sum.stuck[PHASE_QUEUE], 16);
     assert_int_equal(sum.stuck[PHASE_DNS], 0);
+    assert_int_equal(sum.server_errors, 4);
+    assert_int_equal(sum.too_many, 2);
+}
+
+static void responses_are_added_up_and_begin_anew_with_the_rest(void **state)
+{
+    struct history_totals totals = {.server_errors = 5, .too_many = 7};
+    struct history_sample sum;
+
+    history_put(&history, 0, &totals, &idle);
+    totals = (struct history_totals){.server_errors = 6, .too_many = 9};
+    history_put(&history, 1, &totals, &idle);
+    sum = history_sum(&history, 0, 2);
+    assert_int_equal(sum.server_errors, 6);
+    assert_int_equal(sum.too_many, 9);
+    assert_int_equal(history_sum(&history, 1, 2).server_errors, 1);
+    assert_int_equal(history_sum(&history, 1, 2).too_many, 2);
+    totals = (struct history_totals){.server_errors = 6, .too_many = 1};
+    history_put(&history, 2, &totals, &idle);
+    assert_int_equal(history_sum(&history, 2, 3).server_errors, 6);
+    assert_int_equal(history_sum(&history, 2, 3).too_many, 1);
 }
 
 static void a_second_nobody_looked_at_is_a_gap_and_its_calls_are_in_the_next(void **state)
@@ -236,6 +264,7 @@ int main(void)
         cmocka_unit_test_setup(what_was_counted_before_is_not_in_it, begin),
         cmocka_unit_test_setup(it_may_begin_late, begin),
         cmocka_unit_test_setup(every_counter_has_its_place, begin),
+        cmocka_unit_test_setup(responses_are_added_up_and_begin_anew_with_the_rest, begin),
         cmocka_unit_test_setup(a_second_nobody_looked_at_is_a_gap_and_its_calls_are_in_the_next, begin),
         cmocka_unit_test_setup(the_oldest_make_room, begin),
         cmocka_unit_test_setup(a_gap_longer_than_the_ring_leaves_nothing_of_before, begin),
