@@ -353,6 +353,29 @@ class WaitingWhole(Situation):
         cell.exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
 
 
+class WaitingStale(WaitingWhole):
+    """No name server answers any more: the connection is made to the last good address."""
+
+    needs_names = True
+
+    def url(self, cell):
+        return cell.by_name(f"{cell.name}.test", [cell.up.host])
+
+    def enter(self, cell):
+        self.is_stale(cell)
+        cell.by_name(f"{cell.name}.test", None)
+        poll(lambda: self.is_stale(cell), "the old answer to be used")
+        super().enter(cell)
+
+    @staticmethod
+    def is_stale(cell):
+        """Was the name's old answer used, for a call that had a connection made?"""
+        cell.fill_pool()
+        cell.exchange.answer(200, "Connection: close")
+        assert cell.holder.recv_response().status == 200
+        return cell.watch.fresh().sum("dns_answers_total", upstream=cell.name, result="stale") > 0
+
+
 class WaitingOnce(WaitingWhole):
     """On a connection that has served before, which may have been closed behind our back."""
 
@@ -495,6 +518,7 @@ SITUATIONS = {
     "SENDING/blocked": SendingBlocked(),
     "SENDING/uploading": SendingUploading(),
     "WAITING/whole": WaitingWhole(),
+    "WAITING/stale": WaitingStale(),
     "WAITING/kept": WaitingKept(),
     "WAITING/once": WaitingOnce(),
     "WAITING/head": WaitingHead(),
