@@ -194,8 +194,11 @@ def nginx_upstream(directory, tls=False):
 
 
 class Faulty(Program):
-    def __init__(self, directory):
-        super().__init__("faulty", [binary(), "faulty", "--listen", "127.0.0.1:0"], directory)
+    def __init__(self, directory, tls=False):
+        pem, key = certificate(directory)
+        super().__init__("faulty-tls" if tls else "faulty", [
+            binary(), "faulty", "--listen", "127.0.0.1:0", *(["--tls", "--cert", pem, "--key", key] if tls else [])],
+            directory)
         self.read_address(r"listening on (?:\w+://)?(\S+)$")
 
     def ask(self, method, path):

@@ -48,14 +48,15 @@ class Bench:
         self.directory = directory
         self.seconds = seconds
         self.scale = scale
-        self.plain = self.tls = self.faulty = None
+        self.plain = self.tls = self.faulty = self.faulty_tls = None
         self._running = []
 
     def __enter__(self):
         self.plain = programs.nginx_upstream(self.directory)
         self.tls = programs.nginx_upstream(self.directory, tls=True)
         self.faulty = programs.Faulty(self.directory)
-        self._running = [self.plain, self.tls, self.faulty]
+        self.faulty_tls = programs.Faulty(self.directory, tls=True)
+        self._running = [self.plain, self.tls, self.faulty, self.faulty_tls]
         return self
 
     def __exit__(self, *_):
@@ -157,6 +158,20 @@ def stuck(bench, name):
                 "min": late["min"] - DEADLINE_MS, "cpu": used.cpu_s * 1e6 / calls}
 
 
+def stuck_tls(bench, name):
+    """Calls at 500/s to an API that answers the handshake and nothing more. Each has a connection of its own."""
+    calls, rate = bench.calls(2000), 500
+    setup = Setup(bench.faulty_tls.address, tls=True, deadline=f"{2 * DEADLINE_MS}ms")
+    with start(name, setup, bench.directory) as proxy:
+        until_answers(proxy, "/ok")
+        load(proxy.address, "/ok", calls=200, concurrency=20, timeout=10)
+        told, used = measured_load(proxy.pid, proxy.address, "/stuck", calls=calls, rate=rate, timeout=15)
+        if told["status"] != {CUT_STATUS: calls}:
+            raise Failed(f"{name}: {told['status']}, {told['no_answer']} without answer, of {calls} stuck calls")
+        flying = min(calls, rate * 2 * DEADLINE_MS // 1000)
+        return {"rss": used.rss_growth / flying / 1024, "cpu": used.cpu_s * 1e6 / calls}
+
+
 # ------------------------------------------------------------------------------- slow, but never still
 
 NEVER_MS = 2 * DEADLINE_MS
@@ -245,6 +260,9 @@ SCENARIOS = [
         Metric("max", "late by, max", "ms", 2),
         Metric("min", "the earliest against the deadline", "ms", 2, value_at_least=0, compared=False),
         Metric("cpu", "CPU per cut", "µs", 1)], who=PROXIES, timed=True),
+    Scenario("stuck-tls", "2000 stuck calls over TLS at 500/s, deadline 4 s, certificate verified", stuck_tls, [
+        Metric("rss", "memory per call", "KiB", 2, ratio_at_most=0.5),
+        Metric("cpu", "CPU per call, handshake included", "µs", 1, ratio_at_most=0.9)], who=PROXIES, timed=True),
     Scenario("slow", "deadline 2 s: the call is over after", slow, [
         Metric("drip", "a byte of the body each 100 ms", "s", 2, value_at_most=2.1, compared=False),
         Metric("headdrip", "a byte of the head each 100 ms", "s", 2, value_at_most=2.1, compared=False),

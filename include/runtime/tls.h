@@ -40,4 +40,11 @@ SSL *tls_connection_new(struct tls_client *client, uint32_t worker, int fd);
  */
 enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap) MUST_CHECK;
 
+/*
+ * For a connection that waits to read, in the handshake or later: gives back the room that OpenSSL would keep until the
+ * next write, 16 KiB. It makes it even while it only reads, for what a message might want as an answer; and each call
+ * over TLS 1.3 gets such messages, the session tickets.
+ */
+void tls_free_buffers(SSL *ssl);
+
 #endif

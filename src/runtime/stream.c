@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/tls.h"
 #include "runtime/worker.h"
 
 void stream_tune(int fd)
@@ -98,7 +99,10 @@ enum status stream_move(struct stream *to, struct stream *from)
 static enum status tls_result(struct stream *stream, int result)
 {
     switch (SSL_get_error(stream->ssl, result)) {
-    case SSL_ERROR_WANT_READ: stream->can_read = false; return ST_AGAIN;
+    case SSL_ERROR_WANT_READ:
+        stream->can_read = false;
+        tls_free_buffers(stream->ssl);
+        return ST_AGAIN;
     case SSL_ERROR_WANT_WRITE: stream->can_write = false; return ST_AGAIN;
     case SSL_ERROR_ZERO_RETURN: return ST_EOF;
     default: ERR_clear_error(); return ST_FAILED;

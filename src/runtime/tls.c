@@ -262,6 +262,13 @@ SSL *tls_connection_new(struct tls_client *client, uint32_t worker, int fd)
     return ssl;
 }
 
+void tls_free_buffers(SSL *ssl)
+{
+    /* Of a record whose head alone has come, OpenSSL 3.0 would give away the head too. */
+    if (SSL_rstate_string(ssl)[1] == 'H')
+        (void)SSL_free_buffers(ssl); /* those with bytes in them stay */
+}
+
 static enum cause broken(SSL *ssl, char *why, size_t why_cap)
 {
     unsigned long error = ERR_peek_error();
@@ -323,7 +330,7 @@ enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap
         if (*cause == CAUSE_NONE)
             return ST_OK;
         break;
-    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_READ: tls_free_buffers(ssl); return ST_AGAIN;
     case SSL_ERROR_WANT_WRITE: return ST_AGAIN;
     case SSL_ERROR_SYSCALL:
         snprintf(why, why_cap, "TLS: handshake: %s",

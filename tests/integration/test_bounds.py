@@ -202,12 +202,14 @@ def test_each_further_upstream_with_its_history(curfew):
     _must_be_within("each further upstream, with its last 15 minutes", (resident[101] - resident[1]) / 100)
 
 
-def _wait_for_nothing(proxy, many, count):
-    """Small requests that are all sent on and get no answer: bytes for each."""
+def _wait_for_nothing(proxy, many, count, at_once=None):
+    """Small requests that are all sent on and get no answer, so many at once: bytes for each."""
     before = proxy.process.rss_bytes()
-    for caller in many(count, proxy.address()):
-        caller.request("GET", "/stuck")
-    proxy.wait_in_flight(count, "wait", seconds=20)
+    step = at_once or count
+    for sent in range(step, count + 1, step):
+        for caller in many(step, proxy.address()):
+            caller.request("GET", "/stuck")
+        proxy.wait_in_flight(sent, "wait", seconds=20)
     return (proxy.process.rss_bytes() - before) / count
 
 
@@ -220,7 +222,8 @@ def test_calls_that_wait_for_the_upstream(curfew, faulty, many):
 
 
 @pytest.mark.sound_only
-def test_calls_that_wait_for_an_upstream_under_tls(curfew, upstream, many, certificates):
+@pytest.mark.parametrize("what, at_once", [("a call that waits, under TLS", 10), ("a call that makes a connection, under TLS", 200)])
+def test_calls_that_wait_for_an_upstream_under_tls(curfew, upstream, many, certificates, what, at_once):
     release, count = threading.Event(), 200
 
     def script(exchange):
@@ -235,7 +238,7 @@ def test_calls_that_wait_for_an_upstream_under_tls(curfew, upstream, many, certi
                    tls={"ca_file": certificates.ca, "server_name": "api.test"})
     try:
         assert proxy.ask("GET", "/ok").status == 200
-        _must_be_within("a call that waits, under TLS", _wait_for_nothing(proxy, many, count))
+        _must_be_within(what, _wait_for_nothing(proxy, many, count, at_once))
     finally:
         release.set()
 

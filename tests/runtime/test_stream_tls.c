@@ -130,6 +130,31 @@ static void a_broken_record_behind_the_bytes_is_seen_by_the_next_read(void **sta
     expect_read(world, ST_FAILED, 0);
 }
 
+/* The head of a record comes alone: what is freed while the rest is waited for must not be that. */
+static void a_record_that_comes_in_two_pieces_is_read_whole(void **state)
+{
+    struct world *world = *state;
+    BIO *memory = BIO_new(BIO_s_mem());
+    int fd = SSL_get_fd(world->peer);
+    char *record;
+    long len;
+
+    SSL_set0_wbio(world->peer, memory);
+    say(world, 1000);
+    len = BIO_get_mem_data(memory, &record);
+    for (int head = 1; head <= SSL3_RT_HEADER_LENGTH; head += SSL3_RT_HEADER_LENGTH - 1) {
+        assert_int_equal(write(fd, record, (size_t)head), head);
+        world->stream.can_read = true;
+        expect_read(world, ST_AGAIN, 0);
+        assert_int_equal(write(fd, record + head, (size_t)(len - head)), len - head);
+        world->stream.can_read = true;
+        expect_read(world, ST_OK, 1000);
+        (void)BIO_reset(memory);
+        say(world, 1000);
+        len = BIO_get_mem_data(memory, &record);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +164,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_broken_record_behind_the_bytes_is_seen_by_the_next_read, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_record_that_comes_in_two_pieces_is_read_whole, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
