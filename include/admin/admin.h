@@ -5,7 +5,7 @@
 #include <event2/http.h>
 #include <stddef.h>
 
-#include "base/text.h"
+#include "admin/listener.h"
 #include "proxy/proxy.h"
 
 /*
@@ -19,7 +19,8 @@ struct admin_ground {
     struct event_base *base;
     struct proxy *proxy;
     const char *version;
-    int handed_fd; /* a listening socket that others opened for it; -1: it opens one */
+    /* Listening sockets that others opened for it; -1: it opens one. */
+    int handed_fd, handed_metrics_fd;
     /*
      * POST /reload. Takes the request over, and answers it by admin/respond.h, now or later, before the admin is freed.
      */
@@ -28,8 +29,9 @@ struct admin_ground {
 };
 
 /*
- * Listens on the `admin.listen` of the configuration in force, and stays there; a unix socket of its own gets mode
- * 0660. NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of `base`.
+ * Listens on the `admin.listen` and `admin.metrics_listen` of the configuration in force, as far as it has them, and
+ * stays there. NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of
+ * `base`.
  */
 struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap);
 
@@ -39,10 +41,8 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
  */
 void admin_free(struct admin *admin);
 
-/* Where it was told to listen. */
-const struct address *admin_address(const struct admin *admin);
-
-/* Where it really listens: "127.0.0.1:9600", "[::1]:9600", "unix:/run/curfew/admin.sock". */
-void admin_put_address(const struct admin *admin, struct text *out);
+/* NULL: it has none. */
+const struct admin_listener *admin_listener(const struct admin *admin);
+const struct admin_listener *admin_metrics_listener(const struct admin *admin);
 
 #endif

@@ -34,7 +34,7 @@ int64_t systemd_watchdog_ns(void);
 /* The listening sockets that were handed over. */
 struct systemd_sockets {
     struct handed_socket *list;
-    const struct handed_socket *admin; /* one of them; NULL: none is the admin listener's */
+    const struct handed_socket *admin, *metrics; /* of them, the admin listeners'; NULL: none is */
     char (*paths)[LISTEN_PATH_MAX];
     char **names;
     size_t count;
@@ -42,8 +42,11 @@ struct systemd_sockets {
 
 /* False: *why says which is of no use. Takes them from the environment, so that it can be done once. */
 bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why_cap);
-/* The one at the address of the admin listener, or named "admin", if no upstream is called so or is there. -1: none. */
-int systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot);
+/*
+ * Those at addresses of the admin's, or named "admin" and "metrics", if no upstream is called so or is there: they are
+ * `admin` and `metrics` then.
+ */
+void systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot);
 /* Have all found their place? False: *why names one that has not. */
 bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap);
 /*

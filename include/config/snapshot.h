@@ -158,8 +158,8 @@ int64_t upstream_longest_ns(const struct upstream_config *upstream) __attribute_
 
 struct snapshot {
     uint32_t workers; /* 0: auto */
-    bool has_admin;
-    struct address admin;
+    bool has_admin, has_metrics;
+    struct address admin, metrics; /* admin.listen, admin.metrics_listen */
     bool admin_allow_remote;
     struct log_config log;
     int64_t drain_ns;

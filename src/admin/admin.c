@@ -1,6 +1,5 @@
 #include "admin/admin.h"
 
-#include <errno.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +7,8 @@
 #include "admin/browser.h"
 #include "admin/calls.h"
 #include "admin/chronicle.h"
-#include "admin/clients.h"
 #include "admin/config.h"
+#include "admin/listener.h"
 #include "admin/page.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
@@ -17,20 +16,14 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "runtime/inbox.h"
-#include "runtime/listen.h"
 
-#define HEAD_MAX_BYTES 8192
-#define BODY_MAX_BYTES 65536
 #define HANGS_AFTER_NS (5 * NS_PER_S)
 
 struct admin {
     struct event_base *base;
     struct proxy *proxy;
     const struct admin_ground *ground;
-    struct address address; /* of the first configuration, gone after a reload: its texts are copies */
-    int fd;
-    struct evhttp *http;
-    struct clients clients;
+    struct admin_listener listener, metrics_listener;
     struct inbox inbox; /* for the workers' answers */
     struct scrapes scrapes;
     struct calls calls;
@@ -69,11 +62,7 @@ static void respond_pools(struct admin *admin, struct evhttp_request *request)
 
 static void respond_config(struct admin *admin, struct evhttp_request *request)
 {
-    char block[160]; /* more than a path of a unix socket can have */
-    struct text address = text_over(block, sizeof(block));
-
-    admin_put_address(admin, &address);
-    config_respond(request, admin->proxy, text_span(&address));
+    config_respond(request, admin->proxy, admin_listener(admin), admin_metrics_listener(admin));
 }
 
 /* Every worker is asked once a second; a loop that turns answers within milliseconds. */
@@ -139,26 +128,29 @@ static const struct endpoint {
     void (*respond)(struct admin *admin, struct evhttp_request *request);
     enum evhttp_cmd_type acts;
     const char *allow;
+    bool is_for_all; /* by admin.metrics_listen, too */
 } endpoints[] = {
-    {"/", "in a browser: a page that shows all this; else this list", respond_root, 0, READ_ONLY},
-    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, 0, READ_ONLY},
+    {"/", "in a browser: a page that shows all this; else this list", respond_root, 0, READ_ONLY, false},
+    {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, 0, READ_ONLY,
+     true},
     {"/calls", "calls in flight, least left first (JSON; ?older=1s&upstream=NAME&phase=wait&limit=100)",
-     respond_calls, 0, READ_ONLY},
-    {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE"},
+     respond_calls, 0, READ_ONLY, false},
+    {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE", false},
     {"/history", "the last 15 minutes by second (JSON; ?since=SECOND&step=SECONDS)", respond_history, 0,
-     READ_ONLY},
-    {"/stuck", "the calls that got stuck last, and where their time went (JSON)", respond_stuck, 0,
-     READ_ONLY},
-    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY},
+     READ_ONLY, false},
+    {"/stuck", "the calls that got stuck last, and where their time went (JSON)", respond_stuck, 0, READ_ONLY,
+     false},
+    {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY,
+     false},
     {"/config", "the configuration in force, defaults filled in, secrets left out (JSON)", respond_config, 0,
-     READ_ONLY},
+     READ_ONLY, false},
     {"/durations", "how long calls took, by route, for `curfew advise` (JSON)", respond_durations, 0,
-     READ_ONLY},
-    {"/healthz", "200 while every worker turns, 503 when one has hung for 5 s", respond_healthz, 0,
-     READ_ONLY},
-    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY},
-    {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST"},
-    {PAGE_PATH "FILE", NULL, respond_file, 0, READ_ONLY},
+     READ_ONLY, false},
+    {"/healthz", "200 while every worker turns, 503 when one has hung for 5 s", respond_healthz, 0, READ_ONLY,
+     true},
+    {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY, true},
+    {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST", false},
+    {PAGE_PATH "FILE", NULL, respond_file, 0, READ_ONLY, false},
 };
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
 
@@ -226,49 +218,47 @@ static enum browser_use browser_use_of(const struct endpoint *endpoint)
     return endpoint->acts == EVHTTP_REQ_DELETE ? BROWSER_ACTS : BROWSER_MUST_NOT;
 }
 
-static void request_came(struct evhttp_request *request, void *arg)
+static void answer(struct admin *admin, const struct admin_listener *listener, struct evhttp_request *request,
+                   const struct endpoint *endpoint)
 {
-    struct admin *admin = arg;
-    const struct endpoint *endpoint = find_endpoint(path_of(request));
     const char *refusal;
     int status;
 
-    clients_renew(&admin->clients, request);
-    if (!endpoint)
-        respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
-    else if (!takes(endpoint, evhttp_request_get_command(request)))
+    if (!takes(endpoint, evhttp_request_get_command(request)))
         refuse_method(endpoint, request);
-    else if ((refusal = browser_refusal(request, &admin->address, browser_use_of(endpoint), &status)) != NULL)
+    else if ((refusal = browser_refusal(request, &listener->address, browser_use_of(endpoint), &status)) !=
+             NULL)
         respond_problem(request, status, refusal);
     else
         endpoint->respond(admin, request);
 }
 
+static void request_came(struct evhttp_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct endpoint *endpoint = find_endpoint(path_of(request));
+
+    clients_renew(&admin->listener.clients, request);
+    if (endpoint)
+        answer(admin, &admin->listener, request, endpoint);
+    else
+        respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
+}
+
+/* By admin.metrics_listen, which anybody may reach: it tells what a monitor and a probe want to know, and no more. */
+static void powerless_request_came(struct evhttp_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct endpoint *endpoint = find_endpoint(path_of(request));
+
+    clients_renew(&admin->metrics_listener.clients, request);
+    if (endpoint && endpoint->is_for_all)
+        answer(admin, &admin->metrics_listener, request, endpoint);
+    else
+        respond_problem(request, 404, "Here are /metrics, /healthz and /readyz, and nothing else.");
+}
+
 /* ---------------------------------------------------------------------------------- coming, going */
-
-static enum status open_http(struct admin *admin)
-{
-    admin->http = evhttp_new(admin->base);
-    if (!admin->http)
-        return ST_NOMEM;
-    evhttp_set_max_headers_size(admin->http, HEAD_MAX_BYTES);
-    evhttp_set_max_body_size(admin->http, BODY_MAX_BYTES);
-    evhttp_set_timeout(admin->http, CLIENT_SECONDS);
-    /* All, so that those that are not for us get a 405 of ours. */
-    evhttp_set_allowed_methods(admin->http, UINT16_MAX);
-    evhttp_set_gencb(admin->http, request_came, admin);
-    if (clients_init(&admin->clients, admin->base, admin->http, admin->fd) == ST_OK)
-        return ST_OK;
-    evhttp_free(admin->http);
-    return ST_NOMEM;
-}
-
-static void close_http(struct admin *admin)
-{
-    admin->clients.listener = NULL; /* evhttp frees it, then the connections */
-    evhttp_free(admin->http);
-    clients_fini(&admin->clients);
-}
 
 static enum status open_rooms(struct admin *admin)
 {
@@ -276,38 +266,35 @@ static enum status open_rooms(struct admin *admin)
         return ST_NOMEM;
     scrapes_init(&admin->scrapes);
     calls_init(&admin->calls);
-    if (chronicle_init(&admin->chronicle) != ST_OK)
-        goto no_chronicle;
-    if (open_http(admin) == ST_OK)
+    if (chronicle_init(&admin->chronicle) == ST_OK)
         return ST_OK;
-    chronicle_fini(&admin->chronicle);
-no_chronicle:
     scrapes_fini(&admin->scrapes);
     inbox_close(&admin->inbox);
     return ST_NOMEM;
 }
 
-static bool copy_address(struct admin *admin, const struct address *address)
+static void close_rooms(struct admin *admin)
 {
-    const char *path = address->path ? address->path : "";
-
-    admin->address = *address;
-    admin->address.text = mem_dup(address->text, strlen(address->text));
-    admin->address.path = mem_dup(path, strlen(path));
-    return admin->address.text && admin->address.path;
+    scrapes_fini(&admin->scrapes);
+    calls_fini(&admin->calls);
+    chronicle_fini(&admin->chronicle);
 }
 
-static void free_admin(struct admin *admin)
+static enum status open_listeners(struct admin *admin, char *why, size_t why_cap)
 {
-    mem_free((char *)(uintptr_t)admin->address.text);
-    mem_free((char *)(uintptr_t)admin->address.path);
-    mem_free(admin);
-}
+    const struct admin_ground *ground = admin->ground;
+    const struct snapshot *snapshot = proxy_snapshot(ground->proxy);
+    enum status status = ST_OK;
 
-static void close_listener(struct admin *admin)
-{
-    if (admin->ground->handed_fd < 0)
-        listen_close(&admin->address, admin->fd);
+    if (snapshot->has_admin)
+        status = admin_listener_open(&admin->listener, admin->base, &snapshot->admin, ground->handed_fd,
+                                     request_came, admin, why, why_cap);
+    if (status == ST_OK && snapshot->has_metrics)
+        status = admin_listener_open(&admin->metrics_listener, admin->base, &snapshot->metrics,
+                                     ground->handed_metrics_fd, powerless_request_came, admin, why, why_cap);
+    if (status != ST_OK)
+        admin_listener_close(&admin->listener);
+    return status;
 }
 
 struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap)
@@ -325,19 +312,14 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
     admin->calls = (struct calls){.base = ground->base, .mailbox = mailbox, .proxy = ground->proxy};
     admin->chronicle =
         (struct chronicle){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
-    if (!copy_address(admin, &proxy_snapshot(ground->proxy)->admin))
-        goto no_listener;
-    admin->fd = ground->handed_fd >= 0 ? ground->handed_fd : listen_open(&admin->address);
-    if (admin->fd < 0) {
-        snprintf(why, why_cap, "admin: can't listen on %s: %s%s", admin->address.text, strerror(errno),
-                 listen_advice(&admin->address, errno));
-        goto no_listener;
-    }
-    if (open_rooms(admin) == ST_OK)
+    if (open_rooms(admin) != ST_OK)
+        goto no_rooms;
+    if (open_listeners(admin, why, why_cap) == ST_OK)
         return admin;
-    close_listener(admin);
-no_listener:
-    free_admin(admin);
+    close_rooms(admin);
+    inbox_close(&admin->inbox);
+no_rooms:
+    mem_free(admin);
     return NULL;
 }
 
@@ -345,21 +327,19 @@ void admin_free(struct admin *admin)
 {
     if (!admin)
         return;
-    scrapes_fini(&admin->scrapes);
-    calls_fini(&admin->calls);
-    chronicle_fini(&admin->chronicle);
-    close_http(admin);
+    close_rooms(admin);
+    admin_listener_close(&admin->listener);
+    admin_listener_close(&admin->metrics_listener);
     inbox_close(&admin->inbox);
-    close_listener(admin);
-    free_admin(admin);
+    mem_free(admin);
 }
 
-const struct address *admin_address(const struct admin *admin)
+const struct admin_listener *admin_listener(const struct admin *admin)
 {
-    return &admin->address;
+    return admin->listener.http ? &admin->listener : NULL;
 }
 
-void admin_put_address(const struct admin *admin, struct text *out)
+const struct admin_listener *admin_metrics_listener(const struct admin *admin)
 {
-    listen_put_address(out, &admin->address, admin->fd);
+    return admin->metrics_listener.http ? &admin->metrics_listener : NULL;
 }

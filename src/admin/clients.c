@@ -1,16 +1,24 @@
 #include "admin/clients.h"
 
 #include <event2/bufferevent.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "admin/reserve.h"
 #include "base/mem.h"
 
 /* libevent's 16 KiB take a turn and a wake-up of the client each: most pages of metrics go out at once. */
-#define WRITE_BYTES ((size_t)256 * 1024)
+#define WRITE_BYTES        ((size_t)256 * 1024)
+
+/* Who has been cut stays for a turn or two, and until an answer that it waits for is there. */
+#define CLIENTS_WITH_GOING (2 * CLIENTS_MAX)
+/* As many can be accepted before one that came in the last turn is listened to; so it is not among the older half. */
+#define CLIENTS_A_TURN     (CLIENTS_MAX / 4)
 
 static const struct timeval client_time = {.tv_sec = CLIENT_SECONDS};
 static const struct timeval resume_time = {.tv_sec = 1};
+static const struct timeval at_once = {0};
 
 struct client {
     struct list_node node; /* on clients.all */
@@ -19,11 +27,14 @@ struct client {
     struct evhttp_connection *connection; /* NULL until `watch` has run */
     struct event watch;
     struct event time_over;
+    bool is_asking; /* the answer to a request has not gone out whole */
+    bool is_going;
 };
 
 static bool may_accept(const struct clients *clients)
 {
-    return clients->listener && clients->count < CLIENTS_MAX && !reserve_is_low();
+    return clients->listener && clients->count < CLIENTS_WITH_GOING && clients->came < CLIENTS_A_TURN &&
+           !reserve_is_low();
 }
 
 static void client_free(struct client *client)
@@ -33,8 +44,10 @@ static void client_free(struct client *client)
     event_del(&client->watch);
     event_del(&client->time_over);
     list_remove(&client->node);
-    mem_free(client);
+    clients->going -= client->is_going;
     clients->count--;
+    mem_free(client);
+    event_add(&clients->refill, &at_once);
     if (may_accept(clients))
         evconnlistener_enable(clients->listener);
 }
@@ -49,13 +62,48 @@ static void connection_ended(struct evhttp_connection *connection, void *arg)
  * Cut from below: evhttp sees its peer end, and cleans up by itself. To free the connection here would pull a request
  * that is being answered out from under those who answer it.
  */
-static void cut(evutil_socket_t fd, short what, void *arg)
+static void cut(struct client *client)
 {
-    struct client *client = arg;
+    if (!client->is_going)
+        client->clients->going++;
+    client->is_going = true;
+    shutdown(bufferevent_getfd(client->stream), SHUT_RDWR);
+}
 
+static void time_over(evutil_socket_t fd, short what, void *arg)
+{
     (void)fd;
     (void)what;
-    shutdown(bufferevent_getfd(client->stream), SHUT_RDWR);
+    cut(arg);
+}
+
+/* Of the older half, the oldest silent one, or else the oldest. NULL: there is none. */
+static struct client *find_superfluous(const struct clients *clients)
+{
+    struct client *oldest = NULL;
+    uint32_t seen = 0;
+
+    LIST_FOREACH(node, &clients->all) {
+        struct client *client = CONTAINER_OF(node, struct client, node);
+
+        if (client->is_going || client->connection == NULL)
+            continue;
+        if (!client->is_asking)
+            return client;
+        if (oldest == NULL)
+            oldest = client;
+        if (++seen == CLIENTS_MAX / 2)
+            break;
+    }
+    return oldest;
+}
+
+static void cut_one(struct clients *clients)
+{
+    struct client *superfluous = find_superfluous(clients);
+
+    if (superfluous != NULL)
+        cut(superfluous);
 }
 
 /*
@@ -71,6 +119,9 @@ static void watch(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    client->clients->came = 0;
+    if (may_accept(client->clients))
+        evconnlistener_enable(client->clients->listener);
     bufferevent_getcb(stream, NULL, NULL, &on_event, &connection);
     if (on_event && event_add(&client->time_over, &client_time) == 0) {
         client->connection = connection;
@@ -97,7 +148,7 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
     client->stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (!client->stream || bufferevent_set_max_single_write(client->stream, WRITE_BYTES) < 0 ||
         event_assign(&client->watch, base, -1, 0, watch, client) < 0 ||
-        event_assign(&client->time_over, base, -1, 0, cut, client) < 0) {
+        event_assign(&client->time_over, base, -1, 0, time_over, client) < 0) {
         if (client->stream)
             bufferevent_free(client->stream);
         mem_free(client);
@@ -105,39 +156,98 @@ static struct bufferevent *client_came(struct event_base *base, void *arg)
     }
     bufferevent_incref(client->stream);
     event_active(&client->watch, EV_TIMEOUT, 0); /* when evhttp has done its part, before anything is read */
+    if (clients->count - clients->going >= CLIENTS_MAX)
+        cut_one(clients);
     list_push_back(&clients->all, &client->node);
     clients->count++;
+    clients->came++;
     if (!may_accept(clients))
         evconnlistener_disable(clients->listener);
     return client->stream;
 }
 
-/*
- * Out of descriptors, most likely: a pause, instead of spinning and complaining about it. `arg` is evhttp's, so that
- * the way from here to our timer is not open: it turns all the time.
- */
-static void accept_failed(struct evconnlistener *listener, void *arg)
+static void refill(evutil_socket_t fd, short what, void *arg)
 {
-    (void)arg;
-    evconnlistener_disable(listener);
+    struct clients *clients = arg;
+
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < CLIENTS_SPARE; i++)
+        if (clients->spare[i] < 0)
+            clients->spare[i] = eventfd(0, EFD_CLOEXEC);
 }
 
 static void resume(evutil_socket_t fd, short what, void *arg)
 {
     struct clients *clients = arg;
 
-    (void)fd;
-    (void)what;
+    refill(fd, what, clients);
+    clients->came = 0;
     if (may_accept(clients))
         evconnlistener_enable(clients->listener);
 }
 
+/* ---- descriptors, when there are none ------------------------------------------------------------------------- */
+
+/* False: there was none. */
+static bool give_up_spare(struct clients *clients)
+{
+    for (int i = 0; i < CLIENTS_SPARE; i++) {
+        if (clients->spare[i] < 0)
+            continue;
+        close(clients->spare[i]);
+        clients->spare[i] = -1;
+        return true;
+    }
+    return false;
+}
+
+struct search {
+    const struct evconnlistener *listener;
+    struct clients *found;
+};
+
+static int is_of_listener(const struct event_base *base, const struct event *event, void *arg)
+{
+    struct search *search = arg;
+    struct clients *clients = event_get_callback_arg(event);
+
+    (void)base;
+    if (event_get_callback(event) != resume || clients->listener != search->listener)
+        return 0;
+    search->found = clients;
+    return 1;
+}
+
+/*
+ * Out of descriptors, most likely. With one that was spared the next attempt succeeds; else there is a pause until a
+ * client that is cut for it has gone, instead of spinning and complaining. `arg` is evhttp's, so that the way from here
+ * to the clients is by their timer, which is among the events of the loop.
+ */
+static void accept_failed(struct evconnlistener *listener, void *arg)
+{
+    struct search search = {.listener = listener};
+
+    (void)arg;
+    (void)event_base_foreach_event(evconnlistener_get_base(listener), is_of_listener, &search);
+    if (search.found != NULL && give_up_spare(search.found))
+        return;
+    evconnlistener_disable(listener);
+    if (search.found != NULL)
+        cut_one(search.found);
+}
+
+/* ---- coming, going -------------------------------------------------------------------------------------------- */
+
 enum status clients_init(struct clients *clients, struct event_base *base, struct evhttp *http, int fd)
 {
     clients->base = base;
-    clients->count = 0;
+    clients->count = clients->going = clients->came = 0;
     list_init(&clients->all);
-    if (event_assign(&clients->resume, base, -1, EV_PERSIST, resume, clients) < 0 ||
+    for (int i = 0; i < CLIENTS_SPARE; i++)
+        clients->spare[i] = -1;
+    if (event_assign(&clients->refill, base, -1, 0, refill, clients) < 0 ||
+        event_assign(&clients->resume, base, -1, EV_PERSIST, resume, clients) < 0 ||
         event_add(&clients->resume, &resume_time) < 0)
         return ST_NOMEM;
     clients->listener = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
@@ -147,6 +257,7 @@ enum status clients_init(struct clients *clients, struct event_base *base, struc
     if (!evhttp_bind_listener(http, clients->listener))
         goto no_server;
     evconnlistener_set_error_cb(clients->listener, accept_failed);
+    refill(-1, 0, clients);
     return ST_OK;
 
 no_server:
@@ -166,6 +277,24 @@ void clients_fini(struct clients *clients)
         client_free(client);
     }
     event_del(&clients->resume);
+    event_del(&clients->refill);
+    while (give_up_spare(clients))
+        ;
+}
+
+static void move_to_end(struct client *client)
+{
+    list_remove(&client->node);
+    list_push_back(&client->clients->all, &client->node);
+}
+
+static void answered(struct evhttp_request *request, void *arg)
+{
+    struct client *client = arg;
+
+    (void)request;
+    client->is_asking = false;
+    move_to_end(client);
 }
 
 void clients_renew(struct clients *clients, struct evhttp_request *request)
@@ -177,6 +306,9 @@ void clients_renew(struct clients *clients, struct evhttp_request *request)
 
         if (client->connection == connection) {
             event_add(&client->time_over, &client_time);
+            move_to_end(client);
+            client->is_asking = true;
+            evhttp_request_set_on_complete_cb(request, answered, client);
             return;
         }
     }

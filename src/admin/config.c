@@ -292,12 +292,25 @@ static json_t *describe_limits(const struct limits_config *limits)
                      duration(limits->idle_timeout_ns));
 }
 
-static json_t *describe_config(const struct proxy *proxy, struct span admin, const char **names)
+static json_t *describe_admin_listener(const struct admin_listener *listener)
+{
+    char block[160]; /* more than a path of a unix socket can have */
+    struct text address = text_over(block, sizeof(block));
+
+    if (listener == NULL)
+        return json_null();
+    admin_listener_put_address(listener, &address);
+    return text_of(&address);
+}
+
+static json_t *describe_config(const struct proxy *proxy, const struct admin_listener *admin,
+                               const struct admin_listener *metrics, const char **names)
 {
     const struct snapshot *snapshot = proxy->edition->snapshot;
 
-    return json_pack("{s:I, s:{s:s%, s:b}, s:o, s:o, s:o, s:b, s:o, s:o}", "workers",
-                     (json_int_t)proxy->worker_count, "admin", "listen", admin.ptr, admin.len, "allow_remote",
+    return json_pack("{s:I, s:{s:o, s:o, s:b}, s:o, s:o, s:o, s:b, s:o, s:o}", "workers",
+                     (json_int_t)proxy->worker_count, "admin", "listen", describe_admin_listener(admin),
+                     "metrics_listen", describe_admin_listener(metrics), "allow_remote",
                      (int)snapshot->admin_allow_remote, "log", describe_log(&snapshot->log), "limits",
                      describe_limits(&snapshot->limits), "drain", duration(snapshot->drain_ns), "watch",
                      (int)snapshot->watch, "pools", describe_pools(snapshot), "upstreams",
@@ -314,7 +327,8 @@ static json_t *instant(const struct timespec *when)
     return json_sprintf("%s.%03ldZ", date, when->tv_nsec / 1000000);
 }
 
-void config_respond(struct evhttp_request *request, const struct proxy *proxy, struct span admin)
+void config_respond(struct evhttp_request *request, const struct proxy *proxy,
+                    const struct admin_listener *admin, const struct admin_listener *metrics)
 {
     const struct edition *edition = proxy->edition;
     const char **names = mem_calloc(proxy->pool_count, sizeof(char *));
@@ -324,7 +338,7 @@ void config_respond(struct evhttp_request *request, const struct proxy *proxy, s
         names[edition->snapshot->pools[i].index] = edition->snapshot->pools[i].name;
     if (names != NULL)
         answer = json_pack("{s:I, s:o, s:o}", "edition", (json_int_t)edition->number, "in_force_since",
-                           instant(&edition->since), "config", describe_config(proxy, admin, names));
+                           instant(&edition->since), "config", describe_config(proxy, admin, metrics, names));
     mem_free(names);
     respond_json(request, 200, answer);
 }

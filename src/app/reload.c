@@ -53,6 +53,13 @@ static void log_lines(struct service *service, enum log_level level, const char 
     }
 }
 
+/* Is the listener, or that there is none, not what the configuration says now? */
+static bool has_moved(const struct admin_listener *listener, bool is_wanted, const struct address *address)
+{
+    return is_wanted != (listener != NULL) ||
+           (listener != NULL && !address_is_equal(address, &listener->address));
+}
+
 /* What a running process can't change; so that nobody thinks that it has. */
 static void put_warnings(FILE *out, const struct service *service, const struct snapshot *snapshot)
 {
@@ -60,9 +67,12 @@ static void put_warnings(FILE *out, const struct service *service, const struct 
 
     if (snapshot->workers != old->workers)
         fprintf(out, "warning: workers: stays as it is until the next start\n");
-    if (snapshot->has_admin != (service->admin != NULL) ||
-        (service->admin != NULL && !address_is_equal(&snapshot->admin, admin_address(service->admin))))
+    if (has_moved(service->admin ? admin_listener(service->admin) : NULL, snapshot->has_admin,
+                  &snapshot->admin))
         fprintf(out, "warning: admin.listen: stays as it is until the next start\n");
+    if (has_moved(service->admin ? admin_metrics_listener(service->admin) : NULL, snapshot->has_metrics,
+                  &snapshot->metrics))
+        fprintf(out, "warning: admin.metrics_listen: stays as it is until the next start\n");
 }
 
 static void begin(struct service *service);

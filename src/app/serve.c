@@ -101,6 +101,11 @@ static void say_differences(struct service *service)
     free(text);
 }
 
+static int fd_of(const struct handed_socket *socket)
+{
+    return socket != NULL ? socket->fd : -1;
+}
+
 static bool open_service(struct service *service, struct snapshot *snapshot)
 {
     struct proxy_ground ground = {.home = &service->inbox.mailbox,
@@ -108,9 +113,9 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
                                   .handed_count = service->sockets.count,
                                   .say = say,
                                   .arg = service};
-    int admin_fd = snapshot->has_admin ? systemd_take_admin(&service->sockets, snapshot) : -1;
     char why[512] = "";
 
+    systemd_take_admin(&service->sockets, snapshot);
     service->base = event_base_new();
     service->has_inbox = service->base != NULL && inbox_open(&service->inbox, service->base) == ST_OK;
     if (!service->has_inbox || lifecycle_init(service) != ST_OK) {
@@ -121,13 +126,14 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     if (service->proxy == NULL || !systemd_all_taken(&service->sockets, why, sizeof(why)))
         return give_up(service, why);
     say_differences(service);
-    if (!proxy_snapshot(service->proxy)->has_admin)
+    if (!proxy_snapshot(service->proxy)->has_admin && !proxy_snapshot(service->proxy)->has_metrics)
         return true;
     service->admin_ground = (struct admin_ground){
         .base = service->base,
         .proxy = service->proxy,
         .version = curfew_version,
-        .handed_fd = admin_fd,
+        .handed_fd = fd_of(service->sockets.admin),
+        .handed_metrics_fd = fd_of(service->sockets.metrics),
         .reload = reload_asked_by_admin,
         .arg = service,
     };

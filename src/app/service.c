@@ -11,6 +11,17 @@ void service_say_what(struct service *service)
                   service->proxy->worker_count);
 }
 
+static void say_of_admin(struct service *service, const struct admin_listener *listener, const char *what)
+{
+    char block[256];
+    struct text text = text_over(block, sizeof(block));
+
+    if (listener == NULL)
+        return;
+    admin_listener_put_address(listener, &text);
+    event_log_put(&service->log, LOG_INFO, "%s %.*s", what, SPAN_FMT(text_span(&text)));
+}
+
 void service_say_where(struct service *service)
 {
     char block[256];
@@ -28,10 +39,8 @@ void service_say_where(struct service *service)
                       SPAN_FMT(text_span(&text)));
     }
     if (service->admin != NULL && !service->admin_is_told) {
-        struct text text = text_over(block, sizeof(block));
-
         service->admin_is_told = true;
-        admin_put_address(service->admin, &text);
-        event_log_put(&service->log, LOG_INFO, "admin listens on %.*s", SPAN_FMT(text_span(&text)));
+        say_of_admin(service, admin_listener(service->admin), "admin listens on");
+        say_of_admin(service, admin_metrics_listener(service->admin), "metrics are served on");
     }
 }

@@ -111,33 +111,44 @@ static bool is_where_upstream_listens(const struct snapshot *snapshot, const str
  * How well it fits the admin listener, 0: not at all. An upstream may be called admin, or listen there; then the socket
  * is its.
  */
-static int fit_admin(const struct handed_socket *socket, const struct snapshot *snapshot)
+static int fit_admin(const struct handed_socket *socket, const struct snapshot *snapshot,
+                     const struct address *address, const char *name)
 {
-    bool is_there = address_is_same(&socket->address, &snapshot->admin);
-    bool is_named = strcmp(socket->name, "admin") == 0 && !is_of_upstream(snapshot, "admin") &&
+    bool is_there = address_is_same(&socket->address, address);
+    bool is_named = strcmp(socket->name, name) == 0 && !is_of_upstream(snapshot, name) &&
                     !is_where_upstream_listens(snapshot, &socket->address);
 
     return 2 * is_there + is_named;
 }
 
-int systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot)
+/* NULL: there is none. */
+static const struct handed_socket *take_for_admin(struct systemd_sockets *sockets,
+                                                  const struct snapshot *snapshot,
+                                                  const struct address *address, const char *name)
 {
     struct handed_socket *best = NULL;
     int best_fit = 0;
 
     for (size_t i = 0; i < sockets->count; i++) {
-        int fit = fit_admin(&sockets->list[i], snapshot);
+        struct handed_socket *socket = &sockets->list[i];
+        int fit = socket->is_taken ? 0 : fit_admin(socket, snapshot, address, name);
 
         if (fit <= best_fit)
             continue;
-        best = &sockets->list[i];
+        best = socket;
         best_fit = fit;
     }
-    if (best == NULL)
-        return -1;
-    best->is_taken = true;
-    sockets->admin = best;
-    return best->fd;
+    if (best != NULL)
+        best->is_taken = true;
+    return best;
+}
+
+void systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot)
+{
+    if (snapshot->has_admin)
+        sockets->admin = take_for_admin(sockets, snapshot, &snapshot->admin, "admin");
+    if (snapshot->has_metrics)
+        sockets->metrics = take_for_admin(sockets, snapshot, &snapshot->metrics, "metrics");
 }
 
 bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap)
@@ -168,6 +179,13 @@ static void put_socket(FILE *out, const struct handed_socket *socket, const char
     fprintf(out, "warning: socket \"%s\" at %.*s%s\n", socket->name, SPAN_FMT(text_span(&where)), what);
 }
 
+/* Port 0 is any. */
+static bool is_elsewhere(const struct handed_socket *socket, const struct address *address)
+{
+    return socket != NULL && (address->family == ADDRESS_UNIX || address->port != 0) &&
+           !address_is_same(&socket->address, address);
+}
+
 void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
                              const struct snapshot *snapshot, struct list_node *doorsteps)
 {
@@ -177,10 +195,10 @@ void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
                 out, &sockets->list[i],
                 ": no upstream listens there any more, but its unit holds it open and callers wait: change "
                 "the unit, too, before the next start");
-    if (sockets->admin != NULL && snapshot->has_admin &&
-        (snapshot->admin.family == ADDRESS_UNIX || snapshot->admin.port != 0) &&
-        !address_is_same(&sockets->admin->address, &snapshot->admin))
+    if (snapshot->has_admin && is_elsewhere(sockets->admin, &snapshot->admin))
         put_socket(out, sockets->admin, " is in the place of admin.listen, which is not open");
+    if (snapshot->has_metrics && is_elsewhere(sockets->metrics, &snapshot->metrics))
+        put_socket(out, sockets->metrics, " is in the place of admin.metrics_listen, which is not open");
     doorsteps_put_differences(out, doorsteps);
 }
 

@@ -10,20 +10,11 @@
 /* Of the file of the admin listener's unix socket: who may write to it may cut calls. */
 #define ADMIN_MODE 0660
 
-static enum status build_admin(struct build *b, const struct option_values *values)
+static enum status build_admin_listener(struct build *b, const struct yaml_node *listen)
 {
-    const struct yaml_node *admin = values->of[OPT_ROOT_ADMIN].node;
-    const struct yaml_node *listen = values->of[OPT_ADMIN_LISTEN].node;
     struct address *address = &b->snapshot->admin;
     enum status status;
 
-    if (!admin)
-        return ST_OK;
-    b->snapshot->has_admin = true;
-    b->snapshot->admin_allow_remote = values->of[OPT_ADMIN_ALLOW_REMOTE].number != 0;
-    schema_require(values, SECTION_ADMIN, admin, b->errors);
-    if (!listen)
-        return ST_OK;
     address->family = ADDRESS_UNIX;
     status = build_listener(b, listen, address);
     if (!address->has_mode) {
@@ -36,6 +27,25 @@ static enum status build_admin(struct build *b, const struct option_values *valu
                      "or a unix socket, or set allow_remote: true",
                      report_quote(span_of(address->text)).text);
     return status;
+}
+
+static enum status build_admin(struct build *b, const struct option_values *values)
+{
+    const struct yaml_node *admin = values->of[OPT_ROOT_ADMIN].node;
+    const struct yaml_node *listen = values->of[OPT_ADMIN_LISTEN].node;
+    const struct yaml_node *metrics = values->of[OPT_ADMIN_METRICS_LISTEN].node;
+    enum status status = ST_OK;
+
+    if (!admin)
+        return ST_OK;
+    b->snapshot->has_admin = listen != NULL;
+    b->snapshot->has_metrics = metrics != NULL;
+    b->snapshot->admin_allow_remote = values->of[OPT_ADMIN_ALLOW_REMOTE].number != 0;
+    if (!values->of[OPT_ADMIN_LISTEN].is_written && !values->of[OPT_ADMIN_METRICS_LISTEN].is_written)
+        report_missing(b->errors, admin, "listen");
+    if (listen)
+        status = build_admin_listener(b, listen);
+    return status == ST_OK && metrics ? build_listener(b, metrics, &b->snapshot->metrics) : status;
 }
 
 static void report_access(struct build *b, const struct yaml_node *node)

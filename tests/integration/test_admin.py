@@ -1,7 +1,9 @@
 """The admin listener: its endpoints, what it refuses, and that no client of it can hold it up."""
 
+import errno
 import json
 import os
+import resource
 import shutil
 import socket
 import stat
@@ -12,8 +14,9 @@ import pytest
 
 from harness.bounds import SLOW, SOON, Stopwatch, poll
 from harness.curfew import curfew_command
+from harness.faults import RECEIVE
 from harness.metrics import Metrics
-from harness.peers import ScriptedCaller
+from harness.peers import ScriptedCaller, ok
 from harness.programs import curl, tool
 from harness.wire import Cut
 
@@ -263,29 +266,123 @@ def test_many_scrapes_at_once_are_all_answered(client):
 
 
 def test_connections_are_bounded_and_given_back(service, client):
+    """Past the bound, the oldest one that waits for nothing but its own next request goes."""
     idle = [client() for _ in range(CLIENTS_MAX)]
     for one in idle:
         one.send(HEALTH)
         assert one.recv_response().status == 200
     late = client()
     late.send(HEALTH)
-    late.must_be_silent()
-    idle[0].close()
     assert late.recv_response().status == 200
+    idle[0].wait_ended()
+    for one in idle[1:]:
+        one.must_be_open()
     for one in idle:
         one.close()
     for _ in range(3):
         assert service.admin_get("/healthz")[0] == 200
 
 
-def test_connections_beyond_the_bound_wait_even_if_none_says_a_word(service, client):
-    silent = [client() for _ in range(3 * CLIENTS_MAX)]
-    silent[-1].send(HEALTH)
-    silent[-1].must_be_silent()
+def _says_nothing(_one):
+    pass
+
+
+def _says_half_a_request_line(one):
+    one.send(b"GET /met")
+
+
+def _says_half_a_request(one):
+    one.send(b"POST /reload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+
+
+def _is_kept_alive(one):
+    one.send(HEALTH)
+    assert one.recv_response().status == 200
+
+
+def _reads_nothing(one):
+    """Of so many answers that no socket takes them."""
+    one.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+
+
+SILENT = [_says_nothing, _says_half_a_request_line, _says_half_a_request, _is_kept_alive, _reads_nothing]
+
+
+def _probe(address, target):
+    """A probe as Kubernetes makes it: a connection of its own, and a second."""
+    watch, probe = Stopwatch(), ScriptedCaller(address)
+    try:
+        status = probe.ask("GET", target, "Connection: close").status
+    finally:
+        probe.close()
+    assert watch.elapsed() < 1 * SLOW, f"{target} took {watch.elapsed():.3f} s"
+    return status
+
+
+@pytest.fixture(params=["admin", "admin by a unix socket", "metrics"])
+def probed(request, curfew, tmp_path):
+    """A proxy, and where its probes go."""
+    listen = f"unix:{tmp_path}/admin.sock" if "unix" in request.param else "127.0.0.1:0"
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"listen": listen, "metrics_listen": "127.0.0.1:0"}})
+    return proxy, proxy.metrics_address if request.param == "metrics" else proxy.admin
+
+
+@pytest.mark.parametrize("silence", SILENT, ids=[how.__name__[1:] for how in SILENT])
+def test_silent_connections_delay_no_probe(probed, silence):
+    proxy, address = probed
+    crowd = []
+    try:
+        for n in range(CLIENTS_MAX + 30):
+            crowd.append(ScriptedCaller(address))
+            silence(crowd[-1])
+            if n % 10 == 0 or n >= CLIENTS_MAX:
+                assert _probe(address, "/healthz" if n % 20 else "/readyz") == 200
+        assert proxy.process.descriptors() < 2 * CLIENTS_MAX + 50
+    finally:
+        for one in crowd:
+            one.close()
+
+
+def test_a_thousand_silent_connections_at_once_delay_no_probe(service, client):
+    crowd = [client() for _ in range(1000)]
+    for target in ("/healthz", "/readyz"):
+        assert _probe(service.admin, target) == 200
+    crowd[0].wait_ended()
+    crowd[-1].must_be_open()
     assert service.process.descriptors() < 2 * CLIENTS_MAX
-    for one in silent:
+
+
+def test_who_waits_for_an_answer_outstays_who_says_nothing(pair, faults):
+    """A scrape that a worker does not answer is older than all silent ones."""
+    proxy, _ = pair(ok, env=faults.env)
+    caller, asking = proxy.caller(), ScriptedCaller(proxy.admin)
+    assert caller.ask().status == 200
+    with faults.armed(RECEIVE, error=errno.EAGAIN, hangs=1):
+        caller.request()
+        poll(lambda: faults.failed, "the worker to hang")
+        asking.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        crowd = [ScriptedCaller(proxy.admin) for _ in range(CLIENTS_MAX + 30)]
+        assert _probe(proxy.admin, "/healthz") == 200
+        response = asking.recv_response()
+        assert response.status == 503 and b"did not answer" in response.content
+    assert caller.recv_response().status == 200
+    for one in (asking, *crowd):
         one.close()
-    assert service.admin_get("/healthz")[0] == 200
+
+
+def test_probes_have_descriptors_when_the_calls_have_taken_all(pair):
+    """Callers' connections take what there is; the admin has kept some back."""
+    proxy, _ = pair(ok)
+    proxy.ask()
+    last = max(int(name) for name in os.listdir(f"/proc/{proxy.process.pid}/fd"))
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (last + 20, last + 20))
+    crowd = [proxy.caller() for _ in range(last + 40)]
+    poll(lambda: proxy.process.descriptors() >= last + 19, "no descriptor to be left")
+    for n in range(20):
+        assert _probe(proxy.admin, "/readyz" if n % 2 else "/healthz") == 200
+    assert proxy.process.descriptors() >= last + 16
+    for one in crowd:
+        one.close()
 
 
 def test_a_request_that_drips_in_is_cut(service, client):
@@ -351,9 +448,9 @@ def test_ipv6(curfew):
     assert proxy.admin_get("/healthz") == (200, "ok\n")
 
 
-def _start_in_vain(tmp_path, listen):
+def _start_in_vain(tmp_path, listen, **admin):
     config = tmp_path / "taken.yaml"
-    config.write_text(f"admin: {{listen: \"{listen}\"}}\n"
+    config.write_text(f"admin: {json.dumps({'listen': listen, **admin})}\n"
                       "upstreams: {api: {listen: 127.0.0.1:0, url: \"http://127.0.0.1:9\"}}\n")
     done = curfew_command("serve", "-c", config)
     assert done.returncode == 1
@@ -381,3 +478,73 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
     path.write_text("text")
     assert "can't listen on" in _start_in_vain(tmp_path, f"unix:{path}")
     assert path.read_text() == "text"
+
+
+# ------------------------------------------------------------------------- the listener without powers
+
+
+@pytest.fixture
+def watched(curfew, upstream):
+    """A proxy in front of an upstream, with admin.metrics_listen at an address that others can reach."""
+    return curfew(url=upstream(ok).url, top={"admin": {"listen": "127.0.0.1:0", "metrics_listen": "0.0.0.0:0"}})
+
+
+def _ask_metrics(proxy, method, target):
+    caller = ScriptedCaller(("127.0.0.1", proxy.metrics_address[1]))
+    try:
+        return caller.ask(method, target)
+    finally:
+        caller.close()
+
+
+def test_metrics_listen_has_metrics_and_probes(watched):
+    assert watched.ask().status == 200
+    watched.wait_idle()
+    metrics = Metrics(_ask_metrics(watched, "GET", "/metrics").content.decode())
+    metrics.must_add_up()
+    assert metrics.calls("completed") == 1
+    assert _ask_metrics(watched, "GET", "/healthz").content == b"ok\n"
+    assert _ask_metrics(watched, "HEAD", "/readyz").status == 200
+    assert _ask_metrics(watched, "GET", "/metrics?name=x").status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
+def test_metrics_listen_has_nothing_else(watched, method):
+    for target in ("/", "/calls", "/calls/1", "/config", "/pools", "/history", "/stuck", "/durations", "/reload",
+                   "/page/page.mjs", "/metrics/", "/healthz/x", "//metrics", "/Metrics"):
+        assert _ask_metrics(watched, method, target).status == 404, target
+    assert watched.metrics().sum("curfew_config_reloads_total") == 0
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_metrics_listen_can_only_be_read(watched, method):
+    for target in ("/metrics", "/healthz", "/readyz"):
+        response = _ask_metrics(watched, method, target)
+        assert (response.status, response["allow"]) == (405, "GET, HEAD"), target
+
+
+def test_a_reload_says_that_metrics_listen_stays(watched):
+    shown = json.loads(watched.admin_get("/config")[1])["config"]["admin"]
+    assert shown["metrics_listen"] == f"0.0.0.0:{watched.metrics_address[1]}"
+    watched.rewrite({"api": {"url": "http://127.0.0.1:9"}})
+    assert "warning: admin.metrics_listen: stays as it is until the next start" in watched.must_reload()
+    assert "admin.listen" not in watched.must_reload()
+    assert _ask_metrics(watched, "GET", "/readyz").status == 200
+
+
+def test_metrics_listen_may_be_all_that_there_is(curfew, tmp_path):
+    path = tmp_path / "metrics.sock"
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"metrics_listen": f"unix:{path}"}})
+    assert (proxy.admin, proxy.metrics_address) == (None, str(path))
+    caller = ScriptedCaller(str(path))
+    assert caller.ask("GET", "/readyz").status == 200 and caller.ask("POST", "/reload").status == 404
+    caller.close()
+    done = curfew_command("reload", str(proxy.config))
+    assert done.returncode == 1 and "without admin.listen there is nobody to ask" in done.stderr
+
+
+def test_a_metrics_port_in_use_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = _start_in_vain(tmp_path, "127.0.0.1:0", metrics_listen=listen)
+        assert f"admin: can't listen on {listen}: Address already in use" in said

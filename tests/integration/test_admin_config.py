@@ -122,7 +122,7 @@ def test_what_only_a_start_can_change_is_as_it_is(curfew):
     proxy.must_reload()
     config = shown(proxy)["config"]
     assert config["workers"] == 2
-    assert config["admin"] == {"listen": f"{host}:{port}", "allow_remote": False}
+    assert config["admin"] == {"listen": f"{host}:{port}", "metrics_listen": None, "allow_remote": False}
 
 
 def test_odd_texts_are_valid_json(curfew, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from harness.curfew import curfew_command
+from harness.peers import ScriptedCaller
 from harness.process import BINARY
 
 TREE = Path(__file__).resolve().parents[2]
@@ -84,7 +85,7 @@ def test_the_sidecar_is_native(sidecar, pod):
     assert [one["name"] for one in pod["spec"]["containers"]] == ["shop"]
 
 
-def test_only_prometheus_reaches_the_admin_listener(manifest, pod, sidecar):
+def test_only_prometheus_reaches_the_metrics(manifest, pod, sidecar):
     policy = manifest["NetworkPolicy"]["spec"]
     assert policy["podSelector"]["matchLabels"] == pod["metadata"]["labels"] and policy["policyTypes"] == ["Ingress"]
     names = {port["name"] for one in [sidecar, *pod["spec"]["containers"]] for port in one["ports"]}
@@ -104,14 +105,24 @@ def test_what_is_mounted_is_what_is_named(manifest, pod, sidecar):
     assert manifest["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
-def test_the_probes_ask_what_there_is(manifest, sidecar, curfew):
+def status_of(host, port, target):
+    caller = ScriptedCaller((host, port))
+    try:
+        return caller.ask("GET", target).status
+    finally:
+        caller.close()
+
+
+def test_the_probes_ask_what_there_is(manifest, pod, sidecar, curfew):
     port = next(one["containerPort"] for one in sidecar["ports"] if one["name"] == "metrics")
+    assert pod["metadata"]["annotations"]["prometheus.io/port"] == str(port)
     conf = yaml.safe_load(manifest["ConfigMap"]["data"]["curfew.yaml"])
-    assert conf["admin"]["listen"].endswith(f":{port}") and conf["admin"]["allow_remote"]
-    proxy = curfew(url="http://127.0.0.1:9")
+    assert conf["admin"] == {"listen": "127.0.0.1:9600", "metrics_listen": f"0.0.0.0:{port}"}
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": {"metrics_listen": "127.0.0.1:0"}})
+    host, at = proxy.metrics_address
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert sidecar[probe]["httpGet"]["port"] == "metrics"
-        assert proxy.admin_get(sidecar[probe]["httpGet"]["path"])[0] == 200
+        assert status_of(host, at, sidecar[probe]["httpGet"]["path"]) == 200
 
 
 def test_the_application_calls_the_listener(manifest, pod):

@@ -111,21 +111,24 @@ def listener():
 def test_sockets_find_their_upstreams_by_name_and_by_address(tmp_path, upstream):
     one, two = upstream(ok), upstream(ok)
     config = tmp_path / "c.yaml"
-    named, unnamed, admin = listener(), listener(), listener()
-    with named, unnamed, admin:
+    named, unnamed, admin, metrics = listener(), listener(), listener(), listener()
+    with named, unnamed, admin, metrics:
         write_config(config, {"one": {"url": one.url, "listen": "127.0.0.1:%d" % unnamed.getsockname()[1]},
                               "two": {"url": two.url}},
-                     {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"}})
-        process = hand_over(config, [named, unnamed, admin], ["two", "unknown", "admin"])
+                     {"workers": 1, "admin": {"listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0"},
+                      "log": {"access": "off"}})
+        process = hand_over(config, [named, unnamed, admin, metrics], ["two", "unknown", "admin", "metrics"])
         try:
             wait_ready(process)
             for sock, up in ((named, two), (unnamed, one)):
                 caller = ScriptedCaller(sock.getsockname())
                 assert caller.ask("GET", "/").status == 200
                 caller.close()
-            caller = ScriptedCaller(admin.getsockname())
-            assert caller.ask("GET", "/readyz").status == 200
-            caller.close()
+            for sock, status in ((admin, 200), (metrics, 404)):
+                caller = ScriptedCaller(sock.getsockname())
+                assert caller.ask("GET", "/readyz").status == 200
+                assert caller.ask("GET", "/pools").status == status
+                caller.close()
         finally:
             process.signal(signal.SIGTERM)
             assert process.wait_exit(10 * SLOW) == 0

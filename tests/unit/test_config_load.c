@@ -118,6 +118,23 @@ static void listeners_are_ports_addresses_and_maps(void **state)
     snapshot_free(s);
 }
 
+static void metrics_may_have_a_listener_of_their_own(void **state)
+{
+    struct snapshot *s = load("admin: {metrics_listen: 0.0.0.0:9601}\n"
+                              "upstreams: {p: {url: http://a, listen: 1}}\n");
+
+    assert_false(s->has_admin);
+    assert_true(s->has_metrics);
+    assert_string_equal(s->metrics.text, "0.0.0.0:9601");
+    snapshot_free(s);
+    s = load("admin: {listen: 9600, metrics_listen: {address: 'unix:/m', mode: 0666}}\n"
+             "upstreams: {p: {url: http://a, listen: 1}}\n");
+    assert_true(s->has_admin && s->has_metrics);
+    assert_string_equal(s->metrics.path, "/m");
+    assert_int_equal(s->metrics.mode, 0666);
+    snapshot_free(s);
+}
+
 static void a_value_is_a_prefix_and_what_a_file_holds(void **state)
 {
     struct snapshot *s =
@@ -411,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_what_counts),
         cmocka_unit_test(listeners_are_ports_addresses_and_maps),
+        cmocka_unit_test(metrics_may_have_a_listener_of_their_own),
         cmocka_unit_test(a_value_is_a_prefix_and_what_a_file_holds),
         cmocka_unit_test(what_is_not_written_has_its_default),
         cmocka_unit_test(traces_and_timings_are_an_upstreams_or_the_defaults),

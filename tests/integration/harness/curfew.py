@@ -14,6 +14,7 @@ from .process import BINARY, Process, run
 # What curfew says on stderr when it starts: the one place where tests read it.
 LISTENS = re.compile(r"upstream (\S+) listens on (\S+)\Z")
 ADMIN = re.compile(r"admin listens on (\S+)\Z")
+METRICS = re.compile(r"metrics are served on (\S+)\Z")
 READY = re.compile(r"\bready\Z")
 FAULTY = re.compile(r"listening on (\S+)\Z")
 
@@ -57,7 +58,7 @@ class Curfew:
         self.callers = []
         self.process = Process([*wrap, BINARY, "serve", "-c", config], env=env, **more)
         self.listeners = {}
-        self.admin = None
+        self.admin = self.metrics_address = None
         if not self.process.stderr.wait(self._is_ready, 10 * SLOW):
             running = self.process.is_running()
             self.process.kill()
@@ -78,6 +79,8 @@ class Curfew:
                 self.listeners.setdefault(match[1], []).append(address_of(match[2]))
             elif match := ADMIN.search(line):
                 self.admin = address_of(match[1])
+            elif match := METRICS.search(line):
+                self.metrics_address = address_of(match[1])
 
     # ------------------------------------------------------------------ callers
 
