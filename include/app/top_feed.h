@@ -6,18 +6,23 @@
 
 #include "view/board.h"
 #include "view/call_list.h"
+#include "view/durations.h"
 #include "view/top_view.h"
 
-/*
- * Pages of /metrics that are kept: what is shown as a rate is that of the time between the first and the last of them.
- */
-#define TOP_FEED_PAGES 11
+/* Turns that are kept: what is shown as a rate is that of the time between the first and the last of them. */
+#define TOP_FEED_TURNS 11
+
+/* What /metrics and /durations said at one turn. */
+struct top_turn {
+    struct board board;
+    struct durations times; /* empty: it was not to be had */
+};
 
 /* Where `curfew top` has from what it shows: the admin listener, asked again and again; it may go, and come back. */
 struct top_feed {
     const char *where; /* set it first; borrowed */
-    struct board pages[TOP_FEED_PAGES];
-    uint32_t page_count;
+    struct top_turn turns[TOP_FEED_TURNS];
+    uint32_t turn_count;
     struct call_list calls;
     char lost[256]; /* why there is no answer; "" while there is one */
     int64_t lost_since_ns;
@@ -28,7 +33,7 @@ struct top_feed {
 void top_feed_fini(struct top_feed *feed);
 
 /*
- * Asks for both pages; calls by what was chosen, `limit` of them at most. False: nobody answers, feed->lost says why.
+ * Asks for all pages; calls by what was chosen, `limit` of them at most. False: nobody answers, feed->lost says why.
  */
 bool top_feed_ask(struct top_feed *feed, struct top_choice *choice, uint32_t limit);
 

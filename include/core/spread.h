@@ -37,6 +37,7 @@ struct spread {
     const void *terms;  /* of whoever counts: the policy that these calls had */
     int64_t since_ns;   /* what ended before is not in it */
     int64_t longest_ns; /* of the completed calls */
+    uint64_t cut_ns;    /* those that were cut took so long, all together */
     uint64_t spared;    /* completed, though their policy, observed, would have cut them */
     struct spread_bucket ends[SPREAD_ENDS];
     struct spread_bucket completed[SPREAD_BUCKETS];
@@ -73,7 +74,7 @@ static inline void spread_count(struct spread *spread, int64_t took_ns, int64_t 
 }
 
 /* A call has ended in another way. */
-void spread_count_end(struct spread *spread, enum spread_end end, int64_t held_ns);
+void spread_count_end(struct spread *spread, enum spread_end end, int64_t took_ns, int64_t held_ns);
 
 /* sum += part; `since` is the earlier of both. */
 void spread_add(struct spread *sum, const struct spread *part);

@@ -23,7 +23,7 @@ struct board_upstream {
     double started, completed, failed, rejected, abandoned, overdue, observed;
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];
     double in_flight[PHASE_COUNT];
-    struct board_histogram duration, overshoot;
+    struct board_histogram overshoot;
 };
 
 struct board_pool {
@@ -52,9 +52,9 @@ const struct board_pool *board_find_pool(const struct board *board, const char *
 struct board_change {
     double started_rate, completed_rate, stuck_rate, failed_rate, rejected_rate; /* per second */
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];                              /* calls */
-    double p50, p99, overshoot_p99;       /* seconds; NaN: nothing was observed */
-    double duration_most, overshoot_most; /* the last finite bound, where a percentile is infinite */
-    double in_flight;                     /* now */
+    double overshoot_p99;  /* seconds; NaN: nothing was observed */
+    double overshoot_most; /* the last finite bound, where that is infinite */
+    double in_flight;      /* now */
 };
 
 /* `before` may be NULL: everything has happened since. */

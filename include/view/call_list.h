@@ -28,12 +28,17 @@ struct call_list {
 bool call_list_read(struct call_list *list, struct span json) __attribute__((warn_unused_result));
 void call_list_free(struct call_list *list);
 
-/* As a table. How wide the columns of names are. */
+/* As a table. How wide the columns of names are; 0: left out. */
 struct call_columns {
-    int upstream, route;
+    int upstream, method, route;
 };
 
 struct call_columns call_list_columns(const struct call_list *list);
+/*
+ * The same for a screen of this width: names are shortened, and then left out, so that the id is whole, which is what a
+ * call is cut by. What stands behind it may be beyond the edge.
+ */
+struct call_columns call_list_fit(struct call_columns columns, int width);
 /* A line each, without its end: what the columns are called, and a call. */
 void call_list_put_head(struct text *out, struct call_columns columns);
 void call_list_put_row(struct text *out, struct call_columns columns, const struct call_row *row);

@@ -17,6 +17,7 @@ struct duration_bucket {
 struct duration_end {
     uint64_t calls;
     double held_us;
+    double took_us; /* all together; only of those that were cut */
 };
 
 struct duration_route {

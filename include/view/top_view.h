@@ -7,6 +7,7 @@
 #include "core/phase.h"
 #include "view/board.h"
 #include "view/call_list.h"
+#include "view/durations.h"
 #include "view/screen.h"
 
 /*
@@ -31,6 +32,7 @@ struct top_state {
     const char *where;
     const struct board *board;   /* the latest; NULL: there was none yet */
     const struct board *earlier; /* what it is compared with; NULL: everything since the start */
+    const struct durations *times, *earlier_times; /* likewise: how long calls took */
     const struct call_list *calls;
     const char *lost; /* why there is no answer any more; NULL: there is */
     int64_t lost_for_ms;

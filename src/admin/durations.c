@@ -46,6 +46,14 @@ static json_t *describe_end(const struct spread_bucket *end)
     return json_pack("{s:I, s:I}", "calls", (json_int_t)end->calls, "held_us", held(end->held_ns));
 }
 
+static json_t *describe_cut(const struct spread *spread)
+{
+    const struct spread_bucket *cut = &spread->ends[SPREAD_CUT];
+
+    return json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)cut->calls, "held_us", held(cut->held_ns),
+                     "took_us", held(spread->cut_ns));
+}
+
 static const char *name_of_pool(const struct snapshot *snapshot, uint32_t number)
 {
     for (uint32_t i = 0; i < snapshot->pool_count; i++)
@@ -67,9 +75,8 @@ static json_t *describe_calls(const struct spread *spread, int64_t now_ns)
 {
     return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "for_us", micro(now_ns - spread->since_ns),
                      "longest_us", micro(spread->longest_ns), "spared", (json_int_t)spread->spared, "cut",
-                     describe_end(&spread->ends[SPREAD_CUT]), "rejected",
-                     describe_end(&spread->ends[SPREAD_REJECTED]), "abandoned",
-                     describe_end(&spread->ends[SPREAD_ABANDONED]), "failed",
+                     describe_cut(spread), "rejected", describe_end(&spread->ends[SPREAD_REJECTED]),
+                     "abandoned", describe_end(&spread->ends[SPREAD_ABANDONED]), "failed",
                      describe_end(&spread->ends[SPREAD_FAILED]), "buckets", describe_buckets(spread));
 }
 

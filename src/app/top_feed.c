@@ -11,11 +11,19 @@
 /* Longer only means that it hangs, and keys are waiting. */
 #define PATIENCE_S 2
 
+static void drop_first_turns(struct top_feed *feed, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        board_free(&feed->turns[i].board);
+        durations_free(&feed->turns[i].times);
+    }
+    feed->turn_count -= count;
+    memmove(&feed->turns[0], &feed->turns[count], feed->turn_count * sizeof(feed->turns[0]));
+}
+
 void top_feed_fini(struct top_feed *feed)
 {
-    for (uint32_t i = 0; i < feed->page_count; i++)
-        board_free(&feed->pages[i]);
-    feed->page_count = 0;
+    drop_first_turns(feed, feed->turn_count);
     call_list_free(&feed->calls);
 }
 
@@ -27,29 +35,34 @@ static bool lose(struct top_feed *feed, const char *why)
     return false;
 }
 
-static void drop_first_pages(struct top_feed *feed, uint32_t count)
+/* Turns of another process say nothing about what this one has done since. */
+static void keep_turn(struct top_feed *feed, const struct top_turn *turn)
 {
-    for (uint32_t i = 0; i < count; i++)
-        board_free(&feed->pages[i]);
-    feed->page_count -= count;
-    memmove(&feed->pages[0], &feed->pages[count], feed->page_count * sizeof(feed->pages[0]));
+    if (feed->turn_count != 0 && feed->turns[feed->turn_count - 1].board.started_at != turn->board.started_at)
+        drop_first_turns(feed, feed->turn_count);
+    if (feed->turn_count == TOP_FEED_TURNS)
+        drop_first_turns(feed, 1);
+    feed->turns[feed->turn_count++] = *turn;
 }
 
-/* Pages of another process say nothing about what this one has done since. */
-static void keep_page(struct top_feed *feed, const struct board *page)
+/* Without it, the figures of how long calls took are missing, and no more. */
+static void ask_times(const struct top_feed *feed, struct durations *times)
 {
-    if (feed->page_count != 0 && feed->pages[feed->page_count - 1].started_at != page->started_at)
-        drop_first_pages(feed, feed->page_count);
-    if (feed->page_count == TOP_FEED_PAGES)
-        drop_first_pages(feed, 1);
-    feed->pages[feed->page_count++] = *page;
+    const struct admin_question question = {feed->where, "GET", "/durations", PATIENCE_S};
+    struct admin_answer answer;
+    char why[256];
+
+    if (!admin_client_ask(&question, &answer, why, sizeof(why)) || answer.status != 200 ||
+        !durations_read(times, answer.content))
+        durations_free(times);
+    admin_answer_free(&answer);
 }
 
 static bool ask_metrics(struct top_feed *feed)
 {
     const struct admin_question question = {feed->where, "GET", "/metrics", PATIENCE_S};
     struct admin_answer answer;
-    struct board page = {0};
+    struct top_turn turn = {0};
     char why[256] = "this is no page of a curfew";
     bool is_there = admin_client_ask(&question, &answer, why, sizeof(why));
 
@@ -57,15 +70,16 @@ static bool ask_metrics(struct top_feed *feed)
         admin_answer_put_why(&answer, why, sizeof(why));
         is_there = false;
     }
-    if (is_there && !board_read(&page, answer.content)) {
-        board_free(&page);
+    if (is_there && !board_read(&turn.board, answer.content)) {
+        board_free(&turn.board);
         is_there = false;
     }
     admin_answer_free(&answer);
     if (!is_there)
         return lose(feed, why);
-    page.at_ns = worker_clock_ns();
-    keep_page(feed, &page);
+    turn.board.at_ns = worker_clock_ns();
+    ask_times(feed, &turn.times);
+    keep_turn(feed, &turn);
     return true;
 }
 
@@ -146,13 +160,16 @@ static double unix_time(void)
 
 struct top_state top_feed_state(const struct top_feed *feed, const struct top_choice *choice)
 {
-    uint32_t count = feed->page_count;
+    const struct top_turn *last = feed->turn_count > 0 ? &feed->turns[feed->turn_count - 1] : NULL;
+    const struct top_turn *first = feed->turn_count > 1 ? &feed->turns[0] : NULL;
     bool is_lost = feed->lost[0] != '\0';
 
     return (struct top_state){
         .where = feed->where,
-        .board = count > 0 ? &feed->pages[count - 1] : NULL,
-        .earlier = count > 1 ? &feed->pages[0] : NULL,
+        .board = last != NULL ? &last->board : NULL,
+        .earlier = first != NULL ? &first->board : NULL,
+        .times = last != NULL ? &last->times : NULL,
+        .earlier_times = first != NULL ? &first->times : NULL,
         .calls = &feed->calls,
         .lost = is_lost ? feed->lost : NULL,
         .lost_for_ms = is_lost ? (worker_clock_ns() - feed->lost_since_ns) / NS_PER_MS : 0,

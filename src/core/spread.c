@@ -23,8 +23,10 @@ int64_t spread_bound_ns(uint32_t bucket)
     return ((SPREAD_STEPS + steps) << (row - 1)) * SPREAD_UNIT_NS;
 }
 
-void spread_count_end(struct spread *spread, enum spread_end end, int64_t held_ns)
+void spread_count_end(struct spread *spread, enum spread_end end, int64_t took_ns, int64_t held_ns)
 {
+    if (end == SPREAD_CUT)
+        spread->cut_ns += (uint64_t)took_ns;
     spread->ends[end].calls++;
     spread->ends[end].held_ns += (uint64_t)held_ns;
 }
@@ -43,6 +45,7 @@ void spread_add(struct spread *sum, const struct spread *part)
         sum->since_ns = part->since_ns;
     if (part->longest_ns > sum->longest_ns)
         sum->longest_ns = part->longest_ns;
+    sum->cut_ns += part->cut_ns;
     sum->spared += part->spared;
     add_buckets(sum->ends, part->ends, SPREAD_ENDS);
     add_buckets(sum->completed, part->completed, SPREAD_BUCKETS);

@@ -100,15 +100,16 @@ static void add_to_spread(const struct call *call, enum cause cause, enum outcom
 {
     struct spread *spread = find_spread(call);
     int64_t released_ns = call->released_ns != 0 ? call->released_ns : now_ns;
+    int64_t took_ns = now_ns - call->fsm.begun_ns;
     int64_t held_ns = call->granted_ns != 0 ? released_ns - call->granted_ns : 0;
 
     if (spread == NULL)
         return;
     if (outcome != OUTCOME_COMPLETED) {
-        spread_count_end(spread, spread_end_of(cause, outcome), held_ns);
+        spread_count_end(spread, spread_end_of(cause, outcome), took_ns, held_ns);
         return;
     }
-    spread_count(spread, now_ns - call->fsm.begun_ns, held_ns);
+    spread_count(spread, took_ns, held_ns);
     if (call->fsm.spared_cause != CAUSE_NONE)
         spread->spared++;
 }

@@ -105,7 +105,6 @@ static const struct {
     {"curfew_calls_spared_total", ADD_BY_PHASE, offsetof(struct board_upstream, spared)},
     {"curfew_calls_stuck_total", ADD_BY_PHASE, offsetof(struct board_upstream, stuck)},
     {"curfew_calls_in_flight", ADD_BY_PHASE, offsetof(struct board_upstream, in_flight)},
-    {"curfew_call_duration_seconds_bucket", ADD_BUCKET, offsetof(struct board_upstream, duration)},
     {"curfew_deadline_overshoot_seconds_bucket", ADD_BUCKET, offsetof(struct board_upstream, overshoot)},
 };
 
@@ -253,9 +252,6 @@ void board_compare(const struct board_upstream *now, const struct board_upstream
     change->failed_rate = (now->failed - before->failed) / seconds;
     change->rejected_rate = (now->rejected - before->rejected) / seconds;
     change->stuck_rate = stuck / seconds;
-    change->p50 = board_quantile(&now->duration, &before->duration, 0.5);
-    change->p99 = board_quantile(&now->duration, &before->duration, 0.99);
     change->overshoot_p99 = board_quantile(&now->overshoot, &before->overshoot, 0.99);
-    change->duration_most = last_finite(&now->duration);
     change->overshoot_most = last_finite(&now->overshoot);
 }

@@ -7,7 +7,13 @@
 #include "view/figures.h"
 
 /* Longer names are shortened. */
-#define NAME_WIDTH 24
+#define NAME_WIDTH   24
+#define METHOD_WIDTH 7
+/* The shortest that says something. */
+#define NAME_MIN     8
+/* Columns before the names, each with a blank behind it, and the id, of at most 16 digits. */
+#define TIMES_WIDTH  32
+#define ID_WIDTH     16
 
 static const char *text_of(const json_t *call, const char *key)
 {
@@ -76,7 +82,7 @@ static int wider(int width, const char *name)
 
 struct call_columns call_list_columns(const struct call_list *list)
 {
-    struct call_columns columns = {(int)strlen("UPSTREAM"), (int)strlen("ROUTE")};
+    struct call_columns columns = {(int)strlen("UPSTREAM"), METHOD_WIDTH, (int)strlen("ROUTE")};
 
     for (uint32_t i = 0; i < list->count; i++) {
         columns.upstream = wider(columns.upstream, list->rows[i].upstream);
@@ -85,8 +91,49 @@ struct call_columns call_list_columns(const struct call_list *list)
     return columns;
 }
 
+/* With the blank behind it. */
+static int taken_by(int width)
+{
+    return width > 0 ? width + 1 : 0;
+}
+
+static int room_of(const struct call_columns *columns, int width)
+{
+    return width - TIMES_WIDTH - ID_WIDTH - taken_by(columns->upstream) - taken_by(columns->method) -
+           taken_by(columns->route);
+}
+
+/* Takes off the column as much as is missing, and can be. */
+static void shorten(const struct call_columns *columns, int *column, int width)
+{
+    int missing = -room_of(columns, width), spare = *column - NAME_MIN;
+
+    if (missing > 0 && spare > 0)
+        *column -= spare < missing ? spare : missing;
+}
+
+static void leave_out(const struct call_columns *columns, int *column, int width)
+{
+    if (room_of(columns, width) < 0)
+        *column = 0;
+}
+
+struct call_columns call_list_fit(struct call_columns columns, int width)
+{
+    bool is_route_longer = columns.route > columns.upstream;
+
+    shorten(&columns, is_route_longer ? &columns.route : &columns.upstream, width);
+    shorten(&columns, is_route_longer ? &columns.upstream : &columns.route, width);
+    leave_out(&columns, &columns.route, width);
+    leave_out(&columns, &columns.method, width);
+    leave_out(&columns, &columns.upstream, width);
+    return columns;
+}
+
 static void put_left(struct text *out, const char *name, int width)
 {
+    if (width == 0)
+        return;
     figures_put_name(out, name, width);
     TEXT_LIT(out, " ");
 }
@@ -95,9 +142,10 @@ void call_list_put_head(struct text *out, struct call_columns columns)
 {
     text_printf(out, "%7s %7s %-7s %7s ", "LEFT", "AGE", "PHASE", "FOR");
     put_left(out, "UPSTREAM", columns.upstream);
-    put_left(out, "METHOD", 7);
+    put_left(out, "METHOD", columns.method);
     put_left(out, "ROUTE", columns.route);
-    text_printf(out, "%-16s %-8s %6s %6s", "ID", "SENT", "UP", "DOWN");
+    put_left(out, "ID", ID_WIDTH);
+    text_printf(out, "%-8s %6s %6s", "SENT", "UP", "DOWN");
 }
 
 static void put_time(struct text *out, int64_t ms)
@@ -125,9 +173,9 @@ void call_list_put_row(struct text *out, struct call_columns columns, const stru
     put_left(out, row->phase, 7);
     put_time(out, row->phase_ms);
     put_left(out, row->upstream, columns.upstream);
-    put_left(out, row->method, 7);
+    put_left(out, row->method, columns.method);
     put_left(out, row->route, columns.route);
-    put_left(out, row->id, 16);
+    put_left(out, row->id, ID_WIDTH);
     put_left(out, row->sent, 8);
     put_bytes(out, "", row->bytes_up);
     put_bytes(out, " ", row->bytes_down);

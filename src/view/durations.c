@@ -23,7 +23,8 @@ static struct duration_end end_of(const json_t *route, const char *key)
 {
     const json_t *end = json_object_get(route, key);
 
-    return (struct duration_end){(uint64_t)number_of(end, "calls"), (double)number_of(end, "held_us")};
+    return (struct duration_end){(uint64_t)number_of(end, "calls"), (double)number_of(end, "held_us"),
+                                 (double)number_of(end, "took_us")};
 }
 
 /* False: it is none. */
@@ -55,7 +56,16 @@ static bool read_buckets(const json_t *json, struct duration_route *route)
     return true;
 }
 
-static bool read_route(const json_t *json, struct duration_route *route)
+/* What is kept of the JSON is the names: the buckets, which are most of it, are copied. */
+static bool take_buckets(json_t *json, struct duration_route *route)
+{
+    bool is_good = read_buckets(json_object_get(json, "buckets"), route);
+
+    (void)json_object_del(json, "buckets"); /* there may be none */
+    return is_good;
+}
+
+static bool read_route(json_t *json, struct duration_route *route)
 {
     *route = (struct duration_route){
         .upstream = text_of(json, "upstream"),
@@ -72,7 +82,7 @@ static bool read_route(const json_t *json, struct duration_route *route)
         .abandoned = end_of(json, "abandoned"),
         .failed = end_of(json, "failed"),
     };
-    return json_is_object(json) && read_buckets(json_object_get(json, "buckets"), route);
+    return json_is_object(json) && take_buckets(json, route);
 }
 
 static bool read_routes(struct durations *durations, const json_t *routes)

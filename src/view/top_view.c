@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "view/figures.h"
+#include "view/latency.h"
 
 /* Rows that are there at any size: title, status, the upstreams' head; an empty one, the calls' two heads, the keys. */
 #define ROWS_ABOVE    3
@@ -22,6 +23,7 @@
 struct line {
     const struct board_upstream *upstream;
     struct board_change change;
+    struct latency latency;
     bool is_full; /* its pool, to the last permit */
 };
 
@@ -80,6 +82,7 @@ static void compare_all(const struct top_state *state, struct line *lines)
         lines[i].upstream = upstream;
         lines[i].is_full = is_full(board_find_pool(board, upstream->name));
         board_compare(upstream, before, seconds, &lines[i].change);
+        lines[i].latency = latency_between(state->times, state->earlier_times, upstream->name);
     }
     if (board->upstream_count > 1)
         qsort(lines, board->upstream_count, sizeof(lines[0]), orders[state->choice.order]);
@@ -301,8 +304,8 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
     x = put_rate(screen, x, y, 7, STYLE_ALERT, change->stuck_rate);
     x = put_rate(screen, x, y, 6, STYLE_WARN, change->failed_rate);
     x = put_rate(screen, x, y, 6, STYLE_WARN, change->rejected_rate);
-    x = put_seconds(screen, x, y, 7, change->p50, change->duration_most);
-    x = put_seconds(screen, x, y, 7, change->p99, change->duration_most);
+    x = put_seconds(screen, x, y, 7, line->latency.p50, 0);
+    x = put_seconds(screen, x, y, 7, line->latency.p99, 0);
     put_seconds(screen, x, y, 7, change->overshoot_p99, change->overshoot_most);
     x = 2;
     if (pool != NULL)
@@ -360,7 +363,7 @@ static enum style style_of_call(const struct call_row *row)
 
 static void draw_calls(const struct top_state *state, struct screen *screen, int y, int rows)
 {
-    struct call_columns columns = call_list_columns(state->calls);
+    struct call_columns columns = call_list_fit(call_list_columns(state->calls), screen->width);
 
     draw_calls_head(state, screen, y, columns);
     for (uint32_t i = 0; i < state->calls->count && (int)i < rows; i++) {

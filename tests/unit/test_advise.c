@@ -141,7 +141,7 @@ static void what_never_completed_is_no_false_timeout_but_is_cut(void **state)
     completes(m, 9900, 100000);
     completes(m, 60, 3 * SECOND_US);
     m->route.spared = 60;
-    m->route.cut = (struct duration_end){40, 40 * 60e6};
+    m->route.cut = (struct duration_end){.calls = 40, .held_us = 40 * 60e6};
     advice = advise_deadline(route_of(m), 10000);
     assert_int_equal(advice.answer, ADVISE_KNOWN);
     assert_true(advice.deadline_us > 100000 && advice.deadline_us < 107000);
@@ -159,7 +159,7 @@ static void what_was_cut_without_observing_counts_as_false(void **state)
 
     completes(m, 9000, 100000);
     completes(m, 950, 1000000);
-    m->route.cut = (struct duration_end){50, 50 * 2e6};
+    m->route.cut = (struct duration_end){.calls = 50, .held_us = 50 * 2e6};
     advice = advise_deadline(route_of(m), 100000);
     /* 950 completed later, and 50 may have: as many as the rate allows. */
     assert_true(advice.deadline_us > 100000 && advice.deadline_us < 107000);
@@ -263,7 +263,7 @@ static void a_pool_is_sized_by_littles_law(void **state)
 
     m->route.observed = true;
     completes(m, 9990, 100000); /* 99.9 a second, each for 100 ms */
-    m->route.cut = (struct duration_end){10, 10 * 60e6};
+    m->route.cut = (struct duration_end){.calls = 10, .held_us = 10 * 60e6};
     m->route.rejected.calls = 3;
     (void)route_of(m);
     assert_true(advise_pool(&durations, &pool, 10000, &advice));

@@ -75,6 +75,35 @@ static void a_long_name_is_shortened_in_its_middle(void **state)
     call_list_free(&list);
 }
 
+/* An id of 16 digits is whole at each width that has room for one beside the times; names give way. */
+static void the_id_is_whole_on_a_narrow_screen(void **state)
+{
+    static const char wide_answer[] =
+        "{\"calls\": [{\"id\": \"0123456789abcdef\", \"upstream\": \"an-upstream-with-a-long-name\","
+        " \"method\": \"OPTIONS\", \"route\": \"POST /v1/reports/of/the/year\"}]}";
+    struct call_list list;
+    char block[512], head[512];
+
+    assert_true(call_list_read(&list, span_of(wide_answer)));
+    for (int width = 48; width <= 200; width++) {
+        struct call_columns columns = call_list_fit(call_list_columns(&list), width);
+        struct text line = text_over(block, sizeof(block)), title = text_over(head, sizeof(head));
+        const char *id;
+
+        call_list_put_row(&line, columns, &list.rows[0]);
+        call_list_put_head(&title, columns);
+        block[line.len] = head[title.len] = '\0';
+        id = strstr(block, "0123456789abcdef ");
+        assert_non_null(id);
+        assert_true(id + 16 - block <= width);
+        assert_int_equal(strstr(head, "ID ") - head, id - block);
+        assert_true(width < 57 || columns.upstream >= 8);
+        assert_true(width < 74 || (columns.route >= 8 && columns.method == 7));
+        assert_true(width < 106 || (columns.route == 24 && columns.upstream == 24));
+    }
+    call_list_free(&list);
+}
+
 static void other_answers_are_no_list(void **state)
 {
     static const char *const others[] = {"", "{}", "[]", "{\"calls\": 3}", "{\"calls\": [", "nonsense"};
@@ -93,6 +122,7 @@ int main(void)
         cmocka_unit_test(a_list_is_read_and_printed),
         cmocka_unit_test(what_is_not_known_is_a_question_mark),
         cmocka_unit_test(a_long_name_is_shortened_in_its_middle),
+        cmocka_unit_test(the_id_is_whole_on_a_narrow_screen),
         cmocka_unit_test(other_answers_are_no_list),
     };
 

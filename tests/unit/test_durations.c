@@ -13,7 +13,7 @@
 #define ROUTES                                                                                                                      \
     "{\"routes\":[{\"upstream\":\"a\",\"route\":\"default\",\"pool\":\"p\",\"deadline_us\":2000000,"                                \
     "\"observed\":true,\"longest_allowed_us\":60000000,\"for_us\":5000000,\"longest_us\":31000,"                                    \
-    "\"spared\":2,\"cut\":{\"calls\":3,\"held_us\":900},\"rejected\":{\"calls\":4,\"held_us\":0},"                                  \
+    "\"spared\":2,\"cut\":{\"calls\":3,\"held_us\":900,\"took_us\":950},\"rejected\":{\"calls\":4,\"held_us\":0},"                  \
     "\"abandoned\":{\"calls\":5,\"held_us\":70},\"failed\":{\"calls\":6,\"held_us\":1},\"buckets\":[[64,10,300],[32768,2,60000]]}," \
     "{\"upstream\":\"a\",\"route\":\"/x\",\"pool\":null,\"deadline_us\":1000,\"observed\":false,"                                   \
     "\"longest_allowed_us\":1000}]"
@@ -38,7 +38,7 @@ static void all_of_it_is_there(void **state)
     assert_int_equal(route->completed, 12);
     assert_int_equal(route->spared, 2);
     assert_int_equal(route->cut.calls, 3);
-    assert_true(route->cut.held_us == 900);
+    assert_true(route->cut.held_us == 900 && route->cut.took_us == 950);
     assert_int_equal(route->rejected.calls, 4);
     assert_int_equal(route->abandoned.calls, 5);
     assert_int_equal(route->failed.calls, 6);
