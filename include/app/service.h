@@ -31,9 +31,9 @@ struct service {
     struct admin *admin;
     bool admin_is_told; /* of, in the log */
     struct event *signals[SERVICE_SIGNALS];
-    struct event *drain_is_over; /* the time for it */
-    bool draining;
-    bool ending; /* calls in flight are not waited for */
+    struct event *delay_is_over, *drain_is_over; /* the time for them */
+    bool draining, delaying;                     /* a signal has come; and drain_delay is not over */
+    bool ending;                                 /* calls in flight are not waited for */
 
     /* reloads (app/reload.c) */
     struct list_node asking; /* who waits for the one under way to end, */

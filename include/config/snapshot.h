@@ -162,7 +162,7 @@ struct snapshot {
     struct address admin, metrics; /* admin.listen, admin.metrics_listen */
     bool admin_allow_remote;
     struct log_config log;
-    int64_t drain_ns;
+    int64_t drain_ns, drain_delay_ns;
     bool watch;
     struct limits_config limits;
     struct pool_config *pools;
@@ -170,7 +170,7 @@ struct snapshot {
     struct upstream_config *upstreams;
     uint32_t upstream_count;
     uint32_t route_count; /* all upstreams together, default routes included */
-    const struct place *drain_at;
+    const struct place *drain_at, *drain_delay_at;
     const struct place *watch_at;
     const struct place *connections_at;
     uint32_t place_count;

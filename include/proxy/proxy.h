@@ -77,8 +77,10 @@ void proxy_free(struct proxy *proxy);
 const struct snapshot *proxy_snapshot(const struct proxy *proxy);
 /* By number. Main thread. */
 struct pool_figures proxy_pool_figures(struct proxy *proxy, uint32_t pool);
-/* Takes calls: has started and does not drain. Any thread. */
+/* Takes calls, and will: has started, and no end was announced. Any thread. */
 bool proxy_is_ready(const struct proxy *proxy);
+/* It is not ready any more, though it still takes calls: a drain will follow. Any thread. */
+void proxy_announce_end(struct proxy *proxy);
 
 /* The access log's file is closed and opened anew. False: *why says why not; it goes on as before. Main thread. */
 bool proxy_reopen_log(struct proxy *proxy, char *why, size_t why_cap) __attribute__((warn_unused_result));

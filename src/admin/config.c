@@ -308,13 +308,13 @@ static json_t *describe_config(const struct proxy *proxy, const struct admin_lis
 {
     const struct snapshot *snapshot = proxy->edition->snapshot;
 
-    return json_pack("{s:I, s:{s:o, s:o, s:b}, s:o, s:o, s:o, s:b, s:o, s:o}", "workers",
+    return json_pack("{s:I, s:{s:o, s:o, s:b}, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "workers",
                      (json_int_t)proxy->worker_count, "admin", "listen", describe_admin_listener(admin),
                      "metrics_listen", describe_admin_listener(metrics), "allow_remote",
                      (int)snapshot->admin_allow_remote, "log", describe_log(&snapshot->log), "limits",
-                     describe_limits(&snapshot->limits), "drain", duration(snapshot->drain_ns), "watch",
-                     (int)snapshot->watch, "pools", describe_pools(snapshot), "upstreams",
-                     describe_upstreams(snapshot, names));
+                     describe_limits(&snapshot->limits), "drain", duration(snapshot->drain_ns), "drain_delay",
+                     duration(snapshot->drain_delay_ns), "watch", (int)snapshot->watch, "pools",
+                     describe_pools(snapshot), "upstreams", describe_upstreams(snapshot, names));
 }
 
 static json_t *instant(const struct timespec *when)

@@ -37,12 +37,12 @@ static void time_is_up(evutil_socket_t fd, short what, void *arg)
     end_at_once(service);
 }
 
-static bool set_time(struct service *service, int64_t drain_ns)
+static bool set_time(struct service *service, int64_t for_ns, struct event **event, event_callback_fn over)
 {
-    const struct timeval length = {drain_ns / NS_PER_S, drain_ns % NS_PER_S / NS_PER_US};
+    const struct timeval length = {for_ns / NS_PER_S, for_ns % NS_PER_S / NS_PER_US};
 
-    service->drain_is_over = evtimer_new(service->base, time_is_up, service);
-    return service->drain_is_over != NULL && evtimer_add(service->drain_is_over, &length) == 0;
+    *event = evtimer_new(service->base, over, service);
+    return *event != NULL && evtimer_add(*event, &length) == 0;
 }
 
 /* A call ends by its deadline, so this takes no longer than the longest one in flight, whatever `drain` allows. */
@@ -50,11 +50,37 @@ static void drain(struct service *service)
 {
     int64_t drain_ns = proxy_snapshot(service->proxy)->drain_ns;
 
-    service->draining = true;
-    systemd_stopping(drain_ns + STOP_SPARE_NS);
-    if (drain_ns == 0 || !set_time(service, drain_ns) ||
+    service->delaying = false;
+    if (drain_ns == 0 || !set_time(service, drain_ns, &service->drain_is_over, time_is_up) ||
         proxy_drain(service->proxy, drained, service) != ST_OK)
         end_at_once(service);
+}
+
+static void delay_is_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct service *service = arg;
+
+    (void)fd;
+    (void)what;
+    event_log_put(&service->log, LOG_INFO, "drain: drain_delay is over, no more calls are taken");
+    drain(service);
+}
+
+/*
+ * Whoever asks hears of it from now on. Those who send calls, a load balancer or the proxies of a cluster, may hear of
+ * it later, so calls are taken as ever for as long as drain_delay says.
+ */
+static void begin_end(struct service *service)
+{
+    const struct snapshot *snapshot = proxy_snapshot(service->proxy);
+
+    service->draining = true;
+    proxy_announce_end(service->proxy);
+    systemd_stopping(snapshot->drain_delay_ns + snapshot->drain_ns + STOP_SPARE_NS);
+    service->delaying = snapshot->drain_delay_ns != 0 &&
+                        set_time(service, snapshot->drain_delay_ns, &service->delay_is_over, delay_is_over);
+    if (!service->delaying)
+        drain(service);
 }
 
 static void end_asked(evutil_socket_t number, short what, void *arg)
@@ -68,7 +94,7 @@ static void end_asked(evutil_socket_t number, short what, void *arg)
         return;
     }
     event_log_put(&service->log, LOG_INFO, "signal %d: ending", (int)number);
-    drain(service);
+    begin_end(service);
 }
 
 static void reload_asked(evutil_socket_t number, short what, void *arg)
@@ -116,6 +142,8 @@ void lifecycle_fini(struct service *service)
     for (int i = 0; i < SERVICE_SIGNALS; i++)
         if (service->signals[i] != NULL)
             event_free(service->signals[i]);
+    if (service->delay_is_over != NULL)
+        event_free(service->delay_is_over);
     if (service->drain_is_over != NULL)
         event_free(service->drain_is_over);
 }

@@ -18,16 +18,17 @@
 #include "runtime/journal.h"
 
 static const struct usage usage = {
-    "serve", "usage: curfew serve [[-c] FILE]\n"
-             "\n"
-             "Puts the calls to the upstreams that the configuration describes under a deadline and a cap.\n"
-             "\n"
-             "SIGTERM or SIGINT drains it and ends it: it takes no connection any more, calls in flight go\n"
-             "on for as long as `drain` says; a second one ends it at once. SIGHUP loads it anew: if that\n"
-             "is not sound, nothing changes. SIGUSR1 opens the access log anew, for who rotates it.\n"
-             "\n" USAGE_CONFIG "\n"
-             "  -c, --config FILE   the configuration\n"
-             "  -h, --help          this text\n"};
+    "serve",
+    "usage: curfew serve [[-c] FILE]\n"
+    "\n"
+    "Puts the calls to the upstreams that the configuration describes under a deadline and a cap.\n"
+    "\n"
+    "SIGTERM or SIGINT drains it and ends it: after `drain_delay` it takes no connection any more,\n"
+    "calls in flight go on for as long as `drain` says; a second one ends it at once. SIGHUP loads it\n"
+    "anew: if that is not sound, nothing changes. SIGUSR1 opens the access log anew, for who rotates it.\n"
+    "\n" USAGE_CONFIG "\n"
+    "  -c, --config FILE   the configuration\n"
+    "  -h, --help          this text\n"};
 
 /* One descriptor for each connection on both sides: take all that we may have. */
 static void raise_descriptor_limit(void)

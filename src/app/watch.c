@@ -18,7 +18,10 @@ static void say_status(struct watch *watch, unsigned long long in_flight, unsign
     char text[sizeof(watch->status)];
 
     snprintf(text, sizeof(text), "%s%llu calls in flight, %llu got stuck so far",
-             watch->service->draining ? "draining: " : "", in_flight, stuck);
+             watch->service->delaying   ? "about to drain: "
+             : watch->service->draining ? "draining: "
+                                        : "",
+             in_flight, stuck);
     if (strcmp(text, watch->status) == 0)
         return;
     memcpy(watch->status, text, sizeof(text));

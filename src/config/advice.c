@@ -202,9 +202,20 @@ static void check_drain(void *arg, const struct route_config *route)
              line_of(snapshot->drain_at).text, duration(route->deadline_ns).text);
 }
 
+/* drain_delay is in it. */
+static void warn_of_long_stop(const struct checking *checking, int64_t drain_ns, int64_t needed_ns)
+{
+    warn(
+        checking->out, checking->snapshot->drain_delay_at, "drain_delay",
+        "%s, and %s for calls in flight after it, are longer than a stop may take, %s: calls would be killed; "
+        "TimeoutStopSec= (or what stands for it) beyond %s, or a shorter drain_delay, is right",
+        duration(checking->snapshot->drain_delay_ns).text, duration(drain_ns).text,
+        duration(checking->bounds->stop_ns).text, duration(needed_ns).text);
+}
+
 /*
- * Calls get the shorter of drain and the longest they may take; then the service manager's patience must not have
- * ended.
+ * After drain_delay, calls get the shorter of drain and the longest they may take; then the service manager's patience
+ * must not have ended.
  */
 static void check_stop(const struct checking *checking)
 {
@@ -212,7 +223,8 @@ static void check_stop(const struct checking *checking)
     const struct route_config *route = checking->limits->of_all.route;
     int64_t longest_ns = route ? route_longest_ns(route) : 0;
     bool is_drain = snapshot->drain_ns < longest_ns;
-    int64_t needed_ns = is_drain ? snapshot->drain_ns : longest_ns;
+    int64_t drain_ns = is_drain ? snapshot->drain_ns : longest_ns;
+    int64_t needed_ns = snapshot->drain_delay_ns + drain_ns;
     const struct place *place = !route                            ? NULL
                                 : is_drain                        ? snapshot->drain_at
                                 : longest_ns > route->deadline_ns ? route->at.observe
@@ -220,6 +232,10 @@ static void check_stop(const struct checking *checking)
 
     if (needed_ns <= checking->bounds->stop_ns)
         return;
+    if (snapshot->drain_delay_ns != 0) {
+        warn_of_long_stop(checking, drain_ns, needed_ns);
+        return;
+    }
     warn(checking->out, place, is_drain ? "drain" : "deadline",
          "%s is longer than a stop may take, %s: calls would be killed; TimeoutStopSec= (or what "
          "stands for it) beyond %s, or a shorter drain, is right",

@@ -86,6 +86,8 @@ static void build_limits(struct build *b, const struct option_values *values)
     b->snapshot->watch = of[OPT_ROOT_WATCH].number != 0;
     b->snapshot->watch_at = of[OPT_ROOT_WATCH].place;
     b->snapshot->drain_at = of[OPT_ROOT_DRAIN].place;
+    b->snapshot->drain_delay_ns = of[OPT_ROOT_DRAIN_DELAY].number;
+    b->snapshot->drain_delay_at = of[OPT_ROOT_DRAIN_DELAY].place;
     b->snapshot->connections_at = of[OPT_LIMITS_CONNECTIONS].place;
     b->snapshot->limits = (struct limits_config){
         .connections = (uint32_t)of[OPT_LIMITS_CONNECTIONS].number,

@@ -212,6 +212,11 @@ struct pool_figures proxy_pool_figures(struct proxy *proxy, uint32_t pool)
     return pool_figures(proxy->pools[pool]);
 }
 
+void proxy_announce_end(struct proxy *proxy)
+{
+    atomic_store(&proxy->ready, false);
+}
+
 bool proxy_is_ready(const struct proxy *proxy)
 {
     return atomic_load(&proxy->ready);

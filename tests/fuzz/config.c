@@ -143,6 +143,7 @@ static void check_snapshot(const struct snapshot *snapshot)
 {
     MUST(snapshot->upstream_count != 0 && snapshot->workers <= 256);
     MUST(snapshot->drain_ns >= 0 && snapshot->drain_ns <= HOURS_24);
+    MUST(snapshot->drain_delay_ns >= 0 && snapshot->drain_delay_ns <= HOURS_24);
     MUST(snapshot->limits.connections != 0 && snapshot->limits.request_head_bytes >= 1024);
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *pool = &snapshot->pools[i];

@@ -26,7 +26,7 @@ def full(curfew, certificates, tmp_path):
     token.write_text("Bearer from-a-file\n")
     key = certificates.key("client")
     proxy = curfew(
-        top={"pools": {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms"}}, "drain": "1500ms",
+        top={"pools": {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms"}}, "drain": "1500ms", "drain_delay": "20ms",
              "defaults": {"headers": {"set": {"X-Api-Key": "from-the-defaults"}}},
              "limits": {"request_head": "16KiB", "idle_timeout": "2m"}},
         upstreams={"api": {
@@ -50,6 +50,7 @@ def test_it_has_what_is_set_and_the_defaults(full):
     config = shown(proxy)["config"]
     assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB",
                                 "request_head_timeout": "10s", "idle_timeout": "2m"}
+    assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
     assert config["pools"] == {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms"},
                                "api/slow": {"size": 1, "queue": 100, "queue_timeout": "none"},

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from harness.bounds import SLOW, SOON, poll
+from harness.bounds import SLOW, SOON, Stopwatch, poll
+from harness.peers import ok
 from harness.problem import TIMEOUT_ERROR, expect
 
 
@@ -219,3 +220,78 @@ def test_without_callers_the_end_is_at_once(pair):
     proxy.process.signal(signal.SIGTERM)
     must_have_ended(proxy)
     assert "all calls have ended" in proxy.process.stderr.text()
+
+
+# ------------------------------------------------------------------------------------- drain_delay
+
+
+def delayed(curfew, upstream, delay, script=None, **top):
+    up = upstream(script)
+    pool = {"pool": top.pop("pool")} if "pool" in top else {}
+    return curfew(url=up.url, deadline="60s", top={"drain_delay": delay, **top}, **pool), up
+
+
+def test_until_the_delay_is_over_calls_are_served_as_ever(curfew, upstream):
+    proxy, _ = delayed(curfew, upstream, "60s", ok)
+    kept = proxy.caller()
+    assert kept.ask().status == 200
+    begin_drain(proxy)
+    for _ in range(3):
+        response = kept.ask()
+        assert response.status == 200 and "connection" not in response.fields
+        assert proxy.ask().status == 200
+        assert (proxy.admin_get("/readyz")[0], proxy.admin_get("/healthz")[0]) == (503, 200)
+    assert proxy.reload()[0] == 503
+    proxy.process.signal(signal.SIGTERM)
+    must_have_ended(proxy)
+    assert "all calls have ended" not in proxy.process.stderr.text()
+
+
+def test_after_the_delay_the_drain_begins(curfew, upstream):
+    proxy, up = delayed(curfew, upstream, "300ms")
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    watch = Stopwatch()
+    proxy.process.signal(signal.SIGTERM)
+    poll(lambda: proxy.admin_get("/readyz")[0] == 503, "readyz to say 503")
+    poll(lambda: refuses(proxy), "the listener closed")
+    assert watch.elapsed() >= 0.3
+    assert proxy.admin_get("/healthz")[0] == 200
+    exchange.answer(content=b"in time")
+    response = caller.recv_response()
+    assert response.content == b"in time" and response["connection"] == "close"
+    must_have_ended(proxy)
+
+
+def test_the_delay_is_waited_for_though_nobody_calls(curfew, upstream):
+    proxy, _ = delayed(curfew, upstream, "300ms")
+    watch = Stopwatch()
+    proxy.process.signal(signal.SIGTERM)
+    must_have_ended(proxy)
+    assert watch.elapsed() >= 0.3
+
+
+def test_without_a_drain_calls_are_cut_when_the_delay_is_over(curfew, upstream):
+    proxy, up = delayed(curfew, upstream, "300ms", drain="0s")
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()
+    proxy.process.signal(signal.SIGTERM)
+    must_be_cut(caller, proxy)
+
+
+def test_a_second_signal_in_the_delay_ends_at_once(curfew, upstream):
+    proxy, up = delayed(curfew, upstream, "60s", pool={"size": 1, "queue": 1})
+    holder, waiter = proxy.caller(), proxy.caller()
+    holder.request("GET", "/holder")
+    up.take()
+    waiter.request("GET", "/waiter")
+    proxy.wait_metric("curfew_pool_waiting", 1)
+    begin_drain(proxy)
+    holder.must_be_open()
+    waiter.must_be_open()
+    proxy.process.signal(signal.SIGINT)
+    expect(waiter.recv_response(), 503, "connection_limit_reached", phase="queue", sent="none")
+    expect(holder.recv_response(), 504, "http_response_timeout", phase="wait", sent="complete")
+    must_have_ended(proxy)

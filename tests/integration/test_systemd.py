@@ -71,6 +71,17 @@ def test_a_stop_that_takes_its_time_asks_for_it(curfew, upstream, notify):
     assert proxy.process.wait_exit(10 * SLOW) == 0
 
 
+def test_a_stop_asks_for_the_time_of_delay_and_drain(curfew, upstream, notify):
+    proxy = curfew(url=upstream(ok).url, top={"drain_delay": "40s", "drain": "30s"}, env=notify.env)
+    proxy.process.signal(signal.SIGTERM)
+    notify.wait("STOPPING")
+    assert int(notify.wait("EXTEND_TIMEOUT_USEC")["EXTEND_TIMEOUT_USEC"]) >= 70_000_000
+    notify.wait("STATUS", "^about to drain: 0 calls")
+    assert proxy.ask().status == 200
+    proxy.process.signal(signal.SIGTERM)
+    assert proxy.process.wait_exit(10 * SLOW) == 0
+
+
 def test_nothing_is_fed_to_a_watchdog_that_is_not_there(curfew, upstream, notify):
     proxy = curfew(url="http://127.0.0.1:1", env=notify.env)
     notify.wait("STATUS")

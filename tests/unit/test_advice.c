@@ -145,6 +145,19 @@ static void a_stop_must_not_be_over_before_the_calls_are(void **state)
         "TimeoutStopSec= (or what stands for it) beyond 35s, or a shorter drain, is right");
 }
 
+static void what_is_waited_for_before_a_drain_is_a_part_of_the_stop(void **state)
+{
+    struct advice_bounds hasty = plenty;
+
+    hasty.stop_ns = 30 * NS_PER_S;
+    assert_string_equal(advise("drain_delay: 10s\n" UPSTREAM "    deadline: 20s\n", &hasty), "");
+    assert_string_equal(
+        advise("drain_delay: 10500ms\n" UPSTREAM "    deadline: 20s\n", &hasty),
+        "1:14: drain_delay: 10.5s, and 20s for calls in flight after it, are longer than a stop may take, 30s: "
+        "calls would be killed; TimeoutStopSec= (or what stands for it) beyond 30.5s, or a shorter drain_delay, "
+        "is right");
+}
+
 static void connections_beyond_the_descriptors(void **state)
 {
     struct advice_bounds few = plenty;
@@ -238,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_queue_timeout_without_a_queue_can_never_strike),
         cmocka_unit_test(a_deadline_longer_than_drain_is_cut_by_a_shutdown),
         cmocka_unit_test(a_stop_must_not_be_over_before_the_calls_are),
+        cmocka_unit_test(what_is_waited_for_before_a_drain_is_a_part_of_the_stop),
         cmocka_unit_test(connections_beyond_the_descriptors),
         cmocka_unit_test(buffers_beyond_the_memory),
         cmocka_unit_test(a_certificate_that_is_about_to_expire),
