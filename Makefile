@@ -45,6 +45,7 @@ SYSCONFDIR ?= /etc
 BINDIR ?= $(PREFIX)/bin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 DOCDIR ?= $(PREFIX)/share/doc/curfew
+DATADIR ?= $(PREFIX)/share/curfew
 MANDIR ?= $(PREFIX)/share/man
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
@@ -367,8 +368,9 @@ lint: check-layers check-format ## Every lint: layers, format, function length, 
 	@CC='$(CC)' NM='$(NM)' tests/lint/selftest
 
 .PHONY: docs
-docs: $(CURFEW) ## Bring docs/options.md's tables, the man pages and the shell completions up to date
+docs: $(CURFEW) ## Bring docs/options.md's tables, the schema, the man pages and the shell completions up to date
 	$(Q)scripts/options-table --write docs/options.md
+	$(Q)scripts/config-schema --write conf/curfew.schema.json
 	$(Q)scripts/manual --write $(CURFEW)
 
 .PHONY: format
@@ -396,7 +398,8 @@ install: $(CURFEW) install-files ## Install under PREFIX, configuration under SY
 	install -D -m 755 $(CURFEW) $(DESTDIR)$(BINDIR)/curfew
 
 # Where things lie, in what says so.
-PLACES = s,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curfew/,g; s,/usr/share/doc/curfew,$(DOCDIR),g
+PLACES = s,/usr/bin/curfew,$(BINDIR)/curfew,g; s,/etc/curfew/,$(SYSCONFDIR)/curfew/,g; s,/usr/share/doc/curfew,$(DOCDIR),g; \
+	s,/usr/local/share/curfew/,$(DATADIR)/,g
 
 .PHONY: install-files
 install-files: ## What install puts beside the binary: units, manual, completions, examples, configuration
@@ -413,12 +416,15 @@ install-files: ## What install puts beside the binary: units, manual, completion
 		sed '$(PLACES)' $$file >$$to/$${file##*/}; \
 		chmod 644 $$to/$${file##*/}; \
 	done
+	install -D -m 644 -t $(DESTDIR)$(DATADIR) conf/curfew.schema.json
 	@# What somebody has edited stays; ours goes beside it.
 	@conf=$(DESTDIR)$(SYSCONFDIR)/curfew/curfew.yaml; \
-	if [ -e $$conf ] && ! cmp -s conf/curfew.yaml $$conf; then \
-		echo "$$conf differs: left as it is, see $$conf.new"; conf=$$conf.new; \
-	fi; \
-	install -m 644 conf/curfew.yaml $$conf
+	sed '$(PLACES)' conf/curfew.yaml >$$conf.new; chmod 644 $$conf.new; \
+	if [ -e $$conf ] && ! cmp -s $$conf.new $$conf; then \
+		echo "$$conf differs: left as it is, see $$conf.new"; \
+	else \
+		mv $$conf.new $$conf; \
+	fi
 
 .PHONY: deb
 deb: ## A Debian package of what lies here, in build/deb

@@ -54,11 +54,13 @@ def test_packagers_get_what_they_expect(tmp_path):
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {f"usr/lib/systemd/system/{unit}" for unit in UNITS} <= files
     assert {"etc/curfew/curfew.yaml", "usr/share/man/man1/curfew.1", "usr/share/man/man5/curfew.yaml.5",
-            "usr/share/bash-completion/completions/curfew", "usr/share/zsh/site-functions/_curfew",
+            "usr/share/curfew/curfew.schema.json", "usr/share/bash-completion/completions/curfew", "usr/share/zsh/site-functions/_curfew",
             "usr/share/doc/curfew/README.md", "usr/share/doc/curfew/examples/payments.yaml", "usr/share/doc/curfew/examples/logrotate",
             "usr/share/doc/curfew/docs/stuck.md", "usr/share/doc/curfew/docs/options.md", "usr/share/doc/curfew/examples/prometheus/alerts.yml",
             "usr/share/doc/curfew/examples/grafana/curfew.json"} <= files
     assert not [name for name in files if not name.startswith(("usr/", "etc/curfew/"))]
+    first = (tmp_path / "etc/curfew/curfew.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=/usr/share/curfew/curfew.schema.json"
     unit = (tmp_path / "usr/lib/systemd/system/curfew.service").read_text()
     assert "ExecStart=/usr/bin/curfew serve -c /etc/curfew/curfew.yaml\n" in unit
     assert str(tmp_path) not in unit
