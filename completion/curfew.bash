@@ -3,20 +3,22 @@ _curfew() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'serve reload top calls advise check explain faulty help version --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'serve reload ready top calls advise check explain faulty help version --help --version' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]}/$prev in
-    serve/-c | serve/--config | reload/-c | reload/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | check/-c | check/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
+    serve/-c | serve/--config | reload/-c | reload/--config | ready/-c | ready/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | check/-c | check/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
-    reload/-a | reload/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
+    reload/-a | reload/--admin | ready/-a | ready/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
     esac
     case ${COMP_WORDS[1]}/$cur in
     serve/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -h --help' -- "$cur") ;;
     reload/-*)
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -h --help' -- "$cur") ;;
+    ready/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -h --help' -- "$cur") ;;
     top/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -d --delay --once -h --help' -- "$cur") ;;
@@ -30,7 +32,7 @@ _curfew() {
         mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
     faulty/-*)
         mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --seed -h --help' -- "$cur") ;;
-    serve/* | reload/* | top/* | calls/* | advise/* | check/* | explain/*)
+    serve/* | reload/* | ready/* | top/* | calls/* | advise/* | check/* | explain/*)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac

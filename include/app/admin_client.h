@@ -12,7 +12,8 @@ struct admin_question {
     const char *where; /* as in admin.listen */
     const char *method;
     const char *target;
-    int patience_s; /* for each piece of the answer */
+    int patience_s;           /* for the connection, and for each piece of the answer, */
+    bool patience_is_for_all; /* or for all of it */
 };
 
 struct admin_answer {

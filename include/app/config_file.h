@@ -46,10 +46,11 @@ void config_file_report(struct config_file *file, const char *what);
 struct snapshot *config_file_get(const char *path) __attribute__((warn_unused_result));
 
 /*
- * Where the admin listener is, by admin.listen of a configuration in which other things may be wrong: put into `text`,
- * terminated. False: it does not say; why not has been written to `complaints`, unless that is NULL.
+ * Where the admin listener is, by admin.listen of a configuration in which other things may be wrong; or, if it has
+ * none and that will do, by admin.metrics_listen. Put into `text`, terminated. False: it does not say; why not has been
+ * written to `complaints`, unless that is NULL.
  */
-bool config_file_find_admin(const char *path, FILE *complaints, char *text, size_t cap)
+bool config_file_find_admin(const char *path, bool metrics_will_do, FILE *complaints, char *text, size_t cap)
     __attribute__((warn_unused_result));
 
 #endif

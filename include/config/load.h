@@ -63,10 +63,11 @@ enum status config_load_all(struct config_source *sources, uint32_t count, const
                             struct snapshot **out, struct config_errors *errors) MUST_CHECK;
 
 /*
- * admin.listen as it is written in one of the files, put into `text`, terminated; whatever is wrong with the rest.
- * False: it is not there, or *errors says why a file can't be read as YAML.
+ * admin.listen as it is written in one of the files, or, where there is none and that will do, admin.metrics_listen:
+ * put into `text`, terminated; whatever is wrong with the rest. False: it is not there, or *errors says why a file is
+ * not to be read as YAML.
  */
 bool config_find_admin(struct config_source *sources, uint32_t count, const struct config_files *files,
-                       struct config_errors *errors, char *text, size_t cap) MUST_CHECK;
+                       bool metrics_will_do, struct config_errors *errors, char *text, size_t cap) MUST_CHECK;
 
 #endif

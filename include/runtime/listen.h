@@ -30,8 +30,8 @@ bool listen_permit(const struct address *address);
 /* What to do when these two have failed with this errno, to be put behind what strerror says; or "". */
 const char *listen_advice(const struct address *address, int error);
 
-/* For a tool: a connection to what listens at an address. -1 with errno. */
-int listen_connect(const struct address *address);
+/* For a tool: a connection to what listens at an address, within so many seconds. -1 with errno. */
+int listen_connect(const struct address *address, int patience_s);
 
 /* Makes a socket that another program opened as one of ours. False with errno. */
 bool listen_adopt(int fd);

@@ -15,7 +15,9 @@
 #include "app/config_file.h"
 #include "base/mem.h"
 #include "config/address.h"
+#include "base/number.h"
 #include "runtime/listen.h"
+#include "runtime/worker.h"
 
 /* The page of a thousand upstreams, and some. */
 #define ANSWER_MAX ((size_t)64 << 20)
@@ -62,12 +64,28 @@ static bool is_whole(const struct bytes *bytes)
     return content != NULL && (size_t)(bytes->ptr + bytes->len - content) >= len;
 }
 
+/* The time that is left for a piece is what it was at first, or what is left of that for all. False: nothing is. */
+static bool set_patience(int fd, const struct admin_question *question, int64_t since_ns)
+{
+    int64_t spent_ns = question->patience_is_for_all ? worker_clock_ns() - since_ns : 0;
+    int64_t left_us = (question->patience_s * NS_PER_S - spent_ns) / NS_PER_US;
+    const struct timeval left = {left_us / 1000000, left_us % 1000000};
+
+    errno = EAGAIN;
+    if (left_us <= 0)
+        return false;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &left, sizeof(left)); /* without it, Ctrl-C helps */
+    return true;
+}
+
 /* All that comes, to the end of the answer or of the connection; terminated. False: errno. */
-static bool receive(int fd, struct bytes *bytes)
+static bool receive(int fd, const struct admin_question *question, int64_t since_ns, struct bytes *bytes)
 {
     ssize_t n;
 
     do {
+        if (!set_patience(fd, question, since_ns))
+            return false;
         if (bytes->cap - bytes->len < 2 && !grow(bytes))
             return false;
         n = recv(fd, bytes->ptr + bytes->len, bytes->cap - bytes->len - 1, 0);
@@ -95,7 +113,7 @@ static bool send_all(int fd, const char *request, size_t len)
 static bool exchange(const struct address *address, const struct admin_question *question,
                      struct bytes *bytes)
 {
-    const struct timeval patience = {.tv_sec = question->patience_s};
+    int64_t since_ns = worker_clock_ns();
     char request[2048];
     int len =
         snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: curfew\r\nContent-Length: 0\r\n\r\n",
@@ -107,11 +125,10 @@ static bool exchange(const struct address *address, const struct admin_question 
         errno = EMSGSIZE;
         return false;
     }
-    fd = listen_connect(address);
+    fd = listen_connect(address, question->patience_s);
     if (fd < 0)
         return false;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)); /* without it, Ctrl-C helps */
-    is_done = send_all(fd, request, (size_t)len) && receive(fd, bytes);
+    is_done = send_all(fd, request, (size_t)len) && receive(fd, question, since_ns, bytes);
     why = errno;
     (void)close(fd);
     errno = why;
@@ -142,7 +159,7 @@ bool admin_client_ask(const struct admin_question *question, struct admin_answer
     address.text = question->where;
     if (wrong == NULL && !exchange(&address, question, &bytes)) {
         answer->nobody_is_there = errno == ECONNREFUSED || errno == ENOENT;
-        wrong = errno == EAGAIN ? "no answer in time" : strerror(errno);
+        wrong = errno == EAGAIN || errno == EINPROGRESS ? "no answer in time" : strerror(errno);
     }
     answer->block = bytes.ptr;
     if (wrong == NULL && !understand(&bytes, answer))
@@ -175,7 +192,7 @@ void admin_answer_put_why(const struct admin_answer *answer, char *why, size_t w
 bool admin_client_find(const char *path, const char *address, char *where, size_t cap)
 {
     if (address == NULL)
-        return config_file_find_admin(path, stderr, where, cap);
+        return config_file_find_admin(path, false, stderr, where, cap);
     if ((size_t)snprintf(where, cap, "%s", address) < cap)
         return true;
     fprintf(stderr, "curfew: %s: too long for an address\n", address);

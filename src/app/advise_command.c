@@ -65,7 +65,7 @@ static bool advise(const struct wish *wish, const struct durations *durations)
 
 static int perform(const struct wish *wish, const char *where)
 {
-    const struct admin_question question = {where, "GET", "/durations", PATIENCE_S};
+    const struct admin_question question = {where, "GET", "/durations", PATIENCE_S, false};
     struct durations durations = {0};
     struct admin_answer answer;
     bool is_done = false;

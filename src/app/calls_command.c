@@ -95,7 +95,7 @@ static int perform(const struct wish *wish, const char *where)
 {
     char target[1024];
     char *id = wish->cut != NULL ? evhttp_uriencode(wish->cut, -1, 0) : NULL;
-    const struct admin_question question = {where, id != NULL ? "DELETE" : "GET", target, PATIENCE_S};
+    const struct admin_question question = {where, id != NULL ? "DELETE" : "GET", target, PATIENCE_S, false};
     struct admin_answer answer;
     char why[512];
     bool is_done;

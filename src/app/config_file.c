@@ -302,16 +302,19 @@ struct snapshot *config_file_get(const char *path)
     return snapshot;
 }
 
-static void complain_of_admin(FILE *out, const struct config_file *file)
+static void complain_of_admin(FILE *out, const struct config_file *file, bool metrics_will_do)
 {
-    if (file->errors.count == 0)
-        fprintf(out, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
+    if (file->errors.count != 0)
+        config_file_put(out, file);
+    else if (metrics_will_do)
+        fprintf(out, "curfew: %s: without admin.listen or admin.metrics_listen there is nobody to ask\n",
                 file->path);
     else
-        config_file_put(out, file);
+        fprintf(out, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
+                file->path);
 }
 
-bool config_file_find_admin(const char *path, FILE *complaints, char *text, size_t cap)
+bool config_file_find_admin(const char *path, bool metrics_will_do, FILE *complaints, char *text, size_t cap)
 {
     struct config_file *file = config_file_new(path);
     struct config_source *sources = file != NULL ? read_sources(file) : NULL;
@@ -320,10 +323,11 @@ bool config_file_find_admin(const char *path, FILE *complaints, char *text, size
     if (sources != NULL) {
         const struct config_files files = files_of(file);
 
-        is_there = config_find_admin(sources, file->sources.count, &files, &file->errors, text, cap);
+        is_there = config_find_admin(sources, file->sources.count, &files, metrics_will_do, &file->errors,
+                                     text, cap);
     }
     if (!is_there && file != NULL && complaints != NULL)
-        complain_of_admin(complaints, file);
+        complain_of_admin(complaints, file, metrics_will_do);
     free_sources(sources, file != NULL ? file->sources.count : 0);
     config_file_free(file);
     return is_there;

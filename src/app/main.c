@@ -10,6 +10,7 @@
 #include "app/crash.h"
 #include "app/explain.h"
 #include "app/output.h"
+#include "app/ready_command.h"
 #include "app/reload_command.h"
 #include "app/serve.h"
 #include "app/top_command.h"
@@ -29,6 +30,8 @@ static const struct command {
 } commands[] = {
     {"serve", serve_main, "runs the proxy: curfew serve FILE"},
     {"reload", reload_command_main, "has a running curfew load its configuration anew: curfew reload FILE"},
+    {"ready", ready_command_main,
+     "says by its exit status whether a running curfew takes calls: curfew ready FILE"},
     {"top", top_command_main, "shows what a running curfew does, again and again: curfew top FILE"},
     {"calls", calls_command_main, "lists calls in flight, cuts one: curfew calls FILE"},
     {"advise", advise_command_main,

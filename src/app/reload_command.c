@@ -79,7 +79,7 @@ static void put_answer(const struct admin_answer *answer)
 
 static int reload(const char *where)
 {
-    const struct admin_question question = {where, "POST", "/reload", PATIENCE_S};
+    const struct admin_question question = {where, "POST", "/reload", PATIENCE_S, false};
     struct admin_answer answer;
     char why[512];
     int status = EXIT_FAILURE;
@@ -104,7 +104,7 @@ static int reload(const char *where)
 static bool find_admin(const char *path, const char *address, char *where, size_t cap)
 {
     if (address == NULL && is_said_by_process())
-        return config_file_find_admin(path, NULL, where, cap);
+        return config_file_find_admin(path, false, NULL, where, cap);
     return admin_client_find(path, address, where, cap);
 }
 

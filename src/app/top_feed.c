@@ -48,7 +48,7 @@ static void keep_turn(struct top_feed *feed, const struct top_turn *turn)
 /* Without it, the figures of how long calls took are missing, and no more. */
 static void ask_times(const struct top_feed *feed, struct durations *times)
 {
-    const struct admin_question question = {feed->where, "GET", "/durations", PATIENCE_S};
+    const struct admin_question question = {feed->where, "GET", "/durations", PATIENCE_S, false};
     struct admin_answer answer;
     char why[256];
 
@@ -60,7 +60,7 @@ static void ask_times(const struct top_feed *feed, struct durations *times)
 
 static bool ask_metrics(struct top_feed *feed)
 {
-    const struct admin_question question = {feed->where, "GET", "/metrics", PATIENCE_S};
+    const struct admin_question question = {feed->where, "GET", "/metrics", PATIENCE_S, false};
     struct admin_answer answer;
     struct top_turn turn = {0};
     char why[256] = "this is no page of a curfew";
@@ -98,7 +98,7 @@ static void put_target(char *target, size_t cap, const struct top_choice *choice
 static bool ask_calls(struct top_feed *feed, struct top_choice *choice, uint32_t limit)
 {
     char target[256], why[256];
-    const struct admin_question question = {feed->where, "GET", target, PATIENCE_S};
+    const struct admin_question question = {feed->where, "GET", target, PATIENCE_S, false};
     struct admin_answer answer;
     struct call_list calls = {0};
 
@@ -136,7 +136,7 @@ bool top_feed_ask(struct top_feed *feed, struct top_choice *choice, uint32_t lim
 void top_feed_cut(struct top_feed *feed, const struct top_choice *choice)
 {
     char target[BOARD_NAME + 16], why[sizeof(feed->message)];
-    const struct admin_question question = {feed->where, "DELETE", target, PATIENCE_S};
+    const struct admin_question question = {feed->where, "DELETE", target, PATIENCE_S, false};
     struct admin_answer answer;
 
     snprintf(target, sizeof(target), "/calls/%s", choice->selected);

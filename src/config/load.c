@@ -248,10 +248,13 @@ static const struct yaml_node *get(const struct yaml_node *node, struct span key
     return node && node->kind == YAML_MAP ? yaml_tree_get(node, key) : NULL;
 }
 
-static bool put_admin(const struct yaml_node *root, char *text, size_t cap)
+static bool put_admin(const struct yaml_node *root, bool metrics_will_do, char *text, size_t cap)
 {
-    const struct yaml_node *listen = get(get(root, SPAN_LIT("admin")), SPAN_LIT("listen"));
+    const struct yaml_node *admin = get(root, SPAN_LIT("admin"));
+    const struct yaml_node *listen = get(admin, SPAN_LIT("listen"));
 
+    if (!listen && metrics_will_do)
+        listen = get(admin, SPAN_LIT("metrics_listen"));
     if (listen && listen->kind == YAML_MAP)
         listen = yaml_tree_get(listen, SPAN_LIT("address"));
     if (!listen || listen->kind != YAML_TEXT || listen->is_bad || listen->text.len >= cap)
@@ -262,7 +265,7 @@ static bool put_admin(const struct yaml_node *root, char *text, size_t cap)
 }
 
 bool config_find_admin(struct config_source *sources, uint32_t count, const struct config_files *files,
-                       struct config_errors *errors, char *text, size_t cap)
+                       bool metrics_will_do, struct config_errors *errors, char *text, size_t cap)
 {
     struct arena *scratch = arena_new();
     bool is_there = false;
@@ -272,8 +275,8 @@ bool config_find_admin(struct config_source *sources, uint32_t count, const stru
         struct yaml_node *root;
 
         sources[i].index = i;
-        is_there =
-            yaml_tree_read(scratch, &sources[i], files, errors, &root) == ST_OK && put_admin(root, text, cap);
+        is_there = yaml_tree_read(scratch, &sources[i], files, errors, &root) == ST_OK &&
+                   put_admin(root, metrics_will_do, text, cap);
     }
     arena_free(scratch);
     return is_there;

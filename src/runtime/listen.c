@@ -144,14 +144,18 @@ int listen_open(const struct address *address)
     return -1;
 }
 
-int listen_connect(const struct address *address)
+int listen_connect(const struct address *address, int patience_s)
 {
+    const struct timeval patience = {.tv_sec = patience_s};
     union socket_address where;
     socklen_t len = fill(&where, address);
     int fd = socket(where.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int saved;
 
-    if (fd < 0 || connect(fd, &where.any, len) == 0)
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* of connect, too */
+    if (connect(fd, &where.any, len) == 0)
         return fd;
     saved = errno;
     close(fd);

@@ -1,10 +1,13 @@
 """The admin listener: its endpoints, what it refuses, and that no client of it can hold it up."""
 
+import contextlib
 import errno
 import json
 import os
 import resource
+import select
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -478,6 +481,85 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
     path.write_text("text")
     assert "can't listen on" in _start_in_vain(tmp_path, f"unix:{path}")
     assert path.read_text() == "text"
+
+
+# --------------------------------------------------------------------------------- curfew ready
+
+
+def _ready(*args, status, said=""):
+    watch, done = Stopwatch(), curfew_command("ready", *map(str, args))
+    assert watch.elapsed() < 1.5 * SLOW
+    assert (done.returncode, done.stdout) == (status, "") and said in done.stderr and bool(said) == bool(done.stderr), done
+    return done.stderr
+
+
+@pytest.mark.parametrize("admin", [{"listen": "127.0.0.1:PORT"}, {"listen": "unix:PATH"}, {"metrics_listen": "0.0.0.0:PORT"},
+                                   {"listen": {"address": "unix:PATH", "mode": "0600"}, "metrics_listen": 0},
+                                   {"metrics_listen": {"address": "unix:PATH"}}],
+                         ids=["listen", "a unix socket", "metrics_listen", "a map", "metrics by a unix socket"])
+def test_ready_finds_who_to_ask_by_the_configuration(curfew, tmp_path, admin):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    admin = json.loads(json.dumps(admin).replace("PORT", str(port)).replace("PATH", str(tmp_path / "admin.sock")))
+    proxy = curfew(url="http://127.0.0.1:9", top={"admin": admin})
+    _ready("-c", proxy.config, status=0)
+    _ready(proxy.config, status=0)
+    _ready("--admin", f"unix:{tmp_path}/admin.sock" if "unix" in str(admin) else f"127.0.0.1:{port}", status=0)
+    proxy.stop()
+    _ready(proxy.config, status=1, said="Connection refused" if "unix" not in str(admin) else "No such file or directory")
+
+
+def test_ready_is_not_said_once_the_end_has_begun(curfew, upstream):
+    path = upstream(ok).url
+    proxy = curfew(url=path, top={"drain_delay": "60s"})
+    where = "%s:%d" % proxy.admin
+    _ready("--admin", where, status=0)
+    proxy.process.signal(signal.SIGTERM)
+    poll(lambda: proxy.admin_get("/readyz")[0] == 503, "readyz to say 503")
+    assert _ready("--admin", where, status=1, said=f"curfew: ready: {where}: ") == f"curfew: ready: {where}: status 503: not ready\n"
+    proxy.process.signal(signal.SIGTERM)
+    assert proxy.process.wait_exit(10 * SLOW) == 0
+
+
+@pytest.mark.parametrize("what", ["accepts nothing", "says nothing", "drips"])
+def test_ready_takes_a_second_at_most(what):
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    fillers = []
+    with listener:
+        address = listener.getsockname()
+        if what == "accepts nothing":
+            for _ in range(8):
+                fillers.append(socket.socket())
+                fillers[-1].setblocking(False)
+                fillers[-1].connect_ex(address)
+        elif what == "drips":
+            threading.Thread(target=_drip, args=(listener,), daemon=True).start()
+        try:
+            _ready("--admin", "%s:%d" % address, status=1, said="no answer in time")
+        finally:
+            for one in fillers:
+                one.close()
+
+
+def _drip(listener):
+    peer, _ = listener.accept()
+    with peer, contextlib.suppress(OSError):
+        for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000:
+            peer.send(bytes([byte]))
+            if select.select([peer], [], [], 0.05)[0] and not peer.recv(4096):
+                break
+
+
+def test_ready_says_what_is_wrong(tmp_path):
+    config = tmp_path / "none.yaml"
+    config.write_text("upstreams: {api: {listen: 1, url: 'http://a'}}\n")
+    _ready(config, status=1, said=f"curfew: {config}: without admin.listen or admin.metrics_listen there is nobody to ask\n")
+    config.write_text("admin: {listen: 9600\n")
+    _ready(config, status=1, said=f"{config}:")
+    _ready(tmp_path / "missing.yaml", status=1, said="No such file or directory")
+    _ready("--admin", "nowhere", status=1, said="curfew: ready: nowhere: not an address")
+    _ready("--frob", status=2, said="curfew: ready: unknown option --frob")
+    _ready("-c", "a", "b", status=2, said='unexpected argument "b"')
 
 
 # ------------------------------------------------------------------------- the listener without powers
