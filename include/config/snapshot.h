@@ -31,7 +31,11 @@ struct address {
     bool has_mode, has_group;
     uint32_t mode; /* permissions, as chmod has them */
     uint32_t group;
+    const char *group_name; /* as written; NULL: !has_group */
 };
+
+/* Of the file of the admin listener's unix socket, unless others are written: who may write to it may cut calls. */
+#define ADDRESS_ADMIN_MODE 0660
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum access_target { ACCESS_OFF, ACCESS_STDOUT, ACCESS_FILE };

@@ -66,13 +66,31 @@ static json_t *describe_timeouts(const struct route_config *route)
                      duration(route->first_byte_ns), "idle", duration(route->idle_ns));
 }
 
+/* The address alone, or what else is written of a unix socket as well. */
+static json_t *describe_listener(json_t *address, bool has_mode, const struct address *of)
+{
+    json_t *mode = has_mode ? json_sprintf("%04o", of->mode) : NULL;
+    json_t *group = of->has_group ? json_string(of->group_name) : NULL;
+
+    if (!has_mode && !of->has_group)
+        return address;
+    if ((has_mode && mode == NULL) || (of->has_group && group == NULL)) {
+        json_decref(address);
+        json_decref(mode);
+        json_decref(group);
+        return NULL;
+    }
+    return json_pack("{s:o, s:o*, s:o*}", "address", address, "mode", mode, "group", group);
+}
+
 static json_t *describe_listeners(const struct upstream_config *upstream)
 {
     json_t *list = json_array();
     bool whole = list != NULL;
 
     for (uint32_t i = 0; i < upstream->listen_count && whole; i++)
-        whole = append(list, json_string(upstream->listen[i].text));
+        whole = append(list, describe_listener(json_string(upstream->listen[i].text),
+                                               upstream->listen[i].has_mode, &upstream->listen[i]));
     return list_or_nothing(list, whole);
 }
 
@@ -296,11 +314,13 @@ static json_t *describe_admin_listener(const struct admin_listener *listener)
 {
     char block[160]; /* more than a path of a unix socket can have */
     struct text address = text_over(block, sizeof(block));
+    bool has_mode;
 
     if (listener == NULL)
         return json_null();
+    has_mode = listener->address.has_mode && listener->address.mode != ADDRESS_ADMIN_MODE;
     admin_listener_put_address(listener, &address);
-    return text_of(&address);
+    return describe_listener(text_of(&address), has_mode, &listener->address);
 }
 
 static json_t *describe_config(const struct proxy *proxy, const struct admin_listener *admin,

@@ -19,13 +19,17 @@ static bool copy_address(struct admin_listener *listener, const struct address *
     listener->address = *address;
     listener->address.text = mem_dup(address->text, strlen(address->text));
     listener->address.path = mem_dup(path, strlen(path));
-    return listener->address.text && listener->address.path;
+    if (address->has_group)
+        listener->address.group_name = mem_dup(address->group_name, strlen(address->group_name));
+    return listener->address.text && listener->address.path &&
+           (!address->has_group || listener->address.group_name);
 }
 
 static void free_address(struct admin_listener *listener)
 {
     mem_free((char *)(uintptr_t)listener->address.text);
     mem_free((char *)(uintptr_t)listener->address.path);
+    mem_free((char *)(uintptr_t)listener->address.group_name);
 }
 
 static enum status open_http(struct admin_listener *listener, struct event_base *base, admin_request_fn came,

@@ -98,15 +98,17 @@ static void read_mode(struct build *b, const struct yaml_node *node, struct addr
                      report_quote(node->text).text);
 }
 
-static void read_group(struct build *b, const struct yaml_node *node, struct address *out)
+static enum status read_group(struct build *b, const struct yaml_node *node, struct address *out)
 {
     uint64_t number;
 
     out->has_group = true;
+    out->group_name = arena_text(b->arena, node->text);
     if (number_u64(node->text, &number) == NUMBER_OK && number < UINT32_MAX)
         out->group = (uint32_t)number;
     else if (!b->files->group || !b->files->group(b->files->arg, node->text.ptr, &out->group))
         report_value(b->errors, node, "there is no group %s", report_quote(node->text).text);
+    return out->group_name ? ST_OK : ST_NOMEM;
 }
 
 static enum status read_map(struct build *b, const struct yaml_node *map, struct address *out)
@@ -126,8 +128,8 @@ static enum status read_map(struct build *b, const struct yaml_node *map, struct
         report_key(b->errors, mode ? mode : group, "only for unix sockets");
     if (mode)
         read_mode(b, mode, out);
-    if (group)
-        read_group(b, group, out);
+    if (group && status == ST_OK)
+        status = read_group(b, group, out);
     return status;
 }
 

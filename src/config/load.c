@@ -7,9 +7,6 @@
 #include "config/report.h"
 #include "config/suggest.h"
 
-/* Of the file of the admin listener's unix socket: who may write to it may cut calls. */
-#define ADMIN_MODE 0660
-
 static enum status build_admin_listener(struct build *b, const struct yaml_node *listen)
 {
     struct address *address = &b->snapshot->admin;
@@ -19,7 +16,7 @@ static enum status build_admin_listener(struct build *b, const struct yaml_node 
     status = build_listener(b, listen, address);
     if (!address->has_mode) {
         address->has_mode = true;
-        address->mode = ADMIN_MODE;
+        address->mode = ADDRESS_ADMIN_MODE;
     }
     if (status == ST_OK && !address_is_local(address) && !b->snapshot->admin_allow_remote)
         report_value(b->errors, listen,

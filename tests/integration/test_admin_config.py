@@ -1,6 +1,8 @@
 """GET /config: the configuration in force, whole, and without its secrets."""
 
+import grp
 import json
+import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -78,7 +80,7 @@ def test_every_option_is_there(full):
               "POOL": config["pools"]["shared"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"], "TLS": api["tls"],
               "CALLER_DEADLINE": api["caller_deadline"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0]}
-    # A listener is shown as its address, a field as its name.
+    # A listener is shown as its address, and its mode and group only if they are written; a field as its name.
     rows = [row for row in ROW.findall((TREE / "include/config/options.def").read_text()) if row[0] not in ("LISTENER", "FIELD")]
     assert rows
     # What `defaults` says is where it holds.
@@ -124,6 +126,23 @@ def test_what_only_a_start_can_change_is_as_it_is(curfew):
     config = shown(proxy)["config"]
     assert config["workers"] == 2
     assert config["admin"] == {"listen": f"{host}:{port}", "metrics_listen": None, "allow_remote": False}
+
+
+def test_a_listener_shows_its_mode_and_group(curfew, tmp_path):
+    group = grp.getgrgid(os.getegid()).gr_name
+    plain, shared, numbered = (f"unix:{tmp_path}/{name}.sock" for name in ("plain", "shared", "numbered"))
+    listen = [plain, {"address": shared, "mode": "0620", "group": group}, {"address": numbered, "group": os.getegid()}]
+    admin = f"unix:{tmp_path}/admin.sock"
+    proxy = curfew(url="http://127.0.0.1:9", listen=listen, top={"admin": {"listen": {"address": admin, "mode": "0600", "group": group}}})
+    config = shown(proxy)["config"]
+    assert config["upstreams"]["api"]["listen"] == [
+        plain, {"address": shared, "mode": "0620", "group": group}, {"address": numbered, "group": str(os.getegid())}]
+    # Also when its configuration is gone.
+    proxy.rewrite({"api": {"url": "http://127.0.0.1:9", "listen": plain}}, admin={"listen": admin})
+    proxy.must_reload()
+    config = shown(proxy)["config"]
+    assert config["admin"]["listen"] == {"address": admin, "mode": "0600", "group": group}
+    assert config["upstreams"]["api"]["listen"] == [plain]
 
 
 def test_odd_texts_are_valid_json(curfew, tmp_path):
