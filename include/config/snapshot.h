@@ -109,6 +109,7 @@ struct tls_config {
     uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
     const struct place *ca_at;
     const struct place *cert_at;
+    const struct place *key_at;
 };
 
 struct keepalive_config {

@@ -16,6 +16,7 @@
 #include "proxy/access_log.h"
 #include "proxy/footprint.h"
 #include "runtime/certificate.h"
+#include "runtime/tls_files.h"
 
 static const struct usage usage = {
     "check", "usage: curfew check [OPTION]... [[-c] FILE]\n"
@@ -24,12 +25,13 @@ static const struct usage usage = {
              "\n"
              "    FILE:LINE:COLUMN: key: what is wrong, and what would be right\n"
              "\n"
-             "Files that it names (certificates, values of headers) have to be readable, its log writable.\n"
+             "Files that it names have to be what `serve` can use: certificates and the keys that belong to\n"
+             "them, values of headers, a log that can be written.\n"
              "Nothing is started.\n"
              "\n"
              "A sound file may still not mean what it says. Lines with \"warning:\" name limits that can\n"
              "never strike, calls that a shutdown would cut, certificates that expire within 30 days,\n"
-             "and more connections or memory than there is.\n"
+             "a system without CA certificates, and more connections or memory than there is.\n"
              "\n" USAGE_CONFIG "\n"
              "  -c, --config FILE         the configuration\n"
              "  -j, --json                the same as JSON, on standard output\n"
@@ -118,13 +120,46 @@ static void check_log(const struct snapshot *snapshot, struct config_errors *err
         report_place(errors, log->access_at, "%.100s: %s", log->access_path, strerror(errno));
 }
 
+/* True unless there is no memory to look. */
+static bool check_tls_of(const struct upstream_config *upstream, struct config_errors *errors)
+{
+    const struct tls_config *tls = &upstream->tls;
+    const struct place *places[] = {
+        [TLS_CA_FILE] = tls->ca_at, [TLS_CERT_FILE] = tls->cert_at, [TLS_KEY_FILE] = tls->key_at};
+    struct tls_fault fault;
+    enum status status = tls_files_check(tls, &fault);
+
+    if (status == ST_BAD)
+        report_place(errors, places[fault.file], "%s", fault.text);
+    return status != ST_NOMEM;
+}
+
+/* Certificates and keys as `serve` would load them; the system's, if they are what is trusted. */
+static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
+{
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
+        const struct upstream_config *upstream = &snapshot->upstreams[i];
+
+        if (!upstream->tls.enabled)
+            continue;
+        if (!check_tls_of(upstream, &file->errors))
+            return false;
+        if (upstream->tls.ca_file == NULL && !tls_files_has_system_trust())
+            report_place(
+                &file->warnings, upstream->at,
+                "this system has no CA certificates, so that no certificate can be verified; install them "
+                "(ca-certificates), or name some in tls.ca_file");
+    }
+    return true;
+}
+
 /* What a sound configuration asks of this machine, and what it probably does not mean. */
 static void check_meaning(struct checking *checking, struct config_file *file,
                           const struct snapshot *snapshot)
 {
     check_log(snapshot, &file->errors);
     checking->bounds.worst_memory_bytes = footprint_worst(snapshot);
-    if (advice_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
+    if (check_tls(snapshot, file) && advice_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
         check_files(snapshot, &file->warnings);
     else
         config_file_report(file, "out of memory");

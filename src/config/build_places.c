@@ -9,7 +9,7 @@ static const enum option_id placed[] = {
     OPT_ROUTE_DEADLINE,   OPT_ROUTE_POOL,         OPT_TIMEOUTS_CONNECT,   OPT_TIMEOUTS_FIRST_BYTE,
     OPT_TIMEOUTS_IDLE,    OPT_POOL_SIZE,          OPT_POOL_QUEUE_TIMEOUT, OPT_TLS_CA_FILE,
     OPT_TLS_CERT_FILE,    OPT_UPSTREAM_OBSERVE,   OPT_LOG_ACCESS,         OPT_ROOT_WATCH,
-    OPT_ROOT_DRAIN_DELAY,
+    OPT_ROOT_DRAIN_DELAY, OPT_TLS_KEY_FILE,
 };
 
 static enum status make_place(struct build *b, const struct yaml_node *node, uint32_t line, uint32_t column,

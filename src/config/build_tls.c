@@ -78,5 +78,6 @@ enum status build_tls(struct build *b, struct build_upstream *u)
         return status;
     tls->ca_at = of[OPT_TLS_CA_FILE].place;
     tls->cert_at = of[OPT_TLS_CERT_FILE].place;
+    tls->key_at = of[OPT_TLS_KEY_FILE].place;
     return check_server_name(b, u);
 }

@@ -2,16 +2,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/pemerr.h>
-#include <openssl/x509err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "runtime/tls_files.h"
 
 /*
  * Sessions. OpenSSL marks a session as not resumable when a connection that uses it is freed without a
@@ -29,124 +26,14 @@ struct tls_client {
 
 /* ---- the context --------------------------------------------------------------------------------------- */
 
-/* What tls_client_new is at, for its error texts. */
-struct making {
-    struct tls_client *client;
-    const struct upstream_config *upstream;
-    char *why;
-    size_t why_cap;
-};
-
-static bool complain(const struct making *making, const char *key, const char *path, const char *reason)
-{
-    snprintf(making->why, making->why_cap, "upstreams.%s.tls.%s: %s: %s", making->upstream->name, key, path,
-             reason);
-    ERR_clear_error();
-    return false;
-}
-
-static bool complain_of_memory(const struct making *making)
-{
-    snprintf(making->why, making->why_cap, "upstreams.%s.tls: out of memory", making->upstream->name);
-    ERR_clear_error();
-    return false;
-}
-
-/* OpenSSL's words for a file that it does not like; the first error is the nearest to the matter. */
-static bool complain_of_content(const struct making *making, const char *key, const char *path,
-                                const char *what)
-{
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
-    char text[256];
-
-    snprintf(text, sizeof(text), "%s: %s", what, reason != NULL ? reason : "unknown error");
-    return complain(making, key, path, text);
-}
-
-/* OpenSSL says only roughly what is wrong with a file that can't be read: read a byte first. */
-static bool is_readable(const struct making *making, const char *key, const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char byte;
-    ssize_t n = fd >= 0 ? read(fd, &byte, 1) : -1;
-    int error = errno;
-
-    if (fd >= 0)
-        close(fd);
-    if (n > 0)
-        return true;
-    return complain(making, key, path, n == 0 ? "the file is empty" : strerror(error));
-}
-
-static bool load_trust(const struct making *making)
-{
-    const char *path = making->upstream->tls.ca_file;
-
-    if (path == NULL)
-        return SSL_CTX_set_default_verify_paths(making->client->context) == 1 || complain_of_memory(making);
-    if (!is_readable(making, "ca_file", path))
-        return false;
-    if (SSL_CTX_load_verify_file(making->client->context, path) == 1)
-        return true;
-    return complain_of_content(making, "ca_file", path, "no CA certificates in PEM form");
-}
-
-static int refuse_passphrase(char *block, int size, int for_writing, void *arg)
-{
-    (void)block;
-    (void)size;
-    (void)for_writing;
-    *(bool *)arg = true;
-    return 0;
-}
-
-static bool load_key(const struct making *making, const char *path)
-{
-    SSL_CTX *context = making->client->context;
-    bool is_encrypted = false, loaded;
-
-    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
-    SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
-    loaded = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1;
-    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
-    if (is_encrypted)
-        return complain(making, "key_file", path,
-                        "the key is encrypted, and there is nobody to ask for a passphrase");
-    if (!loaded && ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
-        return complain(making, "key_file", path, "the key does not match cert_file");
-    if (!loaded)
-        return complain(making, "key_file", path, "no private key in PEM form that can be used");
-    if (SSL_CTX_check_private_key(context) != 1)
-        return complain(making, "key_file", path, "the key does not match cert_file");
-    return true;
-}
-
-/* Our own certificate, if we have one. */
-static bool load_certificate(const struct making *making)
-{
-    const struct tls_config *config = &making->upstream->tls;
-    const char *key_file = config->key_file != NULL ? config->key_file : config->cert_file;
-
-    if (config->cert_file == NULL)
-        return true;
-    if (!is_readable(making, "cert_file", config->cert_file) || !is_readable(making, "key_file", key_file))
-        return false;
-    if (SSL_CTX_use_certificate_chain_file(making->client->context, config->cert_file) != 1)
-        return complain_of_content(making, "cert_file", config->cert_file, "no certificate in PEM form");
-    return load_key(making, key_file);
-}
-
 /* Whom the certificate must name (RFC 9110 4.3.4). */
-static bool expect_name(const struct making *making)
+static bool expect_name(const struct tls_client *client)
 {
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(making->client->context);
-    const char *name = making->client->name;
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(client->context);
 
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (making->client->name_is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1
-                                   : X509_VERIFY_PARAM_set1_host(param, name, 0) == 1)
-        return true;
-    return complain_of_memory(making);
+    return client->name_is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, client->name) == 1
+                              : X509_VERIFY_PARAM_set1_host(param, client->name, 0) == 1;
 }
 
 /*
@@ -166,10 +53,10 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
     return 0;
 }
 
-static bool set_up(const struct making *making)
+static bool set_up(struct tls_client *client, const struct tls_config *config)
 {
     static const unsigned char protocols[] = "\x08http/1.1";
-    SSL_CTX *context = making->client->context;
+    SSL_CTX *context = client->context;
 
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
@@ -178,11 +65,9 @@ static bool set_up(const struct making *making)
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, session_came);
-    if (SSL_CTX_set_app_data(context, making->client) != 1 ||
-        SSL_CTX_set_min_proto_version(context, making->upstream->tls.min_version) != 1 ||
-        SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) != 0)
-        return complain_of_memory(making);
-    return expect_name(making) && load_trust(making) && load_certificate(making);
+    return SSL_CTX_set_app_data(context, client) == 1 &&
+           SSL_CTX_set_min_proto_version(context, config->min_version) == 1 &&
+           SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0 && expect_name(client);
 }
 
 static bool is_ip(const char *name)
@@ -201,26 +86,37 @@ static char *copy_name(const char *name)
     return mem_dup(name, len);
 }
 
+static enum status open_client(struct tls_client *client, const struct tls_config *config,
+                               struct tls_fault *fault)
+{
+    client->name = copy_name(config->server_name);
+    client->name_is_ip = is_ip(config->server_name);
+    client->context = SSL_CTX_new(TLS_client_method());
+    if (client->name == NULL || client->context == NULL || !set_up(client, config))
+        return ST_NOMEM;
+    return tls_files_load(client->context, config, fault);
+}
+
 struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32_t worker_count, char *why,
                                   size_t why_cap)
 {
+    static const char *const keys[] = {
+        [TLS_CA_FILE] = ".ca_file", [TLS_CERT_FILE] = ".cert_file", [TLS_KEY_FILE] = ".key_file"};
     struct tls_client *client = mem_zalloc(sizeof(*client) + worker_count * sizeof(client->sessions[0]));
-    struct making making = {client, upstream, why, why_cap};
+    struct tls_fault fault = {.text = "out of memory"};
+    enum status status = ST_NOMEM;
 
     ERR_clear_error();
-    if (client == NULL) {
-        complain_of_memory(&making);
-        return NULL;
+    if (client != NULL) {
+        client->worker_count = worker_count;
+        status = open_client(client, &upstream->tls, &fault);
+        if (status == ST_OK)
+            return client;
+        tls_client_free(client);
     }
-    client->worker_count = worker_count;
-    client->name = copy_name(upstream->tls.server_name);
-    client->name_is_ip = is_ip(upstream->tls.server_name);
-    client->context = SSL_CTX_new(TLS_client_method());
-    if (client->name == NULL || client->context == NULL)
-        complain_of_memory(&making);
-    else if (set_up(&making))
-        return client;
-    tls_client_free(client);
+    snprintf(why, why_cap, "upstreams.%s.tls%s: %s", upstream->name, status == ST_BAD ? keys[fault.file] : "",
+             fault.text);
+    ERR_clear_error();
     return NULL;
 }
 

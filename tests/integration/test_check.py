@@ -31,6 +31,12 @@ def check(*args, stdin=b""):
     return done.returncode, done.stdout.decode().splitlines(), done.stderr.decode().splitlines()
 
 
+@pytest.fixture(autouse=True)
+def authorities(monkeypatch, certificates):
+    """Some CA certificates, whatever the machine has."""
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.ca)
+
+
 @pytest.fixture
 def write(tmp_path):
     def write_file(content, name="curfew.yaml"):
@@ -133,13 +139,13 @@ def test_a_file_without_permission_can_not_be_read(write):
     assert check(path) == (1, [], [f"curfew: {path}: Permission denied"])
 
 
-def test_files_that_a_file_names_are_read(write, tmp_path):
+def test_files_that_a_file_names_are_read(write, tmp_path, certificates):
     token = write("Bearer secret\r\n", "token")
     text = (
         "upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: https://a\n"
         "    headers: {set: {Authorization: {file: %s}}}\n    tls: {ca_file: %s}\n"
     )
-    path = write(text % (token, token))
+    path = write(text % (token, certificates.ca))
     assert check(path)[0] == 0
 
     nothing = tmp_path / "no"
@@ -365,6 +371,65 @@ def test_a_bundle_of_authorities_is_as_good_as_its_last(write, certificates, tmp
     with open(certificates.cert("expired")) as gone:
         bundle.write_text(gone.read())
     assert ["has expired" in line and "tls.ca_file" in line for line in check(path)[2]] == [True]
+
+
+@pytest.fixture(scope="session")
+def keys(certificates, tmp_path_factory):
+    """More files than a server needs: a key behind a passphrase, one too weak to be taken, and its certificate."""
+    directory = tmp_path_factory.mktemp("keys")
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=directory, check=True, capture_output=True, timeout=30)
+
+    openssl("pkey", "-in", certificates.key("client"), "-aes128", "-passout", "pass:secret", "-out", "locked.key")
+    openssl("pkey", "-in", certificates.key("client"), "-outform", "DER", "-out", "binary.key")
+    openssl("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", "weak.key", "-out", "weak.pem", "-days", "90", "-subj", "/CN=weak")
+    (directory / "garbage.pem").write_text("-----BEGIN CERTIFICATE-----\nsecret\n-----END CERTIFICATE-----\n")
+    return lambda name: str(directory / name)
+
+
+@pytest.mark.parametrize("cert, key, at, why", [
+    ("client", "locked.key", "key", "the key is encrypted, and there is nobody to ask for a passphrase"),
+    ("client", "server", "key", "the key does not match cert_file"),
+    ("client", "binary.key", "key", "no private key in PEM form that can be used"),
+    ("client", "weak.pem", "key", "no private key in PEM form that can be used"),
+    ("client", "empty", "key", "the file is empty"),
+    ("weak.key", "client", "cert", "no certificate in PEM form: no start line"),
+    ("weak.pem", "weak.key", "cert", "OpenSSL does not take it: ee key too small"),
+    ("garbage.pem", "client", "cert", "no certificate in PEM form: bad base64 decode"),
+    ("client", "client", "ca", "no CA certificates in PEM form: no certificate or crl found")])
+def test_what_serve_would_not_load_is_an_error_in_the_same_words(write, certificates, keys, cert, key, at, why):
+    empty = write("", "empty")
+    files = {"cert": keys(cert) if "." in cert else certificates.cert(cert),
+             "key": str(empty) if key == "empty" else keys(key) if "." in key else certificates.key(key),
+             "ca": certificates.key("ca") if at == "ca" else certificates.ca}
+    path = tls_file(write, "{" + ", ".join(f"{name}_file: {file}" for name, file in files.items()) + "}")
+    code, out, told = check(path)
+    err = [line for line in told if " warning: " not in line]  # the certificates of the tests are soon to expire
+    said = f"upstreams.payments.tls.{at}_file: {files[at]}: {why}"
+    assert (code, out, len(err)) == (1, [], 1)
+    assert re.fullmatch(re.escape(str(path)) + r":5:\d+: " + re.escape(said), err[0]), err
+    done = subprocess.run([BINARY, "serve", "-c", path], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1 and done.stderr.endswith(f"{said}\n"), done.stderr
+
+
+def test_files_that_several_upstreams_inherit_are_told_of_once(write, keys):
+    path = write(f"defaults: {{tls: {{ca_file: {keys('weak.key')}}}}}\nupstreams:\n" + "".join(
+        f"  p{n}: {{listen: 127.0.0.1:{n}, url: {scheme}://a}}\n" for n, scheme in enumerate(["https", "https", "http"], 1)))
+    code, _, err = check(path)
+    assert code == 1 and len(err) == 1 and err[0].startswith(f"{path}:1:27: defaults.tls.ca_file: "), err
+
+
+def test_a_system_without_authorities_is_warned_of_where_they_are_needed(write, certificates, monkeypatch, tmp_path):
+    path = write("upstreams:\n  p: {listen: 127.0.0.1:1, url: https://a}\n  plain: {listen: 127.0.0.1:2, url: http://a}\n"
+                 f"  own: {{listen: 127.0.0.1:3, url: https://a, tls: {{ca_file: {certificates.ca}}}}}\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/none:{tmp_path}")
+    code, _, err = check(path)
+    assert code == 0 and len(err) == 1
+    assert err[0].startswith(f"{path}:2:3: warning: upstreams.p: this system has no CA certificates, "), err
+    (tmp_path / "5ed36f99.0").write_text("is looked for by this name")
+    assert check(path)[2] == []
 
 
 SHIPPED = sorted(path.relative_to(TREE) for part in ("conf", "bench") for path in (TREE / part).rglob("*.yaml")
