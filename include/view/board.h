@@ -20,7 +20,9 @@ struct board_histogram {
 
 struct board_upstream {
     char name[BOARD_NAME];
-    double started, completed, failed, rejected, abandoned, overdue, observed;
+    double started, failed, rejected, abandoned, overdue, observed;
+    double completed_fine, completed_4xx; /* 2xx and 3xx; of the 4xx, some are 429 */
+    double server_errors, too_many;       /* responses: 5xx or `other`; 429 */
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];
     double in_flight[PHASE_COUNT];
     struct board_histogram overshoot;
@@ -50,11 +52,13 @@ const struct board_pool *board_find_pool(const struct board *board, const char *
 
 /* What has happened at an upstream between two pages. */
 struct board_change {
-    double started_rate, completed_rate, stuck_rate, failed_rate, rejected_rate; /* per second */
-    double stuck[PHASE_COUNT], spared[PHASE_COUNT];                              /* calls */
-    double overshoot_p99;  /* seconds; NaN: nothing was observed */
-    double overshoot_most; /* the last finite bound, where that is infinite */
-    double in_flight;      /* now */
+    double started_rate, stuck_rate, failed_rate, rejected_rate; /* per second, and so is: */
+    double ok_rate;                                              /* completed, with neither 5xx nor 429 */
+    double server_error_rate, too_many_rate;        /* responses, whatever became of their calls */
+    double stuck[PHASE_COUNT], spared[PHASE_COUNT]; /* calls */
+    double overshoot_p99;                           /* seconds; NaN: nothing was observed */
+    double overshoot_most;                          /* the last finite bound, where that is infinite */
+    double in_flight;                               /* now */
 };
 
 /* `before` may be NULL: everything has happened since. */

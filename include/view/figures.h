@@ -16,7 +16,7 @@ void figures_put_name(struct text *out, const char *name, int width);
 /* "950ms", "1.2s", "59s", "3m05s", "2h03m", "9d04h"; below 0 with its sign: "-1.2s". */
 void figures_put_time(struct text *out, int64_t ms);
 
-/* Seconds as they come out of a histogram: "80us", "2.5ms", "1.2s"; NaN: "-"; infinite: ">60s" with `most` of 60. */
+/* Seconds: "80us", "2.5ms", "1.2s", "16m40s"; NaN: "-"; infinite: ">60s" with `most` of 60. At most 6 bytes. */
 void figures_put_seconds(struct text *out, double seconds, double most);
 
 /* "999", "1.2k", "45k", "3.4M", "12G". */

@@ -14,7 +14,7 @@
  * What `curfew top` shows: a line that says of whom, two lines for each upstream (what has happened, and its pool with
  * what is going on now), the pools that belong to no upstream alone, and the calls in flight; at last the keys.
  */
-enum top_order { TOP_BY_TROUBLE, TOP_BY_NAME, TOP_BY_RATE, TOP_ORDER_COUNT };
+enum top_order { TOP_BY_TROUBLE, TOP_BY_NAME, TOP_BY_RATE, TOP_BY_ERRORS, TOP_ORDER_COUNT };
 
 #define TOP_NO_PHASE PHASE_COUNT
 

@@ -89,14 +89,40 @@ static void add_by_phase(double cells[PHASE_COUNT], const struct prometheus_samp
             cells[phase] += sample->value;
 }
 
-/* What the samples of an upstream are added to: a number, cells by phase, or a histogram. */
+static void add_completed(struct board_upstream *upstream, const struct prometheus_sample *sample)
+{
+    struct span class;
+
+    if (!prometheus_label(sample, "class", &class) || class.len == 0)
+        return;
+    if (class.ptr[0] == '4')
+        upstream->completed_4xx += sample->value;
+    else if (class.ptr[0] != '5')
+        upstream->completed_fine += sample->value;
+}
+
+/* `other` is to be understood as a 5xx (RFC 9110 15). */
+static void add_responses(struct board_upstream *upstream, const struct prometheus_sample *sample)
+{
+    struct span code;
+
+    if (!prometheus_label(sample, "code", &code) || code.len == 0)
+        return;
+    if (code.ptr[0] == '5' || code.ptr[0] == 'o')
+        upstream->server_errors += sample->value;
+    else if (span_eq(code, SPAN_LIT("429")))
+        upstream->too_many += sample->value;
+}
+
+/* What the samples of an upstream are added to: a number, cells by phase, a histogram, or what their label says. */
 static const struct {
     const char *name;
-    enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET } how;
+    enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET, ADD_COMPLETED, ADD_RESPONSES } how;
     size_t offset;
 } families[] = {
     {"curfew_calls_started_total", ADD_NUMBER, offsetof(struct board_upstream, started)},
-    {"curfew_calls_completed_total", ADD_NUMBER, offsetof(struct board_upstream, completed)},
+    {"curfew_calls_completed_total", ADD_COMPLETED, 0},
+    {"curfew_responses_total", ADD_RESPONSES, 0},
     {"curfew_calls_failed_total", ADD_NUMBER, offsetof(struct board_upstream, failed)},
     {"curfew_calls_rejected_total", ADD_NUMBER, offsetof(struct board_upstream, rejected)},
     {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct board_upstream, abandoned)},
@@ -126,6 +152,8 @@ static bool take_upstream(struct board *board, const struct prometheus_sample *s
         case ADD_NUMBER: *(double *)cell += sample->value; break;
         case ADD_BY_PHASE: add_by_phase(cell, sample); break;
         case ADD_BUCKET: add_bucket(cell, sample); break;
+        case ADD_COMPLETED: add_completed(upstream, sample); break;
+        case ADD_RESPONSES: add_responses(upstream, sample); break;
         }
     }
     return true;
@@ -230,6 +258,17 @@ static double last_finite(const struct board_histogram *histogram)
     return histogram->count >= 2 ? histogram->bounds[histogram->count - 2] : 0;
 }
 
+/*
+ * Calls that completed with neither 5xx nor 429. A 429 counts when it has come, its call when it has completed, which
+ * some never do: more than there are 4xx are not taken off.
+ */
+static double completed_well(const struct board_upstream *now, const struct board_upstream *before)
+{
+    double others = now->completed_4xx - before->completed_4xx - (now->too_many - before->too_many);
+
+    return now->completed_fine - before->completed_fine + (others > 0 ? others : 0);
+}
+
 void board_compare(const struct board_upstream *now, const struct board_upstream *before, double seconds,
                    struct board_change *change)
 {
@@ -248,7 +287,9 @@ void board_compare(const struct board_upstream *now, const struct board_upstream
         change->in_flight += now->in_flight[phase];
     }
     change->started_rate = (now->started - before->started) / seconds;
-    change->completed_rate = (now->completed - before->completed) / seconds;
+    change->ok_rate = completed_well(now, before) / seconds;
+    change->server_error_rate = (now->server_errors - before->server_errors) / seconds;
+    change->too_many_rate = (now->too_many - before->too_many) / seconds;
     change->failed_rate = (now->failed - before->failed) / seconds;
     change->rejected_rate = (now->rejected - before->rejected) / seconds;
     change->stuck_rate = stuck / seconds;

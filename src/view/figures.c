@@ -70,8 +70,10 @@ void figures_put_seconds(struct text *out, double seconds, double most)
         text_printf(out, "%.0fus", seconds * 1e6);
     } else if (seconds < 0.9995) {
         text_printf(out, "%.3gms", seconds * 1e3);
-    } else {
+    } else if (seconds < 999.5) {
         text_printf(out, "%.3gs", seconds);
+    } else {
+        figures_put_time(out, seconds < 1e9 ? (int64_t)(seconds * 1e3) : INT64_MAX);
     }
 }
 

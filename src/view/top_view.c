@@ -16,8 +16,8 @@
 #define QUEUE_WIDTH   8
 #define NARROW        100
 /* Columns of an upstream: its name, at least so wide, and the figures behind it. */
-#define NAME_MIN      16
-#define FIGURES_WIDTH 63
+#define NAME_MIN      12
+#define FIGURES_WIDTH 67
 
 /* An upstream with what has happened there. */
 struct line {
@@ -49,7 +49,24 @@ static int by_rate(const void *a, const void *b)
     return order != 0 ? order : by_name(a, b);
 }
 
-/* Where something is stuck comes first: calls that were cut, then pools that are full, then calls that may be stuck. */
+/* Responses that say that the API is not well, or has had enough. */
+static double error_rate(const struct board_change *change)
+{
+    return change->server_error_rate + change->too_many_rate;
+}
+
+static int by_errors(const void *a, const void *b)
+{
+    const struct line *left = a, *right = b;
+    int order = descending(error_rate(&left->change), error_rate(&right->change));
+
+    return order != 0 ? order : by_rate(a, b);
+}
+
+/*
+ * Where something is stuck comes first: calls that were cut, then pools that are full, then APIs that answer with
+ * errors, then calls that may be stuck.
+ */
 static int by_trouble(const void *a, const void *b)
 {
     const struct line *left = a, *right = b;
@@ -57,6 +74,8 @@ static int by_trouble(const void *a, const void *b)
 
     if (order == 0)
         order = right->is_full - left->is_full;
+    if (order == 0)
+        order = descending(error_rate(&left->change), error_rate(&right->change));
     if (order == 0)
         order = descending(left->change.in_flight, right->change.in_flight);
     return order != 0 ? order : by_rate(a, b);
@@ -69,7 +88,8 @@ static bool is_full(const struct board_pool *pool)
 
 static void compare_all(const struct top_state *state, struct line *lines)
 {
-    static int (*const orders[TOP_ORDER_COUNT])(const void *, const void *) = {by_trouble, by_name, by_rate};
+    static int (*const orders[TOP_ORDER_COUNT])(const void *, const void *) = {by_trouble, by_name, by_rate,
+                                                                               by_errors};
     const struct board *board = state->board, *earlier = state->earlier;
     double seconds = earlier != NULL ? (double)(board->at_ns - earlier->at_ns) * 1e-9
                                      : state->unix_time - board->started_at;
@@ -286,8 +306,9 @@ static int put_pool(struct screen *screen, int x, int y, const struct board_pool
 
 static void draw_upstream_head(struct screen *screen, int name_width)
 {
-    screen_printf(screen, 0, 2, STYLE_HEAD, "%-*s %7s %7s %7s %6s %6s %7s %7s %7s", name_width, "UPSTREAM",
-                  "CALLS/S", "OK/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99", "LATE");
+    screen_printf(screen, 0, 2, STYLE_HEAD, "%-*s %7s %4s %5s %5s %7s %6s %5s %6s %6s %6s", name_width,
+                  "UPSTREAM", "CALLS/S", "OK/S", "5XX/S", "429/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99",
+                  "LATE");
     screen_style_row(screen, 2, STYLE_HEAD);
 }
 
@@ -300,13 +321,15 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
     int x = put_name(screen, 0, y, name_width, is_stuck ? STYLE_ALERT : STYLE_PLAIN, line->upstream->name);
 
     x = put_rate(screen, x, y, 7, STYLE_PLAIN, change->started_rate);
-    x = put_rate(screen, x, y, 7, STYLE_GOOD, change->completed_rate);
+    x = put_rate(screen, x, y, 4, STYLE_GOOD, change->ok_rate);
+    x = put_rate(screen, x, y, 5, STYLE_WARN, change->server_error_rate);
+    x = put_rate(screen, x, y, 5, STYLE_WARN, change->too_many_rate);
     x = put_rate(screen, x, y, 7, STYLE_ALERT, change->stuck_rate);
     x = put_rate(screen, x, y, 6, STYLE_WARN, change->failed_rate);
-    x = put_rate(screen, x, y, 6, STYLE_WARN, change->rejected_rate);
-    x = put_seconds(screen, x, y, 7, line->latency.p50, 0);
-    x = put_seconds(screen, x, y, 7, line->latency.p99, 0);
-    put_seconds(screen, x, y, 7, change->overshoot_p99, change->overshoot_most);
+    x = put_rate(screen, x, y, 5, STYLE_WARN, change->rejected_rate);
+    x = put_seconds(screen, x, y, 6, line->latency.p50, 0);
+    x = put_seconds(screen, x, y, 6, line->latency.p99, 0);
+    put_seconds(screen, x, y, 6, change->overshoot_p99, change->overshoot_most);
     x = 2;
     if (pool != NULL)
         x = put_pool(screen, x, y + 1, pool);

@@ -82,7 +82,36 @@ def test_what_got_stuck_is_told_by_phase(pair, terminal):
     assert proxy.ask().status == 504
     seen = screen.wait("stuck wait 1")
     row = next(row for row in seen.splitlines() if row.startswith("api "))
-    assert float(row.split()[3]) > 0 and row.split()[7] == "100ms", seen  # stuck, p99: the deadline, and no more
+    assert float(row.split()[5]) > 0 and row.split()[9] == "100ms", seen  # stuck, p99: the deadline, and no more
+
+
+def test_an_api_that_answers_with_errors_is_not_ok(curfew, faulty, terminal):
+    """Whatever ends at its upstream is in one column, though all of these calls complete."""
+    url = faulty().url
+    targets = {"broken": "/status/503", "busy": "/status/429", "fine": "/status/404"}
+    proxy = curfew(upstreams={name: {"url": url, "deadline": "20s"} for name in targets})
+    screen = terminal(80, 24)
+    top(screen, proxy)
+
+    def rates(name):
+        """Is there any OK/S, 5XX/S, 429/S?"""
+        row = next(row for row in screen.screen().splitlines() if row.startswith(name))
+        return [float(rate) > 0 for rate in row.split()[2:5]]
+
+    def is_seen():
+        for name, target in targets.items():
+            assert proxy.ask("GET", target, upstream=name).status == int(target[-3:])
+        return [rates(name) for name in targets] == [[False, True, False], [False, False, True], [True, False, False]]
+
+    poll(is_seen, screen.screen)
+    seen = screen.screen()
+    assert "UPSTREAM     CALLS/S OK/S 5XX/S 429/S STUCK/S FAIL/S REJ/S    P50    P99   LATE" in seen
+    assert all(len(row) <= 80 for row in seen.splitlines())
+    screen.capture("top-errors")
+    screen.keys("s")
+    poll(lambda: [row[:6].strip() for row in screen.screen().splitlines()[3:9:2]] == ["broken", "busy", "fine"], screen.screen)
+    screen.keys("q")
+    screen.must_be_restored()
 
 
 def test_it_says_that_curfew_is_gone_and_goes_on_when_it_is_back(api, terminal):
@@ -226,7 +255,7 @@ def test_into_a_pipe_it_is_one_plain_page(api):
     assert "\x1b" not in done.stdout and "q quit" not in done.stdout
     rows = done.stdout.splitlines()
     assert rows[0].startswith("curfew ") and ": 1 in flight, up " in rows[0]
-    assert rows[2].split() == ["UPSTREAM", "CALLS/S", "OK/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99", "LATE"]
+    assert rows[2].split() == ["UPSTREAM", "CALLS/S", "OK/S", "5XX/S", "429/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99", "LATE"]
     assert rows[3].startswith("api ") and rows[4].endswith("1/50 now wait 1")
     assert rows[-1].split()[2] == "wait" and len(rows) == 9
 

@@ -49,7 +49,7 @@ static void a_page_is_summed_by_upstream_and_pool(void **state)
     assert_int_equal(board.upstream_count, 2);
     assert_string_equal(board.upstreams[0].name, "a");
     assert_true(board.upstreams[0].started == 15);
-    assert_true(board.upstreams[0].completed == 4);
+    assert_true(board.upstreams[0].completed_fine == 4);
     assert_true(board.upstreams[0].stuck[PHASE_WAIT] == 5);
     assert_true(board.upstreams[0].in_flight[PHASE_QUEUE] == 7);
     assert_true(board.upstreams[1].started == 1);
@@ -70,13 +70,44 @@ static void rates_are_of_the_time_in_between(void **state)
     assert_true(board_read(&now, span_of(second)));
     board_compare(&now.upstreams[0], &before.upstreams[0], 4, &change);
     assert_true(change.started_rate == 5);
-    assert_true(change.completed_rate == 2);
+    assert_true(change.ok_rate == 2);
     assert_true(change.stuck[PHASE_WAIT] == 4 && change.stuck[PHASE_QUEUE] == 1);
     assert_true(change.stuck_rate == 1.25);
     /* 8 of the 16 in between were at most 0.1 s late, all of them 1 s. */
     assert_true(fabs(change.overshoot_p99 - (0.1 + 0.9 * (15.84 - 8) / 8)) < 1e-9);
     assert_true(change.overshoot_most == 1);
     board_free(&before);
+    board_free(&now);
+}
+
+static const char answers[] =
+    "curfew_build_info{version=\"1\"} 1\n"
+    "curfew_calls_completed_total{upstream=\"a\",route=\"default\",class=\"2xx\"} 10\n"
+    "curfew_calls_completed_total{upstream=\"a\",route=\"/x\",class=\"3xx\"} 5\n"
+    "curfew_calls_completed_total{upstream=\"a\",route=\"default\",class=\"4xx\"} 8\n"
+    "curfew_calls_completed_total{upstream=\"a\",route=\"default\",class=\"5xx\"} 20\n"
+    "curfew_responses_total{upstream=\"a\",code=\"103\"} 100\n"
+    "curfew_responses_total{upstream=\"a\",code=\"200\"} 10\n"
+    "curfew_responses_total{upstream=\"a\",code=\"404\"} 2\n"
+    "curfew_responses_total{upstream=\"a\",code=\"429\"} 6\n"
+    "curfew_responses_total{upstream=\"a\",code=\"500\"} 17\n"
+    "curfew_responses_total{upstream=\"a\",code=\"529\"} 3\n"
+    "curfew_responses_total{upstream=\"a\",code=\"other\"} 1\n";
+
+static void what_is_ok_is_neither_5xx_nor_429(void **state)
+{
+    struct board now;
+    struct board_change change;
+
+    assert_true(board_read(&now, span_of(answers)));
+    board_compare(&now.upstreams[0], NULL, 1, &change);
+    assert_true(change.ok_rate == 10 + 5 + 2);
+    assert_true(change.server_error_rate == 21);
+    assert_true(change.too_many_rate == 6);
+    /* All of them were cut in the middle of their content. */
+    now.upstreams[0].completed_4xx = 0;
+    board_compare(&now.upstreams[0], NULL, 1, &change);
+    assert_true(change.ok_rate == 10 + 5);
     board_free(&now);
 }
 
@@ -153,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_is_summed_by_upstream_and_pool),
         cmocka_unit_test(rates_are_of_the_time_in_between),
+        cmocka_unit_test(what_is_ok_is_neither_5xx_nor_429),
         cmocka_unit_test(without_an_earlier_page_it_is_everything),
         cmocka_unit_test(a_quantile_beyond_the_last_bound_is_infinite),
         cmocka_unit_test(many_upstreams_are_all_kept),

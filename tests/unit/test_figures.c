@@ -83,6 +83,10 @@ static void seconds_have_three_digits(void **state)
     assert_string_equal(seconds_of(2.5e-3), "2.5ms");
     assert_string_equal(seconds_of(0.25), "250ms");
     assert_string_equal(seconds_of(1.234), "1.23s");
+    assert_string_equal(seconds_of(999.4), "999s");
+    assert_string_equal(seconds_of(999.6), "16m39s");
+    assert_string_equal(seconds_of(86399), "23h59m");
+    assert_string_equal(seconds_of(1e300), ">99d");
 }
 
 static void counts_keep_two_digits_that_matter(void **state)

@@ -151,10 +151,10 @@ static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
     assert_true(board_read(&board, span_of(alike)));
     f.state.board = &board;
     drawn = draw(&f.state, 80, 24);
-    expect(drawn, "UPSTREAM          CALLS/S ");
-    expect(drawn, "\npayments~hop-east       0 ");
-    expect(drawn, "\npayments~hop-west       0 ");
-    expect(drawn, "\npool reports-~hop-east [............] 0/10");
+    expect(drawn, "UPSTREAM      CALLS/S OK/S ");
+    expect(drawn, "\npaymen~p-east       0 ");
+    expect(drawn, "\npaymen~p-west       0 ");
+    expect(drawn, "\npool report~p-east [............] 0/10");
     drawn = draw(&f.state, 120, 24);
     expect(drawn, "UPSTREAM                  CALLS/S ");
     expect(drawn, "\npayments-of-the-shop-east       0 ");
@@ -163,7 +163,42 @@ static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
     empty(&f);
 }
 
-static void sorting_is_by_trouble_then_name_then_rate(void **state)
+/* Rates of 100 s: the widest figures that there can be fit into 80 columns. */
+static void an_api_that_answers_with_errors_is_seen(void **state)
+{
+    static const char errors[] =
+        "curfew_build_info{version=\"1\"} 1\nprocess_start_time_seconds 1000\n"
+        "curfew_calls_started_total{upstream=\"fine\",route=\"default\"} 9999\n"
+        "curfew_calls_completed_total{upstream=\"fine\",route=\"default\",class=\"2xx\"} 9999\n"
+        "curfew_calls_in_flight{upstream=\"fine\",phase=\"wait\"} 40\n"
+        "curfew_calls_started_total{upstream=\"broken\",route=\"default\"} 99900000\n"
+        "curfew_calls_completed_total{upstream=\"broken\",route=\"default\",class=\"5xx\"} 99900000\n"
+        "curfew_calls_completed_total{upstream=\"broken\",route=\"default\",class=\"4xx\"} 99900000\n"
+        "curfew_responses_total{upstream=\"broken\",code=\"503\"} 99900000\n"
+        "curfew_responses_total{upstream=\"broken\",code=\"429\"} 99900000\n"
+        "curfew_calls_stuck_total{upstream=\"slow\",route=\"default\",phase=\"wait\"} 1\n";
+    struct fixture f;
+    struct board board;
+    const char *drawn;
+
+    fill(&f);
+    assert_true(board_read(&board, span_of(errors)));
+    f.state.board = &board;
+    drawn = draw(&f.state, 80, 24);
+    expect(drawn, "\nUPSTREAM     CALLS/S OK/S 5XX/S 429/S STUCK/S FAIL/S REJ/S    P50    P99   LATE\n");
+    expect(drawn, "\nbroken          999k    0  999k  999k       0      0     0      -      -      -");
+    expect(drawn, "\nfine             100  100     0     0       0 ");
+    assert_true(place(drawn, "\nslow ") < place(drawn, "\nbroken "));
+    assert_true(place(drawn, "\nbroken ") < place(drawn, "\nfine "));
+    f.state.choice.order = TOP_BY_ERRORS;
+    drawn = draw(&f.state, 80, 24);
+    assert_true(place(drawn, "\nbroken ") < place(drawn, "\nfine "));
+    assert_true(place(drawn, "\nfine ") < place(drawn, "\nslow "));
+    board_free(&board);
+    empty(&f);
+}
+
+static void sorting_is_by_trouble_then_name_then_rate_then_errors(void **state)
 {
     struct fixture f;
     const char *drawn;
@@ -177,6 +212,8 @@ static void sorting_is_by_trouble_then_name_then_rate(void **state)
     drawn = draw(&f.state, 80, 24);
     assert_true(place(drawn, "\nbeta ") < place(drawn, "\nstuck-api "));
     assert_true(place(drawn, "\nstuck-api ") < place(drawn, "\nalpha "));
+    assert_int_equal(top_view_key(&f.state, 's'), TOP_REDRAW);
+    assert_int_equal(f.state.choice.order, TOP_BY_ERRORS);
     assert_int_equal(top_view_key(&f.state, 's'), TOP_REDRAW);
     assert_int_equal(f.state.choice.order, TOP_BY_TROUBLE);
     empty(&f);
@@ -193,7 +230,7 @@ static void rates_are_those_since_the_earlier_page(void **state)
     f.board.at_ns = 12 * S;
     earlier.at_ns = 2 * S;
     f.state.earlier = &earlier;
-    expect(draw(&f.state, 80, 24), "\nalpha                2.0       0");
+    expect(draw(&f.state, 80, 24), "\nalpha            2.0    0");
     board_free(&earlier);
     empty(&f);
 }
@@ -324,7 +361,8 @@ int main(void)
         cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
         cmocka_unit_test(a_full_pool_comes_before_many_calls),
         cmocka_unit_test(upstreams_whose_names_begin_alike_are_told_apart),
-        cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate),
+        cmocka_unit_test(an_api_that_answers_with_errors_is_seen),
+        cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate_then_errors),
         cmocka_unit_test(rates_are_those_since_the_earlier_page),
         cmocka_unit_test(a_lost_connection_is_said),
         cmocka_unit_test(any_size_is_drawn),
