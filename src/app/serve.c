@@ -97,7 +97,7 @@ static void say_differences(struct service *service)
         return;
     systemd_put_differences(out, &service->sockets, proxy_snapshot(service->proxy),
                             &service->proxy->doorsteps);
-    if (fclose(out) == 0)
+    if (fclose(out) == 0 && text != NULL)
         event_log_put_lines(LOG_WARN, text);
     free(text);
 }
@@ -170,7 +170,7 @@ static void say_of(const struct config_file *file, bool is_sound)
     FILE *out = journal_is_stderr() ? open_memstream(&text, &len) : NULL;
 
     config_file_put(out != NULL ? out : stderr, file);
-    if (out != NULL && fclose(out) == 0)
+    if (out != NULL && fclose(out) == 0 && text != NULL)
         event_log_put_lines(is_sound ? LOG_WARN : LOG_ERROR, text);
     free(text);
 }
