@@ -18,7 +18,7 @@ void suggest_offer(struct suggestion *suggestion, struct span candidate);
 
 /* `; did you mean "deadline"?`, or nothing: the end of a message. */
 struct suggestion_text {
-    char text[96];
+    char text[416]; /* enough for a word of which each byte is written as \u00xx */
 };
 struct suggestion_text suggest_text(const struct suggestion *suggestion);
 

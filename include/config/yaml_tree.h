@@ -67,6 +67,9 @@ const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span k
 const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
     __attribute__((warn_unused_result));
 
+/* A key as it can stand in a line of text: in quotes where it is no plain word. */
+void yaml_tree_put_key(struct text *out, struct span key);
+
 /* Where the node stands: "upstreams.payments.routes[0].path"; nothing for the root. */
 void yaml_tree_put_path(struct text *out, const struct yaml_node *node);
 

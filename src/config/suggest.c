@@ -1,6 +1,6 @@
 #include "config/suggest.h"
 
-#include <stdio.h>
+#include "base/json.h"
 
 /* Longer words get no suggestion, and are none. */
 #define WORD_MAX 64
@@ -57,8 +57,12 @@ void suggest_offer(struct suggestion *suggestion, struct span candidate)
 struct suggestion_text suggest_text(const struct suggestion *suggestion)
 {
     struct suggestion_text text = {""};
+    struct text out = text_over(text.text, sizeof(text.text) - 1);
 
-    if (suggestion->best.len != 0)
-        (void)snprintf(text.text, sizeof(text.text), "; did you mean \"%.*s\"?", SPAN_FMT(suggestion->best));
+    if (suggestion->best.len != 0) {
+        TEXT_LIT(&out, "; did you mean ");
+        jsonw_quote(&out, suggestion->best);
+        TEXT_LIT(&out, "?");
+    }
     return text;
 }

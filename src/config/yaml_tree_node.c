@@ -15,10 +15,11 @@ const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span k
 
 const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
 {
-    struct yaml_node *list = arena_calloc(arena, 2, sizeof(*list)), *item = list + 1;
+    struct yaml_node *list = arena_calloc(arena, 2, sizeof(*list)), *item;
 
     if (!list)
         return NULL;
+    item = list + 1;
     *list = *item = *node;
     item->parent = list;
     item->next = NULL;
@@ -42,6 +43,11 @@ static bool is_simple(struct span key)
     return key.len != 0 && key.len <= 64;
 }
 
+void yaml_tree_put_key(struct text *out, struct span key)
+{
+    text_put(out, is_simple(key) ? key : span_of(report_quote(key).text));
+}
+
 void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
 {
     if (!node->parent)
@@ -57,5 +63,5 @@ void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
     }
     if (node->parent->parent)
         TEXT_LIT(out, ".");
-    text_put(out, is_simple(node->key) ? node->key : span_of(report_quote(node->key).text));
+    yaml_tree_put_key(out, node->key);
 }

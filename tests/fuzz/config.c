@@ -1,8 +1,8 @@
 /*
- * Configuration files: whatever the bytes are, config_load gives a snapshot that can be worked with, or says where in
- * the file it is wrong, or has no memory; and leaks nothing.
+ * Configuration files: whatever the bytes are, config_load_all gives a snapshot that can be worked with, or says where in
+ * which file it is wrong, or has no memory; and leaks nothing.
  *
- * Input: the file.
+ * Input: the file, or several with a form feed between them, which no YAML can hold.
  */
 #include "base/mem.h"
 #include "base/number.h"
@@ -25,7 +25,51 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
     return NULL;
 }
 
-static const struct config_files files = {.read = read_named};
+static bool find_group(void *arg, const char *name, uint32_t *number)
+{
+    (void)arg;
+    *number = 7;
+    return name[0] == 'g';
+}
+
+/* The name's first letter says what a variable has; one that is not here is not set. */
+static const char *find_variable(void *arg, const char *name)
+{
+    static const char *const values[26] = {
+        ['A' - 'A'] = "1m",   ['E' - 'A'] = "",      ['H' - 'A'] = "http://a",  ['L' - 'A'] = "127.0.0.1:0",
+        ['R' - 'A'] = "${A}", ['Y' - 'A'] = "{a: b", ['Z' - 'A'] = "\x01\xff\n"};
+
+    (void)arg;
+    return name[0] >= 'A' && name[0] <= 'Z' ? values[name[0] - 'A'] : NULL;
+}
+
+static const struct config_files files = {.read = read_named, .group = find_group, .variable = find_variable};
+
+#define SOURCES_MAX 4
+
+struct config_input {
+    struct config_source sources[SOURCES_MAX];
+    uint32_t count;
+};
+
+static struct config_input split(struct span bytes)
+{
+    static const char *const names[SOURCES_MAX] = {"a", "b", "c", "d"};
+    struct config_input input = {0};
+
+    for (;;) {
+        const char *feed =
+            input.count + 1 < SOURCES_MAX && bytes.len != 0 ? memchr(bytes.ptr, '\f', bytes.len) : NULL;
+        size_t len = feed != NULL ? (size_t)(feed - bytes.ptr) : bytes.len;
+
+        input.sources[input.count] =
+            (struct config_source){.name = names[input.count], .bytes = {bytes.ptr, len}};
+        input.count++;
+        if (feed == NULL)
+            return input;
+        bytes = (struct span){feed + 1, bytes.len - len - 1};
+    }
+}
 
 /* ---- what is wrong ------------------------------------------------------------------------------------- */
 
@@ -45,10 +89,15 @@ static uint32_t count_lines(struct span bytes)
     return lines;
 }
 
-static void check_error(const struct config_error *error, struct span bytes)
+static void check_error(const struct config_error *error, const struct config_input *input)
 {
     size_t len = strnlen(error->text, sizeof(error->text));
+    struct span bytes;
 
+    MUST(error->file_index < input->count);
+    MUST(strcmp(error->file, input->sources[error->file_index].name) == 0);
+    bytes = input->sources[error->file_index].bytes;
+    MUST(error->path_len < len);
     MUST(error->line >= 1 && error->line <= count_lines(bytes));
     MUST(error->column >= 1 && error->column <= bytes.len + 1);
     MUST(len != 0 && len < sizeof(error->text));
@@ -56,15 +105,18 @@ static void check_error(const struct config_error *error, struct span bytes)
         MUST((unsigned char)error->text[i] >= 0x20 && error->text[i] != 0x7f);
 }
 
-static void check_errors(const struct config_errors *errors, struct span bytes)
+static bool is_in_order(const struct config_error *a, const struct config_error *b)
 {
-    MUST(errors->count != 0);
-    for (uint32_t i = 0; i < errors->count && i < CONFIG_ERRORS_MAX; i++) {
-        const struct config_error *error = &errors->list[i];
+    if (a->file_index != b->file_index)
+        return a->file_index < b->file_index;
+    return a->line < b->line || (a->line == b->line && a->column <= b->column);
+}
 
-        check_error(error, bytes);
-        MUST(i == 0 || error->line > error[-1].line ||
-             (error->line == error[-1].line && error->column >= error[-1].column));
+static void check_errors(const struct config_errors *errors, const struct config_input *input)
+{
+    for (uint32_t i = 0; i < errors->count && i < CONFIG_ERRORS_MAX; i++) {
+        check_error(&errors->list[i], input);
+        MUST(i == 0 || is_in_order(&errors->list[i - 1], &errors->list[i]));
     }
 }
 
@@ -169,21 +221,24 @@ static bool fail_one(void *arg, size_t size)
     return ++allocations->made == allocations->fails_at;
 }
 
-static enum status load(struct span bytes, struct config_errors *errors, struct snapshot **snapshot,
+static enum status load(struct config_input *input, struct config_errors *errors, struct snapshot **snapshot,
                         struct allocations *allocations)
 {
+    static struct config_errors warnings;
     enum status status;
 
     *snapshot = NULL;
+    warnings.count = 0;
+    errors->warnings = &warnings;
     mem_set_fault(fail_one, allocations);
-    status = config_load(bytes, &files, snapshot, errors);
+    status = config_load_all(input->sources, input->count, &files, snapshot, errors);
     mem_set_fault(NULL, NULL);
     MUST((status == ST_OK) == (*snapshot != NULL));
     return status;
 }
 
 /* The same file once more, with one of its allocations failing; which one is up to the bytes. */
-static void fail_an_allocation(struct span bytes, uint32_t made)
+static void fail_an_allocation(struct config_input *input, struct span bytes, uint32_t made)
 {
     static struct config_errors errors;
     struct allocations allocations = {0};
@@ -193,26 +248,29 @@ static void fail_an_allocation(struct span bytes, uint32_t made)
     for (size_t i = 0; i < bytes.len; i++)
         lot = lot * 31 + (uint8_t)bytes.ptr[i];
     allocations.fails_at = 1 + lot % made;
-    MUST(load(bytes, &errors, &snapshot, &allocations) == ST_NOMEM);
+    MUST(load(input, &errors, &snapshot, &allocations) == ST_NOMEM);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct config_errors errors;
     struct span bytes = {(const char *)(const void *)data, len};
+    struct config_input input = split(bytes);
     struct allocations allocations = {0};
     struct snapshot *snapshot;
     enum status status;
 
-    status = load(bytes, &errors, &snapshot, &allocations);
+    status = load(&input, &errors, &snapshot, &allocations);
     MUST(status == ST_OK || status == ST_BAD);
+    check_errors(errors.warnings, &input);
     if (status == ST_BAD) {
-        check_errors(&errors, bytes);
+        MUST(errors.count != 0);
+        check_errors(&errors, &input);
     } else {
         MUST(errors.count == 0);
         check_snapshot(snapshot);
         snapshot_free(snapshot);
     }
-    fail_an_allocation(bytes, allocations.made);
+    fail_an_allocation(&input, bytes, allocations.made);
     return 0;
 }

@@ -84,6 +84,8 @@ static void keys_of_other_programs(void **state)
          "5:11: upstreams.p.tls.InsecureSkipVerify: " VERIFIED},
         {WITH("    headers: {X: y}\n"),
          "5:15: upstreams.p.headers.X: unknown key; a field is set by set: {X: …}"},
+        {WITH("    headers: {\"X\\ty\": z}\n"),
+         "5:15: upstreams.p.headers.\"X\\ty\": unknown key; a field is set by set: {\"X\\ty\": …}"},
         {WITH("    max_connections: 5\n"), "5:5: upstreams.p.max_connections: unknown key; " MANY},
         {WITH("    queue: 5\n"), "5:5: upstreams.p.queue: unknown key; it belongs into pool: {queue: …}"},
         {WITH("    connect: 5s\n"),
