@@ -1,5 +1,5 @@
-/* The charts of a card, drawn by Chart.js. Outcomes have patterns as well as colours. */
-import {OUTCOMES} from "./model.mjs";
+/* The charts of a card, drawn by Chart.js. Parts of a bar have patterns as well as colours. */
+import {PARTS, partsOf} from "./model.mjs";
 import {duration, count} from "./words.mjs";
 
 /* global Chart */
@@ -9,21 +9,23 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 /* What is drawn on a tile over its colour. */
 const STROKES = {
+  "5xx": [[0, TILE / 2, TILE, TILE / 2], [TILE / 2, 0, TILE / 2, TILE]],
+  "429": [[TILE / 4, TILE / 4, TILE * 3 / 4, TILE * 3 / 4]],
   stuck: [[0, TILE, TILE, 0]],
   failed: [[0, 0, TILE, TILE], [0, TILE, TILE, 0]],
   rejected: [[0, TILE / 2, TILE, TILE / 2]],
   abandoned: [[TILE / 2, 0, TILE / 2, TILE]],
 };
 
-function tile(outcome) {
+function tile(part) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = TILE;
   const pen = canvas.getContext("2d");
-  pen.fillStyle = css(outcome);
+  pen.fillStyle = css(part);
   pen.fillRect(0, 0, TILE, TILE);
   pen.strokeStyle = css("card");
   pen.lineWidth = 1.4;
-  for (const [x, y, toX, toY] of STROKES[outcome] ?? []) {
+  for (const [x, y, toX, toY] of STROKES[part] ?? []) {
     pen.beginPath();
     pen.moveTo(x, y);
     pen.lineTo(toX, toY);
@@ -34,9 +36,9 @@ function tile(outcome) {
 
 let patterns = null;
 
-function patternOf(outcome) {
-  patterns ??= Object.fromEntries(OUTCOMES.map((one) => [one, tile(one)]));
-  return document.createElement("canvas").getContext("2d").createPattern(patterns[outcome], "repeat");
+function patternOf(part) {
+  patterns ??= Object.fromEntries(PARTS.map((one) => [one, tile(one)]));
+  return document.createElement("canvas").getContext("2d").createPattern(patterns[part], "repeat");
 }
 
 /* The colours have changed. */
@@ -45,12 +47,12 @@ export function forgetColours() {
 }
 
 /* A piece of the pattern, for the legend. */
-export function swatch(outcome) {
+export function swatch(part) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = TILE * 2;
   canvas.setAttribute("aria-hidden", "true");
   const pen = canvas.getContext("2d");
-  pen.fillStyle = patternOf(outcome);
+  pen.fillStyle = patternOf(part);
   pen.fillRect(0, 0, TILE * 2, TILE * 2);
   return canvas;
 }
@@ -83,8 +85,8 @@ function options(slots, step, format) {
 }
 
 export function outcomesChart(canvas, slots, step) {
-  const datasets = OUTCOMES.map((outcome) => ({
-    label: outcome, data: new Array(slots).fill(0), backgroundColor: patternOf(outcome),
+  const datasets = PARTS.map((part) => ({
+    label: part, data: new Array(slots).fill(0), backgroundColor: patternOf(part),
     barPercentage: 1, categoryPercentage: 0.9, stack: "all",
   }));
   const all = options(slots, step, count);
@@ -112,8 +114,9 @@ export function latencyChart(canvas, slots, step) {
 }
 
 export function drawOutcomes(chart, slots) {
-  OUTCOMES.forEach((outcome, i) => {
-    chart.data.datasets[i].data = slots.map((slot) => slot?.[outcome] ?? 0);
+  const parts = slots.map((slot) => slot && partsOf(slot));
+  PARTS.forEach((part, i) => {
+    chart.data.datasets[i].data = parts.map((one) => one?.[part] ?? 0);
   });
   chart.update();
 }

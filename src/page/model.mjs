@@ -9,10 +9,11 @@ export const STEP_S = 10;
 
 /* From the worst to the best; `rank` orders, the mark and the words say it without colour. */
 export const KINDS = {
-  stuck: {rank: 6, mark: "✖", words: "getting stuck"},
-  full: {rank: 6, mark: "■", words: "pool full"},
-  rejecting: {rank: 5, mark: "▲", words: "rejecting"},
-  failing: {rank: 4, mark: "!", words: "failing"},
+  stuck: {rank: 7, mark: "✖", words: "getting stuck"},
+  full: {rank: 7, mark: "■", words: "pool full"},
+  rejecting: {rank: 6, mark: "▲", words: "rejecting"},
+  failing: {rank: 5, mark: "!", words: "failing"},
+  erring: {rank: 4, mark: "‼", words: "answers with errors"},
   few: {rank: 3, mark: "✕", words: "a few stuck"},
   slow: {rank: 2, mark: "◔", words: "near the deadline"},
   fine: {rank: 1, mark: "✓", words: "fine"},
@@ -22,6 +23,8 @@ export const KINDS = {
 const NEAR_DEADLINE = 0.8;
 /* Below this share of the calls, those that got stuck are a few. */
 const FEW = 0.01;
+/* Above this share of the calls, an API that answers 5xx, or 429, is not fine. The alerts in conf/prometheus have the same one. */
+export const ERRING = 0.05;
 
 const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
 const highest = (numbers) => numbers.reduce((top, one) => (one === null ? top : Math.max(top ?? one, one)), null);
@@ -37,8 +40,19 @@ function readSlot(series, i) {
   const ms = (name) => (series[name]?.[i] ?? null) === null ? null : series[name][i] / 1000;
   return {
     completed: count("completed"), failed: count("failed"), rejected: count("rejected"), abandoned: count("abandoned"),
-    stuck: sum(Object.values(stuck)), stuckBy: stuck, p50: ms("p50_us"), p99: ms("p99_us"),
+    stuck: sum(Object.values(stuck)), stuckBy: stuck, "5xx": count("responses.5xx"), "429": count("responses.429"),
+    p50: ms("p50_us"), p99: ms("p99_us"),
   };
+}
+
+/* What a chart draws of a slot: calls by their outcome, and of those that completed, the ones with 5xx or 429 apart. */
+export const PARTS = ["completed", "5xx", "429", "stuck", "failed", "rejected", "abandoned"];
+
+/* A response counts when it begins, so its call may be no completed one, or one of the next slot. */
+export function partsOf(slot) {
+  const errors = Math.min(slot["5xx"], slot.completed);
+  const tooMany = Math.min(slot["429"], slot.completed - errors);
+  return {...slot, completed: slot.completed - errors - tooMany, "5xx": errors, "429": tooMany};
 }
 
 const ended = (slot) => sum(OUTCOMES.map((outcome) => slot[outcome]));
@@ -131,6 +145,7 @@ export class Model {
     const calls = sum(weighed.map(ended));
     return {
       ...Object.fromEntries(OUTCOMES.map((outcome) => [outcome, sum(slots.map((slot) => slot[outcome]))])),
+      "5xx": sum(slots.map((slot) => slot["5xx"])), "429": sum(slots.map((slot) => slot["429"])),
       ended: sum(slots.map(ended)), stuckBy: by,
       p50: calls ? sum(weighed.map((slot) => slot.p50 * ended(slot))) / calls : null,
       p99: highest(slots.map((slot) => slot.p99)),
@@ -170,11 +185,15 @@ export class Model {
 
 const isFull = (pool) => pool !== null && pool.held > 0 && pool.held >= pool.size;
 
+/* Of the calls that had a permit: the others say nothing of the API. */
+const isErring = (minute) => Math.max(minute["5xx"], minute["429"]) > ERRING * (minute.ended - minute.rejected);
+
 function kindOf({pool, minute, phases, inFlight, quarter}) {
   if (minute.stuck > 0 && minute.stuck >= FEW * minute.ended) return "stuck";
   if (isFull(pool)) return "full";
   if (minute.rejected > 0) return "rejecting";
   if (minute.failed > 0) return "failing";
+  if (isErring(minute)) return "erring";
   if (minute.stuck > 0) return "few";
   if (phases.some((one) => one.budget > 0 && one.oldest >= NEAR_DEADLINE * one.budget)) return "slow";
   return inFlight > 0 || quarter.ended > 0 ? "fine" : "quiet";

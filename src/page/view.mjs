@@ -3,7 +3,7 @@
  * text, never as markup. What stays is changed in place, so that focus and selection survive.
  */
 import * as charts from "./charts.mjs";
-import {KINDS, OUTCOMES} from "./model.mjs";
+import {KINDS, PARTS} from "./model.mjs";
 import * as words from "./words.mjs";
 
 const byId = (id) => document.getElementById(id);
@@ -139,6 +139,7 @@ class Card {
     const figures = [
       ["calls/s", words.rate(rate)], ["p50", words.duration(minute.p50)], ["p99", words.duration(minute.p99)],
       ["stuck, 1 min", words.count(minute.stuck)], ["stuck, 15 min", words.count(quarter.stuck)],
+      ["5xx, 1 min", words.count(minute["5xx"])], ["429, 1 min", words.count(minute["429"])],
     ];
     const list = one(this.root, ".figures");
     if (!list.children.length)
@@ -149,6 +150,8 @@ class Card {
       }
     figures.forEach(([, value], i) => write(one(list.children[i], "dd"), value));
     list.children[3].classList.toggle("alarming", minute.stuck > 0);
+    list.children[5].classList.toggle("erring", minute["5xx"] > 0);
+    list.children[6].classList.toggle("erring", minute["429"] > 0);
   }
 
   draw() {
@@ -255,9 +258,9 @@ export function redrawCharts() {
 }
 
 export function showLegend() {
-  byId("legend").replaceChildren(...OUTCOMES.map((outcome) => {
+  byId("legend").replaceChildren(...PARTS.map((part) => {
     const item = element("li");
-    item.append(charts.swatch(outcome), outcome);
+    item.append(charts.swatch(part), words.part(part));
     return item;
   }), ...["p99", "p50", "deadline"].map((name) => {
     const item = element("li");

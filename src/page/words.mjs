@@ -54,6 +54,7 @@ export function trouble(one) {
       return `${held}: ${now}${waiting}${rejected}`;
     }
     case "rejecting": return `${share(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;
+    case "erring": return `${erring(one.minute)} in the last minute. Now ${now}`;
     case "failing": return `${share(one.minute.failed)} failed in the last minute. Now ${now}`;
     case "slow": return `${inPhase(oldestOf(one))}`;
     default: return one.inFlight ? `${now}` : "nothing in flight";
@@ -61,6 +62,13 @@ export function trouble(one) {
 }
 
 const oldestOf = (one) => one.phases.slice().sort((a, b) => b.oldest / b.budget - a.oldest / a.budget)[0];
+
+/* "12 of 40 calls answered with 5xx, 3 with 429" */
+function erring(minute) {
+  const by = ["5xx", "429"].filter((code) => minute[code] > 0);
+  const [first, ...more] = by.map((code) => `${count(minute[code])}${code === by[0] ? ` of ${calls(minute.ended)} answered` : ""} with ${code}`);
+  return [first, ...more].join(", ");
+}
 
 /* "480 in wait, 20 in connect" */
 export function stuckWhere(by) {
@@ -85,11 +93,16 @@ export function headline(all) {
   };
 }
 
+/* What the legend calls a part of a chart's bars. */
+export const part = (name) => (name === "5xx" || name === "429" ? `completed with ${name}` : name);
+
 /* What a chart shows, for those who do not see it. */
 export function outcomesInWords(quarter) {
   const parts = ["completed", "stuck", "failed", "rejected", "abandoned"].filter((outcome) => quarter[outcome] > 0)
     .map((outcome) => `${count(quarter[outcome])} ${outcome}`);
-  return `Calls that ended in the last 15 minutes: ${parts.join(", ") || "none"}.`;
+  const codes = ["5xx", "429"].filter((code) => quarter[code] > 0).map((code) => `${count(quarter[code])} with ${code}`);
+  return `Calls that ended in the last 15 minutes: ${parts.join(", ") || "none"}.` +
+    (codes.length ? ` Responses of the API: ${codes.join(", ")}.` : "");
 }
 
 export function latencyInWords(quarter, deadline) {

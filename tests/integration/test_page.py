@@ -118,6 +118,29 @@ def test_what_got_stuck_is_shown_by_phase_with_where_its_time_went(curfew, fault
     browser.shot("what-got-stuck-dark", whole=True)
 
 
+def test_an_api_that_answers_with_errors_is_not_fine(curfew, faulty, browser):
+    url = faulty().url
+    proxy = curfew(upstreams={name: {"url": url, "deadline": "5s"} for name in ("charges", "mail", "search")})
+    for name, target, count in (("charges", "/status/503", 12), ("charges", "/status/429", 5), ("charges", "/ok", 25), ("mail", "/status/429", 8),
+                                ("search", "/status/500", 1), ("search", "/ok", 30)):
+        for _ in range(count):
+            proxy.ask("GET", target, upstream=name)
+    browser.open(page_of(proxy))
+    browser.wait_text("#headline", "charges", "12 of 42 calls answered with 5xx, 5 with 429 in the last minute")
+    browser.wait_text("#further", "mail", "8 of 8 calls answered with 429 in the last minute")
+    card = browser.wait_text("#cards article:first-child", "charges", "answers with errors", "5xx, 1 min", "429, 1 min")
+    assert "fine" not in card
+    browser.wait_text("#cards article:last-child", "search", "fine")
+    browser.wait_text("#legend", "completed with 5xx", "completed with 429")
+    words = browser.evaluate("() => document.querySelector('canvas.outcomes').getAttribute('aria-label')")
+    assert "42 completed" in words and "12 with 5xx, 5 with 429" in words
+    for name, window in WINDOWS.items():
+        browser.resize(window["width"], window["height"])
+        browser.change_scheme(window["dark"])
+        browser.wait("() => document.documentElement.scrollWidth <= innerWidth")  # charts follow their window
+        browser.shot(f"errors-{name}", whole=True)
+
+
 def test_a_deadline_that_cuts_nothing_is_said_to_be_observed(curfew, faulty, browser):
     keys = {"url": faulty().url, "deadline": "100ms"}
     proxy = curfew(upstreams={"watched": {**keys, "observe": True}, "kept": keys})

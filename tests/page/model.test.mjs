@@ -1,7 +1,7 @@
 /* What the page knows and how it says it, without a browser: node --test. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import {KINDS, Model, worstPhase} from "../../src/page/model.mjs";
+import {KINDS, Model, PARTS, partsOf, worstPhase} from "../../src/page/model.mjs";
 import * as words from "../../src/page/words.mjs";
 
 const plain = (text) => text.replaceAll("\u00a0", " ");
@@ -87,7 +87,38 @@ test("each kind of trouble, the worst of those that fit", () => {
   assert.equal(assess({}, {live: [["api", "wait", 1, 1500, 500]]}).kind, "fine");
   assert.equal(assess({completed: [1, 0]}).kind, "fine");
   assert.equal(assess({}).kind, "quiet");
-  assert.deepEqual(Object.keys(KINDS).map((kind) => KINDS[kind].rank), [6, 6, 5, 4, 3, 2, 1, 0]);
+  assert.deepEqual(Object.keys(KINDS).map((kind) => KINDS[kind].rank), [7, 7, 6, 5, 4, 3, 2, 1, 0]);
+});
+
+test("an API is not fine whose responses are 5xx or 429, above a share of the calls that had a permit", () => {
+  assert.equal(assess({completed: [100, 0], "responses.5xx": [6, 0]}).kind, "erring");
+  assert.equal(assess({completed: [100, 0], "responses.5xx": [5, 0]}).kind, "fine");
+  assert.equal(assess({completed: [100, 0], "responses.429": [4, 2]}).kind, "erring");
+  assert.equal(assess({completed: [100, 0], "responses.5xx": [4, 0], "responses.429": [0, 4]}).kind, "fine");
+  assert.equal(assess({completed: [10, 0], rejected: [0, 990], "responses.5xx": [10, 0]}).kind, "rejecting");
+  assert.equal(assess({completed: [20, 0], "stuck.wait": [1, 0], "responses.5xx": [20, 0]}).kind, "stuck");
+  assert.equal(assess({completed: [999, 0], "stuck.wait": [1, 0], "responses.5xx": [999, 0]}).kind, "erring");
+  assert.equal(assess({completed: [1, 0], failed: [1, 0], "responses.5xx": [1, 0]}).kind, "failing");
+  assert.equal(assess({"responses.5xx": [0, 1]}, {live: [["api", "receive", 1, 100, 900]]}).kind, "erring");
+  assert.equal(assess({completed: [9, 0, 0, 0, 0, 0, 0, 0], "responses.5xx": [9, 0, 0, 0, 0, 0, 0, 0]}, {seconds: 80, points: 8}).kind, "fine");
+});
+
+test("an API that answers with errors is told of by their kinds", () => {
+  const both = assess({completed: [40, 0], "responses.5xx": [12, 0], "responses.429": [3, 0]}, {live: [["api", "wait", 1, 100, 1900]]});
+  assert.equal(plain(words.headline([both]).text),
+    "12 of 40 calls answered with 5xx, 3 with 429 in the last minute. Now 1 call in wait, for 100 ms of 2 s.");
+  assert.equal(words.trouble(assess({completed: [1, 0], "responses.429": [1, 0]})),
+    "1 of 1 call answered with 429 in the last minute. Now nothing in flight");
+  assert.equal(words.outcomesInWords(both.quarter),
+    "Calls that ended in the last 15 minutes: 40 completed. Responses of the API: 12 with 5xx, 3 with 429.");
+});
+
+test("the parts of a bar are as many as the calls that ended, whatever came when", () => {
+  const slot = {completed: 10, stuck: 2, failed: 1, rejected: 0, abandoned: 3};
+  for (const [errors, tooMany, expected] of [[0, 0, [10, 0, 0]], [4, 3, [3, 4, 3]], [10, 0, [0, 10, 0]], [12, 5, [0, 10, 0]], [8, 5, [0, 8, 2]]]) {
+    const parts = partsOf({...slot, "5xx": errors, "429": tooMany});
+    assert.deepEqual(PARTS.map((part) => parts[part]), [...expected, 2, 1, 0, 3]);
+  }
 });
 
 test("what got stuck more than a minute ago is no trouble any more", () => {
