@@ -9,7 +9,7 @@
 #include "core/exposition.h"
 #include "core/name_age.h"
 #include "core/phase.h"
-#include "core/spread.h"
+#include "core/duration_histogram.h"
 
 /*
  * The counters of one worker, or the sum of several: a plain block that its owner alone writes. A scrape has each
@@ -57,11 +57,11 @@ struct metrics {
     uint32_t upstream_count;
     uint32_t route_count;
     struct process_metrics process;
-    struct upstream_metrics *upstreams; /* by upstream_config.index */
-    struct route_metrics *routes;       /* by route_config.index */
-    struct spread **spreads;            /* likewise; NULL: none of its calls has ended yet */
-    bool lacks_spreads;                 /* of a sum: there was no memory for all of them */
-    bool lacks_codes;                   /* likewise for the counters of status codes */
+    struct upstream_metrics *upstreams;     /* by upstream_config.index */
+    struct route_metrics *routes;           /* by route_config.index */
+    struct duration_histogram **histograms; /* likewise; NULL: none of its calls has ended yet */
+    bool lacks_histograms;                  /* of a sum: there was no memory for all of them */
+    bool lacks_codes;                       /* likewise for the counters of status codes */
 };
 
 /* All zero, on cache lines that nobody else's block shares. Heap; NULL without memory. */
@@ -78,8 +78,8 @@ void metrics_take(struct metrics *to, struct metrics *part);
 /* All gauges back to zero: they are to be filled in anew. */
 void metrics_clear_gauges(struct metrics *metrics);
 
-/* Likewise for the spreads, which metrics_add leaves out: they are large, and seldom asked for. */
-void metrics_add_spreads(struct metrics *sum, const struct metrics *part);
+/* Likewise for the histograms of durations, which metrics_add leaves out: they are large, and seldom asked for. */
+void metrics_add_histograms(struct metrics *sum, const struct metrics *part);
 
 /* All back to zero. */
 void metrics_clear(struct metrics *metrics);

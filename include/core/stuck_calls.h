@@ -5,7 +5,7 @@
 
 #include "core/call_fsm.h"
 #include "core/cause.h"
-#include "core/roster.h"
+#include "core/call_top.h"
 
 /*
  * The calls that got stuck last, in the order of their ends, with what they did with their time; a few, of fixed
@@ -22,7 +22,7 @@ struct stuck_call {
     enum cause cause : 8;
     enum sent sent : 8;
     uint8_t method_len;
-    char method[ROSTER_METHOD]; /* longer ones are cut */
+    char method[CALL_TOP_METHOD]; /* longer ones are cut */
 };
 
 /* Zero is empty. */

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "core/census.h"
-#include "core/roster.h"
+#include "core/phase_counts.h"
+#include "core/call_top.h"
 #include "runtime/mailbox.h"
 
 struct proxy;
@@ -25,17 +25,17 @@ struct roll;
 enum roll_act { ROLL_LIST, ROLL_CUT };
 
 /*
- * On the thread that owns reply_to. The roster is sorted, the census has all calls that match; both are valid during
+ * On the thread that owns reply_to. The top is sorted, the counts are of all calls that match; both are valid during
  * the call. longest_ns is the longest time that a worker spent on it in one turn.
  */
-typedef void (*roll_fn)(void *arg, const struct roster *roster, const struct census *census,
+typedef void (*roll_fn)(void *arg, const struct call_top *top, const struct phase_counts *counts,
                         int64_t longest_ns);
 
 /*
  * Starts one; none may be under way. ROLL_CUT ends each call that matches, by CAUSE_OPERATOR, and lists it as it was
  * just before. `done` runs once, when the last worker has answered, and may start the next one. NULL: no memory.
  */
-struct roll *roll_start(struct proxy *proxy, const struct roster_filter *filter, enum roll_act act,
+struct roll *roll_start(struct proxy *proxy, const struct call_top_filter *filter, enum roll_act act,
                         struct mailbox *reply_to, roll_fn done, void *arg);
 
 /* The worker ends and has no calls any more: answers what it was asked. Its own thread. */

@@ -16,8 +16,9 @@ typedef void (*scrape_fn)(void *arg, const struct metrics *sum);
  */
 struct scrape *scrape_start(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done, void *arg);
 
-/* The same, with the routes' spreads; sum->lacks_spreads if there was no memory for them. */
-struct scrape *scrape_start_spreads(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done, void *arg);
+/* The same, with the routes' histograms of durations; sum->lacks_histograms if there was no memory for them. */
+struct scrape *scrape_start_histograms(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done,
+                                       void *arg);
 
 /*
  * `done` will not run any more; the memory goes when the last worker has answered. On reply_to's thread, before `done`

@@ -19,7 +19,7 @@ struct asked {
     struct list_node node; /* on calls.waiting, until it is its turn */
     struct calls *calls;
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
-    struct roster_filter filter;
+    struct call_top_filter filter;
     enum roll_act act;
     struct event patience_over;
 };
@@ -41,7 +41,7 @@ static json_t *mark_observed(json_t *call)
 }
 
 /* Names of routes and upstreams that are gone meanwhile are null. NULL: no memory. */
-static json_t *describe(const struct labels *labels, const struct roster_entry *entry, int64_t now_ns)
+static json_t *describe(const struct labels *labels, const struct call_top_entry *entry, int64_t now_ns)
 {
     const char *upstream =
         entry->upstream < labels->upstream_count ? labels->upstreams[entry->upstream] : NULL;
@@ -60,13 +60,13 @@ static json_t *describe(const struct labels *labels, const struct roster_entry *
     return entry->observed ? mark_observed(call) : call;
 }
 
-static json_t *describe_all(const struct labels *labels, const struct roster *roster)
+static json_t *describe_all(const struct labels *labels, const struct call_top *top)
 {
     int64_t now_ns = worker_clock_ns();
     json_t *all = json_array();
 
-    for (uint32_t i = 0; i < roster->count && all; i++) {
-        if (json_array_append_new(all, describe(labels, &roster->entries[i], now_ns)) < 0) {
+    for (uint32_t i = 0; i < top->count && all; i++) {
+        if (json_array_append_new(all, describe(labels, &top->entries[i], now_ns)) < 0) {
             json_decref(all);
             all = NULL;
         }
@@ -74,7 +74,7 @@ static json_t *describe_all(const struct labels *labels, const struct roster *ro
     return all;
 }
 
-static json_t *describe_phase(const char *upstream, enum phase phase, const struct census_cell *cell,
+static json_t *describe_phase(const char *upstream, enum phase phase, const struct phase_counts_cell *cell,
                               int64_t now_ns)
 {
     return json_pack("{s:s?, s:s, s:I, s:o, s:o}", "upstream", upstream, "phase", phase_name(phase), "calls",
@@ -83,15 +83,15 @@ static json_t *describe_phase(const char *upstream, enum phase phase, const stru
 }
 
 /* Where there are none, nothing is said. */
-static json_t *describe_phases(const struct labels *labels, const struct census *census)
+static json_t *describe_phases(const struct labels *labels, const struct phase_counts *counts)
 {
     int64_t now_ns = worker_clock_ns();
     json_t *all = json_array();
 
-    for (uint32_t i = 0; all && i < census->upstream_count * PHASE_COUNT; i++) {
+    for (uint32_t i = 0; all && i < counts->upstream_count * PHASE_COUNT; i++) {
         uint32_t upstream = i / PHASE_COUNT;
         enum phase phase = i % PHASE_COUNT;
-        const struct census_cell *cell = census_at(census, upstream, phase);
+        const struct phase_counts_cell *cell = phase_counts_at(counts, upstream, phase);
         const char *name = upstream < labels->upstream_count ? labels->upstreams[upstream] : NULL;
 
         if (cell->calls != 0 && json_array_append_new(all, describe_phase(name, phase, cell, now_ns)) < 0) {
@@ -102,29 +102,29 @@ static json_t *describe_phases(const struct labels *labels, const struct census 
     return all;
 }
 
-static json_t *write_list(const struct labels *labels, const struct roster *roster,
-                          const struct census *census, int64_t longest_ns)
+static json_t *write_list(const struct labels *labels, const struct call_top *top,
+                          const struct phase_counts *counts, int64_t longest_ns)
 {
-    return json_pack("{s:o, s:o, s:I, s:I, s:f}", "calls", describe_all(labels, roster), "phases",
-                     describe_phases(labels, census), "matching", (json_int_t)roster->matching, "in_flight",
-                     (json_int_t)roster->in_flight, "longest_stop_ms", (double)longest_ns / NS_PER_MS);
+    return json_pack("{s:o, s:o, s:I, s:I, s:f}", "calls", describe_all(labels, top), "phases",
+                     describe_phases(labels, counts), "matching", (json_int_t)top->matching, "in_flight",
+                     (json_int_t)top->in_flight, "longest_stop_ms", (double)longest_ns / NS_PER_MS);
 }
 
-static void respond_with(const struct asked *asked, const struct roster *roster, const struct census *census,
-                         int64_t longest_ns)
+static void respond_with(const struct asked *asked, const struct call_top *top,
+                         const struct phase_counts *counts, int64_t longest_ns)
 {
     const struct numbering *numbering = &asked->calls->proxy->numbering;
     struct labels labels;
     json_t *answer = NULL;
 
-    if (asked->act == ROLL_CUT && roster->count == 0) {
+    if (asked->act == ROLL_CUT && top->count == 0) {
         respond_problem(asked->request, 404, "No call in flight has this id.");
         return;
     }
     if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
         answer = asked->act == ROLL_LIST
-                     ? write_list(&labels, roster, census, longest_ns)
-                     : json_pack("{s:o}", "cut", describe(&labels, &roster->entries[0], worker_clock_ns()));
+                     ? write_list(&labels, top, counts, longest_ns)
+                     : json_pack("{s:o}", "cut", describe(&labels, &top->entries[0], worker_clock_ns()));
     labels_fini(&labels);
     respond_json(asked->request, 200, answer);
 }
@@ -146,7 +146,8 @@ static void refuse(struct asked *asked, int status, const char *detail)
     asked_free(asked);
 }
 
-static void roll_done(void *arg, const struct roster *roster, const struct census *census, int64_t longest_ns)
+static void roll_done(void *arg, const struct call_top *top, const struct phase_counts *counts,
+                      int64_t longest_ns)
 {
     struct calls *calls = arg;
     struct asked *asked = calls->asked;
@@ -157,7 +158,7 @@ static void roll_done(void *arg, const struct roster *roster, const struct censu
         /* A reload came in between: the numbers may be other ones' now. */
         list_push_front(&calls->waiting, &asked->node);
     } else if (asked) {
-        respond_with(asked, roster, census, longest_ns);
+        respond_with(asked, top, counts, longest_ns);
         asked_free(asked);
     }
     start_next(calls);
@@ -192,7 +193,7 @@ static void give_up(evutil_socket_t fd, short what, void *arg)
     refuse(asked, 503, "A worker did not answer within 1 s.");
 }
 
-static void ask(struct calls *calls, struct evhttp_request *request, const struct roster_filter *filter,
+static void ask(struct calls *calls, struct evhttp_request *request, const struct call_top_filter *filter,
                 enum roll_act act)
 {
     struct asked *asked = mem_zalloc(sizeof(*asked));
@@ -214,7 +215,7 @@ static void ask(struct calls *calls, struct evhttp_request *request, const struc
 void calls_respond(struct calls *calls, struct evhttp_request *request)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
-    struct roster_filter filter;
+    struct call_top_filter filter;
     char why[160];
 
     if (calls_filter_read(query, calls->proxy, &filter, why, sizeof(why)))
@@ -225,7 +226,7 @@ void calls_respond(struct calls *calls, struct evhttp_request *request)
 
 void calls_respond_cut(struct calls *calls, struct evhttp_request *request, const char *id)
 {
-    struct roster_filter filter;
+    struct call_top_filter filter;
 
     if (calls_filter_read_id(id, &filter))
         ask(calls, request, &filter, ROLL_CUT);

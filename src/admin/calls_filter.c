@@ -12,7 +12,7 @@
 
 struct reading {
     const struct proxy *proxy;
-    struct roster_filter *filter;
+    struct call_top_filter *filter;
     char *why;
     size_t why_cap;
 };
@@ -65,11 +65,11 @@ static bool read_limit(const struct reading *reading, const char *value)
 {
     uint64_t limit;
 
-    if (number_u64(span_of(value), &limit) == NUMBER_OK && limit >= 1 && limit <= ROSTER_MAX) {
+    if (number_u64(span_of(value), &limit) == NUMBER_OK && limit >= 1 && limit <= CALL_TOP_MAX) {
         reading->filter->limit = (uint32_t)limit;
         return true;
     }
-    snprintf(reading->why, reading->why_cap, "limit is a number from 1 to %u.", ROSTER_MAX);
+    snprintf(reading->why, reading->why_cap, "limit is a number from 1 to %u.", CALL_TOP_MAX);
     return false;
 }
 
@@ -77,7 +77,7 @@ static bool read_sort(const struct reading *reading, const char *value)
 {
     bool by_age = strcmp(value, "age") == 0;
 
-    reading->filter->order = by_age ? ROSTER_BY_AGE : ROSTER_BY_LEFT;
+    reading->filter->order = by_age ? CALL_TOP_BY_AGE : CALL_TOP_BY_LEFT;
     if (by_age || strcmp(value, "left") == 0)
         return true;
     snprintf(reading->why, reading->why_cap, "sort is left or age.");
@@ -119,8 +119,8 @@ static void make_printable(char *text)
             *text = '?';
 }
 
-bool calls_filter_read(const char *query, const struct proxy *proxy, struct roster_filter *filter, char *why,
-                       size_t why_cap)
+bool calls_filter_read(const char *query, const struct proxy *proxy, struct call_top_filter *filter,
+                       char *why, size_t why_cap)
 {
     const struct reading reading = {proxy, filter, why, why_cap};
     struct evkeyvalq pairs;
@@ -128,8 +128,8 @@ bool calls_filter_read(const char *query, const struct proxy *proxy, struct rost
     unsigned seen = 0;
     bool is_good = true;
 
-    *filter =
-        (struct roster_filter){.upstream = ROSTER_ANY, .phases = ROSTER_ALL_PHASES, .limit = LIMIT_DEFAULT};
+    *filter = (struct call_top_filter){
+        .upstream = CALL_TOP_ANY, .phases = CALL_TOP_ALL_PHASES, .limit = LIMIT_DEFAULT};
     if (query == NULL || query[0] == '\0')
         return true;
     /* An escaped NUL would end a value before its end. */
@@ -145,8 +145,8 @@ bool calls_filter_read(const char *query, const struct proxy *proxy, struct rost
     return is_good;
 }
 
-bool calls_filter_read_id(const char *text, struct roster_filter *filter)
+bool calls_filter_read_id(const char *text, struct call_top_filter *filter)
 {
-    *filter = (struct roster_filter){.upstream = ROSTER_ANY, .phases = ROSTER_ALL_PHASES, .limit = 1};
+    *filter = (struct call_top_filter){.upstream = CALL_TOP_ANY, .phases = CALL_TOP_ALL_PHASES, .limit = 1};
     return number_hex(span_of(text), &filter->id) == NUMBER_OK && filter->id != 0;
 }

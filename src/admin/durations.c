@@ -25,33 +25,33 @@ static json_t *list_of(bool is_whole, json_t *list)
 }
 
 /* [ends at, calls, held] of those that have any. */
-static json_t *describe_buckets(const struct spread *spread)
+static json_t *describe_buckets(const struct duration_histogram *histogram)
 {
     json_t *all = json_array();
     bool is_whole = all != NULL;
 
-    for (uint32_t i = 0; i < SPREAD_BUCKETS && is_whole; i++) {
-        const struct spread_bucket *bucket = &spread->completed[i];
+    for (uint32_t i = 0; i < DURATION_HISTOGRAM_BUCKETS && is_whole; i++) {
+        const struct duration_histogram_bucket *bucket = &histogram->completed[i];
 
         if (bucket->calls != 0)
             is_whole =
-                json_array_append_new(all, json_pack("[I, I, I]", micro(spread_bound_ns(i)),
+                json_array_append_new(all, json_pack("[I, I, I]", micro(duration_histogram_bound_ns(i)),
                                                      (json_int_t)bucket->calls, held(bucket->held_ns))) == 0;
     }
     return list_of(is_whole, all);
 }
 
-static json_t *describe_end(const struct spread_bucket *end)
+static json_t *describe_end(const struct duration_histogram_bucket *end)
 {
     return json_pack("{s:I, s:I}", "calls", (json_int_t)end->calls, "held_us", held(end->held_ns));
 }
 
-static json_t *describe_cut(const struct spread *spread)
+static json_t *describe_cut(const struct duration_histogram *histogram)
 {
-    const struct spread_bucket *cut = &spread->ends[SPREAD_CUT];
+    const struct duration_histogram_bucket *cut = &histogram->ends[DURATION_HISTOGRAM_CUT];
 
     return json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)cut->calls, "held_us", held(cut->held_ns),
-                     "took_us", held(spread->cut_ns));
+                     "took_us", held(histogram->cut_ns));
 }
 
 static const char *name_of_pool(const struct snapshot *snapshot, uint32_t number)
@@ -71,26 +71,28 @@ static json_t *describe_policy(const struct snapshot *snapshot, const struct ups
                      micro(route_longest_ns(route)));
 }
 
-static json_t *describe_calls(const struct spread *spread, int64_t now_ns)
+static json_t *describe_calls(const struct duration_histogram *histogram, int64_t now_ns)
 {
-    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "for_us", micro(now_ns - spread->since_ns),
-                     "longest_us", micro(spread->longest_ns), "spared", (json_int_t)spread->spared, "cut",
-                     describe_cut(spread), "rejected", describe_end(&spread->ends[SPREAD_REJECTED]),
-                     "abandoned", describe_end(&spread->ends[SPREAD_ABANDONED]), "failed",
-                     describe_end(&spread->ends[SPREAD_FAILED]), "buckets", describe_buckets(spread));
+    return json_pack(
+        "{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "for_us", micro(now_ns - histogram->since_ns),
+        "longest_us", micro(histogram->longest_ns), "spared", (json_int_t)histogram->spared, "cut",
+        describe_cut(histogram), "rejected", describe_end(&histogram->ends[DURATION_HISTOGRAM_REJECTED]),
+        "abandoned", describe_end(&histogram->ends[DURATION_HISTOGRAM_ABANDONED]), "failed",
+        describe_end(&histogram->ends[DURATION_HISTOGRAM_FAILED]), "buckets", describe_buckets(histogram));
 }
 
 /* A route without calls has its policy alone. */
 static json_t *describe_route(const struct snapshot *snapshot, const struct upstream_config *upstream,
                               const struct route_config *route, const struct metrics *sum)
 {
-    const struct spread *spread = route->index < sum->route_count ? sum->spreads[route->index] : NULL;
+    const struct duration_histogram *histogram =
+        route->index < sum->route_count ? sum->histograms[route->index] : NULL;
     json_t *described = describe_policy(snapshot, upstream, route), *calls;
     bool is_whole = described != NULL;
 
-    if (spread == NULL || !is_whole)
+    if (histogram == NULL || !is_whole)
         return described;
-    calls = describe_calls(spread, worker_clock_ns());
+    calls = describe_calls(histogram, worker_clock_ns());
     is_whole = calls != NULL && json_object_update(described, calls) == 0;
     json_decref(calls);
     return list_of(is_whole, described);
@@ -132,7 +134,7 @@ void durations_respond(struct evhttp_request *request, const struct proxy *proxy
     const struct snapshot *snapshot = proxy_snapshot(proxy);
 
     respond_json(request, 200,
-                 sum->lacks_spreads ? NULL
-                                    : json_pack("{s:o, s:o}", "routes", describe_routes(snapshot, sum),
-                                                "pools", describe_pools(proxy, snapshot)));
+                 sum->lacks_histograms ? NULL
+                                       : json_pack("{s:o, s:o}", "routes", describe_routes(snapshot, sum),
+                                                   "pools", describe_pools(proxy, snapshot)));
 }

@@ -162,7 +162,7 @@ static bool ask_workers(struct pending *pending)
     const struct scrapes *scrapes = pending->scrapes;
 
     pending->renamed = scrapes->proxy->renamed;
-    pending->scrape = (pending->wants_durations ? scrape_start_spreads : scrape_start)(
+    pending->scrape = (pending->wants_durations ? scrape_start_histograms : scrape_start)(
         scrapes->proxy, scrapes->mailbox, scrape_done, pending);
     return pending->scrape != NULL;
 }

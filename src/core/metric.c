@@ -36,9 +36,9 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
 {
     size_t upstream_bytes = upstream_count * sizeof(struct upstream_metrics);
     size_t route_bytes = route_count * sizeof(struct route_metrics);
-    size_t spread_bytes = route_count * sizeof(struct spread *);
+    size_t duration_histogram_bytes = route_count * sizeof(struct duration_histogram *);
     char *block = mem_zalloc(CACHE_LINE + sizeof(struct metrics) + upstream_bytes + route_bytes +
-                             spread_bytes + CACHE_LINE);
+                             duration_histogram_bytes + CACHE_LINE);
     struct metrics *metrics;
 
     if (!block)
@@ -48,7 +48,7 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
     metrics->route_count = route_count;
     metrics->upstreams = (void *)(metrics + 1);
     metrics->routes = (void *)((char *)metrics->upstreams + upstream_bytes);
-    metrics->spreads = (void *)((char *)metrics->routes + route_bytes);
+    metrics->histograms = (void *)((char *)metrics->routes + route_bytes);
     return metrics;
 }
 
@@ -57,7 +57,7 @@ void metrics_free(struct metrics *metrics)
     if (!metrics)
         return;
     for (uint32_t i = 0; i < metrics->route_count; i++)
-        mem_free(metrics->spreads[i]);
+        mem_free(metrics->histograms[i]);
     for (uint32_t i = 0; i < metrics->upstream_count; i++)
         code_counts_fini(&metrics->upstreams[i].responses);
     mem_free((char *)metrics - CACHE_LINE);
@@ -131,19 +131,19 @@ void metrics_clear_gauges(struct metrics *metrics)
     }
 }
 
-void metrics_add_spreads(struct metrics *sum, const struct metrics *part)
+void metrics_add_histograms(struct metrics *sum, const struct metrics *part)
 {
     for (uint32_t i = 0; i < part->route_count; i++) {
-        const struct spread *spread = part->spreads[i];
+        const struct duration_histogram *histogram = part->histograms[i];
 
-        if (spread == NULL)
+        if (histogram == NULL)
             continue;
-        if (sum->spreads[i] == NULL)
-            sum->spreads[i] = spread_new(spread->terms, spread->since_ns);
-        if (sum->spreads[i] != NULL)
-            spread_add(sum->spreads[i], spread);
+        if (sum->histograms[i] == NULL)
+            sum->histograms[i] = duration_histogram_new(histogram->terms, histogram->since_ns);
+        if (sum->histograms[i] != NULL)
+            duration_histogram_add(sum->histograms[i], histogram);
         else
-            sum->lacks_spreads = true;
+            sum->lacks_histograms = true;
     }
 }
 

@@ -67,17 +67,17 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     metrics->bytes[DIRECTION_DOWN] += call->down.content_bytes;
 }
 
-/* The route's spread; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
-static struct spread *find_spread(const struct call *call)
+/* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
+static struct duration_histogram *find_histogram(const struct call *call)
 {
     const struct proxy_worker *pw = call->worker;
-    struct spread **spread = &pw->metrics->spreads[call->route->index];
+    struct duration_histogram **histogram = &pw->metrics->histograms[call->route->index];
 
-    if (*spread == NULL && call->config->snapshot == pw->snapshot)
-        *spread = spread_new(call->route, call->fsm.begun_ns);
-    if (*spread == NULL || (*spread)->terms == call->route)
-        return *spread;
-    return route_has_same_limits((*spread)->terms, call->route) ? *spread : NULL;
+    if (*histogram == NULL && call->config->snapshot == pw->snapshot)
+        *histogram = duration_histogram_new(call->route, call->fsm.begun_ns);
+    if (*histogram == NULL || (*histogram)->terms == call->route)
+        return *histogram;
+    return route_has_same_limits((*histogram)->terms, call->route) ? *histogram : NULL;
 }
 
 /* Of what ends calls as stuck, all but these are deadlines and limits that the configuration sets. */
@@ -86,32 +86,32 @@ static bool is_of_policy(enum cause cause)
     return cause != CAUSE_OPERATOR && cause != CAUSE_DRAIN_OVER;
 }
 
-static enum spread_end spread_end_of(enum cause cause, enum outcome outcome)
+static enum duration_histogram_end duration_histogram_end_of(enum cause cause, enum outcome outcome)
 {
     switch (outcome) {
-    case OUTCOME_STUCK: return is_of_policy(cause) ? SPREAD_CUT : SPREAD_ABANDONED;
-    case OUTCOME_REJECTED: return SPREAD_REJECTED;
-    case OUTCOME_ABANDONED: return SPREAD_ABANDONED;
-    default: return SPREAD_FAILED;
+    case OUTCOME_STUCK: return is_of_policy(cause) ? DURATION_HISTOGRAM_CUT : DURATION_HISTOGRAM_ABANDONED;
+    case OUTCOME_REJECTED: return DURATION_HISTOGRAM_REJECTED;
+    case OUTCOME_ABANDONED: return DURATION_HISTOGRAM_ABANDONED;
+    default: return DURATION_HISTOGRAM_FAILED;
     }
 }
 
-static void add_to_spread(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
+static void add_to_histogram(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
 {
-    struct spread *spread = find_spread(call);
+    struct duration_histogram *histogram = find_histogram(call);
     int64_t released_ns = call->released_ns != 0 ? call->released_ns : now_ns;
     int64_t took_ns = now_ns - call->fsm.begun_ns;
     int64_t held_ns = call->granted_ns != 0 ? released_ns - call->granted_ns : 0;
 
-    if (spread == NULL)
+    if (histogram == NULL)
         return;
     if (outcome != OUTCOME_COMPLETED) {
-        spread_count_end(spread, spread_end_of(cause, outcome), took_ns, held_ns);
+        duration_histogram_count_end(histogram, duration_histogram_end_of(cause, outcome), took_ns, held_ns);
         return;
     }
-    spread_count(spread, took_ns, held_ns);
+    duration_histogram_count(histogram, took_ns, held_ns);
     if (call->fsm.spared_cause != CAUSE_NONE)
-        spread->spared++;
+        histogram->spared++;
 }
 
 static void remember_stuck(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
@@ -134,7 +134,7 @@ static void remember_stuck(struct call *call, enum cause cause, enum phase phase
         stuck->phases_ns[each] = call_fsm_phase_ns(fsm, each, now_ns);
     if (call->head == NULL)
         return;
-    stuck->method_len = call->method_len < ROSTER_METHOD ? call->method_len : ROSTER_METHOD;
+    stuck->method_len = call->method_len < CALL_TOP_METHOD ? call->method_len : CALL_TOP_METHOD;
     memcpy(stuck->method, call->head, stuck->method_len);
 }
 
@@ -148,7 +148,7 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
     } else if (call->counted) {
         count_outcome(call, cause, phase);
         observe(call, cause, now_ns);
-        add_to_spread(call, cause, outcome, now_ns);
+        add_to_histogram(call, cause, outcome, now_ns);
     }
     if (outcome == OUTCOME_STUCK)
         remember_stuck(call, cause, phase, now_ns);

@@ -14,7 +14,7 @@
 #define BATCH    256u
 
 /* Whose holders are counted. */
-struct census {
+struct holders {
     const struct proxy_worker *worker;
     uint32_t pool;
 };
@@ -39,13 +39,13 @@ static uint32_t count_among(const struct list_node *calls)
 
 static uint32_t count_holders(void *arg)
 {
-    const struct census *census = arg;
-    const struct proxy_worker *pw = census->worker;
-    uint32_t count = upstream_count_cuts(pw, pw->pools[census->pool]);
+    const struct holders *holders = arg;
+    const struct proxy_worker *pw = holders->worker;
+    uint32_t count = upstream_count_cuts(pw, pw->pools[holders->pool]);
 
-    if (pw->unseen_pool == census->pool)
+    if (pw->unseen_pool == holders->pool)
         count += count_among(&pw->unseen);
-    return count + count_among(&pw->calls[census->pool]);
+    return count + count_among(&pw->calls[holders->pool]);
 }
 
 /* The first calls of the list, which become its last. */
@@ -131,9 +131,9 @@ static void make_round(struct timer *timer, int64_t now_ns)
 
     edition_look_after(pw);
     for (uint32_t i = 0; i < pw->pool_places; i++) {
-        struct census census = {pw, i};
+        struct holders holders = {pw, i};
 
-        if (!pool_audit(pw->pools[i], &pw->worker, count_holders, &census))
+        if (!pool_audit(pw->pools[i], &pw->worker, count_holders, &holders))
             complain("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
                      pw->worker.index);
         look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls[i], batch), now_ns));

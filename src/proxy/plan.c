@@ -173,13 +173,13 @@ void plan_drop(struct proxy_worker *pw)
 /* How long calls take is known for the limits that they had: under other ones it is found out anew. */
 static void take_spread_over(struct proxy_worker *pw, struct plan *plan, const struct route_config *route)
 {
-    struct spread *spread = pw->metrics->spreads[route->index];
+    struct duration_histogram *histogram = pw->metrics->histograms[route->index];
 
-    if (spread == NULL || !route_has_same_limits(spread->terms, route))
+    if (histogram == NULL || !route_has_same_limits(histogram->terms, route))
         return;
-    spread->terms = route;
-    plan->metrics->spreads[route->index] = spread;
-    pw->metrics->spreads[route->index] = NULL;
+    histogram->terms = route;
+    plan->metrics->histograms[route->index] = histogram;
+    pw->metrics->histograms[route->index] = NULL;
 }
 
 /* What stays goes on counting; a newcomer whose number was another one's begins at zero. */

@@ -17,14 +17,14 @@ struct roll_leg {
     struct mail mail; /* the question, then what is deferred from turn to turn */
     struct roll *roll;
     struct proxy_worker *worker;
-    struct roster roster;
-    struct census census;
+    struct call_top top;
+    struct phase_counts counts;
     uint32_t next_pool;
     int64_t longest_ns;
 };
 
 struct roll {
-    struct roster_filter filter;
+    struct call_top_filter filter;
     enum roll_act act;
     atomic_uint unanswered;
     struct mailbox *reply_to;
@@ -54,9 +54,9 @@ static struct call *next_call(struct roll_leg *leg)
     return CONTAINER_OF(node, struct call, node);
 }
 
-static struct roster_entry describe(const struct call *call)
+static struct call_top_entry describe(const struct call *call)
 {
-    struct roster_entry entry = {
+    struct call_top_entry entry = {
         .id = call->id,
         .begun_ns = call->fsm.begun_ns,
         .deadline_ns = call->fsm.deadline_ns,
@@ -68,7 +68,7 @@ static struct roster_entry describe(const struct call *call)
         .phase = call->fsm.phase,
         .sent = call->fsm.sent,
         .observed = call->fsm.policy_ns != NS_NEVER,
-        .method_len = call->method_len < ROSTER_METHOD ? call->method_len : ROSTER_METHOD,
+        .method_len = call->method_len < CALL_TOP_METHOD ? call->method_len : CALL_TOP_METHOD,
     };
 
     /* Without memory for its head, a call ends before anybody looks at it. */
@@ -83,19 +83,19 @@ static struct roster_entry describe(const struct call *call)
 static void look_at(struct roll_leg *leg, struct call *call, int64_t now_ns)
 {
     const struct roll *roll = leg->roll;
-    struct roster *roster = &leg->roster;
+    struct call_top *top = &leg->top;
 
-    roster->in_flight++;
-    if (!roster_matches(&roll->filter, call->id, call->config->index, call->fsm.phase,
-                        now_ns - call->fsm.begun_ns))
+    top->in_flight++;
+    if (!call_top_matches(&roll->filter, call->id, call->config->index, call->fsm.phase,
+                          now_ns - call->fsm.begun_ns))
         return;
-    roster->matching++;
-    census_count(&leg->census, call->config->index, call->fsm.phase, call->fsm.begun_ns,
-                 call->fsm.deadline_ns);
-    if (roster_wants(roster, call->fsm.begun_ns, call->fsm.deadline_ns)) {
-        struct roster_entry entry = describe(call);
+    top->matching++;
+    phase_counts_count(&leg->counts, call->config->index, call->fsm.phase, call->fsm.begun_ns,
+                       call->fsm.deadline_ns);
+    if (call_top_wants(top, call->fsm.begun_ns, call->fsm.deadline_ns)) {
+        struct call_top_entry entry = describe(call);
 
-        roster_add(roster, &entry);
+        call_top_add(top, &entry);
     }
     if (roll->act == ROLL_CUT)
         call_end(call, CAUSE_OPERATOR, NULL);
@@ -156,8 +156,8 @@ void roll_finish(struct proxy_worker *pw)
 static void free_roll(struct roll *roll)
 {
     for (uint32_t i = 0; i < roll->leg_count; i++) {
-        roster_fini(&roll->legs[i].roster);
-        census_fini(&roll->legs[i].census);
+        call_top_fini(&roll->legs[i].top);
+        phase_counts_fini(&roll->legs[i].counts);
     }
     mem_free(roll);
 }
@@ -165,17 +165,17 @@ static void free_roll(struct roll *roll)
 static void all_have_answered(struct mail *mail)
 {
     struct roll *roll = CONTAINER_OF(mail, struct roll, reply);
-    struct roster *sum = &roll->legs[0].roster;
+    struct call_top *sum = &roll->legs[0].top;
     int64_t longest_ns = roll->legs[0].longest_ns;
 
     for (uint32_t i = 1; i < roll->leg_count; i++) {
-        roster_merge(sum, &roll->legs[i].roster);
-        census_merge(&roll->legs[0].census, &roll->legs[i].census);
+        call_top_merge(sum, &roll->legs[i].top);
+        phase_counts_merge(&roll->legs[0].counts, &roll->legs[i].counts);
         if (roll->legs[i].longest_ns > longest_ns)
             longest_ns = roll->legs[i].longest_ns;
     }
-    roster_sort(sum);
-    roll->done(roll->arg, sum, &roll->legs[0].census, longest_ns);
+    call_top_sort(sum);
+    roll->done(roll->arg, sum, &roll->legs[0].counts, longest_ns);
     free_roll(roll);
 }
 
@@ -184,10 +184,10 @@ static bool init_legs(struct roll *roll, struct proxy *proxy)
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         struct roll_leg *leg = &roll->legs[i];
 
-        if (roster_init(&leg->roster, roll->filter.limit, roll->filter.order) != ST_OK)
+        if (call_top_init(&leg->top, roll->filter.limit, roll->filter.order) != ST_OK)
             return false;
         roll->leg_count++;
-        if (census_init(&leg->census, proxy->numbering.upstreams.count) != ST_OK)
+        if (phase_counts_init(&leg->counts, proxy->numbering.upstreams.count) != ST_OK)
             return false;
         mail_init(&leg->mail, take_turn);
         leg->roll = roll;
@@ -196,7 +196,7 @@ static bool init_legs(struct roll *roll, struct proxy *proxy)
     return true;
 }
 
-struct roll *roll_start(struct proxy *proxy, const struct roster_filter *filter, enum roll_act act,
+struct roll *roll_start(struct proxy *proxy, const struct call_top_filter *filter, enum roll_act act,
                         struct mailbox *reply_to, roll_fn done, void *arg)
 {
     uint32_t count = proxy->worker_count;

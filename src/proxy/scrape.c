@@ -19,7 +19,7 @@ struct scrape {
     struct metrics *sum; /* under lock until all have answered */
     uint32_t unanswered; /* under lock */
     bool forgotten;      /* under lock */
-    bool with_spreads;
+    bool with_histograms;
     struct mailbox *reply_to;
     struct mail reply;
     scrape_fn done;
@@ -58,8 +58,8 @@ static void answer(struct mail *mail)
     proxy_worker_gauge(question->worker);
     pthread_mutex_lock(&scrape->lock);
     proxy_worker_add_metrics(question->worker, scrape->sum);
-    if (scrape->with_spreads)
-        metrics_add_spreads(scrape->sum, question->worker->metrics);
+    if (scrape->with_histograms)
+        metrics_add_histograms(scrape->sum, question->worker->metrics);
     scrape->unanswered--;
     nobody_waits = scrape->unanswered == 0 && scrape->forgotten;
     if (scrape->unanswered == 0 && !scrape->forgotten)
@@ -69,8 +69,8 @@ static void answer(struct mail *mail)
         free_scrape(scrape);
 }
 
-static struct scrape *start(struct proxy *proxy, bool with_spreads, struct mailbox *reply_to, scrape_fn done,
-                            void *arg)
+static struct scrape *start(struct proxy *proxy, bool with_histograms, struct mailbox *reply_to,
+                            scrape_fn done, void *arg)
 {
     uint32_t count = proxy->worker_count;
     struct scrape *scrape = mem_zalloc(sizeof(*scrape) + count * sizeof(struct question));
@@ -86,7 +86,7 @@ static struct scrape *start(struct proxy *proxy, bool with_spreads, struct mailb
     pthread_mutex_init(&scrape->lock, NULL);
     atomic_fetch_add(&proxy->scrape_count, 1);
     scrape->unanswered = count;
-    scrape->with_spreads = with_spreads;
+    scrape->with_histograms = with_histograms;
     scrape->reply_to = reply_to;
     mail_init(&scrape->reply, all_answered);
     scrape->done = done;
@@ -108,7 +108,8 @@ struct scrape *scrape_start(struct proxy *proxy, struct mailbox *reply_to, scrap
     return start(proxy, false, reply_to, done, arg);
 }
 
-struct scrape *scrape_start_spreads(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done, void *arg)
+struct scrape *scrape_start_histograms(struct proxy *proxy, struct mailbox *reply_to, scrape_fn done,
+                                       void *arg)
 {
     return start(proxy, true, reply_to, done, arg);
 }

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/number.h"
-#include "core/spread.h"
+#include "core/duration_histogram.h"
 #include "view/advise.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -15,8 +15,8 @@
 
 /* A route as GET /durations would show it, of calls that the test counts. */
 struct measured {
-    struct spread spread;
-    struct duration_bucket buckets[SPREAD_BUCKETS];
+    struct duration_histogram histogram;
+    struct duration_bucket buckets[DURATION_HISTOGRAM_BUCKETS];
     struct duration_route route;
 };
 
@@ -39,7 +39,7 @@ static struct measured *nothing_measured(void)
 static void completes(struct measured *m, uint64_t calls, int64_t took_us)
 {
     for (uint64_t i = 0; i < calls; i++)
-        spread_count(&m->spread, took_us * NS_PER_US, took_us * NS_PER_US);
+        duration_histogram_count(&m->histogram, took_us * NS_PER_US, took_us * NS_PER_US);
 }
 
 static const struct duration_route *route_of(struct measured *m)
@@ -48,14 +48,14 @@ static const struct duration_route *route_of(struct measured *m)
 
     route->bucket_count = 0;
     route->completed = 0;
-    route->longest_us = m->spread.longest_ns / NS_PER_US;
-    for (uint32_t i = 0; i < SPREAD_BUCKETS; i++) {
-        const struct spread_bucket *bucket = &m->spread.completed[i];
+    route->longest_us = m->histogram.longest_ns / NS_PER_US;
+    for (uint32_t i = 0; i < DURATION_HISTOGRAM_BUCKETS; i++) {
+        const struct duration_histogram_bucket *bucket = &m->histogram.completed[i];
 
         if (bucket->calls == 0)
             continue;
         m->buckets[route->bucket_count++] = (struct duration_bucket){
-            spread_bound_ns(i) / NS_PER_US, bucket->calls, (double)bucket->held_ns / NS_PER_US};
+            duration_histogram_bound_ns(i) / NS_PER_US, bucket->calls, (double)bucket->held_ns / NS_PER_US};
         route->completed += bucket->calls;
     }
     return route;
