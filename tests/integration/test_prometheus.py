@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.alerts import RULES, always, at, call, firing, group, histogram, own, rules, run_groups, steadily
+from harness.alerts import RULES, always, at, call, firing, group, histogram, own, response, rules, run_groups, steadily
 from harness.bounds import SOON, poll
 from harness.metrics import Metrics
 from harness.process import run
@@ -68,6 +68,13 @@ SCENARIOS = {
 
     "an API that refuses": ({call("failed", reason="connection_refused"): steadily(10)}, firing(8, ("CurfewCallsFail", API))),
     "an API that refuses a little": ({call("failed", reason="connection_refused"): steadily(4)}, firing(8)),
+    "an API that answers 500 to everything": ({response("200"): None, response("500"): steadily(100)}, firing(1), firing(8, ("CurfewApiAnswers5xx", API))),
+    "an API with errors of many kinds": ({response(code): steadily(2) for code in ("500", "503", "599", "other")}, firing(8, ("CurfewApiAnswers5xx", API))),
+    "an API with errors now and then": ({response("500"): steadily(5), response("429"): steadily(5)}, firing(8)),
+    "an API that is called too often": ({response("429"): steadily(10)}, firing(1), firing(8, ("CurfewApiAnswers429", API))),
+    "an API that says first that it goes on": ({response("100"): steadily(1000), response("500"): steadily(10)}, firing(8, ("CurfewApiAnswers5xx", API))),
+    "an API that says no": ({response("404"): steadily(1000), response("400"): steadily(1000)}, firing(8)),
+    "an API that is well again": ({response("500"): "0+10x40 400x120"}, firing(15, ("CurfewApiAnswers5xx", API)), firing(30)),
     "callers that leave": ({call("abandoned", phase="wait"): steadily(20)}, firing(9), firing(
         20, ("CurfewCallersLeave", API))),
     "some callers that leave": ({call("abandoned", phase="wait"): steadily(10)}, firing(20)),
@@ -121,6 +128,13 @@ def test_an_alert_says_where_it_is_stuck_and_what_to_read(tmp_path):
         {"eval_time": "20m", "alertname": "CurfewCallsStuck", "exp_alerts": [expected]}])]) == ""
 
 
+def test_the_page_is_amber_where_the_alerts_begin():
+    [amber] = re.findall(r"ERRING = ([\d.]+);", (TREE / "src/page/model.mjs").read_text())
+    shares = {rule["alert"]: rule["expr"].split(" > ")[1] for rule in rules() if rule.get("alert", "").startswith("CurfewApiAnswers")}
+    assert shares == {"CurfewApiAnswers5xx": amber, "CurfewApiAnswers429": amber}
+    assert f"{float(amber):.0%}".replace("%", " %") in (TREE / "docs/metrics.md").read_text()
+
+
 def test_every_alert_is_described():
     severities = {"critical", "warning", "info"}
     for rule in rules():
@@ -160,7 +174,8 @@ def busy(curfew, faulty):
             assert _while_one_waits(proxy) == 503
             for one in parked:
                 assert one.recv_response().status == 504
-            assert proxy.ask("GET", "/ok", upstream="api").status == 200
+            for status in (200, 429, 500):
+                assert proxy.ask("GET", f"/status/{status}", upstream="api").status == status
             assert proxy.ask("GET", "/", upstream="gone").status == 502
 
     caller = threading.Thread(target=call)

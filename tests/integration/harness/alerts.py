@@ -40,6 +40,10 @@ def own(name, **labels):
     return f"{name}{{{_JOB}{more}}}"
 
 
+def response(code):
+    return own("curfew_responses_total", upstream="api", code=code)
+
+
 def histogram(name, buckets, total=0.0):
     """Observations for each scrape: {upper bound: how many}, and their sum."""
     series, count = {}, 0
@@ -56,6 +60,7 @@ HEALTHY = {
     call("failed", reason="connection_refused"): steadily(0),
     **{call("rejected", reason=reason): steadily(0) for reason in ("queue_full", "queue_timeout", "draining")},
     call("abandoned", phase="wait"): steadily(0),
+    response("200"): steadily(100),
     own("curfew_calls_overdue", upstream="api"): always(0),
     own("curfew_pool_size", pool="api"): always(50),
     own("curfew_pool_held", pool="api"): always(10),
