@@ -128,7 +128,7 @@ struct http1_scan {
     uint32_t looked;  /* bytes before this one are known to be sound */
     uint32_t start;   /* where the head starts: behind an empty line that preceded it (RFC 9112 2.2) */
     bool in_fields;   /* the start line is whole */
-    bool is_response; /* set by the reader: a response head; no empty line may precede it */
+    bool is_response; /* set by the reader: a response head */
 };
 
 /*
@@ -187,6 +187,12 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
  */
 enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
                                 const char **detail);
+
+/*
+ * Can a response head begin with these bytes, of which http1_scan said MORE? False as soon as its start line can't be
+ * one: a peer of another protocol, which greets and waits, is not waited for.
+ */
+bool http1_may_be_response(const struct http1_scan *scan, struct span bytes);
 
 /*
  * The status code of a response of which `bytes` have come, its head whole or not, sound or not: 0 to 999. False: its

@@ -71,10 +71,10 @@ struct call {
     bool upload_waits : 1;   /* for the upstream to take more */
     bool delivery_waits : 1; /* for the caller to take more */
     bool caller_ended : 1;   /* the caller has ended its side, but is there */
-    bool unclean : 1;      /* an interim response was such that the upstream's connection is not to be kept */
-    bool reusable : 1;     /* the upstream's response allows to keep its connection */
-    bool dns_is_stale : 1; /* its address is the last good one: DNS fails */
-    bool overdue : 1;      /* at the last look, it was past its deadline */
+    bool unclean : 1;        /* what came before the response forbids to keep the upstream's connection */
+    bool reusable : 1;       /* the upstream's response allows to keep its connection */
+    bool dns_is_stale : 1;   /* its address is the last good one: DNS fails */
+    bool overdue : 1;        /* at the last look, it was past its deadline */
 
     uint16_t status;     /* of the response that has come; at the end, of what the caller got; 0: none */
     uint32_t answer_len; /* of the response's head, as it is written */

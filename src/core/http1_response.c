@@ -8,33 +8,65 @@ static enum cause refuse(const char **detail, const char *why)
     return CAUSE_HTTP_PROTOCOL;
 }
 
+#define VERSION_LEN (sizeof("HTTP/1.1") - 1)
+
+static inline bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Where the code begins, behind one space; several blanks have but one reading, too. */
+static inline __attribute__((always_inline)) size_t find_code(struct span line, bool *tolerated)
+{
+    size_t at = VERSION_LEN;
+
+    while (at < line.len && is_blank(line.ptr[at]))
+        at++;
+    *tolerated |= at != VERSION_LEN + 1 || line.ptr[VERSION_LEN] != ' ';
+    return at;
+}
+
 /* RFC 9112 4; the space before an empty reason is often left out, and codes above 599 are in use (RFC 9110 15). */
 static inline __attribute__((always_inline)) bool read_status_line(struct span line, struct http1_head *out)
 {
-    const char *code = line.ptr + 9;
+    size_t at = find_code(line, &out->tolerated), end = at + 3;
+    const char *code = line.ptr + at;
     int minor;
 
-    if (line.len < 12 || line.ptr[8] != ' ' || !octet_all((struct span){code, 3}, OCTET_DIGIT))
+    if (at == VERSION_LEN || end > line.len || !octet_all((struct span){code, 3}, OCTET_DIGIT))
         return false;
-    minor = http1_read_version((struct span){line.ptr, 8});
-    if (minor < 0 || (line.len > 12 && line.ptr[12] != ' '))
+    minor = http1_read_version((struct span){line.ptr, VERSION_LEN});
+    if (minor < 0 || (end < line.len && !is_blank(line.ptr[end])))
         return false;
+    out->tolerated |= end < line.len && line.ptr[end] == '\t';
     out->minor = (uint8_t)minor;
     out->code = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
-    out->reason =
-        line.len > 13 ? (struct span){line.ptr + 13, line.len - 13} : (struct span){line.ptr + 12, 0};
+    out->reason = end < line.len ? (struct span){line.ptr + end + 1, line.len - end - 1}
+                                 : (struct span){line.ptr + end, 0};
     return true;
 }
 
 bool http1_read_status(struct span bytes, uint16_t *code)
 {
     struct span line = {bytes.ptr, octet_find_line_end(bytes, 0)};
-    struct http1_head head;
+    struct http1_head head = {0};
 
     if (line.len == bytes.len || !read_status_line(line, &head))
         return false;
     *code = head.code;
     return true;
+}
+
+bool http1_may_be_response(const struct http1_scan *scan, struct span bytes)
+{
+    static const char start[] = "HTTP/1.";
+    struct span text = {bytes.ptr + scan->start, bytes.len - scan->start}, line;
+    size_t len = text.len < sizeof(start) - 1 ? text.len : sizeof(start) - 1;
+    struct http1_head head = {0};
+
+    if (http1_first_line(scan, bytes, &line))
+        return read_status_line(line, &head) && head.code >= 100;
+    return memcmp(text.ptr, start, len) == 0 || (scan->start == 0 && text.ptr[0] == '\r');
 }
 
 /* A response of these codes ends with its head, and nothing in the head may say otherwise (RFC 9110 8.6, 9112 6.1). */

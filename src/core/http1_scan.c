@@ -14,7 +14,7 @@ static bool end_line(struct http1_scan *scan, size_t at, size_t next, bool *bad)
         return true;
     if (!empty)
         scan->in_fields = true;
-    else if (scan->start != 0 || scan->is_response)
+    else if (scan->start != 0)
         *bad = true;
     else
         scan->start = (uint32_t)next;

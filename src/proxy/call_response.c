@@ -175,6 +175,24 @@ void call_count_unfinished_head(struct call *call)
         count_status(call, code);
 }
 
+/* Of a head that has not come whole. CAUSE_NONE: the rest may still come. */
+static enum cause judge_unfinished_head(const struct call *call, enum http1_status status,
+                                        struct http1_head *head, const char **detail)
+{
+    size_t max = call->worker->snapshot->limits.response_head_bytes;
+
+    head->odd = buffer_span(&call->response);
+    if (status == HTTP1_BAD) {
+        *detail = "a line of the response head holds a control byte, or empty lines are before it";
+        head->odd = http1_odd_line(&call->scan, head->odd, max);
+        return CAUSE_HTTP_PROTOCOL;
+    }
+    if (http1_may_be_response(&call->scan, head->odd))
+        return CAUSE_NONE;
+    *detail = "the status line is not sound";
+    return CAUSE_HTTP_PROTOCOL;
+}
+
 bool call_take_response_head(struct call *call)
 {
     struct proxy_worker *pw = call->worker;
@@ -187,20 +205,19 @@ bool call_take_response_head(struct call *call)
     if (http1_head_excess(&call->scan, bytes, end, max) != CAUSE_NONE) {
         cause = CAUSE_RESPONSE_HEAD_SIZE;
         pw->head.odd = http1_odd_line(&call->scan, bytes, max);
-    } else if (status == HTTP1_MORE) {
-        return false;
     } else if (status == HTTP1_DONE) {
         cause = http1_parse_response(head, call->method, &pw->head, &detail);
     } else {
-        cause = CAUSE_HTTP_PROTOCOL;
-        detail = "a line of the response head holds a control byte, or an empty line is before it";
-        pw->head.odd = http1_odd_line(&call->scan, bytes, max);
+        cause = judge_unfinished_head(call, status, &pw->head, &detail);
+        if (cause == CAUSE_NONE)
+            return false;
     }
     if (cause != CAUSE_NONE) {
         call_end_over(call, cause, detail, pw->head.odd);
         return false;
     }
     count_status(call, pw->head.code);
+    call->unclean |= call->scan.start != 0;
     buffer_consume(&call->response, end);
     call->scan = (struct http1_scan){.is_response = true};
     if (pw->head.code < 200)

@@ -168,6 +168,11 @@ def _blanks_behind_size(it):
         re.search(rb"\n[0-9A-Fa-f]+[ \t]+(?:\r\n|;)" if it.case.stream.responses else rb"\n[0-9A-Fa-f]+[ \t]+;", it.raw)
 
 
+def _blanks_around_code(it):
+    return it.case.stream.responses and re.match(rb"(?:\r?\n)?HTTP/1\.\d(?:[ \t]{2,}\d|\t\d|[ \t]\d\d\d\t)", it.raw) and \
+        (it.refusal in ("INVALID_VERSION", "INVALID_STATUS") or _closes_only_here(it))
+
+
 def _unreadable_framing(it):
     return it.case.stream.responses and _is_empty(it) and \
         it.refusal in ("INVALID_CONTENT_LENGTH", "UNEXPECTED_CONTENT_LENGTH", "INVALID_TRANSFER_ENCODING")
@@ -210,6 +215,8 @@ CLASSES = (
           _tab_behind_framing),
     Class("white space behind a chunk size", "curfew takes it before an extension (RFC 9112 7.1.1), in a response also without one, and passes none on",
           _blanks_behind_size),
+    Class("blanks around a status code", "there is no other way to read it; curfew writes it anew and does not use the connection again",
+          _blanks_around_code),
     Class("framing of no content that can not be read", "method or code have said that there is none (RFC 9112 6.3), so curfew leaves it out",
           _unreadable_framing),
     Class("framing of no content that is believed", "method or code have said that there is none (RFC 9112 6.3); curfew does not use the connection again",

@@ -213,6 +213,31 @@ def test_a_response_is_a_failure_that_has(gate, bad):
     assert proxy.wait_idle().calls("failed", reason="http_protocol_error") == before + 1
 
 
+# Peers of another protocol, or of none: they say something, and wait.
+GREETINGS = {
+    "SSH": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "SMTP": b"220 mail.example ESMTP\r\n",
+    "one byte": b"{",
+    "HTTP/2": b"\0\0\x12\x04\0\0\0\0\0",
+    "a version that is not ours": b"HTTP/2",
+    "an alert of TLS": b"\x15\x03\x01\0\x02\x02\x50",
+    "a status line without a code": b"HTTP/1.1 OK\r\n",
+}
+
+
+@pytest.mark.parametrize("greeting", GREETINGS)
+def test_a_peer_that_can_be_no_api_is_not_waited_for(gate, greeting):
+    proxy, up = gate
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(GREETINGS[greeting])
+    response = caller.recv_response()
+    assert response.status == 502 and proxy_error(response) == "http_protocol_error"
+    exchange.wait_ended()
+    proxy.wait_idle()
+
+
 BROKEN_RESPONSE_CHUNKS = {
     "no hexadecimal size": b"zz\r\n",
     "a bare LF after the size": b"3\nabc\r\n",

@@ -55,9 +55,15 @@ static void the_status_line_has_a_version_three_digits_and_a_reason(void **state
         {"HTTP/1.1 2000 OK", 0, ""},
         {"HTTP/1.1 2a0 OK", 0, ""},
         {"HTTP/1.1 +20 OK", 0, ""},
-        {"HTTP/1.1  200 OK", 0, ""},
-        {"HTTP/1.1\t200 OK", 0, ""},
-        {"HTTP/1.1 200\tOK", 0, ""},
+        {"HTTP/1.1  200 OK", 200, "OK"},
+        {"HTTP/1.1 \t 404", 404, ""},
+        {"HTTP/1.1\t200 OK", 200, "OK"},
+        {"HTTP/1.1 200\tOK", 200, "OK"},
+        {"HTTP/1.1200 OK", 0, ""},
+        {"HTTP/1.1 200OK", 0, ""},
+        {"HTTP/1.1 20", 0, ""},
+        {"HTTP/1.1          ", 0, ""},
+        {"HTTP/1.1  20", 0, ""},
         {" HTTP/1.1 200 OK", 0, ""},
         {"HTTP/2.0 200 OK", 0, ""},
         {"HTTP/0.9 200 OK", 0, ""},
@@ -108,6 +114,46 @@ static void a_status_can_be_read_when_its_line_has_ended(void **state)
         print_message("begun: %s\n", begun[i].bytes);
         assert_true(http1_read_status(span_of(begun[i].bytes), &code) == (begun[i].code >= 0));
         assert_int_equal(code, begun[i].code >= 0 ? begun[i].code : 1);
+    }
+}
+
+static void what_can_be_no_response_is_known_by_its_first_bytes(void **state)
+{
+    static const struct {
+        const char *bytes;
+        bool may_be;
+    } begun[] = {
+        {"H", true},
+        {"HTTP/1.", true},
+        {"HTTP/1.1 200", true},
+        {"HTTP/1.1 200\r", true},
+        {"HTTP/1.1  204\n", true},
+        {"HTTP/1.1 200 OK\r\nno field", true}, /* that is for the whole head to say */
+        {"\r", true},
+        {"\r\n", true},
+        {"\n", true},
+        {"\r\nHT", true},
+        {"\r\nHTTP/1.0 200\r\nA", true},
+        {"S", false},
+        {"SSH-2.0-OpenSSH_9.2\r\n", false},
+        {"220 mail.example ESMTP\r\n", false},
+        {"{\"error\": 1}", false},
+        {"HTTP/2", false},
+        {"HTTP/1.1 20 x\r\n", false},
+        {"HTTP/1.1 099 x\r\n", false},
+        {"HTTP/1.x 200\n", false},
+        {"\r\nSSH", false},
+        {" HTTP/1.1", false},
+    };
+
+    for (size_t i = 0; i < COUNT(begun); i++) {
+        struct span bytes = span_of(begun[i].bytes), unused;
+        struct http1_scan scan = {.is_response = true};
+        size_t end;
+
+        print_message("begun: %s\n", begun[i].bytes);
+        assert_int_equal(http1_scan(&scan, bytes, &unused, &end), HTTP1_MORE);
+        assert_true(http1_may_be_response(&scan, bytes) == begun[i].may_be);
     }
 }
 
@@ -335,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_status_line_has_a_version_three_digits_and_a_reason),
         cmocka_unit_test(a_status_can_be_read_when_its_line_has_ended),
+        cmocka_unit_test(what_can_be_no_response_is_known_by_its_first_bytes),
         cmocka_unit_test(framing_follows_method_code_and_fields),
         cmocka_unit_test(ambiguous_framing_is_a_protocol_error),
         cmocka_unit_test(a_refused_head_says_which_line_is_at_fault),
