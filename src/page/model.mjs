@@ -13,7 +13,7 @@ export const KINDS = {
   full: {rank: 7, mark: "■", words: "pool full"},
   rejecting: {rank: 6, mark: "▲", words: "rejecting"},
   failing: {rank: 5, mark: "!", words: "failing"},
-  erring: {rank: 4, mark: "‼", words: "answers with errors"},
+  erring: {rank: 4, mark: "△", words: "answers with errors"},
   few: {rank: 3, mark: "✕", words: "a few stuck"},
   slow: {rank: 2, mark: "◔", words: "near the deadline"},
   fine: {rank: 1, mark: "✓", words: "fine"},
@@ -171,7 +171,8 @@ export class Model {
       quarter: this.recent(upstream, SPAN_S), rate: this.rate(upstream),
     };
     all.kind = kindOf(all);
-    all.concerned = all.minute.stuck + (isFull(all.pool) ? all.inFlight : 0);
+    all.concerned = all.minute.stuck + (isFull(all.pool) ? all.inFlight : 0) +
+      (all.kind === "erring" ? all.minute["5xx"] + all.minute["429"] : 0);
     return all;
   }
 

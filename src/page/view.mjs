@@ -65,7 +65,7 @@ export function showHeadline(all, now) {
   });
   if (further.length > 3) items.push(element("li", `and ${further.length - 3} more.`));
   byId("further").replaceChildren(...items);
-  document.title = said.name ? `✖ ${said.name} – curfew` : "curfew";
+  document.title = said.name ? `${KINDS[worst.kind].mark} ${said.name} – curfew` : "curfew";
   speak(said, now);
 }
 

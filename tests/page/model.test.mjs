@@ -103,6 +103,13 @@ test("an API is not fine whose responses are 5xx or 429, above a share of the ca
   assert.equal(assess({completed: [9, 0, 0, 0, 0, 0, 0, 0], "responses.5xx": [9, 0, 0, 0, 0, 0, 0, 0]}, {seconds: 80, points: 8}).kind, "fine");
 });
 
+test("the API with most errors comes first, whichever is called most", () => {
+  const model = new Model();
+  const of = (name, completed, errors) => ({name, deadline_ms: 2000, series: {completed: [completed, 0], "responses.5xx": [errors, 0]}});
+  model.takeHistory(history({upstreams: [of("busy", 500, 30), of("dead", 90, 90), of("well", 900, 1)]}));
+  assert.deepEqual(model.assessAll().map((one) => `${one.name} ${one.kind}`), ["dead erring", "busy erring", "well fine"]);
+});
+
 test("an API that answers with errors is told of by their kinds", () => {
   const both = assess({completed: [40, 0], "responses.5xx": [12, 0], "responses.429": [3, 0]}, {live: [["api", "wait", 1, 100, 1900]]});
   assert.equal(plain(words.headline([both]).text),
