@@ -106,6 +106,7 @@ struct tls_config {
     const char *cert_file;
     const char *key_file;
     const char *server_name; /* for SNI and verification; never NULL when enabled */
+    bool renegotiate;        /* once a connection, if the upstream asks for it */
     uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
     const struct place *ca_at;
     const struct place *cert_at;

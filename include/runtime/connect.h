@@ -51,6 +51,7 @@ struct connect {
     struct dns_answer *answer; /* NULL: the upstream's url has an address */
     struct race race;
     struct stream *lanes[RACE_LANES]; /* the owner's stream, or one of our own; NULL: free */
+    bool shuns_session[RACE_LANES];   /* the attempt is one anew, after a peer that choked on a session */
     uint8_t order[RACE_ADDRESSES];    /* which address of the answer is at which place */
     union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
     struct timer timer;     /* when the race has to be looked at */

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "base/status.h"
@@ -29,6 +30,9 @@ void stream_tune(int fd);
 
 typedef void (*stream_fn)(struct stream *stream);
 
+/* Under TLS 1.2: has the peer asked for new keys, as it does to get a client certificate, and what came of it? */
+enum stream_renegotiation { STREAM_KEEPS_ITS_KEYS, STREAM_RENEGOTIATES, STREAM_REFUSED_TO_RENEGOTIATE };
+
 struct stream {
     struct event event;
     struct worker *worker;
@@ -40,13 +44,15 @@ struct stream {
     bool can_write;     /* a write may take something */
     bool peer_ended;    /* the peer has closed its side, or the whole connection */
     bool was_reset;     /* a write was told so; the kernel tells it once, and a read would see an end */
+    /* Under TLS. */
+    bool offered_session : 1;                    /* the handshake would resume an earlier session */
+    bool shuns_session : 1;                      /* it may not, because one that would has failed */
+    enum stream_renegotiation renegotiation : 6; /* once it has begun, it stays so */
+    uint32_t tls_error; /* OpenSSL's, of what broke it after the handshake; 0: nothing did */
 };
 
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */
 enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready) MUST_CHECK;
-
-/* From now on all goes through `ssl`, whose descriptor is the stream's; the stream owns it. */
-void stream_put_under_tls(struct stream *stream, SSL *ssl);
 
 /*
  * The open connection of `from` becomes that of `to`, which was closed; `from` is closed then. On failure the

@@ -1,11 +1,12 @@
 #ifndef CURFEW_RUNTIME_TLS_H
 #define CURFEW_RUNTIME_TLS_H
 
-#include <openssl/ssl.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 #include "config/snapshot.h"
 #include "core/cause.h"
+#include "runtime/stream.h"
 
 /*
  * TLS towards one upstream: a context made once from its configuration (trust, own certificate, versions),
@@ -24,27 +25,30 @@ struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32
 void tls_client_free(struct tls_client *client);
 
 /*
- * A connection in client state over `fd`, with SNI, verification of chain and name, and the session of this
- * worker, on whose thread it is used. NULL: no memory. The caller closes `fd` himself. What came with the
- * handshake may already be in the connection's own buffer: read before waiting.
+ * Puts a stream that has just connected under TLS as a client, with SNI, verification of chain and name, and, unless
+ * told otherwise, the session of its worker, on whose thread this is. ST_NOMEM: the stream is as it was. What comes
+ * with the handshake may be in the connection's own buffer once it is done: it has to be read before anything is waited
+ * for.
+ */
+enum status tls_begin(struct tls_client *client, struct stream *stream, bool may_resume) MUST_CHECK;
+
+/* How a handshake failed. */
+struct tls_failure {
+    enum cause
+        cause; /* TLS_CERTIFICATE, TLS_PROTOCOL (alerts, and a peer that closes or resets) or INTERNAL */
+    bool was_resumption; /* an earlier session was offered, which may be what the peer can't bear */
+    char why[160];       /* for people; terminated */
+};
+
+/*
+ * One more step of the handshake. ST_OK: done. ST_AGAIN: when the socket is ready. ST_FAILED: *failure is set. In
+ * TLS 1.3 a peer that refuses our own certificate says so only after the handshake, to the first read.
  *
- * OpenSSL writes to sockets with write(2): the process must ignore SIGPIPE.
+ * Some servers end each handshake that would resume a session, with an alert, a close or a reset, and take every other
+ * one. So after `was_resumption` the same address deserves a new connection at once, which may not resume: nothing has
+ * been sent. If that is accepted, this worker offers this upstream no session for TLS_SHUN_NS.
  */
-SSL *tls_connection_new(struct tls_client *client, uint32_t worker, int fd);
-
-/*
- * One more step of the handshake. ST_OK: done. ST_AGAIN: when the socket is ready. ST_FAILED: *cause is
- * TLS_CERTIFICATE, TLS_PROTOCOL (alerts, and a peer that closes or resets) or INTERNAL, and why (terminated)
- * says more. In TLS 1.3 a peer that refuses our own certificate says so only after the handshake, to the
- * first read.
- */
-enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap) MUST_CHECK;
-
-/*
- * For a connection that waits to read, in the handshake or later: gives back the room that OpenSSL would keep until the
- * next write, 16 KiB. It makes it even while it only reads, for what a message might want as an answer; and each call
- * over TLS 1.3 gets such messages, the session tickets.
- */
-void tls_free_buffers(SSL *ssl);
+#define TLS_SHUN_NS (600 * NS_PER_S)
+enum status tls_handshake(struct stream *stream, struct tls_failure *failure) MUST_CHECK;
 
 #endif

@@ -112,8 +112,9 @@ static json_t *describe_tls(const struct tls_config *tls)
 {
     if (!tls->enabled)
         return json_null();
-    return json_pack("{s:s?, s:s?, s:s?, s:s, s:s}", "ca_file", tls->ca_file, "cert_file", tls->cert_file,
-                     "key_file", tls->key_file, "server_name", tls->server_name, "min_version",
+    return json_pack("{s:s?, s:s?, s:s?, s:s, s:b, s:s}", "ca_file", tls->ca_file, "cert_file",
+                     tls->cert_file, "key_file", tls->key_file, "server_name", tls->server_name,
+                     "renegotiate", (int)tls->renegotiate, "min_version",
                      tls->min_version == 0x0304 ? "1.3" : "1.2");
 }
 

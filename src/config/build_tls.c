@@ -67,6 +67,7 @@ enum status build_tls(struct build *b, struct build_upstream *u)
 
     tls->enabled = u->url.is_https;
     tls->min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
+    tls->renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
     if (!tls->enabled) {
         refuse(b, u);
         return ST_OK;

@@ -6,6 +6,8 @@
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/upstream.h"
+#include "runtime/tls_stream.h"
 
 static const enum call_state final_states[OUTCOME_COUNT] = {
     [OUTCOME_COMPLETED] = CALL_DONE,   [OUTCOME_STUCK] = CALL_STUCK,    [OUTCOME_FAILED] = CALL_FAILED,
@@ -245,6 +247,14 @@ static void note_request(struct call *call)
     call_note_request(call, method, target);
 }
 
+/* Where nobody knows better: what has become of TLS on the connection, of which the call is still in possession. */
+static const char *find_detail(const struct call *call, const char *detail, char why[TLS_WHY_MAX])
+{
+    if (detail == NULL && call->upstream != NULL && tls_stream_why(&call->upstream->stream, why, TLS_WHY_MAX))
+        return why;
+    return detail;
+}
+
 void call_end(struct call *call, enum cause cause, const char *detail)
 {
     call_end_over(call, cause, detail, SPAN_LIT(""));
@@ -256,11 +266,13 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     int64_t now_ns = worker_now(&pw->worker);
     enum phase phase = call->fsm.phase;
     enum downstream_next next;
+    char why[TLS_WHY_MAX];
 
     if (cause != CAUSE_NONE) {
         call_count_unfinished_head(call);
         call_doubt_connections(call, cause);
         call->reusable = false;
+        detail = find_detail(call, detail, why);
     }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;

@@ -7,6 +7,7 @@
 #include "proxy/downstream.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
+#include "runtime/tls_stream.h"
 
 /* Rounds of reading and writing that a call gets in one turn, so that others get theirs. */
 #define ROUNDS 8
@@ -108,6 +109,14 @@ static void upload(struct call *call)
     downstream_resume_later(call->downstream);
 }
 
+/* An alert, or a renegotiation that was refused, is why there is no response. */
+static bool broke_tls(const struct call *call)
+{
+    char why[1];
+
+    return tls_stream_why(&call->upstream->stream, why, sizeof(why));
+}
+
 /* The upstream has closed or reset the connection before it gave a response. */
 static void lost_before_response(struct call *call)
 {
@@ -118,7 +127,7 @@ static void lost_before_response(struct call *call)
                       "the upstream closed the connection in the middle of the response head",
                       http1_odd_line(&call->scan, buffer_span(&call->response), SIZE_MAX));
     else
-        call_end(call, CAUSE_TERMINATED, NULL);
+        call_end(call, broke_tls(call) ? CAUSE_TLS_PROTOCOL : CAUSE_TERMINATED, NULL);
 }
 
 /* The upstream has ended its side, or reset. */

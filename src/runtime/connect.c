@@ -237,37 +237,57 @@ static void win(struct connect *connect, unsigned lane)
     finish(connect, CAUSE_NONE);
 }
 
+static int open_socket(struct connect *connect, unsigned lane);
+
+/*
+ * The handshake in this lane offered a session, and the peer may bear none that would resume: the same address anew,
+ * without one, once. Nothing has been sent, and the race does not hear of it.
+ */
+static void try_without_session(struct connect *connect, unsigned lane)
+{
+    int error;
+
+    connect->shuns_session[lane] = true;
+    stream_close(connect->lanes[lane]);
+    error = open_socket(connect, lane);
+    if (error == 0)
+        return;
+    attempt_failed_by(connect, lane, error);
+    go_on(connect);
+}
+
 static void handshaking(struct stream *stream)
 {
     struct connect *connect = stream->arg;
     unsigned lane = lane_of(connect, stream);
-    enum cause cause;
-    char why[128];
+    struct tls_failure failure;
 
-    switch (tls_handshake(stream->ssl, &cause, why, sizeof(why))) {
+    switch (tls_handshake(stream, &failure)) {
     case ST_AGAIN: return;
     case ST_OK: win(connect, lane); return;
     default: break;
     }
-    attempt_failed(connect, lane, cause, why);
+    if (failure.was_resumption && !connect->shuns_session[lane]) {
+        try_without_session(connect, lane);
+        return;
+    }
+    attempt_failed(connect, lane, failure.cause, failure.why);
     go_on(connect);
 }
 
 static void begin_tls(struct connect *connect, unsigned lane)
 {
     struct stream *stream = connect->lanes[lane];
-    SSL *ssl = tls_connection_new(connect->tls, connect->worker->index, stream->fd);
 
     if (!connect->in_tls)
         connect->events->phase(connect, PHASE_TLS);
     connect->in_tls = true;
     race_connected(&connect->race, lane, worker_now(connect->worker));
-    if (ssl == NULL) {
+    if (tls_begin(connect->tls, stream, !connect->shuns_session[lane]) != ST_OK) {
         attempt_failed(connect, lane, CAUSE_INTERNAL, strerror(ENOMEM));
         go_on(connect);
         return;
     }
-    stream_put_under_tls(stream, ssl);
     stream->on_ready = handshaking;
     handshaking(stream);
 }
@@ -309,22 +329,27 @@ static struct stream *take_stream(struct connect *connect)
     return &rival->stream;
 }
 
-/* 0, or an errno. */
-static int open_lane(struct connect *connect, unsigned lane)
+/* Towards the address in this lane. 0, or an errno. */
+static int open_socket(struct connect *connect, unsigned lane)
 {
-    struct stream *stream = take_stream(connect);
-    int fd;
+    struct stream *stream = connect->lanes[lane];
+    union dns_address address = address_in(connect, lane);
+    int fd = tcp_connect(&address.any, upstream_longest_ns(connect->upstream));
 
-    if (stream == NULL)
-        return ENOMEM;
-    connect->lanes[lane] = stream;
-    fd = tcp_connect(&connect->peer.any, upstream_longest_ns(connect->upstream));
     if (fd < 0)
         return errno;
     if (stream_open(stream, connect->worker, fd, connecting) != ST_OK)
         return ENOMEM;
     stream->arg = connect;
     return 0;
+}
+
+/* 0, or an errno. */
+static int open_lane(struct connect *connect, unsigned lane)
+{
+    connect->shuns_session[lane] = false;
+    connect->lanes[lane] = take_stream(connect);
+    return connect->lanes[lane] != NULL ? open_socket(connect, lane) : ENOMEM;
 }
 
 static void start(struct connect *connect, unsigned lane, unsigned place)

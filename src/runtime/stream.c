@@ -4,12 +4,10 @@
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/tls.h"
+#include "runtime/tls_stream.h"
 #include "runtime/worker.h"
 
 void stream_tune(int fd)
@@ -59,79 +57,15 @@ enum status stream_open(struct stream *stream, struct worker *worker, int fd, st
     return ST_NOMEM;
 }
 
-/* OpenSSL reads ahead, as much as there is: a short read of its own has emptied the socket, as in read_plain. */
-static long note_short_read(BIO *bio, int operation, const char *bytes, size_t cap, int argi, long argl,
-                            int result, size_t *len)
-{
-    struct stream *stream = (struct stream *)(void *)BIO_get_callback_arg(bio);
-
-    (void)bytes;
-    (void)argi;
-    (void)argl;
-    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && *len < cap && !stream->peer_ended)
-        stream->can_read = false;
-    return result;
-}
-
-void stream_put_under_tls(struct stream *stream, SSL *ssl)
-{
-    BIO *bio = SSL_get_rbio(ssl);
-
-    stream->ssl = ssl;
-    BIO_set_callback_arg(bio, (char *)stream);
-    BIO_set_callback_ex(bio, note_short_read);
-}
-
 enum status stream_move(struct stream *to, struct stream *from)
 {
     event_del(&from->event);
     *to = *from;
     stream_init(from);
-    if (to->ssl != NULL)
-        stream_put_under_tls(to, to->ssl);
     if (listen_to(to))
         return ST_OK;
     stream_close(to);
     return ST_NOMEM;
-}
-
-/* After SSL_read or SSL_write did not do: what now? */
-static enum status tls_result(struct stream *stream, int result)
-{
-    switch (SSL_get_error(stream->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
-        stream->can_read = false;
-        tls_free_buffers(stream->ssl);
-        return ST_AGAIN;
-    case SSL_ERROR_WANT_WRITE: stream->can_write = false; return ST_AGAIN;
-    case SSL_ERROR_ZERO_RETURN: return ST_EOF;
-    default: ERR_clear_error(); return ST_FAILED;
-    }
-}
-
-/* One record comes at a time: as many are taken as surely fit. What went wrong behind some bytes is told next time. */
-static enum status read_tls(struct stream *stream, char *bytes, size_t cap, size_t *len)
-{
-    size_t part;
-    int result;
-
-    *len = 0;
-    do {
-        result = SSL_read_ex(stream->ssl, bytes + *len, cap - *len, &part);
-        *len += result == 1 ? part : 0;
-    } while (result == 1 && cap - *len >= SSL3_RT_MAX_PLAIN_LENGTH);
-    if (result != 1) {
-        enum status status = tls_result(stream, result);
-
-        if (*len == 0)
-            return status;
-        stream->can_read =
-            status != ST_AGAIN; /* an end or a failure is behind these bytes, without an event */
-        return ST_OK;
-    }
-    if (SSL_has_pending(stream->ssl))
-        stream->can_read = true;
-    return ST_OK;
 }
 
 static enum status read_plain(struct stream *stream, void *bytes, size_t cap, size_t *len)
@@ -157,32 +91,8 @@ enum status stream_read(struct stream *stream, void *bytes, size_t cap, size_t *
 {
     if (!stream->can_read)
         return ST_AGAIN;
-    return stream->ssl != NULL ? read_tls(stream, bytes, cap, len) : read_plain(stream, bytes, cap, len);
-}
-
-/* A TLS record for each piece would be dear: small pieces travel together. */
-#define TLS_GATHER 4096u
-
-static enum status write_tls(struct stream *stream, const struct iovec *pieces, int count, size_t *len)
-{
-    char gathered[TLS_GATHER];
-    const void *bytes = pieces[0].iov_base;
-    size_t total = pieces[0].iov_len;
-    int result;
-
-    if (count > 1 && total < sizeof(gathered)) {
-        total = 0;
-        for (int i = 0; i < count && total < sizeof(gathered); i++) {
-            size_t room = sizeof(gathered) - total;
-            size_t part = pieces[i].iov_len < room ? pieces[i].iov_len : room;
-
-            memcpy(gathered + total, pieces[i].iov_base, part);
-            total += part;
-        }
-        bytes = gathered;
-    }
-    result = SSL_write_ex(stream->ssl, bytes, total, len);
-    return result == 1 ? ST_OK : tls_result(stream, result);
+    return stream->ssl != NULL ? tls_stream_read(stream, bytes, cap, len)
+                               : read_plain(stream, bytes, cap, len);
 }
 
 static enum status write_plain(struct stream *stream, const struct iovec *pieces, int count, size_t *len)
@@ -205,14 +115,10 @@ static enum status write_plain(struct stream *stream, const struct iovec *pieces
 
 enum status stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t *len)
 {
-    enum status status;
-
     if (!stream->can_write)
         return ST_AGAIN;
-    if (stream->ssl == NULL)
-        return write_plain(stream, pieces, count, len);
-    status = write_tls(stream, pieces, count, len);
-    return status == ST_EOF ? ST_FAILED : status;
+    return stream->ssl != NULL ? tls_stream_write(stream, pieces, count, len)
+                               : write_plain(stream, pieces, count, len);
 }
 
 void stream_end_write(struct stream *stream)
@@ -228,12 +134,8 @@ static void close_with(struct stream *stream, bool in_order)
     if (stream->fd < 0)
         return;
     event_del(&stream->event);
-    if (stream->ssl != NULL) {
-        if (in_order)
-            (void)SSL_shutdown(stream->ssl); /* best effort: we do not wait for the answer */
-        SSL_free(stream->ssl);
-        ERR_clear_error();
-    }
+    if (stream->ssl != NULL)
+        tls_stream_close(stream, in_order);
     if (!in_order)
         (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(stream->fd);

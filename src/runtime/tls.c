@@ -9,6 +9,8 @@
 
 #include "base/mem.h"
 #include "runtime/tls_files.h"
+#include "runtime/tls_stream.h"
+#include "runtime/worker.h"
 
 /*
  * Sessions. OpenSSL marks a session as not resumable when a connection that uses it is freed without a
@@ -16,24 +18,50 @@
  * connection holds and what is kept for later are never the same object, but copies.
  */
 
+/* Towards this upstream; of a worker, touched by its thread alone. */
+struct tls_of_worker {
+    BIO *bio;                /* of all its connections */
+    SSL_SESSION *session;    /* the latest one; NULL: none */
+    int64_t offers_again_ns; /* until then no session is offered, nor kept */
+};
+
 struct tls_client {
     SSL_CTX *context;
+    BIO_METHOD *method;
     char *name;      /* for SNI and verification, without a dot at the end */
     bool name_is_ip; /* then it is not sent (RFC 6066 3) */
     uint32_t worker_count;
-    SSL_SESSION *sessions[]; /* the latest one, by worker; each touched by its worker's thread alone */
+    struct tls_of_worker workers[];
 };
 
 /* ---- the context --------------------------------------------------------------------------------------- */
 
-/* Whom the certificate must name (RFC 9110 4.3.4). */
-static bool expect_name(const struct tls_client *client)
+/*
+ * The peer's certificate must name whom we want (RFC 9110 4.3.4) in its subjectAltName: a common name is none. The
+ * name is set here and not in the context, because each copy that OpenSSL 3.0 makes of it is left out in silence when
+ * there is no memory: then any name would do.
+ */
+static int verify(X509_STORE_CTX *store, void *arg)
 {
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(client->context);
+    const struct tls_client *client = arg;
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+    int set;
 
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return client->name_is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, client->name) == 1
-                              : X509_VERIFY_PARAM_set1_host(param, client->name, 0) == 1;
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    set = client->name_is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, client->name)
+                             : X509_VERIFY_PARAM_set1_host(param, client->name, 0);
+    if (set == 1)
+        return X509_verify_cert(store);
+    X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
+    return 0;
+}
+
+static struct tls_of_worker *of_worker(const SSL *ssl)
+{
+    struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    return &client->workers[tls_stream_of(ssl)->worker->index];
 }
 
 /*
@@ -42,15 +70,39 @@ static bool expect_name(const struct tls_client *client)
  */
 static int session_came(SSL *ssl, SSL_SESSION *session)
 {
-    SSL_SESSION **kept = SSL_get_app_data(ssl);
-    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    struct tls_of_worker *mine = of_worker(ssl);
+    bool is_wanted = worker_now(tls_stream_of(ssl)->worker) >= mine->offers_again_ns;
+    SSL_SESSION *copy = is_wanted ? SSL_SESSION_dup(session) : NULL;
 
     if (copy != NULL) {
-        SSL_SESSION_free(*kept);
-        *kept = copy;
+        SSL_SESSION_free(mine->session);
+        mine->session = copy;
     }
     ERR_clear_error();
     return 0;
+}
+
+/*
+ * TLS 1.2: a HelloRequest has come (RFC 5246 7.4.1.1). What OpenSSL does about it is settled by the option that is set
+ * here: after one renegotiation there is no other, or a peer could have us verify certificates for ever.
+ */
+static void message_came(int is_ours, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                         void *arg)
+{
+    struct stream *stream = tls_stream_of(ssl);
+
+    (void)version;
+    (void)arg;
+    if (is_ours || type != SSL3_RT_HANDSHAKE || len == 0 ||
+        *(const unsigned char *)bytes != SSL3_MT_HELLO_REQUEST || SSL_get_state(ssl) != TLS_ST_CR_HELLO_REQ)
+        return;
+    if (stream->renegotiation == STREAM_KEEPS_ITS_KEYS &&
+        (SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION) == 0) {
+        stream->renegotiation = STREAM_RENEGOTIATES;
+    } else {
+        SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
+        stream->renegotiation = STREAM_REFUSED_TO_RENEGOTIATE;
+    }
 }
 
 static bool set_up(struct tls_client *client, const struct tls_config *config)
@@ -59,15 +111,19 @@ static bool set_up(struct tls_client *client, const struct tls_config *config)
     SSL_CTX *context = client->context;
 
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_cert_verify_callback(context, verify, client);
+    if (!config->renegotiate)
+        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
+    /* Only a client that has a certificate may say that it can be asked for it later (RFC 8446 4.2.6). */
+    SSL_CTX_set_post_handshake_auth(context, config->cert_file != NULL);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, session_came);
     return SSL_CTX_set_app_data(context, client) == 1 &&
            SSL_CTX_set_min_proto_version(context, config->min_version) == 1 &&
-           SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0 && expect_name(client);
+           SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0;
 }
 
 static bool is_ip(const char *name)
@@ -86,13 +142,24 @@ static char *copy_name(const char *name)
     return mem_dup(name, len);
 }
 
+static bool open_bios(struct tls_client *client)
+{
+    client->method = tls_stream_method_new();
+    for (uint32_t i = 0; client->method != NULL && i < client->worker_count; i++) {
+        client->workers[i].bio = BIO_new(client->method);
+        if (client->workers[i].bio == NULL)
+            return false;
+    }
+    return client->method != NULL;
+}
+
 static enum status open_client(struct tls_client *client, const struct tls_config *config,
                                struct tls_fault *fault)
 {
     client->name = copy_name(config->server_name);
     client->name_is_ip = is_ip(config->server_name);
     client->context = SSL_CTX_new(TLS_client_method());
-    if (client->name == NULL || client->context == NULL || !set_up(client, config))
+    if (client->name == NULL || client->context == NULL || !open_bios(client) || !set_up(client, config))
         return ST_NOMEM;
     return tls_files_load(client->context, config, fault);
 }
@@ -102,7 +169,7 @@ struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32
 {
     static const char *const keys[] = {
         [TLS_CA_FILE] = ".ca_file", [TLS_CERT_FILE] = ".cert_file", [TLS_KEY_FILE] = ".key_file"};
-    struct tls_client *client = mem_zalloc(sizeof(*client) + worker_count * sizeof(client->sessions[0]));
+    struct tls_client *client = mem_zalloc(sizeof(*client) + worker_count * sizeof(client->workers[0]));
     struct tls_fault fault = {.text = "out of memory"};
     enum status status = ST_NOMEM;
 
@@ -122,9 +189,12 @@ struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32
 
 void tls_client_free(struct tls_client *client)
 {
-    for (uint32_t i = 0; i < client->worker_count; i++)
-        SSL_SESSION_free(client->sessions[i]);
+    for (uint32_t i = 0; i < client->worker_count; i++) {
+        SSL_SESSION_free(client->workers[i].session);
+        BIO_free(client->workers[i].bio);
+    }
     SSL_CTX_free(client->context);
+    BIO_meth_free(client->method);
     mem_free(client->name);
     mem_free(client);
 }
@@ -132,37 +202,31 @@ void tls_client_free(struct tls_client *client)
 /* ---- a connection -------------------------------------------------------------------------------------- */
 
 /* Without a session the handshake is a full one: no error. */
-static void offer_session(SSL *ssl, SSL_SESSION *kept)
+static void offer_session(struct stream *stream, SSL *ssl, SSL_SESSION *kept)
 {
     SSL_SESSION *copy = kept != NULL && SSL_SESSION_is_resumable(kept) ? SSL_SESSION_dup(kept) : NULL;
 
-    if (copy == NULL)
-        return;
-    (void)SSL_set_session(ssl, copy); /* takes a reference, or has no use for this one */
+    /* The connection takes a reference, or has no use for this one. */
+    stream->offered_session = copy != NULL && SSL_set_session(ssl, copy) == 1;
     SSL_SESSION_free(copy);
 }
 
-SSL *tls_connection_new(struct tls_client *client, uint32_t worker, int fd)
+enum status tls_begin(struct tls_client *client, struct stream *stream, bool may_resume)
 {
+    struct tls_of_worker *mine = &client->workers[stream->worker->index];
     SSL *ssl = SSL_new(client->context);
 
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, &client->sessions[worker]) != 1 ||
-        (!client->name_is_ip && SSL_set_tlsext_host_name(ssl, client->name) != 1)) {
+    if (ssl == NULL || (!client->name_is_ip && SSL_set_tlsext_host_name(ssl, client->name) != 1)) {
         SSL_free(ssl);
         ERR_clear_error();
-        return NULL;
+        return ST_NOMEM;
     }
-    offer_session(ssl, client->sessions[worker]);
+    offer_session(stream, ssl, may_resume ? mine->session : NULL);
+    stream->shuns_session = !may_resume;
     SSL_set_connect_state(ssl);
+    tls_stream_open(stream, ssl, mine->bio);
     ERR_clear_error();
-    return ssl;
-}
-
-void tls_free_buffers(SSL *ssl)
-{
-    /* Of a record whose head alone has come, OpenSSL 3.0 would give away the head too. */
-    if (SSL_rstate_string(ssl)[1] == 'H')
-        (void)SSL_free_buffers(ssl); /* those with bytes in them stay */
+    return ST_OK;
 }
 
 static enum cause broken(SSL *ssl, char *why, size_t why_cap)
@@ -191,53 +255,51 @@ static enum cause broken(SSL *ssl, char *why, size_t why_cap)
     return CAUSE_TLS_PROTOCOL;
 }
 
-/*
- * OpenSSL has verified the certificate. But it copies the name that it is to look for, in SSL_new and once more before
- * it verifies, and does not mind if there is no memory for the copy (3.0): then any name will do. So we look ourselves.
- */
-static enum cause check_name(const SSL *ssl, char *why, size_t why_cap)
+/* The session goes, though it may not be what the peer had against us: it must not spoil the next connection too. */
+static void handshake_failed(struct stream *stream, struct tls_failure *failure)
 {
-    const struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    X509 *certificate = SSL_get0_peer_certificate(ssl);
-    int found = 0;
+    struct tls_of_worker *mine = of_worker(stream->ssl);
 
-    if (certificate != NULL && client->name_is_ip)
-        found = X509_check_ip_asc(certificate, client->name, 0);
-    else if (certificate != NULL)
-        found = X509_check_host(certificate, client->name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
-    if (found == 1)
-        return CAUSE_NONE;
-    snprintf(why, why_cap, "certificate: %s", found < 0 ? "out of memory" : "another name");
-    return found < 0 ? CAUSE_INTERNAL : CAUSE_TLS_CERTIFICATE;
+    failure->was_resumption = stream->offered_session && failure->cause == CAUSE_TLS_PROTOCOL;
+    SSL_SESSION_free(mine->session);
+    mine->session = NULL;
+    ERR_clear_error();
 }
 
-enum status tls_handshake(SSL *ssl, enum cause *cause, char *why, size_t why_cap)
+static void handshake_is_done(struct stream *stream)
 {
-    SSL_SESSION **kept = SSL_get_app_data(ssl);
+    struct tls_of_worker *mine = of_worker(stream->ssl);
+
+    if (stream->shuns_session) {
+        mine->offers_again_ns = worker_now(stream->worker) + TLS_SHUN_NS;
+        SSL_SESSION_free(mine->session); /* of TLS 1.2: it came in the handshake */
+        mine->session = NULL;
+    }
+    if (SSL_version(stream->ssl) == TLS1_2_VERSION)
+        SSL_set_msg_callback(stream->ssl, message_came);
+}
+
+enum status tls_handshake(struct stream *stream, struct tls_failure *failure)
+{
+    SSL *ssl = stream->ssl;
     int result, error;
 
     ERR_clear_error();
     errno = 0;
+    tls_stream_lend(stream);
     result = SSL_do_handshake(ssl);
     error = errno;
     switch (SSL_get_error(ssl, result)) {
-    case SSL_ERROR_NONE:
-        *cause = check_name(ssl, why, why_cap);
-        if (*cause == CAUSE_NONE)
-            return ST_OK;
-        break;
-    case SSL_ERROR_WANT_READ: tls_free_buffers(ssl); return ST_AGAIN;
+    case SSL_ERROR_NONE: handshake_is_done(stream); return ST_OK;
+    case SSL_ERROR_WANT_READ: tls_stream_free_buffers(stream); return ST_AGAIN;
     case SSL_ERROR_WANT_WRITE: return ST_AGAIN;
     case SSL_ERROR_SYSCALL:
-        snprintf(why, why_cap, "TLS: handshake: %s",
+        snprintf(failure->why, sizeof(failure->why), "TLS: handshake: %s",
                  error != 0 ? strerror(error) : "the peer closed the connection");
-        *cause = CAUSE_TLS_PROTOCOL;
+        failure->cause = CAUSE_TLS_PROTOCOL;
         break;
-    default: *cause = broken(ssl, why, why_cap);
+    default: failure->cause = broken(ssl, failure->why, sizeof(failure->why));
     }
-    /* A session that the peer chokes on must not spoil the next connection too. */
-    SSL_SESSION_free(*kept);
-    *kept = NULL;
-    ERR_clear_error();
+    handshake_failed(stream, failure);
     return ST_FAILED;
 }

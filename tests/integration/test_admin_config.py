@@ -35,7 +35,8 @@ def full(curfew, certificates, tmp_path):
             "url": "https://api.example.com:8443/v2", "listen": ["127.0.0.1:0", f"unix:{tmp_path}/api.sock"],
             "deadline": "2500us", "timeouts": {"connect": "1ms"}, "pool": "shared",
             "caller_deadline": {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"},
-            "tls": {"ca_file": certificates.ca, "cert_file": certificates.cert("client"), "key_file": key, "min_version": "1.3"},
+            "tls": {"ca_file": certificates.ca, "cert_file": certificates.cert("client"), "key_file": key,
+                    "renegotiate": True, "min_version": "1.3"},
             "keepalive": {"max_idle": 3}, "server_timing": True,
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
                                 "Host": "from-host"},
@@ -64,7 +65,7 @@ def test_it_has_what_is_set_and_the_defaults(full):
     assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
     assert (api["server_timing"], api["trace"]) == (True, False)
     assert (api["observe"], api["observe_ceiling"]) == (False, "1m")
-    assert (api["tls"]["server_name"], api["tls"]["min_version"]) == ("api.example.com", "1.3")
+    assert (api["tls"]["server_name"], api["tls"]["renegotiate"], api["tls"]["min_version"]) == ("api.example.com", True, "1.3")
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
                     "timeouts": {"connect": "1ms", "first_byte": "none", "idle": "none"}}

@@ -15,8 +15,8 @@
 struct pki {
     char dir[64];
     char ca[96], other_ca[96];
-    char good[96], expired[96], other_name[96],
-        client[96]; /* certificate and key in one file, issued by ca */
+    char good[96], expired[96], other_name[96], client[96],
+        only_cn[96]; /* certificate and key in one file, issued by ca */
     char encrypted_key[96], no_pem[96];
 };
 
@@ -38,8 +38,8 @@ static inline void add_extension(X509 *certificate, X509 *issuer, int nid, const
 }
 
 /*
- * Signed by `issuer`, or by itself if that is NULL. `names`: as in subjectAltName; NULL: a CA. Ends in
- * `days`.
+ * Signed by `issuer`, or by itself if that is NULL. `names`: as in subjectAltName; "": it has none; NULL: a CA. Ends
+ * in `days`.
  */
 static inline struct issuer issue(const struct issuer *issuer, const char *subject, const char *names,
                                   long days)
@@ -59,7 +59,7 @@ static inline struct issuer issue(const struct issuer *issuer, const char *subje
     X509_set_pubkey(certificate, made.key);
     add_extension(certificate, issuer != NULL ? issuer->certificate : certificate, NID_basic_constraints,
                   names == NULL ? "critical,CA:TRUE" : "CA:FALSE");
-    if (names != NULL)
+    if (names != NULL && names[0] != '\0')
         add_extension(certificate, issuer != NULL ? issuer->certificate : certificate, NID_subject_alt_name,
                       names);
     assert_true(X509_sign(certificate, issuer != NULL ? issuer->key : made.key, EVP_sha256()) > 0);
@@ -110,6 +110,7 @@ static inline void pki_init(struct pki *pki)
     pki_add(pki, pki->expired, "expired", &ca, "DNS:api.test", -1);
     pki_add(pki, pki->other_name, "other-name", &ca, "DNS:other.test", 10);
     pki_add(pki, pki->client, "client", &ca, "DNS:caller.test", 10);
+    pki_add(pki, pki->only_cn, "api.test", &ca, "", 10);
     pki_add(pki, pki->encrypted_key, "encrypted", &ca, "DNS:caller.test", 10);
     issuer_free(&ca);
     snprintf(pki->no_pem, sizeof(pki->no_pem), "%s/no.pem", pki->dir);
@@ -120,8 +121,8 @@ static inline void pki_init(struct pki *pki)
 
 static inline void pki_fini(struct pki *pki)
 {
-    char *files[] = {pki->ca,         pki->other_ca, pki->good,          pki->expired,
-                     pki->other_name, pki->client,   pki->encrypted_key, pki->no_pem};
+    char *files[] = {pki->ca,     pki->other_ca,      pki->good,   pki->expired, pki->other_name,
+                     pki->client, pki->encrypted_key, pki->no_pem, pki->only_cn};
 
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         unlink(files[i]);

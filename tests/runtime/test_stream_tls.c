@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "runtime/stream.h"
+#include "runtime/tls_stream.h"
 
 #define READ_CAP 65536u
 
@@ -14,6 +14,8 @@ struct world {
     struct rig rig;
     struct stream stream;
     SSL_CTX *ctx;
+    BIO_METHOD *method;
+    BIO *bio;
     SSL *peer;
 };
 
@@ -54,7 +56,13 @@ static int set_up(void **state)
     world->ctx = anonymous_tls();
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     world->peer = side(world, pair[1]);
-    ssl = side(world, pair[0]);
+    assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
+    world->method = tls_stream_method_new();
+    world->bio = BIO_new(world->method);
+    assert_int_equal(stream_open(&world->stream, &world->rig.worker, pair[0], ignore), ST_OK);
+    ssl = SSL_new(world->ctx);
+    tls_stream_open(&world->stream, ssl, world->bio);
+    tls_stream_lend(&world->stream);
     SSL_set_connect_state(ssl);
     SSL_set_accept_state(world->peer);
     for (int turn = 0; turn < 10 && (ours != 1 || theirs != 1); turn++) {
@@ -62,8 +70,7 @@ static int set_up(void **state)
         theirs = SSL_do_handshake(world->peer);
     }
     assert_int_equal(ours + theirs, 2);
-    assert_int_equal(stream_open(&world->stream, &world->rig.worker, pair[0], ignore), ST_OK);
-    stream_put_under_tls(&world->stream, ssl);
+    world->stream.can_read = true;
     *state = world;
     return 0;
 }
@@ -77,6 +84,8 @@ static int tear_down(void **state)
     SSL_free(world->peer);
     close(fd);
     SSL_CTX_free(world->ctx);
+    BIO_free(world->bio);
+    BIO_meth_free(world->method);
     rig_fini(&world->rig);
     test_free(world);
     return 0;

@@ -5,15 +5,18 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "runtime/tls_files.h"
 #include "runtime/tls.h"
+#include "runtime/tls_stream.h"
 
 /* ---- both ends over a pair of sockets ------------------------------------------------------------------ */
 
 static struct pki pki;
+static struct rig rig; /* whose worker is each of a client's, in turn */
 
 static int set_up_all(void **state)
 {
-    signal(SIGPIPE, SIG_IGN);
+    rig_init(&rig);
     alarm(120);
     pki_init(&pki);
     return 0;
@@ -22,6 +25,7 @@ static int set_up_all(void **state)
 static int tear_down_all(void **state)
 {
     pki_fini(&pki);
+    rig_fini(&rig);
     return 0;
 }
 
@@ -56,6 +60,7 @@ struct server {
     char name[64]; /* that the client asked for by SNI */
     char protocol[16];
     int accepted;
+    int (*then)(SSL *ssl); /* after the handshake, before the byte; NULL: nothing. 1: go on */
 };
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -80,7 +85,7 @@ static void *serve(void *arg)
     if (SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != NULL)
         snprintf(server->name, sizeof(server->name), "%s",
                  SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
-    if (server->accepted == 1) {
+    if (server->accepted == 1 && (server->then == NULL || server->then(ssl) == 1)) {
         (void)SSL_write(ssl, &byte, 1);
         (void)SSL_read(ssl, &byte, 1);
     }
@@ -91,60 +96,73 @@ static void *serve(void *arg)
 
 struct result {
     enum status status;
-    enum cause cause;
-    char why[160];
+    struct tls_failure failure;
     bool resumed, got_byte;
 };
 
-static void wait_for(SSL *ssl)
+static void ignore(struct stream *stream)
 {
-    struct pollfd poll_fd = {.fd = SSL_get_fd(ssl), .events = SSL_want_write(ssl) ? POLLOUT : POLLIN};
-
-    assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+    (void)stream;
 }
 
-static void drive(SSL *ssl, struct result *result)
+static void wait_for(struct stream *stream)
 {
+    struct pollfd poll_fd = {.fd = stream->fd, .events = SSL_want_write(stream->ssl) ? POLLOUT : POLLIN};
+
+    assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+    stream->can_read = stream->can_write = true;
+}
+
+/* What comes before the byte are tickets. */
+static bool reads_a_byte(struct stream *stream)
+{
+    enum status status;
+    size_t len;
     char byte;
 
-    while ((result->status = tls_handshake(ssl, &result->cause, result->why, sizeof(result->why))) ==
-           ST_AGAIN)
-        wait_for(ssl);
-    assert_int_equal(ERR_peek_error(), 0);
-    if (result->status != ST_OK)
-        return;
-    result->resumed = SSL_session_reused(ssl);
-    for (;;) { /* what comes before the byte are tickets */
-        int n = SSL_read(ssl, &byte, 1);
+    while ((status = stream_read(stream, &byte, 1, &len)) == ST_AGAIN)
+        wait_for(stream);
+    return status == ST_OK;
+}
 
-        if (n == 1 || SSL_get_error(ssl, n) != SSL_ERROR_WANT_READ) {
-            result->got_byte = n == 1;
-            break;
-        }
-        wait_for(ssl);
-    }
-    ERR_clear_error();
+static struct result shake_hands(struct tls_client *client, struct stream *stream)
+{
+    struct result result = {.failure.cause = CAUSE_NONE};
+
+    assert_int_equal(tls_begin(client, stream, true), ST_OK);
+    while ((result.status = tls_handshake(stream, &result.failure)) == ST_AGAIN)
+        wait_for(stream);
+    assert_int_equal(ERR_peek_error(), 0);
+    stream->can_read = true; /* what has come with the handshake raises no event */
+    result.resumed = result.status == ST_OK && SSL_session_reused(stream->ssl);
+    return result;
+}
+
+static void open_on(struct stream *stream, uint32_t worker, int fd)
+{
+    rig.worker.index = worker;
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(stream_open(stream, &rig.worker, fd, ignore), ST_OK);
 }
 
 /* A connection of the client's worker to a server with that context; ended without a closing alert. */
 static struct result meet(struct tls_client *client, uint32_t worker, SSL_CTX *context, struct server *server)
 {
-    struct result result = {.cause = CAUSE_NONE};
-    struct server unnamed;
+    struct stream stream;
+    struct result result;
+    struct server unnamed = {.then = NULL};
     int fds[2];
-    SSL *ssl;
 
     server = server != NULL ? server : &unnamed;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    *server = (struct server){.context = context, .fd = fds[1]};
+    *server = (struct server){.context = context, .fd = fds[1], .then = server->then};
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, server);
     assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
-    ssl = tls_connection_new(client, worker, fds[0]);
-    assert_non_null(ssl);
-    drive(ssl, &result);
-    SSL_free(ssl);
-    close(fds[0]);
+    open_on(&stream, worker, fds[0]);
+    result = shake_hands(client, &stream);
+    if (result.status == ST_OK && !(result.got_byte = reads_a_byte(&stream)))
+        (void)tls_stream_why(&stream, result.failure.why, sizeof(result.failure.why));
+    stream_reset(&stream);
     pthread_join(server->thread, NULL);
     return result;
 }
@@ -168,8 +186,8 @@ static void assert_certificate_error(const struct upstream_config *config, const
         struct result result = meet_once(config, pem, version, false);
 
         assert_int_equal(result.status, ST_FAILED);
-        assert_int_equal(result.cause, CAUSE_TLS_CERTIFICATE);
-        assert_string_equal(result.why, why);
+        assert_int_equal(result.failure.cause, CAUSE_TLS_CERTIFICATE);
+        assert_string_equal(result.failure.why, why);
     }
 }
 
@@ -180,7 +198,7 @@ static void a_good_certificate_is_taken_and_the_name_sent(void **state)
     struct upstream_config config = config_for("api.test.", pki.ca);
     struct tls_client *client = client_of(&config);
     SSL_CTX *context = server_context(&pki, pki.good, TLS1_3_VERSION, false);
-    struct server server;
+    struct server server = {.then = NULL};
     struct result result = meet(client, 0, context, &server);
 
     assert_int_equal(result.status, ST_OK);
@@ -197,7 +215,7 @@ static void an_ip_address_is_verified_and_not_sent_as_a_name(void **state)
     struct upstream_config other = config_for("127.0.0.2", pki.ca);
     struct tls_client *client = client_of(&config);
     SSL_CTX *context = server_context(&pki, pki.good, TLS1_3_VERSION, false);
-    struct server server;
+    struct server server = {.then = NULL};
     struct result result = meet(client, 0, context, &server);
 
     assert_int_equal(result.status, ST_OK);
@@ -227,6 +245,14 @@ static void certificates_that_are_not_trusted_are_refused(void **state)
     assert_certificate_error(&right, pki.other_name, "certificate: hostname mismatch");
 }
 
+/* RFC 9110 4.3.4, RFC 9525: a common name is no identity of a server. */
+static void a_certificate_without_alternative_names_is_nobodys(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+
+    assert_certificate_error(&config, pki.only_cn, "certificate: hostname mismatch");
+}
+
 static void our_certificate_is_shown_when_asked_for(void **state)
 {
     struct upstream_config config = config_for("api.test", pki.ca);
@@ -234,10 +260,11 @@ static void our_certificate_is_shown_when_asked_for(void **state)
 
     result = meet_once(&config, pki.good, TLS1_2_VERSION, true);
     assert_int_equal(result.status, ST_FAILED);
-    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
-    assert_non_null(strstr(result.why, "alert handshake failure"));
+    assert_int_equal(result.failure.cause, CAUSE_TLS_PROTOCOL);
+    assert_non_null(strstr(result.failure.why, "alert handshake failure"));
     result = meet_once(&config, pki.good, TLS1_3_VERSION, true);
     assert_false(result.got_byte);
+    assert_string_equal(result.failure.why, "TLS: tlsv13 alert certificate required");
     config.tls.cert_file = config.tls.key_file = pki.client;
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++)
         assert_true(meet_once(&config, pki.good, version, true).got_byte);
@@ -251,8 +278,92 @@ static void a_server_below_the_least_version_is_refused(void **state)
     config.tls.min_version = TLS1_3_VERSION;
     result = meet_once(&config, pki.good, TLS1_2_VERSION, false);
     assert_int_equal(result.status, ST_FAILED);
-    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
-    assert_non_null(strstr(result.why, "protocol version"));
+    assert_int_equal(result.failure.cause, CAUSE_TLS_PROTOCOL);
+    assert_non_null(strstr(result.failure.why, "protocol version"));
+}
+
+/* ---- a certificate asked for later --------------------------------------------------------------------- */
+
+/* One connection to a server that does this after the handshake. */
+static struct result meet_and_then(const struct upstream_config *config, int version, int (*then)(SSL *ssl))
+{
+    struct tls_client *client = client_of(config);
+    SSL_CTX *context = server_context(&pki, pki.good, version, false);
+    struct server server = {.then = then};
+    struct result result;
+
+    SSL_CTX_load_verify_file(context, pki.ca);
+    result = meet(client, 0, context, &server);
+    SSL_CTX_free(context);
+    tls_client_free(client);
+    return result;
+}
+
+/* Reads what is no content until the client has sent another Finished than this one, or something goes wrong. */
+static int has_sent_certificate(SSL *ssl, const char *finished)
+{
+    char latest[EVP_MAX_MD_SIZE] = "", byte;
+
+    SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    do {
+        int result = SSL_read(ssl, &byte, 1);
+
+        if (result > 0 || SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ)
+            return 0;
+        SSL_get_peer_finished(ssl, latest, sizeof(latest));
+    } while (memcmp(latest, finished, sizeof(latest)) == 0);
+    return SSL_get0_peer_certificate(ssl) != NULL;
+}
+
+static int ask_by(SSL *ssl, int (*ask)(SSL *ssl))
+{
+    char finished[EVP_MAX_MD_SIZE] = "";
+
+    SSL_get_peer_finished(ssl, finished, sizeof(finished));
+    SSL_set_options(ssl, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return ask(ssl) == 1 && SSL_do_handshake(ssl) == 1 && has_sent_certificate(ssl, finished);
+}
+
+static int ask_after_the_handshake(SSL *ssl)
+{
+    return ask_by(ssl, SSL_verify_client_post_handshake);
+}
+
+static int renegotiate(SSL *ssl)
+{
+    return ask_by(ssl, SSL_renegotiate);
+}
+
+static int renegotiate_twice(SSL *ssl)
+{
+    return renegotiate(ssl) && renegotiate(ssl);
+}
+
+static void our_certificate_is_shown_after_the_handshake(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+
+    assert_false(meet_and_then(&config, TLS1_3_VERSION, ask_after_the_handshake).got_byte);
+    config.tls.cert_file = config.tls.key_file = pki.client;
+    assert_true(meet_and_then(&config, TLS1_3_VERSION, ask_after_the_handshake).got_byte);
+}
+
+static void a_renegotiation_is_refused_unless_it_is_allowed_and_then_done_once(void **state)
+{
+    struct upstream_config config = config_for("api.test", pki.ca);
+    struct result result;
+
+    config.tls.cert_file = config.tls.key_file = pki.client;
+    result = meet_and_then(&config, TLS1_2_VERSION, renegotiate);
+    assert_false(result.got_byte);
+    assert_non_null(strstr(result.failure.why, "renegotiation"));
+    assert_non_null(strstr(result.failure.why, "tls.renegotiate: true"));
+    config.tls.renegotiate = true;
+    assert_true(meet_and_then(&config, TLS1_2_VERSION, renegotiate).got_byte);
+    result = meet_and_then(&config, TLS1_2_VERSION, renegotiate_twice);
+    assert_false(result.got_byte);
+    assert_non_null(strstr(result.failure.why, "was refused"));
 }
 
 /* ---- sessions ------------------------------------------------------------------------------------------ */
@@ -297,18 +408,16 @@ static struct result meet_bytes(const char *bytes)
 {
     struct upstream_config config = config_for("api.test", pki.ca);
     struct tls_client *client = client_of(&config);
-    struct result result = {.cause = CAUSE_NONE};
+    struct stream stream;
+    struct result result;
     int fds[2];
-    SSL *ssl;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(write(fds[1], bytes, strlen(bytes)), strlen(bytes));
     assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
-    ssl = tls_connection_new(client, 0, fds[0]);
-    assert_non_null(ssl);
-    drive(ssl, &result);
-    SSL_free(ssl);
-    close(fds[0]);
+    open_on(&stream, 0, fds[0]);
+    result = shake_hands(client, &stream);
+    stream_close(&stream);
     close(fds[1]);
     tls_client_free(client);
     return result;
@@ -319,8 +428,8 @@ static void a_peer_without_tls_is_a_protocol_error(void **state)
     struct result result = meet_bytes("HTTP/1.1 400 Bad Request\r\n\r\n");
 
     assert_int_equal(result.status, ST_FAILED);
-    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
-    assert_string_equal(result.why,
+    assert_int_equal(result.failure.cause, CAUSE_TLS_PROTOCOL);
+    assert_string_equal(result.failure.why,
                         "TLS: wrong version number: the peer does not seem to speak TLS on this port");
 }
 
@@ -329,33 +438,32 @@ static void a_peer_that_closes_in_the_handshake_is_a_protocol_error(void **state
     struct result result = meet_bytes("");
 
     assert_int_equal(result.status, ST_FAILED);
-    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
-    assert_non_null(strstr(result.why, "the peer closed the connection"));
+    assert_int_equal(result.failure.cause, CAUSE_TLS_PROTOCOL);
+    assert_non_null(strstr(result.failure.why, "the peer closed the connection"));
 }
 
 static void a_peer_that_resets_in_the_handshake_is_a_protocol_error(void **state)
 {
     struct upstream_config config = config_for("api.test", pki.ca);
     struct tls_client *client = client_of(&config);
-    struct result result = {.cause = CAUSE_NONE};
+    struct result result;
     struct sockaddr_in address;
     struct linger reset = {.l_onoff = 1};
     int listener = bound_socket(SOCK_STREAM, &address), peer,
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    SSL *ssl;
+    struct stream stream;
 
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     peer = accept(listener, NULL, NULL);
     setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(peer);
-    ssl = tls_connection_new(client, 0, fd);
-    drive(ssl, &result);
+    open_on(&stream, 0, fd);
+    result = shake_hands(client, &stream);
     assert_int_equal(result.status, ST_FAILED);
-    assert_int_equal(result.cause, CAUSE_TLS_PROTOCOL);
-    assert_string_equal(result.why, "TLS: handshake: Connection reset by peer");
-    SSL_free(ssl);
-    close(fd);
+    assert_int_equal(result.failure.cause, CAUSE_TLS_PROTOCOL);
+    assert_string_equal(result.failure.why, "TLS: handshake: Connection reset by peer");
+    stream_close(&stream);
     close(listener);
     tls_client_free(client);
 }
@@ -418,8 +526,11 @@ int main(void)
         cmocka_unit_test(an_ip_address_is_verified_and_not_sent_as_a_name),
         cmocka_unit_test(wildcards_stand_for_a_whole_label),
         cmocka_unit_test(certificates_that_are_not_trusted_are_refused),
+        cmocka_unit_test(a_certificate_without_alternative_names_is_nobodys),
         cmocka_unit_test(our_certificate_is_shown_when_asked_for),
         cmocka_unit_test(a_server_below_the_least_version_is_refused),
+        cmocka_unit_test(our_certificate_is_shown_after_the_handshake),
+        cmocka_unit_test(a_renegotiation_is_refused_unless_it_is_allowed_and_then_done_once),
         cmocka_unit_test(a_worker_resumes_its_latest_session_even_after_cuts),
         cmocka_unit_test(a_session_does_not_outlive_a_failed_handshake),
         cmocka_unit_test(a_peer_without_tls_is_a_protocol_error),

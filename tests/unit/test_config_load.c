@@ -174,6 +174,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_null(u->tls.ca_file);
     assert_null(u->tls.cert_file);
     assert_string_equal(u->tls.server_name, "a");
+    assert_false(u->tls.renegotiate);
     assert_int_equal(u->tls.min_version, 0x0303);
     assert_int_equal(u->rules.set_lines.len, 0);
     assert_int_equal(u->rules.dropped_count, 0);
