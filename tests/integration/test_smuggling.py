@@ -260,6 +260,11 @@ BAD = {
     "an empty length": ("GET", OK + b"Content-Length:\r\n\r\nhello"),
     "a length that wraps": ("GET", OK + b"Content-Length: 18446744073709551621\r\n\r\nhello"),
     "identity": ("GET", OK + b"Transfer-Encoding: identity\r\n\r\nhello"),
+    # By RFC 9110 5.6.1 this is chunked; http-parser and llhttp read until the connection closes.
+    "a comma behind chunked": ("GET", OK + b"Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n"),
+    "codings that are all empty": ("GET", OK + b"Transfer-Encoding: , ,\r\n\r\n0\r\n\r\n"),
+    "chunked twice among commas": ("GET", OK + b"Transfer-Encoding: chunked, , chunked\r\n\r\n0\r\n\r\n"),
+    "chunked and a parameter": ("GET", OK + b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n"),
     "xchunked": ("GET", OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
     "chunked behind a vertical tab": ("GET", OK + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
     "two fields of codings": ("GET", OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"),
