@@ -274,13 +274,14 @@ static void look_up_in_background(struct resolver *resolver, const char *host,
         end_lookup(resolver, lookup);
 }
 
+/* Lookups give back their channels, which know the servers of old: these go after that. */
 static void outdate(struct resolver *resolver)
 {
     LIST_FOREACH(node, &resolver->cache.by_use)
         name_outdate(&CONTAINER_OF(node, struct dns_entry, in_use)->age);
-    dns_channels_drop(&resolver->channels);
     LIST_FOREACH(node, &resolver->lookups)
         dns_lookup_restart(CONTAINER_OF(node, struct dns_lookup, node));
+    dns_channels_drop(&resolver->channels);
 }
 
 /* ST_FAILED: the system's configuration has never been read, and can't be now (errno). */

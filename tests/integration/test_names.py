@@ -115,6 +115,23 @@ def test_files_that_change_are_in_force_at_once(curfew, upstream, names):
     assert proxy.ask().status == 200
 
 
+def test_servers_that_change_are_asked_by_lookups_under_way(curfew, upstream, names):
+    up = upstream(ok)
+    silent, _ = names(lambda name, kind, tcp: None)
+    server, system = names({"api.test": ["127.0.0.1"]}, resolv=f"nameserver {silent.host}\n")
+    proxy = curfew(url=up.named("api.test"), wrap=system.wrap, keepalive=NEVER_KEEP, deadline="30s")
+    waiting = proxy.caller()
+    waiting.request()
+    poll(lambda: silent.asked, "the first server to be asked")
+    system.put("resolv_conf", f"nameserver {server.host}\n")
+    watch = Stopwatch()
+    assert proxy.ask().status == 200
+    assert waiting.recv_response().status == 200
+    assert watch.elapsed() < SOON  # the silent one would be given 9 s
+    asked = len(silent.asked)
+    assert proxy.ask().status == 200 and len(silent.asked) == asked
+
+
 # ------------------------------------------------------------------------------ answers of all kinds
 
 
