@@ -10,7 +10,7 @@
 #include "runtime/mailbox.h"
 
 /*
- * GET /calls, DELETE /calls/ID: each is a roll-call (proxy/roll.h), one after another, so that no number of clients
+ * GET /calls, DELETE /calls/ID: each is a query (proxy/call_query.h), one after another, so that no number of clients
  * makes the workers look more often than they can; who has waited for a second gets a 503. All on the thread of `base`.
  */
 struct calls {
@@ -18,7 +18,7 @@ struct calls {
     struct mailbox *mailbox;
     struct proxy *proxy;
     struct list_node waiting; /* requests, in the order of their coming; */
-    struct asked *asked;      /* that whose roll-call is under way; NULL: it was given up, or there is none */
+    struct asked *asked;      /* that whose query is under way; NULL: it was given up, or there is none */
     bool is_under_way;
     uint64_t renamed; /* proxy.renamed when the workers were asked */
 };

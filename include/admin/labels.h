@@ -17,8 +17,8 @@ struct labels {
 };
 
 /*
- * All that calls in flight may belong to: of the edition in force, and of those before it that still have calls.
- * Numbers from the counts on are left out. The names are the editions': valid until the loop is entered again. Main
+ * All that calls in flight may belong to: of the generation in force, and of those before it that still have calls.
+ * Numbers from the counts on are left out. The names are the generations': valid until the loop is entered again. Main
  * thread. False: no memory; labels_fini is due all the same.
  */
 bool labels_init(struct labels *labels, const struct proxy *proxy, uint32_t upstream_count,

@@ -9,7 +9,7 @@
 
 /*
  * The names of all pools in use, those of calls that began before a reload too, by number; NULL: nobody's. The list
- * is to be freed, the names are the editions': valid until the loop is entered again. NULL: no memory. Main thread.
+ * is to be freed, the names are the generations': valid until the loop is entered again. NULL: no memory. Main thread.
  */
 const char **pools_name_all(const struct proxy *proxy);
 

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "config/snapshot.h"
-#include "proxy/doorstep.h"
+#include "proxy/listeners.h"
 #include "runtime/listen.h"
 
 /*
@@ -54,7 +54,7 @@ bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t 
  * And one for each `listen` that is not where its socket is, or that has none while others have.
  */
 void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
-                             const struct snapshot *snapshot, struct list_node *doorsteps);
+                             const struct snapshot *snapshot, struct list_node *listeners);
 /* Closes them. */
 void systemd_free_sockets(struct systemd_sockets *sockets);
 

@@ -30,7 +30,7 @@ struct upstream;
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
  * Files: call.c (beginning, moving, time), call_request.c (from head to permit to connection), call_exchange.c (bytes
- * in both directions), call_response.c (heads of responses), call_end.c (the way out), call_log.c; patrol.c looks after
+ * in both directions), call_response.c (heads of responses), call_end.c (the way out), call_log.c; audit.c looks after
  * callers of whom no event tells.
  */
 struct call {

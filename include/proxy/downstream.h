@@ -16,7 +16,7 @@
 
 struct acceptor;
 struct call;
-struct doorway;
+struct listener_worker;
 struct proxy_worker;
 struct upstream;
 
@@ -32,7 +32,7 @@ struct downstream {
     struct list_node node; /* in proxy_worker.downstreams */
     struct mail resume;    /* see downstream_resume_later */
     struct proxy_worker *worker;
-    struct doorway *doorway; /* NULL: that is gone */
+    struct listener_worker *listener; /* NULL: that is gone */
     const struct upstream_config *upstream;
     struct call *call; /* NULL between requests */
     struct upstream
@@ -47,7 +47,7 @@ struct downstream {
     char caller[INET6_ADDRSTRLEN]; /* the caller's IP address; empty for a unix socket */
 };
 
-/* An acceptor's function: the acceptor is that of a doorway. */
+/* An acceptor's function: the acceptor is that of a listener_worker. */
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer);
 
 static inline struct span downstream_caller(const struct downstream *downstream)

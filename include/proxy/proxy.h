@@ -11,8 +11,8 @@
 #include "config/numbering.h"
 #include "config/snapshot.h"
 #include "core/metric.h"
-#include "proxy/addresses.h"
-#include "proxy/doorstep.h"
+#include "proxy/dns_watch.h"
+#include "proxy/listeners.h"
 #include "runtime/address_book.h"
 #include "runtime/mailbox.h"
 #include "runtime/pool.h"
@@ -20,7 +20,7 @@
 struct proxy_worker;
 struct access_log;
 struct drain;
-struct edition;
+struct generation;
 struct reload;
 
 /*
@@ -28,8 +28,8 @@ struct reload;
  * atomic members.
  */
 struct proxy {
-    struct edition *edition;   /* in force */
-    struct list_node editions; /* it and those that still have calls, in the order of their coming */
+    struct generation *generation; /* in force */
+    struct list_node generations;  /* it and those that still have calls, in the order of their coming */
     struct numbering numbering;
     uint64_t renamed; /* how often numbers may have changed their owners */
     struct proxy_worker **workers;
@@ -37,12 +37,12 @@ struct proxy {
     uint32_t worker_count;
     struct pool **pools; /* by number; they stay, whoever has the number */
     uint32_t pool_count;
-    struct list_node doorsteps;
+    struct list_node listeners;
     struct handed_socket *handed; /* borrowed */
     size_t handed_count;
     struct access_log *log; /* NULL: off */
     struct mailbox *home;   /* the main thread's */
-    struct addresses addresses;
+    struct dns_watch dns_watch;
     struct address_book address_book;
     struct reload *reload; /* under way, or NULL */
     struct drain *drain;   /* likewise */
@@ -57,7 +57,7 @@ struct proxy_ground {
     struct mailbox *home;         /* which the main thread delivers */
     struct handed_socket *handed; /* listening sockets that others opened for us */
     size_t handed_count;
-    addresses_say_fn say; /* what operators should know; NULL: nobody listens */
+    dns_watch_log_fn say; /* what operators should know; NULL: nobody listens */
     void *arg;            /* of `say` */
 };
 

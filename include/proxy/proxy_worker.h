@@ -10,7 +10,7 @@
 #include "core/http1.h"
 #include "core/metric.h"
 #include "core/stuck_calls.h"
-#include "proxy/plan.h"
+#include "proxy/switch.h"
 #include "proxy/access_log.h"
 #include "proxy/keepalive.h"
 #include "proxy/proxy.h"
@@ -19,45 +19,45 @@
 #include "runtime/listen.h"
 #include "runtime/worker.h"
 
-struct roll_leg;
+struct call_query_part;
 
 /* A listening socket as one worker sees it. */
-struct doorway {
+struct listener_worker {
     struct acceptor acceptor;
-    struct list_node node; /* in proxy_worker.doorways */
+    struct list_node node; /* in proxy_worker.listeners */
     struct proxy_worker *worker;
-    const struct doorstep *step;
-    const struct upstream_config *upstream; /* the edition's in force */
+    const struct listener *listener;
+    const struct upstream_config *upstream; /* the generation's in force */
 };
 
 /* What one worker has of the proxy: touched by its thread alone. */
 struct proxy_worker {
     struct worker worker;
     struct proxy *proxy;
-    struct edition *edition;         /* in force for what begins now; calls in flight have their own */
-    const struct snapshot *snapshot; /* the edition's */
-    struct list_node retired;        /* editions that may still have calls here */
-    struct plan *plan;               /* made ready for the next edition; NULL: none */
+    struct generation *generation;   /* in force for what begins now; calls in flight have their own */
+    const struct snapshot *snapshot; /* the generation's */
+    struct list_node retired;        /* generations that may still have calls here */
+    struct generation_switch *next;  /* made ready for the next generation; NULL: none */
     struct resolver *resolver;
     struct metrics *metrics;
-    struct stuck_calls stuck;     /* that proxy/tally has not taken yet */
-    struct keepalive **keepalive; /* by upstream */
-    struct pool **pools;          /* by number: the proxy's */
-    struct list_node *calls;      /* by pool: routed calls in flight, */
-    struct list_node unseen;      /* but for those that a roll-call has still to look at, */
-    uint32_t unseen_pool;         /* which belong to this pool */
-    struct roll_leg *roll;        /* the roll-call that goes on in the next turn; NULL: none */
+    struct stuck_calls stuck;      /* that proxy/tally has not taken yet */
+    struct keepalive **keepalive;  /* by upstream */
+    struct pool **pools;           /* by number: the proxy's */
+    struct list_node *calls;       /* by pool: routed calls in flight, */
+    struct list_node unseen;       /* but for those that a query has still to look at, */
+    uint32_t unseen_pool;          /* which belong to this pool */
+    struct call_query_part *query; /* the query that goes on in the next turn; NULL: none */
     uint32_t upstream_places, pool_places;
     struct list_node reading; /* calls whose head is being read */
     struct list_node downstreams;
     struct list_node cutting; /* upstream connections that are about to be cut */
     uint32_t cut_turn, cuts;  /* how many have been cut at once in that turn */
-    struct list_node doorways;
+    struct list_node listeners;
     uint32_t downstream_count;
     uint32_t upstream_count;       /* open connections, idle ones included */
     struct access_log *access_log; /* NULL: none */
     struct log_ring *log;          /* NULL: no access log */
-    struct timer patrol;
+    struct timer audit;
     uint64_t next_call; /* id of the next call */
     int64_t date_s;     /* the second that `date` tells */
     char date[DATE_LEN];
@@ -75,7 +75,7 @@ struct proxy_worker {
     size_t text_cap;
 };
 
-/* A worker without an edition: plan_make and plan_apply give it one before it starts. */
+/* A worker without a generation: switch_prepare and switch_commit give it one before it starts. */
 enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint32_t index) MUST_CHECK;
 void proxy_worker_fini(struct proxy_worker *pw);
 
@@ -86,11 +86,11 @@ enum status proxy_worker_start(struct proxy_worker *pw) MUST_CHECK;
  */
 void proxy_worker_stop(struct proxy_worker *pw);
 
-/* The edition of this snapshot, in force or with calls left. Its own thread. */
-struct edition *proxy_worker_edition(const struct proxy_worker *pw, const struct snapshot *snapshot);
+/* The generation of this snapshot, in force or with calls left. Its own thread. */
+struct generation *proxy_worker_generation(const struct proxy_worker *pw, const struct snapshot *snapshot);
 
 /* Closes all listeners. Its own thread. */
-void proxy_worker_stop_doorways(struct proxy_worker *pw);
+void proxy_worker_stop_listeners(struct proxy_worker *pw);
 
 /* The instant as HTTP writes it, until the next call of this function. Its own thread. */
 struct span proxy_worker_date(struct proxy_worker *pw);

@@ -4,14 +4,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "proxy/errand.h"
+#include "proxy/broadcast.h"
 
 /*
  * Has the loop of each worker turned? A mail to each, which it answers with what it has in flight; those that do not
  * turn do not answer, and then there is no beat.
  */
 struct pulse {
-    struct errand errand;
+    struct broadcast broadcast;
     bool under_way;
     atomic_ullong in_flight; /* calls, of all workers, */
     atomic_ullong stuck;     /* and those that ever got stuck; valid in `beat` */

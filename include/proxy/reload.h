@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "config/snapshot.h"
-#include "proxy/plan.h"
+#include "proxy/switch.h"
 
 struct proxy;
 
@@ -14,7 +14,7 @@ struct proxy;
  * make ready what it needs; and only when nothing can fail any more, have them go over, each between two calls. So
  * a configuration that can't be had changes nothing.
  *
- * Calls in flight end under the edition in which they began. Pools, counters and listeners go by their names and
+ * Calls in flight end under the generation in which they began. Pools, counters and listeners go by their names and
  * addresses: what is in both configurations stays, with what it holds.
  */
 
@@ -28,10 +28,10 @@ void proxy_reload(struct proxy *proxy, struct snapshot *snapshot, reload_fn done
  * Within proxy/, the steps of it. Opens and reads everything (*snapshot is taken over and NULLed, or stays as it was);
  * gives that up again; and puts it in force, as far as the main thread goes.
  */
-bool reload_draw(struct proxy *proxy, struct snapshot **snapshot, struct blueprint *blueprint, char *why,
+bool reload_draw(struct proxy *proxy, struct snapshot **snapshot, struct generation_parts *parts, char *why,
                  size_t why_cap);
-void reload_drop(struct proxy *proxy, struct blueprint *blueprint);
-void reload_commit(struct proxy *proxy, struct blueprint *blueprint);
+void reload_drop(struct proxy *proxy, struct generation_parts *parts);
+void reload_commit(struct proxy *proxy, struct generation_parts *parts);
 /* Forgets the one under way, when all workers have ended. */
 void reload_free(struct proxy *proxy);
 

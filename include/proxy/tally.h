@@ -6,14 +6,14 @@
 
 #include "core/metric.h"
 #include "core/stuck_calls.h"
-#include "proxy/errand.h"
+#include "proxy/broadcast.h"
 
 /*
  * What the workers have counted so far, and the calls that got stuck since the last time: asked for again and again,
  * so it costs them little. They add up their counters and look at no call, so the gauges are all 0.
  */
 struct tally {
-    struct errand errand;
+    struct broadcast broadcast;
     bool under_way;
     pthread_mutex_t lock; /* one worker at a time */
     struct metrics *sum;  /* under lock; in `done`, nobody else's */

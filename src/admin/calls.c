@@ -7,20 +7,20 @@
 #include "admin/respond.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "proxy/roll.h"
+#include "proxy/call_query.h"
 #include "runtime/worker.h"
 
 #define NO_MEMORY "There is not enough memory to ask the workers."
 
 static const struct timeval patience = {.tv_sec = 1};
 
-/* A request that wants a roll-call. */
+/* A request that wants a query of the calls in flight. */
 struct asked {
     struct list_node node; /* on calls.waiting, until it is its turn */
     struct calls *calls;
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
     struct call_top_filter filter;
-    enum roll_act act;
+    enum call_query_act act;
     struct event patience_over;
 };
 
@@ -117,12 +117,12 @@ static void respond_with(const struct asked *asked, const struct call_top *top,
     struct labels labels;
     json_t *answer = NULL;
 
-    if (asked->act == ROLL_CUT && top->count == 0) {
+    if (asked->act == CALL_QUERY_CUT && top->count == 0) {
         respond_problem(asked->request, 404, "No call in flight has this id.");
         return;
     }
     if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
-        answer = asked->act == ROLL_LIST
+        answer = asked->act == CALL_QUERY_LIST
                      ? write_list(&labels, top, counts, longest_ns)
                      : json_pack("{s:o}", "cut", describe(&labels, &top->entries[0], worker_clock_ns()));
     labels_fini(&labels);
@@ -146,15 +146,15 @@ static void refuse(struct asked *asked, int status, const char *detail)
     asked_free(asked);
 }
 
-static void roll_done(void *arg, const struct call_top *top, const struct phase_counts *counts,
-                      int64_t longest_ns)
+static void call_query_done(void *arg, const struct call_top *top, const struct phase_counts *counts,
+                            int64_t longest_ns)
 {
     struct calls *calls = arg;
     struct asked *asked = calls->asked;
 
     calls->asked = NULL;
     calls->is_under_way = false;
-    if (asked && asked->act == ROLL_LIST && calls->renamed != calls->proxy->renamed) {
+    if (asked && asked->act == CALL_QUERY_LIST && calls->renamed != calls->proxy->renamed) {
         /* A reload came in between: the numbers may be other ones' now. */
         list_push_front(&calls->waiting, &asked->node);
     } else if (asked) {
@@ -172,8 +172,8 @@ static void start_next(struct calls *calls)
         struct asked *asked = CONTAINER_OF(node, struct asked, node);
 
         calls->renamed = calls->proxy->renamed;
-        calls->is_under_way =
-            roll_start(calls->proxy, &asked->filter, asked->act, calls->mailbox, roll_done, calls) != NULL;
+        calls->is_under_way = call_query_start(calls->proxy, &asked->filter, asked->act, calls->mailbox,
+                                               call_query_done, calls) != NULL;
         if (calls->is_under_way)
             calls->asked = asked;
         else
@@ -194,7 +194,7 @@ static void give_up(evutil_socket_t fd, short what, void *arg)
 }
 
 static void ask(struct calls *calls, struct evhttp_request *request, const struct call_top_filter *filter,
-                enum roll_act act)
+                enum call_query_act act)
 {
     struct asked *asked = mem_zalloc(sizeof(*asked));
 
@@ -219,7 +219,7 @@ void calls_respond(struct calls *calls, struct evhttp_request *request)
     char why[160];
 
     if (calls_filter_read(query, calls->proxy, &filter, why, sizeof(why)))
-        ask(calls, request, &filter, ROLL_LIST);
+        ask(calls, request, &filter, CALL_QUERY_LIST);
     else
         respond_problem(request, 400, why);
 }
@@ -229,7 +229,7 @@ void calls_respond_cut(struct calls *calls, struct evhttp_request *request, cons
     struct call_top_filter filter;
 
     if (calls_filter_read_id(id, &filter))
-        ask(calls, request, &filter, ROLL_CUT);
+        ask(calls, request, &filter, CALL_QUERY_CUT);
     else
         respond_problem(request, 400, "An id is up to 16 hexadecimal digits, as GET /calls shows it.");
 }
@@ -250,6 +250,6 @@ void calls_fini(struct calls *calls)
     calls->asked = NULL;
     while ((node = list_take_front(&calls->waiting)) != NULL)
         refuse(CONTAINER_OF(node, struct asked, node), 503, "curfew is shutting down.");
-    /* Of the roll-call that may be under way, the workers have said the last that they had to say. */
+    /* The workers' answers to the query that may be under way are in. */
     mailbox_deliver(calls->mailbox);
 }

@@ -8,7 +8,7 @@
 #include "admin/labels.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "proxy/edition.h"
+#include "proxy/generation.h"
 #include "runtime/worker.h"
 
 static int64_t unix_ms(void)
@@ -63,7 +63,7 @@ static void look_up_route(struct chapter *chapter, const struct route_config *ro
         chapter->at_most_ns = at_most_ns;
 }
 
-/* The newer editions come later, and have the last word. */
+/* The newer generations come later, and have the last word. */
 static void look_up(struct chronicle *chronicle, const struct upstream_config *upstream)
 {
     struct chapter *chapter = &chronicle->chapters[upstream->index];
@@ -88,8 +88,8 @@ static void look_up_all(struct chronicle *chronicle)
         chapter->totals = (struct history_totals){0};
         chapter->longest_ns = chapter->at_most_ns = 0;
     }
-    LIST_FOREACH(node, &chronicle->proxy->editions) {
-        const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
+    LIST_FOREACH(node, &chronicle->proxy->generations) {
+        const struct snapshot *snapshot = CONTAINER_OF(node, struct generation, node)->snapshot;
 
         for (uint32_t i = 0; i < snapshot->upstream_count; i++)
             look_up(chronicle, &snapshot->upstreams[i]);

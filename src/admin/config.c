@@ -7,7 +7,7 @@
 #include "admin/respond.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "proxy/edition.h"
+#include "proxy/generation.h"
 
 /* ---- values, as the file has them; a NULL is no memory, and makes all around it NULL ---------------------- */
 
@@ -327,7 +327,7 @@ static json_t *describe_admin_listener(const struct admin_listener *listener)
 static json_t *describe_config(const struct proxy *proxy, const struct admin_listener *admin,
                                const struct admin_listener *metrics, const char **names)
 {
-    const struct snapshot *snapshot = proxy->edition->snapshot;
+    const struct snapshot *snapshot = proxy->generation->snapshot;
 
     return json_pack("{s:I, s:{s:o, s:o, s:b}, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "workers",
                      (json_int_t)proxy->worker_count, "admin", "listen", describe_admin_listener(admin),
@@ -351,15 +351,16 @@ static json_t *instant(const struct timespec *when)
 void config_respond(struct evhttp_request *request, const struct proxy *proxy,
                     const struct admin_listener *admin, const struct admin_listener *metrics)
 {
-    const struct edition *edition = proxy->edition;
+    const struct generation *generation = proxy->generation;
     const char **names = mem_calloc(proxy->pool_count, sizeof(char *));
     json_t *answer = NULL;
 
-    for (uint32_t i = 0; names != NULL && i < edition->snapshot->pool_count; i++)
-        names[edition->snapshot->pools[i].index] = edition->snapshot->pools[i].name;
+    for (uint32_t i = 0; names != NULL && i < generation->snapshot->pool_count; i++)
+        names[generation->snapshot->pools[i].index] = generation->snapshot->pools[i].name;
     if (names != NULL)
-        answer = json_pack("{s:I, s:o, s:o}", "edition", (json_int_t)edition->number, "in_force_since",
-                           instant(&edition->since), "config", describe_config(proxy, admin, metrics, names));
+        answer =
+            json_pack("{s:I, s:o, s:o}", "edition", (json_int_t)generation->number, "in_force_since",
+                      instant(&generation->since), "config", describe_config(proxy, admin, metrics, names));
     mem_free(names);
     respond_json(request, 200, answer);
 }

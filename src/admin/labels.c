@@ -1,7 +1,7 @@
 #include "admin/labels.h"
 
 #include "base/mem.h"
-#include "proxy/edition.h"
+#include "proxy/generation.h"
 
 static void label(struct labels *labels, const struct upstream_config *upstream)
 {
@@ -26,8 +26,8 @@ bool labels_init(struct labels *labels, const struct proxy *proxy, uint32_t upst
     };
     if (!labels->upstreams || !labels->routes)
         return false;
-    LIST_FOREACH(node, &proxy->editions) {
-        const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
+    LIST_FOREACH(node, &proxy->generations) {
+        const struct snapshot *snapshot = CONTAINER_OF(node, struct generation, node)->snapshot;
 
         for (uint32_t i = 0; i < snapshot->upstream_count; i++)
             label(labels, &snapshot->upstreams[i]);

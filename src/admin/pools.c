@@ -2,7 +2,7 @@
 
 #include "admin/respond.h"
 #include "base/mem.h"
-#include "proxy/edition.h"
+#include "proxy/generation.h"
 
 /* Members are named as the fields of struct pool_figures, like the metrics. */
 static json_t *describe(const char *name, const struct pool_figures *figures)
@@ -26,8 +26,8 @@ const char **pools_name_all(const struct proxy *proxy)
 {
     const char **names = mem_calloc(proxy->pool_count, sizeof(char *));
 
-    LIST_FOREACH(node, &proxy->editions) {
-        const struct snapshot *snapshot = CONTAINER_OF(node, struct edition, node)->snapshot;
+    LIST_FOREACH(node, &proxy->generations) {
+        const struct snapshot *snapshot = CONTAINER_OF(node, struct generation, node)->snapshot;
 
         for (uint32_t i = 0; names != NULL && i < snapshot->pool_count; i++)
             names[snapshot->pools[i].index] = snapshot->pools[i].name;

@@ -14,7 +14,7 @@
 #include "config/advice.h"
 #include "config/report.h"
 #include "proxy/access_log.h"
-#include "proxy/footprint.h"
+#include "proxy/memory_bound.h"
 #include "runtime/certificate.h"
 #include "runtime/tls_files.h"
 
@@ -158,7 +158,7 @@ static void check_meaning(struct checking *checking, struct config_file *file,
                           const struct snapshot *snapshot)
 {
     check_log(snapshot, &file->errors);
-    checking->bounds.worst_memory_bytes = footprint_worst(snapshot);
+    checking->bounds.worst_memory_bytes = memory_bound(snapshot);
     if (check_tls(snapshot, file) && advice_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
         check_files(snapshot, &file->warnings);
     else

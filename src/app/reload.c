@@ -118,7 +118,7 @@ static void add_idle_sockets(struct expectation *expected)
         return;
     fputs(expected->warnings, out);
     systemd_put_differences(out, &service->sockets, proxy_snapshot(service->proxy),
-                            &service->proxy->doorsteps);
+                            &service->proxy->listeners);
     if (fclose(out) == 0 && text != NULL) {
         free(expected->warnings);
         expected->warnings = text;

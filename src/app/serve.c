@@ -96,7 +96,7 @@ static void say_differences(struct service *service)
     if (out == NULL)
         return;
     systemd_put_differences(out, &service->sockets, proxy_snapshot(service->proxy),
-                            &service->proxy->doorsteps);
+                            &service->proxy->listeners);
     if (fclose(out) == 0 && text != NULL)
         event_log_put_lines(LOG_WARN, text);
     free(text);

@@ -26,8 +26,8 @@ void service_say_where(struct service *service)
 {
     char block[256];
 
-    LIST_FOREACH(node, &service->proxy->doorsteps) {
-        struct doorstep *step = CONTAINER_OF(node, struct doorstep, node);
+    LIST_FOREACH(node, &service->proxy->listeners) {
+        struct listener *step = CONTAINER_OF(node, struct listener, node);
         struct text text = text_over(block, sizeof(block));
 
         if (step->is_told)

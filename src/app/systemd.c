@@ -187,7 +187,7 @@ static bool is_elsewhere(const struct handed_socket *socket, const struct addres
 }
 
 void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
-                             const struct snapshot *snapshot, struct list_node *doorsteps)
+                             const struct snapshot *snapshot, struct list_node *listeners)
 {
     for (size_t i = 0; i < sockets->count; i++)
         if (!sockets->list[i].is_taken)
@@ -199,7 +199,7 @@ void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,
         put_socket(out, sockets->admin, " is in the place of admin.listen, which is not open");
     if (snapshot->has_metrics && is_elsewhere(sockets->metrics, &snapshot->metrics))
         put_socket(out, sockets->metrics, " is in the place of admin.metrics_listen, which is not open");
-    doorsteps_put_differences(out, doorsteps);
+    listeners_put_differences(out, listeners);
 }
 
 void systemd_free_sockets(struct systemd_sockets *sockets)

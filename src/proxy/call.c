@@ -9,7 +9,7 @@
 #include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
-#include "runtime/complain.h"
+#include "runtime/log_error.h"
 
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
@@ -133,8 +133,8 @@ void call_break(struct call *call, const char *what)
 
     snprintf(detail, sizeof(detail), "in state %s: %s", call_state_name(call->fsm.state), what);
     call->worker->metrics->process.broken_invariants[0]++;
-    complain("broken invariant: call %llx of upstream %s %s", (unsigned long long)call->id,
-             call->config->name, detail);
+    log_error("broken invariant: call %llx of upstream %s %s", (unsigned long long)call->id,
+              call->config->name, detail);
     assert(false); /* builds with asserts end here */
     if (call_is_over(call))
         return;

@@ -317,7 +317,7 @@ static bool is_full(struct proxy_worker *pw)
     return true;
 }
 
-static enum status open_downstream(struct proxy_worker *pw, struct doorway *doorway, int fd,
+static enum status open_downstream(struct proxy_worker *pw, struct listener_worker *lw, int fd,
                                    const struct sockaddr *peer)
 {
     struct downstream *downstream = mem_zalloc(sizeof(*downstream));
@@ -333,8 +333,8 @@ static enum status open_downstream(struct proxy_worker *pw, struct doorway *door
         return ST_NOMEM;
     }
     downstream->worker = pw;
-    downstream->doorway = doorway;
-    downstream->upstream = doorway->upstream;
+    downstream->listener = lw;
+    downstream->upstream = lw->upstream;
     mail_init(&downstream->resume, resume);
     note_caller(downstream, peer);
     list_push_back(&pw->downstreams, &downstream->node);
@@ -345,11 +345,11 @@ static enum status open_downstream(struct proxy_worker *pw, struct doorway *door
 
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer)
 {
-    struct doorway *doorway = CONTAINER_OF(acceptor, struct doorway, acceptor);
-    struct proxy_worker *pw = doorway->worker;
+    struct listener_worker *lw = CONTAINER_OF(acceptor, struct listener_worker, acceptor);
+    struct proxy_worker *pw = lw->worker;
 
     if (is_full(pw))
-        turn_away(pw, doorway->upstream, fd);
-    else if (open_downstream(pw, doorway, fd, peer) != ST_OK)
+        turn_away(pw, lw->upstream, fd);
+    else if (open_downstream(pw, lw, fd, peer) != ST_OK)
         atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
 }

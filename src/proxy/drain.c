@@ -3,12 +3,12 @@
 #include "base/mem.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/errand.h"
+#include "proxy/broadcast.h"
 #include "proxy/proxy.h"
 #include "proxy/proxy_worker.h"
 
 struct drain {
-    struct errand errand;
+    struct broadcast broadcast;
     drain_fn done;
     void *arg;
     uint32_t busy; /* workers that have callers */
@@ -35,19 +35,19 @@ void drain_worker_emptied(struct mail *mail)
 /* Those whom nobody else knows are let in first: the socket is about to be closed. */
 static void close_doors(struct proxy_worker *pw)
 {
-    LIST_FOREACH(node, &pw->doorways) {
-        struct doorway *doorway = CONTAINER_OF(node, struct doorway, node);
+    LIST_FOREACH(node, &pw->listeners) {
+        struct listener_worker *lw = CONTAINER_OF(node, struct listener_worker, node);
 
-        if (doorway->step->handed == NULL)
-            acceptor_empty(&doorway->acceptor);
+        if (lw->listener->handed == NULL)
+            acceptor_empty(&lw->acceptor);
     }
     LIST_FOREACH(node, &pw->downstreams) {
         struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
 
-        downstream->doorway = NULL;
+        downstream->listener = NULL;
         downstream_wind_down(downstream);
     }
-    proxy_worker_stop_doorways(pw);
+    proxy_worker_stop_listeners(pw);
 }
 
 static void turn_waiters_away(struct list_node *calls)
@@ -63,9 +63,9 @@ static void turn_waiters_away(struct list_node *calls)
     }
 }
 
-static void begin(struct errand *errand, struct proxy_worker *pw)
+static void begin(struct broadcast *broadcast, struct proxy_worker *pw)
 {
-    (void)errand;
+    (void)broadcast;
     if (pw->resolver == NULL)
         return;
     pw->draining = true;
@@ -77,9 +77,9 @@ static void begin(struct errand *errand, struct proxy_worker *pw)
         drain_worker_is_empty(pw);
 }
 
-static void all_have_begun(struct errand *errand)
+static void all_have_begun(struct broadcast *broadcast)
 {
-    doorsteps_close(&errand->proxy->doorsteps);
+    listeners_close(&broadcast->proxy->listeners);
 }
 
 enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg)
@@ -87,7 +87,7 @@ enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg)
     struct drain *drain = mem_zalloc(sizeof(*drain));
 
     atomic_store(&proxy->ready, false);
-    if (drain == NULL || errand_init(&drain->errand, proxy) != ST_OK) {
+    if (drain == NULL || broadcast_init(&drain->broadcast, proxy) != ST_OK) {
         mem_free(drain);
         return ST_NOMEM;
     }
@@ -95,7 +95,7 @@ enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg)
     drain->arg = arg;
     drain->busy = proxy->worker_count;
     proxy->drain = drain;
-    errand_start(&drain->errand, begin, all_have_begun);
+    broadcast_start(&drain->broadcast, begin, all_have_begun);
     return ST_OK;
 }
 
@@ -106,6 +106,6 @@ void drain_free(struct proxy *proxy)
     if (drain == NULL)
         return;
     proxy->drain = NULL;
-    errand_fini(&drain->errand);
+    broadcast_fini(&drain->broadcast);
     mem_free(drain);
 }

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "proxy/access_log.h"
 #include "proxy/drain.h"
-#include "proxy/edition.h"
-#include "proxy/plan.h"
+#include "proxy/generation.h"
+#include "proxy/switch.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/reload.h"
 
@@ -95,25 +95,25 @@ static bool open_workers(struct proxy *proxy)
     return true;
 }
 
-/* The first edition: as at a reload, but that nobody has to be waited for. */
-static bool open_edition(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap)
+/* The first generation: as at a reload, but that nobody has to be waited for. */
+static bool open_generation(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap)
 {
-    struct blueprint blueprint;
+    struct generation_parts parts;
 
-    if (!reload_draw(proxy, snapshot, &blueprint, why, why_cap))
+    if (!reload_draw(proxy, snapshot, &parts, why, why_cap))
         return false;
     snprintf(why, why_cap, "not enough memory or descriptors");
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
-        if (plan_make(proxy->workers[i], &blueprint) == ST_OK)
+        if (switch_prepare(proxy->workers[i], &parts) == ST_OK)
             continue;
         while (i-- > 0)
-            plan_drop(proxy->workers[i]);
-        reload_drop(proxy, &blueprint);
+            switch_abort(proxy->workers[i]);
+        reload_drop(proxy, &parts);
         return false;
     }
-    reload_commit(proxy, &blueprint);
+    reload_commit(proxy, &parts);
     for (uint32_t i = 0; i < proxy->worker_count; i++)
-        plan_apply(proxy->workers[i]);
+        switch_commit(proxy->workers[i]);
     return true;
 }
 
@@ -125,18 +125,18 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     snprintf(why, why_cap, "not enough memory or descriptors");
     if (proxy == NULL)
         goto no_memory;
-    addresses_init(&proxy->addresses, ground->home, ground->say, ground->arg);
+    dns_watch_init(&proxy->dns_watch, ground->home, ground->say, ground->arg);
     address_book_init(&proxy->address_book);
     proxy->home = ground->home;
     proxy->handed = ground->handed;
     proxy->handed_count = ground->handed_count;
-    list_init(&proxy->editions);
-    list_init(&proxy->doorsteps);
+    list_init(&proxy->generations);
+    list_init(&proxy->listeners);
     proxy->worker_count = snapshot->workers != 0 ? snapshot->workers : usable_processors();
     proxy->workers = mem_calloc(proxy->worker_count, sizeof(struct proxy_worker *));
     proxy->loops = mem_calloc(proxy->worker_count, sizeof(struct worker *));
     if (proxy->workers != NULL && proxy->loops != NULL && open_workers(proxy) &&
-        open_edition(proxy, &snapshot, why, why_cap))
+        open_generation(proxy, &snapshot, why, why_cap))
         return proxy;
     proxy_free(proxy);
 no_memory:
@@ -185,15 +185,15 @@ void proxy_free(struct proxy *proxy)
     drain_free(proxy);
     if (proxy->log != NULL)
         access_log_free(proxy->log);
-    doorsteps_close(&proxy->doorsteps);
+    listeners_close(&proxy->listeners);
     for (uint32_t i = 0; i < proxy->pool_count; i++) {
         pool_fini(proxy->pools[i]);
         mem_free(proxy->pools[i]);
     }
-    while ((node = list_take_front(&proxy->editions)) != NULL)
-        edition_free(CONTAINER_OF(node, struct edition, node));
+    while ((node = list_take_front(&proxy->generations)) != NULL)
+        generation_free(CONTAINER_OF(node, struct generation, node));
     numbering_fini(&proxy->numbering);
-    addresses_fini(&proxy->addresses);
+    dns_watch_fini(&proxy->dns_watch);
     address_book_fini(&proxy->address_book);
     mem_free(proxy->loops);
     mem_free(proxy->pools);
@@ -204,7 +204,7 @@ void proxy_free(struct proxy *proxy)
 
 const struct snapshot *proxy_snapshot(const struct proxy *proxy)
 {
-    return proxy->edition->snapshot;
+    return proxy->generation->snapshot;
 }
 
 struct pool_figures proxy_pool_figures(struct proxy *proxy, uint32_t pool)

@@ -13,11 +13,11 @@
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/drain.h"
-#include "proxy/edition.h"
-#include "proxy/patrol.h"
-#include "proxy/roll.h"
+#include "proxy/generation.h"
+#include "proxy/audit.h"
+#include "proxy/call_query.h"
 #include "proxy/upstream.h"
-#include "runtime/complain.h"
+#include "runtime/log_error.h"
 #include "runtime/thread.h"
 
 /* Seconds in which a worker, asked to stop, ends its calls and leaves its loop, as it does in one turn. */
@@ -33,15 +33,15 @@ static uint64_t first_call_id(uint32_t worker)
     return (uint64_t)run << 48 | (uint64_t)worker << 40 | 1;
 }
 
-void proxy_worker_stop_doorways(struct proxy_worker *pw)
+void proxy_worker_stop_listeners(struct proxy_worker *pw)
 {
     struct list_node *node;
 
-    while ((node = list_take_front(&pw->doorways)) != NULL) {
-        struct doorway *doorway = CONTAINER_OF(node, struct doorway, node);
+    while ((node = list_take_front(&pw->listeners)) != NULL) {
+        struct listener_worker *lw = CONTAINER_OF(node, struct listener_worker, node);
 
-        acceptor_stop(&doorway->acceptor);
-        mem_free(doorway);
+        acceptor_stop(&lw->acceptor);
+        mem_free(lw);
     }
 }
 
@@ -64,17 +64,17 @@ static void end_downstreams(struct proxy_worker *pw)
 /* Nothing of the proxy is left on the loop after this. */
 static void close_all(struct proxy_worker *pw)
 {
-    plan_drop(pw);
+    switch_abort(pw);
     end_downstreams(pw);
-    roll_finish(pw);
-    proxy_worker_stop_doorways(pw);
+    call_query_finish(pw);
+    proxy_worker_stop_listeners(pw);
     upstream_finish_cuts(pw);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         keepalive_free(pw->keepalive[i]);
     pw->upstream_places = 0;
     resolver_free(pw->resolver);
     pw->resolver = NULL;
-    patrol_fini(pw);
+    audit_fini(pw);
 }
 
 static void shut(struct mail *mail)
@@ -110,7 +110,7 @@ static void heard_from_dns(void *arg, const struct dns_news *news)
 {
     struct proxy_worker *pw = arg;
 
-    addresses_note(&pw->proxy->addresses, news, worker_now(&pw->worker));
+    dns_watch_note(&pw->proxy->dns_watch, news, worker_now(&pw->worker));
     if (news->answer != NULL)
         heed(pw, news);
 }
@@ -123,7 +123,7 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
     list_init(&pw->reading);
     list_init(&pw->downstreams);
     list_init(&pw->cutting);
-    list_init(&pw->doorways);
+    list_init(&pw->listeners);
     mail_init(&pw->shut, shut);
     mail_init(&pw->emptied, drain_worker_emptied);
     (void)sem_init(&pw->left, 0, 0); /* fails only for values that are too large */
@@ -133,7 +133,7 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
     if (pw->resolver == NULL)
         goto no_resolver;
     resolver_on_news(pw->resolver, heard_from_dns, pw);
-    if (patrol_init(pw) == ST_OK)
+    if (audit_init(pw) == ST_OK)
         return ST_OK;
     resolver_free(pw->resolver);
 no_resolver:
@@ -159,7 +159,7 @@ static void *run(void *arg)
     struct proxy_worker *pw = arg;
 
     if (worker_run(&pw->worker) != ST_OK) {
-        complain("the event loop of worker %u has failed: ending", pw->worker.index);
+        log_error("the event loop of worker %u has failed: ending", pw->worker.index);
         _exit(EXIT_FAILURE);
     }
     (void)sem_post(&pw->left); /* fails only at SEM_VALUE_MAX */
@@ -168,7 +168,7 @@ static void *run(void *arg)
 
 enum status proxy_worker_start(struct proxy_worker *pw)
 {
-    patrol_start(pw);
+    audit_start(pw);
     pw->running = thread_start(&pw->thread, run, pw) == ST_OK;
     return pw->running ? ST_OK : ST_NOMEM;
 }
@@ -193,7 +193,7 @@ void proxy_worker_stop(struct proxy_worker *pw)
         return;
     mailbox_post(&pw->worker.mailbox, &pw->shut);
     if (!leaves_in_time(pw)) {
-        complain("worker %u hangs: ending without it", pw->worker.index);
+        log_error("worker %u hangs: ending without it", pw->worker.index);
         _exit(EXIT_FAILURE);
     }
     pthread_join(pw->thread, NULL);
@@ -202,15 +202,15 @@ void proxy_worker_stop(struct proxy_worker *pw)
     mailbox_deliver(&pw->worker.mailbox);
 }
 
-struct edition *proxy_worker_edition(const struct proxy_worker *pw, const struct snapshot *snapshot)
+struct generation *proxy_worker_generation(const struct proxy_worker *pw, const struct snapshot *snapshot)
 {
-    if (pw->edition->snapshot == snapshot)
-        return pw->edition;
+    if (pw->generation->snapshot == snapshot)
+        return pw->generation;
     LIST_FOREACH(node, &pw->retired) {
-        struct edition *edition = CONTAINER_OF(node - pw->worker.index, struct edition, retired);
+        struct generation *generation = CONTAINER_OF(node - pw->worker.index, struct generation, retired);
 
-        if (edition->snapshot == snapshot)
-            return edition;
+        if (generation->snapshot == snapshot)
+            return generation;
     }
     return NULL;
 }

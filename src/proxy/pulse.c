@@ -4,9 +4,9 @@
 #include "proxy/proxy.h"
 #include "proxy/proxy_worker.h"
 
-static void answer(struct errand *errand, struct proxy_worker *pw)
+static void answer(struct broadcast *broadcast, struct proxy_worker *pw)
 {
-    struct pulse *pulse = CONTAINER_OF(errand, struct pulse, errand);
+    struct pulse *pulse = CONTAINER_OF(broadcast, struct pulse, broadcast);
     unsigned long long in_flight = 0, stuck = 0;
 
     for (uint32_t i = 0; i < pw->pool_places; i++)
@@ -21,9 +21,9 @@ static void answer(struct errand *errand, struct proxy_worker *pw)
     atomic_fetch_add(&pulse->stuck, stuck);
 }
 
-static void all_have_answered(struct errand *errand)
+static void all_have_answered(struct broadcast *broadcast)
 {
-    struct pulse *pulse = CONTAINER_OF(errand, struct pulse, errand);
+    struct pulse *pulse = CONTAINER_OF(broadcast, struct pulse, broadcast);
 
     pulse->under_way = false;
     pulse->beat(pulse);
@@ -33,12 +33,12 @@ enum status pulse_init(struct pulse *pulse, struct proxy *proxy, void (*beat)(st
 {
     pulse->under_way = false;
     pulse->beat = beat;
-    return errand_init(&pulse->errand, proxy);
+    return broadcast_init(&pulse->broadcast, proxy);
 }
 
 void pulse_fini(struct pulse *pulse)
 {
-    errand_fini(&pulse->errand);
+    broadcast_fini(&pulse->broadcast);
 }
 
 void pulse_ask(struct pulse *pulse)
@@ -48,5 +48,5 @@ void pulse_ask(struct pulse *pulse)
     pulse->under_way = true;
     atomic_store(&pulse->in_flight, 0);
     atomic_store(&pulse->stuck, 0);
-    errand_start(&pulse->errand, answer, all_have_answered);
+    broadcast_start(&pulse->broadcast, answer, all_have_answered);
 }

@@ -3,9 +3,9 @@
 #include "proxy/proxy.h"
 #include "proxy/proxy_worker.h"
 
-static void answer(struct errand *errand, struct proxy_worker *pw)
+static void answer(struct broadcast *broadcast, struct proxy_worker *pw)
 {
-    struct tally *tally = CONTAINER_OF(errand, struct tally, errand);
+    struct tally *tally = CONTAINER_OF(broadcast, struct tally, broadcast);
 
     pthread_mutex_lock(&tally->lock);
     metrics_add(tally->sum, pw->metrics);
@@ -13,9 +13,9 @@ static void answer(struct errand *errand, struct proxy_worker *pw)
     pthread_mutex_unlock(&tally->lock);
 }
 
-static void all_have_answered(struct errand *errand)
+static void all_have_answered(struct broadcast *broadcast)
 {
-    struct tally *tally = CONTAINER_OF(errand, struct tally, errand);
+    struct tally *tally = CONTAINER_OF(broadcast, struct tally, broadcast);
 
     tally->under_way = false;
     tally->done(tally);
@@ -24,7 +24,7 @@ static void all_have_answered(struct errand *errand)
 enum status tally_init(struct tally *tally, struct proxy *proxy, void (*done)(struct tally *tally))
 {
     *tally = (struct tally){.done = done};
-    if (errand_init(&tally->errand, proxy) != ST_OK)
+    if (broadcast_init(&tally->broadcast, proxy) != ST_OK)
         return ST_NOMEM;
     pthread_mutex_init(&tally->lock, NULL);
     return ST_OK;
@@ -33,16 +33,16 @@ enum status tally_init(struct tally *tally, struct proxy *proxy, void (*done)(st
 void tally_fini(struct tally *tally)
 {
     if (tally->under_way)
-        mailbox_cancel(tally->errand.proxy->home, &tally->errand.reply);
+        mailbox_cancel(tally->broadcast.proxy->home, &tally->broadcast.reply);
     metrics_free(tally->sum);
     pthread_mutex_destroy(&tally->lock);
-    errand_fini(&tally->errand);
+    broadcast_fini(&tally->broadcast);
 }
 
 /* A block that is large enough is used again. */
 static bool make_room(struct tally *tally)
 {
-    const struct numbering *numbering = &tally->errand.proxy->numbering;
+    const struct numbering *numbering = &tally->broadcast.proxy->numbering;
     struct metrics *sum = tally->sum;
 
     if (sum != NULL && sum->upstream_count >= numbering->upstreams.count &&
@@ -64,6 +64,6 @@ bool tally_ask(struct tally *tally)
         return false;
     tally->under_way = true;
     tally->stuck.count = 0;
-    errand_start(&tally->errand, answer, all_have_answered);
+    broadcast_start(&tally->broadcast, answer, all_have_answered);
     return true;
 }

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "core/connection_auth.h"
 #include "proxy/call.h"
-#include "proxy/edition.h"
+#include "proxy/generation.h"
 #include "proxy/keepalive.h"
 #include "proxy/proxy_worker.h"
 
@@ -99,7 +99,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct p
     connect->resolver = worker->resolver;
     connect->book = &worker->proxy->address_book;
     connect->upstream = config;
-    connect->tls = edition_tls(proxy_worker_edition(worker, config->snapshot), config);
+    connect->tls = generation_tls(proxy_worker_generation(worker, config->snapshot), config);
     connect->stream = &upstream->stream;
     connect->events = &connect_events;
 }

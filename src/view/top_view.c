@@ -110,7 +110,7 @@ static void compare_all(const struct top_state *state, struct line *lines)
 
 /* ---- how the rows are shared out ------------------------------------------------------------------------------ */
 
-struct plan {
+struct generation_switch {
     int upstreams; /* shown, two rows each */
     int shared;    /* pools that are no upstream's, one row each */
     bool has_more; /* a row says how many upstreams are not shown */
@@ -128,10 +128,10 @@ static int count_shared(const struct board *board)
     return count < SHARED_MAX ? count : SHARED_MAX;
 }
 
-static struct plan make_plan(const struct board *board, int height)
+static struct generation_switch make_plan(const struct board *board, int height)
 {
     int upstream_count = board != NULL ? (int)board->upstream_count : 0;
-    struct plan plan = {.shared = board != NULL ? count_shared(board) : 0};
+    struct generation_switch plan = {.shared = board != NULL ? count_shared(board) : 0};
     int room = height - ROWS_ABOVE - ROWS_BELOW - CALLS_MIN - plan.shared;
 
     plan.upstreams = upstream_count;
@@ -342,7 +342,8 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
 }
 
 /* Returns the row behind them. */
-static int draw_shared_pools(const struct board *board, struct screen *screen, const struct plan *plan, int y)
+static int draw_shared_pools(const struct board *board, struct screen *screen,
+                             const struct generation_switch *plan, int y)
 {
     int rows = plan->shared, x;
 
@@ -409,8 +410,8 @@ static void draw_keys(struct screen *screen)
     screen_style_row(screen, screen->height - 1, STYLE_TITLE);
 }
 
-static int draw_upstreams(const struct top_state *state, struct screen *screen, const struct plan *plan,
-                          const struct line *lines)
+static int draw_upstreams(const struct top_state *state, struct screen *screen,
+                          const struct generation_switch *plan, const struct line *lines)
 {
     int y = ROWS_ABOVE;
 
@@ -425,7 +426,7 @@ static int draw_upstreams(const struct top_state *state, struct screen *screen, 
 
 bool top_view_draw(const struct top_state *state, struct screen *screen)
 {
-    struct plan plan = make_plan(state->board, screen->height);
+    struct generation_switch plan = make_plan(state->board, screen->height);
     struct line *lines = NULL;
 
     draw_title(state, screen);

@@ -465,7 +465,7 @@ def test_browsers_may_not_reload_and_get_does_not(api):
 
 
 def test_reloads_leave_nothing_behind(api):
-    """Descriptors, and editions whose calls have ended: many reloads are as one."""
+    """Descriptors, and generations whose calls have ended: many reloads are as one."""
     proxy, up = api()
     serve_one(proxy, up)
     counts = []
@@ -475,7 +475,7 @@ def test_reloads_leave_nothing_behind(api):
         counts.append(proxy.process.descriptors())
     assert max(counts[3:]) <= max(counts[:3]) + 2
     metrics = poll(lambda: m if len((m := proxy.metrics()).values("upstream")) == 2 else None,
-                   "the ends of old editions", 10 * SLOW)
+                   "the ends of old generations", 10 * SLOW)
     assert metrics.values("upstream") == {"api", "other29"}
 
 

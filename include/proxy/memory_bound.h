@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_FOOTPRINT_H
-#define CURFEW_PROXY_FOOTPRINT_H
+#ifndef CURFEW_PROXY_MEMORY_BOUND_H
+#define CURFEW_PROXY_MEMORY_BOUND_H
 
 #include <stdint.h>
 
@@ -11,6 +11,6 @@
  * content in both directions, and every connection that may be kept is. The libraries' own memory (that of TLS
  * connections above all) comes on top.
  */
-uint64_t footprint_worst(const struct snapshot *snapshot);
+uint64_t memory_bound(const struct snapshot *snapshot);
 
 #endif

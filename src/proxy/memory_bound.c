@@ -1,4 +1,4 @@
-#include "proxy/footprint.h"
+#include "proxy/memory_bound.h"
 
 #include "proxy/call.h"
 #include "proxy/downstream.h"
@@ -10,7 +10,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-uint64_t footprint_worst(const struct snapshot *snapshot)
+uint64_t memory_bound(const struct snapshot *snapshot)
 {
     const struct limits_config *limits = &snapshot->limits;
     /*

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_PATROL_H
-#define CURFEW_PROXY_PATROL_H
+#ifndef CURFEW_PROXY_AUDIT_H
+#define CURFEW_PROXY_AUDIT_H
 
 #include "base/status.h"
 
@@ -8,10 +8,10 @@ struct proxy_worker;
 /*
  * What a worker looks after once a second, because no event tells of it: whether the pools' books agree with the
  * calls, whether calls hold what their state says and end at their deadlines, whether callers of whom nothing has been
- * heard are still there, and whether calls of an old edition are left.
+ * heard are still there, and whether calls of an old generation are left.
  */
-enum status patrol_init(struct proxy_worker *pw) MUST_CHECK;
-void patrol_start(struct proxy_worker *pw);
-void patrol_fini(struct proxy_worker *pw);
+enum status audit_init(struct proxy_worker *pw) MUST_CHECK;
+void audit_start(struct proxy_worker *pw);
+void audit_fini(struct proxy_worker *pw);
 
 #endif

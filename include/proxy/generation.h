@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_EDITION_H
-#define CURFEW_PROXY_EDITION_H
+#ifndef CURFEW_PROXY_GENERATION_H
+#define CURFEW_PROXY_GENERATION_H
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,14 +15,14 @@ struct proxy_worker;
 
 /*
  * One configuration as it runs: a snapshot, and what was read from the files that it names. Immutable once it is in
- * force. A call ends under the edition in which it began, so after a reload the old one stays for a while.
+ * force. A call ends under the generation in which it began, so after a reload the old one stays for a while.
  *
- * Calls do not count their editions: that would cost each of them something for what happens once in a blue moon.
- * Instead a worker that has gone over to a new edition looks once a second whether a call of the old one is left, and
- * tells the main thread when there is none. When the last worker has said so, it is freed.
+ * Calls do not count their generations: that would cost each of them something for what happens once in a blue moon.
+ * Instead a worker that has gone over to a new generation looks once a second whether a call of the old one is left,
+ * and tells the main thread when there is none. When the last worker has said so, it is freed.
  */
-struct edition {
-    struct list_node node; /* in proxy.editions; main thread */
+struct generation {
+    struct list_node node; /* in proxy.generations; main thread */
     struct proxy *proxy;
     struct snapshot *snapshot;
     uint64_t number;            /* 1, 2 and so on, in the order of their coming into force, */
@@ -37,16 +37,17 @@ struct edition {
  * Takes the snapshot over (it is NULLed), gives it its numbers and reads its TLS files. NULL: the snapshot is as it
  * was, and *why (terminated) says what failed. Main thread.
  */
-struct edition *edition_new(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap);
+struct generation *generation_new(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap);
 /* Nobody uses it. Main thread. */
-void edition_free(struct edition *edition);
+void generation_free(struct generation *generation);
 
-/* The client for connections to an upstream of this edition; NULL: plain. */
-struct tls_client *edition_tls(const struct edition *edition, const struct upstream_config *upstream);
+/* The client for connections to an upstream of this generation; NULL: plain. */
+struct tls_client *generation_tls(const struct generation *generation,
+                                  const struct upstream_config *upstream);
 
-/* The worker goes over from this edition to another one. Its thread. */
-void edition_retire(struct edition *edition, struct proxy_worker *pw);
+/* The worker goes over from this generation to another one. Its thread. */
+void generation_retire(struct generation *generation, struct proxy_worker *pw);
 /* Gives up what no call of this worker uses any more. Its thread, once a second. */
-void edition_look_after(struct proxy_worker *pw);
+void generation_look_after(struct proxy_worker *pw);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_ADDRESSES_H
-#define CURFEW_PROXY_ADDRESSES_H
+#ifndef CURFEW_PROXY_DNS_WATCH_H
+#define CURFEW_PROXY_DNS_WATCH_H
 
 #include <pthread.h>
 #include <stdint.h>
@@ -14,22 +14,22 @@
  * name whose addresses differ at each lookup is told of once in a minute. Likewise when DNS begins to fail though
  * the last good answer goes on being used, and when that is over. At most 256 names are known, the latest.
  */
-typedef void (*addresses_say_fn)(void *arg, const char *line); /* main thread */
+typedef void (*dns_watch_log_fn)(void *arg, const char *line); /* main thread */
 
-struct addresses {
+struct dns_watch {
     pthread_mutex_t lock;
     struct list_node places; /* latest looked up first */
     uint32_t count;
     struct mailbox *home; /* the main thread's */
-    addresses_say_fn say; /* NULL: nobody listens */
+    dns_watch_log_fn log; /* NULL: nobody listens */
     void *arg;
 };
 
-void addresses_init(struct addresses *addresses, struct mailbox *home, addresses_say_fn say, void *arg);
+void dns_watch_init(struct dns_watch *watch, struct mailbox *home, dns_watch_log_fn log, void *arg);
 /* No worker runs any more, and what they posted has been delivered. */
-void addresses_fini(struct addresses *addresses);
+void dns_watch_fini(struct dns_watch *watch);
 
 /* A lookup has ended. Any thread. Without memory nothing is noted. */
-void addresses_note(struct addresses *addresses, const struct dns_news *news, int64_t now_ns);
+void dns_watch_note(struct dns_watch *watch, const struct dns_news *news, int64_t now_ns);
 
 #endif

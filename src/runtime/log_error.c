@@ -1,4 +1,4 @@
-#include "runtime/complain.h"
+#include "runtime/log_error.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #define LINE_BYTES 512
 
-void complain(const char *format, ...)
+void log_error(const char *format, ...)
 {
     const char *prefix = journal_is_stderr() ? JOURNAL_ERROR : "curfew: error: ";
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -1,4 +1,4 @@
-#include "proxy/addresses.h"
+#include "proxy/dns_watch.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 /* Where a name is. What can change is under the lock. */
 struct place {
     struct list_node node;
-    struct addresses *addresses;
+    struct dns_watch *watch;
     struct mail news;
     bool has_news; /* it is on its way to the main thread */
     int64_t told_ns;
@@ -68,14 +68,14 @@ static void write_line(struct place *place, const struct dns_answer *now)
 static void tell(struct mail *mail)
 {
     struct place *place = CONTAINER_OF(mail, struct place, news);
-    struct addresses *addresses = place->addresses;
+    struct dns_watch *watch = place->watch;
     char line[LINE_BYTES];
 
-    pthread_mutex_lock(&addresses->lock);
+    pthread_mutex_lock(&watch->lock);
     memcpy(line, place->line, sizeof(line));
     place->has_news = false;
-    pthread_mutex_unlock(&addresses->lock);
-    addresses->say(addresses->arg, line);
+    pthread_mutex_unlock(&watch->lock);
+    watch->log(watch->arg, line);
 }
 
 /* ---- knowing ------------------------------------------------------------------------------------------- */
@@ -88,25 +88,25 @@ static void free_place(struct place *place)
 }
 
 /* Makes room, unless there is news of the one that has been looked up least recently. */
-static bool has_room(struct addresses *addresses)
+static bool has_room(struct dns_watch *watch)
 {
     struct place *last;
 
-    if (addresses->count < PLACES_MAX)
+    if (watch->count < PLACES_MAX)
         return true;
-    last = CONTAINER_OF(addresses->places.prev, struct place, node);
+    last = CONTAINER_OF(watch->places.prev, struct place, node);
     if (last->has_news)
         return false;
     free_place(last);
-    addresses->count--;
+    watch->count--;
     return true;
 }
 
-static void add_place(struct addresses *addresses, const char *host, const struct dns_answer *answer,
+static void add_place(struct dns_watch *watch, const char *host, const struct dns_answer *answer,
                       int64_t now_ns)
 {
     size_t size = strlen(host) + 1;
-    struct place *place = has_room(addresses) ? mem_zalloc(sizeof(*place) + size) : NULL;
+    struct place *place = has_room(watch) ? mem_zalloc(sizeof(*place) + size) : NULL;
 
     if (place == NULL)
         return;
@@ -115,17 +115,17 @@ static void add_place(struct addresses *addresses, const char *host, const struc
         mem_free(place);
         return;
     }
-    place->addresses = addresses;
+    place->watch = watch;
     place->told_ns = place->bridged_ns = now_ns - QUIET_NS;
     mail_init(&place->news, tell);
     memcpy(place->host, host, size);
-    list_push_front(&addresses->places, &place->node);
-    addresses->count++;
+    list_push_front(&watch->places, &place->node);
+    watch->count++;
 }
 
-static struct place *find_place(const struct addresses *addresses, const char *host)
+static struct place *find_place(const struct dns_watch *watch, const char *host)
 {
-    LIST_FOREACH(node, &addresses->places) {
+    LIST_FOREACH(node, &watch->places) {
         struct place *place = CONTAINER_OF(node, struct place, node);
 
         if (strcasecmp(place->host, host) == 0)
@@ -185,37 +185,37 @@ static bool note_answer(struct place *place, const struct dns_answer *answer, in
     return true;
 }
 
-void addresses_note(struct addresses *addresses, const struct dns_news *news, int64_t now_ns)
+void dns_watch_note(struct dns_watch *watch, const struct dns_news *news, int64_t now_ns)
 {
     struct place *place;
     bool post = false;
 
-    if (addresses->say == NULL)
+    if (watch->log == NULL)
         return;
-    pthread_mutex_lock(&addresses->lock);
-    place = find_place(addresses, news->host);
+    pthread_mutex_lock(&watch->lock);
+    place = find_place(watch, news->host);
     if (place != NULL) {
         list_remove(&place->node);
-        list_push_front(&addresses->places, &place->node);
+        list_push_front(&watch->places, &place->node);
         post = news->answer != NULL ? note_answer(place, news->answer, now_ns)
                                     : note_failure(place, news, now_ns);
     } else if (news->answer != NULL) {
-        add_place(addresses, news->host, news->answer, now_ns);
+        add_place(watch, news->host, news->answer, now_ns);
     }
-    pthread_mutex_unlock(&addresses->lock);
+    pthread_mutex_unlock(&watch->lock);
     if (post)
-        mailbox_post(addresses->home, &place->news);
+        mailbox_post(watch->home, &place->news);
 }
 
-void addresses_init(struct addresses *addresses, struct mailbox *home, addresses_say_fn say, void *arg)
+void dns_watch_init(struct dns_watch *watch, struct mailbox *home, dns_watch_log_fn log, void *arg)
 {
-    *addresses = (struct addresses){.lock = PTHREAD_MUTEX_INITIALIZER, .home = home, .say = say, .arg = arg};
-    list_init(&addresses->places);
+    *watch = (struct dns_watch){.lock = PTHREAD_MUTEX_INITIALIZER, .home = home, .log = log, .arg = arg};
+    list_init(&watch->places);
 }
 
-void addresses_fini(struct addresses *addresses)
+void dns_watch_fini(struct dns_watch *watch)
 {
-    while (!list_is_empty(&addresses->places))
-        free_place(CONTAINER_OF(addresses->places.next, struct place, node));
-    pthread_mutex_destroy(&addresses->lock);
+    while (!list_is_empty(&watch->places))
+        free_place(CONTAINER_OF(watch->places.next, struct place, node));
+    pthread_mutex_destroy(&watch->lock);
 }

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_DOORSTEP_H
-#define CURFEW_PROXY_DOORSTEP_H
+#ifndef CURFEW_PROXY_LISTENERS_H
+#define CURFEW_PROXY_LISTENERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,15 +20,16 @@ struct handed_socket {
  * A listening socket, and whose calls come in by it. One that stays over a reload stays open. Main thread, but where
  * said.
  */
-struct doorstep {
-    struct list_node node; /* in proxy.doorsteps */
+struct listener {
+    struct list_node node; /* in proxy.listeners */
     /*
-     * Whose calls come in; NULL: nobody's yet, or nobody's any more. Workers read it when they go over to an edition.
+     * Whose calls come in; NULL: nobody's yet, or nobody's any more. Workers read it when they go over to an
+     * generation.
      */
     const struct upstream_config *upstream;
     const struct address *address;
     struct address real;                /* where it listens: an IP address with a port that is not 0 */
-    const struct upstream_config *next; /* of the edition that is being made ready, */
+    const struct upstream_config *next; /* of the generation that is being made ready, */
     const struct address *next_address; /* likewise */
     struct handed_socket *handed;       /* NULL: a socket of our own */
     int fd;
@@ -36,23 +37,23 @@ struct doorstep {
 };
 
 /*
- * Finds a doorstep for each address that the snapshot's upstreams listen on: the one that is there, one that was handed
- * to us, or a new one. False: no new one is left, nothing has changed, and *why says which can't be opened.
+ * Finds a listener for each address that the snapshot's upstreams listen on: the one that is there, one that was
+ * handed to us, or a new one. False: no new one is left, nothing has changed, and *why says which can't be opened.
  */
-bool doorsteps_plan(struct list_node *doorsteps, const struct snapshot *snapshot,
-                    struct handed_socket *handed, size_t handed_count, char *why, size_t why_cap);
+bool listeners_prepare(struct list_node *listeners, const struct snapshot *snapshot,
+                       struct handed_socket *handed, size_t handed_count, char *why, size_t why_cap);
 /* The plan is given up. */
-void doorsteps_forget_plan(struct list_node *doorsteps);
+void listeners_abort(struct list_node *listeners);
 /* The plan is in force. Those that have no place in it have no upstream any more, and are open until: */
-void doorsteps_commit(struct list_node *doorsteps);
+void listeners_commit(struct list_node *listeners);
 /* Closes those without an upstream: no worker takes connections from them any more. */
-void doorsteps_sweep(struct list_node *doorsteps);
+void listeners_sweep(struct list_node *listeners);
 /*
  * A warning for each listener whose place a socket at another address has taken, and where others have been handed
  * over, for each that had to be opened.
  */
-void doorsteps_put_differences(FILE *out, struct list_node *doorsteps);
+void listeners_put_differences(FILE *out, struct list_node *listeners);
 /* Closes all. */
-void doorsteps_close(struct list_node *doorsteps);
+void listeners_close(struct list_node *listeners);
 
 #endif

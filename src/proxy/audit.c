@@ -1,13 +1,13 @@
-#include "proxy/patrol.h"
+#include "proxy/audit.h"
 
 #include <poll.h>
 
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/edition.h"
+#include "proxy/generation.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/upstream.h"
-#include "runtime/complain.h"
+#include "runtime/log_error.h"
 
 #define EVERY_NS NS_PER_S
 /* Calls of one list that are looked after in one round; the others have their turn in the next ones. */
@@ -116,7 +116,7 @@ static void look_after_callers(struct call *batch[BATCH], uint32_t count)
 
 static const char *name_of_pool(const struct proxy_worker *pw, uint32_t number)
 {
-    const struct snapshot *snapshot = pw->edition->snapshot;
+    const struct snapshot *snapshot = pw->generation->snapshot;
 
     for (uint32_t i = 0; i < snapshot->pool_count; i++)
         if (snapshot->pools[i].index == number)
@@ -126,16 +126,16 @@ static const char *name_of_pool(const struct proxy_worker *pw, uint32_t number)
 
 static void make_round(struct timer *timer, int64_t now_ns)
 {
-    struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, patrol);
+    struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, audit);
     struct call *batch[BATCH];
 
-    edition_look_after(pw);
+    generation_look_after(pw);
     for (uint32_t i = 0; i < pw->pool_places; i++) {
         struct holders holders = {pw, i};
 
         if (!pool_audit(pw->pools[i], &pw->worker, count_holders, &holders))
-            complain("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
-                     pw->worker.index);
+            log_error("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
+                      pw->worker.index);
         look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls[i], batch), now_ns));
     }
     /* Who is still sending a head is heard when he leaves. */
@@ -143,17 +143,17 @@ static void make_round(struct timer *timer, int64_t now_ns)
     timer_set(&pw->worker.timers, timer, now_ns + EVERY_NS);
 }
 
-enum status patrol_init(struct proxy_worker *pw)
+enum status audit_init(struct proxy_worker *pw)
 {
-    return timer_init(&pw->worker.timers, &pw->patrol, make_round);
+    return timer_init(&pw->worker.timers, &pw->audit, make_round);
 }
 
-void patrol_start(struct proxy_worker *pw)
+void audit_start(struct proxy_worker *pw)
 {
-    timer_set(&pw->worker.timers, &pw->patrol, worker_clock_ns() + EVERY_NS);
+    timer_set(&pw->worker.timers, &pw->audit, worker_clock_ns() + EVERY_NS);
 }
 
-void patrol_fini(struct proxy_worker *pw)
+void audit_fini(struct proxy_worker *pw)
 {
-    timer_fini(&pw->worker.timers, &pw->patrol);
+    timer_fini(&pw->worker.timers, &pw->audit);
 }

@@ -1,0 +1,59 @@
+#include "proxy/broadcast.h"
+
+#include "base/mem.h"
+#include "proxy/proxy.h"
+#include "proxy/proxy_worker.h"
+
+static void all_have(struct mail *mail)
+{
+    struct broadcast *broadcast = CONTAINER_OF(mail, struct broadcast, reply);
+
+    broadcast->done(broadcast);
+}
+
+static void run_part(struct mail *mail)
+{
+    struct broadcast_part *part = CONTAINER_OF(mail, struct broadcast_part, mail);
+    struct broadcast *broadcast = part->broadcast;
+    struct mailbox *home = broadcast->proxy->home;
+
+    broadcast->run(broadcast, part->worker);
+    if (atomic_fetch_sub(&broadcast->left, 1) == 1)
+        mailbox_post(home, &broadcast->reply);
+}
+
+enum status broadcast_init(struct broadcast *broadcast, struct proxy *proxy)
+{
+    uint32_t count = proxy->worker_count;
+
+    *broadcast =
+        (struct broadcast){.proxy = proxy, .parts = mem_calloc(count, sizeof(struct broadcast_part))};
+    if (broadcast->parts == NULL)
+        return ST_NOMEM;
+    mail_init(&broadcast->reply, all_have);
+    for (uint32_t i = 0; i < count; i++) {
+        struct broadcast_part *part = &broadcast->parts[i];
+
+        mail_init(&part->mail, run_part);
+        part->broadcast = broadcast;
+        part->worker = proxy->workers[i];
+    }
+    return ST_OK;
+}
+
+void broadcast_fini(struct broadcast *broadcast)
+{
+    mem_free(broadcast->parts);
+    broadcast->parts = NULL;
+}
+
+void broadcast_start(struct broadcast *broadcast, broadcast_run_fn run, broadcast_done_fn done)
+{
+    struct proxy *proxy = broadcast->proxy;
+
+    broadcast->run = run;
+    broadcast->done = done;
+    atomic_store(&broadcast->left, proxy->worker_count);
+    for (uint32_t i = 0; i < proxy->worker_count; i++)
+        mailbox_post(&proxy->loops[i]->mailbox, &broadcast->parts[i].mail);
+}
