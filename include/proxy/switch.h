@@ -11,7 +11,7 @@ struct generation;
 struct pool;
 struct proxy_worker;
 
-/* What the workers share once an generation is in force; the main thread's, who leaves it alone while they look at it. */
+/* What the workers share once a generation is in force; the main thread leaves it alone while they look at it. */
 struct generation_parts {
     struct generation *generation;
     struct pool **pools;                              /* by number */

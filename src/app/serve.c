@@ -16,6 +16,7 @@
 #include "app/usage.h"
 #include "app/version.h"
 #include "runtime/journal.h"
+#include "runtime/precise_base.h"
 
 static const struct usage usage = {
     "serve",
@@ -117,7 +118,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     char why[512] = "";
 
     systemd_take_admin(&service->sockets, snapshot);
-    service->base = event_base_new();
+    service->base = precise_base_new();
     service->has_inbox = service->base != NULL && inbox_open(&service->inbox, service->base) == ST_OK;
     if (!service->has_inbox || lifecycle_init(service) != ST_OK) {
         snapshot_free(snapshot);

@@ -13,6 +13,7 @@
 #include "faulty/faulty.h"
 #include "faulty/listener.h"
 #include "faulty/tls.h"
+#include "runtime/precise_base.h"
 
 #define LISTENERS_MAX 16
 
@@ -145,19 +146,6 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* The default clock of libevent is only exact to a few milliseconds. */
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-
-    if (config != NULL && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
-        base = event_base_new_with_config(config);
-    if (config != NULL)
-        event_config_free(config);
-    return base;
-}
-
 static void on_signal(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -212,7 +200,7 @@ int faulty_main(int argc, char **argv)
         faulty_behaviour_describe(stdout);
         return EXIT_DONE;
     }
-    server.base = new_base();
+    server.base = precise_base_new();
     if (server.base == NULL) {
         (void)fprintf(stderr, "curfew faulty: cannot make an event loop\n");
         return EXIT_FAILED;
