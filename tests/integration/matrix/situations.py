@@ -289,6 +289,24 @@ class ConnectingTls(Situation):
         super().complete(cell)
 
 
+class ConnectingAnew(ConnectingTls):
+    """The handshake before this one offered a session of an earlier call, and the upstream could not bear that."""
+
+    ALERT = b"\x15\x03\x03\x00\x02\x02\x50"  # fatal, internal_error
+
+    def enter(self, cell):
+        cell.fill_pool()
+        cell.exchange.answer(200, "Connection: close")
+        assert cell.holder.recv_response().status == 200
+        cell.call()
+        first = cell.up.accept()
+        first.read_some()
+        first.send(self.ALERT)
+        first.wait_ended()
+        cell.exchange = cell.up.accept()
+        cell.reach("tls")
+
+
 class SendingBlocked(Situation):
     SIZE = 4 << 20
 
@@ -515,6 +533,7 @@ SITUATIONS = {
     "CONNECTING/connect": ConnectingConnect(),
     "CONNECTING/raced": ConnectingRaced(),
     "CONNECTING/tls": ConnectingTls(),
+    "CONNECTING/anew": ConnectingAnew(),
     "SENDING/blocked": SendingBlocked(),
     "SENDING/uploading": SendingUploading(),
     "WAITING/whole": WaitingWhole(),
