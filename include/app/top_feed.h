@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "view/board.h"
+#include "view/metrics_page.h"
 #include "view/call_list.h"
 #include "view/durations.h"
 #include "view/top_view.h"
@@ -14,7 +14,7 @@
 
 /* What /metrics and /durations said at one turn. */
 struct top_turn {
-    struct board board;
+    struct metrics_page board;
     struct durations times; /* empty: it was not to be had */
 };
 

@@ -35,7 +35,7 @@ struct upstream;
  */
 struct call {
     struct call_fsm fsm;
-    struct grave grave;
+    struct deferred_free deferred_free;
     struct list_node node; /* in proxy_worker.reading or .calls */
     struct timer timer;
     struct pool_ticket ticket;

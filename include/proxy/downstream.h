@@ -28,7 +28,7 @@ struct upstream;
  */
 struct downstream {
     struct stream stream;
-    struct grave grave;
+    struct deferred_free deferred_free;
     struct list_node node; /* in proxy_worker.downstreams */
     struct mail resume;    /* see downstream_resume_later */
     struct proxy_worker *worker;

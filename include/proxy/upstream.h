@@ -21,7 +21,7 @@ struct proxy_worker;
 /* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
     struct stream stream;
-    struct grave grave;
+    struct deferred_free deferred_free;
     struct list_node node; /* in keepalive.idle or .reserved, or in proxy_worker.cutting */
     struct proxy_worker *worker;
     const struct upstream_config *config;

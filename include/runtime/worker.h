@@ -17,10 +17,10 @@
  * A worker: one thread with one event loop. Everything that it owns is touched by its thread alone, but for what
  * this header says any thread may call.
  *
- * One turn of the loop: wait; run the callbacks of descriptors that are ready, but of a bounded number; run the timers
- * that are due; deliver mail; run some of what was deferred; free what was buried; arm the timer descriptor if the
- * earliest instant came nearer. What a turn has no room for is first in the next; mail waits for no more than the turn
- * that is on. All of a turn sees one time, which only moves on where a call begins.
+ * One turn of the loop: wait; run the callbacks of descriptors that are ready, but of a bounded number; run the
+ * timers that are due; deliver mail; run some of what was deferred; free what was put off until the turn's end; arm
+ * the timer descriptor if the earliest instant came nearer. What a turn has no room for is first in the next; mail
+ * waits for no more than the turn that is on. All of a turn sees one time, which only moves on where a call begins.
  */
 struct worker {
     struct event_base *base;
@@ -36,13 +36,13 @@ struct worker {
     uint32_t turn;   /* its number; begins again at 0 after a while */
     atomic_bool stop;
     uint32_t index;
-    struct list_node deferred;  /* mails of our own, for the end of the turn */
-    struct list_node graveyard; /* memory to free at the end of the turn */
+    struct list_node deferred;   /* mails of our own, for the end of the turn */
+    struct list_node free_later; /* memory to free at the end of the turn */
     struct buffer_spares spare_buffers[BUFFER_KINDS];
 };
 
 enum status worker_init(struct worker *worker, uint32_t index) MUST_CHECK;
-/* All streams, timers and mails are gone by then. Frees what is still buried. */
+/* All streams, timers and mails are gone by then. Frees what still waits for that. */
 void worker_fini(struct worker *worker);
 
 /* The thread's body: turns until worker_stop. ST_FAILED: the event loop can't go on. */
@@ -80,10 +80,11 @@ void worker_undefer(struct mail *mail);
 void worker_expect_mail(struct worker *worker);
 
 /* Something whose memory goes at the end of the turn, so that no callback further up still stands on it. */
-struct grave {
+struct deferred_free {
     struct list_node node;
-    void (*free_fn)(struct grave *grave);
+    void (*free_fn)(struct deferred_free *deferred_free);
 };
-void worker_bury(struct worker *worker, struct grave *grave, void (*free_fn)(struct grave *grave));
+void worker_free_later(struct worker *worker, struct deferred_free *deferred_free,
+                       void (*free_fn)(struct deferred_free *deferred_free));
 
 #endif

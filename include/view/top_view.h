@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "core/phase.h"
-#include "view/board.h"
+#include "view/metrics_page.h"
 #include "view/call_list.h"
 #include "view/durations.h"
 #include "view/screen.h"
@@ -21,17 +21,17 @@ enum top_order { TOP_BY_TROUBLE, TOP_BY_NAME, TOP_BY_RATE, TOP_BY_ERRORS, TOP_OR
 /* What the person at the keyboard has chosen. */
 struct top_choice {
     enum top_order order;
-    bool calls_by_left;        /* in place of the oldest first */
-    char upstream[BOARD_NAME]; /* whose calls are listed; "" for all */
-    enum phase phase;          /* likewise; TOP_NO_PHASE for all */
-    char selected[BOARD_NAME]; /* id of a call; "" for none */
-    bool confirms;             /* is to say whether the selected call is to be cut */
+    bool calls_by_left;               /* in place of the oldest first */
+    char upstream[METRICS_PAGE_NAME]; /* whose calls are listed; "" for all */
+    enum phase phase;                 /* likewise; TOP_NO_PHASE for all */
+    char selected[METRICS_PAGE_NAME]; /* id of a call; "" for none */
+    bool confirms;                    /* is to say whether the selected call is to be cut */
 };
 
 struct top_state {
     const char *where;
-    const struct board *board;   /* the latest; NULL: there was none yet */
-    const struct board *earlier; /* what it is compared with; NULL: everything since the start */
+    const struct metrics_page *board;   /* the latest; NULL: there was none yet */
+    const struct metrics_page *earlier; /* what it is compared with; NULL: everything since the start */
     const struct durations *times, *earlier_times; /* likewise: how long calls took */
     const struct call_list *calls;
     const char *lost; /* why there is no answer any more; NULL: there is */

@@ -6,7 +6,7 @@
 
 #include "admin/browser.h"
 #include "admin/calls.h"
-#include "admin/chronicle.h"
+#include "admin/history.h"
 #include "admin/config.h"
 #include "admin/listener.h"
 #include "admin/page.h"
@@ -27,7 +27,7 @@ struct admin {
     struct inbox inbox; /* for the workers' answers */
     struct scrapes scrapes;
     struct calls calls;
-    struct chronicle chronicle;
+    struct admin_history history;
 };
 
 /* -------------------------------------------------------------------------------------- endpoints */
@@ -68,7 +68,7 @@ static void respond_config(struct admin *admin, struct evhttp_request *request)
 /* Every worker is asked once a second; a loop that turns answers within milliseconds. */
 static void respond_healthz(struct admin *admin, struct evhttp_request *request)
 {
-    if (chronicle_unanswered_ns(&admin->chronicle) < HANGS_AFTER_NS)
+    if (admin_history_unanswered_ns(&admin->history) < HANGS_AFTER_NS)
         respond_text(request, 200, "ok\n");
     else
         respond_text(request, 503, "a worker hangs\n");
@@ -99,12 +99,12 @@ static void respond_reload(struct admin *admin, struct evhttp_request *request)
 
 static void respond_history(struct admin *admin, struct evhttp_request *request)
 {
-    chronicle_respond_history(&admin->chronicle, request);
+    admin_history_respond_history(&admin->history, request);
 }
 
 static void respond_stuck(struct admin *admin, struct evhttp_request *request)
 {
-    chronicle_respond_stuck(&admin->chronicle, request);
+    admin_history_respond_stuck(&admin->history, request);
 }
 
 static void respond_file(struct admin *admin, struct evhttp_request *request)
@@ -266,7 +266,7 @@ static enum status open_rooms(struct admin *admin)
         return ST_NOMEM;
     scrapes_init(&admin->scrapes);
     calls_init(&admin->calls);
-    if (chronicle_init(&admin->chronicle) == ST_OK)
+    if (admin_history_init(&admin->history) == ST_OK)
         return ST_OK;
     scrapes_fini(&admin->scrapes);
     inbox_close(&admin->inbox);
@@ -277,7 +277,7 @@ static void close_rooms(struct admin *admin)
 {
     scrapes_fini(&admin->scrapes);
     calls_fini(&admin->calls);
-    chronicle_fini(&admin->chronicle);
+    admin_history_fini(&admin->history);
 }
 
 static enum status open_listeners(struct admin *admin, char *why, size_t why_cap)
@@ -310,8 +310,8 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
     admin->scrapes = (struct scrapes){
         .base = ground->base, .mailbox = mailbox, .proxy = ground->proxy, .version = ground->version};
     admin->calls = (struct calls){.base = ground->base, .mailbox = mailbox, .proxy = ground->proxy};
-    admin->chronicle =
-        (struct chronicle){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
+    admin->history =
+        (struct admin_history){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
     if (open_rooms(admin) != ST_OK)
         goto no_rooms;
     if (open_listeners(admin, why, why_cap) == ST_OK)

@@ -6,7 +6,7 @@
 
 #include "base/number.h"
 #include "view/advise.h"
-#include "view/figures.h"
+#include "view/format.h"
 
 struct figure {
     char text[40];
@@ -27,7 +27,7 @@ static struct figure period(int64_t us)
     struct figure figure = {""};
     struct text t = text_over(figure.text, sizeof(figure.text) - 1);
 
-    figures_put_time(&t, us / 1000);
+    format_put_time(&t, us / 1000);
     return figure;
 }
 
@@ -36,7 +36,7 @@ static struct figure rate(double per_second)
     struct figure figure = {""};
     struct text t = text_over(figure.text, sizeof(figure.text) - 1);
 
-    figures_put_rate(&t, per_second);
+    format_put_rate(&t, per_second);
     TEXT_LIT(&t, "/s");
     return figure;
 }

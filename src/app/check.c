@@ -11,7 +11,7 @@
 #include "app/output.h"
 #include "app/usage.h"
 #include "base/number.h"
-#include "config/advice.h"
+#include "config/lint.h"
 #include "config/report.h"
 #include "proxy/access_log.h"
 #include "proxy/memory_bound.h"
@@ -53,7 +53,7 @@ static const struct usage usage = {
 struct checking {
     const char *path;
     bool is_strict, as_json;
-    struct advice_bounds bounds;
+    struct lint_bounds bounds;
 };
 
 static const char *plural(uint32_t count)
@@ -72,9 +72,9 @@ static void check_files(const struct snapshot *snapshot, struct config_errors *w
         int64_t first_s, last_s;
 
         if (tls->cert_file && certificate_ends(tls->cert_file, &first_s, &last_s) == ST_OK)
-            advice_certificate(tls->cert_at, tls->cert_file, first_s, time(NULL), warnings);
+            lint_certificate(tls->cert_at, tls->cert_file, first_s, time(NULL), warnings);
         if (tls->ca_file && certificate_ends(tls->ca_file, &first_s, &last_s) == ST_OK)
-            advice_certificate(tls->ca_at, tls->ca_file, last_s, time(NULL), warnings);
+            lint_certificate(tls->ca_at, tls->ca_file, last_s, time(NULL), warnings);
     }
 }
 
@@ -159,7 +159,7 @@ static void check_meaning(struct checking *checking, struct config_file *file,
 {
     check_log(snapshot, &file->errors);
     checking->bounds.worst_memory_bytes = memory_bound(snapshot);
-    if (check_tls(snapshot, file) && advice_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
+    if (check_tls(snapshot, file) && lint_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
         check_files(snapshot, &file->warnings);
     else
         config_file_report(file, "out of memory");
@@ -185,7 +185,7 @@ enum { OPTION_STRICT = 256, OPTION_DESCRIPTORS, OPTION_MEMORY, OPTION_STOP_TIMEO
 /* What the value should be; NULL: it is. */
 static const char *take_option(struct checking *checking, int option, const char *value)
 {
-    struct advice_bounds *bounds = &checking->bounds;
+    struct lint_bounds *bounds = &checking->bounds;
 
     switch (option) {
     case 'c': checking->path = value; return NULL;

@@ -14,7 +14,7 @@
 static void drop_first_turns(struct top_feed *feed, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        board_free(&feed->turns[i].board);
+        metrics_page_free(&feed->turns[i].board);
         durations_free(&feed->turns[i].times);
     }
     feed->turn_count -= count;
@@ -70,8 +70,8 @@ static bool ask_metrics(struct top_feed *feed)
         admin_answer_put_why(&answer, why, sizeof(why));
         is_there = false;
     }
-    if (is_there && !board_read(&turn.board, answer.content)) {
-        board_free(&turn.board);
+    if (is_there && !metrics_page_read(&turn.board, answer.content)) {
+        metrics_page_free(&turn.board);
         is_there = false;
     }
     admin_answer_free(&answer);
@@ -135,7 +135,7 @@ bool top_feed_ask(struct top_feed *feed, struct top_choice *choice, uint32_t lim
 
 void top_feed_cut(struct top_feed *feed, const struct top_choice *choice)
 {
-    char target[BOARD_NAME + 16], why[sizeof(feed->message)];
+    char target[METRICS_PAGE_NAME + 16], why[sizeof(feed->message)];
     const struct admin_question question = {feed->where, "DELETE", target, PATIENCE_S, false};
     struct admin_answer answer;
 

@@ -14,9 +14,9 @@ static const enum call_state final_states[OUTCOME_COUNT] = {
     [OUTCOME_REJECTED] = CALL_REFUSED, [OUTCOME_ABANDONED] = CALL_GONE, [OUTCOME_NOT_A_CALL] = CALL_REFUSED,
 };
 
-static void free_buried(struct grave *grave)
+static void free_deferred(struct deferred_free *deferred_free)
 {
-    struct call *call = CONTAINER_OF(grave, struct call, grave);
+    struct call *call = CONTAINER_OF(deferred_free, struct call, deferred_free);
 
     flow_fini(&call->up);
     flow_fini(&call->down);
@@ -284,6 +284,6 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
         call_log(call, cause, phase, now_ns, detail, odd);
     list_remove(&call->node);
     buffer_close(&pw->worker, &call->response);
-    worker_bury(&pw->worker, &call->grave, free_buried);
+    worker_free_later(&pw->worker, &call->deferred_free, free_deferred);
     downstream_call_over(call->downstream, next);
 }

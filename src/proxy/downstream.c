@@ -31,9 +31,9 @@ static void clear_timer(struct downstream *downstream)
     timer_set(&downstream->worker->worker.timers, &downstream->timer, NS_NEVER);
 }
 
-static void free_buried(struct grave *grave)
+static void free_deferred(struct deferred_free *deferred_free)
 {
-    mem_free(CONTAINER_OF(grave, struct downstream, grave));
+    mem_free(CONTAINER_OF(deferred_free, struct downstream, deferred_free));
 }
 
 void downstream_destroy(struct downstream *downstream)
@@ -50,7 +50,7 @@ void downstream_destroy(struct downstream *downstream)
     if (pw->draining && pw->downstream_count == 0)
         drain_worker_is_empty(pw);
     atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
-    worker_bury(&pw->worker, &downstream->grave, free_buried);
+    worker_free_later(&pw->worker, &downstream->deferred_free, free_deferred);
 }
 
 /* Between requests, nobody is told: the caller only has to connect again. */

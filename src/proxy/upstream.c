@@ -15,17 +15,17 @@
 /* A connection being made: large and short-lived, so not a part of struct upstream. */
 struct attempt {
     struct connect connect;
-    struct grave grave;
+    struct deferred_free deferred_free;
 };
 
-static void free_upstream(struct grave *grave)
+static void free_upstream(struct deferred_free *deferred_free)
 {
-    mem_free(CONTAINER_OF(grave, struct upstream, grave));
+    mem_free(CONTAINER_OF(deferred_free, struct upstream, deferred_free));
 }
 
-static void free_attempt(struct grave *grave)
+static void free_attempt(struct deferred_free *deferred_free)
 {
-    mem_free(CONTAINER_OF(grave, struct attempt, grave));
+    mem_free(CONTAINER_OF(deferred_free, struct attempt, deferred_free));
 }
 
 /* Its callback may be running: the memory goes at the end of the turn. */
@@ -35,7 +35,7 @@ static void end_attempt(struct upstream *upstream)
 
     upstream->connect = NULL;
     connect_cancel(&attempt->connect);
-    worker_bury(&upstream->worker->worker, &attempt->grave, free_attempt);
+    worker_free_later(&upstream->worker->worker, &attempt->deferred_free, free_attempt);
 }
 
 static void ready(struct stream *stream)
@@ -130,12 +130,12 @@ bool upstream_note_response(struct upstream *upstream, const struct http1_head *
                                 keep_alive_note(&upstream->said, head, upstream->served));
 }
 
-static void bury(struct upstream *upstream)
+static void free_later(struct upstream *upstream)
 {
     if (upstream->connect != NULL)
         end_attempt(upstream);
     upstream->worker->upstream_count--;
-    worker_bury(&upstream->worker->worker, &upstream->grave, free_upstream);
+    worker_free_later(&upstream->worker->worker, &upstream->deferred_free, free_upstream);
 }
 
 void upstream_close(struct upstream **upstream_at)
@@ -144,7 +144,7 @@ void upstream_close(struct upstream **upstream_at)
 
     *upstream_at = NULL;
     stream_close(&upstream->stream);
-    bury(upstream);
+    free_later(upstream);
 }
 
 void upstream_cut(struct upstream **upstream_at)
@@ -153,7 +153,7 @@ void upstream_cut(struct upstream **upstream_at)
 
     *upstream_at = NULL;
     stream_reset(&upstream->stream);
-    bury(upstream);
+    free_later(upstream);
 }
 
 static void not_heard(struct stream *stream)
@@ -167,7 +167,7 @@ static void cut_now(struct upstream *upstream)
     worker_undefer(&upstream->cut);
     stream_reset(&upstream->stream);
     pool_give_back(upstream->pool, &upstream->ticket);
-    bury(upstream);
+    free_later(upstream);
 }
 
 static void cut_in_turn(struct mail *mail)

@@ -30,12 +30,12 @@
 /* A stream beside the owner's. */
 struct rival {
     struct stream stream;
-    struct grave grave;
+    struct deferred_free deferred_free;
 };
 
-static void free_rival(struct grave *grave)
+static void free_rival(struct deferred_free *deferred_free)
 {
-    mem_free(CONTAINER_OF(grave, struct rival, grave));
+    mem_free(CONTAINER_OF(deferred_free, struct rival, deferred_free));
 }
 
 static void close_lane(struct connect *connect, unsigned lane)
@@ -47,7 +47,8 @@ static void close_lane(struct connect *connect, unsigned lane)
         return;
     stream_close(stream);
     if (stream != connect->stream)
-        worker_bury(connect->worker, &CONTAINER_OF(stream, struct rival, stream)->grave, free_rival);
+        worker_free_later(connect->worker, &CONTAINER_OF(stream, struct rival, stream)->deferred_free,
+                          free_rival);
 }
 
 static void leave(struct connect *connect)

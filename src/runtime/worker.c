@@ -68,7 +68,7 @@ enum status worker_init(struct worker *worker, uint32_t index)
     *worker = (struct worker){.index = index, .armed_ns = NS_NEVER};
     timers_init(&worker->timers);
     list_init(&worker->deferred);
-    list_init(&worker->graveyard);
+    list_init(&worker->free_later);
     atomic_init(&worker->stop, false);
     if (mailbox_init(&worker->mailbox) != ST_OK)
         return ST_FAILED;
@@ -91,20 +91,20 @@ no_timer:
     return status;
 }
 
-static void free_buried(struct worker *worker)
+static void free_deferred(struct worker *worker)
 {
     struct list_node *node;
 
-    while ((node = list_take_front(&worker->graveyard)) != NULL) {
-        struct grave *grave = CONTAINER_OF(node, struct grave, node);
+    while ((node = list_take_front(&worker->free_later)) != NULL) {
+        struct deferred_free *deferred_free = CONTAINER_OF(node, struct deferred_free, node);
 
-        grave->free_fn(grave);
+        deferred_free->free_fn(deferred_free);
     }
 }
 
 void worker_fini(struct worker *worker)
 {
-    free_buried(worker);
+    free_deferred(worker);
     event_del(&worker->mail_event);
     event_del(&worker->timer_event);
     event_base_free(worker->base);
@@ -155,10 +155,11 @@ void worker_undefer(struct mail *mail)
     list_remove(&mail->node);
 }
 
-void worker_bury(struct worker *worker, struct grave *grave, void (*free_fn)(struct grave *grave))
+void worker_free_later(struct worker *worker, struct deferred_free *deferred_free,
+                       void (*free_fn)(struct deferred_free *deferred_free))
 {
-    grave->free_fn = free_fn;
-    list_push_back(&worker->graveyard, &grave->node);
+    deferred_free->free_fn = free_fn;
+    list_push_back(&worker->free_later, &deferred_free->node);
 }
 
 /*
@@ -204,7 +205,7 @@ static void end_turn(struct worker *worker)
         mailbox_deliver(&worker->mailbox);
     }
     run_deferred(worker);
-    free_buried(worker);
+    free_deferred(worker);
     arm_timer(worker);
     worker->now_ns = 0;
     worker->events = 0;

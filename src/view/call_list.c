@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "view/figures.h"
+#include "view/format.h"
 
 /* Longer names are shortened. */
 #define NAME_WIDTH   24
@@ -134,7 +134,7 @@ static void put_left(struct text *out, const char *name, int width)
 {
     if (width == 0)
         return;
-    figures_put_name(out, name, width);
+    format_put_name(out, name, width);
     TEXT_LIT(out, " ");
 }
 
@@ -153,7 +153,7 @@ static void put_time(struct text *out, int64_t ms)
     char block[16];
     struct text time = text_over(block, sizeof(block));
 
-    figures_put_time(&time, ms);
+    format_put_time(&time, ms);
     text_printf(out, "%7.*s ", (int)time.len, time.ptr);
 }
 
@@ -162,7 +162,7 @@ static void put_bytes(struct text *out, const char *before, uint64_t bytes)
     char block[16];
     struct text count = text_over(block, sizeof(block));
 
-    figures_put_count(&count, bytes);
+    format_put_count(&count, bytes);
     text_printf(out, "%s%6.*s", before, (int)count.len, count.ptr);
 }
 

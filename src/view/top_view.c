@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "view/figures.h"
+#include "view/format.h"
 #include "view/latency.h"
 
 /* Rows that are there at any size: title, status, the upstreams' head; an empty one, the calls' two heads, the keys. */
@@ -21,8 +21,8 @@
 
 /* An upstream with what has happened there. */
 struct line {
-    const struct board_upstream *upstream;
-    struct board_change change;
+    const struct metrics_page_upstream *upstream;
+    struct metrics_page_change change;
     struct latency latency;
     bool is_full; /* its pool, to the last permit */
 };
@@ -50,7 +50,7 @@ static int by_rate(const void *a, const void *b)
 }
 
 /* Responses that say that the API is not well, or has had enough. */
-static double error_rate(const struct board_change *change)
+static double error_rate(const struct metrics_page_change *change)
 {
     return change->server_error_rate + change->too_many_rate;
 }
@@ -81,7 +81,7 @@ static int by_trouble(const void *a, const void *b)
     return order != 0 ? order : by_rate(a, b);
 }
 
-static bool is_full(const struct board_pool *pool)
+static bool is_full(const struct metrics_page_pool *pool)
 {
     return pool != NULL && pool->held > 0 && pool->held >= pool->size;
 }
@@ -90,18 +90,18 @@ static void compare_all(const struct top_state *state, struct line *lines)
 {
     static int (*const orders[TOP_ORDER_COUNT])(const void *, const void *) = {by_trouble, by_name, by_rate,
                                                                                by_errors};
-    const struct board *board = state->board, *earlier = state->earlier;
+    const struct metrics_page *board = state->board, *earlier = state->earlier;
     double seconds = earlier != NULL ? (double)(board->at_ns - earlier->at_ns) * 1e-9
                                      : state->unix_time - board->started_at;
 
     for (uint32_t i = 0; i < board->upstream_count; i++) {
-        const struct board_upstream *upstream = &board->upstreams[i];
-        const struct board_upstream *before =
-            earlier != NULL ? board_find_upstream(earlier, upstream->name) : NULL;
+        const struct metrics_page_upstream *upstream = &board->upstreams[i];
+        const struct metrics_page_upstream *before =
+            earlier != NULL ? metrics_page_find_upstream(earlier, upstream->name) : NULL;
 
         lines[i].upstream = upstream;
-        lines[i].is_full = is_full(board_find_pool(board, upstream->name));
-        board_compare(upstream, before, seconds, &lines[i].change);
+        lines[i].is_full = is_full(metrics_page_find_pool(board, upstream->name));
+        metrics_page_compare(upstream, before, seconds, &lines[i].change);
         lines[i].latency = latency_between(state->times, state->earlier_times, upstream->name);
     }
     if (board->upstream_count > 1)
@@ -118,17 +118,17 @@ struct generation_switch {
     int name_width;
 };
 
-static int count_shared(const struct board *board)
+static int count_shared(const struct metrics_page *board)
 {
     int count = 0;
 
     for (uint32_t i = 0; i < board->pool_count; i++)
-        if (board_find_upstream(board, board->pools[i].name) == NULL)
+        if (metrics_page_find_upstream(board, board->pools[i].name) == NULL)
             count++;
     return count < SHARED_MAX ? count : SHARED_MAX;
 }
 
-static struct generation_switch make_plan(const struct board *board, int height)
+static struct generation_switch make_plan(const struct metrics_page *board, int height)
 {
     int upstream_count = board != NULL ? (int)board->upstream_count : 0;
     struct generation_switch plan = {.shared = board != NULL ? count_shared(board) : 0};
@@ -156,7 +156,7 @@ uint32_t top_view_room(const struct top_state *state, int height)
 }
 
 /* As wide as the longest name, if there is room for that. */
-static int find_name_width(const struct board *board, int screen_width)
+static int find_name_width(const struct metrics_page *board, int screen_width)
 {
     int width = NAME_MIN, most = screen_width - FIGURES_WIDTH;
 
@@ -179,10 +179,10 @@ static int put_right(struct screen *screen, int x, int y, int width, enum style 
 
 static int put_name(struct screen *screen, int x, int y, int width, enum style style, const char *name)
 {
-    char block[BOARD_NAME];
+    char block[METRICS_PAGE_NAME];
     struct text text = text_over(block, sizeof(block));
 
-    figures_put_name(&text, name, width);
+    format_put_name(&text, name, width);
     return screen_printf(screen, x, y, style, "%.*s ", (int)text.len, text.ptr);
 }
 
@@ -191,7 +191,7 @@ static int put_rate(struct screen *screen, int x, int y, int width, enum style s
     char block[32];
     struct text text = text_over(block, sizeof(block));
 
-    figures_put_rate(&text, rate);
+    format_put_rate(&text, rate);
     return put_right(screen, x, y, width, rate > 0 ? style : STYLE_PLAIN, &text);
 }
 
@@ -200,13 +200,13 @@ static int put_seconds(struct screen *screen, int x, int y, int width, double se
     char block[32];
     struct text text = text_over(block, sizeof(block));
 
-    figures_put_seconds(&text, seconds, most);
+    format_put_seconds(&text, seconds, most);
     return put_right(screen, x, y, width, STYLE_PLAIN, &text);
 }
 
 static void draw_title(const struct top_state *state, struct screen *screen)
 {
-    const struct board *board = state->board;
+    const struct metrics_page *board = state->board;
     char block[16];
     struct text up = text_over(block, sizeof(block));
     double in_flight = 0, overdue = 0;
@@ -222,7 +222,7 @@ static void draw_title(const struct top_state *state, struct screen *screen)
         for (int phase = 0; phase < PHASE_COUNT; phase++)
             in_flight += board->upstreams[i].in_flight[phase];
     }
-    figures_put_time(&up, (int64_t)((state->unix_time - board->started_at) * 1000));
+    format_put_time(&up, (int64_t)((state->unix_time - board->started_at) * 1000));
     screen_style_row(screen, 0, STYLE_TITLE);
     x = screen_printf(screen, 0, 0, STYLE_TITLE, "curfew %s: %.0f in flight, ", board->version, in_flight);
     if (overdue > 0)
@@ -239,7 +239,7 @@ static void draw_status(const struct top_state *state, struct screen *screen)
         screen_printf(screen, 0, 1, STYLE_WARN, "Cut call %s? y cuts it, any other key does not.",
                       state->choice.selected);
     } else if (state->lost != NULL) {
-        figures_put_time(&time, state->lost_for_ms);
+        format_put_time(&time, state->lost_for_ms);
         screen_printf(screen, 0, 1, STYLE_ALERT, "CONNECTION LOST %.*s ago, trying again: %s", (int)time.len,
                       time.ptr, state->lost);
     } else if (state->message != NULL) {
@@ -284,7 +284,7 @@ static int cells_of(double part, double whole, int width)
 }
 
 /* [######......]  6/12  >>>> 30: held of size, and those that wait, drawn to the same measure. */
-static int put_pool(struct screen *screen, int x, int y, const struct board_pool *pool)
+static int put_pool(struct screen *screen, int x, int y, const struct metrics_page_pool *pool)
 {
     int width = screen->width < NARROW ? 12 : 24;
     int filled = cells_of(pool->held, pool->size, width);
@@ -315,8 +315,8 @@ static void draw_upstream_head(struct screen *screen, int name_width)
 static void draw_upstream(const struct top_state *state, struct screen *screen, int y, int name_width,
                           const struct line *line)
 {
-    const struct board_change *change = &line->change;
-    const struct board_pool *pool = board_find_pool(state->board, line->upstream->name);
+    const struct metrics_page_change *change = &line->change;
+    const struct metrics_page_pool *pool = metrics_page_find_pool(state->board, line->upstream->name);
     bool is_stuck = change->stuck_rate > 0;
     int x = put_name(screen, 0, y, name_width, is_stuck ? STYLE_ALERT : STYLE_PLAIN, line->upstream->name);
 
@@ -342,13 +342,13 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
 }
 
 /* Returns the row behind them. */
-static int draw_shared_pools(const struct board *board, struct screen *screen,
+static int draw_shared_pools(const struct metrics_page *board, struct screen *screen,
                              const struct generation_switch *plan, int y)
 {
     int rows = plan->shared, x;
 
     for (uint32_t i = 0; i < board->pool_count && rows > 0; i++) {
-        if (board_find_upstream(board, board->pools[i].name) != NULL)
+        if (metrics_page_find_upstream(board, board->pools[i].name) != NULL)
             continue;
         x = screen_printf(screen, 0, y, STYLE_PLAIN, "pool ");
         x = put_name(screen, x, y, plan->name_width, STYLE_PLAIN, board->pools[i].name);

@@ -3,9 +3,9 @@
 
 #include "view/top_view.h"
 
-static void copy_name(char name[BOARD_NAME], const char *text)
+static void copy_name(char name[METRICS_PAGE_NAME], const char *text)
 {
-    size_t len = strnlen(text, BOARD_NAME - 1);
+    size_t len = strnlen(text, METRICS_PAGE_NAME - 1);
 
     memcpy(name, text, len);
     name[len] = '\0';

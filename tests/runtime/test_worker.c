@@ -1,4 +1,4 @@
-/* The loop: a turn's order, timers by the real timerfd, mail, what is deferred and what is buried. */
+/* The loop: a turn's order, timers by the real timerfd, mail, what is deferred, what is freed at its end. */
 #include "support.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ struct turn {
     struct event event;
     struct timer timer;
     struct mail mail, deferred, last;
-    struct grave grave;
+    struct deferred_free deferred_free;
     int64_t seen_ns[4];
     int pipe[2];
 };
@@ -65,7 +65,7 @@ static void see_time(int index)
     turn.seen_ns[index] = worker_now(&the_world->rig.worker);
 }
 
-static void freed(struct grave *grave)
+static void freed(struct deferred_free *deferred_free)
 {
     note('g');
 }
@@ -74,7 +74,7 @@ static void descriptor_ready(evutil_socket_t fd, short what, void *arg)
 {
     note('e');
     see_time(0);
-    worker_bury(&the_world->rig.worker, &turn.grave, freed);
+    worker_free_later(&the_world->rig.worker, &turn.deferred_free, freed);
     worker_defer(&the_world->rig.worker, &turn.deferred);
     mailbox_post(&the_world->rig.worker.mailbox, &turn.mail);
     worker_expect_mail(&the_world->rig.worker);
@@ -106,7 +106,7 @@ static void deferred_runs(struct mail *mail)
     worker_defer(&the_world->rig.worker, &turn.last);
 }
 
-static void a_turn_is_descriptors_timers_mail_deferred_graves_at_one_time(void **state)
+static void a_turn_is_descriptors_timers_mail_deferred_frees_at_one_time(void **state)
 {
     struct worker *worker = &the_world->rig.worker;
 
@@ -445,16 +445,16 @@ static void another_thread_stops_the_loop(void **state)
 /* ---- beginning and end --------------------------------------------------------------------------------- */
 
 struct body {
-    struct grave grave;
+    struct deferred_free deferred_free;
 };
 
-static void free_body(struct grave *grave)
+static void free_body(struct deferred_free *deferred_free)
 {
     note('f');
-    mem_free(CONTAINER_OF(grave, struct body, grave));
+    mem_free(CONTAINER_OF(deferred_free, struct body, deferred_free));
 }
 
-static void what_is_still_buried_is_freed_with_the_worker(void **state)
+static void what_waits_to_be_freed_is_freed_with_the_worker(void **state)
 {
     struct worker worker;
 
@@ -464,7 +464,7 @@ static void what_is_still_buried_is_freed_with_the_worker(void **state)
         struct body *body = mem_zalloc(sizeof(*body));
 
         assert_non_null(body);
-        worker_bury(&worker, &body->grave, free_body);
+        worker_free_later(&worker, &body->deferred_free, free_body);
     }
     worker_fini(&worker);
     assert_string_equal(the_world->happened, "fff");
@@ -484,7 +484,7 @@ static void a_worker_leaves_no_descriptor_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_turn_is_descriptors_timers_mail_deferred_graves_at_one_time, set_up,
+        cmocka_unit_test_setup_teardown(a_turn_is_descriptors_timers_mail_deferred_frees_at_one_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(timers_fire_in_order_and_never_early_by_the_real_clock, set_up,
                                         tear_down),
@@ -500,7 +500,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(expected_mail_is_delivered_without_a_ring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mail_from_another_thread_wakes_the_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_thread_stops_the_loop, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_still_buried_is_freed_with_the_worker, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_waits_to_be_freed_is_freed_with_the_worker, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_leaves_no_descriptor_behind, set_up, tear_down),
     };
 

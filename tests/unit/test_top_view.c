@@ -35,7 +35,7 @@ static const char calls_json[] =
     " \"age_ms\": 8000, \"left_ms\": 9000, \"phase_ms\": 8000, \"sent\": \"none\"}], \"matching\": 501, \"in_flight\": 501}";
 
 struct fixture {
-    struct board board;
+    struct metrics_page board;
     struct call_list calls;
     struct top_state state;
 };
@@ -43,7 +43,7 @@ struct fixture {
 static void fill(struct fixture *f)
 {
     *f = (struct fixture){0};
-    assert_true(board_read(&f->board, span_of(page)));
+    assert_true(metrics_page_read(&f->board, span_of(page)));
     assert_true(call_list_read(&f->calls, span_of(calls_json)));
     f->state = (struct top_state){.where = "127.0.0.1:9600",
                                   .board = &f->board,
@@ -55,7 +55,7 @@ static void fill(struct fixture *f)
 
 static void empty(struct fixture *f)
 {
-    board_free(&f->board);
+    metrics_page_free(&f->board);
     call_list_free(&f->calls);
 }
 
@@ -122,16 +122,16 @@ static void a_full_pool_comes_before_many_calls(void **state)
                                 "curfew_calls_in_flight{upstream=\"none\",phase=\"wait\"} 0\n"
                                 "curfew_pool_size{pool=\"none\"} 0\ncurfew_pool_held{pool=\"none\"} 0\n";
     struct fixture f;
-    struct board board;
+    struct metrics_page board;
     const char *drawn;
 
     fill(&f);
-    assert_true(board_read(&board, span_of(small)));
+    assert_true(metrics_page_read(&board, span_of(small)));
     f.state.board = &board;
     drawn = draw(&f.state, 80, 24);
     assert_true(place(drawn, "\nfull ") < place(drawn, "\nbusy "));
     assert_true(place(drawn, "\nbusy ") < place(drawn, "\nnone "));
-    board_free(&board);
+    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -144,11 +144,11 @@ static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
         "curfew_calls_in_flight{upstream=\"payments-of-the-shop-west\",phase=\"wait\"} 2\n"
         "curfew_pool_size{pool=\"reports-of-the-shop-east\"} 10\n";
     struct fixture f;
-    struct board board;
+    struct metrics_page board;
     const char *drawn;
 
     fill(&f);
-    assert_true(board_read(&board, span_of(alike)));
+    assert_true(metrics_page_read(&board, span_of(alike)));
     f.state.board = &board;
     drawn = draw(&f.state, 80, 24);
     expect(drawn, "UPSTREAM      CALLS/S OK/S ");
@@ -159,7 +159,7 @@ static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
     expect(drawn, "UPSTREAM                  CALLS/S ");
     expect(drawn, "\npayments-of-the-shop-east       0 ");
     expect(drawn, "\npool reports-of-the-shop-east  [");
-    board_free(&board);
+    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -178,11 +178,11 @@ static void an_api_that_answers_with_errors_is_seen(void **state)
         "curfew_responses_total{upstream=\"broken\",code=\"429\"} 99900000\n"
         "curfew_calls_stuck_total{upstream=\"slow\",route=\"default\",phase=\"wait\"} 1\n";
     struct fixture f;
-    struct board board;
+    struct metrics_page board;
     const char *drawn;
 
     fill(&f);
-    assert_true(board_read(&board, span_of(errors)));
+    assert_true(metrics_page_read(&board, span_of(errors)));
     f.state.board = &board;
     drawn = draw(&f.state, 80, 24);
     expect(drawn, "\nUPSTREAM     CALLS/S OK/S 5XX/S 429/S STUCK/S FAIL/S REJ/S    P50    P99   LATE\n");
@@ -194,7 +194,7 @@ static void an_api_that_answers_with_errors_is_seen(void **state)
     drawn = draw(&f.state, 80, 24);
     assert_true(place(drawn, "\nbroken ") < place(drawn, "\nfine "));
     assert_true(place(drawn, "\nfine ") < place(drawn, "\nslow "));
-    board_free(&board);
+    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -222,16 +222,16 @@ static void sorting_is_by_trouble_then_name_then_rate_then_errors(void **state)
 static void rates_are_those_since_the_earlier_page(void **state)
 {
     struct fixture f;
-    struct board earlier;
+    struct metrics_page earlier;
 
     fill(&f);
-    assert_true(board_read(&earlier, span_of(page)));
+    assert_true(metrics_page_read(&earlier, span_of(page)));
     earlier.upstreams[0].started = 80;
     f.board.at_ns = 12 * S;
     earlier.at_ns = 2 * S;
     f.state.earlier = &earlier;
     expect(draw(&f.state, 80, 24), "\nalpha            2.0    0");
-    board_free(&earlier);
+    metrics_page_free(&earlier);
     empty(&f);
 }
 
@@ -270,8 +270,8 @@ static void many_upstreams_leave_room_for_calls(void **state)
         snprintf(many + strlen(many), sizeof(many) - strlen(many),
                  "curfew_calls_in_flight{upstream=\"u%02d\",phase=\"tls\"} %d\n", i, i);
     fill(&f);
-    board_free(&f.board);
-    assert_true(board_read(&f.board, span_of(many)));
+    metrics_page_free(&f.board);
+    assert_true(metrics_page_read(&f.board, span_of(many)));
     drawn = draw(&f.state, 80, 24);
     expect(drawn, "\nu99 ");
     expect(drawn, "\nand 94 more upstreams\n");

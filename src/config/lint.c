@@ -1,4 +1,4 @@
-#include "config/advice.h"
+#include "config/lint.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -123,7 +123,7 @@ static void check_timeout(const struct limits *limits, const struct place *place
 
 struct checking {
     const struct snapshot *snapshot;
-    const struct advice_bounds *bounds;
+    const struct lint_bounds *bounds;
     struct limits *limits;
     struct config_errors *out;
 };
@@ -299,7 +299,7 @@ static void check_connections(const struct checking *checking)
 
 static void check_memory(const struct checking *checking)
 {
-    const struct advice_bounds *bounds = checking->bounds;
+    const struct lint_bounds *bounds = checking->bounds;
 
     if (bounds->worst_memory_bytes <= bounds->memory_bytes)
         return;
@@ -309,8 +309,8 @@ static void check_memory(const struct checking *checking)
          megabytes(bounds->worst_memory_bytes).text, megabytes(bounds->memory_bytes).text);
 }
 
-enum status advice_give(const struct snapshot *snapshot, const struct advice_bounds *bounds,
-                        struct config_errors *out)
+enum status lint_give(const struct snapshot *snapshot, const struct lint_bounds *bounds,
+                      struct config_errors *out)
 {
     struct limits limits = {
         .by_place = mem_calloc(snapshot->place_count, sizeof(struct longest)),
@@ -334,8 +334,8 @@ enum status advice_give(const struct snapshot *snapshot, const struct advice_bou
     return status;
 }
 
-void advice_certificate(const struct place *place, const char *path, int64_t end_s, int64_t now_s,
-                        struct config_errors *out)
+void lint_certificate(const struct place *place, const char *path, int64_t end_s, int64_t now_s,
+                      struct config_errors *out)
 {
     int64_t days = (end_s - now_s) / DAY_S;
 

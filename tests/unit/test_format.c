@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "view/figures.h"
+#include "view/format.h"
 
 #define SECOND INT64_C(1000)
 #define HOUR   (3600 * SECOND)
@@ -25,7 +25,7 @@ static const char *time_of(int64_t ms)
 {
     struct text text = text_over(block, 8);
 
-    figures_put_time(&text, ms);
+    format_put_time(&text, ms);
     return ended(&text);
 }
 
@@ -33,7 +33,7 @@ static const char *seconds_of(double seconds)
 {
     struct text text = text_over(block, 63);
 
-    figures_put_seconds(&text, seconds, 60);
+    format_put_seconds(&text, seconds, 60);
     return ended(&text);
 }
 
@@ -41,7 +41,7 @@ static const char *count_of(uint64_t count)
 {
     struct text text = text_over(block, 8);
 
-    figures_put_count(&text, count);
+    format_put_count(&text, count);
     return ended(&text);
 }
 
@@ -49,7 +49,7 @@ static const char *rate_of(double rate)
 {
     struct text text = text_over(block, 63);
 
-    figures_put_rate(&text, rate);
+    format_put_rate(&text, rate);
     return ended(&text);
 }
 

@@ -1,4 +1,4 @@
-#include "view/figures.h"
+#include "view/format.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-void figures_put_name(struct text *out, const char *name, int width)
+void format_put_name(struct text *out, const char *name, int width)
 {
     int len = (int)strlen(name), tail = (width - 1) / 2;
 
@@ -38,7 +38,7 @@ static void put_seconds(struct text *out, int64_t ms)
     TEXT_LIT(out, "s");
 }
 
-void figures_put_time(struct text *out, int64_t ms)
+void format_put_time(struct text *out, int64_t ms)
 {
     if (ms < 0) {
         TEXT_LIT(out, "-");
@@ -59,7 +59,7 @@ void figures_put_time(struct text *out, int64_t ms)
         TEXT_LIT(out, ">99d");
 }
 
-void figures_put_seconds(struct text *out, double seconds, double most)
+void format_put_seconds(struct text *out, double seconds, double most)
 {
     if (isnan(seconds)) {
         TEXT_LIT(out, "-");
@@ -73,11 +73,11 @@ void figures_put_seconds(struct text *out, double seconds, double most)
     } else if (seconds < 999.5) {
         text_printf(out, "%.3gs", seconds);
     } else {
-        figures_put_time(out, seconds < 1e9 ? (int64_t)(seconds * 1e3) : INT64_MAX);
+        format_put_time(out, seconds < 1e9 ? (int64_t)(seconds * 1e3) : INT64_MAX);
     }
 }
 
-void figures_put_count(struct text *out, uint64_t count)
+void format_put_count(struct text *out, uint64_t count)
 {
     static const char units[] = "kMGTPE";
     size_t unit = 0;
@@ -97,10 +97,10 @@ void figures_put_count(struct text *out, uint64_t count)
     text_bytes(out, &units[unit], 1);
 }
 
-void figures_put_rate(struct text *out, double per_second)
+void format_put_rate(struct text *out, double per_second)
 {
     if (per_second > 0 && per_second < 9.95)
         text_printf(out, "%.1f", per_second);
     else
-        figures_put_count(out, per_second > 0 ? (uint64_t)(per_second + 0.5) : 0);
+        format_put_count(out, per_second > 0 ? (uint64_t)(per_second + 0.5) : 0);
 }

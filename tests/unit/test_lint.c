@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
-#include "config/advice.h"
+#include "config/lint.h"
 
 #define UPSTREAM "upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: http://a\n"
 #define DAY_S    86400
@@ -22,7 +22,7 @@ static char *read_file(void *arg, const char *path, size_t *len, const char **wh
 }
 
 static const struct config_files files = {.read = read_file};
-static const struct advice_bounds plenty = {1000000, UINT64_MAX, 0, 90 * NS_PER_S};
+static const struct lint_bounds plenty = {1000000, UINT64_MAX, 0, 90 * NS_PER_S};
 
 static struct snapshot *load(const char *bytes)
 {
@@ -47,13 +47,13 @@ static const char *lines(const struct config_errors *warnings)
     return all;
 }
 
-static const char *advise(const char *bytes, const struct advice_bounds *bounds)
+static const char *advise(const char *bytes, const struct lint_bounds *bounds)
 {
     static struct config_errors warnings;
     struct snapshot *snapshot = load(bytes);
 
     warnings.count = 0;
-    assert_int_equal(advice_give(snapshot, bounds, &warnings), ST_OK);
+    assert_int_equal(lint_give(snapshot, bounds, &warnings), ST_OK);
     snapshot_free(snapshot);
     return lines(&warnings);
 }
@@ -135,7 +135,7 @@ static void a_deadline_longer_than_drain_is_cut_by_a_shutdown(void **state)
 
 static void a_stop_must_not_be_over_before_the_calls_are(void **state)
 {
-    struct advice_bounds hasty = plenty;
+    struct lint_bounds hasty = plenty;
 
     hasty.stop_ns = 30 * NS_PER_S;
     assert_string_equal(advise("drain: 40s\n" UPSTREAM "    deadline: 30s\n", &hasty), "");
@@ -147,7 +147,7 @@ static void a_stop_must_not_be_over_before_the_calls_are(void **state)
 
 static void what_is_waited_for_before_a_drain_is_a_part_of_the_stop(void **state)
 {
-    struct advice_bounds hasty = plenty;
+    struct lint_bounds hasty = plenty;
 
     hasty.stop_ns = 30 * NS_PER_S;
     assert_string_equal(advise("drain_delay: 10s\n" UPSTREAM "    deadline: 20s\n", &hasty), "");
@@ -160,7 +160,7 @@ static void what_is_waited_for_before_a_drain_is_a_part_of_the_stop(void **state
 
 static void connections_beyond_the_descriptors(void **state)
 {
-    struct advice_bounds few = plenty;
+    struct lint_bounds few = plenty;
 
     few.descriptors = 60 + 60 + 64 + 256;
     assert_string_equal(
@@ -179,7 +179,7 @@ static void connections_beyond_the_descriptors(void **state)
 
 static void buffers_beyond_the_memory(void **state)
 {
-    struct advice_bounds small = plenty;
+    struct lint_bounds small = plenty;
 
     small.memory_bytes = 5 << 20;
     small.worst_memory_bytes = 5 << 20;
@@ -211,7 +211,7 @@ static void a_certificate_that_is_about_to_expire(void **state)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         warnings.count = 0;
-        advice_certificate(&place, "/c", 1000000 + cases[i].end_s, 1000000, &warnings);
+        lint_certificate(&place, "/c", 1000000 + cases[i].end_s, 1000000, &warnings);
         assert_string_equal(lines(&warnings), cases[i].expected);
     }
 }
@@ -227,7 +227,7 @@ static void without_memory_there_is_no_advice(void **state)
     struct snapshot *snapshot = load(UPSTREAM);
 
     mem_set_fault(always, NULL);
-    assert_int_equal(advice_give(snapshot, &plenty, &warnings), ST_NOMEM);
+    assert_int_equal(lint_give(snapshot, &plenty, &warnings), ST_NOMEM);
     mem_set_fault(NULL, NULL);
     snapshot_free(snapshot);
 }

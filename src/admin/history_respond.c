@@ -1,8 +1,8 @@
-/* GET /history and GET /stuck: what the chronicle has, as JSON. */
+/* GET /history and GET /stuck: what the history has, as JSON. */
 #include <event2/keyvalq_struct.h>
 #include <string.h>
 
-#include "admin/chronicle.h"
+#include "admin/history.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
 #include "base/json.h"
@@ -49,13 +49,13 @@ struct grid {
 };
 
 /* The step depends on the upstreams alone, so that points of one answer fit to those of the next. */
-static struct grid lay_out(const struct chronicle *chronicle, const struct wanted *wanted)
+static struct grid lay_out(const struct admin_history *history, const struct wanted *wanted)
 {
-    int64_t newest = chronicle_newest(chronicle), oldest = newest - HISTORY_SECONDS + 1;
+    int64_t newest = admin_history_newest(history), oldest = newest - HISTORY_SECONDS + 1;
     struct grid grid = {.step = (int64_t)wanted->step};
 
     while (grid.step < HISTORY_SECONDS &&
-           chronicle->chapter_count * (HISTORY_SECONDS / grid.step + 1) > POINTS_MAX)
+           history->upstream_count * (HISTORY_SECONDS / grid.step + 1) > POINTS_MAX)
         grid.step++;
     grid.from = (int64_t)wanted->since > oldest ? (int64_t)wanted->since : oldest;
     grid.from = grid.from > 0 ? grid.from - grid.from % grid.step : 0;
@@ -188,19 +188,19 @@ static void put_true(struct sheet *sheet, const char *key)
     text_printf(&sheet->text, "\"%s\":true", key);
 }
 
-static void put_upstream(struct sheet *sheet, const struct chapter *chapter, const char *pool,
+static void put_upstream(struct sheet *sheet, const struct upstream_history *upstream, const char *pool,
                          struct history_sample *samples, const struct grid *grid)
 {
     for (int64_t i = 0; i < grid->points; i++)
         samples[i] =
-            history_sum(chapter->history, grid->from + i * grid->step, grid->from + (i + 1) * grid->step);
+            history_sum(upstream->history, grid->from + i * grid->step, grid->from + (i + 1) * grid->step);
     next(sheet);
     TEXT_LIT(&sheet->text, "{");
     sheet->comma = false;
-    put_name(sheet, "name", chapter->name);
-    put_number(sheet, "deadline_ms", chapter->deadline_ns / NS_PER_MS);
-    put_number(sheet, "longest_ms", chapter->longest_ns / NS_PER_MS);
-    if (chapter->observed)
+    put_name(sheet, "name", upstream->name);
+    put_number(sheet, "deadline_ms", upstream->deadline_ns / NS_PER_MS);
+    put_number(sheet, "longest_ms", upstream->longest_ns / NS_PER_MS);
+    if (upstream->observed)
         put_true(sheet, "observed");
     if (pool != NULL)
         put_name(sheet, "pool", pool);
@@ -210,17 +210,17 @@ static void put_upstream(struct sheet *sheet, const struct chapter *chapter, con
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static void put_head(struct sheet *sheet, const struct chronicle *chronicle, const struct grid *grid)
+static void put_head(struct sheet *sheet, const struct admin_history *history, const struct grid *grid)
 {
-    put_name(sheet, "instance", chronicle->instance);
-    put_name(sheet, "version", chronicle->version);
-    put_name(sheet, "page", chronicle->edition);
-    put_number(sheet, "began_ms", chronicle->began_unix_ms);
-    put_number(sheet, "seconds", chronicle_newest(chronicle) + 1);
+    put_name(sheet, "instance", history->instance);
+    put_name(sheet, "version", history->version);
+    put_name(sheet, "page", history->edition);
+    put_number(sheet, "began_ms", history->began_unix_ms);
+    put_number(sheet, "seconds", admin_history_newest(history) + 1);
     put_number(sheet, "from", grid->from);
     put_number(sheet, "step", grid->step);
     put_number(sheet, "points", grid->points);
-    put_number(sheet, "told", (int64_t)chronicle->told_count);
+    put_number(sheet, "told", (int64_t)history->stuck_count);
 }
 
 static void put_pools(struct sheet *sheet, struct proxy *proxy, const char **names)
@@ -245,32 +245,32 @@ static void put_pools(struct sheet *sheet, struct proxy *proxy, const char **nam
     close_list(sheet, ']');
 }
 
-static void put_upstreams(struct sheet *sheet, const struct chronicle *chronicle, const char **pools,
+static void put_upstreams(struct sheet *sheet, const struct admin_history *history, const char **pools,
                           struct history_sample *samples, const struct grid *grid)
 {
     open_list(sheet, "upstreams", '[');
-    for (uint32_t i = 0; i < chronicle->chapter_count; i++) {
-        const struct chapter *chapter = &chronicle->chapters[i];
+    for (uint32_t i = 0; i < history->upstream_count; i++) {
+        const struct upstream_history *upstream = &history->upstreams[i];
 
-        if (chapter->name != NULL && chapter->history != NULL)
-            put_upstream(sheet, chapter, pools[chapter->pool], samples, grid);
+        if (upstream->name != NULL && upstream->history != NULL)
+            put_upstream(sheet, upstream, pools[upstream->pool], samples, grid);
     }
     close_list(sheet, ']');
 }
 
-static bool write_history(struct chronicle *chronicle, const struct grid *grid, struct evbuffer *content)
+static bool write_history(struct admin_history *history, const struct grid *grid, struct evbuffer *content)
 {
     struct sheet sheet = {.content = content};
     struct history_sample *samples = mem_calloc((size_t)grid->points + 1, sizeof(*samples));
-    const char **pools = pools_name_all(chronicle->proxy);
+    const char **pools = pools_name_all(history->proxy);
 
     sheet.text = text_over(sheet.block, sizeof(sheet.block));
     sheet.incomplete = samples == NULL || pools == NULL;
     if (!sheet.incomplete) {
         TEXT_LIT(&sheet.text, "{");
-        put_head(&sheet, chronicle, grid);
-        put_pools(&sheet, chronicle->proxy, pools);
-        put_upstreams(&sheet, chronicle, pools, samples, grid);
+        put_head(&sheet, history, grid);
+        put_pools(&sheet, history->proxy, pools);
+        put_upstreams(&sheet, history, pools, samples, grid);
         TEXT_LIT(&sheet.text, "}\n");
         sheet_flush(&sheet);
     }
@@ -279,7 +279,7 @@ static bool write_history(struct chronicle *chronicle, const struct grid *grid, 
     return !sheet.incomplete;
 }
 
-void chronicle_respond_history(struct chronicle *chronicle, struct evhttp_request *request)
+void admin_history_respond_history(struct admin_history *history, struct evhttp_request *request)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
     struct evbuffer *content;
@@ -290,9 +290,9 @@ void chronicle_respond_history(struct chronicle *chronicle, struct evhttp_reques
         respond_problem(request, 400, "There are since=SECOND, and step=SECONDS from 1 to 900.");
         return;
     }
-    grid = lay_out(chronicle, &wanted);
+    grid = lay_out(history, &wanted);
     content = evbuffer_new();
-    if (content != NULL && write_history(chronicle, &grid, content))
+    if (content != NULL && write_history(history, &grid, content))
         respond(request, 200, "application/json", content);
     else
         respond_problem(request, 503, "There is not enough memory for this answer.");
@@ -325,37 +325,37 @@ static json_t *describe_phases(const struct stuck_call *call)
     return phases;
 }
 
-static json_t *describe(const struct told_call *told)
+static json_t *describe(const struct stuck_record *stuck)
 {
-    const struct stuck_call *call = &told->call;
+    const struct stuck_call *call = &stuck->call;
     char block[20];
     struct text id = text_over(block, sizeof(block));
 
     text_hex(&id, call->id);
     return json_pack("{s:s%, s:s?, s:s?, s:s%, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "id", id.ptr, id.len,
-                     "upstream", told->upstream, "route", told->route, "method", call->method,
+                     "upstream", stuck->upstream, "route", stuck->route, "method", call->method,
                      (size_t)call->method_len, "phase", phase_name(call->phase), "cause",
                      cause_reason(call->cause), "sent", sent_name(call->sent), "budget_ms",
                      (json_int_t)((call->deadline_ns - call->begun_ns) / NS_PER_MS), "elapsed_ms",
                      (json_int_t)((call->ended_ns - call->begun_ns) / NS_PER_MS), "ended_ms",
-                     (json_int_t)told->ended_unix_ms, "phases", describe_phases(call));
+                     (json_int_t)stuck->ended_unix_ms, "phases", describe_phases(call));
 }
 
 /* The newest first. */
-void chronicle_respond_stuck(struct chronicle *chronicle, struct evhttp_request *request)
+void admin_history_respond_stuck(struct admin_history *history, struct evhttp_request *request)
 {
-    uint64_t count = chronicle->told_count < STUCK_CALLS ? chronicle->told_count : STUCK_CALLS;
+    uint64_t count = history->stuck_count < STUCK_CALLS ? history->stuck_count : STUCK_CALLS;
     json_t *all = json_array();
 
     for (uint64_t i = 1; i <= count && all != NULL; i++) {
-        const struct told_call *told = &chronicle->told[(chronicle->told_count - i) % STUCK_CALLS];
+        const struct stuck_record *stuck = &history->stuck[(history->stuck_count - i) % STUCK_CALLS];
 
-        if (json_array_append_new(all, describe(told)) < 0) {
+        if (json_array_append_new(all, describe(stuck)) < 0) {
             json_decref(all);
             all = NULL;
         }
     }
     respond_json(request, 200,
-                 json_pack("{s:s, s:I, s:o}", "instance", chronicle->instance, "told",
-                           (json_int_t)chronicle->told_count, "stuck", all));
+                 json_pack("{s:s, s:I, s:o}", "instance", history->instance, "told",
+                           (json_int_t)history->stuck_count, "stuck", all));
 }

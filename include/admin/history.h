@@ -1,5 +1,5 @@
-#ifndef CURFEW_ADMIN_CHRONICLE_H
-#define CURFEW_ADMIN_CHRONICLE_H
+#ifndef CURFEW_ADMIN_HISTORY_H
+#define CURFEW_ADMIN_HISTORY_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -20,27 +20,27 @@
  */
 
 /* The history of an upstream. It ends when nothing of the upstream is left, or another one has its number. */
-struct chapter {
-    char *name;              /* NULL: nobody has this number */
+struct upstream_history {
+    char *name;              /* NULL: no upstream has this number */
     struct history *history; /* NULL: no memory so far */
     struct history_totals totals;
-    int64_t deadline_ns; /* of what is under no route, */
-    int64_t longest_ns;  /* and of the route that has most time */
+    int64_t deadline_ns; /* of the default route, */
+    int64_t longest_ns;  /* of the route that has most time */
     int64_t at_most_ns;  /* the longest that any of the calls that there were may have taken */
-    uint32_t pool;       /* number, likewise of what is under no route */
+    uint32_t pool;       /* number; that of the default route */
     bool observed;       /* its deadlines cut nothing */
     bool goes_on;        /* seen in this second */
     bool is_late;        /* it has counted before it had a history */
 };
 
-/* One that got stuck, with the names that it had. */
-struct told_call {
+/* A call that got stuck, with the names that it had. */
+struct stuck_record {
     struct stuck_call call;
     char *upstream, *route;
     int64_t ended_unix_ms;
 };
 
-struct chronicle {
+struct admin_history {
     struct event_base *base;
     struct proxy *proxy;
     const char *version;
@@ -52,25 +52,25 @@ struct chronicle {
     uint64_t renamed; /* and proxy.renamed then */
     struct event tick;
     struct tally tally;
-    struct chapter *chapters; /* by number */
-    uint32_t chapter_count;
-    struct told_call told[STUCK_CALLS]; /* a ring */
-    uint64_t told_count;                /* all that were ever told; the newest is the one before */
+    struct upstream_history *upstreams; /* by number */
+    uint32_t upstream_count;
+    struct stuck_record stuck[STUCK_CALLS]; /* a ring */
+    uint64_t stuck_count;                   /* all that ever were; the newest is the one before */
 };
 
 /* Set base, proxy and version first; they are borrowed. ST_NOMEM: nothing was begun. */
-enum status chronicle_init(struct chronicle *chronicle) MUST_CHECK;
+enum status admin_history_init(struct admin_history *history) MUST_CHECK;
 /* When the workers have ended. */
-void chronicle_fini(struct chronicle *chronicle);
+void admin_history_fini(struct admin_history *history);
 
 /* For how long the workers have been asked, and not all have answered; 0: none is behind. */
-int64_t chronicle_unanswered_ns(const struct chronicle *chronicle);
+int64_t admin_history_unanswered_ns(const struct admin_history *history);
 
 /* The second that is the newest which has a sample; -1: none has. */
-int64_t chronicle_newest(const struct chronicle *chronicle) __attribute__((pure));
+int64_t admin_history_newest(const struct admin_history *history) __attribute__((pure));
 
 /* Take the request over. */
-void chronicle_respond_history(struct chronicle *chronicle, struct evhttp_request *request);
-void chronicle_respond_stuck(struct chronicle *chronicle, struct evhttp_request *request);
+void admin_history_respond_history(struct admin_history *history, struct evhttp_request *request);
+void admin_history_respond_stuck(struct admin_history *history, struct evhttp_request *request);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef CURFEW_CONFIG_ADVICE_H
-#define CURFEW_CONFIG_ADVICE_H
+#ifndef CURFEW_CONFIG_LINT_H
+#define CURFEW_CONFIG_LINT_H
 
 #include <stdint.h>
 
@@ -12,7 +12,7 @@
  * shutdown cuts, more connections than there are descriptors. Pure: what the machine and whoever starts curfew grant
  * comes in as an argument.
  */
-struct advice_bounds {
+struct lint_bounds {
     uint64_t descriptors;        /* the process may have that many */
     uint64_t memory_bytes;       /* likewise */
     uint64_t worst_memory_bytes; /* what this configuration may need */
@@ -20,14 +20,14 @@ struct advice_bounds {
 };
 
 /* Adds warnings to `out`, in the order of the file. ST_NOMEM or ST_OK. */
-enum status advice_give(const struct snapshot *snapshot, const struct advice_bounds *bounds,
-                        struct config_errors *out) MUST_CHECK;
+enum status lint_give(const struct snapshot *snapshot, const struct lint_bounds *bounds,
+                      struct config_errors *out) MUST_CHECK;
 
 /*
  * A certificate in a file that the value at `place` names is good until `end_s` (Unix time). Warns if that is past, or
  * less than 30 days away.
  */
-void advice_certificate(const struct place *place, const char *path, int64_t end_s, int64_t now_s,
-                        struct config_errors *out);
+void lint_certificate(const struct place *place, const char *path, int64_t end_s, int64_t now_s,
+                      struct config_errors *out);
 
 #endif

@@ -1,4 +1,4 @@
-#include "view/board.h"
+#include "view/metrics_page.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,16 +9,16 @@
 
 /* ---- reading ----------------------------------------------------------------------------------------------- */
 
-static void copy_name(char name[BOARD_NAME], struct span text)
+static void copy_name(char name[METRICS_PAGE_NAME], struct span text)
 {
-    size_t len = text.len < BOARD_NAME ? text.len : BOARD_NAME - 1;
+    size_t len = text.len < METRICS_PAGE_NAME ? text.len : METRICS_PAGE_NAME - 1;
 
     if (len != 0)
         memcpy(name, text.ptr, len);
     name[len] = '\0';
 }
 
-static bool is_named(const char name[BOARD_NAME], struct span text)
+static bool is_named(const char name[METRICS_PAGE_NAME], struct span text)
 {
     return span_eq(span_of(name), text);
 }
@@ -38,41 +38,41 @@ static bool make_room(void **list, uint32_t count, size_t size)
 }
 
 /* Samples of one upstream come close together. NULL: no memory. */
-static struct board_upstream *upstream_named(struct board *board, struct span name)
+static struct metrics_page_upstream *upstream_named(struct metrics_page *board, struct span name)
 {
     void *list = board->upstreams;
 
     for (uint32_t i = 0; i < board->upstream_count; i++)
         if (is_named(board->upstreams[i].name, name))
             return &board->upstreams[i];
-    if (!make_room(&list, board->upstream_count, sizeof(struct board_upstream)))
+    if (!make_room(&list, board->upstream_count, sizeof(struct metrics_page_upstream)))
         return NULL;
     board->upstreams = list;
-    board->upstreams[board->upstream_count] = (struct board_upstream){0};
+    board->upstreams[board->upstream_count] = (struct metrics_page_upstream){0};
     copy_name(board->upstreams[board->upstream_count].name, name);
     return &board->upstreams[board->upstream_count++];
 }
 
-static struct board_pool *pool_named(struct board *board, struct span name)
+static struct metrics_page_pool *pool_named(struct metrics_page *board, struct span name)
 {
     void *list = board->pools;
 
     for (uint32_t i = 0; i < board->pool_count; i++)
         if (is_named(board->pools[i].name, name))
             return &board->pools[i];
-    if (!make_room(&list, board->pool_count, sizeof(struct board_pool)))
+    if (!make_room(&list, board->pool_count, sizeof(struct metrics_page_pool)))
         return NULL;
     board->pools = list;
-    board->pools[board->pool_count] = (struct board_pool){0};
+    board->pools[board->pool_count] = (struct metrics_page_pool){0};
     copy_name(board->pools[board->pool_count].name, name);
     return &board->pools[board->pool_count++];
 }
 
-static void add_bucket(struct board_histogram *histogram, const struct prometheus_sample *sample)
+static void add_bucket(struct metrics_page_histogram *histogram, const struct prometheus_sample *sample)
 {
     struct span bound;
 
-    if (histogram->count == BOARD_BOUNDS || !prometheus_label(sample, "le", &bound))
+    if (histogram->count == METRICS_PAGE_BOUNDS || !prometheus_label(sample, "le", &bound))
         return;
     histogram->bounds[histogram->count] = bound.ptr[0] == '+' ? INFINITY : strtod(bound.ptr, NULL);
     histogram->values[histogram->count++] = sample->value;
@@ -89,7 +89,7 @@ static void add_by_phase(double cells[PHASE_COUNT], const struct prometheus_samp
             cells[phase] += sample->value;
 }
 
-static void add_completed(struct board_upstream *upstream, const struct prometheus_sample *sample)
+static void add_completed(struct metrics_page_upstream *upstream, const struct prometheus_sample *sample)
 {
     struct span class;
 
@@ -102,7 +102,7 @@ static void add_completed(struct board_upstream *upstream, const struct promethe
 }
 
 /* `other` is to be understood as a 5xx (RFC 9110 15). */
-static void add_responses(struct board_upstream *upstream, const struct prometheus_sample *sample)
+static void add_responses(struct metrics_page_upstream *upstream, const struct prometheus_sample *sample)
 {
     struct span code;
 
@@ -120,23 +120,24 @@ static const struct {
     enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET, ADD_COMPLETED, ADD_RESPONSES } how;
     size_t offset;
 } families[] = {
-    {"curfew_calls_started_total", ADD_NUMBER, offsetof(struct board_upstream, started)},
+    {"curfew_calls_started_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, started)},
     {"curfew_calls_completed_total", ADD_COMPLETED, 0},
     {"curfew_responses_total", ADD_RESPONSES, 0},
-    {"curfew_calls_failed_total", ADD_NUMBER, offsetof(struct board_upstream, failed)},
-    {"curfew_calls_rejected_total", ADD_NUMBER, offsetof(struct board_upstream, rejected)},
-    {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct board_upstream, abandoned)},
-    {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct board_upstream, overdue)},
-    {"curfew_upstream_observed", ADD_NUMBER, offsetof(struct board_upstream, observed)},
-    {"curfew_calls_spared_total", ADD_BY_PHASE, offsetof(struct board_upstream, spared)},
-    {"curfew_calls_stuck_total", ADD_BY_PHASE, offsetof(struct board_upstream, stuck)},
-    {"curfew_calls_in_flight", ADD_BY_PHASE, offsetof(struct board_upstream, in_flight)},
-    {"curfew_deadline_overshoot_seconds_bucket", ADD_BUCKET, offsetof(struct board_upstream, overshoot)},
+    {"curfew_calls_failed_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, failed)},
+    {"curfew_calls_rejected_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, rejected)},
+    {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, abandoned)},
+    {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct metrics_page_upstream, overdue)},
+    {"curfew_upstream_observed", ADD_NUMBER, offsetof(struct metrics_page_upstream, observed)},
+    {"curfew_calls_spared_total", ADD_BY_PHASE, offsetof(struct metrics_page_upstream, spared)},
+    {"curfew_calls_stuck_total", ADD_BY_PHASE, offsetof(struct metrics_page_upstream, stuck)},
+    {"curfew_calls_in_flight", ADD_BY_PHASE, offsetof(struct metrics_page_upstream, in_flight)},
+    {"curfew_deadline_overshoot_seconds_bucket", ADD_BUCKET,
+     offsetof(struct metrics_page_upstream, overshoot)},
 };
 
-static bool take_upstream(struct board *board, const struct prometheus_sample *sample)
+static bool take_upstream(struct metrics_page *board, const struct prometheus_sample *sample)
 {
-    struct board_upstream *upstream;
+    struct metrics_page_upstream *upstream;
     struct span name;
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
@@ -159,12 +160,12 @@ static bool take_upstream(struct board *board, const struct prometheus_sample *s
     return true;
 }
 
-static bool take_pool(struct board *board, const struct prometheus_sample *sample)
+static bool take_pool(struct metrics_page *board, const struct prometheus_sample *sample)
 {
     bool is_size = span_eq(sample->name, SPAN_LIT("curfew_pool_size"));
     bool is_held = span_eq(sample->name, SPAN_LIT("curfew_pool_held"));
     bool is_waiting = span_eq(sample->name, SPAN_LIT("curfew_pool_waiting"));
-    struct board_pool *pool;
+    struct metrics_page_pool *pool;
     struct span name;
 
     if (!(is_size || is_held || is_waiting) || !prometheus_label(sample, "pool", &name))
@@ -181,12 +182,12 @@ static bool take_pool(struct board *board, const struct prometheus_sample *sampl
     return true;
 }
 
-bool board_read(struct board *board, struct span page)
+bool metrics_page_read(struct metrics_page *board, struct span page)
 {
     struct prometheus_sample sample;
     struct span version;
 
-    *board = (struct board){0};
+    *board = (struct metrics_page){0};
     while (prometheus_next(&page, &sample)) {
         if (!take_upstream(board, &sample) || !take_pool(board, &sample))
             return false;
@@ -199,14 +200,15 @@ bool board_read(struct board *board, struct span page)
     return board->version[0] != '\0';
 }
 
-void board_free(struct board *board)
+void metrics_page_free(struct metrics_page *board)
 {
     mem_free(board->upstreams);
     mem_free(board->pools);
-    *board = (struct board){0};
+    *board = (struct metrics_page){0};
 }
 
-const struct board_upstream *board_find_upstream(const struct board *board, const char *name)
+const struct metrics_page_upstream *metrics_page_find_upstream(const struct metrics_page *board,
+                                                               const char *name)
 {
     for (uint32_t i = 0; i < board->upstream_count; i++)
         if (strcmp(board->upstreams[i].name, name) == 0)
@@ -214,7 +216,7 @@ const struct board_upstream *board_find_upstream(const struct board *board, cons
     return NULL;
 }
 
-const struct board_pool *board_find_pool(const struct board *board, const char *name)
+const struct metrics_page_pool *metrics_page_find_pool(const struct metrics_page *board, const char *name)
 {
     for (uint32_t i = 0; i < board->pool_count; i++)
         if (strcmp(board->pools[i].name, name) == 0)
@@ -225,14 +227,16 @@ const struct board_pool *board_find_pool(const struct board *board, const char *
 /* ---- comparing ---------------------------------------------------------------------------------------------- */
 
 /* What was observed in between and lies at or below the bound with this index. */
-static double between(const struct board_histogram *now, const struct board_histogram *before, uint32_t at)
+static double between(const struct metrics_page_histogram *now, const struct metrics_page_histogram *before,
+                      uint32_t at)
 {
     double earlier = before != NULL && before->count == now->count ? before->values[at] : 0;
 
     return now->values[at] - earlier;
 }
 
-double board_quantile(const struct board_histogram *now, const struct board_histogram *before, double q)
+double metrics_page_quantile(const struct metrics_page_histogram *now,
+                             const struct metrics_page_histogram *before, double q)
 {
     double all = now->count != 0 ? between(now, before, now->count - 1) : 0;
     double rank = q * all, below = 0, from = 0;
@@ -253,7 +257,7 @@ double board_quantile(const struct board_histogram *now, const struct board_hist
     return INFINITY;
 }
 
-static double last_finite(const struct board_histogram *histogram)
+static double last_finite(const struct metrics_page_histogram *histogram)
 {
     return histogram->count >= 2 ? histogram->bounds[histogram->count - 2] : 0;
 }
@@ -262,20 +266,21 @@ static double last_finite(const struct board_histogram *histogram)
  * Calls that completed with neither 5xx nor 429. A 429 counts when it has come, its call when it has completed, which
  * some never do: more than there are 4xx are not taken off.
  */
-static double completed_well(const struct board_upstream *now, const struct board_upstream *before)
+static double completed_well(const struct metrics_page_upstream *now,
+                             const struct metrics_page_upstream *before)
 {
     double others = now->completed_4xx - before->completed_4xx - (now->too_many - before->too_many);
 
     return now->completed_fine - before->completed_fine + (others > 0 ? others : 0);
 }
 
-void board_compare(const struct board_upstream *now, const struct board_upstream *before, double seconds,
-                   struct board_change *change)
+void metrics_page_compare(const struct metrics_page_upstream *now, const struct metrics_page_upstream *before,
+                          double seconds, struct metrics_page_change *change)
 {
-    static const struct board_upstream nothing;
+    static const struct metrics_page_upstream nothing;
     double stuck = 0;
 
-    *change = (struct board_change){0};
+    *change = (struct metrics_page_change){0};
     if (before == NULL)
         before = &nothing;
     if (seconds <= 0)
@@ -293,6 +298,6 @@ void board_compare(const struct board_upstream *now, const struct board_upstream
     change->failed_rate = (now->failed - before->failed) / seconds;
     change->rejected_rate = (now->rejected - before->rejected) / seconds;
     change->stuck_rate = stuck / seconds;
-    change->overshoot_p99 = board_quantile(&now->overshoot, &before->overshoot, 0.99);
+    change->overshoot_p99 = metrics_page_quantile(&now->overshoot, &before->overshoot, 0.99);
     change->overshoot_most = last_finite(&now->overshoot);
 }

@@ -1,0 +1,272 @@
+#include "admin/history.h"
+
+#include <event2/util.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/labels.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "proxy/generation.h"
+#include "runtime/worker.h"
+
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / NS_PER_MS;
+}
+
+/* ---- upstreams ------------------------------------------------------------------------------------------------ */
+
+static void upstream_history_end(struct upstream_history *upstream)
+{
+    mem_free(upstream->name);
+    mem_free(upstream->history);
+    *upstream = (struct upstream_history){0};
+}
+
+/* All counters of an upstream begin at 0 with it. False: no memory. */
+static bool upstream_history_begin(struct upstream_history *upstream, const char *name)
+{
+    upstream_history_end(upstream);
+    upstream->name = mem_dup(name, strlen(name));
+    return upstream->name != NULL;
+}
+
+static bool make_room(struct admin_history *history, uint32_t count)
+{
+    struct upstream_history *more;
+
+    if (count <= history->upstream_count)
+        return true;
+    more = mem_realloc(history->upstreams, count * sizeof(struct upstream_history));
+    if (more == NULL)
+        return false;
+    memset(more + history->upstream_count, 0,
+           (count - history->upstream_count) * sizeof(struct upstream_history));
+    history->upstreams = more;
+    history->upstream_count = count;
+    return true;
+}
+
+static void look_up_route(struct upstream_history *upstream, const struct route_config *route,
+                          const struct metrics *sum)
+{
+    int64_t at_most_ns = route_longest_ns(route);
+
+    if (route->deadline_ns > upstream->longest_ns)
+        upstream->longest_ns = route->deadline_ns;
+    if (route->index < sum->route_count && sum->routes[route->index].started[0] != 0 &&
+        at_most_ns > upstream->at_most_ns)
+        upstream->at_most_ns = at_most_ns;
+}
+
+/* The newer generations come later, and have the last word. */
+static void look_up(struct admin_history *history, const struct upstream_config *config)
+{
+    struct upstream_history *upstream = &history->upstreams[config->index];
+
+    if (upstream->name == NULL || strcmp(upstream->name, config->name) != 0)
+        if (!upstream_history_begin(upstream, config->name))
+            return;
+    upstream->deadline_ns = config->default_route.deadline_ns;
+    upstream->pool = config->default_route.pool;
+    upstream->observed = config->observe;
+    for (uint32_t id = 0; id <= config->route_count; id++)
+        look_up_route(upstream, snapshot_route(config, id), history->tally.sum);
+    upstream->goes_on = true;
+}
+
+static void look_up_all(struct admin_history *history)
+{
+    for (uint32_t i = 0; i < history->upstream_count; i++) {
+        struct upstream_history *upstream = &history->upstreams[i];
+
+        upstream->goes_on = false;
+        upstream->totals = (struct history_totals){0};
+        upstream->longest_ns = upstream->at_most_ns = 0;
+    }
+    LIST_FOREACH(node, &history->proxy->generations) {
+        const struct snapshot *snapshot = CONTAINER_OF(node, struct generation, node)->snapshot;
+
+        for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+            look_up(history, &snapshot->upstreams[i]);
+    }
+    for (uint32_t i = 0; i < history->upstream_count; i++)
+        if (!history->upstreams[i].goes_on)
+            upstream_history_end(&history->upstreams[i]);
+}
+
+/* ---- a second ------------------------------------------------------------------------------------------------ */
+
+static bool has_history(struct upstream_history *upstream)
+{
+    static const struct history_totals nothing;
+
+    if (upstream->history != NULL)
+        return true;
+    upstream->history = mem_alloc(sizeof(struct history));
+    if (upstream->history != NULL)
+        history_begin(upstream->history, upstream->is_late ? &upstream->totals : &nothing);
+    upstream->is_late = true;
+    return upstream->history != NULL;
+}
+
+static void write_second(struct admin_history *history, int64_t second)
+{
+    for (uint32_t i = 0; i < history->upstream_count; i++) {
+        struct upstream_history *upstream = &history->upstreams[i];
+        struct pool_figures pool;
+        struct history_state state;
+
+        if (upstream->name == NULL || !has_history(upstream))
+            continue;
+        pool = proxy_pool_figures(history->proxy, upstream->pool);
+        state = (struct history_state){pool.held, pool.waiting, upstream->at_most_ns};
+        history_put(upstream->history, second, &upstream->totals, &state);
+    }
+}
+
+static void add_up(struct admin_history *history, const struct labels *labels)
+{
+    const struct metrics *sum = history->tally.sum;
+
+    for (uint32_t i = 0; i < history->upstream_count && i < sum->upstream_count; i++)
+        history_add_upstream(&history->upstreams[i].totals, &sum->upstreams[i]);
+    for (uint32_t i = 0; i < labels->route_count; i++)
+        if (labels->routes[i].name != NULL)
+            history_add_route(&history->upstreams[labels->routes[i].upstream].totals, &sum->routes[i]);
+}
+
+/* One whose names are gone, or that there is no memory for, is left out. */
+static void keep(struct admin_history *history, const struct labels *labels, const struct stuck_call *call,
+                 int64_t ahead_ms)
+{
+    struct stuck_record *stuck = &history->stuck[history->stuck_count % STUCK_CALLS];
+    const char *upstream = call->upstream < labels->upstream_count ? labels->upstreams[call->upstream] : NULL;
+    const char *route = call->route < labels->route_count ? labels->routes[call->route].name : NULL;
+
+    if (upstream == NULL || route == NULL)
+        return;
+    mem_free(stuck->upstream);
+    mem_free(stuck->route);
+    stuck->upstream = mem_dup(upstream, strlen(upstream));
+    stuck->route = mem_dup(route, strlen(route));
+    stuck->call = *call;
+    stuck->ended_unix_ms = call->ended_ns / NS_PER_MS + ahead_ms;
+    history->stuck_count++;
+}
+
+static void keep_all(struct admin_history *history, const struct labels *labels)
+{
+    int64_t ahead_ms = unix_ms() - worker_clock_ns() / NS_PER_MS;
+
+    for (uint32_t i = 0; i < history->tally.stuck.count; i++)
+        keep(history, labels, stuck_calls_at(&history->tally.stuck, i), ahead_ms);
+}
+
+/* The second that is nearest to being over when the workers were asked. */
+static int64_t second_asked(const struct admin_history *history)
+{
+    return (history->asked_ns - history->began_ns + NS_PER_S / 2) / NS_PER_S - 1;
+}
+
+static void add_second(struct tally *tally)
+{
+    struct admin_history *history = CONTAINER_OF(tally, struct admin_history, tally);
+    const struct metrics *sum = tally->sum;
+    struct labels labels;
+
+    /*
+     * A reload came in between, and the numbers may be other ones' now; or there was no memory for all of the sum. The
+     * next second has this one's calls.
+     */
+    if (history->renamed != history->proxy->renamed || sum->lacks_codes)
+        return;
+    if (labels_init(&labels, history->proxy, sum->upstream_count, sum->route_count) &&
+        make_room(history, history->proxy->numbering.upstreams.count)) {
+        look_up_all(history);
+        add_up(history, &labels);
+        write_second(history, second_asked(history));
+        keep_all(history, &labels);
+    }
+    labels_fini(&labels);
+}
+
+/* At the end of each second, so that what a turn of the loop takes does not add up. */
+static bool wait_for_next(struct admin_history *history, int64_t now_ns)
+{
+    int64_t in_ns = NS_PER_S - (now_ns - history->began_ns) % NS_PER_S;
+    struct timeval in = {in_ns / NS_PER_S, in_ns % NS_PER_S / NS_PER_US};
+
+    return event_add(&history->tick, &in) == 0;
+}
+
+static void second_is_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin_history *history = arg;
+    int64_t now_ns = worker_clock_ns();
+
+    (void)fd;
+    (void)what;
+    (void)wait_for_next(history, now_ns); /* a timer that has run has its place in the heap */
+    if (history->tally.under_way)
+        return;
+    history->asked_ns = now_ns;
+    history->renamed = history->proxy->renamed;
+    (void)tally_ask(&history->tally); /* without memory, this second is a gap */
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------------ */
+
+int64_t admin_history_unanswered_ns(const struct admin_history *history)
+{
+    return history->tally.under_way ? worker_clock_ns() - history->asked_ns : 0;
+}
+
+int64_t admin_history_newest(const struct admin_history *history)
+{
+    int64_t newest = -1;
+
+    for (uint32_t i = 0; i < history->upstream_count; i++) {
+        const struct history *one = history->upstreams[i].history;
+
+        if (one != NULL && one->newest > newest)
+            newest = one->newest;
+    }
+    return newest;
+}
+
+enum status admin_history_init(struct admin_history *history)
+{
+    unsigned long long instance;
+
+    evutil_secure_rng_get_bytes(&instance, sizeof(instance));
+    snprintf(history->instance, sizeof(history->instance), "%016llx", instance);
+    page_edition(history->edition);
+    history->began_ns = worker_clock_ns();
+    history->began_unix_ms = unix_ms();
+    if (tally_init(&history->tally, history->proxy, add_second) != ST_OK)
+        return ST_NOMEM;
+    if (event_assign(&history->tick, history->base, -1, 0, second_is_over, history) == 0 &&
+        wait_for_next(history, history->began_ns))
+        return ST_OK;
+    tally_fini(&history->tally);
+    return ST_NOMEM;
+}
+
+void admin_history_fini(struct admin_history *history)
+{
+    event_del(&history->tick);
+    tally_fini(&history->tally);
+    for (uint32_t i = 0; i < history->upstream_count; i++)
+        upstream_history_end(&history->upstreams[i]);
+    mem_free(history->upstreams);
+    for (uint32_t i = 0; i < STUCK_CALLS; i++) {
+        mem_free(history->stuck[i].upstream);
+        mem_free(history->stuck[i].route);
+    }
+}
