@@ -142,6 +142,15 @@ static void take_head(struct downstream *downstream, struct span head, size_t en
     call_start(downstream->call, &pw->head);
 }
 
+/*
+ * What old software sends behind its content is no part of a request (RFC 9112 2.2): nothing has begun that could get
+ * stuck, and an answer to it would be taken for that to the next request.
+ */
+static bool is_empty_line(struct span bytes)
+{
+    return span_eq(bytes, SPAN_LIT("\r\n")) || span_eq(bytes, SPAN_LIT("\r"));
+}
+
 /* Looks at the bytes that are there. True: the connection is in other hands now. */
 static bool try_head(struct downstream *downstream)
 {
@@ -152,6 +161,8 @@ static bool try_head(struct downstream *downstream)
     size_t end = 0;
 
     if (downstream->call == NULL) {
+        if (is_empty_line(bytes))
+            return false;
         downstream->call = call_begin(downstream, worker_refresh_now(&pw->worker));
         if (downstream->call == NULL) {
             downstream_destroy(downstream);

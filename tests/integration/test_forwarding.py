@@ -986,6 +986,25 @@ def test_empty_lines_before_a_request_are_skipped(pair):
     assert caller.recv_response().status == 200
 
 
+@pytest.mark.parametrize("stray", [b"\r\n", b"\r"])
+def test_an_empty_line_behind_a_request_begins_none(curfew, upstream, stray):
+    """Nothing that gets stuck, nothing that is answered; the connection is idle, and its next request a call as any other."""
+    up = upstream()
+    proxy = curfew(url=up.url, deadline="300ms")
+    caller = proxy.caller()
+    caller.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" + stray)
+    exchange, _ = up.take()
+    exchange.answer()
+    assert caller.recv_response().status == 200
+    caller.must_be_silent(0.4)
+    caller.send(b"\r\n"[len(stray):] + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    exchange.recv_request()
+    exchange.answer()
+    assert caller.recv_response().status == 200
+    metrics = proxy.wait_idle()
+    assert (metrics.calls("started"), metrics.calls("completed")) == (2, 2)
+
+
 # ------------------------------------------------------------------------------- routes
 
 
