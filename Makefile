@@ -75,7 +75,7 @@ endif
 
 # ---------------------------------------------------------------------------------------- files
 
-PURE_ROOMS := base core config view
+PURE_ROOMS := base core http stats config view
 ROOMS := $(PURE_ROOMS) runtime proxy page admin faulty app
 VERSION := $(shell cat VERSION)
 

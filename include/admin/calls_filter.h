@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/call_top.h"
+#include "stats/call_top.h"
 #include "proxy/proxy.h"
 
 /*

@@ -3,11 +3,11 @@
 
 #include <event2/http.h>
 
-#include "core/metric.h"
+#include "stats/metric.h"
 #include "proxy/proxy.h"
 
 /*
- * GET /durations: how long the calls of each route took (core/duration_histogram.h), the limits that they had, and the
+ * GET /durations: how long the calls of each route took (stats/duration_histogram.h), the limits that they had, and the
  * pools; whole microseconds. `sum` is that of proxy/scrape.h's scrape_start_histograms. Answers the request. Main
  * thread.
  */

@@ -8,14 +8,14 @@
 #include <stdint.h>
 
 #include "admin/page.h"
-#include "core/history.h"
-#include "core/stuck_calls.h"
+#include "stats/history.h"
+#include "stats/stuck_calls.h"
 #include "proxy/proxy.h"
 #include "proxy/tally.h"
 
 /*
  * What has happened in the last 15 minutes: once a second, the workers' counters go into a ring for each upstream
- * (core/history.h), and the calls that got stuck into a list of the newest. GET /history and GET /stuck show it. All
+ * (stats/history.h), and the calls that got stuck into a list of the newest. GET /history and GET /stuck show it. All
  * on the thread of `base`.
  */
 

@@ -4,7 +4,7 @@
 #include <event2/http.h>
 
 #include "base/status.h"
-#include "core/exposition.h"
+#include "stats/exposition.h"
 #include "proxy/proxy.h"
 
 /*
@@ -16,7 +16,7 @@ const char **pools_name_all(const struct proxy *proxy);
 /* GET /pools: {"pools": [{"name": …, "size": …, …}]}, the figures of each pool of one instant. */
 void pools_respond(struct evhttp_request *request, struct proxy *proxy);
 
-/* The families of the pools: the POOL_ rows of core/metrics.def. ST_NOMEM: nothing was written. */
+/* The families of the pools: the POOL_ rows of stats/metrics.def. ST_NOMEM: nothing was written. */
 enum status pools_expose(struct proxy *proxy, struct exposition *out) MUST_CHECK;
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "app/explain_target.h"
 #include "core/cause.h"
-#include "core/http1.h"
+#include "http/http1.h"
 
 /* What `curfew explain` has found out about a request. */
 struct explanation {

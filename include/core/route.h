@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "base/span.h"
-#include "core/http1.h"
 
 /*
  * Which part of an upstream a request belongs to: the longest path prefix that ends on a segment border

@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "core/call_fsm.h"
 #include "core/cause.h"
-#include "core/http1.h"
-#include "core/trace.h"
+#include "http/http1.h"
+#include "http/trace.h"
 
 /* What curfew itself tells a caller, in place of the upstream. */
 struct answer {
@@ -19,7 +19,7 @@ struct answer {
     const struct call_fsm *fsm; /* times */
     int64_t now_ns;
     uint64_t call_id;
-    struct span date;          /* as core/date writes it */
+    struct span date;          /* as http/date writes it */
     const struct trace *trace; /* NULL: it is of none */
     bool is_call;              /* false: refused before it became one; then it has no budget */
     bool head_only;            /* to a HEAD request */

@@ -6,10 +6,10 @@
 
 #include "base/list.h"
 #include "core/call_fsm.h"
-#include "core/forward.h"
-#include "core/http1.h"
+#include "http/forward.h"
+#include "http/http1.h"
 #include "core/timer.h"
-#include "core/trace.h"
+#include "http/trace.h"
 #include "proxy/flow.h"
 #include "runtime/buffer.h"
 #include "runtime/dns.h"

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "core/phase_counts.h"
-#include "core/call_top.h"
+#include "stats/phase_counts.h"
+#include "stats/call_top.h"
 #include "runtime/mailbox.h"
 
 struct proxy;

@@ -8,7 +8,7 @@
 #include "base/list.h"
 #include "base/span.h"
 #include "base/text.h"
-#include "core/http1.h"
+#include "http/http1.h"
 #include "core/timer.h"
 #include "runtime/buffer.h"
 #include "runtime/stream.h"

@@ -7,8 +7,8 @@
 
 #include "base/span.h"
 #include "base/status.h"
-#include "core/forward.h"
-#include "core/http1.h"
+#include "http/forward.h"
+#include "http/http1.h"
 #include "runtime/buffer.h"
 #include "runtime/stream.h"
 

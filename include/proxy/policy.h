@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "config/snapshot.h"
-#include "core/http1.h"
-#include "core/trace.h"
+#include "http/http1.h"
+#include "http/trace.h"
 
 /*
  * What the configuration says of one request: decided here for the proxy and for `curfew explain` alike, so that the

@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "config/numbering.h"
 #include "config/snapshot.h"
-#include "core/metric.h"
+#include "stats/metric.h"
 #include "proxy/dns_watch.h"
 #include "proxy/listeners.h"
 #include "runtime/address_book.h"

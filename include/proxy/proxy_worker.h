@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "config/snapshot.h"
-#include "core/date.h"
-#include "core/http1.h"
-#include "core/metric.h"
-#include "core/stuck_calls.h"
+#include "http/date.h"
+#include "http/http1.h"
+#include "stats/metric.h"
+#include "stats/stuck_calls.h"
 #include "proxy/switch.h"
 #include "proxy/access_log.h"
 #include "proxy/keepalive.h"

@@ -1,7 +1,7 @@
 #ifndef CURFEW_PROXY_SCRAPE_H
 #define CURFEW_PROXY_SCRAPE_H
 
-#include "core/metric.h"
+#include "stats/metric.h"
 #include "runtime/mailbox.h"
 
 struct proxy;

@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "core/metric.h"
-#include "core/stuck_calls.h"
+#include "stats/metric.h"
+#include "stats/stuck_calls.h"
 #include "proxy/broadcast.h"
 
 /*

@@ -6,8 +6,8 @@
 
 #include "base/list.h"
 #include "base/text.h"
-#include "core/http1.h"
-#include "core/keep_alive.h"
+#include "http/http1.h"
+#include "http/keep_alive.h"
 #include "core/trust.h"
 #include "runtime/connect.h"
 #include "runtime/pool.h"
@@ -34,7 +34,7 @@ struct upstream {
     uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
     uint32_t served;        /* final responses that it has given */
     struct keep_alive said; /* how long it lives, by what the upstream says */
-    bool is_personal; /* authenticates one caller, or may: it serves nobody else (core/connection_auth.h) */
+    bool is_personal; /* authenticates one caller, or may: it serves nobody else (http/connection_auth.h) */
     struct downstream *caller; /* for whom it is reserved while it is idle, else NULL */
     /* Of a connection that is about to be cut. */
     struct mail cut;

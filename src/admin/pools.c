@@ -14,7 +14,7 @@ static json_t *describe(const char *name, const struct pool_figures *figures)
     whole = whole && json_object_set_new(pool, #field, json_integer((json_int_t)figures->field)) == 0;
 #define POOL_GAUGE(field, name, help)   PUT(field)
 #define POOL_COUNTER(field, name, help) PUT(field)
-#include "core/metrics.def"
+#include "stats/metrics.def"
 #undef PUT
     if (whole)
         return pool;
@@ -85,7 +85,7 @@ enum status pools_expose(struct proxy *proxy, struct exposition *out)
     }
 #define POOL_GAUGE(field, name, help)   EXPOSE(EXPOSITION_GAUGE, field, name, help)
 #define POOL_COUNTER(field, name, help) EXPOSE(EXPOSITION_COUNTER, field, name, help)
-#include "core/metrics.def"
+#include "stats/metrics.def"
 #undef EXPOSE
     mem_free(figures);
     mem_free(names);

@@ -7,7 +7,7 @@
 #include "admin/pools.h"
 #include "admin/respond.h"
 #include "base/mem.h"
-#include "core/metric.h"
+#include "stats/metric.h"
 #include "proxy/scrape.h"
 
 /*
@@ -58,7 +58,7 @@ static void expose_build(const char *version, struct exposition *out)
     exposition_sample(out, name, "");                                                                        \
     exposition_label(out, "version", version);                                                               \
     exposition_u64(out, 1);
-#include "core/metrics.def"
+#include "stats/metrics.def"
 }
 
 static void expose_own(struct process_reader *process, struct exposition *out)
@@ -72,7 +72,7 @@ static void expose_own(struct process_reader *process, struct exposition *out)
     exposition_number(out, stats.field);
 #define OWN_GAUGE(field, name, help)   EXPOSE(EXPOSITION_GAUGE, field, name, help)
 #define OWN_COUNTER(field, name, help) EXPOSE(EXPOSITION_COUNTER, field, name, help)
-#include "core/metrics.def"
+#include "stats/metrics.def"
 #undef EXPOSE
 }
 

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "core/budget.h"
-#include "core/forward.h"
+#include "http/forward.h"
 #include "proxy/policy.h"
 
 #define HEAD_MAX  (2 << 20) /* larger than any head that limits.request_head allows, and what is set */

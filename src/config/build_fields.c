@@ -1,7 +1,7 @@
 #include "base/mem.h"
 #include "config/build.h"
 #include "config/report.h"
-#include "core/http1.h"
+#include "http/http1.h"
 
 /* What is put into requests: the value without white space around it. */
 struct field {

@@ -3,7 +3,7 @@
 #include "config/build.h"
 #include "config/hint.h"
 #include "config/report.h"
-#include "core/http1.h"
+#include "http/http1.h"
 #include "core/route.h"
 
 /* A route in the making, and those of its upstream before it. */

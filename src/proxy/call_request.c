@@ -3,8 +3,8 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
-#include "core/forwarded.h"
-#include "core/connection_auth.h"
+#include "http/forwarded.h"
+#include "http/connection_auth.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"

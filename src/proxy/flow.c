@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "core/forward.h"
+#include "http/forward.h"
 
 /* Pieces written in one go: head, frame, data, the chunk's end, tail. */
 #define PIECES   5

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 
 #include "base/mem.h"
-#include "core/connection_auth.h"
+#include "http/connection_auth.h"
 #include "proxy/call.h"
 #include "proxy/generation.h"
 #include "proxy/keepalive.h"

@@ -8,7 +8,7 @@
  * `end` is the offset behind the message; "-" if it is not whole. The last entry says why reading has stopped:
  * "bad AT", "more AT" (in a head: "head AT"), "closed AT"; AT: bytes up to here were taken.
  */
-#include "core/http1.h"
+#include "http/http1.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "config/load.h"
 #include "config/yaml_tree.h"
-#include "core/forward.h"
+#include "http/forward.h"
 #include "core/route.h"
 #include "fuzz.h"
 

@@ -6,7 +6,7 @@
  * Input: a byte for how the bytes arrive, one for how the sink takes them, one for what they are (bits of enum
  * option), one of which the bits say which responses answer a HEAD, the bytes.
  */
-#include "core/forward.h"
+#include "http/forward.h"
 #include "proxy/flow.h"
 #include "sink.h"
 

@@ -5,7 +5,7 @@
  * Input: a byte for how the content arrives, one for how the sink takes it, one for the framings (bits of enum
  * option; the rest is the length, if it is LENGTH, else whether it is a response's), the content.
  */
-#include "core/forward.h"
+#include "http/forward.h"
 #include "proxy/flow.h"
 #include "sink.h"
 

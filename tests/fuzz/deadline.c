@@ -6,7 +6,7 @@
  */
 #include "base/number.h"
 #include "core/budget.h"
-#include "core/http1.h"
+#include "http/http1.h"
 #include "fuzz.h"
 
 #define LINE_MAX   256

@@ -2,7 +2,7 @@
 #define CURFEW_TESTS_FUZZ_HEADS_H
 
 #include "base/text.h"
-#include "core/http1.h"
+#include "http/http1.h"
 #include "fuzz.h"
 
 /* What is true of every head that the parser has accepted, found out in other ways than the parser's. */

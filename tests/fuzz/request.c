@@ -3,8 +3,8 @@
  *
  * Input: a byte for how the head arrives, one for what it is sent on with (bits of enum option), the head.
  */
-#include "core/forward.h"
-#include "core/trace.h"
+#include "http/forward.h"
+#include "http/trace.h"
 #include "heads.h"
 
 enum option {

@@ -3,7 +3,7 @@
  *
  * Input: a byte for how the head arrives, one for the request that it answers (bits of enum option), the head.
  */
-#include "core/forward.h"
+#include "http/forward.h"
 #include "heads.h"
 
 enum option { TO_HEAD = 1, TO_HTTP_1_0 = 2, TO_CLOSE = 4, WITH_VIA = 8, LEADING_BACK = 16 };

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/number.h"
-#include "core/duration_histogram.h"
+#include "stats/duration_histogram.h"
 #include "view/advise.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

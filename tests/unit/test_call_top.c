@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/call_top.h"
+#include "stats/call_top.h"
 
 static struct call_top_filter any(void)
 {

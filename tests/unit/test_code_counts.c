@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/code_counts.h"
+#include "stats/code_counts.h"
 
 static uint64_t sum_of(const struct code_counts *counts)
 {

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "core/connection_auth.h"
+#include "http/connection_auth.h"
 
 static struct http1_field fields[8];
 static struct http1_head head = HTTP1_HEAD_OVER(fields);

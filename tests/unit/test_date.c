@@ -6,7 +6,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "core/date.h"
+#include "http/date.h"
 
 static void check(int64_t unix_s, const char *want)
 {

@@ -7,8 +7,8 @@
 
 #include "base/mem.h"
 #include "base/number.h"
-#include "core/metric.h"
-#include "core/duration_histogram.h"
+#include "stats/metric.h"
+#include "stats/duration_histogram.h"
 
 static int64_t start_of(uint32_t bucket)
 {

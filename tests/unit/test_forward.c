@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "core/forward.h"
+#include "http/forward.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LINE         "GET /x?y HTTP/1.1\r\nHost: caller\r\n"

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/number.h"
-#include "core/history.h"
+#include "stats/history.h"
 
 #define S          NS_PER_S
 #define FULL       ((int64_t)HISTORY_SECONDS)

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "core/http1.h"
+#include "http/http1.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "core/http1.h"
-#include "core/octet.h"
+#include "http/http1.h"
+#include "http/octet.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LINE         "GET / HTTP/1.1\r\n"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "core/http1.h"
+#include "http/http1.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

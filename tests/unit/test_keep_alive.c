@@ -8,7 +8,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
-#include "core/keep_alive.h"
+#include "http/keep_alive.h"
 #include "core/timer.h"
 
 static struct http1_field fields[8];

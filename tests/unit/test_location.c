@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/location.h"
+#include "http/location.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

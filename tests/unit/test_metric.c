@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/metric.h"
+#include "stats/metric.h"
 
 #define MS INT64_C(1000000)
 #define S  INT64_C(1000000000)
@@ -402,7 +402,7 @@ static void each_family_is_introduced_once(void **state)
 #define PROCESS_COUNTER(field, name, label, cells, help)                                                     \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define PROCESS_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
-#include "core/metrics.def"
+#include "stats/metrics.def"
     };
 
     expect_page_with(fresh(), families, sizeof(families) / sizeof(families[0]));

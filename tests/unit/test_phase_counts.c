@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/phase_counts.h"
+#include "stats/phase_counts.h"
 
 static bool fail_always(void *arg, size_t size)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "core/stuck_calls.h"
+#include "stats/stuck_calls.h"
 
 static void put(struct stuck_calls *calls, int64_t ended_ns)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "core/trace.h"
+#include "http/trace.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ID           "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -1,0 +1,89 @@
+#ifndef CURFEW_HTTP_FORWARD_H
+#define CURFEW_HTTP_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/text.h"
+#include "http/http1.h"
+
+/*
+ * The heads that a proxy sends on (RFC 9110 7.6): hop-by-hop fields out, exactly one framing, and what the
+ * configuration sets, removes and has it tell of itself. Order and bytes of all other fields are kept.
+ * Pure; writes into a text that the caller owns, whose `overflow` tells if it did not fit.
+ */
+
+/* How a request names its caller (http/forwarded). */
+enum forward_tells { FORWARD_TELLS_NOTHING, FORWARD_TELLS_X_FORWARDED, FORWARD_TELLS_RFC7239 };
+
+/* What a policy changes in heads. Immutable, made by config. */
+struct forward_rules {
+    struct span host;      /* Host field value that the upstream is to see */
+    struct span base_path; /* put before each target: "" or "/v2", no slash at its end */
+    struct span set_lines; /* ready field lines "Name: value\r\n…" that are added */
+    /*
+     * Names of fields that are left out: removed ones, and those that set_lines replaces. A name of Via, Forwarded or
+     * X-Forwarded-* keeps us from adding that field, too.
+     */
+    const struct span *dropped;
+    uint32_t dropped_count;
+    enum forward_tells tells;
+    bool via;               /* both directions get "Via: 1.x curfew" (RFC 9110 7.6.3) */
+    bool rewrites_location; /* core/location: */
+    bool is_https;          /* the API's scheme, */
+    struct span origin;     /* and its authority, as the url has it */
+};
+
+/* Is it the name of a field that the rules leave out? */
+bool forward_drops(const struct forward_rules *rules, struct span name);
+
+/*
+ * The request head without its closing empty line, so that one more field can follow when it is sent. `trace_line` is
+ * a ready field line, in whose favour each traceparent and tracestate that came is left out; empty: they go on.
+ * `caller` is the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came, and Forwarded
+ * says for=unknown.
+ * Content framing is written as `head` has it. Expect goes on only if the caller waits
+ * (head->expect_continue).
+ */
+void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
+                          struct span caller, struct span trace_line);
+
+/* How a response is to be delimited towards the caller; see forward_response_framing. */
+struct forward_framing {
+    enum http1_framing framing;
+    bool close; /* the caller's connection can't be kept */
+};
+
+/*
+ * How the content of `response` is delimited towards a caller that speaks HTTP/1.`caller_minor`: as it came
+ * where possible; UNTIL_CLOSE becomes chunked for HTTP/1.1; chunked becomes UNTIL_CLOSE for HTTP/1.0.
+ */
+struct forward_framing forward_response_framing(const struct http1_head *response, uint8_t caller_minor);
+
+/* What a response says that did not come with it. All but `rules` is for final responses alone. */
+struct forward_own {
+    const struct forward_rules *rules;
+    uint64_t call_id;      /* for "X-Curfew-Call: <in hex>" */
+    struct span lines;     /* ready field lines; empty: none */
+    struct span date;      /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
+    struct span authority; /* that the caller reached us by, for Location; empty: that stays as it came */
+};
+
+/*
+ * The whole response head, with its closing empty line: always HTTP/1.1; `keep_alive` says what Connection
+ * says (for an HTTP/1.0 caller "keep-alive" is spelt out). Adds what `own` has.
+ * For 1xx heads only the fields and Via, no framing and nothing of the call. Responses to HEAD and 304 (their framing
+ * is NO_CONTENT) tell by Content-Length or Transfer-Encoding what they described.
+ */
+void forward_response_head(struct text *out, const struct http1_head *response,
+                           struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
+                           const struct forward_own *own);
+
+/*
+ * The trailer section that is sent on: without framing, routing and hop-by-hop fields (RFC 9110 6.5.1). `rules` are a
+ * request's, whose dropped fields are left out here too; NULL for a response.
+ */
+void forward_trailers(struct text *out, struct span trailers, const struct forward_rules *rules);
+
+#endif

@@ -1,0 +1,91 @@
+#include "http/http1.h"
+
+#include "http/octet.h"
+
+/*
+ * A line ends at `at` of the bytes, and the next begins at `next`. True if that was the empty line that ends the head;
+ * false with *bad if not.
+ */
+static bool end_line(struct http1_scan *scan, size_t at, size_t next, bool *bad)
+{
+    bool empty = at == scan->at;
+
+    if (empty && scan->in_fields)
+        return true;
+    if (!empty)
+        scan->in_fields = true;
+    else if (scan->start != 0)
+        *bad = true;
+    else
+        scan->start = (uint32_t)next;
+    scan->at = (uint32_t)next;
+    return false;
+}
+
+/* CRLF at `at`, or what a response may have instead; only if it is DONE, *next is behind it. */
+static enum http1_status read_line_end(const struct http1_scan *scan, struct span bytes, size_t at,
+                                       size_t *next)
+{
+    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r') {
+        *next = at + 2;
+        return bytes.ptr[at + 1] == '\n' ? HTTP1_DONE : HTTP1_BAD;
+    }
+    if (at == bytes.len || bytes.ptr[at] == '\r')
+        return HTTP1_MORE;
+    *next = at + 1;
+    return bytes.ptr[at] == '\n' && scan->is_response ? HTTP1_DONE : HTTP1_BAD;
+}
+
+enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct span *head, size_t *end)
+{
+    size_t at, next = scan->looked;
+    bool bad = false;
+
+    do {
+        enum http1_status status;
+
+        at = octet_find_line_end(bytes, next);
+        scan->looked = (uint32_t)at;
+        status = read_line_end(scan, bytes, at, &next);
+        if (status != HTTP1_DONE)
+            return status;
+    } while (!end_line(scan, at, next, &bad) && !bad);
+    if (bad)
+        return HTTP1_BAD;
+    *end = next;
+    *head = (struct span){bytes.ptr + scan->start, *end - scan->start};
+    return HTTP1_DONE;
+}
+
+bool http1_first_line(const struct http1_scan *scan, struct span bytes, struct span *line)
+{
+    struct span from_start = {bytes.ptr + scan->start, bytes.len - scan->start};
+
+    if (!scan->in_fields)
+        return false;
+    *line = (struct span){from_start.ptr, octet_find_line_end(from_start, 0)};
+    return true;
+}
+
+struct span http1_odd_line(const struct http1_scan *scan, struct span bytes, size_t max)
+{
+    size_t at = scan->at;
+
+    if (at - scan->start < max)
+        return (struct span){bytes.ptr + at, bytes.len - at};
+    at = scan->start + max;
+    while (at > scan->start && bytes.ptr[at - 1] != '\n')
+        at--;
+    return (struct span){bytes.ptr + at, bytes.len - at};
+}
+
+enum cause http1_head_excess(const struct http1_scan *scan, struct span bytes, size_t end, size_t max)
+{
+    size_t known = (end != 0 ? end : scan->looked) - scan->start;
+    struct span line = {NULL, known};
+
+    if (known <= max)
+        return CAUSE_NONE;
+    (void)http1_first_line(scan, bytes, &line);
+    return line.len > max ? CAUSE_TARGET_TOO_LONG : CAUSE_HEAD_TOO_LARGE;
+}

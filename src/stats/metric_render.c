@@ -1,0 +1,271 @@
+#include "base/text.h"
+#include "stats/metric.h"
+
+/* What the cells of a counter are counted by. */
+enum label {
+    LABEL_NONE,
+    LABEL_CLASS,
+    LABEL_PHASE,
+    LABEL_PHASE_AGE,
+    LABEL_FAILED,
+    LABEL_REJECTED,
+    LABEL_REFUSED,
+    LABEL_DIRECTION,
+    LABEL_SIDE,
+    LABEL_RESULT,
+    LABEL_DNS,
+};
+
+static const char *label_key(enum label label)
+{
+    static const char *const keys[] = {
+        [LABEL_NONE] = NULL,         [LABEL_CLASS] = "class",         [LABEL_PHASE] = "phase",
+        [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
+        [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
+        [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",
+    };
+
+    return keys[label];
+}
+
+static const char *reason_of(enum outcome outcome, uint32_t cause)
+{
+    return cause_outcome((enum cause)cause) == outcome ? cause_reason((enum cause)cause) : NULL;
+}
+
+/* NULL: a cell that never counts. */
+static const char *cell_name(enum label label, uint32_t cell)
+{
+    static const char *const classes[CLASS_COUNT] = {NULL, "2xx", "3xx", "4xx", "5xx"};
+    static const char *const directions[DIRECTION_COUNT] = {[DIRECTION_UP] = "up", [DIRECTION_DOWN] = "down"};
+    static const char *const sides[SIDE_COUNT] = {[SIDE_DOWNSTREAM] = "downstream",
+                                                  [SIDE_UPSTREAM] = "upstream",
+                                                  [SIDE_UPSTREAM_IDLE] = "upstream_idle"};
+    static const char *const results[RESULT_COUNT] = {
+        [RESULT_SUCCESS] = "success", [RESULT_FAILURE] = "failure"};
+    static const char *const answers[DNS_RESULT_COUNT] = {
+        [DNS_FRESH] = "fresh", [DNS_STALE] = "stale", [DNS_FAILED] = "failed"};
+
+    switch (label) {
+    case LABEL_NONE: return "";
+    case LABEL_CLASS: return classes[cell];
+    case LABEL_PHASE: return phase_name((enum phase)cell);
+    case LABEL_PHASE_AGE: return phase_name((enum phase)(cell / AGE_COUNT));
+    case LABEL_FAILED: return reason_of(OUTCOME_FAILED, cell);
+    case LABEL_REJECTED: return reason_of(OUTCOME_REJECTED, cell);
+    case LABEL_REFUSED: return reason_of(OUTCOME_NOT_A_CALL, cell);
+    case LABEL_DIRECTION: return directions[cell];
+    case LABEL_SIDE: return sides[cell];
+    case LABEL_RESULT: return results[cell];
+    case LABEL_DNS: return answers[cell];
+    }
+    return NULL;
+}
+
+static const char *age_name(uint32_t cell)
+{
+    static const char *const ages[AGE_COUNT] = {
+        [AGE_UNDER_1S] = "0-1s", [AGE_1S] = "1-5s", [AGE_5S] = "5-30s", [AGE_30S] = "30s+"};
+
+    return ages[cell % AGE_COUNT];
+}
+
+/* Whose samples are written: labels that come before the cell's. NULL: no such label. */
+struct owner {
+    const char *upstream;
+    const char *route;
+};
+
+static void put_owner(struct exposition *out, struct owner owner)
+{
+    if (owner.upstream)
+        exposition_label(out, "upstream", owner.upstream);
+    if (owner.route)
+        exposition_label(out, "route", owner.route);
+}
+
+/* Begins one of the samples of this name and owner that are written one after the other. */
+static void begin_sample(struct exposition *out, const char *name, const char *suffix, struct owner owner,
+                         bool is_first)
+{
+    if (!is_first && exposition_repeat(out))
+        return;
+    exposition_sample(out, name, suffix);
+    put_owner(out, owner);
+    exposition_stem(out);
+}
+
+static void put_cells(struct exposition *out, const char *name, struct owner owner, enum label label,
+                      const uint64_t *cells, uint32_t count)
+{
+    bool is_first = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const char *value = cell_name(label, i);
+
+        if (!value)
+            continue;
+        begin_sample(out, name, "", owner, is_first);
+        is_first = false;
+        if (label != LABEL_NONE)
+            exposition_label(out, label_key(label), value);
+        if (label == LABEL_PHASE_AGE)
+            exposition_label(out, "age", age_name(i));
+        exposition_u64(out, cells[i]);
+    }
+}
+
+/* The upper bounds of the buckets, as they are written. */
+struct bound_texts {
+    char of[METRIC_BUCKETS][24];
+};
+
+/* Billionths as a decimal number, exact and as short as it can be: 2500000 -> "0.0025". */
+static void put_bound(char text[24], int64_t bound)
+{
+    struct text t = text_over(text, 24);
+    int64_t part = bound % 1000000000;
+
+    text_u64(&t, (uint64_t)bound / 1000000000);
+    if (part != 0)
+        TEXT_LIT(&t, ".");
+    for (int64_t unit = 100000000; part != 0; unit /= 10) {
+        text_u64(&t, (uint64_t)(part / unit));
+        part %= unit;
+    }
+    t.ptr[t.len] = '\0';
+}
+
+static struct bound_texts write_bounds(const int64_t bounds[METRIC_BUCKETS - 1])
+{
+    struct bound_texts texts;
+
+    for (uint32_t i = 0; i < METRIC_BUCKETS - 1; i++)
+        put_bound(texts.of[i], bounds[i]);
+    strcpy(texts.of[METRIC_BUCKETS - 1], "+Inf");
+    return texts;
+}
+
+static void put_histogram(struct exposition *out, const char *name, struct owner owner,
+                          const struct bound_texts *bounds, const struct metric_histogram *histogram)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < METRIC_BUCKETS; i++) {
+        count += histogram->bucket[i];
+        begin_sample(out, name, "_bucket", owner, i == 0);
+        exposition_label(out, "le", bounds->of[i]);
+        exposition_u64(out, count);
+    }
+    exposition_sample(out, name, "_sum");
+    put_owner(out, owner);
+    exposition_number(out, histogram->sum);
+    exposition_sample(out, name, "_count");
+    put_owner(out, owner);
+    exposition_u64(out, count);
+}
+
+static void put_code(struct exposition *out, const char *name, struct owner owner, const char *code,
+                     uint64_t count, bool *is_first)
+{
+    if (count == 0)
+        return;
+    begin_sample(out, name, "", owner, *is_first);
+    *is_first = false;
+    exposition_label(out, "code", code);
+    exposition_u64(out, count);
+}
+
+/* Of 500 codes that could be, those that were seen. */
+static void put_codes(struct exposition *out, const char *name, struct owner owner,
+                      const struct code_counts *counts)
+{
+    bool is_first = true;
+
+    for (uint32_t code = CODE_MIN; code < CODE_END; code++) {
+        const char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
+                               (char)('0' + code % 10), '\0'};
+
+        put_code(out, name, owner, digits, code_counts_of(counts, code), &is_first);
+    }
+    put_code(out, name, owner, "other", counts->other, &is_first);
+}
+
+static struct owner upstream_owner(const struct metric_names *names, uint32_t upstream)
+{
+    return (struct owner){names->upstream(names->arg, upstream), NULL};
+}
+
+static struct owner route_owner(const struct metric_names *names, uint32_t route)
+{
+    uint32_t upstream = names->upstream_of_route(names->arg, route);
+
+    return (struct owner){names->upstream(names->arg, upstream), names->route(names->arg, route)};
+}
+
+static void render_routes(const struct metrics *m, const struct metric_names *names, struct exposition *out)
+{
+#define ROUTE_COUNTER(field, name, label, cells, help)                                                       \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->route_count; i++)                                                            \
+        if (names->route(names->arg, i) != NULL)                                                             \
+            put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
+#include "stats/metrics.def"
+}
+
+static void render_histogram(const struct metrics *m, const struct metric_names *names,
+                             struct exposition *out, const char *name, const int64_t *bounds, size_t offset)
+{
+    struct bound_texts texts = write_bounds(bounds);
+
+    for (uint32_t i = 0; i < m->upstream_count; i++)
+        if (names->upstream(names->arg, i) != NULL)
+            put_histogram(out, name, upstream_owner(names, i), &texts,
+                          (const void *)((const char *)&m->upstreams[i] + offset));
+}
+
+static void render_upstreams(const struct metrics *m, const struct metric_names *names,
+                             struct exposition *out)
+{
+#define UPSTREAM_CELLS(type, field, name, label, cells, help)                                                \
+    exposition_family(out, name, type, help);                                                                \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
+        if (names->upstream(names->arg, i) != NULL)                                                          \
+            put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
+#define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
+    UPSTREAM_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
+#define UPSTREAM_GAUGE(field, name, label, cells, help)                                                      \
+    UPSTREAM_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
+#define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
+    exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
+    render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field));
+#define UPSTREAM_CODES(field, name, help)                                                                    \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
+        if (names->upstream(names->arg, i) != NULL)                                                          \
+            put_codes(out, name, upstream_owner(names, i), &m->upstreams[i].field);
+#include "stats/metrics.def"
+#undef UPSTREAM_CELLS
+}
+
+static void render_process(const struct metrics *m, struct exposition *out)
+{
+    const struct owner nobody = {NULL, NULL};
+
+#define PROCESS_CELLS(type, field, name, label, cells, help)                                                 \
+    exposition_family(out, name, type, help);                                                                \
+    put_cells(out, name, nobody, LABEL_##label, m->process.field, cells);
+#define PROCESS_COUNTER(field, name, label, cells, help)                                                     \
+    PROCESS_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
+#define PROCESS_GAUGE(field, name, label, cells, help)                                                       \
+    PROCESS_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
+#include "stats/metrics.def"
+#undef PROCESS_CELLS
+}
+
+void metrics_render(const struct metrics *metrics, const struct metric_names *names, struct exposition *out)
+{
+    render_routes(metrics, names, out);
+    render_upstreams(metrics, names, out);
+    render_process(metrics, out);
+}
