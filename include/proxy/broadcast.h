@@ -9,20 +9,20 @@
 
 struct broadcast;
 struct proxy;
-struct proxy_worker;
+struct worker;
 
 /*
  * Something that each worker does on its own thread, between two calls; when the last one has done it, the main
  * thread hears of it. One after another may be run with the same broadcast. What was started before is done before, by
  * each.
  */
-typedef void (*broadcast_run_fn)(struct broadcast *broadcast, struct proxy_worker *pw);
+typedef void (*broadcast_run_fn)(struct broadcast *broadcast, struct worker *pw);
 typedef void (*broadcast_done_fn)(struct broadcast *broadcast);
 
 struct broadcast_part {
     struct mail mail;
     struct broadcast *broadcast;
-    struct proxy_worker *worker;
+    struct worker *worker;
 };
 
 struct broadcast {

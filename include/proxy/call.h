@@ -14,10 +14,10 @@
 #include "runtime/buffer.h"
 #include "runtime/dns.h"
 #include "runtime/pool.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 struct downstream;
-struct proxy_worker;
+struct worker;
 struct upstream;
 
 /* Longer targets are cut in the log: a line is bounded. */
@@ -36,10 +36,10 @@ struct upstream;
 struct call {
     struct call_fsm fsm;
     struct deferred_free deferred_free;
-    struct list_node node; /* in proxy_worker.reading or .calls */
+    struct list_node node; /* in worker.reading or .calls */
     struct timer timer;
     struct pool_ticket ticket;
-    struct proxy_worker *worker;
+    struct worker *worker;
     struct downstream *downstream;
     struct upstream *upstream; /* pending or in use */
     const struct upstream_config *config;

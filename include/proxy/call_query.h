@@ -8,7 +8,7 @@
 #include "runtime/mailbox.h"
 
 struct proxy;
-struct proxy_worker;
+struct worker;
 
 /*
  * A query: each worker looks at its calls in flight and says which match a filter. It looks at a few in each turn
@@ -16,7 +16,7 @@ struct proxy_worker;
  * call that begins meanwhile may be missing, one that ends is in the list if it was looked at before; none is in it
  * twice.
  *
- * While a worker is at it, the calls of one pool that it has not looked at are on proxy_worker.unseen in place of the
+ * While a worker is at it, the calls of one pool that it has not looked at are on worker.unseen in place of the
  * pool's own list; whoever walks all calls walks that one, too.
  */
 struct call_query;
@@ -41,6 +41,6 @@ struct call_query *call_query_start(struct proxy *proxy, const struct call_top_f
                                     void *arg);
 
 /* The worker ends and has no calls any more: answers what it was asked. Its own thread. */
-void call_query_finish(struct proxy_worker *pw);
+void call_query_finish(struct worker *pw);
 
 #endif

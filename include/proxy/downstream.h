@@ -12,12 +12,12 @@
 #include "core/timer.h"
 #include "runtime/buffer.h"
 #include "runtime/stream.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 struct acceptor;
 struct call;
 struct listener_worker;
-struct proxy_worker;
+struct worker;
 struct upstream;
 
 /*
@@ -29,9 +29,9 @@ struct upstream;
 struct downstream {
     struct stream stream;
     struct deferred_free deferred_free;
-    struct list_node node; /* in proxy_worker.downstreams */
+    struct list_node node; /* in worker.downstreams */
     struct mail resume;    /* see downstream_resume_later */
-    struct proxy_worker *worker;
+    struct worker *worker;
     struct listener_worker *listener; /* NULL: that is gone */
     const struct upstream_config *upstream;
     struct call *call; /* NULL between requests */

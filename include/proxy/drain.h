@@ -5,7 +5,7 @@
 #include "runtime/mailbox.h"
 
 struct proxy;
-struct proxy_worker;
+struct worker;
 
 /*
  * The end of service without the end of calls: no connection is taken any more, calls in flight go on, those that wait
@@ -19,8 +19,8 @@ typedef void (*drain_fn)(void *arg);
 enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg) MUST_CHECK;
 
 /* Within proxy/. This worker's last caller has gone, while it drains. Its own thread. */
-void drain_worker_is_empty(struct proxy_worker *pw);
-/* proxy_worker.emptied. Main thread. */
+void drain_worker_is_empty(struct worker *pw);
+/* worker.emptied. Main thread. */
 void drain_worker_emptied(struct mail *mail);
 /* When all workers have ended. */
 void drain_free(struct proxy *proxy);

@@ -11,7 +11,7 @@
 #include "runtime/tls.h"
 
 struct proxy;
-struct proxy_worker;
+struct worker;
 
 /*
  * One configuration as it runs: a snapshot, and what was read from the files that it names. Immutable once it is in
@@ -30,7 +30,7 @@ struct generation {
     struct tls_client **tls;    /* by place in snapshot.upstreams; NULL: plain */
     atomic_uint users;          /* workers that have calls of it, or may have */
     struct mail unused;         /* to the main thread, by the last of them */
-    struct list_node retired[]; /* by worker: in proxy_worker.retired, once it has gone over to another */
+    struct list_node retired[]; /* by worker: in worker.retired, once it has gone over to another */
 };
 
 /*
@@ -46,8 +46,8 @@ struct tls_client *generation_tls(const struct generation *generation,
                                   const struct upstream_config *upstream);
 
 /* The worker goes over from this generation to another one. Its thread. */
-void generation_retire(struct generation *generation, struct proxy_worker *pw);
+void generation_retire(struct generation *generation, struct worker *pw);
 /* Gives up what no call of this worker uses any more. Its thread, once a second. */
-void generation_look_after(struct proxy_worker *pw);
+void generation_look_after(struct worker *pw);
 
 #endif

@@ -17,7 +17,7 @@
 #include "runtime/mailbox.h"
 #include "runtime/pool.h"
 
-struct proxy_worker;
+struct worker;
 struct access_log;
 struct drain;
 struct generation;
@@ -32,8 +32,8 @@ struct proxy {
     struct list_node generations;  /* it and those that still have calls, in the order of their coming */
     struct numbering numbering;
     uint64_t renamed; /* how often numbers may have changed their owners */
-    struct proxy_worker **workers;
-    struct worker **loops; /* the workers' loops, for the pools */
+    struct worker **workers;
+    struct loop **loops; /* the workers' loops, for the pools */
     uint32_t worker_count;
     struct pool **pools; /* by number; they stay, whoever has the number */
     uint32_t pool_count;

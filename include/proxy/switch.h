@@ -9,7 +9,7 @@
 struct access_log;
 struct generation;
 struct pool;
-struct proxy_worker;
+struct worker;
 
 /* What the workers share once a generation is in force; the main thread leaves it alone while they look at it. */
 struct generation_parts {
@@ -27,10 +27,10 @@ struct generation_parts {
  */
 struct generation_switch;
 
-enum status switch_prepare(struct proxy_worker *pw, const struct generation_parts *parts) MUST_CHECK;
+enum status switch_prepare(struct worker *pw, const struct generation_parts *parts) MUST_CHECK;
 /* Puts what was made ready in force: new listeners, counters and connections for what is new, and the limits. */
-void switch_commit(struct proxy_worker *pw);
+void switch_commit(struct worker *pw);
 /* Gives up what was made ready, if anything was. */
-void switch_abort(struct proxy_worker *pw);
+void switch_abort(struct worker *pw);
 
 #endif

@@ -12,18 +12,18 @@
 #include "runtime/connect.h"
 #include "runtime/pool.h"
 #include "runtime/stream.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 struct call;
 struct downstream;
-struct proxy_worker;
+struct worker;
 
 /* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
     struct stream stream;
     struct deferred_free deferred_free;
-    struct list_node node; /* in keepalive.idle or .reserved, or in proxy_worker.cutting */
-    struct proxy_worker *worker;
+    struct list_node node; /* in keepalive.idle or .reserved, or in worker.cutting */
+    struct worker *worker;
     const struct upstream_config *config;
     struct call *call;       /* whose exchange runs here; NULL: idle */
     struct connect *connect; /* while it is being made, else NULL */
@@ -46,7 +46,7 @@ struct upstream {
  * Begins to connect for `call`, which hears of it by call_phase, and call_connected or call_end, from the
  * loop. NULL: no memory.
  */
-struct upstream *upstream_connect(struct proxy_worker *worker, const struct upstream_config *config,
+struct upstream *upstream_connect(struct worker *worker, const struct upstream_config *config,
                                   struct call *call, int64_t limit_ns);
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
@@ -70,11 +70,10 @@ void upstream_cut(struct upstream **upstream);
 void upstream_cut_with_permit(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
 
 /* Does now what was put off by upstream_cut_with_permit. */
-void upstream_finish_cuts(struct proxy_worker *worker);
+void upstream_finish_cuts(struct worker *worker);
 
 /* How many permits of the pool go with connections that are about to be cut. */
-uint32_t upstream_count_cuts(const struct proxy_worker *worker, const struct pool *pool)
-    __attribute__((pure));
+uint32_t upstream_count_cuts(const struct worker *worker, const struct pool *pool) __attribute__((pure));
 
 /* "127.0.0.1:9000", or nothing if no address has been tried. */
 void upstream_put_peer(struct text *out, const union dns_address *peer);

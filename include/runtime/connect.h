@@ -39,7 +39,7 @@ struct connect_events {
 };
 
 struct connect {
-    struct worker *worker;
+    struct loop *loop;
     struct resolver *resolver;
     struct address_book *book; /* of all workers */
     const struct upstream_config *upstream;
@@ -63,9 +63,9 @@ struct connect {
 };
 
 /*
- * Everything but the fields set by the owner beforehand (worker, resolver, book, upstream, tls, stream, events) is
- * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The stream's worker
- * is `worker`. `peer.any.sa_family` is set when an address is tried.
+ * Everything but the fields set by the owner beforehand (loop, resolver, book, upstream, tls, stream, events) is
+ * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The stream's loop
+ * is `loop`. `peer.any.sa_family` is set when an address is tried.
  */
 enum status connect_start(struct connect *connect, int64_t limit_ns) MUST_CHECK;
 

@@ -8,14 +8,14 @@
 #include "core/name_age.h"
 #include "runtime/dns_answer.h"
 
-struct worker;
+struct loop;
 
 /*
- * Names to addresses, on a worker's own loop, as the system is configured: hosts file, search list, name servers.
+ * Names to addresses, on a loop, as the system is configured: hosts file, search list, name servers.
  * c-ares speaks with those. Only the first one who asks for a name waits; from then on its answer is looked up
  * anew in the background as long as it is used, and the last good one is used while DNS fails (core/name_age.h).
  * Lookups of one name under way are shared, and end by themselves, though nobody may be waiting any more. One
- * resolver a worker; all of it on the worker's thread.
+ * resolver a loop; all of it on the loop's thread.
  */
 struct resolver;
 
@@ -35,12 +35,12 @@ struct dns_query {
 };
 
 /* NULL: no memory. */
-struct resolver *resolver_new(struct worker *worker);
+struct resolver *resolver_new(struct loop *loop);
 /* Queries that are still under way are forgotten: their functions will not run. */
 void resolver_free(struct resolver *resolver);
 
 /*
- * Whenever a lookup has ended, `fn` runs, on the worker's thread: with the answer, or, if there is none, with the
+ * Whenever a lookup has ended, `fn` runs, on the loop's thread: with the answer, or, if there is none, with the
  * reason and whether the last good answer goes on being used. Of names that need no lookup it says nothing.
  */
 struct dns_news {
@@ -69,7 +69,7 @@ enum status dns_ask(struct resolver *resolver, const char *host, const struct na
 
 /*
  * None of the addresses of `host` could be connected to: they are looked up anew, but at most once a second. May be
- * called at any time on the worker's thread; of a name without an answer it changes nothing.
+ * called at any time on the loop's thread; of a name without an answer it changes nothing.
  */
 void dns_doubt(struct resolver *resolver, const char *host);
 

@@ -18,7 +18,7 @@ union dns_address {
  * address.
  */
 struct dns_answer {
-    uint32_t references; /* all on one worker's thread */
+    uint32_t references; /* all on one loop's thread */
     uint32_t count;
     union dns_address addresses[]; /* port 0 */
 };

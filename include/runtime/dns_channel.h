@@ -12,10 +12,10 @@
 #include "core/resolv_conf.h"
 #include "core/timer.h"
 
-struct worker;
+struct loop;
 
 /*
- * A c-ares channel on the worker's loop: its sockets, and its timeouts by one of the worker's timers. It asks for the
+ * A c-ares channel on a loop: its sockets, and its timeouts by one of the loop's timers. It asks for the
  * addresses of one name at a time, of both families apart; c-ares can cancel a whole channel only.
  *
  * A server has 300 ms, one that refuses or fails no time at all; then it is the next one's turn, and the first one's
@@ -57,7 +57,7 @@ struct dns_channel {
     struct list_node node;  /* the owner's */
     void *owner;            /* likewise */
     dns_channel_fn changed; /* a reply is no more pending; from the loop. May free the channel. */
-    struct worker *worker;
+    struct loop *loop;
     ares_channel ares;
     struct timer timer;
     struct event sockets[DNS_CHANNEL_SOCKETS];
@@ -68,8 +68,7 @@ struct dns_channel {
 };
 
 /* NULL: no memory or descriptors (errno). `servers`: "127.0.0.1:5353,…"; NULL: those of `conf`. */
-struct dns_channel *dns_channel_new(struct worker *worker, const struct resolv_conf *conf,
-                                    const char *servers);
+struct dns_channel *dns_channel_new(struct loop *loop, const struct resolv_conf *conf, const char *servers);
 /* Ends what is under way, without `changed`. Not from within a callback of c-ares. */
 void dns_channel_free(struct dns_channel *channel);
 

@@ -10,13 +10,13 @@
 
 /* Channels between lookups: a few are kept, for one takes some 100 KB to make. One thread. */
 struct dns_channels {
-    struct worker *worker;
+    struct loop *loop;
     char *servers;         /* as in dns_channel_new */
     struct list_node idle; /* latest used first */
     uint32_t count;
 };
 
-void dns_channels_init(struct dns_channels *channels, struct worker *worker);
+void dns_channels_init(struct dns_channels *channels, struct loop *loop);
 void dns_channels_fini(struct dns_channels *channels);
 
 /* As dns_channel_new. */

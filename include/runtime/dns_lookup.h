@@ -13,7 +13,7 @@
 #include "runtime/dns_channels.h"
 #include "runtime/dns_system.h"
 #include "runtime/mailbox.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /*
  * One lookup of one name: through the sources that nsswitch.conf names, and in DNS through the search list. Nobody
@@ -28,7 +28,7 @@ typedef void (*dns_lookup_fn)(struct dns_lookup *lookup);
 
 /* What a lookup is made with; borrowed. */
 struct dns_ground {
-    struct worker *worker;
+    struct loop *loop;
     const struct dns_system *system;
     struct dns_channels *channels;
 };

@@ -8,7 +8,7 @@
 #include "runtime/mailbox.h"
 
 /*
- * A mailbox that a thread with an event loop, but without a worker's turns, delivers as mail comes: the main thread's.
+ * A mailbox that a thread with an event loop, but without a loop's turns, delivers as mail comes: the main thread's.
  */
 struct inbox {
     struct mailbox mailbox;

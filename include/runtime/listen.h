@@ -11,13 +11,13 @@
 #include "config/snapshot.h"
 #include "core/timer.h"
 
-struct worker;
+struct loop;
 
 /* Bytes of a unix socket's path, terminated. */
 #define LISTEN_PATH_MAX 109
 
 /*
- * A listening socket is opened once and shared by all workers: an idle worker takes the next connection. (SO_REUSEPORT
+ * A listening socket is opened once and shared by all loops: an idle loop takes the next connection. (SO_REUSEPORT
  * would deal them out blindly, and would let a second curfew on the same port go unnoticed.)
  *
  * Returns the descriptor, or -1 with errno. A unix socket's stale file is replaced; one that is listened on is in use.
@@ -49,7 +49,7 @@ bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX]
 void listen_put_address(struct text *out, const struct address *address, int fd);
 
 /*
- * One worker's interest in a listening socket. When descriptors run out, it pauses for a moment instead of spinning.
+ * One loop's interest in a listening socket. When descriptors run out, it pauses for a moment instead of spinning.
  */
 struct acceptor;
 /* Takes over `fd`. `peer` is the other end; its family is AF_UNSPEC for a unix socket. */
@@ -57,14 +57,14 @@ typedef void (*accepted_fn)(struct acceptor *acceptor, int fd, const struct sock
 
 struct acceptor {
     struct event event;
-    struct worker *worker;
+    struct loop *loop;
     struct timer resume;
     accepted_fn accepted;
     int fd;
 };
 
-/* On the worker's thread, or before it runs; takes no connection yet. */
-enum status acceptor_init(struct acceptor *acceptor, struct worker *worker, int fd,
+/* On the loop's thread, or before it runs; takes no connection yet. */
+enum status acceptor_init(struct acceptor *acceptor, struct loop *loop, int fd,
                           accepted_fn accepted) MUST_CHECK;
 /* Takes connections from now on. Once more does no harm. */
 void acceptor_start(struct acceptor *acceptor);

@@ -9,17 +9,17 @@
 #include "core/permit.h"
 #include "runtime/mailbox.h"
 
-struct worker;
+struct loop;
 
 /*
- * A permit pool shared by all workers: core/permit under a lock. Operations lock, change, note whom to tell, unlock,
+ * A permit pool shared by all loops: core/permit under a lock. Operations lock, change, note whom to tell, unlock,
  * and tell him by mail; nothing with an effect happens under the lock. held <= size over all threads at every instant.
  */
 struct pool {
     pthread_mutex_t lock;
     struct permit_pool permits; /* under lock */
-    uint32_t *held_by;          /* permits held, by worker; under lock */
-    struct worker *const *workers;
+    uint32_t *held_by;          /* permits held, by loop; under lock */
+    struct loop *const *workers;
     uint32_t worker_count;
     uint64_t audit_errors; /* under lock */
 };
@@ -31,12 +31,12 @@ struct pool_ticket {
     bool mailed;         /* granted may be in the owner's mailbox; under the pool's lock */
 };
 
-enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct worker *const *workers,
+enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,
                       uint32_t worker_count) MUST_CHECK;
 void pool_fini(struct pool *pool);
 
 /* `granted` runs on the owner's thread when a waiter gets its permit. */
-void pool_ticket_init(struct pool_ticket *ticket, const struct worker *owner, mail_fn granted);
+void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn granted);
 
 /* Owner's thread. */
 enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket);
@@ -67,10 +67,10 @@ struct pool_figures {
 struct pool_figures pool_figures(struct pool *pool);
 
 /*
- * Owner's thread: the audit. `count` says how many of this worker's calls hold a permit of the pool, by the calls'
+ * Owner's thread: the audit. `count` says how many of this loop's calls hold a permit of the pool, by the calls'
  * own state; it runs under the lock, must not call back into the pool, and is compared with the pool's books. A
  * difference, or an unsound pool, adds to audit_errors, and the answer is false.
  */
-bool pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg);
+bool pool_audit(struct pool *pool, struct loop *owner, uint32_t (*count)(void *arg), void *arg);
 
 #endif

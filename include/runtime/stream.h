@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-struct worker;
+struct loop;
 
 /*
  * A connected (or connecting) socket that never blocks, plain or under TLS. Its descriptor is registered once, for
@@ -35,7 +35,7 @@ enum stream_renegotiation { STREAM_KEEPS_ITS_KEYS, STREAM_RENEGOTIATES, STREAM_R
 
 struct stream {
     struct event event;
-    struct worker *worker;
+    struct loop *loop;
     SSL *ssl;           /* NULL: plain */
     stream_fn on_ready; /* something has changed: try again */
     void *arg;          /* on_ready's, for whoever has not embedded the stream; stream_open clears it */
@@ -52,7 +52,7 @@ struct stream {
 };
 
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */
-enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready) MUST_CHECK;
+enum status stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn on_ready) MUST_CHECK;
 
 /*
  * The open connection of `from` becomes that of `to`, which was closed; `from` is closed then. On failure the

@@ -10,7 +10,7 @@
 
 /*
  * TLS towards one upstream: a context made once from its configuration (trust, own certificate, versions),
- * shared by all workers and immutable; and for each worker the latest session, so that new connections resume
+ * shared by all loops and immutable; and for each loop the latest session, so that new connections resume
  * it.
  */
 struct tls_client;
@@ -26,7 +26,7 @@ void tls_client_free(struct tls_client *client);
 
 /*
  * Puts a stream that has just connected under TLS as a client, with SNI, verification of chain and name, and, unless
- * told otherwise, the session of its worker, on whose thread this is. ST_NOMEM: the stream is as it was. What comes
+ * told otherwise, the session of its loop, on whose thread this is. ST_NOMEM: the stream is as it was. What comes
  * with the handshake may be in the connection's own buffer once it is done: it has to be read before anything is waited
  * for.
  */
@@ -46,7 +46,7 @@ struct tls_failure {
  *
  * Some servers end each handshake that would resume a session, with an alert, a close or a reset, and take every other
  * one. So after `was_resumption` the same address deserves a new connection at once, which may not resume: nothing has
- * been sent. If that is accepted, this worker offers this upstream no session for TLS_SHUN_NS.
+ * been sent. If that is accepted, this loop offers this upstream no session for TLS_SHUN_NS.
  */
 #define TLS_SHUN_NS (600 * NS_PER_S)
 enum status tls_handshake(struct stream *stream, struct tls_failure *failure) MUST_CHECK;

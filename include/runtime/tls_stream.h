@@ -14,14 +14,14 @@
  * certificate is asked for after the handshake, a connection is renegotiated. Whichever waits says so by can_read and
  * can_write, and goes on at the next event of either kind.
  *
- * All connections of a worker share one BIO, OpenSSL's way to a socket: it is lent to a stream for as long as a
+ * All connections of a loop share one BIO, OpenSSL's way to a socket: it is lent to a stream for as long as a
  * function of OpenSSL runs. One for each of them would be 300 bytes of what a waiting call takes.
  */
 
 /* How a BIO reads and writes. NULL: no memory. BIO_meth_free frees it, after the BIOs. */
 BIO_METHOD *tls_stream_method_new(void);
 
-/* From now on all goes through `ssl` and `bio`, one of the worker's; the stream owns `ssl`, which refers to `bio`. */
+/* From now on all goes through `ssl` and `bio`, one of the loop's; the stream owns `ssl`, which refers to `bio`. */
 void tls_stream_open(struct stream *stream, SSL *ssl, BIO *bio);
 
 /* Before each function of OpenSSL that may read or write. */

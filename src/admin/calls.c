@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "proxy/call_query.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 #define NO_MEMORY "There is not enough memory to ask the workers."
 
@@ -62,7 +62,7 @@ static json_t *describe(const struct labels *labels, const struct call_top_entry
 
 static json_t *describe_all(const struct labels *labels, const struct call_top *top)
 {
-    int64_t now_ns = worker_clock_ns();
+    int64_t now_ns = loop_clock_ns();
     json_t *all = json_array();
 
     for (uint32_t i = 0; i < top->count && all; i++) {
@@ -85,7 +85,7 @@ static json_t *describe_phase(const char *upstream, enum phase phase, const stru
 /* Where there are none, nothing is said. */
 static json_t *describe_phases(const struct labels *labels, const struct phase_counts *counts)
 {
-    int64_t now_ns = worker_clock_ns();
+    int64_t now_ns = loop_clock_ns();
     json_t *all = json_array();
 
     for (uint32_t i = 0; all && i < counts->upstream_count * PHASE_COUNT; i++) {
@@ -124,7 +124,7 @@ static void respond_with(const struct asked *asked, const struct call_top *top,
     if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
         answer = asked->act == CALL_QUERY_LIST
                      ? write_list(&labels, top, counts, longest_ns)
-                     : json_pack("{s:o}", "cut", describe(&labels, &top->entries[0], worker_clock_ns()));
+                     : json_pack("{s:o}", "cut", describe(&labels, &top->entries[0], loop_clock_ns()));
     labels_fini(&labels);
     respond_json(asked->request, 200, answer);
 }

@@ -2,7 +2,7 @@
 
 #include "admin/respond.h"
 #include "base/number.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* In all of this NULL is no memory, and makes the whole NULL. */
 
@@ -92,7 +92,7 @@ static json_t *describe_route(const struct snapshot *snapshot, const struct upst
 
     if (histogram == NULL || !is_whole)
         return described;
-    calls = describe_calls(histogram, worker_clock_ns());
+    calls = describe_calls(histogram, loop_clock_ns());
     is_whole = calls != NULL && json_object_update(described, calls) == 0;
     json_decref(calls);
     return list_of(is_whole, described);

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "proxy/generation.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 static int64_t unix_ms(void)
 {
@@ -162,7 +162,7 @@ static void keep(struct admin_history *history, const struct labels *labels, con
 
 static void keep_all(struct admin_history *history, const struct labels *labels)
 {
-    int64_t ahead_ms = unix_ms() - worker_clock_ns() / NS_PER_MS;
+    int64_t ahead_ms = unix_ms() - loop_clock_ns() / NS_PER_MS;
 
     for (uint32_t i = 0; i < history->tally.stuck.count; i++)
         keep(history, labels, stuck_calls_at(&history->tally.stuck, i), ahead_ms);
@@ -208,7 +208,7 @@ static bool wait_for_next(struct admin_history *history, int64_t now_ns)
 static void second_is_over(evutil_socket_t fd, short what, void *arg)
 {
     struct admin_history *history = arg;
-    int64_t now_ns = worker_clock_ns();
+    int64_t now_ns = loop_clock_ns();
 
     (void)fd;
     (void)what;
@@ -224,7 +224,7 @@ static void second_is_over(evutil_socket_t fd, short what, void *arg)
 
 int64_t admin_history_unanswered_ns(const struct admin_history *history)
 {
-    return history->tally.under_way ? worker_clock_ns() - history->asked_ns : 0;
+    return history->tally.under_way ? loop_clock_ns() - history->asked_ns : 0;
 }
 
 int64_t admin_history_newest(const struct admin_history *history)
@@ -247,7 +247,7 @@ enum status admin_history_init(struct admin_history *history)
     evutil_secure_rng_get_bytes(&instance, sizeof(instance));
     snprintf(history->instance, sizeof(history->instance), "%016llx", instance);
     page_edition(history->edition);
-    history->began_ns = worker_clock_ns();
+    history->began_ns = loop_clock_ns();
     history->began_unix_ms = unix_ms();
     if (tally_init(&history->tally, history->proxy, add_second) != ST_OK)
         return ST_NOMEM;

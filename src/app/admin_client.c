@@ -17,7 +17,7 @@
 #include "config/address.h"
 #include "base/number.h"
 #include "runtime/listen.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* The page of a thousand upstreams, and some. */
 #define ANSWER_MAX ((size_t)64 << 20)
@@ -67,7 +67,7 @@ static bool is_whole(const struct bytes *bytes)
 /* The time that is left for a piece is what it was at first, or what is left of that for all. False: nothing is. */
 static bool set_patience(int fd, const struct admin_question *question, int64_t since_ns)
 {
-    int64_t spent_ns = question->patience_is_for_all ? worker_clock_ns() - since_ns : 0;
+    int64_t spent_ns = question->patience_is_for_all ? loop_clock_ns() - since_ns : 0;
     int64_t left_us = (question->patience_s * NS_PER_S - spent_ns) / NS_PER_US;
     const struct timeval left = {left_us / 1000000, left_us % 1000000};
 
@@ -113,7 +113,7 @@ static bool send_all(int fd, const char *request, size_t len)
 static bool exchange(const struct address *address, const struct admin_question *question,
                      struct bytes *bytes)
 {
-    int64_t since_ns = worker_clock_ns();
+    int64_t since_ns = loop_clock_ns();
     char request[2048];
     int len =
         snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: curfew\r\nContent-Length: 0\r\n\r\n",

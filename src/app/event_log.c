@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "runtime/journal.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* So many lines of the same words are written within so long a time. */
 #define LINES_MAX 3
@@ -92,7 +92,7 @@ static struct event_log_line *find(struct event_log *log, const char *text)
 
 void event_log_put(struct event_log *log, enum log_level level, const char *format, ...)
 {
-    int64_t now_ns = worker_clock_ns();
+    int64_t now_ns = loop_clock_ns();
     struct event_log_line *line;
     char text[sizeof(line->text)];
     va_list args;

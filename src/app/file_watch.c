@@ -5,7 +5,7 @@
 #include "app/reload.h"
 #include "app/service.h"
 #include "base/number.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* With what is waited for until all is still, well below the two seconds after the last write that are promised. */
 #define EVERY_NS (200 * NS_PER_MS)
@@ -31,7 +31,7 @@ static void look(struct file_watch *watch)
         (changed = file_list_difference(&watch->seen, &now)) != NULL) {
         if (!watch->settle.has_changed)
             event_log_put(&watch->service->log, LOG_INFO, "watch: %s has changed", changed);
-        settle_changed(&watch->settle, worker_clock_ns());
+        settle_changed(&watch->settle, loop_clock_ns());
         see(watch, &now);
     }
     file_list_fini(&now);
@@ -46,7 +46,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
     if (watch->service->draining || watch->service->reloading)
         return;
     look(watch);
-    if (settle_take(&watch->settle, worker_clock_ns()))
+    if (settle_take(&watch->settle, loop_clock_ns()))
         reload_ask(watch->service);
 }
 
@@ -84,7 +84,7 @@ void file_watch_renew(struct file_watch *watch)
         file_list_fini(&loaded);
     see(watch, &loaded);
     if (service->config->is_short)
-        settle_changed(&watch->settle, worker_clock_ns() + RETRY_NS);
+        settle_changed(&watch->settle, loop_clock_ns() + RETRY_NS);
     if (!event_pending(watch->tick, EV_TIMEOUT, NULL) && event_add(watch->tick, &every) != 0)
         event_log_put(&watch->service->log, LOG_ERROR, "watch: not enough memory to watch the files");
 }

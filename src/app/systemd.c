@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/address.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* ---- what is said: who does not listen has no need of it, so failures are left alone -------------------- */
 
@@ -20,7 +20,7 @@ void systemd_ready(void)
 
 void systemd_reloading(void)
 {
-    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(worker_clock_ns() / NS_PER_US));
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(loop_clock_ns() / NS_PER_US));
 }
 
 void systemd_stopping(int64_t for_ns)

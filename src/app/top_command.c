@@ -12,7 +12,7 @@
 #include "app/usage.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 static const struct usage usage = {
     "top",
@@ -127,7 +127,7 @@ static void ask(struct top *top)
 
     terminal_size(&width, &height);
     (void)top_feed_ask(top->feed, &top->choice, top_view_room(&state, height)); /* shown if it is lost */
-    top->next_ns = worker_clock_ns() + top->delay_ns;
+    top->next_ns = loop_clock_ns() + top->delay_ns;
 }
 
 static void take_key(struct top *top, int key)
@@ -152,14 +152,14 @@ static void take_key(struct top *top, int key)
 /* True: as long as somebody looks. */
 static bool take_turn(struct top *top)
 {
-    int64_t left_ns = top->next_ns - worker_clock_ns();
+    int64_t left_ns = top->next_ns - loop_clock_ns();
     int key = terminal_key(left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0);
 
     if (key == TERMINAL_GONE)
         return false;
     if (key >= 0)
         take_key(top, key);
-    else if (key == TERMINAL_RESIZED || worker_clock_ns() >= top->next_ns)
+    else if (key == TERMINAL_RESIZED || loop_clock_ns() >= top->next_ns)
         ask(top);
     return !top->ended;
 }

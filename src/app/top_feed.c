@@ -6,7 +6,7 @@
 
 #include "app/admin_client.h"
 #include "base/number.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* Longer only means that it hangs, and keys are waiting. */
 #define PATIENCE_S 2
@@ -30,7 +30,7 @@ void top_feed_fini(struct top_feed *feed)
 static bool lose(struct top_feed *feed, const char *why)
 {
     if (feed->lost[0] == '\0')
-        feed->lost_since_ns = worker_clock_ns();
+        feed->lost_since_ns = loop_clock_ns();
     snprintf(feed->lost, sizeof(feed->lost), "%s", why);
     return false;
 }
@@ -77,7 +77,7 @@ static bool ask_metrics(struct top_feed *feed)
     admin_answer_free(&answer);
     if (!is_there)
         return lose(feed, why);
-    turn.board.at_ns = worker_clock_ns();
+    turn.board.at_ns = loop_clock_ns();
     ask_times(feed, &turn.times);
     keep_turn(feed, &turn);
     return true;
@@ -172,7 +172,7 @@ struct top_state top_feed_state(const struct top_feed *feed, const struct top_ch
         .earlier_times = first != NULL ? &first->times : NULL,
         .calls = &feed->calls,
         .lost = is_lost ? feed->lost : NULL,
-        .lost_for_ms = is_lost ? (worker_clock_ns() - feed->lost_since_ns) / NS_PER_MS : 0,
+        .lost_for_ms = is_lost ? (loop_clock_ns() - feed->lost_since_ns) / NS_PER_MS : 0,
         .message = feed->message[0] != '\0' ? feed->message : NULL,
         .unix_time = unix_time(),
         .choice = *choice,

@@ -6,7 +6,7 @@
 
 #include "app/service.h"
 #include "app/systemd.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /* How often, if nothing asks for more. */
 #define EVERY_NS  NS_PER_S

@@ -5,7 +5,7 @@
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/generation.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 #include "runtime/log_error.h"
 
@@ -15,7 +15,7 @@
 
 /* Whose holders are counted. */
 struct holders {
-    const struct proxy_worker *worker;
+    const struct worker *worker;
     uint32_t pool;
 };
 
@@ -40,7 +40,7 @@ static uint32_t count_among(const struct list_node *calls)
 static uint32_t count_holders(void *arg)
 {
     const struct holders *holders = arg;
-    const struct proxy_worker *pw = holders->worker;
+    const struct worker *pw = holders->worker;
     uint32_t count = upstream_count_cuts(pw, pw->pools[holders->pool]);
 
     if (pw->unseen_pool == holders->pool)
@@ -114,7 +114,7 @@ static void look_after_callers(struct call *batch[BATCH], uint32_t count)
             call_caller_gone(batch[i]);
 }
 
-static const char *name_of_pool(const struct proxy_worker *pw, uint32_t number)
+static const char *name_of_pool(const struct worker *pw, uint32_t number)
 {
     const struct snapshot *snapshot = pw->generation->snapshot;
 
@@ -126,34 +126,34 @@ static const char *name_of_pool(const struct proxy_worker *pw, uint32_t number)
 
 static void make_round(struct timer *timer, int64_t now_ns)
 {
-    struct proxy_worker *pw = CONTAINER_OF(timer, struct proxy_worker, audit);
+    struct worker *pw = CONTAINER_OF(timer, struct worker, audit);
     struct call *batch[BATCH];
 
     generation_look_after(pw);
     for (uint32_t i = 0; i < pw->pool_places; i++) {
         struct holders holders = {pw, i};
 
-        if (!pool_audit(pw->pools[i], &pw->worker, count_holders, &holders))
+        if (!pool_audit(pw->pools[i], &pw->loop, count_holders, &holders))
             log_error("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
-                      pw->worker.index);
+                      pw->loop.index);
         look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls[i], batch), now_ns));
     }
     /* Who is still sending a head is heard when he leaves. */
     (void)end_unsound(batch, take_batch(&pw->reading, batch), now_ns);
-    timer_set(&pw->worker.timers, timer, now_ns + EVERY_NS);
+    timer_set(&pw->loop.timers, timer, now_ns + EVERY_NS);
 }
 
-enum status audit_init(struct proxy_worker *pw)
+enum status audit_init(struct worker *pw)
 {
-    return timer_init(&pw->worker.timers, &pw->audit, make_round);
+    return timer_init(&pw->loop.timers, &pw->audit, make_round);
 }
 
-void audit_start(struct proxy_worker *pw)
+void audit_start(struct worker *pw)
 {
-    timer_set(&pw->worker.timers, &pw->audit, worker_clock_ns() + EVERY_NS);
+    timer_set(&pw->loop.timers, &pw->audit, loop_clock_ns() + EVERY_NS);
 }
 
-void audit_fini(struct proxy_worker *pw)
+void audit_fini(struct worker *pw)
 {
-    timer_fini(&pw->worker.timers, &pw->audit);
+    timer_fini(&pw->loop.timers, &pw->audit);
 }

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 static void all_have(struct mail *mail)
 {

@@ -7,7 +7,7 @@
 #include "core/budget.h"
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 #include "runtime/log_error.h"
 
@@ -29,11 +29,11 @@ static void permit_granted(struct mail *mail)
 
 struct call *call_begin(struct downstream *downstream, int64_t now_ns)
 {
-    struct proxy_worker *pw = downstream->worker;
+    struct worker *pw = downstream->worker;
     struct call *call = mem_zalloc(sizeof(*call));
     int64_t head_limit_ns = budget_end(now_ns, pw->snapshot->limits.request_head_timeout_ns);
 
-    if (call == NULL || timer_init(&pw->worker.timers, &call->timer, time_is_up) != ST_OK) {
+    if (call == NULL || timer_init(&pw->loop.timers, &call->timer, time_is_up) != ST_OK) {
         mem_free(call);
         return NULL;
     }
@@ -43,7 +43,7 @@ struct call *call_begin(struct downstream *downstream, int64_t now_ns)
     call->id = pw->next_call++;
     call->minor = 1;
     call->scan.is_response = true;
-    pool_ticket_init(&call->ticket, &pw->worker, permit_granted);
+    pool_ticket_init(&call->ticket, &pw->loop, permit_granted);
     call_fsm_begin(&call->fsm, now_ns, NS_NEVER);
     call_set_route(call, &call->config->default_route);
     call_fsm_set_limit(&call->fsm, head_limit_ns, CAUSE_HEAD_LIMIT);
@@ -54,14 +54,14 @@ struct call *call_begin(struct downstream *downstream, int64_t now_ns)
 
 void call_set_timer(struct call *call)
 {
-    timer_set(&call->worker->worker.timers, &call->timer, call_fsm_next_ns(&call->fsm));
+    timer_set(&call->worker->loop.timers, &call->timer, call_fsm_next_ns(&call->fsm));
 }
 
 /* For the next call: anybody's, or this caller's, on whose connection it must come. */
 static void keep_upstream(struct call *call)
 {
     struct keepalive *keepalive = call->worker->keepalive[call->config->index];
-    int64_t now_ns = worker_now(&call->worker->worker);
+    int64_t now_ns = loop_now(&call->worker->loop);
 
     if (!call->upstream->is_personal)
         keepalive_put(keepalive, &call->upstream, now_ns);
@@ -96,14 +96,14 @@ static bool give_back_upstream(struct call *call, unsigned holds)
  */
 static inline __attribute__((always_inline)) void give_back(struct call *call, unsigned holds)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     bool has_upstream = (holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0 && call->upstream != NULL;
     bool passed_on = has_upstream && give_back_upstream(call, holds);
 
     if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0 && !passed_on)
         pool_give_back(pw->pools[call->route->pool], &call->ticket);
     if ((holds & HOLD_TIMER) != 0)
-        timer_fini(&pw->worker.timers, &call->timer);
+        timer_fini(&pw->loop.timers, &call->timer);
 }
 
 /* Apart, so that the way of every call needs no room for the text. */
@@ -119,7 +119,7 @@ bool call_move(struct call *call, enum call_state to)
 {
     unsigned holds;
 
-    if (!call_fsm_move(&call->fsm, to, worker_now(&call->worker->worker), &holds)) {
+    if (!call_fsm_move(&call->fsm, to, loop_now(&call->worker->loop), &holds)) {
         refuse_move(call, to);
         return false;
     }
@@ -159,7 +159,7 @@ bool call_is_sound(const struct call *call)
 
 void call_phase(struct call *call, enum phase phase)
 {
-    call_fsm_enter_phase(&call->fsm, phase, worker_now(&call->worker->worker));
+    call_fsm_enter_phase(&call->fsm, phase, loop_now(&call->worker->loop));
 }
 
 void call_caller_gone(struct call *call)

@@ -5,7 +5,7 @@
 #include "proxy/answer.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 #include "runtime/tls_stream.h"
 
@@ -64,7 +64,7 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     metric_observe_ratio(&metrics->used, now_ns - fsm->begun_ns, call_fsm_budget_ns(fsm));
     /* The time of the turn would flatter us: what counts is when the call has really ended. */
     if (cause == CAUSE_DEADLINE)
-        metric_observe_overshoot(&metrics->overshoot, worker_clock_ns() - fsm->deadline_ns);
+        metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
     metrics->bytes[DIRECTION_UP] += call->up.content_bytes;
     metrics->bytes[DIRECTION_DOWN] += call->down.content_bytes;
 }
@@ -72,7 +72,7 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
 static struct duration_histogram *find_histogram(const struct call *call)
 {
-    const struct proxy_worker *pw = call->worker;
+    const struct worker *pw = call->worker;
     struct duration_histogram **histogram = &pw->metrics->histograms[call->route->index];
 
     if (*histogram == NULL && call->config->snapshot == pw->snapshot)
@@ -176,7 +176,7 @@ static enum downstream_next close_or_linger(const struct downstream *downstream,
 static enum downstream_next say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                                 const char *detail)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     struct downstream *downstream = call->downstream;
     bool whole = call->up.open && flow_discard(&call->up, &downstream->in);
     bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
@@ -190,7 +190,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .fsm = &call->fsm,
         .now_ns = now_ns,
         .call_id = call->id,
-        .date = proxy_worker_date(pw),
+        .date = worker_date(pw),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->method == HTTP1_HEAD && call->up.open,
@@ -262,8 +262,8 @@ void call_end(struct call *call, enum cause cause, const char *detail)
 
 void call_end_over(struct call *call, enum cause cause, const char *detail, struct span odd)
 {
-    struct proxy_worker *pw = call->worker;
-    int64_t now_ns = worker_now(&pw->worker);
+    struct worker *pw = call->worker;
+    int64_t now_ns = loop_now(&pw->loop);
     enum phase phase = call->fsm.phase;
     enum downstream_next next;
     char why[TLS_WHY_MAX];
@@ -283,7 +283,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
         call_log(call, cause, phase, now_ns, detail, odd);
     list_remove(&call->node);
-    buffer_close(&pw->worker, &call->response);
-    worker_free_later(&pw->worker, &call->deferred_free, free_deferred);
+    buffer_close(&pw->loop, &call->response);
+    loop_free_later(&pw->loop, &call->deferred_free, free_deferred);
     downstream_call_over(call->downstream, next);
 }

@@ -5,7 +5,7 @@
 #include "core/budget.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 #include "runtime/tls_stream.h"
 
@@ -16,24 +16,24 @@
  * Content of which more than a usual block is still to come is read into large ones. ST_AGAIN leaves no empty block
  * behind.
  */
-static enum status read_into(struct proxy_worker *pw, struct stream *stream, struct buffer *buffer,
-                             uint32_t max, bool in_bulk)
+static enum status read_into(struct worker *pw, struct stream *stream, struct buffer *buffer, uint32_t max,
+                             bool in_bulk)
 {
     enum status status;
     size_t len;
 
     if (!stream->can_read)
         return ST_AGAIN;
-    status = in_bulk ? buffer_open_large(&pw->worker, buffer) : buffer_open(&pw->worker, buffer);
+    status = in_bulk ? buffer_open_large(&pw->loop, buffer) : buffer_open(&pw->loop, buffer);
     if (status == ST_OK)
-        status = buffer_make_room(&pw->worker, buffer, max);
+        status = buffer_make_room(&pw->loop, buffer, max);
     if (status != ST_OK)
         return status;
     status = stream_read(stream, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
     if (status == ST_OK)
         buffer->end += (uint32_t)len;
     else
-        buffer_close_if_empty(&pw->worker, buffer);
+        buffer_close_if_empty(&pw->loop, buffer);
     return status;
 }
 
@@ -66,7 +66,7 @@ static void request_is_sent(struct call *call)
     call->uploaded = true;
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     call->upload_waits = false;
-    buffer_close_if_empty(&call->worker->worker, &call->downstream->in);
+    buffer_close_if_empty(&call->worker->loop, &call->downstream->in);
     if (call->fsm.state == CALL_SENDING)
         call_move(call, CALL_WAITING);
 }
@@ -79,11 +79,11 @@ static bool upload_some(struct call *call)
 
     if (progress) {
         call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
-        call->moved_ns = worker_now(&call->worker->worker);
+        call->moved_ns = loop_now(&call->worker->loop);
     }
     /* The upstream's time to take more begins when we begin to wait for it. */
     if (result == FLOW_BLOCKED && !call->upload_waits)
-        call->moved_ns = worker_now(&call->worker->worker);
+        call->moved_ns = loop_now(&call->worker->loop);
     call->upload_waits = result == FLOW_BLOCKED;
     switch (result) {
     case FLOW_STARVED: return read_request(call);
@@ -156,13 +156,13 @@ static bool may_hide_a_reset(const struct call *call)
 {
     bool begun = call->fsm.state == CALL_STREAMING || buffer_len(&call->response) != 0;
 
-    return begun && call->moved_ns == worker_now(&call->worker->worker);
+    return begun && call->moved_ns == loop_now(&call->worker->loop);
 }
 
 /* False: nothing more can be read now, or the call is over. */
 static bool read_response(struct call *call)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     bool in_head = call->fsm.state != CALL_STREAMING;
     uint32_t max = in_head ? (uint32_t)pw->text_cap : BUFFER_LARGE;
     enum status status;
@@ -173,7 +173,7 @@ static bool read_response(struct call *call)
     switch (status) {
     case ST_OK:
         call->heard = true;
-        call->moved_ns = worker_now(&pw->worker);
+        call->moved_ns = loop_now(&pw->loop);
         return true;
     case ST_AGAIN:
         if (!call->upload_refused || in_head == false)
@@ -197,7 +197,7 @@ static void release_upstream(struct call *call, struct flow_end end)
 {
     if (!call->uploaded || end.extra != 0 || end.odd || call->upstream->stream.peer_ended)
         call->reusable = false;
-    call->released_ns = worker_now(&call->worker->worker);
+    call->released_ns = loop_now(&call->worker->loop);
     if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
 }

@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 
 #define LINE_MAX_BYTES 16384u
@@ -103,7 +103,7 @@ static void put_detail(struct jsonw *json, enum cause cause, const char *detail,
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
               struct span odd)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     struct text line = text_over(pw->text, pw->text_cap < LINE_MAX_BYTES ? pw->text_cap : LINE_MAX_BYTES);
     struct jsonw json = jsonw_on(&line);
     char block[40];

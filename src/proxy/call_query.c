@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "proxy/call.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 /*
  * Calls that are looked at in one turn; one that is listed takes a few cache misses, one that is cut some system calls.
@@ -16,7 +16,7 @@
 struct call_query_part {
     struct mail mail; /* the question, then what is deferred from turn to turn */
     struct call_query *query;
-    struct proxy_worker *worker;
+    struct worker *worker;
     struct call_top top;
     struct phase_counts counts;
     uint32_t next_pool;
@@ -40,7 +40,7 @@ struct call_query {
 /* NULL: all were looked at. */
 static struct call *next_call(struct call_query_part *part)
 {
-    struct proxy_worker *pw = part->worker;
+    struct worker *pw = part->worker;
     struct list_node *node;
 
     while (list_is_empty(&pw->unseen)) {
@@ -114,7 +114,7 @@ static void answer(struct call_query_part *part)
 /* True: there are more. */
 static bool look_at_some(struct call_query_part *part)
 {
-    int64_t now_ns = worker_now(&part->worker->worker);
+    int64_t now_ns = loop_now(&part->worker->loop);
 
     for (int i = 0; i < BATCH; i++) {
         struct call *call = next_call(part);
@@ -129,25 +129,25 @@ static bool look_at_some(struct call_query_part *part)
 static void take_turn(struct mail *mail)
 {
     struct call_query_part *part = CONTAINER_OF(mail, struct call_query_part, mail);
-    struct proxy_worker *pw = part->worker;
-    int64_t from_ns = worker_clock_ns(), took_ns;
+    struct worker *pw = part->worker;
+    int64_t from_ns = loop_clock_ns(), took_ns;
     bool more = look_at_some(part);
 
-    took_ns = worker_clock_ns() - from_ns;
+    took_ns = loop_clock_ns() - from_ns;
     if (took_ns > part->longest_ns)
         part->longest_ns = took_ns;
     pw->query = part;
     if (more)
-        worker_defer(&pw->worker, &part->mail);
+        loop_defer(&pw->loop, &part->mail);
     else
         answer(part);
 }
 
-void call_query_finish(struct proxy_worker *pw)
+void call_query_finish(struct worker *pw)
 {
     if (pw->query == NULL)
         return;
-    worker_undefer(&pw->query->mail);
+    loop_undefer(&pw->query->mail);
     answer(pw->query);
 }
 

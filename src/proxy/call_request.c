@@ -9,7 +9,7 @@
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"
 #include "proxy/policy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 #include "runtime/tcp.h"
 
@@ -27,8 +27,7 @@ void call_set_route(struct call *call, const struct route_config *route)
     call->route = route;
     fsm->deadline_ns = budget_end(fsm->begun_ns, route->deadline_ns);
     if (route->ceiling_ns != NS_NEVER)
-        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns),
-                         worker_now(&call->worker->worker));
+        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(&call->worker->loop));
 }
 
 void call_foresee_route(struct call *call, const struct http1_head *line)
@@ -119,7 +118,7 @@ struct span call_host(const struct call *call)
 /* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
 static enum cause keep_head(struct call *call, const struct http1_head *head)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     const struct upstream_config *config = call->config;
     struct text text = text_over(pw->text, pw->text_cap);
     struct span host = host_to_keep(call, head);
@@ -147,7 +146,7 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
 /* From here on it counts as a call. False: it is over. */
 static bool become_call(struct call *call)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
 
     call->counted = true;
     pw->metrics->routes[call->route->index].started[0]++;
@@ -158,8 +157,8 @@ static bool become_call(struct call *call)
 
 static void ask_for_permit(struct call *call)
 {
-    struct proxy_worker *pw = call->worker;
-    int64_t now_ns = worker_now(&pw->worker);
+    struct worker *pw = call->worker;
+    int64_t now_ns = loop_now(&pw->loop);
 
     switch (pool_acquire(pw->pools[call->route->pool], &call->ticket)) {
     case PERMIT_GRANTED: call_granted(call); return;
@@ -208,7 +207,7 @@ void call_start(struct call *call, const struct http1_head *head)
     if (!become_call(call))
         return;
     if (cause == CAUSE_NONE)
-        cause = call_fsm_expired(&call->fsm, worker_now(&call->worker->worker));
+        cause = call_fsm_expired(&call->fsm, loop_now(&call->worker->loop));
     if (cause == CAUSE_NONE && call_caller_has_left(call))
         cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
@@ -230,8 +229,8 @@ static int64_t connecting_end(const struct call *call, int64_t now_ns)
 
 static void connect_anew(struct call *call)
 {
-    struct proxy_worker *pw = call->worker;
-    int64_t now_ns = worker_now(&pw->worker);
+    struct worker *pw = call->worker;
+    int64_t now_ns = loop_now(&pw->loop);
     int64_t limit_ns = budget_end(now_ns, call->route->connect_ns);
 
     if (!call_move(call, CALL_CONNECTING))
@@ -263,7 +262,7 @@ static void close_head(struct call *call)
     if (name.len != 0) {
         text_put(&head, name);
         TEXT_LIT(&head, ": ");
-        text_u64(&head, budget_left_ms(call->fsm.deadline_ns, worker_now(&call->worker->worker)));
+        text_u64(&head, budget_left_ms(call->fsm.deadline_ns, loop_now(&call->worker->loop)));
         TEXT_LIT(&head, "\r\n");
     }
     TEXT_LIT(&head, "\r\n");
@@ -273,7 +272,7 @@ static void close_head(struct call *call)
 /* May end the call. */
 static void send_request(struct call *call)
 {
-    call->moved_ns = worker_now(&call->worker->worker);
+    call->moved_ns = loop_now(&call->worker->loop);
     call->upstream->is_personal |= call->authenticates;
     close_head(call);
     call_pump(call);
@@ -284,7 +283,7 @@ void call_granted(struct call *call)
     struct keepalive *keepalive = call->worker->keepalive[call->config->index];
     bool probe = !is_repeatable(call);
 
-    call->granted_ns = worker_now(&call->worker->worker);
+    call->granted_ns = loop_now(&call->worker->loop);
     if (call->downstream->reserved != NULL)
         call->upstream = keepalive_take_reserved(call->downstream, call->config, call->granted_ns, probe);
     if (call->upstream == NULL)
@@ -315,7 +314,7 @@ static bool was_silent(const struct call *call)
  */
 void call_doubt_connections(struct call *call, enum cause cause)
 {
-    int64_t now_ns = worker_now(&call->worker->worker), sent_ns = call->granted_ns;
+    int64_t now_ns = loop_now(&call->worker->loop), sent_ns = call->granted_ns;
     bool acknowledged;
 
     if (!was_silent(call))

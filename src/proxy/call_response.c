@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 
 /* "[address]:port" */
@@ -68,7 +68,7 @@ bool call_deliver_interim(struct call *call)
 /* A 1xx: the wait for the response goes on, and so does its limit. */
 static void interim_response(struct call *call, const struct http1_head *head)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
 
     if (!head->keep_alive)
@@ -92,7 +92,7 @@ static struct forward_own say_own(const struct call *call, const struct http1_he
     struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
 
     if (!head->has_date)
-        own.date = proxy_worker_date(call->worker);
+        own.date = worker_date(call->worker);
     return own;
 }
 
@@ -116,7 +116,7 @@ static __attribute__((noinline)) void put_head_with_more(struct call *call, cons
     struct forward_own own = say_own(call, head);
 
     if (call->config->server_timing)
-        call_fsm_put_timing(&timing, &call->fsm, worker_now(&call->worker->worker));
+        call_fsm_put_timing(&timing, &call->fsm, loop_now(&call->worker->loop));
     if (call->config->rules.rewrites_location)
         own.authority = find_authority(call, authority);
     own.lines = text_span(&timing);
@@ -136,7 +136,7 @@ static void put_response_head(struct call *call, const struct http1_head *head,
 
 static void final_response(struct call *call, const struct http1_head *head)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     struct text text = text_over(pw->text, pw->text_cap);
     struct forward_framing framing = forward_response_framing(head, call->minor);
 
@@ -195,7 +195,7 @@ static enum cause judge_unfinished_head(const struct call *call, enum http1_stat
 
 bool call_take_response_head(struct call *call)
 {
-    struct proxy_worker *pw = call->worker;
+    struct worker *pw = call->worker;
     const char *detail = NULL;
     enum cause cause = CAUSE_NONE;
     struct span bytes = buffer_span(&call->response), head;

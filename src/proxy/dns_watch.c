@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 #define PLACES_MAX 256u
 #define QUIET_NS   (60 * NS_PER_S)

@@ -9,7 +9,7 @@
 #include "proxy/call.h"
 #include "proxy/drain.h"
 #include "proxy/keepalive.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
@@ -21,14 +21,14 @@
 
 static void set_timer(struct downstream *downstream, int64_t length_ns)
 {
-    struct worker *worker = &downstream->worker->worker;
+    struct loop *loop = &downstream->worker->loop;
 
-    timer_set(&worker->timers, &downstream->timer, worker_now(worker) + length_ns);
+    timer_set(&loop->timers, &downstream->timer, loop_now(loop) + length_ns);
 }
 
 static void clear_timer(struct downstream *downstream)
 {
-    timer_set(&downstream->worker->worker.timers, &downstream->timer, NS_NEVER);
+    timer_set(&downstream->worker->loop.timers, &downstream->timer, NS_NEVER);
 }
 
 static void free_deferred(struct deferred_free *deferred_free)
@@ -38,19 +38,19 @@ static void free_deferred(struct deferred_free *deferred_free)
 
 void downstream_destroy(struct downstream *downstream)
 {
-    struct proxy_worker *pw = downstream->worker;
+    struct worker *pw = downstream->worker;
 
     keepalive_end_reservation(downstream);
     stream_close(&downstream->stream);
-    buffer_close(&pw->worker, &downstream->in);
-    timer_fini(&pw->worker.timers, &downstream->timer);
-    worker_undefer(&downstream->resume);
+    buffer_close(&pw->loop, &downstream->in);
+    timer_fini(&pw->loop.timers, &downstream->timer);
+    loop_undefer(&downstream->resume);
     list_remove(&downstream->node);
     pw->downstream_count--;
     if (pw->draining && pw->downstream_count == 0)
         drain_worker_is_empty(pw);
     atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
-    worker_free_later(&pw->worker, &downstream->deferred_free, free_deferred);
+    loop_free_later(&pw->loop, &downstream->deferred_free, free_deferred);
 }
 
 /* Between requests, nobody is told: the caller only has to connect again. */
@@ -79,7 +79,7 @@ static void linger(struct downstream *downstream)
 {
     downstream->lingering = true;
     keepalive_end_reservation(downstream);
-    buffer_close(&downstream->worker->worker, &downstream->in);
+    buffer_close(&downstream->worker->loop, &downstream->in);
     stream_end_write(&downstream->stream);
     set_timer(downstream, LINGER_NS);
     drain(downstream);
@@ -88,7 +88,7 @@ static void linger(struct downstream *downstream)
 /* Reads more of a head. False: nothing came, and the connection may be gone. */
 static bool read_more(struct downstream *downstream)
 {
-    struct proxy_worker *pw = downstream->worker;
+    struct worker *pw = downstream->worker;
     struct buffer *in = &downstream->in;
     enum status status;
     size_t len;
@@ -96,16 +96,16 @@ static bool read_more(struct downstream *downstream)
     /* Before taking a buffer: most events only say that an idle connection can be written to. */
     if (!downstream->stream.can_read)
         return false;
-    status = buffer_open(&pw->worker, in);
+    status = buffer_open(&pw->loop, in);
     if (status == ST_OK)
-        status = buffer_make_room(&pw->worker, in, (uint32_t)pw->text_cap);
+        status = buffer_make_room(&pw->loop, in, (uint32_t)pw->text_cap);
     if (status == ST_OK)
         status = stream_read(&downstream->stream, in->data + in->end, in->cap - in->end, &len);
     if (status == ST_OK) {
         in->end += (uint32_t)len;
         return true;
     }
-    buffer_close_if_empty(&pw->worker, in);
+    buffer_close_if_empty(&pw->loop, in);
     if (status == ST_AGAIN)
         return false;
     if (downstream->call == NULL)
@@ -120,7 +120,7 @@ static bool read_more(struct downstream *downstream)
 /* A head that does not come in one piece: where is it going? */
 static void look_at_part(struct downstream *downstream)
 {
-    struct proxy_worker *pw = downstream->worker;
+    struct worker *pw = downstream->worker;
     struct span line;
 
     if (http1_first_line(&downstream->scan, buffer_span(&downstream->in), &line) &&
@@ -130,7 +130,7 @@ static void look_at_part(struct downstream *downstream)
 
 static void take_head(struct downstream *downstream, struct span head, size_t end)
 {
-    struct proxy_worker *pw = downstream->worker;
+    struct worker *pw = downstream->worker;
     const char *detail = NULL;
     enum cause cause = http1_parse_request(head, &pw->head, &detail);
 
@@ -154,7 +154,7 @@ static bool is_empty_line(struct span bytes)
 /* Looks at the bytes that are there. True: the connection is in other hands now. */
 static bool try_head(struct downstream *downstream)
 {
-    struct proxy_worker *pw = downstream->worker;
+    struct worker *pw = downstream->worker;
     struct span bytes = buffer_span(&downstream->in), head;
     enum http1_status status;
     enum cause excess;
@@ -163,7 +163,7 @@ static bool try_head(struct downstream *downstream)
     if (downstream->call == NULL) {
         if (is_empty_line(bytes))
             return false;
-        downstream->call = call_begin(downstream, worker_refresh_now(&pw->worker));
+        downstream->call = call_begin(downstream, loop_refresh_now(&pw->loop));
         if (downstream->call == NULL) {
             downstream_destroy(downstream);
             return true;
@@ -216,8 +216,8 @@ static void resume(struct mail *mail)
 
 void downstream_resume_later(struct downstream *downstream)
 {
-    worker_undefer(&downstream->resume);
-    worker_defer(&downstream->worker->worker, &downstream->resume);
+    loop_undefer(&downstream->resume);
+    loop_defer(&downstream->worker->loop, &downstream->resume);
 }
 
 void downstream_call_over(struct downstream *downstream, enum downstream_next next)
@@ -226,7 +226,7 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
     switch (next) {
     case DOWNSTREAM_KEEP:
         downstream->scan = (struct http1_scan){0};
-        buffer_close_if_empty(&downstream->worker->worker, &downstream->in);
+        buffer_close_if_empty(&downstream->worker->loop, &downstream->in);
         set_timer(downstream, downstream->winding_down
                                   ? LAST_CALL_NS
                                   : downstream->worker->snapshot->limits.idle_timeout_ns);
@@ -299,14 +299,14 @@ static void discard_received(int fd)
         ;
 }
 
-static void turn_away(struct proxy_worker *pw, const struct upstream_config *upstream, int fd)
+static void turn_away(struct worker *pw, const struct upstream_config *upstream, int fd)
 {
     char block[ANSWER_MAX];
     struct text text = text_over(block, sizeof(block));
     struct answer answer = {.cause = CAUSE_CONNECTIONS,
                             .upstream = upstream->name,
                             .call_id = pw->next_call++,
-                            .date = proxy_worker_date(pw),
+                            .date = worker_date(pw),
                             .minor = 1};
 
     answer_put(&text, &answer);
@@ -317,7 +317,7 @@ static void turn_away(struct proxy_worker *pw, const struct upstream_config *ups
     pw->metrics->process.refused[CAUSE_CONNECTIONS]++;
 }
 
-static bool is_full(struct proxy_worker *pw)
+static bool is_full(struct worker *pw)
 {
     atomic_uint *count = &pw->proxy->downstream_count;
     unsigned before = atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
@@ -328,18 +328,18 @@ static bool is_full(struct proxy_worker *pw)
     return true;
 }
 
-static enum status open_downstream(struct proxy_worker *pw, struct listener_worker *lw, int fd,
+static enum status open_downstream(struct worker *pw, struct listener_worker *lw, int fd,
                                    const struct sockaddr *peer)
 {
     struct downstream *downstream = mem_zalloc(sizeof(*downstream));
 
-    if (downstream == NULL || timer_init(&pw->worker.timers, &downstream->timer, time_is_up) != ST_OK) {
+    if (downstream == NULL || timer_init(&pw->loop.timers, &downstream->timer, time_is_up) != ST_OK) {
         close(fd);
         mem_free(downstream);
         return ST_NOMEM;
     }
-    if (stream_open(&downstream->stream, &pw->worker, fd, ready) != ST_OK) {
-        timer_fini(&pw->worker.timers, &downstream->timer);
+    if (stream_open(&downstream->stream, &pw->loop, fd, ready) != ST_OK) {
+        timer_fini(&pw->loop.timers, &downstream->timer);
         mem_free(downstream);
         return ST_NOMEM;
     }
@@ -357,7 +357,7 @@ static enum status open_downstream(struct proxy_worker *pw, struct listener_work
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer)
 {
     struct listener_worker *lw = CONTAINER_OF(acceptor, struct listener_worker, acceptor);
-    struct proxy_worker *pw = lw->worker;
+    struct worker *pw = lw->worker;
 
     if (is_full(pw))
         turn_away(pw, lw->upstream, fd);

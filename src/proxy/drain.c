@@ -5,7 +5,7 @@
 #include "proxy/downstream.h"
 #include "proxy/broadcast.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 struct drain {
     struct broadcast broadcast;
@@ -14,7 +14,7 @@ struct drain {
     uint32_t busy; /* workers that have callers */
 };
 
-void drain_worker_is_empty(struct proxy_worker *pw)
+void drain_worker_is_empty(struct worker *pw)
 {
     if (pw->empty)
         return;
@@ -24,7 +24,7 @@ void drain_worker_is_empty(struct proxy_worker *pw)
 
 void drain_worker_emptied(struct mail *mail)
 {
-    struct proxy_worker *pw = CONTAINER_OF(mail, struct proxy_worker, emptied);
+    struct worker *pw = CONTAINER_OF(mail, struct worker, emptied);
     struct drain *drain = pw->proxy->drain;
 
     drain->busy--;
@@ -33,7 +33,7 @@ void drain_worker_emptied(struct mail *mail)
 }
 
 /* Those whom nobody else knows are let in first: the socket is about to be closed. */
-static void close_doors(struct proxy_worker *pw)
+static void close_doors(struct worker *pw)
 {
     LIST_FOREACH(node, &pw->listeners) {
         struct listener_worker *lw = CONTAINER_OF(node, struct listener_worker, node);
@@ -47,7 +47,7 @@ static void close_doors(struct proxy_worker *pw)
         downstream->listener = NULL;
         downstream_wind_down(downstream);
     }
-    proxy_worker_stop_listeners(pw);
+    worker_stop_listeners(pw);
 }
 
 static void turn_waiters_away(struct list_node *calls)
@@ -63,7 +63,7 @@ static void turn_waiters_away(struct list_node *calls)
     }
 }
 
-static void begin(struct broadcast *broadcast, struct proxy_worker *pw)
+static void begin(struct broadcast *broadcast, struct worker *pw)
 {
     (void)broadcast;
     if (pw->resolver == NULL)

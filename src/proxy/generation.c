@@ -6,7 +6,7 @@
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 
 /* The last worker has done with it. */
@@ -79,13 +79,13 @@ struct tls_client *generation_tls(const struct generation *generation, const str
     return generation->tls[upstream - generation->snapshot->upstreams];
 }
 
-void generation_retire(struct generation *generation, struct proxy_worker *pw)
+void generation_retire(struct generation *generation, struct worker *pw)
 {
-    list_push_back(&pw->retired, &generation->retired[pw->worker.index]);
+    list_push_back(&pw->retired, &generation->retired[pw->loop.index]);
 }
 
 /* A caller's connection may stand on it without a call: one that came in by a listener that is gone. */
-static bool is_in_use(const struct generation *generation, const struct proxy_worker *pw)
+static bool is_in_use(const struct generation *generation, const struct worker *pw)
 {
     const struct snapshot *snapshot = generation->snapshot;
 
@@ -103,13 +103,13 @@ static bool is_in_use(const struct generation *generation, const struct proxy_wo
     return false;
 }
 
-void generation_look_after(struct proxy_worker *pw)
+void generation_look_after(struct worker *pw)
 {
     struct list_node *next = pw->retired.next;
 
     while (next != &pw->retired) {
         struct list_node *node = next;
-        struct generation *generation = CONTAINER_OF(node - pw->worker.index, struct generation, retired);
+        struct generation *generation = CONTAINER_OF(node - pw->loop.index, struct generation, retired);
 
         next = next->next;
         if (is_in_use(generation, pw))

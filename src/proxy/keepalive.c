@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "core/budget.h"
 #include "proxy/downstream.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/upstream.h"
 #include "runtime/tcp.h"
 
@@ -60,12 +60,12 @@ static int64_t end_of(const struct keepalive *keepalive, const struct upstream *
 static void set_expiry(struct keepalive *keepalive, int64_t due_ns)
 {
     if (due_ns < keepalive->expiry.due_ns)
-        timer_set(&keepalive->worker->worker.timers, &keepalive->expiry, due_ns);
+        timer_set(&keepalive->worker->loop.timers, &keepalive->expiry, due_ns);
 }
 
 static void probe(struct keepalive *keepalive, struct upstream *upstream)
 {
-    int64_t now_ns = worker_clock_ns();
+    int64_t now_ns = loop_clock_ns();
 
     trust_probed(&upstream->proof, now_ns);
     tcp_begin_probing(upstream->stream.fd);
@@ -75,7 +75,7 @@ static void probe(struct keepalive *keepalive, struct upstream *upstream)
 /* True: it has answered its probe. */
 static bool has_answered(struct upstream *upstream)
 {
-    if (!tcp_has_acknowledged(upstream->stream.fd, worker_clock_ns() - upstream->proof.probed_ns))
+    if (!tcp_has_acknowledged(upstream->stream.fd, loop_clock_ns() - upstream->proof.probed_ns))
         return false;
     trust_acknowledged(&upstream->proof);
     tcp_end_probing(upstream->stream.fd);
@@ -117,14 +117,14 @@ static void expire(struct timer *timer, int64_t now_ns)
     int64_t idle_ns = expire_list(keepalive, &keepalive->idle, now_ns);
     int64_t reserved_ns = expire_list(keepalive, &keepalive->reserved, now_ns);
 
-    timer_set(&keepalive->worker->worker.timers, timer, idle_ns < reserved_ns ? idle_ns : reserved_ns);
+    timer_set(&keepalive->worker->loop.timers, timer, idle_ns < reserved_ns ? idle_ns : reserved_ns);
 }
 
-struct keepalive *keepalive_new(struct proxy_worker *worker)
+struct keepalive *keepalive_new(struct worker *worker)
 {
     struct keepalive *keepalive = mem_zalloc(sizeof(*keepalive));
 
-    if (keepalive == NULL || timer_init(&worker->worker.timers, &keepalive->expiry, expire) != ST_OK) {
+    if (keepalive == NULL || timer_init(&worker->loop.timers, &keepalive->expiry, expire) != ST_OK) {
         mem_free(keepalive);
         return NULL;
     }
@@ -144,14 +144,14 @@ void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *
     while (!list_is_empty(&keepalive->reserved))
         drop(keepalive, upstream_of(keepalive->reserved.next));
     dns_answer_release(&keepalive->answer);
-    keepalive->max = all / workers + (keepalive->worker->worker.index < all % workers ? 1 : 0);
+    keepalive->max = all / workers + (keepalive->worker->loop.index < all % workers ? 1 : 0);
     keepalive->config = config;
 }
 
 void keepalive_free(struct keepalive *keepalive)
 {
     keepalive_renew(keepalive, NULL);
-    timer_fini(&keepalive->worker->worker.timers, &keepalive->expiry);
+    timer_fini(&keepalive->worker->loop.timers, &keepalive->expiry);
     mem_free(keepalive);
 }
 
@@ -266,7 +266,7 @@ static void probe_suspects(struct keepalive *keepalive, struct list_node *list)
 void keepalive_doubt(struct keepalive *keepalive, const struct upstream *silent, int64_t sent_ns,
                      bool acknowledged)
 {
-    int64_t now_ns = worker_now(&keepalive->worker->worker);
+    int64_t now_ns = loop_now(&keepalive->worker->loop);
 
     trust_doubt(&keepalive->doubt, &silent->proof, sent_ns, now_ns, acknowledged);
     probe_suspects(keepalive, &keepalive->idle);

@@ -8,7 +8,7 @@
 #include "proxy/drain.h"
 #include "proxy/generation.h"
 #include "proxy/switch.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 #include "proxy/reload.h"
 
 /* The processors that this process may use. */
@@ -81,16 +81,16 @@ void proxy_commit_pools(struct proxy *proxy, struct pool **pools, uint32_t count
 static bool open_workers(struct proxy *proxy)
 {
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
-        struct proxy_worker *pw = mem_zalloc(sizeof(*pw));
+        struct worker *pw = mem_zalloc(sizeof(*pw));
 
         if (pw == NULL)
             return false;
-        if (proxy_worker_init(pw, proxy, i) != ST_OK) {
+        if (worker_init(pw, proxy, i) != ST_OK) {
             mem_free(pw);
             return false;
         }
         proxy->workers[i] = pw;
-        proxy->loops[i] = &pw->worker;
+        proxy->loops[i] = &pw->loop;
     }
     return true;
 }
@@ -133,8 +133,8 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     list_init(&proxy->generations);
     list_init(&proxy->listeners);
     proxy->worker_count = snapshot->workers != 0 ? snapshot->workers : usable_processors();
-    proxy->workers = mem_calloc(proxy->worker_count, sizeof(struct proxy_worker *));
-    proxy->loops = mem_calloc(proxy->worker_count, sizeof(struct worker *));
+    proxy->workers = mem_calloc(proxy->worker_count, sizeof(struct worker *));
+    proxy->loops = mem_calloc(proxy->worker_count, sizeof(struct loop *));
     if (proxy->workers != NULL && proxy->loops != NULL && open_workers(proxy) &&
         open_generation(proxy, &snapshot, why, why_cap))
         return proxy;
@@ -147,7 +147,7 @@ no_memory:
 enum status proxy_start(struct proxy *proxy)
 {
     for (uint32_t i = 0; i < proxy->worker_count; i++)
-        if (proxy_worker_start(proxy->workers[i]) != ST_OK)
+        if (worker_start(proxy->workers[i]) != ST_OK)
             return ST_NOMEM;
     atomic_store(&proxy->ready, true);
     return ST_OK;
@@ -160,14 +160,14 @@ void proxy_stop(struct proxy *proxy)
     atomic_store(&proxy->ready, false);
     for (uint32_t i = 0; proxy->workers != NULL && i < proxy->worker_count; i++)
         if (proxy->workers[i] != NULL)
-            proxy_worker_stop(proxy->workers[i]);
+            worker_stop(proxy->workers[i]);
 }
 
 static void free_workers(struct proxy *proxy)
 {
     for (uint32_t i = 0; proxy->workers != NULL && i < proxy->worker_count; i++) {
         if (proxy->workers[i] != NULL)
-            proxy_worker_fini(proxy->workers[i]);
+            worker_fini(proxy->workers[i]);
         mem_free(proxy->workers[i]);
     }
     mem_free(proxy->workers);

@@ -2,9 +2,9 @@
 
 #include "proxy/call.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
-static void answer(struct broadcast *broadcast, struct proxy_worker *pw)
+static void answer(struct broadcast *broadcast, struct worker *pw)
 {
     struct pulse *pulse = CONTAINER_OF(broadcast, struct pulse, broadcast);
     unsigned long long in_flight = 0, stuck = 0;

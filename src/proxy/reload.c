@@ -8,7 +8,7 @@
 #include "proxy/generation.h"
 #include "proxy/broadcast.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 struct reload {
     struct proxy *proxy;
@@ -128,7 +128,7 @@ static struct reload *reload_of(struct broadcast *broadcast)
 }
 
 /* A worker that has closed everything is at its end, and makes nothing ready any more. */
-static void make_ready(struct broadcast *broadcast, struct proxy_worker *pw)
+static void make_ready(struct broadcast *broadcast, struct worker *pw)
 {
     struct reload *reload = reload_of(broadcast);
 
@@ -136,14 +136,14 @@ static void make_ready(struct broadcast *broadcast, struct proxy_worker *pw)
         atomic_store(&reload->failed, true);
 }
 
-static void go_over(struct broadcast *broadcast, struct proxy_worker *pw)
+static void go_over(struct broadcast *broadcast, struct worker *pw)
 {
     (void)broadcast;
     if (pw->next != NULL)
         switch_commit(pw);
 }
 
-static void give_up(struct broadcast *broadcast, struct proxy_worker *pw)
+static void give_up(struct broadcast *broadcast, struct worker *pw)
 {
     (void)broadcast;
     switch_abort(pw);

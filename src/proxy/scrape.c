@@ -5,12 +5,12 @@
 
 #include "base/mem.h"
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 struct question {
     struct mail mail;
     struct scrape *scrape;
-    struct proxy_worker *worker;
+    struct worker *worker;
 };
 
 struct scrape {
@@ -55,9 +55,9 @@ static void answer(struct mail *mail)
     bool nobody_waits;
 
     /* Which takes its time if there are many calls: no other worker is to wait for that. */
-    proxy_worker_gauge(question->worker);
+    worker_gauge(question->worker);
     pthread_mutex_lock(&scrape->lock);
-    proxy_worker_add_metrics(question->worker, scrape->sum);
+    worker_add_metrics(question->worker, scrape->sum);
     if (scrape->with_histograms)
         metrics_add_histograms(scrape->sum, question->worker->metrics);
     scrape->unanswered--;

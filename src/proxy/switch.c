@@ -5,7 +5,7 @@
 #include "proxy/listeners.h"
 #include "proxy/downstream.h"
 #include "proxy/generation.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 struct generation_switch {
     const struct generation_parts *parts;
@@ -64,7 +64,7 @@ static bool make_arrays(struct generation_switch *next)
 }
 
 /* Only ever larger. Of the room for fields, what no head fills takes no memory. */
-static bool make_room(const struct proxy_worker *pw, struct generation_switch *next)
+static bool make_room(const struct worker *pw, struct generation_switch *next)
 {
     const struct snapshot *snapshot = next->parts->generation->snapshot;
 
@@ -83,7 +83,7 @@ static bool make_room(const struct proxy_worker *pw, struct generation_switch *n
     return true;
 }
 
-static bool make_keepalives(struct proxy_worker *pw, struct generation_switch *next)
+static bool make_keepalives(struct worker *pw, struct generation_switch *next)
 {
     for (uint32_t i = 0; i < next->parts->upstream_count; i++) {
         next->keepalive[i] = i < pw->upstream_places ? pw->keepalive[i] : keepalive_new(pw);
@@ -93,12 +93,11 @@ static bool make_keepalives(struct proxy_worker *pw, struct generation_switch *n
     return true;
 }
 
-static bool make_listener(struct proxy_worker *pw, struct generation_switch *next,
-                          const struct listener *listener)
+static bool make_listener(struct worker *pw, struct generation_switch *next, const struct listener *listener)
 {
     struct listener_worker *lw = mem_zalloc(sizeof(*lw));
 
-    if (lw == NULL || acceptor_init(&lw->acceptor, &pw->worker, listener->fd, downstream_accepted) != ST_OK) {
+    if (lw == NULL || acceptor_init(&lw->acceptor, &pw->loop, listener->fd, downstream_accepted) != ST_OK) {
         mem_free(lw);
         return false;
     }
@@ -109,7 +108,7 @@ static bool make_listener(struct proxy_worker *pw, struct generation_switch *nex
 }
 
 /* A listener that nobody used before is new to all workers. */
-static bool make_listeners(struct proxy_worker *pw, struct generation_switch *next)
+static bool make_listeners(struct worker *pw, struct generation_switch *next)
 {
     LIST_FOREACH(node, next->parts->listeners) {
         const struct listener *listener = CONTAINER_OF(node, struct listener, node);
@@ -120,7 +119,7 @@ static bool make_listeners(struct proxy_worker *pw, struct generation_switch *ne
     return true;
 }
 
-enum status switch_prepare(struct proxy_worker *pw, const struct generation_parts *parts)
+enum status switch_prepare(struct worker *pw, const struct generation_parts *parts)
 {
     struct generation_switch *next = mem_zalloc(sizeof(*next));
 
@@ -147,7 +146,7 @@ static void free_listeners(struct list_node *listeners)
     }
 }
 
-void switch_abort(struct proxy_worker *pw)
+void switch_abort(struct worker *pw)
 {
     struct generation_switch *next = pw->next;
 
@@ -170,7 +169,7 @@ void switch_abort(struct proxy_worker *pw)
 /* ---- going over ---------------------------------------------------------------------------------------- */
 
 /* How long calls take is known for the limits that they had: under other ones it is found out anew. */
-static void take_spread_over(struct proxy_worker *pw, struct generation_switch *next,
+static void take_spread_over(struct worker *pw, struct generation_switch *next,
                              const struct route_config *route)
 {
     struct duration_histogram *histogram = pw->metrics->histograms[route->index];
@@ -183,7 +182,7 @@ static void take_spread_over(struct proxy_worker *pw, struct generation_switch *
 }
 
 /* What stays goes on counting; a newcomer whose number was another one's begins at zero. */
-static void take_counters_over(struct proxy_worker *pw, struct generation_switch *next)
+static void take_counters_over(struct worker *pw, struct generation_switch *next)
 {
     const struct snapshot *snapshot = next->parts->generation->snapshot;
 
@@ -207,7 +206,7 @@ static void take_counters_over(struct proxy_worker *pw, struct generation_switch
     pw->metrics = next->metrics;
 }
 
-static void take_calls_over(struct proxy_worker *pw, struct generation_switch *next)
+static void take_calls_over(struct worker *pw, struct generation_switch *next)
 {
     for (uint32_t i = 0; i < pw->pool_places; i++)
         list_append_all(&next->calls[i], &pw->calls[i]);
@@ -222,7 +221,7 @@ static void take_calls_over(struct proxy_worker *pw, struct generation_switch *n
  * All idle connections are closed, and names are looked up anew: whatever is sent from now on goes by the new
  * policy, address and certificates.
  */
-static void take_connections_over(struct proxy_worker *pw, struct generation_switch *next)
+static void take_connections_over(struct worker *pw, struct generation_switch *next)
 {
     const struct snapshot *snapshot = next->parts->generation->snapshot;
 
@@ -237,7 +236,7 @@ static void take_connections_over(struct proxy_worker *pw, struct generation_swi
 }
 
 /* Callers who came in by a listener that is gone are answered, under the old generation, and leave. */
-static void repoint_callers(struct proxy_worker *pw)
+static void repoint_callers(struct worker *pw)
 {
     LIST_FOREACH(node, &pw->downstreams) {
         struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
@@ -253,7 +252,7 @@ static void repoint_callers(struct proxy_worker *pw)
     }
 }
 
-static void change_listeners(struct proxy_worker *pw, struct generation_switch *next)
+static void change_listeners(struct worker *pw, struct generation_switch *next)
 {
     struct list_node all, gone, *node;
 
@@ -280,7 +279,7 @@ static void change_listeners(struct proxy_worker *pw, struct generation_switch *
     free_listeners(&gone);
 }
 
-void switch_commit(struct proxy_worker *pw)
+void switch_commit(struct worker *pw)
 {
     struct generation_switch *next = pw->next;
     const struct generation_parts *parts = next->parts;
@@ -300,7 +299,7 @@ void switch_commit(struct proxy_worker *pw)
         pw->head.field_cap = next->field_cap;
     }
     pw->access_log = parts->log;
-    pw->log = parts->log != NULL ? access_log_ring(parts->log, pw->worker.index) : NULL;
+    pw->log = parts->log != NULL ? access_log_ring(parts->log, pw->loop.index) : NULL;
     if (pw->generation != NULL)
         generation_retire(pw->generation, pw);
     pw->generation = parts->generation;

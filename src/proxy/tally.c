@@ -1,9 +1,9 @@
 #include "proxy/tally.h"
 
 #include "proxy/proxy.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
-static void answer(struct broadcast *broadcast, struct proxy_worker *pw)
+static void answer(struct broadcast *broadcast, struct worker *pw)
 {
     struct tally *tally = CONTAINER_OF(broadcast, struct tally, broadcast);
 

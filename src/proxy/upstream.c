@@ -7,7 +7,7 @@
 #include "proxy/call.h"
 #include "proxy/generation.h"
 #include "proxy/keepalive.h"
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 /* In one turn, before answers go first. */
 #define CUTS_AT_ONCE 4
@@ -35,7 +35,7 @@ static void end_attempt(struct upstream *upstream)
 
     upstream->connect = NULL;
     connect_cancel(&attempt->connect);
-    worker_free_later(&upstream->worker->worker, &attempt->deferred_free, free_attempt);
+    loop_free_later(&upstream->worker->loop, &attempt->deferred_free, free_attempt);
 }
 
 static void ready(struct stream *stream)
@@ -78,14 +78,14 @@ static void connected(struct connect *connect, enum cause cause, const char *det
     }
     end_attempt(upstream);
     upstream->stream.on_ready = ready;
-    upstream->opened_ns = worker_now(&upstream->worker->worker);
+    upstream->opened_ns = loop_now(&upstream->worker->loop);
     call_connected(upstream->call);
 }
 
 static const struct connect_events connect_events = {
     .phase = phase_entered, .resolved = resolved, .done = connected};
 
-static void prepare(struct upstream *upstream, struct connect *connect, struct proxy_worker *worker,
+static void prepare(struct upstream *upstream, struct connect *connect, struct worker *worker,
                     const struct upstream_config *config, struct call *call)
 {
     stream_init(&upstream->stream);
@@ -95,16 +95,16 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct p
     upstream->call = call;
     upstream->connect = connect;
     keep_alive_init(&upstream->said);
-    connect->worker = &worker->worker;
+    connect->loop = &worker->loop;
     connect->resolver = worker->resolver;
     connect->book = &worker->proxy->address_book;
     connect->upstream = config;
-    connect->tls = generation_tls(proxy_worker_generation(worker, config->snapshot), config);
+    connect->tls = generation_tls(worker_generation(worker, config->snapshot), config);
     connect->stream = &upstream->stream;
     connect->events = &connect_events;
 }
 
-struct upstream *upstream_connect(struct proxy_worker *worker, const struct upstream_config *config,
+struct upstream *upstream_connect(struct worker *worker, const struct upstream_config *config,
                                   struct call *call, int64_t limit_ns)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
@@ -135,7 +135,7 @@ static void free_later(struct upstream *upstream)
     if (upstream->connect != NULL)
         end_attempt(upstream);
     upstream->worker->upstream_count--;
-    worker_free_later(&upstream->worker->worker, &upstream->deferred_free, free_upstream);
+    loop_free_later(&upstream->worker->loop, &upstream->deferred_free, free_upstream);
 }
 
 void upstream_close(struct upstream **upstream_at)
@@ -164,7 +164,7 @@ static void not_heard(struct stream *stream)
 static void cut_now(struct upstream *upstream)
 {
     list_remove(&upstream->node);
-    worker_undefer(&upstream->cut);
+    loop_undefer(&upstream->cut);
     stream_reset(&upstream->stream);
     pool_give_back(upstream->pool, &upstream->ticket);
     free_later(upstream);
@@ -175,10 +175,10 @@ static void cut_in_turn(struct mail *mail)
     cut_now(CONTAINER_OF(mail, struct upstream, cut));
 }
 
-static bool is_one_of_few(struct proxy_worker *pw)
+static bool is_one_of_few(struct worker *pw)
 {
-    if (pw->cut_turn != pw->worker.turn) {
-        pw->cut_turn = pw->worker.turn;
+    if (pw->cut_turn != pw->loop.turn) {
+        pw->cut_turn = pw->loop.turn;
         pw->cuts = 0;
     }
     return pw->cuts++ < CUTS_AT_ONCE;
@@ -186,15 +186,15 @@ static bool is_one_of_few(struct proxy_worker *pw)
 
 static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_ticket *ticket)
 {
-    struct proxy_worker *pw = upstream->worker;
+    struct worker *pw = upstream->worker;
 
     upstream->stream.on_ready = not_heard;
     upstream->pool = pool;
-    pool_ticket_init(&upstream->ticket, &pw->worker, NULL);
+    pool_ticket_init(&upstream->ticket, &pw->loop, NULL);
     pool_pass_on(ticket, &upstream->ticket);
     list_push_back(&pw->cutting, &upstream->node);
     mail_init(&upstream->cut, cut_in_turn);
-    worker_defer(&pw->worker, &upstream->cut);
+    loop_defer(&pw->loop, &upstream->cut);
 }
 
 void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
@@ -208,13 +208,13 @@ void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, 
     *upstream_at = NULL;
 }
 
-void upstream_finish_cuts(struct proxy_worker *worker)
+void upstream_finish_cuts(struct worker *worker)
 {
     while (!list_is_empty(&worker->cutting))
         cut_now(CONTAINER_OF(worker->cutting.next, struct upstream, node));
 }
 
-uint32_t upstream_count_cuts(const struct proxy_worker *worker, const struct pool *pool)
+uint32_t upstream_count_cuts(const struct worker *worker, const struct pool *pool)
 {
     uint32_t count = 0;
 

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "runtime/tcp.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /*
  * begin -> (DNS) -> go_on: race_next -> start -> connecting -> (handshaking) -> win -> finish
@@ -47,8 +47,8 @@ static void close_lane(struct connect *connect, unsigned lane)
         return;
     stream_close(stream);
     if (stream != connect->stream)
-        worker_free_later(connect->worker, &CONTAINER_OF(stream, struct rival, stream)->deferred_free,
-                          free_rival);
+        loop_free_later(connect->loop, &CONTAINER_OF(stream, struct rival, stream)->deferred_free,
+                        free_rival);
 }
 
 static void leave(struct connect *connect)
@@ -56,8 +56,8 @@ static void leave(struct connect *connect)
     connect->active = false;
     for (unsigned lane = 0; lane < RACE_LANES; lane++)
         close_lane(connect, lane);
-    timer_fini(&connect->worker->timers, &connect->timer);
-    worker_undefer(&connect->begin);
+    timer_fini(&connect->loop->timers, &connect->timer);
+    loop_undefer(&connect->begin);
     dns_cancel(&connect->query);
     dns_answer_release(&connect->answer);
 }
@@ -154,7 +154,7 @@ static void remember(struct connect *connect, unsigned lane)
     union dns_address address = address_in(connect, lane);
 
     if (has_several_addresses(connect))
-        address_book_failed(connect->book, connect->upstream, &address, worker_now(connect->worker));
+        address_book_failed(connect->book, connect->upstream, &address, loop_now(connect->loop));
 }
 
 /* Those that had lost their patience before the one at `place` was started. */
@@ -283,7 +283,7 @@ static void begin_tls(struct connect *connect, unsigned lane)
     if (!connect->in_tls)
         connect->events->phase(connect, PHASE_TLS);
     connect->in_tls = true;
-    race_connected(&connect->race, lane, worker_now(connect->worker));
+    race_connected(&connect->race, lane, loop_now(connect->loop));
     if (tls_begin(connect->tls, stream, !connect->shuns_session[lane]) != ST_OK) {
         attempt_failed(connect, lane, CAUSE_INTERNAL, strerror(ENOMEM));
         go_on(connect);
@@ -339,7 +339,7 @@ static int open_socket(struct connect *connect, unsigned lane)
 
     if (fd < 0)
         return errno;
-    if (stream_open(stream, connect->worker, fd, connecting) != ST_OK)
+    if (stream_open(stream, connect->loop, fd, connecting) != ST_OK)
         return ENOMEM;
     stream->arg = connect;
     return 0;
@@ -368,7 +368,7 @@ static void start(struct connect *connect, unsigned lane, unsigned place)
         return;
     }
     close_lane(connect, lane);
-    race_put_off(&connect->race, lane, worker_now(connect->worker));
+    race_put_off(&connect->race, lane, loop_now(connect->loop));
     if (connect->race.taken == 0)
         note(connect, &connect->peer, CAUSE_INTERNAL, strerror(error));
 }
@@ -394,7 +394,7 @@ static void lose(struct connect *connect)
 /* As the race says, until there is something to wait for. */
 static void go_on(struct connect *connect)
 {
-    int64_t now_ns = worker_now(connect->worker);
+    int64_t now_ns = loop_now(connect->loop);
 
     for (;;) {
         struct race_step step = race_next(&connect->race, now_ns);
@@ -402,7 +402,7 @@ static void go_on(struct connect *connect)
         switch (step.verb) {
         case RACE_START: start(connect, step.lane, step.place); break;
         case RACE_GIVE_UP: give_up(connect, step.lane); break;
-        case RACE_WAIT: timer_set(&connect->worker->timers, &connect->timer, step.until_ns); return;
+        case RACE_WAIT: timer_set(&connect->loop->timers, &connect->timer, step.until_ns); return;
         case RACE_LOST: lose(connect); return;
         }
     }
@@ -419,7 +419,7 @@ static void look_again(struct timer *timer, int64_t now_ns)
 static void race(struct connect *connect)
 {
     const struct upstream_config *upstream = connect->upstream;
-    int64_t now_ns = worker_now(connect->worker);
+    int64_t now_ns = loop_now(connect->loop);
     uint32_t count = 1;
 
     if (connect->answer != NULL)
@@ -464,7 +464,7 @@ static void begin(struct mail *mail)
 
 enum status connect_start(struct connect *connect, int64_t limit_ns)
 {
-    if (timer_init(&connect->worker->timers, &connect->timer, look_again) != ST_OK)
+    if (timer_init(&connect->loop->timers, &connect->timer, look_again) != ST_OK)
         return ST_NOMEM;
     connect->limit_ns = limit_ns;
     dns_query_init(&connect->query);
@@ -477,7 +477,7 @@ enum status connect_start(struct connect *connect, int64_t limit_ns)
     connect->active = true;
     connect->in_tls = false;
     mail_init(&connect->begin, begin);
-    worker_defer(connect->worker, &connect->begin);
+    loop_defer(connect->loop, &connect->begin);
     return ST_OK;
 }
 
@@ -486,7 +486,7 @@ void connect_cancel(struct connect *connect)
     if (!connect->active)
         return;
     remember_passed(connect, connect->race.next - 1u);
-    if (connect->answer != NULL && race_is_hopeless(&connect->race, worker_now(connect->worker)))
+    if (connect->answer != NULL && race_is_hopeless(&connect->race, loop_now(connect->loop)))
         dns_doubt(connect->resolver, connect->upstream->host);
     leave(connect);
 }

@@ -9,7 +9,7 @@
 #include "runtime/dns_channels.h"
 #include "runtime/dns_lookup.h"
 #include "runtime/dns_system.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /*
  * What is known of a name (dns_cache.h) is judged by its age when somebody asks (core/name_age.h). If that wants
@@ -26,7 +26,7 @@
 #define PAUSE_NS NS_PER_S
 
 struct resolver {
-    struct worker *worker;
+    struct loop *loop;
     dns_news_fn on_news; /* NULL: nobody listens */
     void *arg;
     struct dns_answer *loopback;
@@ -80,7 +80,7 @@ static struct name_verdict judge(const struct resolver *resolver, const struct d
 {
     static const struct name_age nothing;
 
-    return name_judge(entry != NULL ? &entry->age : &nothing, policy, worker_now(resolver->worker));
+    return name_judge(entry != NULL ? &entry->age : &nothing, policy, loop_now(resolver->loop));
 }
 
 static struct dns_lookup *find_lookup(struct resolver *resolver, const char *host)
@@ -112,7 +112,7 @@ static void note_use(struct resolver *resolver, struct dns_entry *entry, const s
     entry->is_used = true;
     due_ns = due_of(entry);
     if (due_ns < resolver->refresh.due_ns)
-        timer_set(&resolver->worker->timers, &resolver->refresh, due_ns);
+        timer_set(&resolver->loop->timers, &resolver->refresh, due_ns);
 }
 
 static void publish(struct resolver *resolver, const struct dns_news *news)
@@ -124,7 +124,7 @@ static void publish(struct resolver *resolver, const struct dns_news *news)
 /* Of the first family alone it is taken only for want of another answer. */
 static void note_answer(struct resolver *resolver, struct dns_lookup *lookup, struct dns_entry *entry)
 {
-    int64_t now_ns = worker_now(resolver->worker);
+    int64_t now_ns = loop_now(resolver->loop);
     bool is_same = entry->answer != NULL && dns_answer_is_same(entry->answer, lookup->answer);
 
     if (!lookup->is_over && entry->answer != NULL)
@@ -149,7 +149,7 @@ static struct dns_entry *note(struct resolver *resolver, struct dns_lookup *look
     if (lookup->answer != NULL) {
         note_answer(resolver, lookup, entry);
     } else {
-        name_failed(&entry->age, lookup->is_negative, worker_now(resolver->worker));
+        name_failed(&entry->age, lookup->is_negative, loop_now(resolver->loop));
         entry->why = lookup->why;
     }
     if (!list_is_empty(&lookup->waiters) || entry->is_used)
@@ -256,7 +256,7 @@ static struct dns_lookup *new_lookup(struct resolver *resolver, const char *host
     lookup->changed = changed;
     lookup->policy = *policy;
     if (entry != NULL) {
-        entry->looked_ns = worker_now(resolver->worker);
+        entry->looked_ns = loop_now(resolver->loop);
         entry->is_used = false;
         if (entry->answer != NULL)
             lookup->old = dns_answer_acquire(entry->answer);
@@ -313,7 +313,7 @@ static void refresh(struct timer *timer, int64_t now_ns)
             next_ns = due_ns;
     }
     if (next_ns < resolver->refresh.due_ns)
-        timer_set(&resolver->worker->timers, timer, next_ns);
+        timer_set(&resolver->loop->timers, timer, next_ns);
 }
 
 /* ---- for those who ask --------------------------------------------------------------------------------- */
@@ -367,7 +367,7 @@ static enum status wait_for(struct resolver *resolver, struct dns_lookup *lookup
     if (verdict->patience_ns != NS_NEVER)
         until_ns = lookup->began_ns + verdict->patience_ns;
     if (until_ns < lookup->patience.due_ns)
-        timer_set(&resolver->worker->timers, &lookup->patience, until_ns);
+        timer_set(&resolver->loop->timers, &lookup->patience, until_ns);
     list_push_back(&lookup->waiters, &query->node);
     dns_lookup_urge(lookup);
     return ST_AGAIN;
@@ -378,7 +378,7 @@ static bool is_overdue(struct resolver *resolver, const struct dns_lookup *looku
                        const struct name_verdict *verdict)
 {
     return verdict->use == NAME_WAIT && verdict->patience_ns != NS_NEVER &&
-           (lookup == NULL || worker_now(resolver->worker) - lookup->began_ns >= verdict->patience_ns);
+           (lookup == NULL || loop_now(resolver->loop) - lookup->began_ns >= verdict->patience_ns);
 }
 
 static enum status ask(struct resolver *resolver, const char *host, const struct name_policy *policy,
@@ -421,7 +421,7 @@ void dns_doubt(struct resolver *resolver, const char *host)
     struct dns_entry *entry = dns_cache_find(&resolver->cache, host);
 
     if (entry != NULL && entry->answer != NULL && find_lookup(resolver, host) == NULL &&
-        worker_now(resolver->worker) - entry->looked_ns >= PAUSE_NS)
+        loop_now(resolver->loop) - entry->looked_ns >= PAUSE_NS)
         look_up_in_background(resolver, entry->host, &entry->policy);
 }
 
@@ -432,7 +432,7 @@ void dns_cancel(struct dns_query *query)
 
 /* ---- the resolver -------------------------------------------------------------------------------------- */
 
-struct resolver *resolver_new(struct worker *worker)
+struct resolver *resolver_new(struct loop *loop)
 {
     struct resolver *resolver = mem_zalloc(sizeof(*resolver));
 
@@ -441,11 +441,11 @@ struct resolver *resolver_new(struct worker *worker)
     resolver->loopback = new_loopback();
     if (resolver->loopback == NULL)
         goto no_loopback;
-    if (timer_init(&worker->timers, &resolver->refresh, refresh) != ST_OK)
+    if (timer_init(&loop->timers, &resolver->refresh, refresh) != ST_OK)
         goto no_timer;
-    resolver->worker = worker;
-    dns_channels_init(&resolver->channels, worker);
-    resolver->ground = (struct dns_ground){worker, &resolver->system, &resolver->channels};
+    resolver->loop = loop;
+    dns_channels_init(&resolver->channels, loop);
+    resolver->ground = (struct dns_ground){loop, &resolver->system, &resolver->channels};
     dns_cache_init(&resolver->cache);
     list_init(&resolver->lookups);
     return resolver;
@@ -481,7 +481,7 @@ void resolver_free(struct resolver *resolver)
         forget_waiters(lookup);
         dns_lookup_free(lookup);
     }
-    timer_fini(&resolver->worker->timers, &resolver->refresh);
+    timer_fini(&resolver->loop->timers, &resolver->refresh);
     dns_channels_fini(&resolver->channels);
     dns_cache_fini(&resolver->cache);
     dns_answer_release(&resolver->loopback);

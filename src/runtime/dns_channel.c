@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 #define TRY_MS        300
 /* Each round doubles the time: 9.3 s in all with one server, 9 s with two. */
@@ -131,14 +131,14 @@ static void await_timeout(struct dns_channel *channel)
     int64_t in_ns;
 
     if (ares_timeout(channel->ares, NULL, &in) == NULL) {
-        timer_set(&channel->worker->timers, &channel->timer, NS_NEVER);
+        timer_set(&channel->loop->timers, &channel->timer, NS_NEVER);
         return;
     }
     in_ns = (int64_t)in.tv_sec * NS_PER_S + (int64_t)in.tv_usec * NS_PER_US;
     /* c-ares looks at another clock, which may not be as far: never at once. */
     if (in_ns < NS_PER_MS)
         in_ns = NS_PER_MS;
-    timer_set(&channel->worker->timers, &channel->timer, worker_now(channel->worker) + in_ns);
+    timer_set(&channel->loop->timers, &channel->timer, loop_now(channel->loop) + in_ns);
 }
 
 static void process(struct dns_channel *channel, ares_socket_t readable, ares_socket_t writable)
@@ -188,10 +188,9 @@ static void socket_state(void *arg, ares_socket_t fd, int readable, int writable
     event = &channel->sockets[place];
     if (channel->in_use[place])
         event_del(event);
-    channel->in_use[place] =
-        (readable || writable) &&
-        event_assign(event, channel->worker->base, fd, what, socket_ready, channel) == 0 &&
-        event_add(event, NULL) == 0;
+    channel->in_use[place] = (readable || writable) &&
+                             event_assign(event, channel->loop->base, fd, what, socket_ready, channel) == 0 &&
+                             event_add(event, NULL) == 0;
 }
 
 /* ---- sockets as c-ares wants them, so that what we lack ourselves is not taken for the server's fault ---- */
@@ -312,8 +311,7 @@ static enum status open_channel(struct dns_channel *channel, const struct resolv
     return ST_FAILED;
 }
 
-struct dns_channel *dns_channel_new(struct worker *worker, const struct resolv_conf *conf,
-                                    const char *servers)
+struct dns_channel *dns_channel_new(struct loop *loop, const struct resolv_conf *conf, const char *servers)
 {
     struct dns_channel *channel = mem_zalloc(sizeof(*channel));
 
@@ -321,14 +319,14 @@ struct dns_channel *dns_channel_new(struct worker *worker, const struct resolv_c
     if (channel == NULL)
         return NULL;
     list_init(&channel->node);
-    channel->worker = worker;
-    if (timer_init(&worker->timers, &channel->timer, timed_out) != ST_OK)
+    channel->loop = loop;
+    if (timer_init(&loop->timers, &channel->timer, timed_out) != ST_OK)
         goto no_timer;
     if (open_channel(channel, conf, servers) != ST_OK)
         goto no_ares;
     return channel;
 no_ares:
-    timer_fini(&worker->timers, &channel->timer);
+    timer_fini(&loop->timers, &channel->timer);
 no_timer:
     mem_free(channel);
     return NULL;
@@ -337,7 +335,7 @@ no_timer:
 void dns_channel_free(struct dns_channel *channel)
 {
     ares_destroy(channel->ares);
-    timer_fini(&channel->worker->timers, &channel->timer);
+    timer_fini(&channel->loop->timers, &channel->timer);
     mem_free(channel);
 }
 
@@ -372,7 +370,7 @@ void dns_channel_repeat(struct dns_channel *channel, const char *name)
 void dns_channel_cancel(struct dns_channel *channel)
 {
     ares_cancel(channel->ares);
-    timer_set(&channel->worker->timers, &channel->timer, NS_NEVER);
+    timer_set(&channel->loop->timers, &channel->timer, NS_NEVER);
 }
 
 static bool has_failed(const struct dns_reply *reply)

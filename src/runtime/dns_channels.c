@@ -6,9 +6,9 @@
 
 #define IDLE_MAX 4u
 
-void dns_channels_init(struct dns_channels *channels, struct worker *worker)
+void dns_channels_init(struct dns_channels *channels, struct loop *loop)
 {
-    *channels = (struct dns_channels){.worker = worker};
+    *channels = (struct dns_channels){.loop = loop};
     list_init(&channels->idle);
 }
 
@@ -23,7 +23,7 @@ struct dns_channel *dns_channels_take(struct dns_channels *channels, const struc
     struct list_node *node = list_take_front(&channels->idle);
 
     if (node == NULL)
-        return dns_channel_new(channels->worker, conf, channels->servers);
+        return dns_channel_new(channels->loop, conf, channels->servers);
     channels->count--;
     return CONTAINER_OF(node, struct dns_channel, node);
 }

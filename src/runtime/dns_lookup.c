@@ -31,7 +31,7 @@ static enum status run_steps(struct dns_lookup *lookup);
 
 static void drop_channel(struct dns_lookup *lookup)
 {
-    timer_set(&lookup->ground->worker->timers, &lookup->delay, NS_NEVER);
+    timer_set(&lookup->ground->loop->timers, &lookup->delay, NS_NEVER);
     if (lookup->channel != NULL)
         dns_channels_give_back(lookup->ground->channels, lookup->channel);
     lookup->channel = NULL;
@@ -114,24 +114,24 @@ static enum status found(struct dns_lookup *lookup)
 
 static void ask(struct dns_lookup *lookup)
 {
-    struct worker *worker = lookup->ground->worker;
+    struct loop *loop = lookup->ground->loop;
 
-    lookup->asked_ns = worker_now(worker);
-    timer_set(&worker->timers, &lookup->delay, NS_NEVER);
+    lookup->asked_ns = loop_now(loop);
+    timer_set(&loop->timers, &lookup->delay, NS_NEVER);
     dns_channel_ask(lookup->channel, lookup->name, !lookup->ground->system->resolv.no_aaaa);
 }
 
 /* A family is pending: until when may it be? */
 static void set_delay(struct dns_lookup *lookup, const struct dns_reply *v4, const struct dns_reply *v6)
 {
-    struct worker *worker = lookup->ground->worker;
+    struct loop *loop = lookup->ground->loop;
 
     if (lookup->delay.due_ns != NS_NEVER)
         return;
     if (v4->kind == REPLY_ADDRESSES || v6->kind == REPLY_ADDRESSES)
-        timer_set(&worker->timers, &lookup->delay, worker_now(worker) + RESOLUTION_DELAY_NS);
+        timer_set(&loop->timers, &lookup->delay, loop_now(loop) + RESOLUTION_DELAY_NS);
     else if (v4->kind == REPLY_NO_SUCH)
-        timer_set(&worker->timers, &lookup->delay, worker_now(worker) + NO_SUCH_NS);
+        timer_set(&loop->timers, &lookup->delay, loop_now(loop) + NO_SUCH_NS);
 }
 
 /* Of two families, neither of which has brought an address: A decides, unless AAAA knows more. */
@@ -222,7 +222,7 @@ static void delay_is_over(struct timer *timer, int64_t now_ns)
         replies[FAMILY_V4].kind == REPLY_ADDRESSES || replies[FAMILY_V6].kind == REPLY_ADDRESSES;
 
     if (has_addresses && now_ns < lookup->asked_ns + LATE_FAMILY_NS) {
-        timer_set(&lookup->ground->worker->timers, timer, lookup->asked_ns + LATE_FAMILY_NS);
+        timer_set(&lookup->ground->loop->timers, timer, lookup->asked_ns + LATE_FAMILY_NS);
         if (put_together(lookup))
             lookup->changed(lookup);
         return;
@@ -277,7 +277,7 @@ enum status dns_lookup_start(struct dns_lookup *lookup)
     lookup->step = 0;
     lookup->is_negative = false;
     lookup->why = "no source of names is configured";
-    lookup->began_ns = worker_now(lookup->ground->worker);
+    lookup->began_ns = loop_now(lookup->ground->loop);
     return run_steps(lookup);
 }
 
@@ -293,13 +293,13 @@ void dns_lookup_restart(struct dns_lookup *lookup)
 {
     drop_channel(lookup);
     dns_answer_release(&lookup->answer);
-    worker_undefer(&lookup->again);
-    worker_defer(lookup->ground->worker, &lookup->again);
+    loop_undefer(&lookup->again);
+    loop_defer(lookup->ground->loop, &lookup->again);
 }
 
 void dns_lookup_urge(struct dns_lookup *lookup)
 {
-    int64_t now_ns = worker_now(lookup->ground->worker);
+    int64_t now_ns = loop_now(lookup->ground->loop);
 
     if (lookup->channel == NULL || now_ns - lookup->asked_ns < URGE_NS)
         return;
@@ -313,7 +313,7 @@ struct dns_lookup *dns_lookup_new(const struct dns_ground *ground, const char *h
 {
     size_t size = strlen(host) + 1;
     struct dns_lookup *lookup = mem_zalloc(sizeof(*lookup) + size);
-    struct timers *timers = &ground->worker->timers;
+    struct timers *timers = &ground->loop->timers;
 
     if (lookup == NULL)
         return NULL;
@@ -336,11 +336,11 @@ no_patience:
 
 void dns_lookup_free(struct dns_lookup *lookup)
 {
-    struct timers *timers = &lookup->ground->worker->timers;
+    struct timers *timers = &lookup->ground->loop->timers;
 
     drop_channel(lookup);
     list_remove(&lookup->node);
-    worker_undefer(&lookup->again);
+    loop_undefer(&lookup->again);
     timer_fini(timers, &lookup->patience);
     timer_fini(timers, &lookup->delay);
     dns_answer_release(&lookup->answer);

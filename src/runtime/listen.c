@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "runtime/stream.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 #define BACKLOG      4096
-/* Connections taken in one go; more wait for the next turn, when another worker may be idle. */
+/* Connections taken in one go; more wait for the next turn, when another loop may be idle. */
 #define ACCEPT_BURST 16
 #define PAUSE_NS     (100 * NS_PER_MS)
 
@@ -230,7 +230,7 @@ static bool is_out_of_descriptors(int error)
 static void pause_accepting(struct acceptor *acceptor)
 {
     event_del(&acceptor->event);
-    timer_set(&acceptor->worker->timers, &acceptor->resume, worker_now(acceptor->worker) + PAUSE_NS);
+    timer_set(&acceptor->loop->timers, &acceptor->resume, loop_now(acceptor->loop) + PAUSE_NS);
 }
 
 static void resume_accepting(struct timer *timer, int64_t now_ns)
@@ -238,7 +238,7 @@ static void resume_accepting(struct timer *timer, int64_t now_ns)
     struct acceptor *acceptor = CONTAINER_OF(timer, struct acceptor, resume);
 
     if (event_add(&acceptor->event, NULL) < 0)
-        timer_set(&acceptor->worker->timers, timer, now_ns + PAUSE_NS);
+        timer_set(&acceptor->loop->timers, timer, now_ns + PAUSE_NS);
 }
 
 /* False: none is left, or it can't be had. */
@@ -269,14 +269,14 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
     }
 }
 
-enum status acceptor_init(struct acceptor *acceptor, struct worker *worker, int fd, accepted_fn accepted)
+enum status acceptor_init(struct acceptor *acceptor, struct loop *loop, int fd, accepted_fn accepted)
 {
-    acceptor->worker = worker;
+    acceptor->loop = loop;
     acceptor->fd = fd;
     acceptor->accepted = accepted;
-    if (event_assign(&acceptor->event, worker->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) < 0)
+    if (event_assign(&acceptor->event, loop->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) < 0)
         return ST_NOMEM;
-    return timer_init(&worker->timers, &acceptor->resume, resume_accepting);
+    return timer_init(&loop->timers, &acceptor->resume, resume_accepting);
 }
 
 void acceptor_start(struct acceptor *acceptor)
@@ -294,5 +294,5 @@ void acceptor_empty(struct acceptor *acceptor)
 void acceptor_stop(struct acceptor *acceptor)
 {
     event_del(&acceptor->event);
-    timer_fini(&acceptor->worker->timers, &acceptor->resume);
+    timer_fini(&acceptor->loop->timers, &acceptor->resume);
 }

@@ -1,9 +1,9 @@
 #include "runtime/pool.h"
 
 #include "base/mem.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
-enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct worker *const *workers,
+enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,
                       uint32_t worker_count)
 {
     *pool = (struct pool){.workers = workers, .worker_count = worker_count};
@@ -24,7 +24,7 @@ void pool_fini(struct pool *pool)
     mem_free(pool->held_by);
 }
 
-void pool_ticket_init(struct pool_ticket *ticket, const struct worker *owner, mail_fn granted)
+void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn granted)
 {
     permit_init(&ticket->permit, owner->index);
     mail_init(&ticket->granted, granted);
@@ -47,20 +47,20 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
  * Puts the news into the winner's mailbox. Under the pool's lock: else the winner could give up, give the permit
  * back and be freed before his mail is posted. Only the bell is rung later.
  */
-static struct worker *tell_winner_locked(struct pool *pool, struct permit *permit)
+static struct loop *tell_winner_locked(struct pool *pool, struct permit *permit)
 {
     struct pool_ticket *winner = CONTAINER_OF(permit, struct pool_ticket, permit);
-    struct worker *worker = pool->workers[permit->worker];
+    struct loop *loop = pool->workers[permit->worker];
 
     pool->held_by[permit->worker]++;
     winner->mailed = true;
-    return mailbox_put(&worker->mailbox, &winner->granted) ? worker : NULL;
+    return mailbox_put(&loop->mailbox, &winner->granted) ? loop : NULL;
 }
 
 void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
 {
-    struct worker *own = pool->workers[ticket->permit.worker];
-    struct worker *ring = NULL;
+    struct loop *own = pool->workers[ticket->permit.worker];
+    struct loop *ring = NULL;
     struct permit *next;
 
     pthread_mutex_lock(&pool->lock);
@@ -73,7 +73,7 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
         ring = tell_winner_locked(pool, next);
     pthread_mutex_unlock(&pool->lock);
     if (ring == own)
-        worker_expect_mail(own);
+        loop_expect_mail(own);
     else if (ring != NULL)
         mailbox_ring(&ring->mailbox);
 }
@@ -91,9 +91,9 @@ void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
     pthread_mutex_lock(&pool->lock);
     permit_pool_resize(&pool->permits, size, queue_size);
     while ((next = permit_grant_next(&pool->permits)) != NULL) {
-        struct worker *ring = tell_winner_locked(pool, next);
+        struct loop *ring = tell_winner_locked(pool, next);
 
-        /* Under the lock, for once: winners may be of any worker, and this is not the way of a call. */
+        /* Under the lock, for once: winners may be of any loop, and this is not the way of a call. */
         if (ring != NULL)
             mailbox_ring(&ring->mailbox);
     }
@@ -126,7 +126,7 @@ struct pool_figures pool_figures(struct pool *pool)
     return figures;
 }
 
-bool pool_audit(struct pool *pool, struct worker *owner, uint32_t (*count)(void *arg), void *arg)
+bool pool_audit(struct pool *pool, struct loop *owner, uint32_t (*count)(void *arg), void *arg)
 {
     bool right;
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "runtime/tls_stream.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 void stream_tune(int fd)
 {
@@ -28,7 +28,7 @@ static void ready(evutil_socket_t fd, short what, void *arg)
     struct stream *stream = arg;
 
     (void)fd;
-    worker_count_event(stream->worker);
+    loop_count_event(stream->loop);
     if (what & (EV_READ | EV_CLOSED))
         stream->can_read = true;
     if (what & EV_WRITE)
@@ -42,14 +42,14 @@ static bool listen_to(struct stream *stream)
 {
     short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
 
-    return event_assign(&stream->event, stream->worker->base, stream->fd, what, ready, stream) == 0 &&
+    return event_assign(&stream->event, stream->loop->base, stream->fd, what, ready, stream) == 0 &&
            event_add(&stream->event, NULL) == 0;
 }
 
-enum status stream_open(struct stream *stream, struct worker *worker, int fd, stream_fn on_ready)
+enum status stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn on_ready)
 {
-    *stream = (struct stream){
-        .worker = worker, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};
+    *stream =
+        (struct stream){.loop = loop, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};
     if (listen_to(stream))
         return ST_OK;
     close(fd);

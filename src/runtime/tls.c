@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "runtime/tls_files.h"
 #include "runtime/tls_stream.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 /*
  * Sessions. OpenSSL marks a session as not resumable when a connection that uses it is freed without a
@@ -18,7 +18,7 @@
  * connection holds and what is kept for later are never the same object, but copies.
  */
 
-/* Towards this upstream; of a worker, touched by its thread alone. */
+/* Towards this upstream; of a loop, touched by its thread alone. */
 struct tls_of_worker {
     BIO *bio;                /* of all its connections */
     SSL_SESSION *session;    /* the latest one; NULL: none */
@@ -61,7 +61,7 @@ static struct tls_of_worker *of_worker(const SSL *ssl)
 {
     struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-    return &client->workers[tls_stream_of(ssl)->worker->index];
+    return &client->workers[tls_stream_of(ssl)->loop->index];
 }
 
 /*
@@ -71,7 +71,7 @@ static struct tls_of_worker *of_worker(const SSL *ssl)
 static int session_came(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_of_worker *mine = of_worker(ssl);
-    bool is_wanted = worker_now(tls_stream_of(ssl)->worker) >= mine->offers_again_ns;
+    bool is_wanted = loop_now(tls_stream_of(ssl)->loop) >= mine->offers_again_ns;
     SSL_SESSION *copy = is_wanted ? SSL_SESSION_dup(session) : NULL;
 
     if (copy != NULL) {
@@ -213,7 +213,7 @@ static void offer_session(struct stream *stream, SSL *ssl, SSL_SESSION *kept)
 
 enum status tls_begin(struct tls_client *client, struct stream *stream, bool may_resume)
 {
-    struct tls_of_worker *mine = &client->workers[stream->worker->index];
+    struct tls_of_worker *mine = &client->workers[stream->loop->index];
     SSL *ssl = SSL_new(client->context);
 
     if (ssl == NULL || (!client->name_is_ip && SSL_set_tlsext_host_name(ssl, client->name) != 1)) {
@@ -271,7 +271,7 @@ static void handshake_is_done(struct stream *stream)
     struct tls_of_worker *mine = of_worker(stream->ssl);
 
     if (stream->shuns_session) {
-        mine->offers_again_ns = worker_now(stream->worker) + TLS_SHUN_NS;
+        mine->offers_again_ns = loop_now(stream->loop) + TLS_SHUN_NS;
         SSL_SESSION_free(mine->session); /* of TLS 1.2: it came in the handshake */
         mine->session = NULL;
     }

@@ -33,7 +33,7 @@
 #include "core/permit.h"
 #include "runtime/mailbox.h"
 #include "runtime/pool.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 #define WORKERS  3
 #define CALLERS  4
@@ -95,7 +95,7 @@ struct world {
 };
 
 static struct world world;
-static struct worker workers[WORKERS], *loops[WORKERS];
+static struct loop workers[WORKERS], *loops[WORKERS];
 static struct sizes sizes;
 static enum variant variant;
 static uint32_t acting;    /* the worker whose step it is */
@@ -192,7 +192,7 @@ void __real_permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t
 struct permit *__real_permit_grant_next(struct permit_pool *pool);
 bool __real_mailbox_put(struct mailbox *mailbox, struct mail *mail);
 void __real_mailbox_cancel(struct mailbox *mailbox, struct mail *mail);
-void __real_worker_expect_mail(struct worker *worker);
+void __real_loop_expect_mail(struct loop *loop);
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
@@ -203,7 +203,7 @@ struct permit *__wrap_permit_grant_next(struct permit_pool *pool);
 bool __wrap_mailbox_put(struct mailbox *mailbox, struct mail *mail);
 void __wrap_mailbox_ring(struct mailbox *mailbox);
 void __wrap_mailbox_cancel(struct mailbox *mailbox, struct mail *mail);
-void __wrap_worker_expect_mail(struct worker *worker);
+void __wrap_loop_expect_mail(struct loop *loop);
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
@@ -332,12 +332,12 @@ bool __wrap_mailbox_put(struct mailbox *mailbox, struct mail *mail)
 void __wrap_mailbox_ring(struct mailbox *mailbox)
 {
     if (acting == OPERATOR) {
-        world.rung[CONTAINER_OF(mailbox, struct worker, mailbox) - workers] = true;
+        world.rung[CONTAINER_OF(mailbox, struct loop, mailbox) - workers] = true;
         return;
     }
     must(!world.locked, "the bell is rung under the lock");
     must(world.ring_owed[acting] == NOBODY, "two bells to ring");
-    world.ring_owed[acting] = (uint8_t)(CONTAINER_OF(mailbox, struct worker, mailbox) - workers);
+    world.ring_owed[acting] = (uint8_t)(CONTAINER_OF(mailbox, struct loop, mailbox) - workers);
 }
 
 void __wrap_mailbox_cancel(struct mailbox *mailbox, struct mail *mail)
@@ -348,11 +348,11 @@ void __wrap_mailbox_cancel(struct mailbox *mailbox, struct mail *mail)
         __real_mailbox_cancel(mailbox, mail);
 }
 
-void __wrap_worker_expect_mail(struct worker *worker)
+void __wrap_loop_expect_mail(struct loop *loop)
 {
-    must(worker == &workers[acting], "another worker's mail is expected");
+    must(loop == &workers[acting], "another worker's mail is expected");
     if (variant != OWN_MAIL_UNEXPECTED)
-        __real_worker_expect_mail(worker);
+        __real_loop_expect_mail(loop);
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------- */
@@ -686,7 +686,7 @@ static void begin(struct sizes with)
     world.pool.held_by = world.held_by;
     for (uint32_t w = 0; w < WORKERS; w++) {
         loops[w] = &workers[w];
-        workers[w] = (struct worker){.index = w};
+        workers[w] = (struct loop){.index = w};
         assert_int_equal(mailbox_init(&workers[w].mailbox), ST_OK);
         world.ring_owed[w] = world.news_owed[w] = NOBODY;
     }

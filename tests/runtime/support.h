@@ -14,11 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
-/* A worker that the test itself turns, until something has happened. */
+/* A loop that the test itself turns, until something has happened. */
 struct rig {
-    struct worker worker;
+    struct loop loop;
     struct timer watchdog;
     bool too_late;
 };
@@ -28,7 +28,7 @@ static inline void rig_is_late(struct timer *timer, int64_t now_ns)
     struct rig *rig = CONTAINER_OF(timer, struct rig, watchdog);
 
     rig->too_late = true;
-    worker_stop(&rig->worker);
+    loop_stop(&rig->loop);
 }
 
 static inline void rig_init(struct rig *rig)
@@ -36,24 +36,24 @@ static inline void rig_init(struct rig *rig)
     signal(SIGPIPE, SIG_IGN);
     alarm(60); /* should a loop not end at all */
     *rig = (struct rig){0};
-    assert_int_equal(worker_init(&rig->worker, 0), ST_OK);
-    assert_int_equal(timer_init(&rig->worker.timers, &rig->watchdog, rig_is_late), ST_OK);
+    assert_int_equal(loop_init(&rig->loop, 0), ST_OK);
+    assert_int_equal(timer_init(&rig->loop.timers, &rig->watchdog, rig_is_late), ST_OK);
 }
 
 static inline void rig_fini(struct rig *rig)
 {
-    timer_fini(&rig->worker.timers, &rig->watchdog);
-    worker_fini(&rig->worker);
+    timer_fini(&rig->loop.timers, &rig->watchdog);
+    loop_fini(&rig->loop);
 }
 
-/* Turns until somebody calls worker_stop; fails the test after 10 s. */
+/* Turns until somebody calls loop_stop; fails the test after 10 s. */
 static inline void rig_run(struct rig *rig)
 {
-    rig->worker.now_ns = 0;
-    timer_set(&rig->worker.timers, &rig->watchdog, worker_now(&rig->worker) + 10 * NS_PER_S);
-    assert_int_equal(worker_run(&rig->worker), ST_OK);
-    timer_set(&rig->worker.timers, &rig->watchdog, NS_NEVER);
-    atomic_store(&rig->worker.stop, false);
+    rig->loop.now_ns = 0;
+    timer_set(&rig->loop.timers, &rig->watchdog, loop_now(&rig->loop) + 10 * NS_PER_S);
+    assert_int_equal(loop_run(&rig->loop), ST_OK);
+    timer_set(&rig->loop.timers, &rig->watchdog, NS_NEVER);
+    atomic_store(&rig->loop.stop, false);
     assert_false(rig->too_late);
 }
 

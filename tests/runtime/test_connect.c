@@ -76,7 +76,7 @@ static void ended(struct connect *connect, enum cause cause, const char *detail)
     snprintf(world->detail, sizeof(world->detail), "%s", detail);
     memset(connect, 0xff, sizeof(*connect)); /* nobody touches it any more */
     connect->active = false;
-    worker_stop(&world->rig.worker);
+    loop_stop(&world->rig.loop);
 }
 
 static const struct connect_events events = {phase_entered, resolved, ended};
@@ -111,8 +111,8 @@ static void start_name_server(struct world *world)
     char text[32];
 
     world->dns_fd = bound_socket(SOCK_DGRAM, &address);
-    event_assign(&world->dns_event, world->rig.worker.base, world->dns_fd, EV_READ | EV_PERSIST,
-                 question_came, world);
+    event_assign(&world->dns_event, world->rig.loop.base, world->dns_fd, EV_READ | EV_PERSIST, question_came,
+                 world);
     event_add(&world->dns_event, NULL);
     snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(address.sin_port));
     assert_int_equal(resolver_set_servers(world->resolver, text), ST_OK);
@@ -124,7 +124,7 @@ static int set_up(void **state)
     struct sockaddr_in address;
 
     rig_init(&world->rig);
-    world->resolver = resolver_new(&world->rig.worker);
+    world->resolver = resolver_new(&world->rig.loop);
     assert_non_null(world->resolver);
     start_name_server(world);
     stream_init(&world->stream);
@@ -183,10 +183,10 @@ static void swallow_at(struct world *world, const char *ip)
 
 static void start(struct world *world, struct tls_client *tls, int64_t limit_in_ns)
 {
-    world->rig.worker.now_ns = 0;
-    world->began_ns = worker_now(&world->rig.worker);
+    world->rig.loop.now_ns = 0;
+    world->began_ns = loop_now(&world->rig.loop);
     world->connect = (struct connect){
-        .worker = &world->rig.worker,
+        .loop = &world->rig.loop,
         .resolver = world->resolver,
         .book = &world->book,
         .upstream = &world->upstream,
@@ -207,8 +207,8 @@ static int64_t run(struct world *world, struct tls_client *tls, int64_t limit_in
     start(world, tls, limit_in_ns);
     rig_run(&world->rig);
     assert_int_equal(world->done, 1);
-    world->rig.worker.now_ns = 0;
-    return worker_now(&world->rig.worker) - world->began_ns;
+    world->rig.loop.now_ns = 0;
+    return loop_now(&world->rig.loop) - world->began_ns;
 }
 
 static void stop_now(struct timer *timer, int64_t now_ns)
@@ -216,22 +216,21 @@ static void stop_now(struct timer *timer, int64_t now_ns)
     struct rig *rig = CONTAINER_OF(timer, struct rig, watchdog);
 
     (void)now_ns;
-    worker_stop(&rig->worker);
+    loop_stop(&rig->loop);
 }
 
 /* Turns until the connect has come as far as these phases. */
 static void run_to(struct world *world, const char *phases)
 {
-    int64_t began_ns = worker_now(&world->rig.worker);
+    int64_t began_ns = loop_now(&world->rig.loop);
 
     world->rig.watchdog.fn = stop_now;
     while (strcmp(world->phases, phases) != 0) {
-        world->rig.worker.now_ns = 0;
-        assert_true(worker_now(&world->rig.worker) - began_ns < 10 * NS_PER_S);
-        timer_set(&world->rig.worker.timers, &world->rig.watchdog,
-                  worker_now(&world->rig.worker) + NS_PER_MS);
-        assert_int_equal(worker_run(&world->rig.worker), ST_OK);
-        atomic_store(&world->rig.worker.stop, false);
+        world->rig.loop.now_ns = 0;
+        assert_true(loop_now(&world->rig.loop) - began_ns < 10 * NS_PER_S);
+        timer_set(&world->rig.loop.timers, &world->rig.watchdog, loop_now(&world->rig.loop) + NS_PER_MS);
+        assert_int_equal(loop_run(&world->rig.loop), ST_OK);
+        atomic_store(&world->rig.loop.stop, false);
     }
     world->rig.watchdog.fn = rig_is_late;
 }
@@ -239,10 +238,10 @@ static void run_to(struct world *world, const char *phases)
 static void run_for(struct world *world, int64_t in_ns)
 {
     world->rig.watchdog.fn = stop_now;
-    world->rig.worker.now_ns = 0;
-    timer_set(&world->rig.worker.timers, &world->rig.watchdog, worker_now(&world->rig.worker) + in_ns);
-    assert_int_equal(worker_run(&world->rig.worker), ST_OK);
-    atomic_store(&world->rig.worker.stop, false);
+    world->rig.loop.now_ns = 0;
+    timer_set(&world->rig.loop.timers, &world->rig.watchdog, loop_now(&world->rig.loop) + in_ns);
+    assert_int_equal(loop_run(&world->rig.loop), ST_OK);
+    atomic_store(&world->rig.loop.stop, false);
     world->rig.watchdog.fn = rig_is_late;
 }
 
@@ -268,7 +267,7 @@ static void assert_failed(struct world *world, enum cause cause, const char *pha
 
 static void stop_worker(struct stream *stream)
 {
-    worker_stop(stream->worker);
+    loop_stop(stream->loop);
 }
 
 static void use_ip(struct world *world, const char *ip)
@@ -524,7 +523,7 @@ static void an_attempt_that_is_silent_is_waited_for_when_all_others_have_failed(
 {
     struct world *world = *state;
     int before = open_descriptors();
-    uint32_t timers = world->rig.worker.timers.members;
+    uint32_t timers = world->rig.loop.timers.members;
 
     swallow_at(world, "127.0.0.2");
     before++;
@@ -537,7 +536,7 @@ static void an_attempt_that_is_silent_is_waited_for_when_all_others_have_failed(
     connect_cancel(&world->connect);
     assert_false(stream_is_open(&world->stream));
     assert_true(open_descriptors() <= before + 1);
-    assert_true(world->rig.worker.timers.members <= timers + 1);
+    assert_true(world->rig.loop.timers.members <= timers + 1);
     assert_int_equal(world->book.memory.count, 2);
 }
 
@@ -616,26 +615,26 @@ static void cancel_leaves_nothing(struct world *world, int descriptors, uint32_t
     assert_int_equal(world->done, 0);
     assert_false(stream_is_open(&world->stream));
     /* A channel of the resolver's that is idle keeps its timer. */
-    assert_true(world->rig.worker.timers.members <= timers + 1);
+    assert_true(world->rig.loop.timers.members <= timers + 1);
 }
 
 static void cancelled_before_its_first_step_nothing_is_left(void **state)
 {
     struct world *world = *state;
     int before = open_descriptors();
-    uint32_t timers = world->rig.worker.timers.members;
+    uint32_t timers = world->rig.loop.timers.members;
 
     start(world, NULL, NS_PER_S);
     cancel_leaves_nothing(world, before, timers);
     assert_string_equal(world->phases, "");
-    assert_true(list_is_empty(&world->rig.worker.deferred));
+    assert_true(list_is_empty(&world->rig.loop.deferred));
 }
 
 static void cancelled_while_resolving_nothing_is_left(void **state)
 {
     struct world *world = *state;
     int before = open_descriptors();
-    uint32_t timers = world->rig.worker.timers.members;
+    uint32_t timers = world->rig.loop.timers.members;
 
     start(world, NULL, 10 * NS_PER_S);
     run_to(world, "d");
@@ -644,8 +643,8 @@ static void cancelled_while_resolving_nothing_is_left(void **state)
     assert_int_equal(world->done, 0);
     resolver_free(world->resolver); /* the lookup goes on */
     assert_int_equal(open_descriptors(), before);
-    assert_int_equal(world->rig.worker.timers.members, timers - 1);
-    world->resolver = resolver_new(&world->rig.worker);
+    assert_int_equal(world->rig.loop.timers.members, timers - 1);
+    world->resolver = resolver_new(&world->rig.loop);
     assert_non_null(world->resolver);
 }
 
@@ -653,7 +652,7 @@ static void cancelled_while_connecting_nothing_is_left(void **state)
 {
     struct world *world = *state;
     int before;
-    uint32_t timers = world->rig.worker.timers.members;
+    uint32_t timers = world->rig.loop.timers.members;
 
     swallow_at(world, "127.0.0.2");
     before = open_descriptors();
@@ -862,7 +861,7 @@ static void cancelled_in_a_handshake_that_stalls_nothing_is_left(void **state)
     struct world *world = *state;
     struct tls_client *tls = tls_towards(world, "api.test");
     int before = open_descriptors();
-    uint32_t timers = world->rig.worker.timers.members;
+    uint32_t timers = world->rig.loop.timers.members;
 
     use_ip(world, "127.0.0.1");
     start(world, tls, 10 * NS_PER_S);
@@ -906,7 +905,7 @@ static void without_memory_the_connect_fails_and_leaves_nothing(void **state)
         }
         stream_close(&world->stream);
         resolver_free(world->resolver); /* with what it keeps */
-        world->resolver = resolver_new(&world->rig.worker);
+        world->resolver = resolver_new(&world->rig.loop);
         event_del(&world->dns_event);
         close(world->dns_fd);
         start_name_server(world);

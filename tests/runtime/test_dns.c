@@ -37,7 +37,7 @@ enum mood { ANSWERS, IS_SILENT, FAILS, DENIES };
 struct server {
     int fd;
     struct event event;
-    struct worker *worker;
+    struct loop *loop;
     char address[32];
     enum mood mood;
     unsigned queries;  /* seen */
@@ -187,7 +187,7 @@ static void question_came(evutil_socket_t fd, short what, void *arg)
     (void)what;
     assert_true(got > 12);
     if (++server->queries == server->stop_at)
-        worker_stop(server->worker);
+        loop_stop(server->loop);
     name_len = read_name(question + 12, name);
     if (server->to_drop != 0) {
         server->to_drop--;
@@ -243,12 +243,12 @@ static int set_up(void **state)
     rig_init(&world->rig);
     world->server.fd = bound_socket(SOCK_DGRAM, &address);
     snprintf(world->server.address, sizeof(world->server.address), "127.0.0.1:%u", ntohs(address.sin_port));
-    event_assign(&world->server.event, world->rig.worker.base, world->server.fd, EV_READ | EV_PERSIST,
+    event_assign(&world->server.event, world->rig.loop.base, world->server.fd, EV_READ | EV_PERSIST,
                  question_came, &world->server);
     event_add(&world->server.event, NULL);
-    world->server.worker = &world->rig.worker;
+    world->server.loop = &world->rig.loop;
     world->policy = (struct name_policy){80, 3600 * NS_PER_S, 300 * NS_PER_S, NS_PER_S};
-    world->resolver = resolver_new(&world->rig.worker);
+    world->resolver = resolver_new(&world->rig.loop);
     assert_non_null(world->resolver);
     resolver_on_news(world->resolver, heard, world);
     assert_int_equal(resolver_set_servers(world->resolver, world->server.address), ST_OK);
@@ -277,7 +277,7 @@ static void told(struct dns_query *query, struct dns_answer *answer)
     if (asker->to_cancel != NULL)
         dns_cancel(asker->to_cancel);
     if (asker->stops)
-        worker_stop(&asker->world->rig.worker);
+        loop_stop(&asker->world->rig.loop);
 }
 
 static enum status ask(struct world *world, struct asker *asker, const char *host)
@@ -360,15 +360,15 @@ static void run_until_queries(struct world *world, unsigned count)
     if (world->server.queries < count)
         rig_run(&world->rig);
     for (int turn = 0; turn < 4; turn++)
-        event_base_loop(world->rig.worker.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    world->rig.worker.now_ns = 0;
+        event_base_loop(world->rig.loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    world->rig.loop.now_ns = 0;
 }
 
 /* From now on it is so much later, for what happens without the loop. */
 static void pass(struct world *world, int64_t ns)
 {
-    world->rig.worker.now_ns = worker_now(&world->rig.worker) + ns;
-    timers_run(&world->rig.worker.timers, world->rig.worker.now_ns);
+    world->rig.loop.now_ns = loop_now(&world->rig.loop) + ns;
+    timers_run(&world->rig.loop.timers, world->rig.loop.now_ns);
 }
 
 /* ---- keeping ------------------------------------------------------------------------------------------- */
@@ -471,7 +471,7 @@ static void the_last_good_answer_is_used_while_dns_fails(void **state)
     assert_true(world->is_bridged);
     pass(world, 3899 * NS_PER_S);
     has_answer(world, "one.test", "192.0.2.1", DNS_STALE);
-    world->rig.worker.now_ns = 0;
+    world->rig.loop.now_ns = 0;
     pass(world, 3901 * NS_PER_S);
     assert_int_equal(ask(world, &asker, "one.test"), ST_AGAIN);
     dns_cancel(&asker.query);
@@ -488,7 +488,7 @@ static void a_name_that_is_denied_is_used_for_five_minutes_more(void **state)
     resolves_to(world, "one.test", "192.0.2.1", DNS_STALE);
     pass(world, 599 * NS_PER_S);
     has_answer(world, "one.test", "192.0.2.1", DNS_STALE);
-    world->rig.worker.now_ns = 0;
+    world->rig.loop.now_ns = 0;
     pass(world, 601 * NS_PER_S);
     assert_int_equal(ask(world, &asker, "one.test"), ST_AGAIN);
     dns_cancel(&asker.query);
@@ -502,9 +502,9 @@ static void a_silent_server_costs_a_moment_where_there_is_an_old_answer(void **s
     resolves(world, "one.test", "192.0.2.1");
     world->server.mood = IS_SILENT;
     resolver_renew(world->resolver);
-    began_ns = worker_clock_ns();
+    began_ns = loop_clock_ns();
     resolves_to(world, "one.test", "192.0.2.1", DNS_STALE);
-    assert_in_range(worker_clock_ns() - began_ns, 990 * NS_PER_MS, 1500 * NS_PER_MS);
+    assert_in_range(loop_clock_ns() - began_ns, 990 * NS_PER_MS, 1500 * NS_PER_MS);
     has_answer(world, "one.test", "192.0.2.1", DNS_STALE); /* the same lookup has had its moment */
 }
 
@@ -540,7 +540,7 @@ static void a_ttl_of_0_is_used_once_after_a_failure_and_kept_otherwise(void **st
     pass(world, 2 * NS_PER_S);
     world->server.mood = ANSWERS;
     resolves(world, "fleeting.test", "192.0.2.3");
-    world->rig.worker.now_ns = 0;
+    world->rig.loop.now_ns = 0;
     resolves(world, "fleeting.test", "192.0.2.3");
     has_answer(world, "fleeting.test", "192.0.2.3", DNS_FRESH);
 }
@@ -553,16 +553,16 @@ static void a_refusing_server_costs_nothing_and_a_silent_one_300_ms(void **state
     struct sockaddr_in address;
     int other = bound_socket(SOCK_DGRAM, &address);
     char servers[64];
-    int64_t began_ns = worker_clock_ns();
+    int64_t began_ns = loop_clock_ns();
 
     snprintf(servers, sizeof(servers), "127.0.0.1:%u,%s", ntohs(address.sin_port), world->server.address);
     assert_int_equal(resolver_set_servers(world->resolver, servers), ST_OK);
     resolves(world, "one.test", "192.0.2.1");
-    assert_in_range(worker_clock_ns() - began_ns, 290 * NS_PER_MS, 900 * NS_PER_MS);
+    assert_in_range(loop_clock_ns() - began_ns, 290 * NS_PER_MS, 900 * NS_PER_MS);
     close(other);
-    began_ns = worker_clock_ns();
+    began_ns = loop_clock_ns();
     resolves(world, "day.test", "192.0.2.2");
-    assert_true(worker_clock_ns() - began_ns < 250 * NS_PER_MS);
+    assert_true(loop_clock_ns() - began_ns < 250 * NS_PER_MS);
 }
 
 static void an_answer_to_another_question_and_garbage_are_passed_over(void **state)
@@ -577,18 +577,18 @@ static void one_family_does_not_wait_for_the_other_and_the_late_one_joins(void *
 {
     struct world *world = *state;
     struct asker asker;
-    int64_t began_ns = worker_clock_ns();
+    int64_t began_ns = loop_clock_ns();
     struct dns_answer *answer;
 
     world->server.drops = ns_t_aaaa;
     answer = answer_to(world, "many.test", DNS_FRESH, NULL);
-    assert_in_range(worker_clock_ns() - began_ns, 45 * NS_PER_MS, 280 * NS_PER_MS);
+    assert_in_range(loop_clock_ns() - began_ns, 45 * NS_PER_MS, 280 * NS_PER_MS);
     assert_int_equal(answer->count, 2);
     dns_answer_release(&answer);
     assert_int_equal(world->news, 0);
     reply_to(&world->server, world->server.held, &world->server.held_from);
     while (world->news == 0)
-        event_base_loop(world->rig.worker.base, EVLOOP_ONCE);
+        event_base_loop(world->rig.loop.base, EVLOOP_ONCE);
     assert_int_equal(world->news_addresses, 3);
     assert_int_equal(ask(world, &asker, "many.test"), ST_OK);
     assert_int_equal(asker.answer->count, 3);
@@ -619,7 +619,7 @@ static void a_lookup_outlives_those_who_asked(void **state)
     dns_cancel(&asker.query);
     reply_to(&world->server, world->server.held, &world->server.held_from);
     while (world->news == 0)
-        event_base_loop(world->rig.worker.base, EVLOOP_ONCE);
+        event_base_loop(world->rig.loop.base, EVLOOP_ONCE);
     assert_int_equal(asker.told, 0);
     has_answer(world, "one.test", "192.0.2.1", DNS_FRESH);
 }
@@ -762,7 +762,7 @@ static void many_lookups_at_once_have_a_channel_each(void **state)
         dns_cancel(&silent[i].query);
     resolver_free(world->resolver);
     assert_int_equal(open_descriptors(), before);
-    world->resolver = resolver_new(&world->rig.worker);
+    world->resolver = resolver_new(&world->rig.loop);
     assert_non_null(world->resolver);
 }
 
@@ -776,7 +776,7 @@ static void a_resolver_may_go_with_a_lookup_under_way(void **state)
     resolver_free(world->resolver);
     assert_int_equal(open_descriptors(), before);
     dns_cancel(&asker.query);
-    world->resolver = resolver_new(&world->rig.worker);
+    world->resolver = resolver_new(&world->rig.loop);
     assert_non_null(world->resolver);
 }
 

@@ -10,7 +10,7 @@
 
 struct desk {
     struct rig rig;
-    struct worker *workers[1];
+    struct loop *workers[1];
     struct pool pool;
     struct pool_ticket tickets[TICKETS];
     uint32_t calls_that_hold; /* what the audit is told */
@@ -34,9 +34,9 @@ static int set_up(void **state)
     struct desk *desk = test_calloc(1, sizeof(*desk));
 
     rig_init(&desk->rig);
-    desk->workers[0] = &desk->rig.worker;
+    desk->workers[0] = &desk->rig.loop;
     for (int i = 0; i < TICKETS; i++)
-        pool_ticket_init(&desk->tickets[i], &desk->rig.worker, heard);
+        pool_ticket_init(&desk->tickets[i], &desk->rig.loop, heard);
     *state = the_desk = desk;
     return 0;
 }
@@ -80,7 +80,7 @@ static void check_figures(struct desk *desk, uint32_t held, uint32_t waiting, ui
 
 static void stop(struct mail *mail)
 {
-    worker_stop(&the_desk->rig.worker);
+    loop_stop(&the_desk->rig.loop);
 }
 
 static void a_permit_that_is_passed_on_is_held_once_and_given_back_once(void **state)
@@ -117,11 +117,11 @@ static void a_waiter_hears_of_its_permit_by_mail(void **state)
     check_figures(desk, 1, 1, 2, 1);
     assert_string_equal(desk->heard, "");
     mail_init(&end, stop);
-    worker_defer(&desk->rig.worker, &end);
+    loop_defer(&desk->rig.loop, &end);
     rig_run(&desk->rig);
     assert_string_equal(desk->heard, "1");
     give_back(desk, 1);
-    worker_defer(&desk->rig.worker, &end);
+    loop_defer(&desk->rig.loop, &end);
     rig_run(&desk->rig);
     assert_string_equal(desk->heard, "12");
     give_back(desk, 2);
@@ -139,7 +139,7 @@ static void a_pool_made_larger_tells_its_waiters_and_one_made_smaller_comes_down
     pool_resize(&desk->pool, 3, 4);
     check_figures(desk, 3, 1, 3, 0);
     mail_init(&end, stop);
-    worker_defer(&desk->rig.worker, &end);
+    loop_defer(&desk->rig.loop, &end);
     rig_run(&desk->rig);
     assert_string_equal(desk->heard, "12");
     pool_resize(&desk->pool, 1, 4);
@@ -167,7 +167,7 @@ static void a_grant_whose_waiter_leaves_is_called_back_and_goes_to_the_next(void
     give_back(desk, 3); /* a waiter like any other */
     check_figures(desk, 1, 0, 3, 2);
     mail_init(&end, stop);
-    worker_defer(&desk->rig.worker, &end);
+    loop_defer(&desk->rig.loop, &end);
     rig_run(&desk->rig);
     assert_string_equal(desk->heard, "2");
     give_back(desk, 2);
@@ -187,7 +187,7 @@ static void a_ticket_serves_again_and_again(void **state)
         give_back(desk, 1);
     }
     check_figures(desk, 0, 0, 20, 20);
-    mailbox_deliver(&desk->rig.worker.mailbox);
+    mailbox_deliver(&desk->rig.loop.mailbox);
     assert_string_equal(desk->heard, "");
 }
 
@@ -219,20 +219,20 @@ static void the_audit_counts_each_difference_and_each_unsound_pool(void **state)
     struct desk *desk = *state;
 
     open_pool(desk, 2, 0);
-    assert_true(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
+    assert_true(pool_audit(&desk->pool, &desk->rig.loop, told, desk));
     assert_int_equal(ask(desk, 0), PERMIT_GRANTED);
     desk->calls_that_hold = 1;
-    assert_true(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
+    assert_true(pool_audit(&desk->pool, &desk->rig.loop, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 0);
     desk->calls_that_hold = 0; /* a leak: the call is over, its permit is not back */
-    assert_false(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
+    assert_false(pool_audit(&desk->pool, &desk->rig.loop, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 1);
     desk->calls_that_hold = 1;
     desk->pool.permits.released++;
-    assert_false(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
+    assert_false(pool_audit(&desk->pool, &desk->rig.loop, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 2);
     desk->pool.permits.released--;
-    assert_true(pool_audit(&desk->pool, &desk->rig.worker, told, desk));
+    assert_true(pool_audit(&desk->pool, &desk->rig.loop, told, desk));
     assert_int_equal(pool_figures(&desk->pool).audit_errors, 2);
     give_back(desk, 0);
 }

@@ -23,7 +23,7 @@ static void something_changed(struct stream *stream)
     struct world *world = CONTAINER_OF(stream, struct world, stream);
 
     world->events++;
-    worker_stop(&world->rig.worker);
+    loop_stop(&world->rig.loop);
 }
 
 /* A connection over loopback; false if this host has no such addresses. */
@@ -75,7 +75,7 @@ static void begin(struct world *world, enum kind kind)
         skip();
     world->peer = pair[1];
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(stream_open(&world->stream, &world->rig.worker, pair[0], something_changed), ST_OK);
+    assert_int_equal(stream_open(&world->stream, &world->rig.loop, pair[0], something_changed), ST_OK);
 }
 
 static void end(struct world *world)
@@ -98,19 +98,19 @@ static void await_event(struct world *world)
 /* Whatever has come by now is reported, and nothing is waited for. */
 static void take_events(struct world *world)
 {
-    assert_true(event_base_loop(world->rig.worker.base, EVLOOP_NONBLOCK) >= 0);
-    atomic_store(&world->rig.worker.stop, false);
+    assert_true(event_base_loop(world->rig.loop.base, EVLOOP_NONBLOCK) >= 0);
+    atomic_store(&world->rig.loop.stop, false);
 }
 
 /* Until the kernel has this for the stream's socket, whether the loop has been told or not. */
 static void await_socket(const struct world *world, short what)
 {
     struct pollfd now = {.fd = world->stream.fd, .events = what};
-    int64_t end_ns = worker_clock_ns() + 10 * NS_PER_S;
+    int64_t end_ns = loop_clock_ns() + 10 * NS_PER_S;
 
     do {
         assert_true(poll(&now, 1, 10000) >= 0);
-    } while ((now.revents & what) != what && worker_clock_ns() < end_ns);
+    } while ((now.revents & what) != what && loop_clock_ns() < end_ns);
     assert_int_equal(now.revents & what, what);
 }
 

@@ -59,7 +59,7 @@ static int set_up(void **state)
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
     world->method = tls_stream_method_new();
     world->bio = BIO_new(world->method);
-    assert_int_equal(stream_open(&world->stream, &world->rig.worker, pair[0], ignore), ST_OK);
+    assert_int_equal(stream_open(&world->stream, &world->rig.loop, pair[0], ignore), ST_OK);
     ssl = SSL_new(world->ctx);
     tls_stream_open(&world->stream, ssl, world->bio);
     tls_stream_lend(&world->stream);

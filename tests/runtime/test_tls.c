@@ -12,7 +12,7 @@
 /* ---- both ends over a pair of sockets ------------------------------------------------------------------ */
 
 static struct pki pki;
-static struct rig rig; /* whose worker is each of a client's, in turn */
+static struct rig rig; /* whose loop is each of a client's, in turn */
 
 static int set_up_all(void **state)
 {
@@ -138,15 +138,15 @@ static struct result shake_hands(struct tls_client *client, struct stream *strea
     return result;
 }
 
-static void open_on(struct stream *stream, uint32_t worker, int fd)
+static void open_on(struct stream *stream, uint32_t loop, int fd)
 {
-    rig.worker.index = worker;
+    rig.loop.index = loop;
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(stream_open(stream, &rig.worker, fd, ignore), ST_OK);
+    assert_int_equal(stream_open(stream, &rig.loop, fd, ignore), ST_OK);
 }
 
-/* A connection of the client's worker to a server with that context; ended without a closing alert. */
-static struct result meet(struct tls_client *client, uint32_t worker, SSL_CTX *context, struct server *server)
+/* A connection of the client's loop to a server with that context; ended without a closing alert. */
+static struct result meet(struct tls_client *client, uint32_t loop, SSL_CTX *context, struct server *server)
 {
     struct stream stream;
     struct result result;
@@ -158,7 +158,7 @@ static struct result meet(struct tls_client *client, uint32_t worker, SSL_CTX *c
     *server = (struct server){.context = context, .fd = fds[1], .then = server->then};
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, server);
     assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-    open_on(&stream, worker, fds[0]);
+    open_on(&stream, loop, fds[0]);
     result = shake_hands(client, &stream);
     if (result.status == ST_OK && !(result.got_byte = reads_a_byte(&stream)))
         (void)tls_stream_why(&stream, result.failure.why, sizeof(result.failure.why));

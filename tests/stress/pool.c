@@ -19,7 +19,7 @@
 
 #include "core/permit.h"
 #include "runtime/pool.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 #define THREADS         8
 #define TICKETS_EACH    16
@@ -57,7 +57,7 @@ struct ledger {
 #define NOT_IN_LINE UINT64_MAX
 
 struct clerk {
-    struct worker worker;
+    struct loop worker;
     pthread_t thread;
     struct ticket tickets[TICKETS_EACH];
     struct mail turn;
@@ -70,7 +70,7 @@ static pthread_barrier_t all_have_asked;
 static struct pool pool;
 static struct ledger ledger;
 static struct clerk clerks[THREADS];
-static struct worker *loops[THREADS];
+static struct loop *loops[THREADS];
 static atomic_uint desks[MAX_SIZE];
 static atomic_uint most_desks;
 static uint32_t size;
@@ -267,7 +267,7 @@ static void ask_for_permit(struct ticket *ticket)
 static void stop_when_drained(struct clerk *clerk)
 {
     if (clerk->draining && clerk->waiting == 0 && clerk->holding == 0)
-        worker_stop(&clerk->worker);
+        loop_stop(&clerk->worker);
 }
 
 static void permit_came(struct mail *mail)
@@ -284,7 +284,7 @@ static void permit_came(struct mail *mail)
     if (clerk->draining)
         return_ticket(ticket);
     else if (list_is_empty(&clerk->turn.node))
-        worker_defer(&clerk->worker, &clerk->turn);
+        loop_defer(&clerk->worker, &clerk->turn);
     stop_when_drained(clerk);
 }
 
@@ -347,7 +347,7 @@ static void take_turn(struct mail *mail)
         clerk->slept++;
         return_all_held(clerk);
     } else {
-        worker_defer(&clerk->worker, &clerk->turn);
+        loop_defer(&clerk->worker, &clerk->turn);
     }
 }
 
@@ -360,14 +360,14 @@ static void take_first_turn(struct mail *mail)
         ask_for_permit(&clerk->tickets[i]);
     pthread_barrier_wait(&all_have_asked);
     mail_init(&clerk->turn, take_turn);
-    worker_defer(&clerk->worker, &clerk->turn);
+    loop_defer(&clerk->worker, &clerk->turn);
 }
 
 static void *work(void *arg)
 {
     struct clerk *clerk = arg;
 
-    must(worker_run(&clerk->worker) == ST_OK, "a worker failed");
+    must(loop_run(&clerk->worker) == ST_OK, "a worker failed");
     return NULL;
 }
 
@@ -391,7 +391,7 @@ static void open_clerk(uint32_t index, uint64_t operations, uint64_t seed)
     struct clerk *clerk = &clerks[index];
 
     *clerk = (struct clerk){.seed = seed * THREADS + index, .enough = operations / THREADS};
-    must(worker_init(&clerk->worker, index) == ST_OK, "no worker");
+    must(loop_init(&clerk->worker, index) == ST_OK, "no worker");
     loops[index] = &clerk->worker;
     mail_init(&clerk->turn, take_first_turn);
     for (uint32_t i = 0; i < TICKETS_EACH; i++) {
@@ -399,7 +399,7 @@ static void open_clerk(uint32_t index, uint64_t operations, uint64_t seed)
         clerk->tickets[i].id = index * TICKETS_EACH + i;
         pool_ticket_init(&clerk->tickets[i].pool, &clerk->worker, permit_came);
     }
-    worker_defer(&clerk->worker, &clerk->turn);
+    loop_defer(&clerk->worker, &clerk->turn);
 }
 
 static void check_round(void)
@@ -464,7 +464,7 @@ static uint64_t run_round(uint32_t permits, uint32_t queue_size, uint64_t operat
     done = print_round(queue_size);
     pool_fini(&pool);
     for (uint32_t i = 0; i < THREADS; i++)
-        worker_fini(&clerks[i].worker);
+        loop_fini(&clerks[i].worker);
     free(ledger.line);
     return done;
 }

@@ -1,4 +1,4 @@
-#include "proxy/proxy_worker.h"
+#include "proxy/worker.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -33,7 +33,7 @@ static uint64_t first_call_id(uint32_t worker)
     return (uint64_t)run << 48 | (uint64_t)worker << 40 | 1;
 }
 
-void proxy_worker_stop_listeners(struct proxy_worker *pw)
+void worker_stop_listeners(struct worker *pw)
 {
     struct list_node *node;
 
@@ -45,7 +45,7 @@ void proxy_worker_stop_listeners(struct proxy_worker *pw)
     }
 }
 
-static void end_downstreams(struct proxy_worker *pw)
+static void end_downstreams(struct worker *pw)
 {
     struct list_node all, *node;
 
@@ -62,12 +62,12 @@ static void end_downstreams(struct proxy_worker *pw)
 }
 
 /* Nothing of the proxy is left on the loop after this. */
-static void close_all(struct proxy_worker *pw)
+static void close_all(struct worker *pw)
 {
     switch_abort(pw);
     end_downstreams(pw);
     call_query_finish(pw);
-    proxy_worker_stop_listeners(pw);
+    worker_stop_listeners(pw);
     upstream_finish_cuts(pw);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         keepalive_free(pw->keepalive[i]);
@@ -79,13 +79,13 @@ static void close_all(struct proxy_worker *pw)
 
 static void shut(struct mail *mail)
 {
-    struct proxy_worker *pw = CONTAINER_OF(mail, struct proxy_worker, shut);
+    struct worker *pw = CONTAINER_OF(mail, struct worker, shut);
 
     close_all(pw);
-    worker_stop(&pw->worker);
+    loop_stop(&pw->loop);
 }
 
-static void release_memory(struct proxy_worker *pw)
+static void release_memory(struct worker *pw)
 {
     mem_free(pw->text);
     mem_free(pw->head.fields);
@@ -96,7 +96,7 @@ static void release_memory(struct proxy_worker *pw)
 }
 
 /* Connections to addresses that a name no longer has are not used again. */
-static void heed(struct proxy_worker *pw, const struct dns_news *news)
+static void heed(struct worker *pw, const struct dns_news *news)
 {
     for (uint32_t i = 0; i < pw->upstream_places; i++) {
         const struct upstream_config *config = pw->keepalive[i]->config;
@@ -108,16 +108,16 @@ static void heed(struct proxy_worker *pw, const struct dns_news *news)
 
 static void heard_from_dns(void *arg, const struct dns_news *news)
 {
-    struct proxy_worker *pw = arg;
+    struct worker *pw = arg;
 
-    dns_watch_note(&pw->proxy->dns_watch, news, worker_now(&pw->worker));
+    dns_watch_note(&pw->proxy->dns_watch, news, loop_now(&pw->loop));
     if (news->answer != NULL)
         heed(pw, news);
 }
 
-enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint32_t index)
+enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
 {
-    *pw = (struct proxy_worker){.proxy = proxy, .next_call = first_call_id(index)};
+    *pw = (struct worker){.proxy = proxy, .next_call = first_call_id(index)};
     list_init(&pw->retired);
     list_init(&pw->unseen);
     list_init(&pw->reading);
@@ -127,9 +127,9 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
     mail_init(&pw->shut, shut);
     mail_init(&pw->emptied, drain_worker_emptied);
     (void)sem_init(&pw->left, 0, 0); /* fails only for values that are too large */
-    if (worker_init(&pw->worker, index) != ST_OK)
+    if (loop_init(&pw->loop, index) != ST_OK)
         return ST_NOMEM;
-    pw->resolver = resolver_new(&pw->worker);
+    pw->resolver = resolver_new(&pw->loop);
     if (pw->resolver == NULL)
         goto no_resolver;
     resolver_on_news(pw->resolver, heard_from_dns, pw);
@@ -137,15 +137,15 @@ enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint
         return ST_OK;
     resolver_free(pw->resolver);
 no_resolver:
-    worker_fini(&pw->worker);
+    loop_fini(&pw->loop);
     return ST_NOMEM;
 }
 
-void proxy_worker_fini(struct proxy_worker *pw)
+void worker_fini(struct worker *pw)
 {
     if (pw->resolver != NULL)
         close_all(pw);
-    worker_fini(&pw->worker);
+    loop_fini(&pw->loop);
     (void)sem_destroy(&pw->left);
     release_memory(pw);
 }
@@ -156,17 +156,17 @@ void proxy_worker_fini(struct proxy_worker *pw)
  */
 static void *run(void *arg)
 {
-    struct proxy_worker *pw = arg;
+    struct worker *pw = arg;
 
-    if (worker_run(&pw->worker) != ST_OK) {
-        log_error("the event loop of worker %u has failed: ending", pw->worker.index);
+    if (loop_run(&pw->loop) != ST_OK) {
+        log_error("the event loop of worker %u has failed: ending", pw->loop.index);
         _exit(EXIT_FAILURE);
     }
     (void)sem_post(&pw->left); /* fails only at SEM_VALUE_MAX */
     return NULL;
 }
 
-enum status proxy_worker_start(struct proxy_worker *pw)
+enum status worker_start(struct worker *pw)
 {
     audit_start(pw);
     pw->running = thread_start(&pw->thread, run, pw) == ST_OK;
@@ -174,7 +174,7 @@ enum status proxy_worker_start(struct proxy_worker *pw)
 }
 
 /* Not by a join with a time limit: one goes by the wall clock, and the other is unknown to ThreadSanitizer. */
-static bool leaves_in_time(struct proxy_worker *pw)
+static bool leaves_in_time(struct worker *pw)
 {
     struct timespec end;
     int result;
@@ -187,27 +187,27 @@ static bool leaves_in_time(struct proxy_worker *pw)
     return result == 0;
 }
 
-void proxy_worker_stop(struct proxy_worker *pw)
+void worker_stop(struct worker *pw)
 {
     if (!pw->running)
         return;
-    mailbox_post(&pw->worker.mailbox, &pw->shut);
+    mailbox_post(&pw->loop.mailbox, &pw->shut);
     if (!leaves_in_time(pw)) {
-        log_error("worker %u hangs: ending without it", pw->worker.index);
+        log_error("worker %u hangs: ending without it", pw->loop.index);
         _exit(EXIT_FAILURE);
     }
     pthread_join(pw->thread, NULL);
     pw->running = false;
     /* A scrape may have asked while the worker was leaving: it is answered in its place. */
-    mailbox_deliver(&pw->worker.mailbox);
+    mailbox_deliver(&pw->loop.mailbox);
 }
 
-struct generation *proxy_worker_generation(const struct proxy_worker *pw, const struct snapshot *snapshot)
+struct generation *worker_generation(const struct worker *pw, const struct snapshot *snapshot)
 {
     if (pw->generation->snapshot == snapshot)
         return pw->generation;
     LIST_FOREACH(node, &pw->retired) {
-        struct generation *generation = CONTAINER_OF(node - pw->worker.index, struct generation, retired);
+        struct generation *generation = CONTAINER_OF(node - pw->loop.index, struct generation, retired);
 
         if (generation->snapshot == snapshot)
             return generation;
@@ -238,7 +238,7 @@ static void mark_observed(const struct snapshot *snapshot, struct metrics *metri
     }
 }
 
-struct span proxy_worker_date(struct proxy_worker *pw)
+struct span worker_date(struct worker *pw)
 {
     struct text text = text_over(pw->date, sizeof(pw->date));
     struct timespec now;
@@ -251,14 +251,14 @@ struct span proxy_worker_date(struct proxy_worker *pw)
     return (struct span){pw->date, sizeof(pw->date)};
 }
 
-void proxy_worker_gauge(struct proxy_worker *pw)
+void worker_gauge(struct worker *pw)
 {
     struct metrics *metrics = pw->metrics;
-    int64_t now_ns = worker_now(&pw->worker);
+    int64_t now_ns = loop_now(&pw->loop);
     uint32_t idle = 0;
 
     metrics_clear_gauges(metrics);
-    if (pw->worker.index == 0)
+    if (pw->loop.index == 0)
         mark_observed(pw->snapshot, metrics);
     for (uint32_t i = 0; i < pw->pool_places; i++)
         add_calls(&pw->calls[i], now_ns, metrics);
@@ -270,9 +270,9 @@ void proxy_worker_gauge(struct proxy_worker *pw)
     metrics->process.connections[SIDE_UPSTREAM_IDLE] = idle;
 }
 
-void proxy_worker_add_metrics(const struct proxy_worker *pw, struct metrics *sum)
+void worker_add_metrics(const struct worker *pw, struct metrics *sum)
 {
     metrics_add(sum, pw->metrics);
-    if (pw->access_log != NULL && pw->worker.index == 0)
+    if (pw->access_log != NULL && pw->loop.index == 0)
         sum->process.log_dropped[0] += access_log_lost(pw->access_log);
 }

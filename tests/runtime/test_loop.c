@@ -44,7 +44,7 @@ static int tear_down(void **state)
 
 static void stop(void)
 {
-    worker_stop(&the_world->rig.worker);
+    loop_stop(&the_world->rig.loop);
 }
 
 /* ---- one turn ------------------------------------------------------------------------------------------ */
@@ -62,7 +62,7 @@ static struct turn turn;
 
 static void see_time(int index)
 {
-    turn.seen_ns[index] = worker_now(&the_world->rig.worker);
+    turn.seen_ns[index] = loop_now(&the_world->rig.loop);
 }
 
 static void freed(struct deferred_free *deferred_free)
@@ -74,10 +74,10 @@ static void descriptor_ready(evutil_socket_t fd, short what, void *arg)
 {
     note('e');
     see_time(0);
-    worker_free_later(&the_world->rig.worker, &turn.deferred_free, freed);
-    worker_defer(&the_world->rig.worker, &turn.deferred);
-    mailbox_post(&the_world->rig.worker.mailbox, &turn.mail);
-    worker_expect_mail(&the_world->rig.worker);
+    loop_free_later(&the_world->rig.loop, &turn.deferred_free, freed);
+    loop_defer(&the_world->rig.loop, &turn.deferred);
+    mailbox_post(&the_world->rig.loop.mailbox, &turn.mail);
+    loop_expect_mail(&the_world->rig.loop);
 }
 
 static void timer_due(struct timer *timer, int64_t now_ns)
@@ -103,22 +103,22 @@ static void last_turn(struct mail *mail)
 static void deferred_runs(struct mail *mail)
 {
     note('d');
-    worker_defer(&the_world->rig.worker, &turn.last);
+    loop_defer(&the_world->rig.loop, &turn.last);
 }
 
 static void a_turn_is_descriptors_timers_mail_deferred_frees_at_one_time(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
+    struct loop *loop = &the_world->rig.loop;
 
     assert_int_equal(pipe(turn.pipe), 0);
     assert_int_equal(
-        event_assign(&turn.event, worker->base, turn.pipe[0], EV_READ | EV_ET, descriptor_ready, NULL), 0);
+        event_assign(&turn.event, loop->base, turn.pipe[0], EV_READ | EV_ET, descriptor_ready, NULL), 0);
     assert_int_equal(event_add(&turn.event, NULL), 0);
-    assert_int_equal(timer_init(&worker->timers, &turn.timer, timer_due), ST_OK);
+    assert_int_equal(timer_init(&loop->timers, &turn.timer, timer_due), ST_OK);
     mail_init(&turn.mail, mail_came);
     mail_init(&turn.deferred, deferred_runs);
     mail_init(&turn.last, last_turn);
-    timer_set(&worker->timers, &turn.timer, 1);
+    timer_set(&loop->timers, &turn.timer, 1);
     assert_int_equal(write(turn.pipe[1], "x", 1), 1);
     rig_run(&the_world->rig);
     /* What was deferred while the deferred ran waited for the next turn, which had its own time. */
@@ -126,7 +126,7 @@ static void a_turn_is_descriptors_timers_mail_deferred_frees_at_one_time(void **
     assert_int_equal(turn.seen_ns[0], turn.seen_ns[1]);
     assert_int_equal(turn.seen_ns[0], turn.seen_ns[2]);
     assert_true(turn.seen_ns[3] > turn.seen_ns[0]);
-    timer_fini(&worker->timers, &turn.timer);
+    timer_fini(&loop->timers, &turn.timer);
     event_del(&turn.event);
     close(turn.pipe[0]);
     close(turn.pipe[1]);
@@ -148,10 +148,10 @@ static void ring(struct timer *timer, int64_t now_ns)
     struct alarm *alarm = CONTAINER_OF(timer, struct alarm, timer);
 
     assert_true(now_ns >= alarm->due_ns);
-    assert_true(worker_clock_ns() >= now_ns);
+    assert_true(loop_clock_ns() >= now_ns);
     assert_true(alarm->due_ns >= last_due_ns);
     last_due_ns = alarm->due_ns;
-    alarm->late_ns = worker_clock_ns() - alarm->due_ns;
+    alarm->late_ns = loop_clock_ns() - alarm->due_ns;
     if (alarm->late_ns > latest_ns)
         latest_ns = alarm->late_ns;
     if (--ringing == 0)
@@ -160,7 +160,7 @@ static void ring(struct timer *timer, int64_t now_ns)
 
 static void set_alarm(struct alarm *alarm, int64_t due_ns)
 {
-    struct timers *timers = &the_world->rig.worker.timers;
+    struct timers *timers = &the_world->rig.loop.timers;
 
     if (alarm->timer.fn == NULL)
         assert_int_equal(timer_init(timers, &alarm->timer, ring), ST_OK);
@@ -176,14 +176,14 @@ static void run_alarms(unsigned count)
     rig_run(&the_world->rig);
     for (int i = 0; i < TIMERS; i++) {
         if (alarms[i].timer.fn != NULL)
-            timer_fini(&the_world->rig.worker.timers, &alarms[i].timer);
+            timer_fini(&the_world->rig.loop.timers, &alarms[i].timer);
         alarms[i].timer.fn = NULL;
     }
 }
 
 static void timers_fire_in_order_and_never_early_by_the_real_clock(void **state)
 {
-    int64_t now_ns = worker_clock_ns();
+    int64_t now_ns = loop_clock_ns();
 
     for (int i = 0; i < TIMERS; i++) /* scattered over 50 ms, to the nanosecond */
         set_alarm(&alarms[i], now_ns + (i * INT64_C(7919) % 101) * 495 * NS_PER_US + i);
@@ -196,23 +196,23 @@ static void a_timer_in_the_past_fires_in_the_next_turn(void **state)
 {
     set_alarm(&alarms[0], 1);
     set_alarm(&alarms[1], -5);
-    set_alarm(&alarms[2], worker_clock_ns() - 1);
+    set_alarm(&alarms[2], loop_clock_ns() - 1);
     run_alarms(3);
 }
 
 static void a_timer_that_comes_nearer_rearms_the_descriptor(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
-    int64_t begin_ns = worker_clock_ns();
+    struct loop *loop = &the_world->rig.loop;
+    int64_t begin_ns = loop_clock_ns();
 
     /* The watchdog has armed it for 10 s; this turn ends with that. */
     set_alarm(&alarms[0], begin_ns + 5 * NS_PER_S);
     mail_init(&turn.last, last_turn);
-    worker_defer(worker, &turn.last);
+    loop_defer(loop, &turn.last);
     rig_run(&the_world->rig);
-    set_alarm(&alarms[0], worker_clock_ns() + 3 * NS_PER_MS);
+    set_alarm(&alarms[0], loop_clock_ns() + 3 * NS_PER_MS);
     run_alarms(1);
-    assert_true(worker_clock_ns() - begin_ns < 4 * NS_PER_S);
+    assert_true(loop_clock_ns() - begin_ns < 4 * NS_PER_S);
 }
 
 static unsigned rounds;
@@ -227,16 +227,16 @@ static void ring_again(struct timer *timer, int64_t now_ns)
         return;
     }
     alarm->due_ns = now_ns + 200 * NS_PER_US;
-    timer_set(&the_world->rig.worker.timers, timer, alarm->due_ns);
+    timer_set(&the_world->rig.loop.timers, timer, alarm->due_ns);
 }
 
 static void a_timer_that_is_set_again_and_again_keeps_firing(void **state)
 {
-    struct timers *timers = &the_world->rig.worker.timers;
+    struct timers *timers = &the_world->rig.loop.timers;
 
     rounds = 0;
     assert_int_equal(timer_init(timers, &alarms[0].timer, ring_again), ST_OK);
-    alarms[0].due_ns = worker_clock_ns();
+    alarms[0].due_ns = loop_clock_ns();
     timer_set(timers, &alarms[0].timer, alarms[0].due_ns);
     rig_run(&the_world->rig);
     assert_int_equal(rounds, 50);
@@ -264,19 +264,19 @@ static void z(struct mail *mail)
 
 static void deferred_mail_runs_in_order_unless_it_was_taken_back(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
+    struct loop *loop = &the_world->rig.loop;
     struct mail first, second, third, end;
 
     mail_init(&first, a);
     mail_init(&second, b);
     mail_init(&third, a);
     mail_init(&end, z);
-    worker_defer(worker, &second);
-    worker_defer(worker, &first);
-    worker_defer(worker, &third);
-    worker_defer(worker, &end);
-    worker_undefer(&first);
-    worker_undefer(&first);
+    loop_defer(loop, &second);
+    loop_defer(loop, &first);
+    loop_defer(loop, &third);
+    loop_defer(loop, &end);
+    loop_undefer(&first);
+    loop_undefer(&first);
     rig_run(&the_world->rig);
     assert_string_equal(the_world->happened, "baz");
 }
@@ -286,20 +286,20 @@ static struct mail recalled;
 static void recall(struct mail *mail)
 {
     note('r');
-    worker_undefer(&recalled);
+    loop_undefer(&recalled);
 }
 
 static void deferred_mail_is_taken_back_by_the_one_before_it(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
+    struct loop *loop = &the_world->rig.loop;
     struct mail first, end;
 
     mail_init(&first, recall);
     mail_init(&recalled, b);
     mail_init(&end, z);
-    worker_defer(worker, &first);
-    worker_defer(worker, &recalled);
-    worker_defer(worker, &end);
+    loop_defer(loop, &first);
+    loop_defer(loop, &recalled);
+    loop_defer(loop, &end);
     rig_run(&the_world->rig);
     assert_string_equal(the_world->happened, "rz");
 }
@@ -329,16 +329,16 @@ static void write_a_byte(struct mail *mail)
 
 static void many_that_are_deferred_run_in_order_and_leave_descriptors_their_turns(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
+    struct loop *loop = &the_world->rig.loop;
     struct event event;
 
     served = served_before_descriptor = 0;
     assert_int_equal(pipe(turn.pipe), 0);
-    assert_int_equal(event_assign(&event, worker->base, turn.pipe[0], EV_READ | EV_ET, interrupted, NULL), 0);
+    assert_int_equal(event_assign(&event, loop->base, turn.pipe[0], EV_READ | EV_ET, interrupted, NULL), 0);
     assert_int_equal(event_add(&event, NULL), 0);
     for (size_t i = 0; i < sizeof(crowd) / sizeof(crowd[0]); i++) {
         mail_init(&crowd[i], i == 0 ? write_a_byte : serve);
-        worker_defer(worker, &crowd[i]);
+        loop_defer(loop, &crowd[i]);
     }
     rig_run(&the_world->rig);
     assert_int_equal(served, 100);
@@ -354,9 +354,9 @@ static struct mail urgent;
 
 static void served_one(evutil_socket_t fd, short what, void *arg)
 {
-    worker_count_event(&the_world->rig.worker);
+    loop_count_event(&the_world->rig.loop);
     if (++seen == 100)
-        mailbox_post(&the_world->rig.worker.mailbox, &urgent);
+        mailbox_post(&the_world->rig.loop.mailbox, &urgent);
     if (seen == (int)(sizeof(ready) / sizeof(ready[0])))
         stop();
 }
@@ -368,14 +368,14 @@ static void mail_overtakes(struct mail *mail)
 
 static void mail_waits_for_a_turn_of_all_that_is_ready(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
+    struct loop *loop = &the_world->rig.loop;
     static struct event events[sizeof(ready) / sizeof(ready[0])];
 
     for (size_t i = 0; i < sizeof(ready) / sizeof(ready[0]); i++) {
         ready[i] = eventfd(0, EFD_NONBLOCK);
         assert_true(ready[i] >= 0);
         assert_int_equal(
-            event_assign(&events[i], worker->base, ready[i], EV_READ | EV_ET | EV_PERSIST, served_one, NULL),
+            event_assign(&events[i], loop->base, ready[i], EV_READ | EV_ET | EV_PERSIST, served_one, NULL),
             0);
         assert_int_equal(event_add(&events[i], NULL), 0);
     }
@@ -397,19 +397,19 @@ static void mail_waits_for_a_turn_of_all_that_is_ready(void **state)
 
 static void expected_mail_is_delivered_without_a_ring(void **state)
 {
-    struct worker *worker = &the_world->rig.worker;
+    struct loop *loop = &the_world->rig.loop;
     struct mail end;
 
     mail_init(&end, z);
-    assert_true(mailbox_put(&worker->mailbox, &end));
-    worker_expect_mail(worker);
+    assert_true(mailbox_put(&loop->mailbox, &end));
+    loop_expect_mail(loop);
     rig_run(&the_world->rig);
     assert_string_equal(the_world->happened, "z");
 }
 
 static void *post_from_elsewhere(void *arg)
 {
-    mailbox_post(&the_world->rig.worker.mailbox, arg);
+    mailbox_post(&the_world->rig.loop.mailbox, arg);
     return NULL;
 }
 
@@ -429,7 +429,7 @@ static void mail_from_another_thread_wakes_the_loop(void **state)
 
 static void *stop_from_elsewhere(void *arg)
 {
-    worker_stop(arg);
+    loop_stop(arg);
     return NULL;
 }
 
@@ -437,7 +437,7 @@ static void another_thread_stops_the_loop(void **state)
 {
     pthread_t thread;
 
-    assert_int_equal(pthread_create(&thread, NULL, stop_from_elsewhere, &the_world->rig.worker), 0);
+    assert_int_equal(pthread_create(&thread, NULL, stop_from_elsewhere, &the_world->rig.loop), 0);
     rig_run(&the_world->rig);
     pthread_join(thread, NULL);
 }
@@ -456,28 +456,28 @@ static void free_body(struct deferred_free *deferred_free)
 
 static void what_waits_to_be_freed_is_freed_with_the_worker(void **state)
 {
-    struct worker worker;
+    struct loop loop;
 
-    assert_int_equal(worker_init(&worker, 7), ST_OK);
-    assert_int_equal(worker.index, 7);
+    assert_int_equal(loop_init(&loop, 7), ST_OK);
+    assert_int_equal(loop.index, 7);
     for (int i = 0; i < 3; i++) {
         struct body *body = mem_zalloc(sizeof(*body));
 
         assert_non_null(body);
-        worker_free_later(&worker, &body->deferred_free, free_body);
+        loop_free_later(&loop, &body->deferred_free, free_body);
     }
-    worker_fini(&worker);
+    loop_fini(&loop);
     assert_string_equal(the_world->happened, "fff");
 }
 
 static void a_worker_leaves_no_descriptor_behind(void **state)
 {
-    struct worker worker;
+    struct loop loop;
     int before = open_descriptors();
 
-    assert_int_equal(worker_init(&worker, 0), ST_OK);
+    assert_int_equal(loop_init(&loop, 0), ST_OK);
     assert_true(open_descriptors() > before);
-    worker_fini(&worker);
+    loop_fini(&loop);
     assert_int_equal(open_descriptors(), before);
 }
 

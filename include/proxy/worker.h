@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_PROXY_WORKER_H
-#define CURFEW_PROXY_PROXY_WORKER_H
+#ifndef CURFEW_PROXY_WORKER_H
+#define CURFEW_PROXY_WORKER_H
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -17,22 +17,22 @@
 #include "runtime/dns.h"
 #include "runtime/entropy.h"
 #include "runtime/listen.h"
-#include "runtime/worker.h"
+#include "runtime/loop.h"
 
 struct call_query_part;
 
 /* A listening socket as one worker sees it. */
 struct listener_worker {
     struct acceptor acceptor;
-    struct list_node node; /* in proxy_worker.listeners */
-    struct proxy_worker *worker;
+    struct list_node node; /* in worker.listeners */
+    struct worker *worker;
     const struct listener *listener;
     const struct upstream_config *upstream; /* the generation's in force */
 };
 
 /* What one worker has of the proxy: touched by its thread alone. */
-struct proxy_worker {
-    struct worker worker;
+struct worker {
+    struct loop loop;
     struct proxy *proxy;
     struct generation *generation;   /* in force for what begins now; calls in flight have their own */
     const struct snapshot *snapshot; /* the generation's */
@@ -76,28 +76,28 @@ struct proxy_worker {
 };
 
 /* A worker without a generation: switch_prepare and switch_commit give it one before it starts. */
-enum status proxy_worker_init(struct proxy_worker *pw, struct proxy *proxy, uint32_t index) MUST_CHECK;
-void proxy_worker_fini(struct proxy_worker *pw);
+enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index) MUST_CHECK;
+void worker_fini(struct worker *pw);
 
-enum status proxy_worker_start(struct proxy_worker *pw) MUST_CHECK;
+enum status worker_start(struct worker *pw) MUST_CHECK;
 /*
  * Any thread: has the worker end its calls, close everything and leave its loop; then join it. If it hangs, it takes
  * the process with it.
  */
-void proxy_worker_stop(struct proxy_worker *pw);
+void worker_stop(struct worker *pw);
 
 /* The generation of this snapshot, in force or with calls left. Its own thread. */
-struct generation *proxy_worker_generation(const struct proxy_worker *pw, const struct snapshot *snapshot);
+struct generation *worker_generation(const struct worker *pw, const struct snapshot *snapshot);
 
 /* Closes all listeners. Its own thread. */
-void proxy_worker_stop_listeners(struct proxy_worker *pw);
+void worker_stop_listeners(struct worker *pw);
 
 /* The instant as HTTP writes it, until the next call of this function. Its own thread. */
-struct span proxy_worker_date(struct proxy_worker *pw);
+struct span worker_date(struct worker *pw);
 
 /* Fills in the gauges of its block of metrics, which nobody keeps up to date. Its own thread. */
-void proxy_worker_gauge(struct proxy_worker *pw);
+void worker_gauge(struct worker *pw);
 /* Adds its counters, and its gauges as they were filled in, to a sum. Its own thread. */
-void proxy_worker_add_metrics(const struct proxy_worker *pw, struct metrics *sum);
+void worker_add_metrics(const struct worker *pw, struct metrics *sum);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef CURFEW_RUNTIME_WORKER_H
-#define CURFEW_RUNTIME_WORKER_H
+#ifndef CURFEW_RUNTIME_LOOP_H
+#define CURFEW_RUNTIME_LOOP_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -14,7 +14,7 @@
 #include "runtime/mailbox.h"
 
 /*
- * A worker: one thread with one event loop. Everything that it owns is touched by its thread alone, but for what
+ * A thread with an event loop. Everything that it owns is touched by its thread alone, but for what
  * this header says any thread may call.
  *
  * One turn of the loop: wait; run the callbacks of descriptors that are ready, but of a bounded number; run the
@@ -22,7 +22,7 @@
  * the timer descriptor if the earliest instant came nearer. What a turn has no room for is first in the next; mail
  * waits for no more than the turn that is on. All of a turn sees one time, which only moves on where a call begins.
  */
-struct worker {
+struct loop {
     struct event_base *base;
     struct timers timers;
     struct mailbox mailbox;
@@ -41,50 +41,50 @@ struct worker {
     struct buffer_spares spare_buffers[BUFFER_KINDS];
 };
 
-enum status worker_init(struct worker *worker, uint32_t index) MUST_CHECK;
+enum status loop_init(struct loop *loop, uint32_t index) MUST_CHECK;
 /* All streams, timers and mails are gone by then. Frees what still waits for that. */
-void worker_fini(struct worker *worker);
+void loop_fini(struct loop *loop);
 
-/* The thread's body: turns until worker_stop. ST_FAILED: the event loop can't go on. */
-enum status worker_run(struct worker *worker) MUST_CHECK;
+/* The thread's body: turns until loop_stop. ST_FAILED: the event loop can't go on. */
+enum status loop_run(struct loop *loop) MUST_CHECK;
 /* Any thread. */
-void worker_stop(struct worker *worker);
+void loop_stop(struct loop *loop);
 
 /* The time of this turn: CLOCK_MONOTONIC, nanoseconds. */
-int64_t worker_now(struct worker *worker);
+int64_t loop_now(struct loop *loop);
 
 /*
  * Moves the time of this turn on to this very instant: for the beginning of something whose end must not come early,
  * though the turn is a long one.
  */
-int64_t worker_refresh_now(struct worker *worker);
+int64_t loop_refresh_now(struct loop *loop);
 
 /* The time at this very instant, by the same clock. Any thread. */
-int64_t worker_clock_ns(void);
+int64_t loop_clock_ns(void);
 
 /*
  * A descriptor of many is being served: after as many of them as a turn has room for, the turn ends, and the others,
  * which libevent keeps, have the next one. Timers that are due wait no longer than that.
  */
-void worker_count_event(struct worker *worker);
+void loop_count_event(struct loop *loop);
 
 /*
  * As a mail to oneself, without a lock or a system call: runs at the end of this turn, or, in its order, of a later
  * one.
  */
-void worker_defer(struct worker *worker, struct mail *mail);
+void loop_defer(struct loop *loop, struct mail *mail);
 /* Takes a deferred mail back. */
-void worker_undefer(struct mail *mail);
+void loop_undefer(struct mail *mail);
 
 /* Own thread: the mailbox is looked into at the end of this turn, without a ring. */
-void worker_expect_mail(struct worker *worker);
+void loop_expect_mail(struct loop *loop);
 
 /* Something whose memory goes at the end of the turn, so that no callback further up still stands on it. */
 struct deferred_free {
     struct list_node node;
     void (*free_fn)(struct deferred_free *deferred_free);
 };
-void worker_free_later(struct worker *worker, struct deferred_free *deferred_free,
-                       void (*free_fn)(struct deferred_free *deferred_free));
+void loop_free_later(struct loop *loop, struct deferred_free *deferred_free,
+                     void (*free_fn)(struct deferred_free *deferred_free));
 
 #endif
