@@ -361,7 +361,8 @@ check-layers: $(PURE_OBJS) ## Rooms include only rooms below them; pure objects 
 	@CC='$(CC)' NM='$(NM)' tests/lint/layers --objects $(B)/obj .
 
 .PHONY: lint
-lint: check-layers check-format ## Every lint: layers, format, function length, docs, and that each can fail
+lint: check-layers check-format ## Every lint: layers, circles, format, function length, docs, and that each can fail
+	@tests/lint/circles .
 	@tests/lint/functions .
 	@tests/lint/docs .
 	@tests/lint/fuzz . $(REPLAYS)
