@@ -6,11 +6,9 @@
 #include "base/span.h"
 #include "base/status.h"
 
-struct loop;
-
 /*
  * Bytes read and not yet used: data[start..end) are waiting, data[end..cap) is free. A buffer holds a block only while
- * bytes are in it; blocks of the two sizes come from stacks that the loop keeps warm.
+ * bytes are in it; blocks of the two sizes come from stacks that are kept warm, one loop's each.
  */
 struct buffer {
     char *data; /* NULL: no block */
@@ -23,26 +21,28 @@ struct buffer {
 
 enum buffer_kind { BUFFER_KIND_USUAL, BUFFER_KIND_LARGE, BUFFER_KINDS };
 
-/* A loop's stack of blocks of one size. */
+/* Blocks that wait to be used again, in a stack for each size. Zero: none. One thread. */
 struct buffer_spares {
-    struct buffer_block *first;
-    uint32_t count;
+    struct buffer_stack {
+        struct buffer_block *first;
+        uint32_t count;
+    } of[BUFFER_KINDS];
 };
 
 /* Makes sure that there is a block. */
-enum status buffer_open(struct loop *loop, struct buffer *buffer) MUST_CHECK;
+enum status buffer_open(struct buffer_spares *spares, struct buffer *buffer) MUST_CHECK;
 /* Likewise, and a large one if no byte is waiting in a usual one. */
-enum status buffer_open_large(struct loop *loop, struct buffer *buffer) MUST_CHECK;
+enum status buffer_open_large(struct buffer_spares *spares, struct buffer *buffer) MUST_CHECK;
 /* Gives the block back, with whatever is in it. */
-void buffer_close(struct loop *loop, struct buffer *buffer);
+void buffer_close(struct buffer_spares *spares, struct buffer *buffer);
 /* Gives the block back if no byte is in it. */
-void buffer_close_if_empty(struct loop *loop, struct buffer *buffer);
+void buffer_close_if_empty(struct buffer_spares *spares, struct buffer *buffer);
 
 /*
  * Makes room behind `end`: moves the bytes to the front, or, when they fill the block, moves them to one twice as
  * large, up to `max` bytes. ST_LIMIT when max bytes are waiting already.
  */
-enum status buffer_make_room(struct loop *loop, struct buffer *buffer, uint32_t max) MUST_CHECK;
+enum status buffer_make_room(struct buffer_spares *spares, struct buffer *buffer, uint32_t max) MUST_CHECK;
 
 static inline struct span buffer_span(const struct buffer *buffer)
 {
@@ -59,7 +59,7 @@ static inline void buffer_consume(struct buffer *buffer, size_t len)
     buffer->start += (uint32_t)len;
 }
 
-/* Frees the loop's stack of blocks. */
-void buffer_drop_spares(struct loop *loop);
+/* Frees the blocks that wait. */
+void buffer_drop_spares(struct buffer_spares *spares);
 
 #endif

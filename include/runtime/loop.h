@@ -38,7 +38,7 @@ struct loop {
     uint32_t index;
     struct list_node deferred;   /* mails of our own, for the end of the turn */
     struct list_node free_later; /* memory to free at the end of the turn */
-    struct buffer_spares spare_buffers[BUFFER_KINDS];
+    struct buffer_spares spare_buffers;
 };
 
 enum status loop_init(struct loop *loop, uint32_t index) MUST_CHECK;

@@ -24,16 +24,17 @@ static enum status read_into(struct worker *pw, struct stream *stream, struct bu
 
     if (!stream->can_read)
         return ST_AGAIN;
-    status = in_bulk ? buffer_open_large(&pw->loop, buffer) : buffer_open(&pw->loop, buffer);
+    status = in_bulk ? buffer_open_large(&pw->loop.spare_buffers, buffer)
+                     : buffer_open(&pw->loop.spare_buffers, buffer);
     if (status == ST_OK)
-        status = buffer_make_room(&pw->loop, buffer, max);
+        status = buffer_make_room(&pw->loop.spare_buffers, buffer, max);
     if (status != ST_OK)
         return status;
     status = stream_read(stream, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
     if (status == ST_OK)
         buffer->end += (uint32_t)len;
     else
-        buffer_close_if_empty(&pw->loop, buffer);
+        buffer_close_if_empty(&pw->loop.spare_buffers, buffer);
     return status;
 }
 
@@ -66,7 +67,7 @@ static void request_is_sent(struct call *call)
     call->uploaded = true;
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     call->upload_waits = false;
-    buffer_close_if_empty(&call->worker->loop, &call->downstream->in);
+    buffer_close_if_empty(&call->worker->loop.spare_buffers, &call->downstream->in);
     if (call->fsm.state == CALL_SENDING)
         call_move(call, CALL_WAITING);
 }

@@ -42,7 +42,7 @@ void downstream_destroy(struct downstream *downstream)
 
     keepalive_end_reservation(downstream);
     stream_close(&downstream->stream);
-    buffer_close(&pw->loop, &downstream->in);
+    buffer_close(&pw->loop.spare_buffers, &downstream->in);
     timer_fini(&pw->loop.timers, &downstream->timer);
     loop_undefer(&downstream->resume);
     list_remove(&downstream->node);
@@ -79,7 +79,7 @@ static void linger(struct downstream *downstream)
 {
     downstream->lingering = true;
     keepalive_end_reservation(downstream);
-    buffer_close(&downstream->worker->loop, &downstream->in);
+    buffer_close(&downstream->worker->loop.spare_buffers, &downstream->in);
     stream_end_write(&downstream->stream);
     set_timer(downstream, LINGER_NS);
     drain(downstream);
@@ -96,16 +96,16 @@ static bool read_more(struct downstream *downstream)
     /* Before taking a buffer: most events only say that an idle connection can be written to. */
     if (!downstream->stream.can_read)
         return false;
-    status = buffer_open(&pw->loop, in);
+    status = buffer_open(&pw->loop.spare_buffers, in);
     if (status == ST_OK)
-        status = buffer_make_room(&pw->loop, in, (uint32_t)pw->text_cap);
+        status = buffer_make_room(&pw->loop.spare_buffers, in, (uint32_t)pw->text_cap);
     if (status == ST_OK)
         status = stream_read(&downstream->stream, in->data + in->end, in->cap - in->end, &len);
     if (status == ST_OK) {
         in->end += (uint32_t)len;
         return true;
     }
-    buffer_close_if_empty(&pw->loop, in);
+    buffer_close_if_empty(&pw->loop.spare_buffers, in);
     if (status == ST_AGAIN)
         return false;
     if (downstream->call == NULL)
@@ -226,7 +226,7 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
     switch (next) {
     case DOWNSTREAM_KEEP:
         downstream->scan = (struct http1_scan){0};
-        buffer_close_if_empty(&downstream->worker->loop, &downstream->in);
+        buffer_close_if_empty(&downstream->worker->loop.spare_buffers, &downstream->in);
         set_timer(downstream, downstream->winding_down
                                   ? LAST_CALL_NS
                                   : downstream->worker->snapshot->limits.idle_timeout_ns);

@@ -111,7 +111,7 @@ void loop_fini(struct loop *loop)
     close(loop->timer_fd);
     mailbox_fini(&loop->mailbox);
     timers_fini(&loop->timers);
-    buffer_drop_spares(loop);
+    buffer_drop_spares(&loop->spare_buffers);
 }
 
 int64_t loop_clock_ns(void)
