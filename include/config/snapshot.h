@@ -7,7 +7,7 @@
 #include "base/number.h"
 #include "base/span.h"
 #include "config/place.h"
-#include "http/forward.h"
+#include "http/forward_rules.h"
 #include "core/name_age.h"
 #include "core/route.h"
 

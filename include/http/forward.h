@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "http/forward_rules.h"
 #include "http/http1.h"
 
 /*
@@ -13,30 +14,6 @@
  * configuration sets, removes and has it tell of itself. Order and bytes of all other fields are kept.
  * Pure; writes into a text that the caller owns, whose `overflow` tells if it did not fit.
  */
-
-/* How a request names its caller (http/forwarded). */
-enum forward_tells { FORWARD_TELLS_NOTHING, FORWARD_TELLS_X_FORWARDED, FORWARD_TELLS_RFC7239 };
-
-/* What a policy changes in heads. Immutable, made by config. */
-struct forward_rules {
-    struct span host;      /* Host field value that the upstream is to see */
-    struct span base_path; /* put before each target: "" or "/v2", no slash at its end */
-    struct span set_lines; /* ready field lines "Name: value\r\n…" that are added */
-    /*
-     * Names of fields that are left out: removed ones, and those that set_lines replaces. A name of Via, Forwarded or
-     * X-Forwarded-* keeps us from adding that field, too.
-     */
-    const struct span *dropped;
-    uint32_t dropped_count;
-    enum forward_tells tells;
-    bool via;               /* both directions get "Via: 1.x curfew" (RFC 9110 7.6.3) */
-    bool rewrites_location; /* core/location: */
-    bool is_https;          /* the API's scheme, */
-    struct span origin;     /* and its authority, as the url has it */
-};
-
-/* Is it the name of a field that the rules leave out? */
-bool forward_drops(const struct forward_rules *rules, struct span name);
 
 /*
  * The request head without its closing empty line, so that one more field can follow when it is sent. `trace_line` is

@@ -5,7 +5,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
-#include "http/forward.h"
+#include "http/forward_rules.h"
 #include "http/http1.h"
 
 /*

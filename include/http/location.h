@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "base/span.h"
-#include "http/forward.h"
+#include "http/forward_rules.h"
 #include "http/http1.h"
 
 /*

@@ -6,7 +6,7 @@
 
 #include "base/list.h"
 #include "core/name_age.h"
-#include "runtime/dns.h"
+#include "runtime/dns_answer.h"
 
 /*
  * What is known of names: their last good answers, and their failures. The least recently used one makes room. One

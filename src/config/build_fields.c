@@ -298,7 +298,7 @@ enum status build_rules(struct build *b, struct build_upstream *u)
     rules->rewrites_location = u->values.of[OPT_HEADERS_LOCATION].number != 0;
     rules->is_https = u->url.is_https;
     rules->via = u->values.of[OPT_HEADERS_VIA].number != 0;
-    u->out->hides_trace = forward_drops(rules, SPAN_LIT("traceparent"));
+    u->out->hides_trace = forward_rules_drop(rules, SPAN_LIT("traceparent"));
     check_written(b, u, &fields);
     rules->base_path = (struct span){arena_text(b->arena, u->url.base_path), u->url.base_path.len};
     if (!rules->base_path.ptr)

@@ -24,14 +24,6 @@ static void run_flush(struct run *run, struct text *out)
     run->bytes.len = 0;
 }
 
-bool forward_drops(const struct forward_rules *rules, struct span name)
-{
-    for (uint32_t i = 0; i < rules->dropped_count; i++)
-        if (rules->dropped[i].len == name.len && span_eq_nocase(rules->dropped[i], name))
-            return true;
-    return false;
-}
-
 /* Fields that say how two neighbours talk: never copied; where the next hop needs one, it is written anew. */
 static bool is_for_one_hop(enum http1_field_id id)
 {
@@ -71,7 +63,7 @@ static bool request_keeps(const struct request_plan *plan, const struct http1_fi
         if (is_of_a_trace(field->id) && plan->new_trace)
             return false;
     }
-    return plan->rules->dropped_count == 0 || !forward_drops(plan->rules, field->name);
+    return plan->rules->dropped_count == 0 || !forward_rules_drop(plan->rules, field->name);
 }
 
 static void put_request_line(struct text *out, const struct http1_head *head, struct span base_path)
@@ -139,7 +131,7 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
     }
     run_flush(&run, out);
     put_request_framing(out, head);
-    if (rules->via && !forward_drops(rules, SPAN_LIT("Via")))
+    if (rules->via && !forward_rules_drop(rules, SPAN_LIT("Via")))
         put_via(out, head->minor);
     if (rules->tells != FORWARD_TELLS_NOTHING)
         forwarded_put(out, head, &plan.forwarded);
@@ -318,6 +310,6 @@ void forward_trailers(struct text *out, struct span trailers, const struct forwa
     bool bad;
 
     while (http1_next_trailer(&trailers, &field, &bad))
-        if (may_trail(&field) && (rules == NULL || !forward_drops(rules, field.name)))
+        if (may_trail(&field) && (rules == NULL || !forward_rules_drop(rules, field.name)))
             text_put(out, field.line);
 }

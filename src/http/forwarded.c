@@ -22,18 +22,18 @@ struct forwarded forwarded_plan(const struct http1_head *head, const struct forw
     struct forwarded plan = {.caller = caller, .host = forwarded_host(head)};
 
     if (rules->tells == FORWARD_TELLS_RFC7239) {
-        if (!forward_drops(rules, SPAN_LIT("Forwarded")))
+        if (!forward_rules_drop(rules, SPAN_LIT("Forwarded")))
             plan.list = HTTP1_FIELD_FORWARDED;
         return plan;
     }
     if (rules->tells != FORWARD_TELLS_X_FORWARDED)
         return plan;
-    if (caller.len != 0 && !forward_drops(rules, SPAN_LIT("X-Forwarded-For")))
+    if (caller.len != 0 && !forward_rules_drop(rules, SPAN_LIT("X-Forwarded-For")))
         plan.list = HTTP1_FIELD_X_FORWARDED_FOR;
     plan.proto = !has_come(head, HTTP1_FIELD_X_FORWARDED_PROTO) &&
-                 !forward_drops(rules, SPAN_LIT("X-Forwarded-Proto"));
+                 !forward_rules_drop(rules, SPAN_LIT("X-Forwarded-Proto"));
     plan.x_host = plan.host.len != 0 && !has_come(head, HTTP1_FIELD_X_FORWARDED_HOST) &&
-                  !forward_drops(rules, SPAN_LIT("X-Forwarded-Host"));
+                  !forward_rules_drop(rules, SPAN_LIT("X-Forwarded-Host"));
     return plan;
 }
 

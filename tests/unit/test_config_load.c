@@ -318,7 +318,7 @@ static void a_request_finds_its_route(void **state)
 
 static bool drops(const struct forward_rules *rules, const char *name)
 {
-    return forward_drops(rules, span_of(name));
+    return forward_rules_drop(rules, span_of(name));
 }
 
 static void fields_are_set_and_dropped(void **state)
