@@ -11,7 +11,7 @@
 #include "http/http1.h"
 #include "core/timer.h"
 #include "runtime/buffer.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 #include "runtime/loop.h"
 
 struct acceptor;
@@ -27,7 +27,7 @@ struct upstream;
  * moment, so that a reset does not destroy the answer on its way.
  */
 struct downstream {
-    struct stream stream;
+    struct transport transport;
     struct deferred_free deferred_free;
     struct list_node node; /* in worker.downstreams */
     struct mail resume;    /* see downstream_resume_later */

@@ -10,10 +10,10 @@
 #include "http/forward.h"
 #include "http/http1.h"
 #include "runtime/buffer.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 /*
- * One direction of a call: a message on its way from the buffer into which its source is read to the stream of its
+ * One direction of a call: a message on its way from the buffer into which its source is read to the transport of its
  * sink. Content is decoded from the source's framing and put into the sink's; it is written straight out of the
  * source's buffer, in which small chunks are moved together first; nothing else is copied, and nothing more is read
  * while the sink is full (back-pressure).
@@ -63,7 +63,7 @@ void flow_rewind(struct flow *flow);
  * Moves what can be moved. `progress` is set if the sink took a byte. As long as some of the head has not been written,
  * all of `source` is looked at first: content that is broken already is FLOW_BROKEN before the sink gets its beginning.
  */
-enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress);
+enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct transport *sink, bool *progress);
 
 /* After FLOW_BROKEN, or when it has no room for more of a piece: the bytes of `source` from the piece at fault on. */
 struct span flow_fault(const struct flow *flow, const struct buffer *source);

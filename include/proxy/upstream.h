@@ -11,7 +11,7 @@
 #include "core/trust.h"
 #include "runtime/connect.h"
 #include "runtime/pool.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 #include "runtime/loop.h"
 
 struct call;
@@ -20,7 +20,7 @@ struct worker;
 
 /* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
-    struct stream stream;
+    struct transport transport;
     struct deferred_free deferred_free;
     struct list_node node; /* in keepalive.idle or .reserved, or in worker.cutting */
     struct worker *worker;

@@ -13,12 +13,12 @@
 #include "runtime/address_book.h"
 #include "runtime/dns.h"
 #include "runtime/mailbox.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 #include "runtime/tls.h"
 
 /*
  * Makes a connection to an upstream: name -> addresses, which are raced (core/race) -> TCP -> TLS. The result is an
- * open stream, ready for the first byte; while there may be up to RACE_LANES sockets on their way, none but the one
+ * open transport, ready for the first byte; while there may be up to RACE_LANES sockets on their way, none but the one
  * that is handed over ever gets a byte of a request. Callbacks come from the loop, never out of connect_start.
  *
  * The end of it all, `limit_ns` (NS_NEVER: none), is kept by the owner (its call's timer), which then calls
@@ -32,7 +32,7 @@ struct connect_events {
     /* What DNS has said. To take note: it must not cancel. */
     void (*resolved)(struct connect *connect, enum dns_result result);
     /*
-     * Last touch of the struct: it may go, or be started anew. CAUSE_NONE: the stream is open, its on_ready
+     * Last touch of the struct: it may go, or be started anew. CAUSE_NONE: the transport is open, its on_ready
      * is the owner's to set. Else it is closed and `cause` says why (detail: text for the log).
      */
     void (*done)(struct connect *connect, enum cause cause, const char *detail);
@@ -43,16 +43,16 @@ struct connect {
     struct resolver *resolver;
     struct address_book *book; /* of all workers */
     const struct upstream_config *upstream;
-    struct tls_client *tls; /* NULL: plain */
-    struct stream *stream;  /* the owner's, closed at first */
+    struct tls_client *tls;      /* NULL: plain */
+    struct transport *transport; /* the owner's, closed at first */
     const struct connect_events *events;
     int64_t limit_ns;
     struct dns_query query;
     struct dns_answer *answer; /* NULL: the upstream's url has an address */
     struct race race;
-    struct stream *lanes[RACE_LANES]; /* the owner's stream, or one of our own; NULL: free */
-    bool shuns_session[RACE_LANES];   /* the attempt is one anew, after a peer that choked on a session */
-    uint8_t order[RACE_ADDRESSES];    /* which address of the answer is at which place */
+    struct transport *lanes[RACE_LANES]; /* the owner's transport, or one of our own; NULL: free */
+    bool shuns_session[RACE_LANES];      /* the attempt is one anew, after a peer that choked on a session */
+    uint8_t order[RACE_ADDRESSES];       /* which address of the answer is at which place */
     union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
     struct timer timer;     /* when the race has to be looked at */
     struct mail begin;      /* the first step, from the loop */
@@ -63,14 +63,14 @@ struct connect {
 };
 
 /*
- * Everything but the fields set by the owner beforehand (loop, resolver, book, upstream, tls, stream, events) is
- * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The stream's loop
+ * Everything but the fields set by the owner beforehand (loop, resolver, book, upstream, tls, transport, events) is
+ * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The transport's loop
  * is `loop`. `peer.any.sa_family` is set when an address is tried.
  */
 enum status connect_start(struct connect *connect, int64_t limit_ns) MUST_CHECK;
 
 /*
- * Leaves nothing behind: no lookup, no socket, no timer. Idempotent; no effect after done (the stream is the
+ * Leaves nothing behind: no lookup, no socket, no timer. Idempotent; no effect after done (the transport is the
  * owner's then), nor on a struct that is all zero.
  */
 void connect_cancel(struct connect *connect);

@@ -32,7 +32,7 @@ struct loop {
     int64_t armed_ns; /* when timer_fd fires; NS_NEVER: it does not */
     int64_t now_ns;   /* of this turn; 0: not yet asked for */
     bool mail_waiting;
-    uint32_t events; /* of streams, in this turn */
+    uint32_t events; /* of transports, in this turn */
     uint32_t turn;   /* its number; begins again at 0 after a while */
     atomic_bool stop;
     uint32_t index;
@@ -42,7 +42,7 @@ struct loop {
 };
 
 enum status loop_init(struct loop *loop, uint32_t index) MUST_CHECK;
-/* All streams, timers and mails are gone by then. Frees what still waits for that. */
+/* All transports, timers and mails are gone by then. Frees what still waits for that. */
 void loop_fini(struct loop *loop);
 
 /* The thread's body: turns until loop_stop. ST_FAILED: the event loop can't go on. */

@@ -10,7 +10,7 @@
 /* What the kernel is asked of a TCP connection to an upstream, and what its errors mean. Any thread. */
 
 /*
- * Sets a socket that is about to connect: as stream_tune does, and besides
+ * Sets a socket that is about to connect: as transport_tune does, and besides
  * - keepalive probes (SO_KEEPALIVE) once 60 s have passed without a packet, then every 15 s. NAT gateways forget a
  *   silent connection after 120 to 350 s; a call that waits for minutes would never get its response.
  * - TCP_USER_TIMEOUT of a little more than `longest_ns`, the longest that a call to this upstream may take: what has

@@ -6,7 +6,7 @@
 #include "base/status.h"
 #include "config/snapshot.h"
 #include "core/cause.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 /*
  * TLS towards one upstream: a context made once from its configuration (trust, own certificate, versions),
@@ -25,12 +25,12 @@ struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32
 void tls_client_free(struct tls_client *client);
 
 /*
- * Puts a stream that has just connected under TLS as a client, with SNI, verification of chain and name, and, unless
- * told otherwise, the session of its loop, on whose thread this is. ST_NOMEM: the stream is as it was. What comes
+ * Puts a transport that has just connected under TLS as a client, with SNI, verification of chain and name, and, unless
+ * told otherwise, the session of its loop, on whose thread this is. ST_NOMEM: the transport is as it was. What comes
  * with the handshake may be in the connection's own buffer once it is done: it has to be read before anything is waited
  * for.
  */
-enum status tls_begin(struct tls_client *client, struct stream *stream, bool may_resume) MUST_CHECK;
+enum status tls_begin(struct tls_client *client, struct transport *transport, bool may_resume) MUST_CHECK;
 
 /* How a handshake failed. */
 struct tls_failure {
@@ -49,6 +49,6 @@ struct tls_failure {
  * been sent. If that is accepted, this loop offers this upstream no session for TLS_SHUN_NS.
  */
 #define TLS_SHUN_NS (600 * NS_PER_S)
-enum status tls_handshake(struct stream *stream, struct tls_failure *failure) MUST_CHECK;
+enum status tls_handshake(struct transport *transport, struct tls_failure *failure) MUST_CHECK;
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "faulty/conn.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 #define BACKLOG    4096
 /* Connections accepted in one go, before those that are open get their turn. */
@@ -163,7 +163,7 @@ static bool bind_and_listen(struct listener *l, const union address *a, socklen_
     if (a->any.sa_family == AF_INET6)
         (void)setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     (void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    stream_tune(l->fd);
+    transport_tune(l->fd);
     if (bind(l->fd, &a->any, len) != 0)
         return false;
     if (a->any.sa_family == AF_UNIX)

@@ -71,11 +71,11 @@ static uint32_t take_batch(struct list_node *calls, struct call *batch[BATCH])
  */
 static bool has_left(const struct call *call, const struct pollfd *seen)
 {
-    const struct stream *stream = &call->downstream->stream;
+    const struct transport *transport = &call->downstream->transport;
 
     if ((seen->revents & (POLLHUP | POLLERR)) != 0)
         return true;
-    return (stream->peer_ended || call->upload_waits) && stream_peer_is_gone(stream);
+    return (transport->peer_ended || call->upload_waits) && transport_peer_is_gone(transport);
 }
 
 /*
@@ -106,7 +106,7 @@ static void look_after_callers(struct call *batch[BATCH], uint32_t count)
     struct pollfd seen[BATCH];
 
     for (uint32_t i = 0; i < count; i++)
-        seen[i] = (struct pollfd){.fd = batch[i]->downstream->stream.fd};
+        seen[i] = (struct pollfd){.fd = batch[i]->downstream->transport.fd};
     if (count == 0 || poll(seen, count, 0) < 0)
         return;
     for (uint32_t i = 0; i < count; i++)

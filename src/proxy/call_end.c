@@ -7,7 +7,7 @@
 #include "proxy/downstream.h"
 #include "proxy/worker.h"
 #include "proxy/upstream.h"
-#include "runtime/tls_stream.h"
+#include "runtime/tls_transport.h"
 
 static const enum call_state final_states[OUTCOME_COUNT] = {
     [OUTCOME_COMPLETED] = CALL_DONE,   [OUTCOME_STUCK] = CALL_STUCK,    [OUTCOME_FAILED] = CALL_FAILED,
@@ -157,18 +157,18 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
 }
 
 /* The answer is small: a socket that does not take it whole belongs to a caller who has not read for a long time. */
-static size_t write_once(struct stream *stream, struct span text)
+static size_t write_once(struct transport *transport, struct span text)
 {
     struct iovec piece = {(char *)(uintptr_t)text.ptr, text.len};
     size_t written;
 
-    return stream_write(stream, &piece, 1, &written) == ST_OK ? written : 0;
+    return transport_write(transport, &piece, 1, &written) == ST_OK ? written : 0;
 }
 
 /* A connection that is not kept lingers if the caller may still be talking. */
 static enum downstream_next close_or_linger(const struct downstream *downstream, bool request_is_whole)
 {
-    bool silent = request_is_whole && buffer_len(&downstream->in) == 0 && !downstream->stream.can_read;
+    bool silent = request_is_whole && buffer_len(&downstream->in) == 0 && !downstream->transport.can_read;
 
     return silent ? DOWNSTREAM_CLOSE : DOWNSTREAM_LINGER;
 }
@@ -200,7 +200,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     };
 
     answer_put(&text, &answer);
-    written = write_once(&downstream->stream, text_span(&text));
+    written = write_once(&downstream->transport, text_span(&text));
     call->status = written != 0 ? cause_status(cause) : 0;
     if (written != text.len)
         return DOWNSTREAM_RESET;
@@ -250,7 +250,8 @@ static void note_request(struct call *call)
 /* Where nobody knows better: what has become of TLS on the connection, of which the call is still in possession. */
 static const char *find_detail(const struct call *call, const char *detail, char why[TLS_WHY_MAX])
 {
-    if (detail == NULL && call->upstream != NULL && tls_stream_why(&call->upstream->stream, why, TLS_WHY_MAX))
+    if (detail == NULL && call->upstream != NULL &&
+        tls_transport_why(&call->upstream->transport, why, TLS_WHY_MAX))
         return why;
     return detail;
 }

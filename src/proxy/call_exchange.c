@@ -7,7 +7,7 @@
 #include "proxy/downstream.h"
 #include "proxy/worker.h"
 #include "proxy/upstream.h"
-#include "runtime/tls_stream.h"
+#include "runtime/tls_transport.h"
 
 /* Rounds of reading and writing that a call gets in one turn, so that others get theirs. */
 #define ROUNDS 8
@@ -16,13 +16,13 @@
  * Content of which more than a usual block is still to come is read into large ones. ST_AGAIN leaves no empty block
  * behind.
  */
-static enum status read_into(struct worker *pw, struct stream *stream, struct buffer *buffer, uint32_t max,
-                             bool in_bulk)
+static enum status read_into(struct worker *pw, struct transport *transport, struct buffer *buffer,
+                             uint32_t max, bool in_bulk)
 {
     enum status status;
     size_t len;
 
-    if (!stream->can_read)
+    if (!transport->can_read)
         return ST_AGAIN;
     status = in_bulk ? buffer_open_large(&pw->loop.spare_buffers, buffer)
                      : buffer_open(&pw->loop.spare_buffers, buffer);
@@ -30,7 +30,7 @@ static enum status read_into(struct worker *pw, struct stream *stream, struct bu
         status = buffer_make_room(&pw->loop.spare_buffers, buffer, max);
     if (status != ST_OK)
         return status;
-    status = stream_read(stream, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
+    status = transport_read(transport, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
     if (status == ST_OK)
         buffer->end += (uint32_t)len;
     else
@@ -49,7 +49,7 @@ static bool read_request(struct call *call)
 {
     struct downstream *downstream = call->downstream;
 
-    switch (read_into(call->worker, &downstream->stream, &downstream->in, BUFFER_LARGE,
+    switch (read_into(call->worker, &downstream->transport, &downstream->in, BUFFER_LARGE,
                       comes_in_bulk(&call->up))) {
     case ST_OK: return true;
     case ST_AGAIN: break;
@@ -76,7 +76,8 @@ static void request_is_sent(struct call *call)
 static bool upload_some(struct call *call)
 {
     bool progress = false;
-    enum flow_result result = flow_pump(&call->up, &call->downstream->in, &call->upstream->stream, &progress);
+    enum flow_result result =
+        flow_pump(&call->up, &call->downstream->in, &call->upstream->transport, &progress);
 
     if (progress) {
         call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
@@ -93,7 +94,7 @@ static bool upload_some(struct call *call)
     case FLOW_REFUSED:
         /* It may have answered before it closed: the response is looked for next. */
         call->upload_refused = true;
-        call->upstream->stream.can_read = true;
+        call->upstream->transport.can_read = true;
         break;
     case FLOW_BROKEN: call_end(call, CAUSE_CONTENT_BROKEN, NULL); break;
     case FLOW_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
@@ -115,7 +116,7 @@ static bool broke_tls(const struct call *call)
 {
     char why[1];
 
-    return tls_stream_why(&call->upstream->stream, why, sizeof(why));
+    return tls_transport_why(&call->upstream->transport, why, sizeof(why));
 }
 
 /* The upstream has closed or reset the connection before it gave a response. */
@@ -169,8 +170,8 @@ static bool read_response(struct call *call)
     enum status status;
 
     if (may_hide_a_reset(call))
-        call->upstream->stream.can_read = true;
-    status = read_into(pw, &call->upstream->stream, &call->response, max, comes_in_bulk(&call->down));
+        call->upstream->transport.can_read = true;
+    status = read_into(pw, &call->upstream->transport, &call->response, max, comes_in_bulk(&call->down));
     switch (status) {
     case ST_OK:
         call->heard = true;
@@ -196,7 +197,7 @@ static bool read_response(struct call *call)
  */
 static void release_upstream(struct call *call, struct flow_end end)
 {
-    if (!call->uploaded || end.extra != 0 || end.odd || call->upstream->stream.peer_ended)
+    if (!call->uploaded || end.extra != 0 || end.odd || call->upstream->transport.peer_ended)
         call->reusable = false;
     call->released_ns = loop_now(&call->worker->loop);
     if (call_move(call, CALL_DELIVERING))
@@ -215,12 +216,13 @@ static void response_is_delivered(struct call *call)
 static bool deliver_some(struct call *call)
 {
     bool progress = false;
-    enum flow_result result = flow_pump(&call->down, &call->response, &call->downstream->stream, &progress);
+    enum flow_result result =
+        flow_pump(&call->down, &call->response, &call->downstream->transport, &progress);
     struct flow_end end;
 
     /* What came while nobody read, a reset too, may have raised its event long ago. */
     if (call->delivery_waits && result == FLOW_STARVED)
-        call->upstream->stream.can_read = true;
+        call->upstream->transport.can_read = true;
     call->delivery_waits = result == FLOW_BLOCKED;
     if (!call_keep_unsent_head(call))
         result = FLOW_NOMEM;
@@ -313,14 +315,14 @@ static bool is_exchanging(const struct call *call)
 /* News of a caller from whom nothing is being read: he has sent another request, or ended his side, or is gone. */
 bool call_caller_has_left(struct call *call)
 {
-    struct stream *stream = &call->downstream->stream;
-    bool unheard = stream->can_read && (call->up.decoded_all || call->upload_waits);
+    struct transport *transport = &call->downstream->transport;
+    bool unheard = transport->can_read && (call->up.decoded_all || call->upload_waits);
 
-    if (call->caller_ended || !(stream->peer_ended || unheard))
+    if (call->caller_ended || !(transport->peer_ended || unheard))
         return false;
-    if (stream_peer_is_gone(stream))
+    if (transport_peer_is_gone(transport))
         return true;
-    call->caller_ended = stream->peer_ended;
+    call->caller_ended = transport->peer_ended;
     return false;
 }
 

@@ -319,7 +319,7 @@ void call_doubt_connections(struct call *call, enum cause cause)
 
     if (!was_silent(call))
         return;
-    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(call->upstream->stream.fd);
+    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(call->upstream->transport.fd);
     if (cause == CAUSE_CALLER_GONE && (acknowledged || now_ns - sent_ns < PATIENCE_NS))
         return;
     if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)

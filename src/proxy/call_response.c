@@ -58,7 +58,7 @@ bool call_deliver_interim(struct call *call)
 
     if (call->down.head.len == 0)
         return true;
-    if (flow_pump(&call->down, &call->response, &call->downstream->stream, &progress) == FLOW_REFUSED)
+    if (flow_pump(&call->down, &call->response, &call->downstream->transport, &progress) == FLOW_REFUSED)
         call_caller_gone(call);
     else if (!call_keep_unsent_head(call))
         call_end(call, CAUSE_INTERNAL, NULL);

@@ -41,7 +41,7 @@ void downstream_destroy(struct downstream *downstream)
     struct worker *pw = downstream->worker;
 
     keepalive_end_reservation(downstream);
-    stream_close(&downstream->stream);
+    transport_close(&downstream->transport);
     buffer_close(&pw->loop.spare_buffers, &downstream->in);
     timer_fini(&pw->loop.timers, &downstream->timer);
     loop_undefer(&downstream->resume);
@@ -68,7 +68,7 @@ static void drain(struct downstream *downstream)
     size_t len;
 
     for (int i = 0; i < DRAINS_A_TURN && status == ST_OK; i++)
-        status = stream_read(&downstream->stream, bytes, sizeof(bytes), &len);
+        status = transport_read(&downstream->transport, bytes, sizeof(bytes), &len);
     if (status == ST_OK)
         downstream_resume_later(downstream);
     else if (status != ST_AGAIN)
@@ -80,7 +80,7 @@ static void linger(struct downstream *downstream)
     downstream->lingering = true;
     keepalive_end_reservation(downstream);
     buffer_close(&downstream->worker->loop.spare_buffers, &downstream->in);
-    stream_end_write(&downstream->stream);
+    transport_end_write(&downstream->transport);
     set_timer(downstream, LINGER_NS);
     drain(downstream);
 }
@@ -94,13 +94,13 @@ static bool read_more(struct downstream *downstream)
     size_t len;
 
     /* Before taking a buffer: most events only say that an idle connection can be written to. */
-    if (!downstream->stream.can_read)
+    if (!downstream->transport.can_read)
         return false;
     status = buffer_open(&pw->loop.spare_buffers, in);
     if (status == ST_OK)
         status = buffer_make_room(&pw->loop.spare_buffers, in, (uint32_t)pw->text_cap);
     if (status == ST_OK)
-        status = stream_read(&downstream->stream, in->data + in->end, in->cap - in->end, &len);
+        status = transport_read(&downstream->transport, in->data + in->end, in->cap - in->end, &len);
     if (status == ST_OK) {
         in->end += (uint32_t)len;
         return true;
@@ -204,9 +204,9 @@ static void go_on(struct downstream *downstream)
         read_head(downstream);
 }
 
-static void ready(struct stream *stream)
+static void ready(struct transport *transport)
 {
-    go_on(CONTAINER_OF(stream, struct downstream, stream));
+    go_on(CONTAINER_OF(transport, struct downstream, transport));
 }
 
 static void resume(struct mail *mail)
@@ -230,12 +230,12 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
         set_timer(downstream, downstream->winding_down
                                   ? LAST_CALL_NS
                                   : downstream->worker->snapshot->limits.idle_timeout_ns);
-        if (buffer_len(&downstream->in) != 0 || downstream->stream.can_read)
+        if (buffer_len(&downstream->in) != 0 || downstream->transport.can_read)
             downstream_resume_later(downstream);
         return;
     case DOWNSTREAM_CLOSE: break;
     case DOWNSTREAM_LINGER: linger(downstream); return;
-    case DOWNSTREAM_RESET: stream_reset(&downstream->stream); break;
+    case DOWNSTREAM_RESET: transport_reset(&downstream->transport); break;
     }
     downstream_destroy(downstream);
 }
@@ -269,7 +269,7 @@ void downstream_put_listener(struct text *out, const struct downstream *downstre
     union dns_address address = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(address);
 
-    if (getsockname(downstream->stream.fd, &address.any, &len) == 0)
+    if (getsockname(downstream->transport.fd, &address.any, &len) == 0)
         upstream_put_peer(out, &address);
 }
 
@@ -338,7 +338,7 @@ static enum status open_downstream(struct worker *pw, struct listener_worker *lw
         mem_free(downstream);
         return ST_NOMEM;
     }
-    if (stream_open(&downstream->stream, &pw->loop, fd, ready) != ST_OK) {
+    if (transport_open(&downstream->transport, &pw->loop, fd, ready) != ST_OK) {
         timer_fini(&pw->loop.timers, &downstream->timer);
         mem_free(downstream);
         return ST_NOMEM;

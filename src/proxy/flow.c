@@ -219,13 +219,13 @@ static void advance(struct flow *flow, struct buffer *source, size_t written)
     flow->tail_at += (uint32_t)take(&written, flow->tail_len - flow->tail_at);
 }
 
-static enum flow_result write_some(struct flow *flow, struct buffer *source, struct stream *sink,
+static enum flow_result write_some(struct flow *flow, struct buffer *source, struct transport *sink,
                                    bool *progress)
 {
     struct iovec pieces[PIECES];
     size_t written = 0;
 
-    switch (stream_write(sink, pieces, gather(flow, source, pieces), &written)) {
+    switch (transport_write(sink, pieces, gather(flow, source, pieces), &written)) {
     case ST_OK:
         *progress = true;
         advance(flow, source, written);
@@ -235,7 +235,7 @@ static enum flow_result write_some(struct flow *flow, struct buffer *source, str
     }
 }
 
-enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct stream *sink, bool *progress)
+enum flow_result flow_pump(struct flow *flow, struct buffer *source, struct transport *sink, bool *progress)
 {
     enum flow_result result = FLOW_STARVED;
 

@@ -68,17 +68,17 @@ static void probe(struct keepalive *keepalive, struct upstream *upstream)
     int64_t now_ns = loop_clock_ns();
 
     trust_probed(&upstream->proof, now_ns);
-    tcp_begin_probing(upstream->stream.fd);
+    tcp_begin_probing(upstream->transport.fd);
     set_expiry(keepalive, now_ns + PROBE_NS);
 }
 
 /* True: it has answered its probe. */
 static bool has_answered(struct upstream *upstream)
 {
-    if (!tcp_has_acknowledged(upstream->stream.fd, loop_clock_ns() - upstream->proof.probed_ns))
+    if (!tcp_has_acknowledged(upstream->transport.fd, loop_clock_ns() - upstream->proof.probed_ns))
         return false;
     trust_acknowledged(&upstream->proof);
-    tcp_end_probing(upstream->stream.fd);
+    tcp_end_probing(upstream->transport.fd);
     return true;
 }
 
@@ -194,13 +194,13 @@ static bool is_quiet(const struct upstream *upstream)
 {
     char byte;
 
-    return recv(upstream->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return recv(upstream->transport.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 static bool is_fit(const struct keepalive *keepalive, const struct upstream *upstream, int64_t now_ns,
                    bool probe_socket)
 {
-    return upstream->end_ns > now_ns && !upstream->stream.peer_ended &&
+    return upstream->end_ns > now_ns && !upstream->transport.peer_ended &&
            trust_of(&keepalive->doubt, &upstream->proof) != TRUST_LOST &&
            (!probe_socket || is_quiet(upstream));
 }
@@ -289,7 +289,7 @@ static bool has_unread(struct upstream *upstream)
     char byte;
     size_t len;
 
-    return upstream->stream.can_read && stream_read(&upstream->stream, &byte, 1, &len) != ST_AGAIN;
+    return upstream->transport.can_read && transport_read(&upstream->transport, &byte, 1, &len) != ST_AGAIN;
 }
 
 /* True: it came to rest clean, may be used again, and was made under the configuration in force. */

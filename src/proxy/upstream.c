@@ -38,9 +38,9 @@ static void end_attempt(struct upstream *upstream)
     loop_free_later(&upstream->worker->loop, &attempt->deferred_free, free_attempt);
 }
 
-static void ready(struct stream *stream)
+static void ready(struct transport *transport)
 {
-    struct upstream *upstream = CONTAINER_OF(stream, struct upstream, stream);
+    struct upstream *upstream = CONTAINER_OF(transport, struct upstream, transport);
 
     if (upstream->call != NULL)
         call_upstream_ready(upstream->call);
@@ -50,7 +50,7 @@ static void ready(struct stream *stream)
 
 static struct upstream *owner_of(struct connect *connect)
 {
-    return CONTAINER_OF(connect->stream, struct upstream, stream);
+    return CONTAINER_OF(connect->transport, struct upstream, transport);
 }
 
 static void phase_entered(struct connect *connect, enum phase phase)
@@ -77,7 +77,7 @@ static void connected(struct connect *connect, enum cause cause, const char *det
         return;
     }
     end_attempt(upstream);
-    upstream->stream.on_ready = ready;
+    upstream->transport.on_ready = ready;
     upstream->opened_ns = loop_now(&upstream->worker->loop);
     call_connected(upstream->call);
 }
@@ -88,7 +88,7 @@ static const struct connect_events connect_events = {
 static void prepare(struct upstream *upstream, struct connect *connect, struct worker *worker,
                     const struct upstream_config *config, struct call *call)
 {
-    stream_init(&upstream->stream);
+    transport_init(&upstream->transport);
     list_init(&upstream->node);
     upstream->worker = worker;
     upstream->config = config;
@@ -100,7 +100,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct w
     connect->book = &worker->proxy->address_book;
     connect->upstream = config;
     connect->tls = generation_tls(worker_generation(worker, config->snapshot), config);
-    connect->stream = &upstream->stream;
+    connect->transport = &upstream->transport;
     connect->events = &connect_events;
 }
 
@@ -143,7 +143,7 @@ void upstream_close(struct upstream **upstream_at)
     struct upstream *upstream = *upstream_at;
 
     *upstream_at = NULL;
-    stream_close(&upstream->stream);
+    transport_close(&upstream->transport);
     free_later(upstream);
 }
 
@@ -152,20 +152,20 @@ void upstream_cut(struct upstream **upstream_at)
     struct upstream *upstream = *upstream_at;
 
     *upstream_at = NULL;
-    stream_reset(&upstream->stream);
+    transport_reset(&upstream->transport);
     free_later(upstream);
 }
 
-static void not_heard(struct stream *stream)
+static void not_heard(struct transport *transport)
 {
-    (void)stream;
+    (void)transport;
 }
 
 static void cut_now(struct upstream *upstream)
 {
     list_remove(&upstream->node);
     loop_undefer(&upstream->cut);
-    stream_reset(&upstream->stream);
+    transport_reset(&upstream->transport);
     pool_give_back(upstream->pool, &upstream->ticket);
     free_later(upstream);
 }
@@ -188,7 +188,7 @@ static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_
 {
     struct worker *pw = upstream->worker;
 
-    upstream->stream.on_ready = not_heard;
+    upstream->transport.on_ready = not_heard;
     upstream->pool = pool;
     pool_ticket_init(&upstream->ticket, &pw->loop, NULL);
     pool_pass_on(ticket, &upstream->ticket);

@@ -56,7 +56,7 @@ static void end_downstreams(struct worker *pw)
 
         if (downstream->call != NULL)
             call_end(downstream->call, call_fsm_shutdown(&downstream->call->fsm), NULL);
-        if (stream_is_open(&downstream->stream))
+        if (transport_is_open(&downstream->transport))
             downstream_destroy(downstream);
     }
 }

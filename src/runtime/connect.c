@@ -17,19 +17,19 @@
  *
  * Every step comes from the loop, and `finish` is the one way out but for connect_cancel.
  *
- * The first attempt has the owner's stream. So has each that begins when it is free: where one address after the other
- * refuses, and where there is but one, nothing is allocated. Those beside it have a stream of their own, and if one of
- * them wins, its connection is moved into the owner's. A stream that lies in memory of ours is freed at the end of the
- * turn: its event may be running.
+ * The first attempt has the owner's transport. So has each that begins when it is free: where one address after the
+ * other refuses, and where there is but one, nothing is allocated. Those beside it have a transport of their own, and
+ * if one of them wins, its connection is moved into the owner's. A transport that lies in memory of ours is freed at
+ * the end of the turn: its event may be running.
  *
  * What is remembered of addresses, if there are several (runtime/address_book): one that fails by itself; one that was
  * given up for the next; and one that had lost its patience when another won or the owner's time was over. A shortage
  * of our own says nothing of an address.
  */
 
-/* A stream beside the owner's. */
+/* A transport beside the owner's. */
 struct rival {
-    struct stream stream;
+    struct transport transport;
     struct deferred_free deferred_free;
 };
 
@@ -40,14 +40,14 @@ static void free_rival(struct deferred_free *deferred_free)
 
 static void close_lane(struct connect *connect, unsigned lane)
 {
-    struct stream *stream = connect->lanes[lane];
+    struct transport *transport = connect->lanes[lane];
 
     connect->lanes[lane] = NULL;
-    if (stream == NULL)
+    if (transport == NULL)
         return;
-    stream_close(stream);
-    if (stream != connect->stream)
-        loop_free_later(connect->loop, &CONTAINER_OF(stream, struct rival, stream)->deferred_free,
+    transport_close(transport);
+    if (transport != connect->transport)
+        loop_free_later(connect->loop, &CONTAINER_OF(transport, struct rival, transport)->deferred_free,
                         free_rival);
 }
 
@@ -170,11 +170,11 @@ static void remember_passed(struct connect *connect, unsigned place)
 
 static void go_on(struct connect *connect);
 
-static unsigned lane_of(const struct connect *connect, const struct stream *stream)
+static unsigned lane_of(const struct connect *connect, const struct transport *transport)
 {
     unsigned lane = 0;
 
-    while (connect->lanes[lane] != stream)
+    while (connect->lanes[lane] != transport)
         lane++;
     return lane;
 }
@@ -201,15 +201,15 @@ static void attempt_failed_by(struct connect *connect, unsigned lane, int error)
 }
 
 /* Before `done` and the owner's own on_ready. */
-static void nothing_to_do(struct stream *stream)
+static void nothing_to_do(struct transport *transport)
 {
-    (void)stream;
+    (void)transport;
 }
 
 /* The attempt in this lane is the first that is usable. */
 static void win(struct connect *connect, unsigned lane)
 {
-    struct stream *winner = connect->lanes[lane];
+    struct transport *winner = connect->lanes[lane];
     enum status status = ST_OK;
 
     connect->peer = address_in(connect, lane);
@@ -221,19 +221,19 @@ static void win(struct connect *connect, unsigned lane)
         if (other != lane)
             close_lane(connect, other);
     }
-    if (winner != connect->stream)
-        status = stream_move(connect->stream, winner);
+    if (winner != connect->transport)
+        status = transport_move(connect->transport, winner);
     if (status != ST_OK) {
         note(connect, &connect->peer, CAUSE_INTERNAL, strerror(ENOMEM));
         finish(connect, CAUSE_INTERNAL);
         return;
     }
-    if (winner == connect->stream)
+    if (winner == connect->transport)
         connect->lanes[lane] = NULL; /* it stays open */
-    connect->stream->on_ready = nothing_to_do;
-    connect->stream->arg = NULL;
+    connect->transport->on_ready = nothing_to_do;
+    connect->transport->arg = NULL;
     /* The handshake may have read ahead: bytes that raise no event any more. */
-    connect->stream->can_read = connect->stream->can_write = true;
+    connect->transport->can_read = connect->transport->can_write = true;
     connect->detail[0] = '\0';
     finish(connect, CAUSE_NONE);
 }
@@ -249,7 +249,7 @@ static void try_without_session(struct connect *connect, unsigned lane)
     int error;
 
     connect->shuns_session[lane] = true;
-    stream_close(connect->lanes[lane]);
+    transport_close(connect->lanes[lane]);
     error = open_socket(connect, lane);
     if (error == 0)
         return;
@@ -257,13 +257,13 @@ static void try_without_session(struct connect *connect, unsigned lane)
     go_on(connect);
 }
 
-static void handshaking(struct stream *stream)
+static void handshaking(struct transport *transport)
 {
-    struct connect *connect = stream->arg;
-    unsigned lane = lane_of(connect, stream);
+    struct connect *connect = transport->arg;
+    unsigned lane = lane_of(connect, transport);
     struct tls_failure failure;
 
-    switch (tls_handshake(stream, &failure)) {
+    switch (tls_handshake(transport, &failure)) {
     case ST_AGAIN: return;
     case ST_OK: win(connect, lane); return;
     default: break;
@@ -278,30 +278,30 @@ static void handshaking(struct stream *stream)
 
 static void begin_tls(struct connect *connect, unsigned lane)
 {
-    struct stream *stream = connect->lanes[lane];
+    struct transport *transport = connect->lanes[lane];
 
     if (!connect->in_tls)
         connect->events->phase(connect, PHASE_TLS);
     connect->in_tls = true;
     race_connected(&connect->race, lane, loop_now(connect->loop));
-    if (tls_begin(connect->tls, stream, !connect->shuns_session[lane]) != ST_OK) {
+    if (tls_begin(connect->tls, transport, !connect->shuns_session[lane]) != ST_OK) {
         attempt_failed(connect, lane, CAUSE_INTERNAL, strerror(ENOMEM));
         go_on(connect);
         return;
     }
-    stream->on_ready = handshaking;
-    handshaking(stream);
+    transport->on_ready = handshaking;
+    handshaking(transport);
 }
 
 /* The first event of a socket that is connecting says that it has connected, or failed. */
-static void connecting(struct stream *stream)
+static void connecting(struct transport *transport)
 {
-    struct connect *connect = stream->arg;
-    unsigned lane = lane_of(connect, stream);
+    struct connect *connect = transport->arg;
+    unsigned lane = lane_of(connect, transport);
     int error = 0;
     socklen_t len = sizeof(error);
 
-    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+    if (getsockopt(transport->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         error = errno;
     if (error != 0) {
         attempt_failed_by(connect, lane, error);
@@ -314,34 +314,34 @@ static void connecting(struct stream *stream)
 }
 
 /* The owner's, if no attempt has it; NULL: no memory. */
-static struct stream *take_stream(struct connect *connect)
+static struct transport *take_transport(struct connect *connect)
 {
     struct rival *rival;
     bool is_taken = false;
 
     for (unsigned lane = 0; lane < RACE_LANES; lane++)
-        is_taken |= connect->lanes[lane] == connect->stream;
+        is_taken |= connect->lanes[lane] == connect->transport;
     if (!is_taken)
-        return connect->stream;
+        return connect->transport;
     rival = mem_zalloc(sizeof(*rival));
     if (rival == NULL)
         return NULL;
-    stream_init(&rival->stream);
-    return &rival->stream;
+    transport_init(&rival->transport);
+    return &rival->transport;
 }
 
 /* Towards the address in this lane. 0, or an errno. */
 static int open_socket(struct connect *connect, unsigned lane)
 {
-    struct stream *stream = connect->lanes[lane];
+    struct transport *transport = connect->lanes[lane];
     union dns_address address = address_in(connect, lane);
     int fd = tcp_connect(&address.any, upstream_longest_ns(connect->upstream));
 
     if (fd < 0)
         return errno;
-    if (stream_open(stream, connect->loop, fd, connecting) != ST_OK)
+    if (transport_open(transport, connect->loop, fd, connecting) != ST_OK)
         return ENOMEM;
-    stream->arg = connect;
+    transport->arg = connect;
     return 0;
 }
 
@@ -349,7 +349,7 @@ static int open_socket(struct connect *connect, unsigned lane)
 static int open_lane(struct connect *connect, unsigned lane)
 {
     connect->shuns_session[lane] = false;
-    connect->lanes[lane] = take_stream(connect);
+    connect->lanes[lane] = take_transport(connect);
     return connect->lanes[lane] != NULL ? open_socket(connect, lane) : ENOMEM;
 }
 

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 #include "runtime/loop.h"
 
 #define BACKLOG      4096
@@ -126,7 +126,7 @@ int listen_open(const struct address *address)
         return -1;
     if (where.any.sa_family != AF_UNIX) {
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind tells if it was needed */
-        stream_tune(fd);
+        transport_tune(fd);
     }
     if (where.any.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -167,7 +167,7 @@ bool listen_adopt(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    stream_tune(fd);
+    transport_tune(fd);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 #define PROBE_AFTER_S 60
 #define PROBE_EVERY_S 15
@@ -23,7 +23,7 @@ void tcp_tune_upstream(int fd, int64_t longest_ns)
     int64_t longest_ms =
         longest_ns < INT64_MAX - MARGIN_NS ? (longest_ns + MARGIN_NS) / NS_PER_MS : INT64_MAX;
 
-    stream_tune(fd);
+    transport_tune(fd);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_EVERY_S);

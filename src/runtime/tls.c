@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "runtime/tls_files.h"
-#include "runtime/tls_stream.h"
+#include "runtime/tls_transport.h"
 #include "runtime/loop.h"
 
 /*
@@ -61,7 +61,7 @@ static struct tls_of_worker *of_worker(const SSL *ssl)
 {
     struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-    return &client->workers[tls_stream_of(ssl)->loop->index];
+    return &client->workers[tls_transport_of(ssl)->loop->index];
 }
 
 /*
@@ -71,7 +71,7 @@ static struct tls_of_worker *of_worker(const SSL *ssl)
 static int session_came(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_of_worker *mine = of_worker(ssl);
-    bool is_wanted = loop_now(tls_stream_of(ssl)->loop) >= mine->offers_again_ns;
+    bool is_wanted = loop_now(tls_transport_of(ssl)->loop) >= mine->offers_again_ns;
     SSL_SESSION *copy = is_wanted ? SSL_SESSION_dup(session) : NULL;
 
     if (copy != NULL) {
@@ -89,19 +89,19 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
 static void message_came(int is_ours, int version, int type, const void *bytes, size_t len, SSL *ssl,
                          void *arg)
 {
-    struct stream *stream = tls_stream_of(ssl);
+    struct transport *transport = tls_transport_of(ssl);
 
     (void)version;
     (void)arg;
     if (is_ours || type != SSL3_RT_HANDSHAKE || len == 0 ||
         *(const unsigned char *)bytes != SSL3_MT_HELLO_REQUEST || SSL_get_state(ssl) != TLS_ST_CR_HELLO_REQ)
         return;
-    if (stream->renegotiation == STREAM_KEEPS_ITS_KEYS &&
+    if (transport->renegotiation == TRANSPORT_KEEPS_ITS_KEYS &&
         (SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION) == 0) {
-        stream->renegotiation = STREAM_RENEGOTIATES;
+        transport->renegotiation = TRANSPORT_RENEGOTIATES;
     } else {
         SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
-        stream->renegotiation = STREAM_REFUSED_TO_RENEGOTIATE;
+        transport->renegotiation = TRANSPORT_REFUSED_TO_RENEGOTIATE;
     }
 }
 
@@ -144,7 +144,7 @@ static char *copy_name(const char *name)
 
 static bool open_bios(struct tls_client *client)
 {
-    client->method = tls_stream_method_new();
+    client->method = tls_transport_method_new();
     for (uint32_t i = 0; client->method != NULL && i < client->worker_count; i++) {
         client->workers[i].bio = BIO_new(client->method);
         if (client->workers[i].bio == NULL)
@@ -202,18 +202,18 @@ void tls_client_free(struct tls_client *client)
 /* ---- a connection -------------------------------------------------------------------------------------- */
 
 /* Without a session the handshake is a full one: no error. */
-static void offer_session(struct stream *stream, SSL *ssl, SSL_SESSION *kept)
+static void offer_session(struct transport *transport, SSL *ssl, SSL_SESSION *kept)
 {
     SSL_SESSION *copy = kept != NULL && SSL_SESSION_is_resumable(kept) ? SSL_SESSION_dup(kept) : NULL;
 
     /* The connection takes a reference, or has no use for this one. */
-    stream->offered_session = copy != NULL && SSL_set_session(ssl, copy) == 1;
+    transport->offered_session = copy != NULL && SSL_set_session(ssl, copy) == 1;
     SSL_SESSION_free(copy);
 }
 
-enum status tls_begin(struct tls_client *client, struct stream *stream, bool may_resume)
+enum status tls_begin(struct tls_client *client, struct transport *transport, bool may_resume)
 {
-    struct tls_of_worker *mine = &client->workers[stream->loop->index];
+    struct tls_of_worker *mine = &client->workers[transport->loop->index];
     SSL *ssl = SSL_new(client->context);
 
     if (ssl == NULL || (!client->name_is_ip && SSL_set_tlsext_host_name(ssl, client->name) != 1)) {
@@ -221,10 +221,10 @@ enum status tls_begin(struct tls_client *client, struct stream *stream, bool may
         ERR_clear_error();
         return ST_NOMEM;
     }
-    offer_session(stream, ssl, may_resume ? mine->session : NULL);
-    stream->shuns_session = !may_resume;
+    offer_session(transport, ssl, may_resume ? mine->session : NULL);
+    transport->shuns_session = !may_resume;
     SSL_set_connect_state(ssl);
-    tls_stream_open(stream, ssl, mine->bio);
+    tls_transport_open(transport, ssl, mine->bio);
     ERR_clear_error();
     return ST_OK;
 }
@@ -256,42 +256,42 @@ static enum cause broken(SSL *ssl, char *why, size_t why_cap)
 }
 
 /* The session goes, though it may not be what the peer had against us: it must not spoil the next connection too. */
-static void handshake_failed(struct stream *stream, struct tls_failure *failure)
+static void handshake_failed(struct transport *transport, struct tls_failure *failure)
 {
-    struct tls_of_worker *mine = of_worker(stream->ssl);
+    struct tls_of_worker *mine = of_worker(transport->ssl);
 
-    failure->was_resumption = stream->offered_session && failure->cause == CAUSE_TLS_PROTOCOL;
+    failure->was_resumption = transport->offered_session && failure->cause == CAUSE_TLS_PROTOCOL;
     SSL_SESSION_free(mine->session);
     mine->session = NULL;
     ERR_clear_error();
 }
 
-static void handshake_is_done(struct stream *stream)
+static void handshake_is_done(struct transport *transport)
 {
-    struct tls_of_worker *mine = of_worker(stream->ssl);
+    struct tls_of_worker *mine = of_worker(transport->ssl);
 
-    if (stream->shuns_session) {
-        mine->offers_again_ns = loop_now(stream->loop) + TLS_SHUN_NS;
+    if (transport->shuns_session) {
+        mine->offers_again_ns = loop_now(transport->loop) + TLS_SHUN_NS;
         SSL_SESSION_free(mine->session); /* of TLS 1.2: it came in the handshake */
         mine->session = NULL;
     }
-    if (SSL_version(stream->ssl) == TLS1_2_VERSION)
-        SSL_set_msg_callback(stream->ssl, message_came);
+    if (SSL_version(transport->ssl) == TLS1_2_VERSION)
+        SSL_set_msg_callback(transport->ssl, message_came);
 }
 
-enum status tls_handshake(struct stream *stream, struct tls_failure *failure)
+enum status tls_handshake(struct transport *transport, struct tls_failure *failure)
 {
-    SSL *ssl = stream->ssl;
+    SSL *ssl = transport->ssl;
     int result, error;
 
     ERR_clear_error();
     errno = 0;
-    tls_stream_lend(stream);
+    tls_transport_lend(transport);
     result = SSL_do_handshake(ssl);
     error = errno;
     switch (SSL_get_error(ssl, result)) {
-    case SSL_ERROR_NONE: handshake_is_done(stream); return ST_OK;
-    case SSL_ERROR_WANT_READ: tls_stream_free_buffers(stream); return ST_AGAIN;
+    case SSL_ERROR_NONE: handshake_is_done(transport); return ST_OK;
+    case SSL_ERROR_WANT_READ: tls_transport_free_buffers(transport); return ST_AGAIN;
     case SSL_ERROR_WANT_WRITE: return ST_AGAIN;
     case SSL_ERROR_SYSCALL:
         snprintf(failure->why, sizeof(failure->why), "TLS: handshake: %s",
@@ -300,6 +300,6 @@ enum status tls_handshake(struct stream *stream, struct tls_failure *failure)
         break;
     default: failure->cause = broken(ssl, failure->why, sizeof(failure->why));
     }
-    handshake_failed(stream, failure);
+    handshake_failed(transport, failure);
     return ST_FAILED;
 }

@@ -209,7 +209,7 @@ static bool pump(struct reader *reader, struct flow *flow, struct sink *sink)
     bool progress;
 
     do {
-        result = flow_pump(flow, &reader->in, &sink->stream, &progress);
+        result = flow_pump(flow, &reader->in, &sink->transport, &progress);
         if (result == FLOW_STARVED && !reader_more(reader) && flow_source_ended(flow) != FLOW_DONE)
             return false;
     } while (result == FLOW_STARVED || result == FLOW_BLOCKED);

@@ -161,7 +161,7 @@ static enum flow_result pump_all(struct flow *flow, struct sink *sink, struct sp
         bool progress = false;
         size_t before = sink->text.len;
 
-        result = flow_pump(flow, &source, &sink->stream, &progress);
+        result = flow_pump(flow, &source, &sink->transport, &progress);
         MUST(progress == (sink->text.len != before));
         MUST(source.start <= source.end);
         if (result != FLOW_BROKEN)
@@ -173,7 +173,7 @@ static enum flow_result pump_all(struct flow *flow, struct sink *sink, struct sp
     if (result == FLOW_STARVED && flow_source_ended(flow) == FLOW_DONE) {
         bool progress;
 
-        while ((result = flow_pump(flow, &source, &sink->stream, &progress)) == FLOW_BLOCKED)
+        while ((result = flow_pump(flow, &source, &sink->transport, &progress)) == FLOW_BLOCKED)
             ;
     }
     MUST(result != FLOW_DONE || source.start == whole->used);

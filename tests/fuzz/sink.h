@@ -3,11 +3,11 @@
 
 #include "base/text.h"
 #include "fuzz.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 /* What proxy/flow writes to, in place of a socket: takes now much, now little, now nothing. */
 struct sink {
-    struct stream stream;
+    struct transport transport;
     struct text text;
     struct luck luck;
     bool greedy; /* takes all, always */
@@ -16,13 +16,13 @@ struct sink {
 static inline void sink_init(struct sink *sink, char *block, size_t cap, uint8_t seed)
 {
     *sink = (struct sink){.text = text_over(block, cap), .luck = luck_of(seed), .greedy = seed == 0};
-    sink->stream.arg = sink;
+    sink->transport.arg = sink;
 }
 
 /* The sink's own, where the real one is linked with sockets and TLS. */
-enum status stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t *len)
+enum status transport_write(struct transport *transport, const struct iovec *pieces, int count, size_t *len)
 {
-    struct sink *sink = stream->arg;
+    struct sink *sink = transport->arg;
     size_t room = SIZE_MAX;
 
     *len = 0;

@@ -25,7 +25,7 @@ struct world {
     struct resolver *resolver;
     struct address_book book;
     struct upstream_config upstream;
-    struct stream stream;
+    struct transport transport;
     struct connect connect;
     int64_t began_ns;
 
@@ -127,7 +127,7 @@ static int set_up(void **state)
     world->resolver = resolver_new(&world->rig.loop);
     assert_non_null(world->resolver);
     start_name_server(world);
-    stream_init(&world->stream);
+    transport_init(&world->transport);
     world->listener = bound_socket(SOCK_STREAM, &address);
     assert_int_equal(listen(world->listener, 16), 0);
     world->upstream =
@@ -145,7 +145,7 @@ static int tear_down(void **state)
     struct world *world = *state;
 
     connect_cancel(&world->connect);
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     resolver_free(world->resolver);
     address_book_fini(&world->book);
     event_del(&world->dns_event);
@@ -191,7 +191,7 @@ static void start(struct world *world, struct tls_client *tls, int64_t limit_in_
         .book = &world->book,
         .upstream = &world->upstream,
         .tls = tls,
-        .stream = &world->stream,
+        .transport = &world->transport,
         .events = &events,
     };
     world->done = 0;
@@ -250,7 +250,7 @@ static void assert_connected(struct world *world, const char *phases)
     assert_string_equal(world->detail, "");
     assert_int_equal(world->cause, CAUSE_NONE);
     assert_string_equal(world->phases, phases);
-    assert_true(stream_is_open(&world->stream));
+    assert_true(transport_is_open(&world->transport));
 }
 
 static void assert_failed(struct world *world, enum cause cause, const char *phases, const char *ip,
@@ -262,12 +262,12 @@ static void assert_failed(struct world *world, enum cause cause, const char *pha
     assert_string_equal(world->detail, expected);
     assert_int_equal(world->cause, cause);
     assert_string_equal(world->phases, phases);
-    assert_false(stream_is_open(&world->stream));
+    assert_false(transport_is_open(&world->transport));
 }
 
-static void stop_worker(struct stream *stream)
+static void stop_worker(struct transport *transport)
 {
-    loop_stop(stream->loop);
+    loop_stop(transport->loop);
 }
 
 static void use_ip(struct world *world, const char *ip)
@@ -294,13 +294,13 @@ static void a_name_is_resolved_and_connected_to(void **state)
     world->addresses[0] = "127.0.0.1";
     run(world, NULL, NS_PER_S);
     assert_connected(world, "dc");
-    assert_int_equal(getsockopt(world->stream.fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &option_len), 0);
+    assert_int_equal(getsockopt(world->transport.fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &option_len), 0);
     assert_true(no_delay);
-    assert_int_equal(fcntl(world->stream.fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(world->transport.fd, F_GETFD), FD_CLOEXEC);
     peer = accept(world->listener, NULL, NULL);
-    assert_int_equal(stream_write(&world->stream, &hello, 1, &len), ST_OK);
+    assert_int_equal(transport_write(&world->transport, &hello, 1, &len), ST_OK);
     assert_int_equal(recv(peer, bytes, sizeof(bytes), 0), 5);
-    assert_int_equal(stream_read(&world->stream, bytes, sizeof(bytes), &len), ST_AGAIN);
+    assert_int_equal(transport_read(&world->transport, bytes, sizeof(bytes), &len), ST_AGAIN);
     close(peer);
 }
 
@@ -328,7 +328,7 @@ static void an_ipv6_literal_is_connected_to(void **state)
     use_ip(world, "::1");
     run(world, NULL, NS_PER_S);
     assert_connected(world, "c");
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     close(listener);
     run(world, NULL, NS_PER_S);
     assert_failed(world, CAUSE_REFUSED, "c", "[::1]", "Connection refused");
@@ -359,7 +359,7 @@ static void what_can_not_be_routed_says_so(void **state)
     use_ip(world, "255.255.255.255");
     run(world, NULL, NS_PER_S);
     assert_int_equal(world->cause, CAUSE_UNROUTABLE);
-    assert_false(stream_is_open(&world->stream));
+    assert_false(transport_is_open(&world->transport));
 }
 
 static void a_name_that_does_not_resolve_says_so(void **state)
@@ -422,7 +422,7 @@ static void a_silent_address_costs_one_stagger_and_is_remembered(void **state)
     assert_true(took_ns < 1500 * NS_PER_MS);
     before = open_descriptors();
     for (int i = 0; i < 4; i++) {
-        stream_close(&world->stream);
+        transport_close(&world->transport);
         assert_true(run(world, NULL, 10 * NS_PER_S) < 200 * NS_PER_MS);
         assert_peer(world, "127.0.0.1");
         assert_int_equal(open_descriptors(), before);
@@ -449,7 +449,7 @@ static void addresses_that_have_lost_are_the_last_until_they_are_forgotten(void 
     world->upstream.addresses.remember_ns = 0;
     run(world, NULL, NS_PER_S);
     assert_int_equal(world->book.memory.count, 1);
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     run(world, NULL, NS_PER_S); /* finds it forgotten, begins with the other, and has no need of it */
     assert_peer(world, "127.0.0.1");
     assert_int_equal(world->book.memory.count, 0);
@@ -464,7 +464,7 @@ static void an_address_that_works_again_is_forgiven_at_once(void **state)
     world->addresses[1] = "127.0.0.1";
     run(world, NULL, NS_PER_S);
     assert_peer(world, "127.0.0.1");
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     other = world->listener;
     world->listener = listen_at(world, "127.0.0.9");
     world->others[0] = socket(AF_INET, SOCK_STREAM, 0); /* closed in its place */
@@ -488,7 +488,7 @@ static void connections_are_spread_over_addresses_that_are_up(void **state)
     for (int i = 0; i < 9; i++) {
         run(world, NULL, NS_PER_S);
         counts[ntohl(world->peer.v4.sin_addr.s_addr) & 3]++;
-        stream_close(&world->stream);
+        transport_close(&world->transport);
     }
     assert_int_equal(counts[1], 3);
     assert_int_equal(counts[2], 3);
@@ -534,7 +534,7 @@ static void an_attempt_that_is_silent_is_waited_for_when_all_others_have_failed(
     assert_int_equal(world->done, 0);
     assert_int_equal(world->connect.cause, CAUSE_REFUSED);
     connect_cancel(&world->connect);
-    assert_false(stream_is_open(&world->stream));
+    assert_false(transport_is_open(&world->transport));
     assert_true(open_descriptors() <= before + 1);
     assert_true(world->rig.loop.timers.members <= timers + 1);
     assert_int_equal(world->book.memory.count, 2);
@@ -576,13 +576,13 @@ static void a_connection_that_was_made_beside_the_first_moves_bytes(void **state
     run(world, NULL, 10 * NS_PER_S);
     assert_connected(world, "dc");
     peer = accept(world->listener, NULL, NULL);
-    assert_int_equal(stream_write(&world->stream, &hello, 1, &len), ST_OK);
+    assert_int_equal(transport_write(&world->transport, &hello, 1, &len), ST_OK);
     assert_int_equal(recv(peer, bytes, sizeof(bytes), 0), 5);
-    assert_int_equal(stream_read(&world->stream, bytes, sizeof(bytes), &len), ST_AGAIN);
+    assert_int_equal(transport_read(&world->transport, bytes, sizeof(bytes), &len), ST_AGAIN);
     assert_int_equal(send(peer, "world", 5, 0), 5);
-    world->stream.on_ready = stop_worker;
+    world->transport.on_ready = stop_worker;
     rig_run(&world->rig);
-    assert_int_equal(stream_read(&world->stream, bytes, sizeof(bytes), &len), ST_OK);
+    assert_int_equal(transport_read(&world->transport, bytes, sizeof(bytes), &len), ST_OK);
     assert_int_equal(len, 5);
     close(peer);
 }
@@ -613,7 +613,7 @@ static void cancel_leaves_nothing(struct world *world, int descriptors, uint32_t
     connect_cancel(&world->connect);
     assert_int_equal(open_descriptors(), descriptors);
     assert_int_equal(world->done, 0);
-    assert_false(stream_is_open(&world->stream));
+    assert_false(transport_is_open(&world->transport));
     /* A channel of the resolver's that is idle keeps its timer. */
     assert_true(world->rig.loop.timers.members <= timers + 1);
 }
@@ -663,7 +663,7 @@ static void cancelled_while_connecting_nothing_is_left(void **state)
     cancel_leaves_nothing(world, before, timers);
 }
 
-static void after_done_a_cancel_leaves_the_stream_alone(void **state)
+static void after_done_a_cancel_leaves_the_transport_alone(void **state)
 {
     struct world *world = *state;
 
@@ -671,7 +671,7 @@ static void after_done_a_cancel_leaves_the_stream_alone(void **state)
     run(world, NULL, NS_PER_S);
     assert_connected(world, "c");
     connect_cancel(&world->connect);
-    assert_true(stream_is_open(&world->stream));
+    assert_true(transport_is_open(&world->transport));
 }
 
 /* ---- TLS ----------------------------------------------------------------------------------------------- */
@@ -738,7 +738,7 @@ static void start_server(struct world *world, struct server *server, const char 
 
 static void end_server(struct world *world, struct server *server)
 {
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     pthread_join(server->thread, NULL);
     SSL_CTX_free(server->context);
 }
@@ -749,8 +749,8 @@ static void assert_hello(struct world *world)
     size_t len = 0;
     enum status status;
 
-    world->stream.on_ready = stop_worker;
-    while ((status = stream_read(&world->stream, bytes, sizeof(bytes), &len)) == ST_AGAIN)
+    world->transport.on_ready = stop_worker;
+    while ((status = transport_read(&world->transport, bytes, sizeof(bytes), &len)) == ST_AGAIN)
         rig_run(&world->rig);
     assert_int_equal(status, ST_OK);
     assert_int_equal(len, 5);
@@ -768,9 +768,9 @@ static void a_connection_under_tls_is_ready_to_read_and_resumes_its_session(void
     for (int i = 0; i < 3; i++) {
         run(world, tls, NS_PER_S * 5);
         assert_connected(world, "dct");
-        assert_int_equal(SSL_session_reused(world->stream.ssl), i > 0);
+        assert_int_equal(SSL_session_reused(world->transport.ssl), i > 0);
         assert_hello(world);
-        stream_reset(&world->stream); /* as when a call is cut */
+        transport_reset(&world->transport); /* as when a call is cut */
         pthread_join(server.thread, NULL);
         assert_int_equal(pthread_create(&server.thread, NULL, serve, &server), 0);
     }
@@ -903,7 +903,7 @@ static void without_memory_the_connect_fails_and_leaves_nothing(void **state)
             assert_true(world->cause == CAUSE_INTERNAL || world->cause == CAUSE_DNS);
             assert_int_equal(open_descriptors(), before);
         }
-        stream_close(&world->stream);
+        transport_close(&world->transport);
         resolver_free(world->resolver); /* with what it keeps */
         world->resolver = resolver_new(&world->rig.loop);
         event_del(&world->dns_event);
@@ -952,7 +952,7 @@ int main(void)
         WORLD_TEST(cancelled_before_its_first_step_nothing_is_left),
         WORLD_TEST(cancelled_while_resolving_nothing_is_left),
         WORLD_TEST(cancelled_while_connecting_nothing_is_left),
-        WORLD_TEST(after_done_a_cancel_leaves_the_stream_alone),
+        WORLD_TEST(after_done_a_cancel_leaves_the_transport_alone),
         WORLD_TEST(a_connection_under_tls_is_ready_to_read_and_resumes_its_session),
         WORLD_TEST(a_wrong_certificate_tells_more_than_a_refusal_at_the_next_address),
         WORLD_TEST(a_handshake_that_is_broken_off_is_tried_at_the_next_address),

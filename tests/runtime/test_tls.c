@@ -7,7 +7,7 @@
 
 #include "runtime/tls_files.h"
 #include "runtime/tls.h"
-#include "runtime/tls_stream.h"
+#include "runtime/tls_transport.h"
 
 /* ---- both ends over a pair of sockets ------------------------------------------------------------------ */
 
@@ -100,55 +100,56 @@ struct result {
     bool resumed, got_byte;
 };
 
-static void ignore(struct stream *stream)
+static void ignore(struct transport *transport)
 {
-    (void)stream;
+    (void)transport;
 }
 
-static void wait_for(struct stream *stream)
+static void wait_for(struct transport *transport)
 {
-    struct pollfd poll_fd = {.fd = stream->fd, .events = SSL_want_write(stream->ssl) ? POLLOUT : POLLIN};
+    struct pollfd poll_fd = {.fd = transport->fd,
+                             .events = SSL_want_write(transport->ssl) ? POLLOUT : POLLIN};
 
     assert_int_equal(poll(&poll_fd, 1, 10000), 1);
-    stream->can_read = stream->can_write = true;
+    transport->can_read = transport->can_write = true;
 }
 
 /* What comes before the byte are tickets. */
-static bool reads_a_byte(struct stream *stream)
+static bool reads_a_byte(struct transport *transport)
 {
     enum status status;
     size_t len;
     char byte;
 
-    while ((status = stream_read(stream, &byte, 1, &len)) == ST_AGAIN)
-        wait_for(stream);
+    while ((status = transport_read(transport, &byte, 1, &len)) == ST_AGAIN)
+        wait_for(transport);
     return status == ST_OK;
 }
 
-static struct result shake_hands(struct tls_client *client, struct stream *stream)
+static struct result shake_hands(struct tls_client *client, struct transport *transport)
 {
     struct result result = {.failure.cause = CAUSE_NONE};
 
-    assert_int_equal(tls_begin(client, stream, true), ST_OK);
-    while ((result.status = tls_handshake(stream, &result.failure)) == ST_AGAIN)
-        wait_for(stream);
+    assert_int_equal(tls_begin(client, transport, true), ST_OK);
+    while ((result.status = tls_handshake(transport, &result.failure)) == ST_AGAIN)
+        wait_for(transport);
     assert_int_equal(ERR_peek_error(), 0);
-    stream->can_read = true; /* what has come with the handshake raises no event */
-    result.resumed = result.status == ST_OK && SSL_session_reused(stream->ssl);
+    transport->can_read = true; /* what has come with the handshake raises no event */
+    result.resumed = result.status == ST_OK && SSL_session_reused(transport->ssl);
     return result;
 }
 
-static void open_on(struct stream *stream, uint32_t loop, int fd)
+static void open_on(struct transport *transport, uint32_t loop, int fd)
 {
     rig.loop.index = loop;
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(stream_open(stream, &rig.loop, fd, ignore), ST_OK);
+    assert_int_equal(transport_open(transport, &rig.loop, fd, ignore), ST_OK);
 }
 
 /* A connection of the client's loop to a server with that context; ended without a closing alert. */
 static struct result meet(struct tls_client *client, uint32_t loop, SSL_CTX *context, struct server *server)
 {
-    struct stream stream;
+    struct transport transport;
     struct result result;
     struct server unnamed = {.then = NULL};
     int fds[2];
@@ -158,11 +159,11 @@ static struct result meet(struct tls_client *client, uint32_t loop, SSL_CTX *con
     *server = (struct server){.context = context, .fd = fds[1], .then = server->then};
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, server);
     assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-    open_on(&stream, loop, fds[0]);
-    result = shake_hands(client, &stream);
-    if (result.status == ST_OK && !(result.got_byte = reads_a_byte(&stream)))
-        (void)tls_stream_why(&stream, result.failure.why, sizeof(result.failure.why));
-    stream_reset(&stream);
+    open_on(&transport, loop, fds[0]);
+    result = shake_hands(client, &transport);
+    if (result.status == ST_OK && !(result.got_byte = reads_a_byte(&transport)))
+        (void)tls_transport_why(&transport, result.failure.why, sizeof(result.failure.why));
+    transport_reset(&transport);
     pthread_join(server->thread, NULL);
     return result;
 }
@@ -408,16 +409,16 @@ static struct result meet_bytes(const char *bytes)
 {
     struct upstream_config config = config_for("api.test", pki.ca);
     struct tls_client *client = client_of(&config);
-    struct stream stream;
+    struct transport transport;
     struct result result;
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(write(fds[1], bytes, strlen(bytes)), strlen(bytes));
     assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
-    open_on(&stream, 0, fds[0]);
-    result = shake_hands(client, &stream);
-    stream_close(&stream);
+    open_on(&transport, 0, fds[0]);
+    result = shake_hands(client, &transport);
+    transport_close(&transport);
     close(fds[1]);
     tls_client_free(client);
     return result;
@@ -451,19 +452,19 @@ static void a_peer_that_resets_in_the_handshake_is_a_protocol_error(void **state
     struct linger reset = {.l_onoff = 1};
     int listener = bound_socket(SOCK_STREAM, &address), peer,
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct stream stream;
+    struct transport transport;
 
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     peer = accept(listener, NULL, NULL);
     setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(peer);
-    open_on(&stream, 0, fd);
-    result = shake_hands(client, &stream);
+    open_on(&transport, 0, fd);
+    result = shake_hands(client, &transport);
     assert_int_equal(result.status, ST_FAILED);
     assert_int_equal(result.failure.cause, CAUSE_TLS_PROTOCOL);
     assert_string_equal(result.failure.why, "TLS: handshake: Connection reset by peer");
-    stream_close(&stream);
+    transport_close(&transport);
     close(listener);
     tls_client_free(client);
 }

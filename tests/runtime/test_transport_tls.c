@@ -1,4 +1,4 @@
-/* Streams under TLS: what one read takes, and what it leaves for the next. */
+/* Transports under TLS: what one read takes, and what it leaves for the next. */
 #include "support.h"
 
 #include <fcntl.h>
@@ -6,22 +6,22 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "runtime/tls_stream.h"
+#include "runtime/tls_transport.h"
 
 #define READ_CAP 65536u
 
 struct world {
     struct rig rig;
-    struct stream stream;
+    struct transport transport;
     SSL_CTX *ctx;
     BIO_METHOD *method;
     BIO *bio;
     SSL *peer;
 };
 
-static void ignore(struct stream *stream)
+static void ignore(struct transport *transport)
 {
-    (void)stream;
+    (void)transport;
 }
 
 /* Nobody's identity matters here, so there are no certificates. */
@@ -57,12 +57,12 @@ static int set_up(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     world->peer = side(world, pair[1]);
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-    world->method = tls_stream_method_new();
+    world->method = tls_transport_method_new();
     world->bio = BIO_new(world->method);
-    assert_int_equal(stream_open(&world->stream, &world->rig.loop, pair[0], ignore), ST_OK);
+    assert_int_equal(transport_open(&world->transport, &world->rig.loop, pair[0], ignore), ST_OK);
     ssl = SSL_new(world->ctx);
-    tls_stream_open(&world->stream, ssl, world->bio);
-    tls_stream_lend(&world->stream);
+    tls_transport_open(&world->transport, ssl, world->bio);
+    tls_transport_lend(&world->transport);
     SSL_set_connect_state(ssl);
     SSL_set_accept_state(world->peer);
     for (int turn = 0; turn < 10 && (ours != 1 || theirs != 1); turn++) {
@@ -70,7 +70,7 @@ static int set_up(void **state)
         theirs = SSL_do_handshake(world->peer);
     }
     assert_int_equal(ours + theirs, 2);
-    world->stream.can_read = true;
+    world->transport.can_read = true;
     *state = world;
     return 0;
 }
@@ -80,7 +80,7 @@ static int tear_down(void **state)
     struct world *world = *state;
     int fd = SSL_get_fd(world->peer);
 
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     SSL_free(world->peer);
     close(fd);
     SSL_CTX_free(world->ctx);
@@ -103,7 +103,7 @@ static void expect_read(struct world *world, enum status want, size_t want_len)
     static char bytes[READ_CAP];
     size_t len = 0;
 
-    assert_int_equal(stream_read(&world->stream, bytes, sizeof(bytes), &len), want);
+    assert_int_equal(transport_read(&world->transport, bytes, sizeof(bytes), &len), want);
     assert_int_equal(len, want_len);
 }
 
@@ -113,7 +113,7 @@ static void one_read_takes_all_records_and_the_next_waits_for_an_event(void **st
 
     say(world, 3 * SSL3_RT_MAX_PLAIN_LENGTH);
     expect_read(world, ST_OK, 3 * SSL3_RT_MAX_PLAIN_LENGTH);
-    assert_false(world->stream.can_read);
+    assert_false(world->transport.can_read);
     expect_read(world, ST_AGAIN, 0);
 }
 
@@ -153,10 +153,10 @@ static void a_record_that_comes_in_two_pieces_is_read_whole(void **state)
     len = BIO_get_mem_data(memory, &record);
     for (int head = 1; head <= SSL3_RT_HEADER_LENGTH; head += SSL3_RT_HEADER_LENGTH - 1) {
         assert_int_equal(write(fd, record, (size_t)head), head);
-        world->stream.can_read = true;
+        world->transport.can_read = true;
         expect_read(world, ST_AGAIN, 0);
         assert_int_equal(write(fd, record + head, (size_t)(len - head)), len - head);
-        world->stream.can_read = true;
+        world->transport.can_read = true;
         expect_read(world, ST_OK, 1000);
         (void)BIO_reset(memory);
         say(world, 1000);

@@ -1,4 +1,4 @@
-/* Streams without TLS: what is edge-triggered about them, how they end, and who has gone. */
+/* Transports without TLS: what is edge-triggered about them, how they end, and who has gone. */
 #include "support.h"
 
 #include <errno.h>
@@ -6,21 +6,21 @@
 #include <poll.h>
 #include <string.h>
 
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 enum kind { TCP4, TCP6, UNIX };
 
-/* A stream, and the peer's descriptor (blocking) at the other end. */
+/* A transport, and the peer's descriptor (blocking) at the other end. */
 struct world {
     struct rig rig;
-    struct stream stream;
+    struct transport transport;
     unsigned events; /* times that on_ready ran */
     int peer;
 };
 
-static void something_changed(struct stream *stream)
+static void something_changed(struct transport *transport)
 {
-    struct world *world = CONTAINER_OF(stream, struct world, stream);
+    struct world *world = CONTAINER_OF(transport, struct world, transport);
 
     world->events++;
     loop_stop(&world->rig.loop);
@@ -75,12 +75,12 @@ static void begin(struct world *world, enum kind kind)
         skip();
     world->peer = pair[1];
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(stream_open(&world->stream, &world->rig.loop, pair[0], something_changed), ST_OK);
+    assert_int_equal(transport_open(&world->transport, &world->rig.loop, pair[0], something_changed), ST_OK);
 }
 
 static void end(struct world *world)
 {
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     if (world->peer >= 0)
         close(world->peer);
     world->peer = -1;
@@ -102,10 +102,10 @@ static void take_events(struct world *world)
     atomic_store(&world->rig.loop.stop, false);
 }
 
-/* Until the kernel has this for the stream's socket, whether the loop has been told or not. */
+/* Until the kernel has this for the transport's socket, whether the loop has been told or not. */
 static void await_socket(const struct world *world, short what)
 {
-    struct pollfd now = {.fd = world->stream.fd, .events = what};
+    struct pollfd now = {.fd = world->transport.fd, .events = what};
     int64_t end_ns = loop_clock_ns() + 10 * NS_PER_S;
 
     do {
@@ -138,7 +138,7 @@ static void expect_read(struct world *world, enum status want, const char *text,
     char bytes[64];
     size_t len = 0;
 
-    assert_int_equal(stream_read(&world->stream, bytes, cap, &len), want);
+    assert_int_equal(transport_read(&world->transport, bytes, cap, &len), want);
     assert_int_equal(len, strlen(text));
     assert_memory_equal(bytes, text, len);
 }
@@ -148,7 +148,7 @@ static int set_up(void **state)
     struct world *world = test_calloc(1, sizeof(*world));
 
     rig_init(&world->rig);
-    stream_init(&world->stream);
+    transport_init(&world->transport);
     world->peer = -1;
     *state = world;
     return 0;
@@ -166,15 +166,15 @@ static int tear_down(void **state)
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-static void a_new_stream_is_tried_first(void **state)
+static void a_new_transport_is_tried_first(void **state)
 {
     struct world *world = *state;
 
     begin(world, TCP4);
-    assert_true(stream_is_open(&world->stream));
-    assert_true(world->stream.can_read);
-    assert_true(world->stream.can_write);
-    assert_false(world->stream.peer_ended);
+    assert_true(transport_is_open(&world->transport));
+    assert_true(world->transport.can_read);
+    assert_true(world->transport.can_write);
+    assert_false(world->transport.peer_ended);
     say(world, "hello");
     await_socket(world, POLLIN);
     expect_read(world, ST_OK, "hello", 64);
@@ -186,13 +186,13 @@ static void after_again_nothing_is_read_until_an_event_says_so(void **state)
 
     begin(world, TCP4);
     expect_read(world, ST_AGAIN, "", 64);
-    assert_false(world->stream.can_read);
+    assert_false(world->transport.can_read);
     take_events(world); /* writable */
     say(world, "hello");
     await_socket(world, POLLIN);
     expect_read(world, ST_AGAIN, "", 64);
     await_event(world);
-    assert_true(world->stream.can_read);
+    assert_true(world->transport.can_read);
     expect_read(world, ST_OK, "hello", 64);
 }
 
@@ -203,11 +203,11 @@ static void a_full_read_may_have_left_something(void **state)
     begin(world, UNIX);
     say(world, "abcdef");
     expect_read(world, ST_OK, "abc", 3);
-    assert_true(world->stream.can_read);
+    assert_true(world->transport.can_read);
     expect_read(world, ST_OK, "def", 3);
-    assert_true(world->stream.can_read);
+    assert_true(world->transport.can_read);
     expect_read(world, ST_AGAIN, "", 3);
-    assert_false(world->stream.can_read);
+    assert_false(world->transport.can_read);
 }
 
 static void a_short_read_has_emptied_the_socket_and_the_next_byte_raises_an_event(void **state)
@@ -219,11 +219,11 @@ static void a_short_read_has_emptied_the_socket_and_the_next_byte_raises_an_even
     say(world, "one");
     await_event(world);
     expect_read(world, ST_OK, "one", 64);
-    assert_false(world->stream.can_read);
+    assert_false(world->transport.can_read);
     say(world, "two");
     await_event(world);
     expect_read(world, ST_OK, "two", 64);
-    assert_false(world->stream.can_read);
+    assert_false(world->transport.can_read);
 }
 
 static void events_that_are_not_acted_upon_are_not_repeated(void **state)
@@ -256,7 +256,7 @@ static void an_end_behind_a_short_read_is_seen_without_another_event(void **stat
         peer_closes(world);
         await_socket(world, POLLIN | POLLRDHUP);
         await_event(world);
-        assert_true(world->stream.peer_ended);
+        assert_true(world->transport.peer_ended);
         expect_read(world, ST_OK, "last", 64);
         expect_read(world, ST_EOF, "", 64);
         end(world);
@@ -276,7 +276,7 @@ static void an_end_that_comes_later_raises_an_event(void **state)
         expect_read(world, ST_OK, "last", 64);
         assert_int_equal(shutdown(world->peer, SHUT_WR), 0);
         await_event(world);
-        assert_true(world->stream.peer_ended);
+        assert_true(world->transport.peer_ended);
         expect_read(world, ST_EOF, "", 64);
         end(world);
     }
@@ -293,7 +293,7 @@ static void an_end_before_the_first_event_is_not_missed(void **state)
     await_socket(world, POLLIN | POLLRDHUP);
     expect_read(world, ST_OK, "last", 64);
     await_event(world);
-    assert_true(world->stream.peer_ended);
+    assert_true(world->transport.peer_ended);
     expect_read(world, ST_EOF, "", 64);
 }
 
@@ -309,7 +309,7 @@ static void a_half_closed_peer_can_still_be_written_to(void **state)
     await_socket(world, POLLRDHUP);
     take_events(world);
     expect_read(world, ST_EOF, "", 64);
-    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_OK);
+    assert_int_equal(transport_write(&world->transport, &piece, 1, &len), ST_OK);
     assert_int_equal(recv(world->peer, bytes, sizeof(bytes), 0), 6);
 }
 
@@ -337,7 +337,7 @@ static void a_reset_behind_a_short_read_is_there_for_who_asks(void **state)
     await_socket(world, POLLHUP);
     await_event(world);
     expect_read(world, ST_OK, "part", 64);
-    world->stream.can_read = true;
+    world->transport.can_read = true;
     expect_read(world, ST_FAILED, "", 64);
 }
 
@@ -351,7 +351,7 @@ static void a_reset_that_a_write_has_heard_of_is_no_end_for_a_read(void **state)
     begin(world, TCP4);
     peer_resets(world);
     await_socket(world, POLLHUP);
-    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_FAILED);
+    assert_int_equal(transport_write(&world->transport, &piece, 1, &len), ST_FAILED);
     expect_read(world, ST_FAILED, "", 64);
 }
 
@@ -366,7 +366,7 @@ static void an_end_before_a_reset_is_an_end_though_a_write_has_failed(void **sta
     await_socket(world, POLLRDHUP);
     peer_resets(world);
     await_socket(world, POLLHUP);
-    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_FAILED);
+    assert_int_equal(transport_write(&world->transport, &piece, 1, &len), ST_FAILED);
     expect_read(world, ST_EOF, "", 64);
 }
 
@@ -382,7 +382,7 @@ static void pieces_are_written_as_one(void **state)
     begin(world, UNIX);
     for (int i = 0; i < 8; i++)
         pieces[i] = (struct iovec){&letters[i], 1};
-    assert_int_equal(stream_write(&world->stream, pieces, 8, &len), ST_OK);
+    assert_int_equal(transport_write(&world->transport, pieces, 8, &len), ST_OK);
     assert_int_equal(len, 8);
     assert_int_equal(recv(world->peer, bytes, sizeof(bytes), 0), 8);
     assert_memory_equal(bytes, letters, 8);
@@ -395,10 +395,10 @@ static void fill(struct world *world, uint64_t *written)
     enum status status;
     size_t len;
 
-    while ((status = stream_write(&world->stream, &piece, 1, &len)) == ST_OK)
+    while ((status = transport_write(&world->transport, &piece, 1, &len)) == ST_OK)
         *written += len;
     assert_int_equal(status, ST_AGAIN);
-    assert_false(world->stream.can_write);
+    assert_false(world->transport.can_write);
 }
 
 static uint64_t drain(struct world *world)
@@ -424,12 +424,12 @@ static void a_full_socket_takes_more_after_an_event_and_loses_nothing(void **sta
         take_events(world);
         for (int round = 0; round < 3; round++) {
             fill(world, &written);
-            while (!world->stream.can_write) {
+            while (!world->transport.can_write) {
                 read += drain(world);
                 take_events(world);
             }
         }
-        stream_close(&world->stream);
+        transport_close(&world->transport);
         for (struct pollfd more = {.fd = world->peer, .events = POLLIN}; read < written;) {
             assert_int_equal(poll(&more, 1, 10000), 1);
             read += drain(world);
@@ -448,12 +448,12 @@ static void writing_to_a_peer_that_has_gone_fails_and_kills_nobody(void **state)
     signal(SIGPIPE, SIG_DFL);
     begin(world, UNIX);
     peer_closes(world);
-    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_FAILED);
+    assert_int_equal(transport_write(&world->transport, &piece, 1, &len), ST_FAILED);
     end(world);
     begin(world, TCP4);
     peer_resets(world);
     await_socket(world, POLLHUP);
-    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_FAILED);
+    assert_int_equal(transport_write(&world->transport, &piece, 1, &len), ST_FAILED);
 }
 
 /* ---- closing ------------------------------------------------------------------------------------------- */
@@ -464,7 +464,7 @@ static void ending_our_side_leaves_the_other_open(void **state)
     char byte;
 
     begin(world, TCP4);
-    stream_end_write(&world->stream);
+    transport_end_write(&world->transport);
     assert_int_equal(recv(world->peer, &byte, 1, 0), 0);
     say(world, "still here");
     await_socket(world, POLLIN);
@@ -478,11 +478,11 @@ static void a_close_is_an_end_for_the_peer_and_happens_once(void **state)
     char byte;
 
     begin(world, TCP4);
-    stream_close(&world->stream);
-    assert_false(stream_is_open(&world->stream));
+    transport_close(&world->transport);
+    assert_false(transport_is_open(&world->transport));
     assert_int_equal(recv(world->peer, &byte, 1, 0), 0);
-    stream_close(&world->stream);
-    stream_reset(&world->stream);
+    transport_close(&world->transport);
+    transport_reset(&world->transport);
     assert_int_equal(open_descriptors(), before + 1);
 }
 
@@ -492,19 +492,19 @@ static void a_reset_is_no_end_for_the_peer(void **state)
     char byte;
 
     begin(world, TCP4);
-    stream_reset(&world->stream);
-    assert_false(stream_is_open(&world->stream));
+    transport_reset(&world->transport);
+    assert_false(transport_is_open(&world->transport));
     assert_int_equal(recv(world->peer, &byte, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
 }
 
-static void a_closed_stream_raises_no_event(void **state)
+static void a_closed_transport_raises_no_event(void **state)
 {
     struct world *world = *state;
 
     begin(world, UNIX);
     say(world, "hello");
-    stream_close(&world->stream);
+    transport_close(&world->transport);
     take_events(world);
     assert_int_equal(world->events, 0);
 }
@@ -515,14 +515,14 @@ static void a_closed_stream_raises_no_event(void **state)
 static void check_gone(struct world *world, enum kind kind, void (*leave)(struct world *world))
 {
     begin(world, kind);
-    assert_false(stream_peer_is_gone(&world->stream));
+    assert_false(transport_peer_is_gone(&world->transport));
     say(world, "not yet");
     await_socket(world, POLLIN);
-    assert_false(stream_peer_is_gone(&world->stream));
+    assert_false(transport_peer_is_gone(&world->transport));
     expect_read(world, ST_OK, "not yet", 64);
     leave(world);
     await_socket(world, POLLRDHUP);
-    assert_true(stream_peer_is_gone(&world->stream));
+    assert_true(transport_peer_is_gone(&world->transport));
     end(world);
 }
 
@@ -530,7 +530,7 @@ static void ends_its_side(struct world *world)
 {
     assert_int_equal(shutdown(world->peer, SHUT_WR), 0);
     await_socket(world, POLLRDHUP);
-    assert_false(stream_peer_is_gone(&world->stream));
+    assert_false(transport_peer_is_gone(&world->transport));
     peer_closes(world);
 }
 
@@ -543,7 +543,7 @@ static void closes_one_of_two_handles(struct world *world)
     assert_int_equal(shutdown(world->peer, SHUT_WR), 0);
     peer_closes(world);
     await_socket(world, POLLRDHUP);
-    assert_false(stream_peer_is_gone(&world->stream));
+    assert_false(transport_peer_is_gone(&world->transport));
     close(other);
 }
 
@@ -553,7 +553,7 @@ static void leaves_with_bytes_unread(struct world *world)
     struct pollfd there = {.fd = world->peer, .events = POLLIN};
     size_t len;
 
-    assert_int_equal(stream_write(&world->stream, &piece, 1, &len), ST_OK);
+    assert_int_equal(transport_write(&world->transport, &piece, 1, &len), ST_OK);
     assert_int_equal(poll(&there, 1, 10000), 1);
     peer_closes(world);
 }
@@ -586,7 +586,7 @@ static void a_unix_peer_is_gone_when_nobody_holds_its_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_new_stream_is_tried_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_transport_is_tried_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(after_again_nothing_is_read_until_an_event_says_so, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_read_may_have_left_something, set_up, tear_down),
@@ -612,7 +612,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ending_our_side_leaves_the_other_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_close_is_an_end_for_the_peer_and_happens_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_is_no_end_for_the_peer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_closed_stream_raises_no_event, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_closed_transport_raises_no_event, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tcp_peer_is_gone_when_nobody_holds_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tcp_peer_by_ipv6_is_gone_when_nobody_holds_its_end, set_up,
                                         tear_down),

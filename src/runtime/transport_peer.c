@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 struct question {
     struct nlmsghdr header;
@@ -100,9 +100,9 @@ static bool tcp_peer_is_gone(const union endpoint *peer, const union endpoint *o
     return gone;
 }
 
-bool stream_peer_is_gone(const struct stream *stream)
+bool transport_peer_is_gone(const struct transport *transport)
 {
-    struct pollfd now = {.fd = stream->fd};
+    struct pollfd now = {.fd = transport->fd};
     union endpoint peer, own;
     socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
@@ -110,9 +110,9 @@ bool stream_peer_is_gone(const struct stream *stream)
     if (poll(&now, 1, 0) == 1 && (now.revents & (POLLHUP | POLLERR)) != 0)
         return true;
     memset(&peer, 0, sizeof(peer));
-    if (getpeername(stream->fd, &peer.any, &peer_len) < 0)
+    if (getpeername(transport->fd, &peer.any, &peer_len) < 0)
         return true;
-    if (getsockname(stream->fd, &own.any, &own_len) < 0)
+    if (getsockname(transport->fd, &own.any, &own_len) < 0)
         return false;
     return tcp_peer_is_gone(&peer, &own);
 }

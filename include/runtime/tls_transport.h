@@ -1,5 +1,5 @@
-#ifndef CURFEW_RUNTIME_TLS_STREAM_H
-#define CURFEW_RUNTIME_TLS_STREAM_H
+#ifndef CURFEW_RUNTIME_TLS_TRANSPORT_H
+#define CURFEW_RUNTIME_TLS_TRANSPORT_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -7,42 +7,42 @@
 #include <sys/uio.h>
 
 #include "base/status.h"
-#include "runtime/stream.h"
+#include "runtime/transport.h"
 
 /*
- * The bytes of a stream under TLS. A read may have to write, and a write to read: keys are updated, a client's
+ * The bytes of a transport under TLS. A read may have to write, and a write to read: keys are updated, a client's
  * certificate is asked for after the handshake, a connection is renegotiated. Whichever waits says so by can_read and
  * can_write, and goes on at the next event of either kind.
  *
- * All connections of a loop share one BIO, OpenSSL's way to a socket: it is lent to a stream for as long as a
+ * All connections of a loop share one BIO, OpenSSL's way to a socket: it is lent to a transport for as long as a
  * function of OpenSSL runs. One for each of them would be 300 bytes of what a waiting call takes.
  */
 
 /* How a BIO reads and writes. NULL: no memory. BIO_meth_free frees it, after the BIOs. */
-BIO_METHOD *tls_stream_method_new(void);
+BIO_METHOD *tls_transport_method_new(void);
 
-/* From now on all goes through `ssl` and `bio`, one of the loop's; the stream owns `ssl`, which refers to `bio`. */
-void tls_stream_open(struct stream *stream, SSL *ssl, BIO *bio);
+/* From now on all goes through `ssl` and `bio`, one of the loop's; the transport owns `ssl`, which refers to `bio`. */
+void tls_transport_open(struct transport *transport, SSL *ssl, BIO *bio);
 
 /* Before each function of OpenSSL that may read or write. */
-void tls_stream_lend(struct stream *stream);
-/* For OpenSSL's callbacks: the stream that it was lent to. */
-struct stream *tls_stream_of(const SSL *ssl);
+void tls_transport_lend(struct transport *transport);
+/* For OpenSSL's callbacks: the transport that it was lent to. */
+struct transport *tls_transport_of(const SSL *ssl);
 
-/* As stream_read and stream_write. */
-enum status tls_stream_read(struct stream *stream, char *bytes, size_t cap, size_t *len) MUST_CHECK;
-enum status tls_stream_write(struct stream *stream, const struct iovec *pieces, int count,
-                             size_t *len) MUST_CHECK;
+/* As transport_read and transport_write. */
+enum status tls_transport_read(struct transport *transport, char *bytes, size_t cap, size_t *len) MUST_CHECK;
+enum status tls_transport_write(struct transport *transport, const struct iovec *pieces, int count,
+                                size_t *len) MUST_CHECK;
 
 /*
  * For a connection that waits to read, in the handshake or later: gives back the room that OpenSSL would keep until the
  * next write, 16 KiB. It makes it even while it only reads, for what a message might want as an answer; and each call
  * over TLS 1.3 gets such messages, the session tickets.
  */
-void tls_stream_free_buffers(struct stream *stream);
+void tls_transport_free_buffers(struct transport *transport);
 
 /* Tells the peer that there will be no more (close_notify), as far as the socket takes it at once; frees `ssl`. */
-void tls_stream_close(struct stream *stream, bool in_order);
+void tls_transport_close(struct transport *transport, bool in_order);
 
 /*
  * After the handshake: what the peer, or OpenSSL, has against going on ("TLS: tlsv13 alert certificate required"), or
@@ -50,6 +50,6 @@ void tls_stream_close(struct stream *stream, bool in_order);
  * none. `why` is terminated; TLS_WHY_MAX bytes hold all of it.
  */
 #define TLS_WHY_MAX 160
-bool tls_stream_why(const struct stream *stream, char *why, size_t why_cap);
+bool tls_transport_why(const struct transport *transport, char *why, size_t why_cap);
 
 #endif

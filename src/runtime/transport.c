@@ -1,0 +1,155 @@
+#include "runtime/transport.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/tls_transport.h"
+#include "runtime/loop.h"
+
+void transport_tune(int fd)
+{
+    int on = 1, unsent = TRANSPORT_UNSENT_MAX;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
+void transport_init(struct transport *transport)
+{
+    *transport = (struct transport){.fd = -1};
+}
+
+static void ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct transport *transport = arg;
+
+    (void)fd;
+    loop_count_event(transport->loop);
+    if (what & (EV_READ | EV_CLOSED))
+        transport->can_read = true;
+    if (what & EV_WRITE)
+        transport->can_write = true;
+    if (what & EV_CLOSED)
+        transport->peer_ended = true;
+    transport->on_ready(transport);
+}
+
+static bool listen_to(struct transport *transport)
+{
+    short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
+
+    return event_assign(&transport->event, transport->loop->base, transport->fd, what, ready, transport) ==
+               0 &&
+           event_add(&transport->event, NULL) == 0;
+}
+
+enum status transport_open(struct transport *transport, struct loop *loop, int fd, transport_fn on_ready)
+{
+    *transport =
+        (struct transport){.loop = loop, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};
+    if (listen_to(transport))
+        return ST_OK;
+    close(fd);
+    transport->fd = -1;
+    return ST_NOMEM;
+}
+
+enum status transport_move(struct transport *to, struct transport *from)
+{
+    event_del(&from->event);
+    *to = *from;
+    transport_init(from);
+    if (listen_to(to))
+        return ST_OK;
+    transport_close(to);
+    return ST_NOMEM;
+}
+
+static enum status read_plain(struct transport *transport, void *bytes, size_t cap, size_t *len)
+{
+    ssize_t n = recv(transport->fd, bytes, cap, 0);
+
+    if (n == 0)
+        return transport->was_reset ? ST_FAILED : ST_EOF;
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            return ST_FAILED;
+        transport->can_read = errno == EINTR;
+        return ST_AGAIN;
+    }
+    *len = (size_t)n;
+    /* A short read has emptied the socket: the next byte raises an event. Not so if the end is already behind it. */
+    if (*len < cap && !transport->peer_ended)
+        transport->can_read = false;
+    return ST_OK;
+}
+
+enum status transport_read(struct transport *transport, void *bytes, size_t cap, size_t *len)
+{
+    if (!transport->can_read)
+        return ST_AGAIN;
+    return transport->ssl != NULL ? tls_transport_read(transport, bytes, cap, len)
+                                  : read_plain(transport, bytes, cap, len);
+}
+
+static enum status write_plain(struct transport *transport, const struct iovec *pieces, int count,
+                               size_t *len)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count};
+    ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL);
+
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            /* EPIPE: the peer had ended its side before. */
+            transport->was_reset |= errno != EPIPE;
+            return ST_FAILED;
+        }
+        transport->can_write = errno == EINTR;
+        return ST_AGAIN;
+    }
+    *len = (size_t)n;
+    return ST_OK;
+}
+
+enum status transport_write(struct transport *transport, const struct iovec *pieces, int count, size_t *len)
+{
+    if (!transport->can_write)
+        return ST_AGAIN;
+    return transport->ssl != NULL ? tls_transport_write(transport, pieces, count, len)
+                                  : write_plain(transport, pieces, count, len);
+}
+
+void transport_end_write(struct transport *transport)
+{
+    (void)shutdown(transport->fd,
+                   SHUT_WR); /* fails only if the peer has gone, and then there is nothing to tell */
+}
+
+static void close_with(struct transport *transport, bool in_order)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (transport->fd < 0)
+        return;
+    event_del(&transport->event);
+    if (transport->ssl != NULL)
+        tls_transport_close(transport, in_order);
+    if (!in_order)
+        (void)setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(transport->fd);
+    transport_init(transport);
+}
+
+void transport_close(struct transport *transport)
+{
+    close_with(transport, true);
+}
+
+void transport_reset(struct transport *transport)
+{
+    close_with(transport, false);
+}
