@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "admin/listener.h"
+#include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
 
 /*
@@ -18,6 +19,7 @@ struct admin;
 struct admin_ground {
     struct event_base *base;
     struct proxy *proxy;
+    struct heartbeat *heartbeat;
     const char *version;
     /* Listening sockets that others opened for it; -1: it opens one. */
     int handed_fd, handed_metrics_fd;

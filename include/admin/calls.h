@@ -7,7 +7,6 @@
 
 #include "base/list.h"
 #include "proxy/proxy.h"
-#include "runtime/mailbox.h"
 
 /*
  * GET /calls, DELETE /calls/ID: each is a query (proxy/call_query.h), one after another, so that no number of clients
@@ -15,15 +14,13 @@
  */
 struct calls {
     struct event_base *base;
-    struct mailbox *mailbox;
     struct proxy *proxy;
     struct list_node waiting; /* requests, in the order of their coming; */
     struct asked *asked;      /* that whose query is under way; NULL: it was given up, or there is none */
     bool is_under_way;
-    uint64_t renamed; /* proxy.renamed when the workers were asked */
 };
 
-/* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. */
+/* Set the pointers first; they are borrowed. */
 void calls_init(struct calls *calls);
 
 /* The workers have ended. Answers what is left, as not to be had. */

@@ -8,7 +8,7 @@
 
 /*
  * GET /durations: how long the calls of each route took (stats/duration_histogram.h), the limits that they had, and the
- * pools; whole microseconds. `sum` is that of proxy/scrape.h's scrape_start_histograms. Answers the request. Main
+ * pools; whole microseconds. `sum` is that of proxy/scrape.h, with histograms. Answers the request. Main
  * thread.
  */
 void durations_respond(struct evhttp_request *request, const struct proxy *proxy, const struct metrics *sum);

@@ -10,8 +10,8 @@
 #include "admin/page.h"
 #include "stats/history.h"
 #include "stats/stuck_calls.h"
+#include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
-#include "proxy/tally.h"
 
 /*
  * What has happened in the last 15 minutes: once a second, the workers' counters go into a ring for each upstream
@@ -43,28 +43,25 @@ struct stuck_record {
 struct admin_history {
     struct event_base *base;
     struct proxy *proxy;
+    struct heartbeat *heartbeat;
     const char *version;
     char instance[17];                  /* no other process has it */
     char edition[PAGE_EDITION_LEN + 1]; /* of the page */
     int64_t began_ns;                   /* where second 0 begins */
     int64_t began_unix_ms;
-    int64_t asked_ns; /* when the workers were last asked, */
-    uint64_t renamed; /* and proxy.renamed then */
+    int64_t asked_ns; /* when the heartbeat was asked for; 0: no second waits for one */
     struct event tick;
-    struct tally tally;
+    struct heartbeat_listener listener;
     struct upstream_history *upstreams; /* by number */
     uint32_t upstream_count;
     struct stuck_record stuck[STUCK_CALLS]; /* a ring */
     uint64_t stuck_count;                   /* all that ever were; the newest is the one before */
 };
 
-/* Set base, proxy and version first; they are borrowed. ST_NOMEM: nothing was begun. */
+/* Set base, proxy, heartbeat and version first; they are borrowed. ST_NOMEM: nothing was begun. */
 enum status admin_history_init(struct admin_history *history) MUST_CHECK;
 /* When the workers have ended. */
 void admin_history_fini(struct admin_history *history);
-
-/* For how long the workers have been asked, and not all have answered; 0: none is behind. */
-int64_t admin_history_unanswered_ns(const struct admin_history *history);
 
 /* The second that is the newest which has a sample; -1: none has. */
 int64_t admin_history_newest(const struct admin_history *history) __attribute__((pure));

@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "proxy/proxy.h"
-#include "runtime/mailbox.h"
 
 /*
  * GET /metrics and GET /durations: each request starts a scrape of its own and is answered when the last worker has
@@ -17,14 +16,13 @@
  */
 struct scrapes {
     struct event_base *base;
-    struct mailbox *mailbox;
     struct proxy *proxy;
     const char *version;
     struct list_node under_way;
     struct process_reader process;
 };
 
-/* Set the pointers first; they are borrowed. `mailbox` is one that this thread delivers. */
+/* Set the pointers first; they are borrowed. */
 void scrapes_init(struct scrapes *scrapes);
 
 /* Answers what is under way, as not to be had. */

@@ -11,6 +11,7 @@
 #include "app/systemd.h"
 #include "app/watch.h"
 #include "base/list.h"
+#include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
 #include "runtime/inbox.h"
 
@@ -27,6 +28,8 @@ struct service {
     struct inbox inbox;
     bool has_inbox;
     struct proxy *proxy;
+    struct heartbeat heartbeat;
+    bool has_heartbeat;
     struct admin_ground admin_ground;
     struct admin *admin;
     bool admin_is_told; /* of, in the log */

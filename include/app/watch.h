@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "proxy/pulse.h"
+#include "proxy/heartbeat.h"
 
 struct service;
 
@@ -19,8 +19,7 @@ struct service;
 struct watch {
     struct service *service;
     struct event *tick;
-    struct pulse pulse;
-    bool has_pulse;
+    struct heartbeat_listener listener;
     bool feeds; /* the watchdog */
     bool tells_systemd;
     char status[128]; /* as last sent */

@@ -1,14 +1,13 @@
 #ifndef CURFEW_PROXY_CALL_QUERY_H
 #define CURFEW_PROXY_CALL_QUERY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "stats/phase_counts.h"
 #include "stats/call_top.h"
-#include "runtime/mailbox.h"
 
 struct proxy;
-struct worker;
 
 /*
  * A query: each worker looks at its calls in flight and says which match a filter. It looks at a few in each turn
@@ -19,28 +18,26 @@ struct worker;
  * While a worker is at it, the calls of one pool that it has not looked at are on worker.unseen in place of the
  * pool's own list; whoever walks all calls walks that one, too.
  */
-struct call_query;
 
 /* What is done with the calls that match. */
 enum call_query_act { CALL_QUERY_LIST, CALL_QUERY_CUT };
 
-/*
- * On the thread that owns reply_to. The top is sorted, the counts are of all calls that match; both are valid during
- * the call. longest_ns is the longest time that a worker spent on it in one turn.
- */
-typedef void (*call_query_fn)(void *arg, const struct call_top *top, const struct phase_counts *counts,
-                              int64_t longest_ns);
+struct call_query_result {
+    struct call_top top;        /* sorted */
+    struct phase_counts counts; /* of all calls that match */
+    int64_t longest_ns;         /* the longest time that a worker spent on it in one turn */
+    bool is_stale;              /* a reload has come since the start: the numbers may have other owners now */
+};
+
+/* The result is valid during the call. */
+typedef void (*call_query_fn)(void *arg, const struct call_query_result *result);
 
 /*
  * Starts one; none may be under way. CALL_QUERY_CUT ends each call that matches, by CAUSE_OPERATOR, and lists it as
- * it was just before. `done` runs once, when the last worker has answered, and may start the next one. NULL: no
- * memory.
+ * it was just before. `done` runs once, when the last worker has answered, and may start the next one. False: no
+ * memory. Main thread.
  */
-struct call_query *call_query_start(struct proxy *proxy, const struct call_top_filter *filter,
-                                    enum call_query_act act, struct mailbox *reply_to, call_query_fn done,
-                                    void *arg);
-
-/* The worker ends and has no calls any more: answers what it was asked. Its own thread. */
-void call_query_finish(struct worker *pw);
+bool call_query_start(struct proxy *proxy, const struct call_top_filter *filter, enum call_query_act act,
+                      call_query_fn done, void *arg) __attribute__((warn_unused_result));
 
 #endif

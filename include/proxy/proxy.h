@@ -48,7 +48,7 @@ struct proxy {
     struct drain *drain;   /* likewise */
     uint64_t reloads[RESULT_COUNT];
     atomic_uint downstream_count; /* callers' connections, for limits.connections */
-    atomic_uint scrape_count; /* scrapes in memory: forgotten ones, too, until the last worker has answered */
+    uint32_t scrape_count; /* scrapes in memory: forgotten ones, too, until the last worker has answered */
     atomic_bool ready;
 };
 

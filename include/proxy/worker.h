@@ -19,8 +19,6 @@
 #include "runtime/listen.h"
 #include "runtime/loop.h"
 
-struct call_query_part;
-
 /* A listening socket as one worker sees it. */
 struct listener_worker {
     struct acceptor acceptor;
@@ -40,13 +38,12 @@ struct worker {
     struct generation_switch *next;  /* made ready for the next generation; NULL: none */
     struct resolver *resolver;
     struct metrics *metrics;
-    struct stuck_calls stuck;      /* that proxy/tally has not taken yet */
-    struct keepalive **keepalive;  /* by upstream */
-    struct pool **pools;           /* by number: the proxy's */
-    struct list_node *calls;       /* by pool: routed calls in flight, */
-    struct list_node unseen;       /* but for those that a query has still to look at, */
-    uint32_t unseen_pool;          /* which belong to this pool */
-    struct call_query_part *query; /* the query that goes on in the next turn; NULL: none */
+    struct stuck_calls stuck;     /* that proxy/heartbeat has not taken yet */
+    struct keepalive **keepalive; /* by upstream */
+    struct pool **pools;          /* by number: the proxy's */
+    struct list_node *calls;      /* by pool: routed calls in flight, */
+    struct list_node unseen;      /* but for those that a query has still to look at, */
+    uint32_t unseen_pool;         /* which belong to this pool */
     uint32_t upstream_places, pool_places;
     struct list_node reading; /* calls whose head is being read */
     struct list_node downstreams;

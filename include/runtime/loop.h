@@ -47,7 +47,7 @@ void loop_fini(struct loop *loop);
 
 /* The thread's body: turns until loop_stop. ST_FAILED: the event loop can't go on. */
 enum status loop_run(struct loop *loop) MUST_CHECK;
-/* Any thread. */
+/* When nothing is deferred any more. Any thread. */
 void loop_stop(struct loop *loop);
 
 /* The time of this turn: CLOCK_MONOTONIC, nanoseconds. */

@@ -15,7 +15,6 @@
 #include "admin/scrapes.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "runtime/inbox.h"
 
 #define HANGS_AFTER_NS (5 * NS_PER_S)
 
@@ -24,7 +23,6 @@ struct admin {
     struct proxy *proxy;
     const struct admin_ground *ground;
     struct admin_listener listener, metrics_listener;
-    struct inbox inbox; /* for the workers' answers */
     struct scrapes scrapes;
     struct calls calls;
     struct admin_history history;
@@ -68,7 +66,7 @@ static void respond_config(struct admin *admin, struct evhttp_request *request)
 /* Every worker is asked once a second; a loop that turns answers within milliseconds. */
 static void respond_healthz(struct admin *admin, struct evhttp_request *request)
 {
-    if (admin_history_unanswered_ns(&admin->history) < HANGS_AFTER_NS)
+    if (heartbeat_unanswered_ns(admin->ground->heartbeat) < HANGS_AFTER_NS)
         respond_text(request, 200, "ok\n");
     else
         respond_text(request, 503, "a worker hangs\n");
@@ -262,14 +260,11 @@ static void powerless_request_came(struct evhttp_request *request, void *arg)
 
 static enum status open_rooms(struct admin *admin)
 {
-    if (inbox_open(&admin->inbox, admin->base) != ST_OK)
-        return ST_NOMEM;
     scrapes_init(&admin->scrapes);
     calls_init(&admin->calls);
     if (admin_history_init(&admin->history) == ST_OK)
         return ST_OK;
     scrapes_fini(&admin->scrapes);
-    inbox_close(&admin->inbox);
     return ST_NOMEM;
 }
 
@@ -300,24 +295,23 @@ static enum status open_listeners(struct admin *admin, char *why, size_t why_cap
 struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap)
 {
     struct admin *admin = mem_zalloc(sizeof(*admin));
-    struct mailbox *mailbox;
 
     snprintf(why, why_cap, "admin: out of memory");
     if (!admin)
         return NULL;
     *admin = (struct admin){.base = ground->base, .proxy = ground->proxy, .ground = ground};
-    mailbox = &admin->inbox.mailbox;
-    admin->scrapes = (struct scrapes){
-        .base = ground->base, .mailbox = mailbox, .proxy = ground->proxy, .version = ground->version};
-    admin->calls = (struct calls){.base = ground->base, .mailbox = mailbox, .proxy = ground->proxy};
-    admin->history =
-        (struct admin_history){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
+    admin->scrapes =
+        (struct scrapes){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
+    admin->calls = (struct calls){.base = ground->base, .proxy = ground->proxy};
+    admin->history = (struct admin_history){.base = ground->base,
+                                            .proxy = ground->proxy,
+                                            .heartbeat = ground->heartbeat,
+                                            .version = ground->version};
     if (open_rooms(admin) != ST_OK)
         goto no_rooms;
     if (open_listeners(admin, why, why_cap) == ST_OK)
         return admin;
     close_rooms(admin);
-    inbox_close(&admin->inbox);
 no_rooms:
     mem_free(admin);
     return NULL;
@@ -330,7 +324,6 @@ void admin_free(struct admin *admin)
     close_rooms(admin);
     admin_listener_close(&admin->listener);
     admin_listener_close(&admin->metrics_listener);
-    inbox_close(&admin->inbox);
     mem_free(admin);
 }
 

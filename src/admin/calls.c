@@ -102,29 +102,30 @@ static json_t *describe_phases(const struct labels *labels, const struct phase_c
     return all;
 }
 
-static json_t *write_list(const struct labels *labels, const struct call_top *top,
-                          const struct phase_counts *counts, int64_t longest_ns)
+static json_t *write_list(const struct labels *labels, const struct call_query_result *result)
 {
+    const struct call_top *top = &result->top;
+
     return json_pack("{s:o, s:o, s:I, s:I, s:f}", "calls", describe_all(labels, top), "phases",
-                     describe_phases(labels, counts), "matching", (json_int_t)top->matching, "in_flight",
-                     (json_int_t)top->in_flight, "longest_stop_ms", (double)longest_ns / NS_PER_MS);
+                     describe_phases(labels, &result->counts), "matching", (json_int_t)top->matching,
+                     "in_flight", (json_int_t)top->in_flight, "longest_stop_ms",
+                     (double)result->longest_ns / NS_PER_MS);
 }
 
-static void respond_with(const struct asked *asked, const struct call_top *top,
-                         const struct phase_counts *counts, int64_t longest_ns)
+static void respond_with(const struct asked *asked, const struct call_query_result *result)
 {
     const struct numbering *numbering = &asked->calls->proxy->numbering;
     struct labels labels;
     json_t *answer = NULL;
 
-    if (asked->act == CALL_QUERY_CUT && top->count == 0) {
+    if (asked->act == CALL_QUERY_CUT && result->top.count == 0) {
         respond_problem(asked->request, 404, "No call in flight has this id.");
         return;
     }
     if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
         answer = asked->act == CALL_QUERY_LIST
-                     ? write_list(&labels, top, counts, longest_ns)
-                     : json_pack("{s:o}", "cut", describe(&labels, &top->entries[0], loop_clock_ns()));
+                     ? write_list(&labels, result)
+                     : json_pack("{s:o}", "cut", describe(&labels, &result->top.entries[0], loop_clock_ns()));
     labels_fini(&labels);
     respond_json(asked->request, 200, answer);
 }
@@ -146,19 +147,17 @@ static void refuse(struct asked *asked, int status, const char *detail)
     asked_free(asked);
 }
 
-static void call_query_done(void *arg, const struct call_top *top, const struct phase_counts *counts,
-                            int64_t longest_ns)
+static void call_query_done(void *arg, const struct call_query_result *result)
 {
     struct calls *calls = arg;
     struct asked *asked = calls->asked;
 
     calls->asked = NULL;
     calls->is_under_way = false;
-    if (asked && asked->act == CALL_QUERY_LIST && calls->renamed != calls->proxy->renamed) {
-        /* A reload came in between: the numbers may be other ones' now. */
+    if (asked && asked->act == CALL_QUERY_LIST && result->is_stale) {
         list_push_front(&calls->waiting, &asked->node);
     } else if (asked) {
-        respond_with(asked, top, counts, longest_ns);
+        respond_with(asked, result);
         asked_free(asked);
     }
     start_next(calls);
@@ -171,9 +170,8 @@ static void start_next(struct calls *calls)
     while (!calls->is_under_way && (node = list_take_front(&calls->waiting)) != NULL) {
         struct asked *asked = CONTAINER_OF(node, struct asked, node);
 
-        calls->renamed = calls->proxy->renamed;
-        calls->is_under_way = call_query_start(calls->proxy, &asked->filter, asked->act, calls->mailbox,
-                                               call_query_done, calls) != NULL;
+        calls->is_under_way =
+            call_query_start(calls->proxy, &asked->filter, asked->act, call_query_done, calls);
         if (calls->is_under_way)
             calls->asked = asked;
         else
@@ -181,7 +179,7 @@ static void start_next(struct calls *calls)
     }
 }
 
-/* The workers' answer, if it ever comes, is nobody's then. */
+/* A late answer of the workers is dropped. */
 static void give_up(evutil_socket_t fd, short what, void *arg)
 {
     struct asked *asked = arg;
@@ -251,5 +249,5 @@ void calls_fini(struct calls *calls)
     while ((node = list_take_front(&calls->waiting)) != NULL)
         refuse(CONTAINER_OF(node, struct asked, node), 503, "curfew is shutting down.");
     /* The workers' answers to the query that may be under way are in. */
-    mailbox_deliver(calls->mailbox);
+    mailbox_deliver(calls->proxy->home);
 }

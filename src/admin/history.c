@@ -65,7 +65,8 @@ static void look_up_route(struct upstream_history *upstream, const struct route_
 }
 
 /* The newer generations come later, and have the last word. */
-static void look_up(struct admin_history *history, const struct upstream_config *config)
+static void look_up(struct admin_history *history, const struct upstream_config *config,
+                    const struct metrics *sum)
 {
     struct upstream_history *upstream = &history->upstreams[config->index];
 
@@ -76,11 +77,11 @@ static void look_up(struct admin_history *history, const struct upstream_config 
     upstream->pool = config->default_route.pool;
     upstream->observed = config->observe;
     for (uint32_t id = 0; id <= config->route_count; id++)
-        look_up_route(upstream, snapshot_route(config, id), history->tally.sum);
+        look_up_route(upstream, snapshot_route(config, id), sum);
     upstream->goes_on = true;
 }
 
-static void look_up_all(struct admin_history *history)
+static void look_up_all(struct admin_history *history, const struct metrics *sum)
 {
     for (uint32_t i = 0; i < history->upstream_count; i++) {
         struct upstream_history *upstream = &history->upstreams[i];
@@ -93,7 +94,7 @@ static void look_up_all(struct admin_history *history)
         const struct snapshot *snapshot = CONTAINER_OF(node, struct generation, node)->snapshot;
 
         for (uint32_t i = 0; i < snapshot->upstream_count; i++)
-            look_up(history, &snapshot->upstreams[i]);
+            look_up(history, &snapshot->upstreams[i], sum);
     }
     for (uint32_t i = 0; i < history->upstream_count; i++)
         if (!history->upstreams[i].goes_on)
@@ -130,10 +131,8 @@ static void write_second(struct admin_history *history, int64_t second)
     }
 }
 
-static void add_up(struct admin_history *history, const struct labels *labels)
+static void add_up(struct admin_history *history, const struct metrics *sum, const struct labels *labels)
 {
-    const struct metrics *sum = history->tally.sum;
-
     for (uint32_t i = 0; i < history->upstream_count && i < sum->upstream_count; i++)
         history_add_upstream(&history->upstreams[i].totals, &sum->upstreams[i]);
     for (uint32_t i = 0; i < labels->route_count; i++)
@@ -160,38 +159,47 @@ static void keep(struct admin_history *history, const struct labels *labels, con
     history->stuck_count++;
 }
 
-static void keep_all(struct admin_history *history, const struct labels *labels)
+static void keep_all(struct admin_history *history, const struct stuck_calls *stuck,
+                     const struct labels *labels)
 {
     int64_t ahead_ms = unix_ms() - loop_clock_ns() / NS_PER_MS;
 
-    for (uint32_t i = 0; i < history->tally.stuck.count; i++)
-        keep(history, labels, stuck_calls_at(&history->tally.stuck, i), ahead_ms);
+    for (uint32_t i = 0; i < stuck->count; i++)
+        keep(history, labels, stuck_calls_at(stuck, i), ahead_ms);
 }
 
 /* The second that is nearest to being over when the workers were asked. */
-static int64_t second_asked(const struct admin_history *history)
+static int64_t second_asked(const struct admin_history *history, int64_t asked_ns)
 {
-    return (history->asked_ns - history->began_ns + NS_PER_S / 2) / NS_PER_S - 1;
+    return (asked_ns - history->began_ns + NS_PER_S / 2) / NS_PER_S - 1;
 }
 
-static void add_second(struct tally *tally)
+static void add_second(struct admin_history *history, const struct metrics *sum, const struct labels *labels,
+                       int64_t asked_ns)
 {
-    struct admin_history *history = CONTAINER_OF(tally, struct admin_history, tally);
-    const struct metrics *sum = tally->sum;
+    look_up_all(history, sum);
+    add_up(history, sum, labels);
+    write_second(history, second_asked(history, asked_ns));
+}
+
+/* A beat that somebody else has asked for comes between two seconds, and brings the calls that got stuck alone. */
+static void beat(struct heartbeat_listener *listener, const struct heartbeat *heartbeat)
+{
+    struct admin_history *history = CONTAINER_OF(listener, struct admin_history, listener);
+    const struct metrics *sum = heartbeat->sum;
+    int64_t asked_ns = history->asked_ns;
     struct labels labels;
 
-    /*
-     * A reload came in between, and the numbers may be other ones' now; or there was no memory for all of the sum. The
-     * next second has this one's calls.
-     */
-    if (history->renamed != history->proxy->renamed || sum->lacks_codes)
+    history->asked_ns = 0;
+    /* A second without a sample is a gap, and the next one has its calls. */
+    if (sum == NULL || sum->lacks_codes || broadcast_is_stale(&heartbeat->broadcast) ||
+        (asked_ns == 0 && heartbeat->stuck.count == 0))
         return;
     if (labels_init(&labels, history->proxy, sum->upstream_count, sum->route_count) &&
         make_room(history, history->proxy->numbering.upstreams.count)) {
-        look_up_all(history);
-        add_up(history, &labels);
-        write_second(history, second_asked(history));
-        keep_all(history, &labels);
+        if (asked_ns != 0)
+            add_second(history, sum, &labels, asked_ns);
+        keep_all(history, &heartbeat->stuck, &labels);
     }
     labels_fini(&labels);
 }
@@ -213,19 +221,13 @@ static void second_is_over(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     (void)wait_for_next(history, now_ns); /* a timer that has run has its place in the heap */
-    if (history->tally.under_way)
+    if (history->asked_ns != 0)
         return;
     history->asked_ns = now_ns;
-    history->renamed = history->proxy->renamed;
-    (void)tally_ask(&history->tally); /* without memory, this second is a gap */
+    heartbeat_ask(history->heartbeat);
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------ */
-
-int64_t admin_history_unanswered_ns(const struct admin_history *history)
-{
-    return history->tally.under_way ? loop_clock_ns() - history->asked_ns : 0;
-}
 
 int64_t admin_history_newest(const struct admin_history *history)
 {
@@ -249,19 +251,18 @@ enum status admin_history_init(struct admin_history *history)
     page_edition(history->edition);
     history->began_ns = loop_clock_ns();
     history->began_unix_ms = unix_ms();
-    if (tally_init(&history->tally, history->proxy, add_second) != ST_OK)
+    if (event_assign(&history->tick, history->base, -1, 0, second_is_over, history) < 0 ||
+        !wait_for_next(history, history->began_ns))
         return ST_NOMEM;
-    if (event_assign(&history->tick, history->base, -1, 0, second_is_over, history) == 0 &&
-        wait_for_next(history, history->began_ns))
-        return ST_OK;
-    tally_fini(&history->tally);
-    return ST_NOMEM;
+    history->listener.beat = beat;
+    list_push_back(&history->heartbeat->listeners, &history->listener.node);
+    return ST_OK;
 }
 
 void admin_history_fini(struct admin_history *history)
 {
     event_del(&history->tick);
-    tally_fini(&history->tally);
+    list_remove(&history->listener.node);
     for (uint32_t i = 0; i < history->upstream_count; i++)
         upstream_history_end(&history->upstreams[i]);
     mem_free(history->upstreams);

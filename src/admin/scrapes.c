@@ -16,6 +16,8 @@
  */
 #define SCRAPES_MAX 64
 
+#define NO_MEMORY   "There is not enough memory to ask the workers."
+
 static const struct timeval patience = {.tv_sec = 1};
 
 struct pending {
@@ -24,7 +26,6 @@ struct pending {
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
     struct scrape *scrape;
     bool wants_durations; /* in place of the page */
-    uint64_t renamed;     /* proxy.renamed when the workers were asked */
     struct event patience_over;
 };
 
@@ -138,33 +139,17 @@ static struct evhttp_request *pending_end(struct pending *pending)
     return request;
 }
 
-static bool ask_workers(struct pending *pending);
-
 static void scrape_done(void *arg, const struct metrics *sum)
 {
     struct pending *pending = arg;
     struct scrapes *scrapes = pending->scrapes;
 
-    /* A reload came in between: the numbers may be other ones' now. */
-    if (pending->renamed != scrapes->proxy->renamed) {
-        if (!ask_workers(pending))
-            respond_problem(pending_end(pending), 503, "There is not enough memory to ask the workers.");
-        return;
-    }
-    if (pending->wants_durations)
+    if (sum == NULL)
+        respond_problem(pending_end(pending), 503, NO_MEMORY);
+    else if (pending->wants_durations)
         durations_respond(pending_end(pending), scrapes->proxy, sum);
     else
         respond_with_page(scrapes, pending_end(pending), sum);
-}
-
-static bool ask_workers(struct pending *pending)
-{
-    const struct scrapes *scrapes = pending->scrapes;
-
-    pending->renamed = scrapes->proxy->renamed;
-    pending->scrape = (pending->wants_durations ? scrape_start_histograms : scrape_start)(
-        scrapes->proxy, scrapes->mailbox, scrape_done, pending);
-    return pending->scrape != NULL;
 }
 
 static void give_up(evutil_socket_t fd, short what, void *arg)
@@ -191,7 +176,8 @@ static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_requ
     if (event_assign(&pending->patience_over, scrapes->base, -1, 0, give_up, pending) < 0 ||
         event_add(&pending->patience_over, &patience) < 0)
         goto no_timer;
-    if (ask_workers(pending))
+    pending->scrape = scrape_start(scrapes->proxy, wants_durations, scrape_done, pending);
+    if (pending->scrape != NULL)
         return pending;
     event_del(&pending->patience_over);
 no_timer:
@@ -203,13 +189,13 @@ static void start(struct scrapes *scrapes, struct evhttp_request *request, bool 
 {
     struct pending *pending;
 
-    if (atomic_load(&scrapes->proxy->scrape_count) >= SCRAPES_MAX) {
+    if (scrapes->proxy->scrape_count >= SCRAPES_MAX) {
         respond_problem(request, 503, "Too many scrapes are under way.");
         return;
     }
     pending = pending_start(scrapes, request, wants_durations);
     if (!pending) {
-        respond_problem(request, 503, "There is not enough memory to ask the workers.");
+        respond_problem(request, 503, NO_MEMORY);
         return;
     }
     list_push_back(&scrapes->under_way, &pending->node);

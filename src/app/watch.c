@@ -1,5 +1,6 @@
 #include "app/watch.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,17 +8,28 @@
 #include "app/service.h"
 #include "app/systemd.h"
 #include "runtime/loop.h"
+#include "stats/history.h"
 
 /* How often, if nothing asks for more. */
 #define EVERY_NS  NS_PER_S
 /* While draining, the time that is asked for each time; well beyond the next one. */
 #define EXTEND_NS (10 * NS_PER_S)
 
-static void say_status(struct watch *watch, unsigned long long in_flight, unsigned long long stuck)
+static void say_status(struct watch *watch, const struct metrics *sum)
 {
+    struct history_totals ended = {0};
+    uint64_t in_flight = 0, stuck = 0;
     char text[sizeof(watch->status)];
 
-    snprintf(text, sizeof(text), "%s%llu calls in flight, %llu got stuck so far",
+    for (uint32_t i = 0; i < sum->route_count; i++) {
+        in_flight += sum->routes[i].started[0];
+        history_add_route(&ended, &sum->routes[i]);
+    }
+    for (int phase = 0; phase < PHASE_COUNT; phase++)
+        stuck += ended.stuck[phase];
+    in_flight -= ended.completed + ended.failed + ended.rejected + ended.abandoned + stuck;
+
+    snprintf(text, sizeof(text), "%s%" PRIu64 " calls in flight, %" PRIu64 " got stuck so far",
              watch->service->delaying   ? "about to drain: "
              : watch->service->draining ? "draining: "
                                         : "",
@@ -29,15 +41,21 @@ static void say_status(struct watch *watch, unsigned long long in_flight, unsign
     event_log_put(&watch->service->log, LOG_DEBUG, "%s", text);
 }
 
-static void all_loops_turn(struct pulse *pulse)
+static void all_loops_turn(struct heartbeat_listener *listener, const struct heartbeat *heartbeat)
 {
-    struct watch *watch = CONTAINER_OF(pulse, struct watch, pulse);
+    struct watch *watch = CONTAINER_OF(listener, struct watch, listener);
 
     if (watch->feeds)
         systemd_alive();
     if (watch->service->draining)
         systemd_extend(EXTEND_NS);
-    say_status(watch, atomic_load(&pulse->in_flight), atomic_load(&pulse->stuck));
+    if (heartbeat->sum != NULL)
+        say_status(watch, heartbeat->sum);
+}
+
+static bool is_wanted(const struct watch *watch)
+{
+    return watch->tells_systemd || watch->service->log.level >= LOG_DEBUG;
 }
 
 static void tick(evutil_socket_t fd, short what, void *arg)
@@ -46,8 +64,8 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (watch->tells_systemd || watch->service->log.level >= LOG_DEBUG)
-        pulse_ask(&watch->pulse);
+    if (is_wanted(watch))
+        heartbeat_ask(&watch->service->heartbeat);
 }
 
 /* Twice within the time that may pass, and no less often than every second; the status line has that rhythm too. */
@@ -66,9 +84,8 @@ enum status watch_init(struct watch *watch, struct service *service)
     watch->service = service;
     watch->feeds = watchdog_ns != 0;
     watch->tells_systemd = getenv("NOTIFY_SOCKET") != NULL;
-    watch->has_pulse = pulse_init(&watch->pulse, service->proxy, all_loops_turn) == ST_OK;
-    if (!watch->has_pulse)
-        return ST_NOMEM;
+    watch->listener.beat = all_loops_turn;
+    list_push_back(&service->heartbeat.listeners, &watch->listener.node);
     watch->tick = event_new(service->base, -1, EV_PERSIST, tick, watch);
     return watch->tick != NULL && event_add(watch->tick, &every) == 0 ? ST_OK : ST_NOMEM;
 }
@@ -77,6 +94,4 @@ void watch_fini(struct watch *watch)
 {
     if (watch->tick != NULL)
         event_free(watch->tick);
-    if (watch->has_pulse)
-        pulse_fini(&watch->pulse);
 }

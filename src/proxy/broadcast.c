@@ -8,6 +8,7 @@ static void all_have(struct mail *mail)
 {
     struct broadcast *broadcast = CONTAINER_OF(mail, struct broadcast, reply);
 
+    broadcast->under_way = false;
     broadcast->done(broadcast);
 }
 
@@ -17,8 +18,11 @@ static void run_part(struct mail *mail)
     struct broadcast *broadcast = part->broadcast;
     struct mailbox *home = broadcast->proxy->home;
 
+    part->again = false;
     broadcast->run(broadcast, part->worker);
-    if (atomic_fetch_sub(&broadcast->left, 1) == 1)
+    if (part->again)
+        loop_defer(&part->worker->loop, &part->mail);
+    else if (atomic_fetch_sub(&broadcast->left, 1) == 1)
         mailbox_post(home, &broadcast->reply);
 }
 
@@ -30,6 +34,7 @@ enum status broadcast_init(struct broadcast *broadcast, struct proxy *proxy)
         (struct broadcast){.proxy = proxy, .parts = mem_calloc(count, sizeof(struct broadcast_part))};
     if (broadcast->parts == NULL)
         return ST_NOMEM;
+    pthread_mutex_init(&broadcast->lock, NULL);
     mail_init(&broadcast->reply, all_have);
     for (uint32_t i = 0; i < count; i++) {
         struct broadcast_part *part = &broadcast->parts[i];
@@ -43,6 +48,9 @@ enum status broadcast_init(struct broadcast *broadcast, struct proxy *proxy)
 
 void broadcast_fini(struct broadcast *broadcast)
 {
+    if (broadcast->under_way)
+        mailbox_cancel(broadcast->proxy->home, &broadcast->reply);
+    pthread_mutex_destroy(&broadcast->lock);
     mem_free(broadcast->parts);
     broadcast->parts = NULL;
 }
@@ -53,7 +61,19 @@ void broadcast_start(struct broadcast *broadcast, broadcast_run_fn run, broadcas
 
     broadcast->run = run;
     broadcast->done = done;
+    broadcast->under_way = true;
+    broadcast->renamed = proxy->renamed;
     atomic_store(&broadcast->left, proxy->worker_count);
     for (uint32_t i = 0; i < proxy->worker_count; i++)
         mailbox_post(&proxy->loops[i]->mailbox, &broadcast->parts[i].mail);
+}
+
+void broadcast_run_again(struct broadcast *broadcast, const struct worker *pw)
+{
+    broadcast->parts[pw->loop.index].again = true;
+}
+
+bool broadcast_is_stale(const struct broadcast *broadcast)
+{
+    return broadcast->renamed != broadcast->proxy->renamed;
 }

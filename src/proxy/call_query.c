@@ -1,9 +1,9 @@
 #include "proxy/call_query.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "proxy/broadcast.h"
 #include "proxy/call.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
@@ -13,22 +13,16 @@
  */
 #define BATCH 256
 
+/* What a worker has found. */
 struct call_query_part {
-    struct mail mail; /* the question, then what is deferred from turn to turn */
-    struct call_query *query;
-    struct worker *worker;
-    struct call_top top;
-    struct phase_counts counts;
+    struct call_query_result result;
     uint32_t next_pool;
-    int64_t longest_ns;
 };
 
 struct call_query {
+    struct broadcast broadcast;
     struct call_top_filter filter;
     enum call_query_act act;
-    atomic_uint unanswered;
-    struct mailbox *reply_to;
-    struct mail reply;
     call_query_fn done;
     void *arg;
     uint32_t part_count;
@@ -38,9 +32,8 @@ struct call_query {
 /* ---- a worker's part -------------------------------------------------------------------------------------- */
 
 /* NULL: all were looked at. */
-static struct call *next_call(struct call_query_part *part)
+static struct call *next_call(struct call_query_part *part, struct worker *pw)
 {
-    struct worker *pw = part->worker;
     struct list_node *node;
 
     while (list_is_empty(&pw->unseen)) {
@@ -80,17 +73,17 @@ static struct call_top_entry describe(const struct call *call)
 }
 
 /* May end the call. */
-static void look_at(struct call_query_part *part, struct call *call, int64_t now_ns)
+static void look_at(const struct call_query *query, struct call_query_part *part, struct call *call,
+                    int64_t now_ns)
 {
-    const struct call_query *query = part->query;
-    struct call_top *top = &part->top;
+    struct call_top *top = &part->result.top;
 
     top->in_flight++;
     if (!call_top_matches(&query->filter, call->id, call->config->index, call->fsm.phase,
                           now_ns - call->fsm.begun_ns))
         return;
     top->matching++;
-    phase_counts_count(&part->counts, call->config->index, call->fsm.phase, call->fsm.begun_ns,
+    phase_counts_count(&part->result.counts, call->config->index, call->fsm.phase, call->fsm.begun_ns,
                        call->fsm.deadline_ns);
     if (call_top_wants(top, call->fsm.begun_ns, call->fsm.deadline_ns)) {
         struct call_top_entry entry = describe(call);
@@ -101,54 +94,32 @@ static void look_at(struct call_query_part *part, struct call *call, int64_t now
         call_end(call, CAUSE_OPERATOR, NULL);
 }
 
-static void answer(struct call_query_part *part)
-{
-    struct call_query *query = part->query;
-    struct mailbox *reply_to = query->reply_to;
-
-    part->worker->query = NULL;
-    if (atomic_fetch_sub(&query->unanswered, 1) == 1)
-        mailbox_post(reply_to, &query->reply);
-}
-
 /* True: there are more. */
-static bool look_at_some(struct call_query_part *part)
+static bool look_at_some(const struct call_query *query, struct call_query_part *part, struct worker *pw)
 {
-    int64_t now_ns = loop_now(&part->worker->loop);
+    int64_t now_ns = loop_now(&pw->loop);
 
     for (int i = 0; i < BATCH; i++) {
-        struct call *call = next_call(part);
+        struct call *call = next_call(part, pw);
 
         if (call == NULL)
             return false;
-        look_at(part, call, now_ns);
+        look_at(query, part, call, now_ns);
     }
     return true;
 }
 
-static void take_turn(struct mail *mail)
+static void take_turn(struct broadcast *broadcast, struct worker *pw)
 {
-    struct call_query_part *part = CONTAINER_OF(mail, struct call_query_part, mail);
-    struct worker *pw = part->worker;
+    struct call_query *query = CONTAINER_OF(broadcast, struct call_query, broadcast);
+    struct call_query_part *part = &query->parts[pw->loop.index];
     int64_t from_ns = loop_clock_ns(), took_ns;
-    bool more = look_at_some(part);
 
+    if (look_at_some(query, part, pw))
+        broadcast_run_again(broadcast, pw);
     took_ns = loop_clock_ns() - from_ns;
-    if (took_ns > part->longest_ns)
-        part->longest_ns = took_ns;
-    pw->query = part;
-    if (more)
-        loop_defer(&pw->loop, &part->mail);
-    else
-        answer(part);
-}
-
-void call_query_finish(struct worker *pw)
-{
-    if (pw->query == NULL)
-        return;
-    loop_undefer(&pw->query->mail);
-    answer(pw->query);
+    if (took_ns > part->result.longest_ns)
+        part->result.longest_ns = took_ns;
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------- */
@@ -156,67 +127,66 @@ void call_query_finish(struct worker *pw)
 static void free_query(struct call_query *query)
 {
     for (uint32_t i = 0; i < query->part_count; i++) {
-        call_top_fini(&query->parts[i].top);
-        phase_counts_fini(&query->parts[i].counts);
+        call_top_fini(&query->parts[i].result.top);
+        phase_counts_fini(&query->parts[i].result.counts);
     }
+    broadcast_fini(&query->broadcast);
     mem_free(query);
 }
 
-static void all_have_answered(struct mail *mail)
+static void all_have_answered(struct broadcast *broadcast)
 {
-    struct call_query *query = CONTAINER_OF(mail, struct call_query, reply);
-    struct call_top *sum = &query->parts[0].top;
-    int64_t longest_ns = query->parts[0].longest_ns;
+    struct call_query *query = CONTAINER_OF(broadcast, struct call_query, broadcast);
+    struct call_query_result *sum = &query->parts[0].result;
 
     for (uint32_t i = 1; i < query->part_count; i++) {
-        call_top_merge(sum, &query->parts[i].top);
-        phase_counts_merge(&query->parts[0].counts, &query->parts[i].counts);
-        if (query->parts[i].longest_ns > longest_ns)
-            longest_ns = query->parts[i].longest_ns;
+        struct call_query_result *result = &query->parts[i].result;
+
+        call_top_merge(&sum->top, &result->top);
+        phase_counts_merge(&sum->counts, &result->counts);
+        if (result->longest_ns > sum->longest_ns)
+            sum->longest_ns = result->longest_ns;
     }
-    call_top_sort(sum);
-    query->done(query->arg, sum, &query->parts[0].counts, longest_ns);
+    call_top_sort(&sum->top);
+    sum->is_stale = broadcast_is_stale(broadcast);
+    query->done(query->arg, sum);
     free_query(query);
 }
 
-static bool init_parts(struct call_query *query, struct proxy *proxy)
+static bool init_parts(struct call_query *query)
 {
-    for (uint32_t i = 0; i < proxy->worker_count; i++) {
-        struct call_query_part *part = &query->parts[i];
+    const struct proxy *proxy = query->broadcast.proxy;
 
-        if (call_top_init(&part->top, query->filter.limit, query->filter.order) != ST_OK)
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        struct call_query_result *result = &query->parts[i].result;
+
+        if (call_top_init(&result->top, query->filter.limit, query->filter.order) != ST_OK)
             return false;
         query->part_count++;
-        if (phase_counts_init(&part->counts, proxy->numbering.upstreams.count) != ST_OK)
+        if (phase_counts_init(&result->counts, proxy->numbering.upstreams.count) != ST_OK)
             return false;
-        mail_init(&part->mail, take_turn);
-        part->query = query;
-        part->worker = proxy->workers[i];
     }
     return true;
 }
 
-struct call_query *call_query_start(struct proxy *proxy, const struct call_top_filter *filter,
-                                    enum call_query_act act, struct mailbox *reply_to, call_query_fn done,
-                                    void *arg)
+bool call_query_start(struct proxy *proxy, const struct call_top_filter *filter, enum call_query_act act,
+                      call_query_fn done, void *arg)
 {
-    uint32_t count = proxy->worker_count;
-    struct call_query *query = mem_zalloc(sizeof(*query) + count * sizeof(struct call_query_part));
+    struct call_query *query =
+        mem_zalloc(sizeof(*query) + proxy->worker_count * sizeof(struct call_query_part));
 
-    if (query == NULL)
-        return NULL;
+    if (query == NULL || broadcast_init(&query->broadcast, proxy) != ST_OK) {
+        mem_free(query);
+        return false;
+    }
     query->filter = *filter;
     query->act = act;
-    query->reply_to = reply_to;
-    mail_init(&query->reply, all_have_answered);
     query->done = done;
     query->arg = arg;
-    if (!init_parts(query, proxy)) {
+    if (!init_parts(query)) {
         free_query(query);
-        return NULL;
+        return false;
     }
-    atomic_store(&query->unanswered, count);
-    for (uint32_t i = 0; i < count; i++)
-        mailbox_post(&proxy->loops[i]->mailbox, &query->parts[i].mail);
-    return query;
+    broadcast_start(&query->broadcast, take_turn, all_have_answered);
+    return true;
 }

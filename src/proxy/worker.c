@@ -15,7 +15,6 @@
 #include "proxy/drain.h"
 #include "proxy/generation.h"
 #include "proxy/audit.h"
-#include "proxy/call_query.h"
 #include "proxy/upstream.h"
 #include "runtime/log_error.h"
 #include "runtime/thread.h"
@@ -66,7 +65,6 @@ static void close_all(struct worker *pw)
 {
     switch_abort(pw);
     end_downstreams(pw);
-    call_query_finish(pw);
     worker_stop_listeners(pw);
     upstream_finish_cuts(pw);
     for (uint32_t i = 0; i < pw->upstream_places; i++)

@@ -216,7 +216,7 @@ enum status loop_run(struct loop *loop)
 {
     /* Timers may have been set before the first turn. */
     arm_timer(loop);
-    while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
+    while (!atomic_load_explicit(&loop->stop, memory_order_acquire) || !list_is_empty(&loop->deferred)) {
         bool busy = loop->mail_waiting || !list_is_empty(&loop->deferred);
 
         if (event_base_loop(loop->base, EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0)) < 0)
