@@ -135,7 +135,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 NO_PIE := $(filter address%,$(SAN))
 HARDENING := -fstack-protector-strong $(if $(NO_PIE),-fno-pie,-fPIE) $(CF_PROTECTION)
 ifeq ($(SAN),)
-# A broken invariant of ours stops a sanitizer build; in what users run, it is counted and its call fails.
+# Contracts (include/base/invariant.h) stop a sanitizer build; in what users run, a breach is counted and its call fails.
+# The tests' own files, and what they include, have them in every build.
 ASSERTS := -DNDEBUG
 # Fortify needs an optimiser to see sizes, and hides from sanitizers what it checks itself.
 ifeq ($(filter -O0,$(OPT) $(CFLAGS)),)
@@ -371,9 +372,10 @@ check-layers: $(PURE_OBJS) ## Rooms include only rooms below them; pure objects 
 	@CC='$(CC)' NM='$(NM)' tests/lint/layers --objects $(B)/obj .
 
 .PHONY: lint
-lint: check-layers check-format ## Every lint: layers, circles, format, function length, docs, and that each can fail
+lint: check-layers check-format ## Every lint: layers, circles, format, function length, contracts, docs, and that each can fail
 	@tests/lint/circles .
 	@tests/lint/functions .
+	@tests/lint/contracts .
 	@tests/lint/docs .
 	@tests/lint/fuzz . $(REPLAYS)
 	@CC='$(CC)' NM='$(NM)' tests/lint/selftest

@@ -4,9 +4,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/invariant.h"
+
 /*
  * Intrusive circular doubly linked list. A head and a node are the same struct; a node that is on no list points
- * to itself, so removing it again is harmless and "is it linked?" is one comparison. Single-threaded.
+ * to itself, so removing it again is harmless and "is it linked?" is one comparison. One that has never been on a list
+ * may be all zero instead. Single-threaded.
  */
 struct list_node {
     struct list_node *prev, *next;
@@ -25,8 +28,16 @@ static inline bool list_is_empty(const struct list_node *node)
     return node->next == node;
 }
 
+/* Is it on no list, so that it may be put on one? */
+static inline bool list_is_alone(const struct list_node *node)
+{
+    return node->next == node || node->next == NULL;
+}
+
 static inline void list_insert_before(struct list_node *at, struct list_node *node)
 {
+    PRE(list_is_alone(node));
+    PRE(at->prev->next == at);
     node->prev = at->prev;
     node->next = at;
     at->prev->next = node;
@@ -45,6 +56,7 @@ static inline void list_push_front(struct list_node *head, struct list_node *nod
 
 static inline void list_remove(struct list_node *node)
 {
+    PRE(node->prev->next == node && node->next->prev == node);
     node->prev->next = node->next;
     node->next->prev = node->prev;
     list_init(node);
@@ -64,6 +76,7 @@ static inline struct list_node *list_take_front(struct list_node *head)
 /* Moves all nodes of `from` to the end of `to`. */
 static inline void list_append_all(struct list_node *to, struct list_node *from)
 {
+    PRE(to != from);
     if (list_is_empty(from))
         return;
     from->next->prev = to->prev;

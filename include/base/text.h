@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/span.h"
 
 /*
@@ -31,6 +32,7 @@ static inline struct span text_span(const struct text *t)
 
 static inline void text_bytes(struct text *t, const char *bytes, size_t len)
 {
+    PRE(t->len <= t->cap);
     if (t->overflow || len > t->cap - t->len) {
         t->overflow = true;
         return;

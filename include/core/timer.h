@@ -22,7 +22,7 @@ struct timer {
     int64_t due_ns; /* when it shall fire; NS_NEVER: not set */
     int64_t key_ns; /* its place in the heap: never later than due_ns */
     uint32_t slot;  /* index in the heap; UINT32_MAX: not in it */
-    timer_fn fn;
+    timer_fn fn;    /* NULL before timer_init and after timer_fini */
 };
 
 struct timers {

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/invariant.h"
+
 /* The digits of `n`, without leading zeros, to the end of `digits`; where they start. */
 static char *put_digits(char *end, uint64_t n, unsigned base)
 {
@@ -48,6 +50,7 @@ void text_ms(struct text *t, int64_t ns)
 
         while (decimals[len - 1] == '0')
             len--;
+        POST(len > 1); /* the dot never stands alone: part is not 0 */
         text_bytes(&number, decimals, len);
     }
     text_put(t, text_span(&number));

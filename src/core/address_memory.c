@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/invariant.h"
+
 void address_memory_init(struct address_memory *memory)
 {
     memset(memory, 0, sizeof(*memory));
@@ -45,6 +47,7 @@ static struct address_note *least(struct address_note *row)
 
 static void clear(struct address_memory *memory, struct address_note *note)
 {
+    PRE(memory->count > 0 && note->at_ns != 0);
     note->at_ns = 0;
     memory->count--;
 }
@@ -53,12 +56,14 @@ void address_memory_note(struct address_memory *memory, const struct address_key
 {
     struct address_note *note = find(memory, key);
 
+    PRE(now_ns != 0); /* it means that the place is free */
     if (note == NULL) {
         note = least(row_of(memory, key));
         memory->count += note->at_ns == 0;
         note->key = *key;
     }
     note->at_ns = now_ns;
+    POST(memory->count <= ADDRESS_MEMORY_ROWS * ADDRESS_MEMORY_ROW);
 }
 
 void address_memory_forget(struct address_memory *memory, const struct address_key *key)

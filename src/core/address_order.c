@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/invariant.h"
+
 /* RFC 6724 2.1, with what 10.6 has of old: site-local addresses and 6bone. The longest prefix that fits is first. */
 static const struct policy {
     struct ip prefix;
@@ -38,6 +40,7 @@ static const struct policy *policy_of(const struct ip *ip)
 
     while (common_bits(ip, &policy->prefix) < policy->bits)
         policy++;
+    POST(policy < policies + sizeof(policies) / sizeof(policies[0])); /* the last one fits all */
     return policy;
 }
 
@@ -92,6 +95,7 @@ static int compare(const void *a_at, const void *b_at)
         return by;
     if (a->has_source && ip_is_v4(&a->ip) == ip_is_v4(&b->ip) && nearness(a) != nearness(b))
         return nearness(a) > nearness(b) ? -1 : 1;
+    PRE(a == b || a->place != b->place); /* or those that are equally good would have no order */
     return a->place < b->place ? -1 : 1;
 }
 

@@ -1,5 +1,6 @@
 #include "core/budget.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 #define NS_PER_MINUTE   (60 * NS_PER_S)
@@ -15,6 +16,7 @@ static bool scale(struct span digits, int64_t unit_ns, int64_t *out_ns)
     case NUMBER_OK:
         if (n > INT64_MAX || __builtin_mul_overflow((int64_t)n, unit_ns, &ns))
             ns = NS_NEVER;
+        POST(ns >= 0);
         *out_ns = ns;
         return true;
     case NUMBER_TOO_LARGE: *out_ns = NS_NEVER; return true;

@@ -1,5 +1,6 @@
 #include "core/call_fsm.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 #define T        HOLD_TIMER
@@ -67,6 +68,7 @@ static unsigned given_back(unsigned before, unsigned after)
 /* The first time counts. Apart, so that the way of every call is short. */
 static __attribute__((cold, noinline)) void spare(struct call_fsm *fsm, enum cause cause, int64_t at_ns)
 {
+    PRE(fsm->policy_ns != NS_NEVER && cause != CAUSE_NONE);
     if (fsm->spared_cause != CAUSE_NONE)
         return;
     fsm->spared_cause = cause;
@@ -85,9 +87,11 @@ bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, uns
 {
     enum call_state from = fsm->state;
 
+    PRE(to < CALL_STATE_COUNT);
     if (!call_fsm_may_move(from, to))
         return false;
     *give_back = given_back(states[from].holds, states[to].holds);
+    POST((*give_back & ~states[from].holds) == 0 && (*give_back & states[to].holds) == 0);
     fsm->state = to;
     call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
     if (states[to].phase != PHASE_COUNT)
@@ -99,6 +103,8 @@ bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, uns
 
 void call_fsm_enter_phase(struct call_fsm *fsm, enum phase phase, int64_t now_ns)
 {
+    PRE(phase < PHASE_COUNT);
+    PRE(now_ns >= fsm->phase_since_ns); /* or a phase would take less than no time */
     look_back(fsm, now_ns);
     fsm->phases_ns[fsm->phase] += now_ns - fsm->phase_since_ns;
     fsm->phase_since_ns = now_ns;
@@ -118,6 +124,7 @@ void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns)
     fsm->policy_ns = fsm->deadline_ns;
     if (ceiling_ns > fsm->deadline_ns)
         fsm->deadline_ns = ceiling_ns;
+    POST(fsm->policy_ns <= fsm->deadline_ns);
 }
 
 enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns)

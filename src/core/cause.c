@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "base/invariant.h"
+
 static const struct {
     const char *reason;
     enum outcome outcome;
@@ -25,16 +27,19 @@ static const char *const sent_names[] = {
 
 const char *outcome_name(enum outcome outcome)
 {
+    PRE(outcome < OUTCOME_COUNT);
     return outcome_names[outcome];
 }
 
 const char *sent_name(enum sent sent)
 {
+    PRE(sent <= SENT_COMPLETE);
     return sent_names[sent];
 }
 
 const char *cause_reason(enum cause cause)
 {
+    PRE(cause < CAUSE_COUNT);
     return causes[cause].reason;
 }
 

@@ -1,5 +1,6 @@
 #include "core/hosts_file.h"
 
+#include "base/invariant.h"
 #include "core/lines.h"
 
 /* Is it among the names of a line whose address has been taken? */
@@ -21,5 +22,6 @@ uint32_t hosts_file_find(struct span text, struct span name, struct ip *out, uin
     while (count < max && lines_next(&text, "#", &line))
         if (lines_next_word(&line, &address) && has_name(line, name) && ip_read(address, &out[count]))
             count++;
+    POST(count <= max);
     return count;
 }

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/invariant.h"
+
 static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 bool ip_is_v4(const struct ip *ip)
@@ -16,6 +18,7 @@ struct ip ip_from_v4(const void *four_bytes)
 
     memcpy(ip.bytes, v4_prefix, sizeof(v4_prefix));
     memcpy(ip.bytes + sizeof(v4_prefix), four_bytes, 4);
+    POST(ip_is_v4(&ip));
     return ip;
 }
 

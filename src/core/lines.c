@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
+
 static bool is_one_of(const char *characters, char c)
 {
     return c != '\0' && strchr(characters, c) != NULL;
@@ -18,6 +20,7 @@ static size_t find_any(struct span s, const char *characters)
 
 static void skip(struct span *s, size_t len)
 {
+    PRE(len <= s->len);
     s->ptr += len;
     s->len -= len;
 }

@@ -1,5 +1,6 @@
 #include "core/name_age.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 #define TTL_MAX_NS      (3600 * NS_PER_S)
@@ -32,6 +33,7 @@ static int64_t refresh_in(const struct name_age *age, const struct name_policy *
     int64_t share_ns = age->ttl_ns / 100 * policy->refresh_percent;
     int64_t least_ns = pause_ns(age);
 
+    PRE(policy->refresh_percent <= 100); /* or an answer would be over before it is looked up anew */
     return share_ns > least_ns ? share_ns : least_ns;
 }
 
@@ -94,6 +96,7 @@ void name_answered(struct name_age *age, int64_t ttl_ns, bool is_same, int64_t n
         .ttl_ns = ttl_ns < TTL_MAX_NS ? ttl_ns : TTL_MAX_NS,
         .unchanged = unchanged,
     };
+    POST(age->ttl_ns > 0 && age->ttl_ns <= TTL_MAX_NS && age->failures == 0);
 }
 
 void name_outdate(struct name_age *age)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
+
 void name_search_init(struct name_search *search, const char *host)
 {
     size_t len = strlen(host);
@@ -42,6 +44,7 @@ static bool next_domain(struct name_search *search, const struct resolv_conf *co
         const char *domain = conf->search + search->next;
 
         search->next += (uint32_t)strlen(domain) + 1;
+        POST(search->next <= conf->search_len); /* each domain has its terminator within the list */
         search->was_searched = true;
         if (domain[0] == '.')
             domain++;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "core/lines.h"
 
 #define ALL (NAME_NOT_FOUND | NAME_UNAVAILABLE | NAME_TRY_AGAIN)
@@ -11,6 +12,8 @@ static struct nsswitch_step *add(struct nsswitch *nsswitch, enum names_source so
     for (uint32_t i = 0; i < nsswitch->count; i++)
         if (nsswitch->steps[i].source == source)
             return NULL;
+    POST(nsswitch->count <
+         SOURCE_COUNT); /* each source is there once at most, so there is room for this one */
     nsswitch->steps[nsswitch->count] = (struct nsswitch_step){.source = source};
     return &nsswitch->steps[nsswitch->count++];
 }

@@ -18,6 +18,7 @@ void permit_init(struct permit *permit, uint32_t worker)
 
 static void grant(struct permit_pool *pool, struct permit *permit)
 {
+    PRE(pool->held < pool->size && permit->state != PERMIT_HELD);
     permit->state = PERMIT_HELD;
     pool->acquired++;
     pool->held++;
@@ -46,6 +47,7 @@ static struct permit *take_first_waiter(struct permit_pool *pool)
 
     if (node == NULL)
         return NULL;
+    PRE(pool->waiting > 0);
     pool->waiting--;
     return CONTAINER_OF(node, struct permit, node);
 }
@@ -61,6 +63,7 @@ static void settle(struct permit_pool *pool)
     pool->size = at_least(pool->size_asked, pool->held);
     pool->queue_size = at_least(pool->queue_size_asked, pool->waiting);
     pool->shrinking = pool->size != pool->size_asked || pool->queue_size != pool->queue_size_asked;
+    POST(pool->held <= pool->size && pool->waiting <= pool->queue_size);
 }
 
 void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size)
@@ -85,6 +88,8 @@ struct permit *permit_give_back(struct permit_pool *pool, struct permit *permit)
 {
     enum permit_state had = permit->state;
 
+    PRE(had != PERMIT_HELD || pool->held > 0);
+    PRE((had == PERMIT_WAITING) == !list_is_empty(&permit->node));
     permit->state = PERMIT_FREE;
     if (had == PERMIT_WAITING) {
         list_remove(&permit->node);

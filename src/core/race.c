@@ -1,5 +1,6 @@
 #include "core/race.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 #define LEAST_STAGGER_NS (50 * NS_PER_MS)
@@ -9,6 +10,7 @@
 /* The place of the n-th bit that is set, counted from 0; there are more than n. */
 static uint8_t nth_bit(uint32_t bits, uint32_t n)
 {
+    PRE((uint32_t)__builtin_popcount(bits) > n);
     while (n-- > 0)
         bits &= bits - 1;
     return (uint8_t)__builtin_ctz(bits);
@@ -22,6 +24,7 @@ static uint32_t put_alternating(uint8_t *order, uint32_t some, uint32_t ipv6, ui
     uint32_t fronts = (uint32_t)__builtin_popcount(front), rests = (uint32_t)__builtin_popcount(rest);
     uint32_t count = 0;
 
+    PRE(some != 0);
     for (uint32_t i = 0; i < fronts || i < rests; i++) {
         if (i < fronts)
             order[count++] = nth_bit(front, (i + turn % fronts) % fronts);
@@ -36,6 +39,7 @@ void race_order(uint8_t *order, uint32_t count, uint32_t ipv6, uint32_t bad, uin
     uint32_t all = UINT32_MAX >> (RACE_ADDRESSES - count);
     uint32_t good = all & ~bad;
 
+    PRE(count >= 1 && count <= RACE_ADDRESSES);
     if (good == 0) {
         (void)put_alternating(order, all, ipv6, 0);
         return;
@@ -62,12 +66,14 @@ void race_begin(struct race *race, uint32_t count, int64_t stagger_ns, int64_t n
     *race = (struct race){.stagger_ns = stagger_ns, .count = (uint8_t)count, .rest_ns = now_ns};
     if (limit_ns != NS_NEVER)
         race->stagger_ns = earlier(stagger_ns, later((limit_ns - now_ns) / 2, LEAST_STAGGER_NS));
+    POST(race->stagger_ns <= stagger_ns);
 }
 
 static unsigned free_lane(const struct race *race)
 {
     unsigned lane = 0;
 
+    PRE(race->taken < RACE_LANES);
     while (race->lanes[lane].is_taken)
         lane++;
     return lane;
@@ -75,6 +81,7 @@ static unsigned free_lane(const struct race *race)
 
 static void free_the(struct race *race, unsigned lane)
 {
+    PRE(lane < RACE_LANES && race->lanes[lane].is_taken); /* an attempt ends once */
     race->lanes[lane].is_taken = false;
     race->taken--;
 }
@@ -123,6 +130,7 @@ static struct race_step give_up_or_wait(struct race *race, int64_t now_ns)
     unsigned lane = oldest_but_first(race);
     int64_t chance_end_ns = race->lanes[lane].began_ns + RACE_CHANCE_NS;
 
+    POST(lane < RACE_LANES); /* one lane at most has the address at place 0 */
     if (now_ns < chance_end_ns)
         return (struct race_step){.verb = RACE_WAIT, .until_ns = chance_end_ns};
     free_the(race, lane);
@@ -148,6 +156,7 @@ void race_connected(struct race *race, unsigned lane, int64_t now_ns)
 {
     int64_t took_ns = now_ns - race->lanes[lane].began_ns;
 
+    PRE(race->lanes[lane].is_taken && took_ns >= 0);
     race->lanes[lane].patience_ns = now_ns + later(race->stagger_ns, 3 * took_ns);
 }
 
@@ -164,6 +173,7 @@ void race_distrusted(struct race *race, unsigned lane)
 
 void race_put_off(struct race *race, unsigned lane, int64_t now_ns)
 {
+    PRE(race->lanes[lane].place + 1 == race->next); /* the one that was started last */
     free_the(race, lane);
     race->next--;
     race->rest_ns = now_ns + race->stagger_ns;

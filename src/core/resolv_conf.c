@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/number.h"
 #include "core/ip.h"
 #include "core/lines.h"
@@ -31,6 +32,7 @@ void resolv_conf_set_search(struct resolv_conf *conf, struct span domains)
         memcpy(conf->search + conf->search_len, domain.ptr, domain.len);
         conf->search_len += (uint32_t)domain.len;
         conf->search[conf->search_len++] = '\0';
+        POST(conf->search_len <= RESOLV_SEARCH_BYTES);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
+
 /* Byte order; of two paths one of which begins with the other, the shorter is less. */
 static int compare(struct span a, struct span b)
 {
@@ -34,6 +36,7 @@ void route_sort(struct route_entry *entries, uint32_t count)
         struct route_entry entry = entries[i];
         uint32_t at = count_up_to(entries, i, entry.path);
 
+        PRE(entry.path.len == 1 || entry.path.ptr[entry.path.len - 1] != '/');
         memmove(&entries[at + 1], &entries[at], (i - at) * sizeof(entry));
         entries[at] = entry;
     }
@@ -52,6 +55,7 @@ static bool takes_method(const struct route_entry *entry, struct span method)
  */
 static size_t border(struct span path, size_t len)
 {
+    PRE(len <= path.len);
     while (len > 1 && len < path.len && path.ptr[len] != '/')
         len--;
     return len;

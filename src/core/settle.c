@@ -1,7 +1,10 @@
 #include "core/settle.h"
 
+#include "base/invariant.h"
+
 void settle_changed(struct settle *settle, int64_t now_ns)
 {
+    PRE(now_ns >= settle->last_ns);
     if (!settle->has_changed)
         settle->first_ns = now_ns;
     settle->has_changed = true;

@@ -1,7 +1,6 @@
 #include "core/timer.h"
 
-#include <assert.h>
-
+#include "base/invariant.h"
 #include "base/mem.h"
 
 #define NO_SLOT UINT32_MAX
@@ -14,7 +13,8 @@ void timers_init(struct timers *timers)
 
 void timers_fini(struct timers *timers)
 {
-    assert(timers->members == 0);
+    PRE(timers->members == 0);
+    POST(timers->count == 0); /* only members are in the heap */
     mem_free(timers->heap);
     timers_init(timers);
 }
@@ -78,6 +78,7 @@ static void take_out(struct timers *timers, struct timer *timer)
     uint32_t slot = timer->slot;
     struct timer *last = timers->heap[--timers->count];
 
+    PRE(slot <= timers->count && timers->heap[slot] == timer);
     timer->slot = NO_SLOT;
     if (last == timer)
         return;
@@ -89,19 +90,22 @@ static void take_out(struct timers *timers, struct timer *timer)
 
 void timer_fini(struct timers *timers, struct timer *timer)
 {
+    PRE(timers->members > 0 && timer->fn != NULL); /* a timer is finished once */
     if (timer->slot != NO_SLOT)
         take_out(timers, timer);
-    timer->due_ns = NS_NEVER;
+    timer->fn = NULL;
     timers->members--;
 }
 
 void timer_set(struct timers *timers, struct timer *timer, int64_t due_ns)
 {
+    PRE(timer->fn != NULL); /* it is NULL before timer_init and after timer_fini */
     timer->due_ns = due_ns;
     if (timer->slot == NO_SLOT) {
         if (due_ns == NS_NEVER)
             return;
         timer->key_ns = due_ns;
+        PRE(timers->count < timers->members);
         sift_up(timers, timers->count++, timer);
     } else if (due_ns < timer->key_ns) {
         timer->key_ns = due_ns;
@@ -119,6 +123,7 @@ void timers_run(struct timers *timers, int64_t now_ns)
     while (timers->count != 0 && timers->heap[0]->key_ns <= now_ns) {
         struct timer *timer = timers->heap[0];
 
+        PRE(timer->slot == 0 && timer->key_ns <= timer->due_ns);
         if (timer->due_ns == NS_NEVER) {
             take_out(timers, timer);
         } else if (timer->due_ns > timer->key_ns) {

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include "base/invariant.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/generation.h"
@@ -124,11 +125,24 @@ static const char *name_of_pool(const struct worker *pw, uint32_t number)
     return "of an older configuration";
 }
 
+/* What any thread has found impossible since the last round. */
+static void count_impossible(struct worker *pw)
+{
+    const char *what;
+    uint32_t count = invariant_take(&what);
+
+    if (count == 0)
+        return;
+    pw->metrics->process.broken_invariants[0] += count;
+    log_error("broken invariant: %s", what);
+}
+
 static void make_round(struct timer *timer, int64_t now_ns)
 {
     struct worker *pw = CONTAINER_OF(timer, struct worker, audit);
     struct call *batch[BATCH];
 
+    count_impossible(pw);
     generation_look_after(pw);
     for (uint32_t i = 0; i < pw->pool_places; i++) {
         struct holders holders = {pw, i};

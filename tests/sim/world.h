@@ -460,7 +460,7 @@ static inline void check_holds_nothing(const struct call *call)
     CHECK(world, call->permit.state == PERMIT_FREE && list_is_empty(&call->permit.node));
     CHECK(world, list_is_empty(&call->mail));
     CHECK(world, call->conn == NULL);
-    CHECK(world, call->timer.slot == UINT32_MAX && call->timer.due_ns == NS_NEVER);
+    CHECK(world, call->timer.slot == UINT32_MAX && call->timer.fn == NULL);
 }
 
 static inline void count(struct call *call, enum outcome outcome, enum phase phase)
