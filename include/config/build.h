@@ -5,11 +5,12 @@
 
 #include "base/status.h"
 #include "config/arena.h"
-#include "config/load.h"
+#include "config/errors.h"
 #include "config/schema.h"
 #include "config/snapshot.h"
+#include "config/source.h"
 #include "config/url.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_node.h"
 
 /*
  * A snapshot in the making; this room's own. The parts are built one by one (build_*.c) by functions that report

@@ -6,7 +6,7 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "config/options.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_node.h"
 
 /* What people write who come from another program, or from memory: what they probably mean. */
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "config/load.h"
+#include "config/errors.h"
 #include "config/snapshot.h"
 
 /*

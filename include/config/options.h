@@ -2,13 +2,11 @@
 #define CURFEW_CONFIG_OPTIONS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/span.h"
-#include "base/text.h"
 
-/* The table of options (config/options.def) and how a single value of it is read. */
+/* The table of options (config/options.def). How a value of one is read: config/option_read. */
 
 enum option_section {
     SECTION_NONE,
@@ -78,12 +76,5 @@ bool option_is_in(const struct option *option, enum option_section section);
 
 /* Is its value one number, which option_read reads? */
 bool option_is_number(const struct option *option);
-
-/*
- * Reads a value: nanoseconds, bytes, a number, 0 or 1, or the place of the word in a choice. "none" gives NS_NEVER
- * and "auto" 0 where these are the default. False: *why says what is wrong and what would be right.
- */
-bool option_read(const struct option *option, struct span value, int64_t *out, struct text *why)
-    __attribute__((warn_unused_result));
 
 #endif

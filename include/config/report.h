@@ -3,10 +3,10 @@
 
 #include <stdint.h>
 
-#include "base/span.h"
-#include "config/load.h"
+#include "config/errors.h"
 #include "config/place.h"
-#include "config/yaml_tree.h"
+#include "config/source.h"
+#include "config/yaml_node.h"
 
 /*
  * Adding to the list of what is wrong in a file. It is kept in the order of the file, and what is found twice (a
@@ -41,11 +41,5 @@ struct line_text {
     char text[80];
 };
 struct line_text report_line(const struct yaml_node *node, const struct yaml_node *other);
-
-/* A text in quotes for a message: clipped, and with nothing in it that could steer a terminal. */
-struct quoted {
-    char text[272];
-};
-struct quoted report_quote(struct span s);
 
 #endif

@@ -3,10 +3,12 @@
 
 #include <stdint.h>
 
-#include "config/load.h"
+#include "base/status.h"
+#include "config/arena.h"
+#include "config/errors.h"
 #include "config/options.h"
 #include "config/place.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_node.h"
 
 /*
  * From a tree to the values of options, by the table alone: unknown keys, wrong types and values out of bounds are

@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "config/arena.h"
-#include "config/load.h"
+#include "config/source.h"
 
 /*
  * Variables of the environment in a value: ${NAME}, or ${NAME:-default}, which is taken if NAME is unset or empty and

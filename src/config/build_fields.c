@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "config/build.h"
+#include "config/quote.h"
 #include "config/report.h"
 #include "http/http1.h"
 
@@ -33,7 +34,7 @@ static bool is_ours(struct span name)
 bool build_is_field_name(struct build *b, const struct yaml_node *node, struct span name, bool is_key)
 {
     const char *why = NULL;
-    struct quoted quoted = report_quote(name);
+    struct quoted quoted = quote_text(name);
 
     if (!http1_is_token(name))
         why = "is not the name of a field";

@@ -1,6 +1,7 @@
 #include "base/number.h"
 #include "config/address.h"
 #include "config/build.h"
+#include "config/quote.h"
 #include "config/report.h"
 
 /* Its owner has to be able to write to a socket's file; nothing beyond permissions is meant. */
@@ -59,7 +60,7 @@ static enum status read_address(struct build *b, const struct yaml_node *node, s
         return ST_NOMEM;
     why = address_parse(text, out);
     if (why) {
-        report_value(b->errors, node, "%s: %s", report_quote(node->text).text, why);
+        report_value(b->errors, node, "%s: %s", quote_text(node->text).text, why);
         out->family = ADDRESS_UNIX; /* which nothing more is found wrong with */
         return ST_OK;
     }
@@ -67,11 +68,11 @@ static enum status read_address(struct build *b, const struct yaml_node *node, s
     if (!other)
         return remember(b, out, node);
     if (address_is_equal(other->address, out))
-        report_value(b->errors, node, "%s is used already, on %s", report_quote(node->text).text,
+        report_value(b->errors, node, "%s is used already, on %s", quote_text(node->text).text,
                      report_line(node, other->node).text);
     else
         report_value(b->errors, node, "%s overlaps with %s on %s: only one of them can listen",
-                     report_quote(node->text).text, report_quote(other->node->text).text,
+                     quote_text(node->text).text, quote_text(other->node->text).text,
                      report_line(node, other->node).text);
     return ST_OK;
 }
@@ -95,7 +96,7 @@ static void read_mode(struct build *b, const struct yaml_node *node, struct addr
     out->has_mode = parse_mode(node->text, &out->mode);
     if (!out->has_mode)
         report_value(b->errors, node, "%s is not 0600 to 0777; write for example \"0660\"",
-                     report_quote(node->text).text);
+                     quote_text(node->text).text);
 }
 
 static enum status read_group(struct build *b, const struct yaml_node *node, struct address *out)
@@ -107,7 +108,7 @@ static enum status read_group(struct build *b, const struct yaml_node *node, str
     if (number_u64(node->text, &number) == NUMBER_OK && number < UINT32_MAX)
         out->group = (uint32_t)number;
     else if (!b->files->group || !b->files->group(b->files->arg, node->text.ptr, &out->group))
-        report_value(b->errors, node, "there is no group %s", report_quote(node->text).text);
+        report_value(b->errors, node, "there is no group %s", quote_text(node->text).text);
     return out->group_name ? ST_OK : ST_NOMEM;
 }
 

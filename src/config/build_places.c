@@ -21,7 +21,7 @@ static enum status make_place(struct build *b, const struct yaml_node *node, uin
 
     if (!place)
         return ST_NOMEM;
-    yaml_tree_put_path(&path, node);
+    yaml_node_put_path(&path, node);
     path.cap = sizeof(block);
     if (path.overflow) {
         path.overflow = false;

@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 #include "config/build.h"
+#include "config/quote.h"
 #include "config/report.h"
 #include "config/suggest.h"
 
@@ -70,7 +71,7 @@ static void report_unknown(struct build *b, const struct yaml_node *node)
     }
     for (uint32_t i = 0; i < b->shared_pool_count; i++)
         suggest_offer(&suggestion, span_of(b->pools[i].name));
-    report_value(b->errors, node, "there is no %s in pools%s", report_quote(node->text).text,
+    report_value(b->errors, node, "there is no %s in pools%s", quote_text(node->text).text,
                  suggest_text(&suggestion).text);
 }
 

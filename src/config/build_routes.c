@@ -2,6 +2,7 @@
 
 #include "config/build.h"
 #include "config/hint.h"
+#include "config/quote.h"
 #include "config/report.h"
 #include "http/http1.h"
 #include "core/route.h"
@@ -79,7 +80,7 @@ static void warn_of_pattern(struct build *b, const struct yaml_node *node)
     report_odd(
         b->errors, node,
         "%s never matches as a pattern: a path stands for itself and all that is below it; did you mean %s?",
-        report_quote(node->text).text, report_quote(before).text);
+        quote_text(node->text).text, quote_text(before).text);
 }
 
 static enum status copy_path(struct build *b, const struct yaml_node *node, struct span *out)
@@ -88,7 +89,7 @@ static enum status copy_path(struct build *b, const struct yaml_node *node, stru
     const char *why = refuse_path(path);
 
     if (why)
-        report_value(b->errors, node, "%s: %s", report_quote(path).text, why);
+        report_value(b->errors, node, "%s: %s", quote_text(path).text, why);
     else
         warn_of_pattern(b, node);
     while (path.len > 1 && path.ptr[path.len - 1] == '/')
@@ -137,7 +138,7 @@ static enum status copy_methods(struct build *b, const struct yaml_node *list, s
         if (takes(entry, node->text))
             why = "is there twice";
         if (why)
-            report_value(b->errors, node, "%s %s", report_quote(node->text).text, why);
+            report_value(b->errors, node, "%s %s", quote_text(node->text).text, why);
         methods[node->index] = (struct span){arena_text(b->arena, node->text), node->text.len};
         if (!methods[node->index].ptr)
             return ST_NOMEM;

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/build.h"
+#include "config/quote.h"
 #include "config/report.h"
 
 /* TLS1_2_VERSION; each version after it is one more. */
@@ -55,7 +56,7 @@ static enum status check_server_name(struct build *b, struct build_upstream *u)
     }
     if (!url_is_host(value->node->text, &url))
         report_value(b->errors, value->node, "%s is not the name of a host",
-                     report_quote(value->node->text).text);
+                     quote_text(value->node->text).text);
     return build_text(b, value, &u->out->tls.server_name);
 }
 

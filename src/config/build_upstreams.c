@@ -1,4 +1,5 @@
 #include "config/build.h"
+#include "config/quote.h"
 #include "config/report.h"
 
 #define NAME_MAX_LEN 64
@@ -34,7 +35,7 @@ enum status build_read_file(struct build *b, const struct yaml_node *node, char 
     if (!*out && !why)
         return ST_NOMEM;
     if (!*out)
-        report_value(b->errors, node, "%s: %s", report_quote(node->text).text, why);
+        report_value(b->errors, node, "%s: %s", quote_text(node->text).text, why);
     return ST_OK;
 }
 

@@ -163,7 +163,7 @@ static bool put_field(enum option_section section, const struct yaml_node *membe
     if (section != SECTION_HEADERS || member->key.len > 64)
         return false;
     TEXT_LIT(out, "a field is set by set: {");
-    yaml_tree_put_key(out, member->key);
+    yaml_node_put_key(out, member->key);
     TEXT_LIT(out, ": …}");
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "config/quote.h"
 #include "config/report.h"
 
 #define DAY_S             86400
@@ -343,8 +344,8 @@ void lint_certificate(const struct place *place, const char *path, int64_t end_s
         return;
     if (end_s <= now_s)
         warn(out, place, "tls", "%s has expired %" PRId64 " day%s ago; a new certificate is needed",
-             report_quote(span_of(path)).text, -days, days == -1 ? "" : "s");
+             quote_text(span_of(path)).text, -days, days == -1 ? "" : "s");
     else
         warn(out, place, "tls", "%s expires in %" PRId64 " day%s; a new certificate is needed soon",
-             report_quote(span_of(path)).text, days, days == 1 ? "" : "s");
+             quote_text(span_of(path)).text, days, days == 1 ? "" : "s");
 }

@@ -4,8 +4,10 @@
 
 #include "config/address.h"
 #include "config/build.h"
+#include "config/quote.h"
 #include "config/report.h"
 #include "config/suggest.h"
+#include "config/yaml_tree.h"
 
 static enum status build_admin_listener(struct build *b, const struct yaml_node *listen)
 {
@@ -22,7 +24,7 @@ static enum status build_admin_listener(struct build *b, const struct yaml_node 
         report_value(b->errors, listen,
                      "%s can be reached by others, and asks nobody who they are; use loopback "
                      "or a unix socket, or set allow_remote: true",
-                     report_quote(span_of(address->text)).text);
+                     quote_text(span_of(address->text)).text);
     return status;
 }
 
@@ -52,7 +54,7 @@ static void report_access(struct build *b, const struct yaml_node *node)
     suggest_offer(&suggestion, SPAN_LIT("stdout"));
     suggest_offer(&suggestion, SPAN_LIT("off"));
     report_value(b->errors, node, "%s is neither stdout nor off nor a path with a / in it%s",
-                 report_quote(node->text).text, suggest_text(&suggestion).text);
+                 quote_text(node->text).text, suggest_text(&suggestion).text);
 }
 
 static enum status build_log(struct build *b, const struct option_values *values)
@@ -101,7 +103,7 @@ static uint32_t count_own_pools(const struct yaml_node *upstreams)
     uint32_t count = upstreams->count;
 
     YAML_FOREACH(upstream, upstreams) {
-        const struct yaml_node *routes = yaml_tree_get(upstream, SPAN_LIT("routes"));
+        const struct yaml_node *routes = yaml_node_get(upstream, SPAN_LIT("routes"));
 
         count += !routes ? 0 : routes->kind == YAML_LIST ? routes->count : 1;
     }
@@ -242,7 +244,7 @@ enum status config_load(struct span bytes, const struct config_files *files, str
 
 static const struct yaml_node *get(const struct yaml_node *node, struct span key)
 {
-    return node && node->kind == YAML_MAP ? yaml_tree_get(node, key) : NULL;
+    return node && node->kind == YAML_MAP ? yaml_node_get(node, key) : NULL;
 }
 
 static bool put_admin(const struct yaml_node *root, bool metrics_will_do, char *text, size_t cap)
@@ -253,7 +255,7 @@ static bool put_admin(const struct yaml_node *root, bool metrics_will_do, char *
     if (!listen && metrics_will_do)
         listen = get(admin, SPAN_LIT("metrics_listen"));
     if (listen && listen->kind == YAML_MAP)
-        listen = yaml_tree_get(listen, SPAN_LIT("address"));
+        listen = yaml_node_get(listen, SPAN_LIT("address"));
     if (!listen || listen->kind != YAML_TEXT || listen->is_bad || listen->text.len >= cap)
         return false;
     memcpy(text, listen->text.ptr, listen->text.len);

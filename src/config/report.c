@@ -3,31 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/json.h"
+#include "base/text.h"
 
-/* Bytes of a value that are shown: enough to recognise it. */
-#define QUOTE_BYTES 40
-#define ELLIPSIS    "\xe2\x80\xa6"
-
-struct quoted report_quote(struct span s)
-{
-    struct quoted quoted;
-    struct text t = text_over(quoted.text, sizeof(quoted.text) - 1);
-    bool is_long = s.len > QUOTE_BYTES;
-
-    if (is_long) {
-        s.len = QUOTE_BYTES;
-        while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
-            s.len--;
-    }
-    jsonw_quote(&t, s);
-    if (is_long) {
-        t.len--;
-        TEXT_LIT(&t, ELLIPSIS "\"");
-    }
-    quoted.text[t.len] = '\0';
-    return quoted;
-}
+#define ELLIPSIS "\xe2\x80\xa6"
 
 /* Is `a` to stand before `b`? */
 static bool is_before(const struct config_error *a, const struct config_error *b)
@@ -100,7 +78,7 @@ static struct span put_path(struct path *path, const struct yaml_node *node, con
 {
     struct text t = text_over(path->bytes, sizeof(path->bytes) - sizeof(ELLIPSIS "."));
 
-    yaml_tree_put_path(&t, node);
+    yaml_node_put_path(&t, node);
     if (key && t.len != 0)
         TEXT_LIT(&t, ".");
     if (key)

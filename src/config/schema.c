@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 #include "config/hint.h"
+#include "config/option_read.h"
 #include "config/report.h"
 
 void schema_init(struct option_values *values)
@@ -139,7 +140,7 @@ static enum status read_value(struct reading *r, const struct option *option, co
     if (!is_good)
         return ST_OK;
     if (!option_is_number(option) && shapes[option->type].is_list && node->kind != YAML_LIST)
-        node = yaml_tree_list_of(r->scratch, node);
+        node = yaml_node_list_of(r->scratch, node);
     if (!node)
         return ST_NOMEM;
     value->node = node;

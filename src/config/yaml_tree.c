@@ -223,7 +223,7 @@ static enum status read_key(struct reader *r, struct yaml_node **member)
 /* The value behind a key. A key's second value is read as well, for what is wrong in it, and then left aside. */
 static enum status read_member(struct reader *r, int depth, struct yaml_node *map, struct yaml_node *member)
 {
-    const struct yaml_node *first = yaml_tree_get(map, member->key);
+    const struct yaml_node *first = yaml_node_get(map, member->key);
     enum status status;
 
     if (first) {

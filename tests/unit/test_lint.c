@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "config/lint.h"
+#include "config/load.h"
 
 #define UPSTREAM "upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: http://a\n"
 #define DAY_S    86400

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "base/number.h"
+#include "config/option_read.h"
 #include "config/options.h"
 #include "config/schema.h"
 

@@ -64,7 +64,7 @@ static void assert_path(const struct yaml_node *node, const char *expected)
     char block[200];
     struct text path = text_over(block, sizeof(block) - 1);
 
-    yaml_tree_put_path(&path, node);
+    yaml_node_put_path(&path, node);
     block[path.len] = '\0';
     assert_string_equal(block, expected);
 }
@@ -77,25 +77,25 @@ static void every_value_knows_its_place(void **state)
     read_good(f, SPAN_LIT("a:\n  b: [x, {c: y}]\n  gr\xc3\xbc\xc3\x9f: {d: z}\n"));
     assert_int_equal(f->root->kind, YAML_MAP);
     assert_path(f->root, "");
-    a = yaml_tree_get(f->root, SPAN_LIT("a"));
+    a = yaml_node_get(f->root, SPAN_LIT("a"));
     assert_int_equal(a->key_line, 1);
     assert_int_equal(a->count, 2);
-    list = yaml_tree_get(a, SPAN_LIT("b"));
+    list = yaml_node_get(a, SPAN_LIT("b"));
     assert_int_equal(list->kind, YAML_LIST);
     assert_int_equal(list->key_line, 2);
     assert_int_equal(list->key_column, 3);
     assert_int_equal(list->column, 6);
     assert_int_equal(list->first->column, 7);
-    item = yaml_tree_get(list->first->next, SPAN_LIT("c"));
+    item = yaml_node_get(list->first->next, SPAN_LIT("c"));
     assert_true(span_eq(item->text, SPAN_LIT("y")));
     assert_int_equal(item->column, 14);
     assert_path(item, "a.b[1].c");
-    item = yaml_tree_get(list->next, SPAN_LIT("d"));
+    item = yaml_node_get(list->next, SPAN_LIT("d"));
     assert_int_equal(item->line, 3);
     assert_int_equal(item->column, 13);
     assert_path(item, "a.\"gr\xc3\xbc\xc3\x9f\".d");
-    assert_null(yaml_tree_get(f->root, SPAN_LIT("b")));
-    assert_null(yaml_tree_get(list, SPAN_LIT("b")));
+    assert_null(yaml_node_get(f->root, SPAN_LIT("b")));
+    assert_null(yaml_node_get(list, SPAN_LIT("b")));
 }
 
 static void quotes_change_nothing_but_emptiness(void **state)
@@ -116,7 +116,7 @@ static void quotes_change_nothing_but_emptiness(void **state)
         SPAN_LIT("\xef\xbb\xbf"
                  "a: 1.2\nb: \"1.2\"\nc:\nd: ''\ne: ~\nf: Null\ng: 'null'\nh: \"x\\ty\"\ni: |\n  l\n  m\n"));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct yaml_node *node = yaml_tree_get(f->root, span_of(cases[i].key));
+        const struct yaml_node *node = yaml_node_get(f->root, span_of(cases[i].key));
 
         assert_true(span_eq(node->text, cases[i].text));
         assert_int_equal(node->is_null, cases[i].is_null);

@@ -1,8 +1,8 @@
-/* What is asked of a tree once it is there. */
-#include "config/report.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_node.h"
 
-const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span key)
+#include "config/quote.h"
+
+const struct yaml_node *yaml_node_get(const struct yaml_node *map, struct span key)
 {
     if (map->kind != YAML_MAP)
         return NULL;
@@ -13,7 +13,7 @@ const struct yaml_node *yaml_tree_get(const struct yaml_node *map, struct span k
     return NULL;
 }
 
-const struct yaml_node *yaml_tree_list_of(struct arena *arena, const struct yaml_node *node)
+const struct yaml_node *yaml_node_list_of(struct arena *arena, const struct yaml_node *node)
 {
     struct yaml_node *list = arena_calloc(arena, 2, sizeof(*list)), *item;
 
@@ -43,16 +43,16 @@ static bool is_simple(struct span key)
     return key.len != 0 && key.len <= 64;
 }
 
-void yaml_tree_put_key(struct text *out, struct span key)
+void yaml_node_put_key(struct text *out, struct span key)
 {
-    text_put(out, is_simple(key) ? key : span_of(report_quote(key).text));
+    text_put(out, is_simple(key) ? key : span_of(quote_text(key).text));
 }
 
-void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
+void yaml_node_put_path(struct text *out, const struct yaml_node *node)
 {
     if (!node->parent)
         return;
-    yaml_tree_put_path(out, node->parent);
+    yaml_node_put_path(out, node->parent);
     if (node->parent->is_alone)
         return;
     if (node->parent->kind == YAML_LIST) {
@@ -63,5 +63,5 @@ void yaml_tree_put_path(struct text *out, const struct yaml_node *node)
     }
     if (node->parent->parent)
         TEXT_LIT(out, ".");
-    yaml_tree_put_key(out, node->key);
+    yaml_node_put_key(out, node->key);
 }
