@@ -28,8 +28,9 @@ struct reload;
  * atomic members.
  */
 struct proxy {
-    struct generation *generation; /* in force */
-    struct list_node generations;  /* it and those that still have calls, in the order of their coming */
+    struct generation *generation;   /* in force */
+    const struct snapshot *snapshot; /* the generation's */
+    struct list_node generations;    /* it and those that still have calls, in the order of their coming */
     struct numbering numbering;
     uint64_t renamed; /* how often numbers may have changed their owners */
     struct worker **workers;
@@ -52,27 +53,6 @@ struct proxy {
     atomic_bool ready;
 };
 
-/* What a proxy is made of. All is borrowed and outlives it. */
-struct proxy_ground {
-    struct mailbox *home;         /* which the main thread delivers */
-    struct handed_socket *handed; /* listening sockets that others opened for us */
-    size_t handed_count;
-    dns_watch_log_fn say; /* what operators should know; NULL: nobody listens */
-    void *arg;            /* of `say` */
-};
-
-/*
- * Opens everything that the snapshot names: listeners, certificates, log; and takes it over: it is freed in any case.
- * NULL: nothing is left open, and *why (terminated) says what failed. Main thread.
- */
-struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *ground, char *why,
-                        size_t why_cap);
-enum status proxy_start(struct proxy *proxy) MUST_CHECK;
-/* Ends all calls and waits for the workers' threads. Idempotent. */
-void proxy_stop(struct proxy *proxy);
-/* Stops it, closes and frees everything. */
-void proxy_free(struct proxy *proxy);
-
 /* The configuration in force. Main thread. */
 const struct snapshot *proxy_snapshot(const struct proxy *proxy);
 /* By number. Main thread. */
@@ -84,15 +64,5 @@ void proxy_announce_end(struct proxy *proxy);
 
 /* The access log's file is closed and opened anew. False: *why says why not; it goes on as before. Main thread. */
 bool proxy_reopen_log(struct proxy *proxy, char *why, size_t why_cap) __attribute__((warn_unused_result));
-
-/* Within proxy/, for reload.c. */
-
-/* A pool for each number: those that are there, and new ones. NULL: no memory. */
-struct pool **proxy_plan_pools(struct proxy *proxy);
-/* Gives up the new ones. */
-void proxy_drop_pools(struct proxy *proxy, struct pool **pools, uint32_t count);
-/* They are the proxy's pools from now on, as large as the snapshot wants them. */
-void proxy_commit_pools(struct proxy *proxy, struct pool **pools, uint32_t count,
-                        const struct snapshot *snapshot);
 
 #endif

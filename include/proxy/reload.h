@@ -2,10 +2,8 @@
 #define CURFEW_PROXY_RELOAD_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "config/snapshot.h"
-#include "proxy/switch.h"
 
 struct proxy;
 
@@ -24,14 +22,6 @@ typedef void (*reload_fn)(void *arg, const char *why);
 /* Takes the snapshot over. `done` runs once, later or from within; none is under way. Main thread. */
 void proxy_reload(struct proxy *proxy, struct snapshot *snapshot, reload_fn done, void *arg);
 
-/*
- * Within proxy/, the steps of it. Opens and reads everything (*snapshot is taken over and NULLed, or stays as it was);
- * gives that up again; and puts it in force, as far as the main thread goes.
- */
-bool reload_draw(struct proxy *proxy, struct snapshot **snapshot, struct generation_parts *parts, char *why,
-                 size_t why_cap);
-void reload_drop(struct proxy *proxy, struct generation_parts *parts);
-void reload_commit(struct proxy *proxy, struct generation_parts *parts);
 /* Forgets the one under way, when all workers have ended. */
 void reload_free(struct proxy *proxy);
 

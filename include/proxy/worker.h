@@ -10,7 +10,6 @@
 #include "http/http1.h"
 #include "stats/metric.h"
 #include "stats/stuck_calls.h"
-#include "proxy/switch.h"
 #include "proxy/access_log.h"
 #include "proxy/keepalive.h"
 #include "proxy/proxy.h"
@@ -18,6 +17,8 @@
 #include "runtime/entropy.h"
 #include "runtime/listen.h"
 #include "runtime/loop.h"
+
+struct generation_switch;
 
 /* A listening socket as one worker sees it. */
 struct listener_worker {
@@ -71,17 +72,6 @@ struct worker {
     char *text;
     size_t text_cap;
 };
-
-/* A worker without a generation: switch_prepare and switch_commit give it one before it starts. */
-enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index) MUST_CHECK;
-void worker_fini(struct worker *pw);
-
-enum status worker_start(struct worker *pw) MUST_CHECK;
-/*
- * Any thread: has the worker end its calls, close everything and leave its loop; then join it. If it hangs, it takes
- * the process with it.
- */
-void worker_stop(struct worker *pw);
 
 /* The generation of this snapshot, in force or with calls left. Its own thread. */
 struct generation *worker_generation(const struct worker *pw, const struct snapshot *snapshot);

@@ -15,6 +15,7 @@
 #include "app/service.h"
 #include "app/usage.h"
 #include "app/version.h"
+#include "proxy/lifetime.h"
 #include "runtime/journal.h"
 #include "runtime/precise_base.h"
 

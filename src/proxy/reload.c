@@ -1,13 +1,13 @@
 #include "proxy/reload.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 #include "proxy/access_log.h"
-#include "proxy/generation.h"
 #include "proxy/broadcast.h"
+#include "proxy/parts.h"
 #include "proxy/proxy.h"
+#include "proxy/switch.h"
 #include "proxy/worker.h"
 
 struct reload {
@@ -19,96 +19,6 @@ struct reload {
     reload_fn done;
     void *arg;
 };
-
-/* ---- the main thread's part ---------------------------------------------------------------------------- */
-
-static bool open_log(struct proxy *proxy, struct generation_parts *parts, char *why, size_t why_cap)
-{
-    const struct log_config *config = &parts->generation->snapshot->log;
-
-    parts->log = NULL;
-    parts->log_fd = -1;
-    if (config->access == ACCESS_OFF)
-        return true;
-    parts->log_fd = access_log_open(config, why, why_cap);
-    if (parts->log_fd < 0)
-        return false;
-    parts->log = proxy->log;
-    if (proxy->log != NULL)
-        return true;
-    snprintf(why, why_cap, "no memory for the access log");
-    parts->log = access_log_new(parts->log_fd, proxy->worker_count);
-    if (parts->log == NULL)
-        access_log_close(parts->log_fd);
-    parts->log_fd = -1;
-    return parts->log != NULL;
-}
-
-static void drop_log(struct proxy *proxy, struct generation_parts *parts)
-{
-    if (parts->log != NULL && parts->log != proxy->log)
-        access_log_free(parts->log);
-    if (parts->log_fd >= 0)
-        access_log_close(parts->log_fd);
-}
-
-bool reload_draw(struct proxy *proxy, struct snapshot **snapshot, struct generation_parts *parts, char *why,
-                 size_t why_cap)
-{
-    struct generation *generation = generation_new(proxy, snapshot, why, why_cap);
-
-    if (generation == NULL)
-        return false;
-    *parts = (struct generation_parts){
-        .generation = generation,
-        .pools = proxy_plan_pools(proxy),
-        .pool_count = proxy->numbering.pools.count,
-        .upstream_count = proxy->numbering.upstreams.count,
-        .route_count = proxy->numbering.routes.count,
-        .listeners = &proxy->listeners,
-    };
-    if (parts->pools == NULL) {
-        snprintf(why, why_cap, "not enough memory");
-        goto no_pools;
-    }
-    if (!listeners_prepare(&proxy->listeners, generation->snapshot, proxy->handed, proxy->handed_count, why,
-                           why_cap))
-        goto no_listeners;
-    if (open_log(proxy, parts, why, why_cap))
-        return true;
-    listeners_abort(&proxy->listeners);
-no_listeners:
-    proxy_drop_pools(proxy, parts->pools, parts->pool_count);
-no_pools:
-    generation_free(generation);
-    return false;
-}
-
-void reload_drop(struct proxy *proxy, struct generation_parts *parts)
-{
-    drop_log(proxy, parts);
-    listeners_abort(&proxy->listeners);
-    proxy_drop_pools(proxy, parts->pools, parts->pool_count);
-    generation_free(parts->generation);
-}
-
-void reload_commit(struct proxy *proxy, struct generation_parts *parts)
-{
-    struct generation *generation = parts->generation;
-
-    proxy_commit_pools(proxy, parts->pools, parts->pool_count, generation->snapshot);
-    listeners_commit(&proxy->listeners);
-    if (parts->log_fd >= 0)
-        access_log_turn(parts->log, parts->log_fd);
-    proxy->log = parts->log;
-    generation->number = proxy->generation != NULL ? proxy->generation->number + 1 : 1;
-    clock_gettime(CLOCK_REALTIME, &generation->since);
-    list_push_back(&proxy->generations, &generation->node);
-    proxy->generation = generation;
-    proxy->renamed++;
-}
-
-/* ---- the workers' part --------------------------------------------------------------------------------- */
 
 static void end(struct reload *reload, const char *why)
 {
@@ -164,7 +74,7 @@ static void all_have_given_up(struct broadcast *broadcast)
     struct reload *reload = reload_of(broadcast);
     bool failed = atomic_load(&reload->failed);
 
-    reload_drop(reload->proxy, &reload->parts);
+    parts_abort(reload->proxy, &reload->parts);
     end(reload, failed ? "not enough memory or descriptors" : "it is about to end");
 }
 
@@ -178,7 +88,7 @@ static void all_are_ready(struct broadcast *broadcast)
         return;
     }
     reload->old_log = reload->parts.log != proxy->log ? proxy->log : NULL;
-    reload_commit(proxy, &reload->parts);
+    parts_commit(proxy, &reload->parts);
     broadcast_start(broadcast, go_over, all_have_gone_over);
 }
 
@@ -191,7 +101,7 @@ void proxy_reload(struct proxy *proxy, struct snapshot *snapshot, reload_fn done
         reload->proxy = proxy;
         reload->done = done;
         reload->arg = arg;
-        if (reload_draw(proxy, &snapshot, &reload->parts, why, sizeof(why))) {
+        if (parts_prepare(proxy, &snapshot, &reload->parts, why, sizeof(why))) {
             proxy->reload = reload;
             broadcast_start(&reload->broadcast, make_ready, all_are_ready);
             return;
@@ -211,7 +121,7 @@ void reload_free(struct proxy *proxy)
         return;
     proxy->reload = NULL;
     if (reload->parts.generation != proxy->generation)
-        reload_drop(proxy, &reload->parts);
+        parts_abort(proxy, &reload->parts);
     else if (reload->old_log != NULL)
         access_log_free(reload->old_log);
     broadcast_fini(&reload->broadcast);

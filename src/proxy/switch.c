@@ -5,6 +5,7 @@
 #include "proxy/listeners.h"
 #include "proxy/downstream.h"
 #include "proxy/generation.h"
+#include "proxy/parts.h"
 #include "proxy/worker.h"
 
 struct generation_switch {

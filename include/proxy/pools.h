@@ -1,0 +1,20 @@
+#ifndef CURFEW_PROXY_POOLS_H
+#define CURFEW_PROXY_POOLS_H
+
+#include <stdint.h>
+
+#include "config/snapshot.h"
+
+struct pool;
+struct proxy;
+
+/* The pools of the next generation: by number, which stays whoever has it. Main thread. */
+
+/* A pool for each number: those that are there, and new ones. NULL: no memory. */
+struct pool **pools_prepare(struct proxy *proxy) __attribute__((warn_unused_result));
+/* Gives up the new ones. */
+void pools_abort(struct proxy *proxy, struct pool **pools, uint32_t count);
+/* They are the proxy's pools from now on, as large as the snapshot wants them. */
+void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, const struct snapshot *snapshot);
+
+#endif

@@ -1,0 +1,191 @@
+#include "proxy/worker_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "proxy/audit.h"
+#include "proxy/call.h"
+#include "proxy/downstream.h"
+#include "proxy/drain.h"
+#include "proxy/keepalive.h"
+#include "proxy/switch.h"
+#include "proxy/upstream.h"
+#include "proxy/worker.h"
+#include "runtime/log_error.h"
+#include "runtime/thread.h"
+
+/* Seconds in which a worker, asked to stop, ends its calls and leaves its loop, as it does in one turn. */
+#define STOP_S 5
+
+/* Call ids are unique among workers, and hard to confuse with those of another run. */
+static uint64_t first_call_id(uint32_t worker)
+{
+    uint16_t run = 0;
+
+    if (getrandom(&run, sizeof(run), 0) != sizeof(run))
+        run = 0;
+    return (uint64_t)run << 48 | (uint64_t)worker << 40 | 1;
+}
+
+static void end_downstreams(struct worker *pw)
+{
+    struct list_node all, *node;
+
+    list_init(&all);
+    list_append_all(&all, &pw->downstreams);
+    while ((node = list_take_front(&all)) != NULL) {
+        struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
+
+        if (downstream->call != NULL)
+            call_end(downstream->call, call_fsm_shutdown(&downstream->call->fsm), NULL);
+        if (transport_is_open(&downstream->transport))
+            downstream_destroy(downstream);
+    }
+}
+
+/* Nothing of the proxy is left on the loop after this. */
+static void close_all(struct worker *pw)
+{
+    switch_abort(pw);
+    end_downstreams(pw);
+    worker_stop_listeners(pw);
+    upstream_finish_cuts(pw);
+    for (uint32_t i = 0; i < pw->upstream_places; i++)
+        keepalive_free(pw->keepalive[i]);
+    pw->upstream_places = 0;
+    resolver_free(pw->resolver);
+    pw->resolver = NULL;
+    audit_fini(pw);
+}
+
+static void shut(struct mail *mail)
+{
+    struct worker *pw = CONTAINER_OF(mail, struct worker, shut);
+
+    close_all(pw);
+    loop_stop(&pw->loop);
+}
+
+static void release_memory(struct worker *pw)
+{
+    mem_free(pw->text);
+    mem_free(pw->head.fields);
+    metrics_free(pw->metrics);
+    mem_free(pw->calls);
+    mem_free(pw->pools);
+    mem_free(pw->keepalive);
+}
+
+/* Connections to addresses that a name no longer has are not used again. */
+static void heed(struct worker *pw, const struct dns_news *news)
+{
+    for (uint32_t i = 0; i < pw->upstream_places; i++) {
+        const struct upstream_config *config = pw->keepalive[i]->config;
+
+        if (config != NULL && !config->host_is_ip && strcasecmp(config->host, news->host) == 0)
+            keepalive_heed(pw->keepalive[i], news->answer);
+    }
+}
+
+static void heard_from_dns(void *arg, const struct dns_news *news)
+{
+    struct worker *pw = arg;
+
+    dns_watch_note(&pw->proxy->dns_watch, news, loop_now(&pw->loop));
+    if (news->answer != NULL)
+        heed(pw, news);
+}
+
+enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
+{
+    *pw = (struct worker){.proxy = proxy, .next_call = first_call_id(index)};
+    list_init(&pw->retired);
+    list_init(&pw->unseen);
+    list_init(&pw->reading);
+    list_init(&pw->downstreams);
+    list_init(&pw->cutting);
+    list_init(&pw->listeners);
+    mail_init(&pw->shut, shut);
+    mail_init(&pw->emptied, drain_worker_emptied);
+    (void)sem_init(&pw->left, 0, 0); /* fails only for values that are too large */
+    if (loop_init(&pw->loop, index) != ST_OK)
+        return ST_NOMEM;
+    pw->resolver = resolver_new(&pw->loop);
+    if (pw->resolver == NULL)
+        goto no_resolver;
+    resolver_on_news(pw->resolver, heard_from_dns, pw);
+    if (audit_init(pw) == ST_OK)
+        return ST_OK;
+    resolver_free(pw->resolver);
+no_resolver:
+    loop_fini(&pw->loop);
+    return ST_NOMEM;
+}
+
+void worker_fini(struct worker *pw)
+{
+    if (pw->resolver != NULL)
+        close_all(pw);
+    loop_fini(&pw->loop);
+    (void)sem_destroy(&pw->left);
+    release_memory(pw);
+}
+
+/*
+ * A worker that can't go on takes the process with it: its calls would stand still past their deadlines, and callers
+ * would go on connecting to it. Whoever supervises the process starts it anew.
+ */
+static void *run(void *arg)
+{
+    struct worker *pw = arg;
+
+    if (loop_run(&pw->loop) != ST_OK) {
+        log_error("the event loop of worker %u has failed: ending", pw->loop.index);
+        _exit(EXIT_FAILURE);
+    }
+    (void)sem_post(&pw->left); /* fails only at SEM_VALUE_MAX */
+    return NULL;
+}
+
+enum status worker_start(struct worker *pw)
+{
+    audit_start(pw);
+    pw->running = thread_start(&pw->thread, run, pw) == ST_OK;
+    return pw->running ? ST_OK : ST_NOMEM;
+}
+
+/* Not by a join with a time limit: one goes by the wall clock, and the other is unknown to ThreadSanitizer. */
+static bool leaves_in_time(struct worker *pw)
+{
+    struct timespec end;
+    int result;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += STOP_S;
+    do {
+        result = sem_clockwait(&pw->left, CLOCK_MONOTONIC, &end);
+    } while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+void worker_stop(struct worker *pw)
+{
+    if (!pw->running)
+        return;
+    mailbox_post(&pw->loop.mailbox, &pw->shut);
+    if (!leaves_in_time(pw)) {
+        log_error("worker %u hangs: ending without it", pw->loop.index);
+        _exit(EXIT_FAILURE);
+    }
+    pthread_join(pw->thread, NULL);
+    pw->running = false;
+    /* A scrape may have asked while the worker was leaving: it is answered in its place. */
+    mailbox_deliver(&pw->loop.mailbox);
+}
