@@ -77,7 +77,7 @@ endif
 # ---------------------------------------------------------------------------------------- files
 
 PURE_ROOMS := base core http stats config view
-ROOMS := $(PURE_ROOMS) runtime proxy page admin faulty app
+ROOMS := $(PURE_ROOMS) runtime call proxy page admin faulty app
 VERSION := $(shell cat VERSION)
 
 room_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
@@ -221,10 +221,13 @@ $(CURFEW): $(OBJS) $(B)/sources
 	$(say) LINK $@
 	$(link) $(OBJS) $(PKG_LIBS)
 
+# Of rooms that are not pure, units that are.
+$(B)/unit/test_call_set: $(B)/obj/call/call_set.o
+
 $(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(link) $^ -lcmocka $(YAML_LIBS) $(JANSSON_LIBS)
+	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) -lcmocka $(YAML_LIBS) $(JANSSON_LIBS)
 
 $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/list.h"
+#include "call/call_set.h"
 #include "core/call_fsm.h"
 #include "http/forward.h"
 #include "http/http1.h"
@@ -36,7 +36,7 @@ struct upstream;
 struct call {
     struct call_fsm fsm;
     struct deferred_free deferred_free;
-    struct list_node node; /* in worker.reading or .calls */
+    struct call_place place; /* in worker.calls */
     struct timer timer;
     struct pool_ticket ticket;
     struct worker *worker;

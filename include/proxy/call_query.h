@@ -14,9 +14,6 @@ struct proxy;
  * of its loop, so that however many there are, no call waits for the list longer than a fraction of a millisecond. A
  * call that begins meanwhile may be missing, one that ends is in the list if it was looked at before; none is in it
  * twice.
- *
- * While a worker is at it, the calls of one pool that it has not looked at are on worker.unseen in place of the
- * pool's own list; whoever walks all calls walks that one, too.
  */
 
 /* What is done with the calls that match. */

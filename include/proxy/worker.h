@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdint.h>
 
+#include "call/call_set.h"
 #include "config/snapshot.h"
 #include "http/date.h"
 #include "http/http1.h"
@@ -42,11 +43,8 @@ struct worker {
     struct stuck_calls stuck;     /* that proxy/heartbeat has not taken yet */
     struct keepalive **keepalive; /* by upstream */
     struct pool **pools;          /* by number: the proxy's */
-    struct list_node *calls;      /* by pool: routed calls in flight, */
-    struct list_node unseen;      /* but for those that a query has still to look at, */
-    uint32_t unseen_pool;         /* which belong to this pool */
-    uint32_t upstream_places, pool_places;
-    struct list_node reading; /* calls whose head is being read */
+    struct call_set calls;
+    uint32_t upstream_places;
     struct list_node downstreams;
     struct list_node cutting; /* upstream connections that are about to be cut */
     uint32_t cut_turn, cuts;  /* how many have been cut at once in that turn */

@@ -24,12 +24,11 @@ struct holders {
  * By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
  * so is one that goes with a connection that is about to be cut.
  */
-static uint32_t count_among(const struct list_node *calls)
+static uint32_t count_among(const struct call_list *calls)
 {
     uint32_t count = 0;
 
-    LIST_FOREACH(node, calls) {
-        const struct call *call = CONTAINER_OF(node, struct call, node);
+    CALL_LIST_FOREACH(call, calls) {
         bool in_the_mail = call->fsm.state == CALL_QUEUED && call->ticket.permit.state == PERMIT_HELD;
 
         if ((call_state_holds(call->fsm.state) & HOLD_PERMIT) != 0 || in_the_mail)
@@ -42,27 +41,30 @@ static uint32_t count_holders(void *arg)
 {
     const struct holders *holders = arg;
     const struct worker *pw = holders->worker;
-    uint32_t count = upstream_count_cuts(pw, pw->pools[holders->pool]);
 
-    if (pw->unseen_pool == holders->pool)
-        count += count_among(&pw->unseen);
-    return count + count_among(&pw->calls[holders->pool]);
+    return upstream_count_cuts(pw, pw->pools[holders->pool]) + count_among(&pw->calls.by_pool[holders->pool]);
 }
 
-/* The first calls of the list, which become its last. */
-static uint32_t take_batch(struct list_node *calls, struct call *batch[BATCH])
+/* The calls whose turn it is; when the list's last one was among them, it goes on with the first. */
+static uint32_t take_batch(struct call_list *calls, struct call *batch[BATCH])
 {
-    struct list_node taken;
+    bool is_last_lap = !call_cursor_is_set(&calls->audit);
     uint32_t count = 0;
 
-    list_init(&taken);
-    while (count < BATCH && !list_is_empty(calls)) {
-        struct list_node *node = list_take_front(calls);
+    if (is_last_lap)
+        call_cursor_start(&calls->audit, calls);
+    while (count < BATCH) {
+        struct call *call = call_cursor_next(&calls->audit);
 
-        list_push_back(&taken, node);
-        batch[count++] = CONTAINER_OF(node, struct call, node);
+        if (call == NULL && !is_last_lap) {
+            is_last_lap = true;
+            call_cursor_start(&calls->audit, calls);
+            continue;
+        }
+        if (call == NULL || (count != 0 && call == batch[0]))
+            break;
+        batch[count++] = call;
     }
-    list_append_all(calls, &taken);
     return count;
 }
 
@@ -144,16 +146,16 @@ static void make_round(struct timer *timer, int64_t now_ns)
 
     count_impossible(pw);
     generation_look_after(pw);
-    for (uint32_t i = 0; i < pw->pool_places; i++) {
+    for (uint32_t i = 0; i < pw->calls.pool_count; i++) {
         struct holders holders = {pw, i};
 
         if (!pool_audit(pw->pools[i], &pw->loop, count_holders, &holders))
             log_error("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
                       pw->loop.index);
-        look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls[i], batch), now_ns));
+        look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls.by_pool[i], batch), now_ns));
     }
     /* Who is still sending a head is heard when he leaves. */
-    (void)end_unsound(batch, take_batch(&pw->reading, batch), now_ns);
+    (void)end_unsound(batch, take_batch(&pw->calls.reading, batch), now_ns);
     timer_set(&pw->loop.timers, timer, now_ns + EVERY_NS);
 }
 

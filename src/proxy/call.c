@@ -48,7 +48,9 @@ struct call *call_begin(struct downstream *downstream, int64_t now_ns)
     call_set_route(call, &call->config->default_route);
     call_fsm_set_limit(&call->fsm, head_limit_ns, CAUSE_HEAD_LIMIT);
     call_set_timer(call);
-    list_push_back(&pw->reading, &call->node);
+    list_init(&call->place.node);
+    call->place.call = call;
+    call_list_push(&pw->calls.reading, &call->place);
     return call;
 }
 

@@ -283,7 +283,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     count(call, cause, phase, now_ns);
     if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
         call_log(call, cause, phase, now_ns, detail, odd);
-    list_remove(&call->node);
+    list_remove(&call->place.node);
     buffer_close(&pw->loop.spare_buffers, &call->response);
     loop_free_later(&pw->loop, &call->deferred_free, free_deferred);
     downstream_call_over(call->downstream, next);

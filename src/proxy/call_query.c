@@ -16,6 +16,7 @@
 /* What a worker has found. */
 struct call_query_part {
     struct call_query_result result;
+    struct call_cursor cursor; /* among the calls of the pool before next_pool */
     uint32_t next_pool;
 };
 
@@ -34,17 +35,15 @@ struct call_query {
 /* NULL: all were looked at. */
 static struct call *next_call(struct call_query_part *part, struct worker *pw)
 {
-    struct list_node *node;
+    struct call_set *set = &pw->calls;
+    struct call *call;
 
-    while (list_is_empty(&pw->unseen)) {
-        if (part->next_pool >= pw->pool_places)
+    while ((call = call_cursor_next(&part->cursor)) == NULL) {
+        if (part->next_pool >= set->pool_count)
             return NULL;
-        pw->unseen_pool = part->next_pool++;
-        list_append_all(&pw->unseen, &pw->calls[pw->unseen_pool]);
+        call_cursor_start(&part->cursor, &set->by_pool[part->next_pool++]);
     }
-    node = list_take_front(&pw->unseen);
-    list_push_back(&pw->calls[pw->unseen_pool], node);
-    return CONTAINER_OF(node, struct call, node);
+    return call;
 }
 
 static struct call_top_entry describe(const struct call *call)

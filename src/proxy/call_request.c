@@ -150,8 +150,7 @@ static bool become_call(struct call *call)
 
     call->counted = true;
     pw->metrics->routes[call->route->index].started[0]++;
-    list_remove(&call->node);
-    list_push_back(&pw->calls[call->route->pool], &call->node);
+    call_list_push(&pw->calls.by_pool[call->route->pool], &call->place);
     return call_move(call, CALL_ROUTED);
 }
 

@@ -50,17 +50,15 @@ static void close_doors(struct worker *pw)
     worker_stop_listeners(pw);
 }
 
-static void turn_waiters_away(struct list_node *calls)
+static void turn_waiters_away(struct call_list *calls)
 {
-    struct list_node *next = calls->next;
+    struct call_cursor cursor;
+    struct call *call;
 
-    while (next != calls) {
-        struct call *call = CONTAINER_OF(next, struct call, node);
-
-        next = next->next;
+    call_cursor_start(&cursor, calls);
+    while ((call = call_cursor_next(&cursor)) != NULL)
         if (call->fsm.state == CALL_QUEUED)
             call_end(call, CAUSE_DRAINING, NULL);
-    }
 }
 
 static void begin(struct broadcast *broadcast, struct worker *pw)
@@ -70,9 +68,8 @@ static void begin(struct broadcast *broadcast, struct worker *pw)
         return;
     pw->draining = true;
     close_doors(pw);
-    for (uint32_t i = 0; i < pw->pool_places; i++)
-        turn_waiters_away(&pw->calls[i]);
-    turn_waiters_away(&pw->unseen);
+    for (uint32_t i = 0; i < pw->calls.pool_count; i++)
+        turn_waiters_away(&pw->calls.by_pool[i]);
     if (pw->downstream_count == 0)
         drain_worker_is_empty(pw);
 }

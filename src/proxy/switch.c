@@ -12,7 +12,7 @@ struct generation_switch {
     const struct generation_parts *parts;
     struct metrics *metrics;
     struct keepalive **keepalive; /* those that are there, and new ones */
-    struct list_node *calls;
+    struct call_list *calls;
     struct pool **pools;
     char *text; /* NULL: the old one is large enough */
     size_t text_cap;
@@ -53,14 +53,12 @@ static bool make_arrays(struct generation_switch *next)
 
     next->metrics = metrics_new(parts->upstream_count, parts->route_count);
     next->keepalive = mem_calloc(parts->upstream_count, sizeof(struct keepalive *));
-    next->calls = mem_calloc(parts->pool_count, sizeof(struct list_node));
+    next->calls = call_lists_new(parts->pool_count);
     next->pools = mem_calloc(parts->pool_count, sizeof(struct pool *));
     if (next->metrics == NULL || next->keepalive == NULL || next->calls == NULL || next->pools == NULL)
         return false;
-    for (uint32_t i = 0; i < parts->pool_count; i++) {
-        list_init(&next->calls[i]);
+    for (uint32_t i = 0; i < parts->pool_count; i++)
         next->pools[i] = parts->pools[i];
-    }
     return true;
 }
 
@@ -209,13 +207,9 @@ static void take_counters_over(struct worker *pw, struct generation_switch *next
 
 static void take_calls_over(struct worker *pw, struct generation_switch *next)
 {
-    for (uint32_t i = 0; i < pw->pool_places; i++)
-        list_append_all(&next->calls[i], &pw->calls[i]);
-    mem_free(pw->calls);
+    call_set_grow(&pw->calls, next->calls, next->parts->pool_count);
     mem_free(pw->pools);
-    pw->calls = next->calls;
     pw->pools = next->pools;
-    pw->pool_places = next->parts->pool_count;
 }
 
 /*

@@ -31,10 +31,9 @@ struct generation *worker_generation(const struct worker *pw, const struct snaps
     return NULL;
 }
 
-static void add_calls(const struct list_node *calls, int64_t now_ns, struct metrics *metrics)
+static void add_calls(const struct call_list *calls, int64_t now_ns, struct metrics *metrics)
 {
-    LIST_FOREACH(node, calls) {
-        const struct call *call = CONTAINER_OF(node, struct call, node);
+    CALL_LIST_FOREACH(call, calls) {
         struct upstream_metrics *upstream = &metrics->upstreams[call->config->index];
 
         upstream->in_flight[call->fsm.phase]++;
@@ -76,9 +75,8 @@ void worker_gauge(struct worker *pw)
     metrics_clear_gauges(metrics);
     if (pw->loop.index == 0)
         mark_observed(pw->snapshot, metrics);
-    for (uint32_t i = 0; i < pw->pool_places; i++)
-        add_calls(&pw->calls[i], now_ns, metrics);
-    add_calls(&pw->unseen, now_ns, metrics);
+    for (uint32_t i = 0; i < pw->calls.pool_count; i++)
+        add_calls(&pw->calls.by_pool[i], now_ns, metrics);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         idle += pw->keepalive[i]->count + pw->keepalive[i]->reserved_count;
     metrics->process.connections[SIDE_DOWNSTREAM] = pw->downstream_count;

@@ -78,7 +78,7 @@ static void release_memory(struct worker *pw)
     mem_free(pw->text);
     mem_free(pw->head.fields);
     metrics_free(pw->metrics);
-    mem_free(pw->calls);
+    call_set_fini(&pw->calls);
     mem_free(pw->pools);
     mem_free(pw->keepalive);
 }
@@ -107,8 +107,7 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
 {
     *pw = (struct worker){.proxy = proxy, .next_call = first_call_id(index)};
     list_init(&pw->retired);
-    list_init(&pw->unseen);
-    list_init(&pw->reading);
+    call_set_init(&pw->calls);
     list_init(&pw->downstreams);
     list_init(&pw->cutting);
     list_init(&pw->listeners);
