@@ -1,5 +1,7 @@
 #include "http/date.h"
 
+#include "base/invariant.h"
+
 #define DAY_S  86400
 #define LAST_S INT64_C(253402300799) /* of the year 9999 */
 
@@ -34,6 +36,7 @@ void date_put(struct text *out, int64_t unix_s)
     unsigned days = (unsigned)(within / DAY_S), seconds = (unsigned)(within % DAY_S);
     struct day day = day_of(days);
 
+    POST(day.month >= 1 && day.month <= 12 && day.day >= 1 && day.day <= 31 && day.year <= 9999);
     text_bytes(out, weekdays + 3 * (days % 7), 3);
     TEXT_LIT(out, ", ");
     put_two(out, day.day);

@@ -1,5 +1,6 @@
 #include "http/forward.h"
 
+#include "base/invariant.h"
 #include "http/forwarded.h"
 #include "http/location.h"
 
@@ -13,6 +14,8 @@ struct run {
 
 static void run_keep(struct run *run, struct span line)
 {
+    PRE(run->bytes.len == 0 ||
+        run->bytes.ptr + run->bytes.len == line.ptr); /* what lies between was flushed */
     if (run->bytes.len == 0)
         run->bytes.ptr = line.ptr;
     run->bytes.len += line.len;
@@ -68,6 +71,7 @@ static bool request_keeps(const struct request_plan *plan, const struct http1_fi
 
 static void put_request_line(struct text *out, const struct http1_head *head, struct span base_path)
 {
+    PRE(head->path.len != 0);
     text_put(out, head->method);
     TEXT_LIT(out, " ");
     if (head->path.ptr[0] != '*')
@@ -103,6 +107,7 @@ static void put_via(struct text *out, uint8_t minor)
 
 static void put_request_framing(struct text *out, const struct http1_head *head)
 {
+    PRE(head->framing != HTTP1_UNTIL_CLOSE);
     if (head->framing == HTTP1_LENGTH)
         put_content_length(out, head->content_length);
     else if (head->framing == HTTP1_CHUNKED)
@@ -198,6 +203,7 @@ static void put_response_end(struct text *out, const struct http1_head *response
 
 static bool ends_with_lf_alone(struct span line)
 {
+    PRE(line.len >= 3 && line.ptr[line.len - 1] == '\n');
     return line.ptr[line.len - 2] != '\r';
 }
 
@@ -235,6 +241,7 @@ void forward_response_head(struct text *out, const struct http1_head *response,
     bool interim = response->code < 200;
     struct run run = {{NULL, 0}};
 
+    PRE(caller_minor == 1 || framing.framing != HTTP1_CHUNKED); /* HTTP/1.0 knows no chunks */
     put_status_line(out, response);
     for (const struct http1_field *field = response->fields, *end = field + response->field_count;
          field < end; field++) {
@@ -312,4 +319,5 @@ void forward_trailers(struct text *out, struct span trailers, const struct forwa
     while (http1_next_trailer(&trailers, &field, &bad))
         if (may_trail(&field) && (rules == NULL || !forward_rules_drop(rules, field.name)))
             text_put(out, field.line);
+    PRE(!bad); /* http1_content_next has read the whole section before */
 }

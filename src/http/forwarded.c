@@ -1,5 +1,7 @@
 #include "http/forwarded.h"
 
+#include "base/invariant.h"
+
 /* Callers reach us by plain HTTP. */
 #define SCHEME "http"
 
@@ -21,6 +23,7 @@ struct forwarded forwarded_plan(const struct http1_head *head, const struct forw
 {
     struct forwarded plan = {.caller = caller, .host = forwarded_host(head)};
 
+    PRE(rules->tells != FORWARD_TELLS_NOTHING);
     if (rules->tells == FORWARD_TELLS_RFC7239) {
         if (!forward_rules_drop(rules, SPAN_LIT("Forwarded")))
             plan.list = HTTP1_FIELD_FORWARDED;

@@ -1,5 +1,6 @@
 #include "http/http1.h"
 
+#include "base/invariant.h"
 #include "http/octet.h"
 
 /*
@@ -118,6 +119,7 @@ static enum http1_status read_trailers(struct span bytes, size_t at, struct span
     if (bad)
         return HTTP1_BAD;
     *trailers = (struct span){bytes.ptr + at, line - at};
+    POST(*next == line + 2 && *next <= bytes.len); /* behind the empty line */
     return HTTP1_DONE;
 }
 
@@ -126,6 +128,7 @@ static bool charge_overhead(struct http1_content *content, size_t line_bytes, ui
 {
     uint64_t usual = OVERHEAD_FREE + 2 * size, sum = content->overhead + line_bytes;
 
+    PRE(content->overhead <= OVERHEAD_MAX && line_bytes <= HTTP1_CHUNK_LINE_MAX + 2);
     sum = sum > usual ? sum - usual : 0;
     content->overhead = (uint16_t)(sum > OVERHEAD_MAX ? OVERHEAD_MAX : sum);
     return sum <= OVERHEAD_MAX;
@@ -140,6 +143,7 @@ static enum http1_status next_chunk(struct http1_content *content, struct span b
     bool padded;
     enum http1_status status = read_chunk_line(bytes, *at, &size, &next, &padded);
 
+    PRE(content->state == CHUNK_LINE && content->left == 0);
     if (status == HTTP1_DONE && padded && !content->is_response)
         return HTTP1_BAD;
     if (status == HTTP1_DONE && size == 0)
@@ -162,6 +166,7 @@ static void take_data(struct http1_content *content, struct span bytes, size_t *
 {
     size_t available = bytes.len - *at;
 
+    PRE(*at <= bytes.len);
     *data = (struct span){bytes.ptr + *at, content->left < available ? (size_t)content->left : available};
     *at += data->len;
     content->left -= data->len;
@@ -190,6 +195,7 @@ static enum http1_status next_chunked(struct http1_content *content, struct span
         default: status = next_chunk(content, bytes, used, trailers); break;
         }
     }
+    POST(*used <= bytes.len && data->len <= *used);
     /* What came before a fault is handed out first: it would have been, had it come alone. */
     return status == HTTP1_BAD && *used != 0 ? HTTP1_MORE : status;
 }

@@ -1,5 +1,6 @@
 #include "http/http1_fields.h"
 
+#include "base/invariant.h"
 #include "http/octet.h"
 
 /* Each name that Connection nominates is looked for among all fields; so many looks are taken for one message. */
@@ -97,6 +98,7 @@ static enum http1_field_id field_id_of(struct span name)
     enum http1_field_id id =
         name.len == 0 ? HTTP1_FIELD_OTHER : candidate(name.len, (char)(name.ptr[0] | 0x20));
 
+    POST(id == HTTP1_FIELD_OTHER || lower_names[id].len == name.len); /* both are read to that length */
     return id != HTTP1_FIELD_OTHER && is_in_any_case(name.ptr, lower_names[id].ptr, name.len)
                ? id
                : HTTP1_FIELD_OTHER;
@@ -157,6 +159,7 @@ static bool read_field_line(struct span bytes, size_t *at, struct http1_field *f
     field->value = value_between(base, colon + 1, stop);
     field->id = field_id_of(field->name);
     field->nominated = false;
+    POST(field->value.ptr + field->value.len < field->line.ptr + field->line.len); /* inside of its line */
     *at = next;
     return true;
 }
@@ -173,6 +176,7 @@ enum cause http1_read_fields(struct span head, size_t at, bool is_response, stru
     enum cause broken = is_response ? CAUSE_HTTP_PROTOCOL : CAUSE_BAD_REQUEST;
     struct http1_field *first = out->fields, *field = first, *end = first + out->field_cap;
 
+    PRE(at != 0 && at <= head.len); /* behind the start line */
     memset(seen->count, 0, sizeof(seen->count));
     out->field_count = out->known = 0;
     for (; at < head.len && !ends_line(head.ptr[at]); field++) {
@@ -195,6 +199,7 @@ enum cause http1_read_fields(struct span head, size_t at, bool is_response, stru
         return broken;
     }
     out->field_count = (uint32_t)(field - first);
+    POST(out->field_count <= HTTP1_FIELDS_IN(head.len));
     return CAUSE_NONE;
 }
 
@@ -256,6 +261,7 @@ bool http1_read_connection(struct http1_head *head, const struct http1_seen *see
     for (unsigned i = seen->first[HTTP1_FIELD_CONNECTION]; left > 0; i++) {
         struct span rest = head->fields[i].value, option;
 
+        PRE(i < head->field_count); /* as many of them are there as were seen */
         if (head->fields[i].id != HTTP1_FIELD_CONNECTION)
             continue;
         left--;

@@ -1,5 +1,6 @@
 #include "http/http1_fields.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 #include "http/octet.h"
 
@@ -62,6 +63,7 @@ static enum cause read_content_length(struct http1_head *head, const struct http
     bool several = seen->count[HTTP1_FIELD_CONTENT_LENGTH] > 1;
     enum cause cause;
 
+    PRE(head->fields[seen->first[HTTP1_FIELD_CONTENT_LENGTH]].id == HTTP1_FIELD_CONTENT_LENGTH);
     head->odd = head->fields[seen->first[HTTP1_FIELD_CONTENT_LENGTH]].line;
     if (several && !is_response) {
         *detail = "two Content-Length fields";
@@ -120,6 +122,7 @@ static enum cause read_transfer_encoding(struct http1_head *head, const struct h
 {
     const struct http1_field *field = &head->fields[seen->first[HTTP1_FIELD_TRANSFER_ENCODING]];
 
+    PRE(field->id == HTTP1_FIELD_TRANSFER_ENCODING);
     head->odd = field->line;
     if (seen->count[HTTP1_FIELD_TRANSFER_ENCODING] > 1) {
         *detail = "two Transfer-Encoding fields";

@@ -1,5 +1,6 @@
 #include "http/http1_fields.h"
 
+#include "base/invariant.h"
 #include "http/octet.h"
 
 #define PORT_DIGITS_MAX 5
@@ -128,6 +129,7 @@ static enum cause read_request_line(struct span line, struct http1_head *out, co
         return refuse(detail, "CONNECT is not served", CAUSE_METHOD);
     if (!read_target(out))
         return refuse(detail, "the request target is not sound", CAUSE_BAD_REQUEST);
+    POST(out->path.len != 0 && strchr("/*?", out->path.ptr[0]) != NULL);
     return CAUSE_NONE;
 }
 
@@ -153,6 +155,7 @@ void http1_request_words(struct span bytes, struct span *method, struct span *ta
     space = target->len != 0 ? memchr(target->ptr, ' ', target->len) : NULL;
     if (space != NULL)
         target->len = (size_t)(space - target->ptr);
+    POST(target->ptr + target->len <= line.ptr + line.len);
 }
 
 /*
@@ -186,6 +189,7 @@ static bool read_expect(struct http1_head *out)
             if (!span_eq_nocase(element, SPAN_LIT("100-continue")))
                 return false;
     }
+    PRE(out->framing != HTTP1_UNTIL_CLOSE);
     out->expect_continue =
         out->framing == HTTP1_CHUNKED || (out->framing == HTTP1_LENGTH && out->content_length != 0);
     return true;

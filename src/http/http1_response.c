@@ -1,5 +1,6 @@
 #include "http/http1_fields.h"
 
+#include "base/invariant.h"
 #include "http/octet.h"
 
 static enum cause refuse(const char **detail, const char *why)
@@ -41,6 +42,7 @@ static inline __attribute__((always_inline)) bool read_status_line(struct span l
     out->tolerated |= end < line.len && line.ptr[end] == '\t';
     out->minor = (uint8_t)minor;
     out->code = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
+    POST(out->minor <= 1 && out->code <= 999);
     out->reason = end < line.len ? (struct span){line.ptr + end + 1, line.len - end - 1}
                                  : (struct span){line.ptr + end, 0};
     return true;
@@ -98,6 +100,7 @@ static enum cause settle_framing(struct http1_head *out, const struct http1_seen
     } else if (out->framing == HTTP1_NO_CONTENT) {
         out->framing = HTTP1_UNTIL_CLOSE;
     }
+    POST(out->described == HTTP1_NO_CONTENT || out->framing == HTTP1_NO_CONTENT);
     out->keep_alive = out->keep_alive && !out->tolerated && out->framing != HTTP1_UNTIL_CLOSE;
     return CAUSE_NONE;
 }

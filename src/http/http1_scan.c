@@ -1,5 +1,6 @@
 #include "http/http1.h"
 
+#include "base/invariant.h"
 #include "http/octet.h"
 
 /*
@@ -10,6 +11,7 @@ static bool end_line(struct http1_scan *scan, size_t at, size_t next, bool *bad)
 {
     bool empty = at == scan->at;
 
+    PRE(scan->start <= scan->at && scan->at <= at && at < next);
     if (empty && scan->in_fields)
         return true;
     if (!empty)
@@ -41,6 +43,7 @@ enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct 
     size_t at, next = scan->looked;
     bool bad = false;
 
+    PRE(scan->looked <= bytes.len); /* the bytes of before are still there */
     do {
         enum http1_status status;
 
@@ -53,6 +56,7 @@ enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct 
     if (bad)
         return HTTP1_BAD;
     *end = next;
+    POST(*end <= bytes.len && bytes.ptr[*end - 1] == '\n');
     *head = (struct span){bytes.ptr + scan->start, *end - scan->start};
     return HTTP1_DONE;
 }
@@ -71,6 +75,7 @@ struct span http1_odd_line(const struct http1_scan *scan, struct span bytes, siz
 {
     size_t at = scan->at;
 
+    PRE(at <= bytes.len);
     if (at - scan->start < max)
         return (struct span){bytes.ptr + at, bytes.len - at};
     at = scan->start + max;
@@ -84,6 +89,7 @@ enum cause http1_head_excess(const struct http1_scan *scan, struct span bytes, s
     size_t known = (end != 0 ? end : scan->looked) - scan->start;
     struct span line = {NULL, known};
 
+    PRE(end == 0 || end > scan->start);
     if (known <= max)
         return CAUSE_NONE;
     (void)http1_first_line(scan, bytes, &line);

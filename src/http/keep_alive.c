@@ -1,5 +1,6 @@
 #include "http/keep_alive.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 #include "http/octet.h"
 #include "core/timer.h"
@@ -11,6 +12,7 @@ struct values {
 
 static void advance(struct span *rest, size_t count)
 {
+    PRE(count <= rest->len);
     rest->ptr += count;
     rest->len -= count;
 }

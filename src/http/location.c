@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 struct authority {
@@ -29,6 +30,7 @@ static size_t find_any(struct span s, const char *characters)
 
 static struct span behind(struct span s, size_t at)
 {
+    PRE(at <= s.len);
     return (struct span){s.ptr + at, s.len - at};
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "http/octet.h"
 
 /* VERSION-TRACE_ID-PARENT_ID-FLAGS: where these stand. */
@@ -54,6 +55,7 @@ void trace_begin(struct trace *trace, const uint64_t random[3])
     put_hex(trace->id, random[0]);
     put_hex(trace->id + 16, random[1] != 0 ? random[1] : 1);
     put_hex(trace->parent, random[2] != 0 ? random[2] : 1);
+    POST(is_id(trace->id, sizeof(trace->id)) && is_id(trace->parent, sizeof(trace->parent)));
 }
 
 /*

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 enum status call_top_init(struct call_top *top, uint32_t limit, enum call_top_order order)
 {
+    PRE(limit >= 1 && limit <= CALL_TOP_MAX);
     *top = (struct call_top){.limit = limit, .order = order};
     top->entries = mem_alloc(limit * sizeof(struct call_top_entry));
     return top->entries != NULL ? ST_OK : ST_NOMEM;
@@ -74,6 +76,7 @@ void call_top_add(struct call_top *top, const struct call_top_entry *entry)
 
 void call_top_merge(struct call_top *top, const struct call_top *part)
 {
+    PRE(top->order == part->order); /* or the first ones of the part are not those that come first */
     for (uint32_t i = 0; i < part->count; i++)
         call_top_add(top, &part->entries[i]);
     top->matching += part->matching;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 #define QUARTER_SIZE (CODE_QUARTER * sizeof(uint64_t))
@@ -17,6 +18,7 @@ void code_counts_fini(struct code_counts *counts)
 /* NULL: no memory. */
 static uint64_t *find_quarter(struct code_counts *counts, uint32_t at)
 {
+    PRE(at < CODE_QUARTERS);
     if (counts->quarters[at] == NULL)
         counts->quarters[at] = mem_zalloc(QUARTER_SIZE);
     return counts->quarters[at];
@@ -57,8 +59,18 @@ void code_counts_clear(struct code_counts *counts)
             memset(counts->quarters[i], 0, QUARTER_SIZE);
 }
 
+static bool is_empty(const struct code_counts *counts)
+{
+    bool empty = counts->other == 0;
+
+    for (uint32_t i = 0; i < CODE_QUARTERS; i++)
+        empty &= counts->quarters[i] == NULL;
+    return empty;
+}
+
 void code_counts_move(struct code_counts *to, struct code_counts *from)
 {
+    PRE(is_empty(to)); /* what it had would be lost, and its memory with it */
     *to = *from;
     *from = (struct code_counts){0};
 }

@@ -1,5 +1,6 @@
 #include "stats/duration_histogram.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 struct duration_histogram *duration_histogram_new(const void *terms, int64_t since_ns)
@@ -18,6 +19,7 @@ int64_t duration_histogram_bound_ns(uint32_t bucket)
     uint32_t row = bucket / DURATION_HISTOGRAM_STEPS;
     int64_t steps = bucket % DURATION_HISTOGRAM_STEPS + 1;
 
+    PRE(bucket < DURATION_HISTOGRAM_BUCKETS);
     if (row == 0)
         return steps * DURATION_HISTOGRAM_UNIT_NS;
     return ((DURATION_HISTOGRAM_STEPS + steps) << (row - 1)) * DURATION_HISTOGRAM_UNIT_NS;
@@ -26,6 +28,7 @@ int64_t duration_histogram_bound_ns(uint32_t bucket)
 void duration_histogram_count_end(struct duration_histogram *histogram, enum duration_histogram_end end,
                                   int64_t took_ns, int64_t held_ns)
 {
+    PRE(end < DURATION_HISTOGRAM_ENDS && took_ns >= 0 && held_ns >= 0);
     if (end == DURATION_HISTOGRAM_CUT)
         histogram->cut_ns += (uint64_t)took_ns;
     histogram->ends[end].calls++;

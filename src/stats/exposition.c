@@ -1,5 +1,6 @@
 #include "stats/exposition.h"
 
+#include "base/invariant.h"
 #include "base/text.h"
 
 #define NOT_IN_BLOCK SIZE_MAX
@@ -23,6 +24,7 @@ static inline void put(struct exposition *out, const char *bytes, size_t len)
     }
     memcpy(out->block + out->len, bytes, len);
     out->len += len;
+    POST(out->len <= sizeof(out->block));
 }
 
 #define PUT_LIT(out, literal) put((out), "" literal, sizeof(literal) - 1)
@@ -107,6 +109,7 @@ void exposition_stem(struct exposition *out)
 {
     size_t len = out->len - out->sample_at;
 
+    PRE(out->sample_at == NOT_IN_BLOCK || out->sample_at < out->len); /* it has a name at least */
     out->stem_len = 0;
     if (out->sample_at == NOT_IN_BLOCK || len > sizeof(out->stem))
         return;

@@ -1,5 +1,6 @@
 #include "stats/history.h"
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 static const struct history_sample gap = {
@@ -120,6 +121,7 @@ static struct history_sample difference(const struct history_totals *now, const 
     };
     uint64_t ended[METRIC_BUCKETS];
 
+    PRE(!have_begun_anew(now, last)); /* counters only grow */
     for (uint32_t phase = 0; phase < PHASE_COUNT; phase++)
         sample.stuck[phase] = clipped(now->stuck[phase] - last->stuck[phase]);
     for (uint32_t i = 0; i < METRIC_BUCKETS; i++)
@@ -190,6 +192,7 @@ static void skip_to(struct history *history, int64_t second)
         history->newest = second - (int64_t)HISTORY_SECONDS - 1; /* all that the ring holds is gap */
     while (history->newest < second - 1)
         push(history, &gap);
+    POST(history->newest == second - 1);
 }
 
 void history_put(struct history *history, int64_t second, const struct history_totals *totals,
@@ -210,6 +213,7 @@ void history_put(struct history *history, int64_t second, const struct history_t
 
 int64_t history_oldest(const struct history *history)
 {
+    PRE(history->count <= HISTORY_SECONDS);
     return history->count != 0 ? history->newest - history->count + 1 : 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 #define US INT64_C(1000)
@@ -103,6 +104,7 @@ static void add_process(struct process_metrics *sum, const struct process_metric
 
 void metrics_add(struct metrics *sum, const struct metrics *part)
 {
+    PRE(part->upstream_count <= sum->upstream_count && part->route_count <= sum->route_count);
     add_process(&sum->process, &part->process);
     for (uint32_t i = 0; i < part->upstream_count; i++)
         if (!add_upstream(&sum->upstreams[i], &part->upstreams[i]))
@@ -161,12 +163,14 @@ void metrics_clear_upstream(struct metrics *metrics, uint32_t upstream)
 {
     struct code_counts responses = metrics->upstreams[upstream].responses;
 
+    PRE(upstream < metrics->upstream_count);
     code_counts_clear(&responses);
     metrics->upstreams[upstream] = (struct upstream_metrics){.responses = responses};
 }
 
 void metrics_clear_route(struct metrics *metrics, uint32_t route)
 {
+    PRE(route < metrics->route_count);
     metrics->routes[route] = (struct route_metrics){0};
 }
 
@@ -186,6 +190,8 @@ static unsigned bucket_of(const int64_t bounds[METRIC_BUCKETS - 1], int64_t valu
     below += value > bounds[below + 3] ? 4 : 0;
     below += value > bounds[below + 1] ? 2 : 0;
     below += value > bounds[below] ? 1 : 0;
+    POST(below == 0 || bounds[below - 1] < value);
+    POST(below == METRIC_BUCKETS - 1 || value <= bounds[below]);
     return below;
 }
 _Static_assert(METRIC_BUCKETS == 16, "bucket_of halves 16 four times");

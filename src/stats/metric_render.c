@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "base/invariant.h"
 #include "stats/metric.h"
 
 /* What the cells of a counter are counted by. */
@@ -59,6 +60,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_RESULT: return results[cell];
     case LABEL_DNS: return answers[cell];
     }
+    IMPOSSIBLE("a counter's label that has no names");
     return NULL;
 }
 
@@ -133,6 +135,7 @@ static void put_bound(char text[24], int64_t bound)
         text_u64(&t, (uint64_t)(part / unit));
         part %= unit;
     }
+    POST(!t.overflow && t.len < 24);
     t.ptr[t.len] = '\0';
 }
 

@@ -1,5 +1,6 @@
 #include "stats/phase_counts.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 enum status phase_counts_init(struct phase_counts *counts, uint32_t upstream_count)
@@ -35,6 +36,7 @@ void phase_counts_count(struct phase_counts *counts, uint32_t upstream, enum pha
 
 void phase_counts_merge(struct phase_counts *counts, const struct phase_counts *part)
 {
+    PRE(counts->upstream_count == part->upstream_count);
     for (uint32_t i = 0; i < counts->upstream_count * PHASE_COUNT; i++)
         add(&counts->cells[i], &part->cells[i]);
 }

@@ -1,5 +1,7 @@
 #include "stats/stuck_calls.h"
 
+#include "base/invariant.h"
+
 static struct stuck_call *at(struct stuck_calls *calls, uint32_t place)
 {
     return &calls->list[(calls->first + place) % STUCK_CALLS];
@@ -11,11 +13,13 @@ struct stuck_call *stuck_calls_next(struct stuck_calls *calls)
         calls->first = (calls->first + 1) % STUCK_CALLS;
     else
         calls->count++;
+    POST(calls->count <= STUCK_CALLS);
     return at(calls, calls->count - 1);
 }
 
 const struct stuck_call *stuck_calls_at(const struct stuck_calls *calls, uint32_t place)
 {
+    PRE(place < calls->count);
     return &calls->list[(calls->first + place) % STUCK_CALLS];
 }
 
