@@ -7,9 +7,7 @@
 #include "admin/admin.h"
 #include "app/config_file.h"
 #include "app/event_log.h"
-#include "app/file_watch.h"
 #include "app/systemd.h"
-#include "app/watch.h"
 #include "base/list.h"
 #include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
@@ -17,13 +15,16 @@
 
 #define SERVICE_SIGNALS 4
 
+struct file_watch;
+struct watch;
+
 /* What lives between the start of `curfew serve` and its end; the main thread's. */
 struct service {
     const char *config_path;
     struct config_file *config; /* as it was last read, sound or not */
     struct event_log log;
     struct systemd_sockets sockets;
-    struct watch watch;
+    struct watch *watch;
     struct event_base *base;
     struct inbox inbox;
     bool has_inbox;
@@ -42,7 +43,7 @@ struct service {
     struct list_node asking; /* who waits for the one under way to end, */
     struct list_node next;   /* and for the one after it */
     bool reloading, reload_again;
-    struct file_watch file_watch; /* who asks for them when a file changes */
+    struct file_watch *file_watch; /* asks for one when a file changes */
 };
 
 /* A line at level debug: how much the configuration in force has of what. */

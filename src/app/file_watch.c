@@ -2,9 +2,11 @@
 
 #include <string.h>
 
-#include "app/reload.h"
+#include "app/file_list.h"
 #include "app/service.h"
+#include "base/mem.h"
 #include "base/number.h"
+#include "core/settle.h"
 #include "runtime/loop.h"
 
 /* With what is waited for until all is still, well below the two seconds after the last write that are promised. */
@@ -12,6 +14,14 @@
 
 /* After a load that failed for want of memory or descriptors, whatever the files say. */
 #define RETRY_NS (5 * NS_PER_S)
+
+struct file_watch {
+    struct service *service;
+    void (*reload)(struct service *service);
+    struct event *tick;    /* pending while files are watched */
+    struct file_list seen; /* as they were when they were last looked at */
+    struct settle settle;
+};
 
 /* Takes what the list has as seen. */
 static void see(struct file_watch *watch, struct file_list *now)
@@ -47,24 +57,33 @@ static void tick(evutil_socket_t fd, short what, void *arg)
         return;
     look(watch);
     if (settle_take(&watch->settle, loop_clock_ns()))
-        reload_ask(watch->service);
+        watch->reload(watch->service);
 }
 
-enum status file_watch_init(struct file_watch *watch, struct service *service)
+struct file_watch *file_watch_new(struct service *service, void (*reload)(struct service *service))
 {
+    struct file_watch *watch = mem_zalloc(sizeof(*watch));
+
+    if (watch == NULL)
+        return NULL;
     watch->service = service;
+    watch->reload = reload;
     watch->tick = event_new(service->base, -1, EV_PERSIST, tick, watch);
-    if (watch->tick == NULL)
-        return ST_NOMEM;
+    if (watch->tick == NULL) {
+        mem_free(watch);
+        return NULL;
+    }
     file_watch_renew(watch);
-    return ST_OK;
+    return watch;
 }
 
-void file_watch_fini(struct file_watch *watch)
+void file_watch_free(struct file_watch *watch)
 {
-    if (watch->tick != NULL)
-        event_free(watch->tick);
+    if (watch == NULL)
+        return;
+    event_free(watch->tick);
     file_list_fini(&watch->seen);
+    mem_free(watch);
 }
 
 void file_watch_renew(struct file_watch *watch)

@@ -6,6 +6,7 @@
 
 #include "admin/respond.h"
 #include "app/config_file.h"
+#include "app/file_watch.h"
 #include "app/service.h"
 #include "base/mem.h"
 #include "config/address.h"
@@ -91,7 +92,7 @@ static void end(struct service *service, bool is_done, const char *text)
     }
     systemd_ready();
     service->reloading = false;
-    file_watch_renew(&service->file_watch);
+    file_watch_renew(service->file_watch);
     answer_all(&service->asking, is_done ? 200 : 422, text);
     if (!service->reload_again)
         return;

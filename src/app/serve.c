@@ -10,11 +10,13 @@
 
 #include "admin/reserve.h"
 #include "app/config_file.h"
+#include "app/file_watch.h"
 #include "app/lifecycle.h"
 #include "app/reload.h"
 #include "app/service.h"
 #include "app/usage.h"
 #include "app/version.h"
+#include "app/watch.h"
 #include "proxy/lifetime.h"
 #include "runtime/journal.h"
 #include "runtime/precise_base.h"
@@ -155,8 +157,8 @@ static void close_service(struct service *service)
     reload_fini(service);
     if (service->admin != NULL)
         admin_free(service->admin);
-    watch_fini(&service->watch);
-    file_watch_fini(&service->file_watch);
+    watch_free(service->watch);
+    file_watch_free(service->file_watch);
     lifecycle_fini(service);
     if (service->has_heartbeat)
         heartbeat_fini(&service->heartbeat);
@@ -211,8 +213,8 @@ static void prepare_process(const struct snapshot *snapshot)
 /* Serves until a signal ends it. False: it could not, and that has been logged. */
 static bool run(struct service *service)
 {
-    if (proxy_start(service->proxy) != ST_OK || watch_init(&service->watch, service) != ST_OK ||
-        file_watch_init(&service->file_watch, service) != ST_OK)
+    if (proxy_start(service->proxy) != ST_OK || (service->watch = watch_new(service)) == NULL ||
+        (service->file_watch = file_watch_new(service, reload_ask)) == NULL)
         return give_up(service, "the workers can't be started");
     service_say_what(service);
     service_say_where(service);

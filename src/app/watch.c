@@ -7,6 +7,7 @@
 
 #include "app/service.h"
 #include "app/systemd.h"
+#include "base/mem.h"
 #include "runtime/loop.h"
 #include "stats/history.h"
 
@@ -14,6 +15,15 @@
 #define EVERY_NS  NS_PER_S
 /* While draining, the time that is asked for each time; well beyond the next one. */
 #define EXTEND_NS (10 * NS_PER_S)
+
+struct watch {
+    struct service *service;
+    struct event *tick;
+    struct heartbeat_listener listener;
+    bool feeds; /* the watchdog */
+    bool tells_systemd;
+    char status[128]; /* as last sent */
+};
 
 static void say_status(struct watch *watch, const struct metrics *sum)
 {
@@ -76,22 +86,33 @@ static struct timeval rhythm(int64_t watchdog_ns)
     return (struct timeval){every_ns / NS_PER_S, every_ns % NS_PER_S / NS_PER_US};
 }
 
-enum status watch_init(struct watch *watch, struct service *service)
+struct watch *watch_new(struct service *service)
 {
     int64_t watchdog_ns = systemd_watchdog_ns();
     struct timeval every = rhythm(watchdog_ns);
+    struct watch *watch = mem_zalloc(sizeof(*watch));
 
+    if (watch == NULL)
+        return NULL;
     watch->service = service;
     watch->feeds = watchdog_ns != 0;
     watch->tells_systemd = getenv("NOTIFY_SOCKET") != NULL;
     watch->listener.beat = all_loops_turn;
     list_push_back(&service->heartbeat.listeners, &watch->listener.node);
     watch->tick = event_new(service->base, -1, EV_PERSIST, tick, watch);
-    return watch->tick != NULL && event_add(watch->tick, &every) == 0 ? ST_OK : ST_NOMEM;
+    if (watch->tick == NULL || event_add(watch->tick, &every) != 0) {
+        watch_free(watch);
+        return NULL;
+    }
+    return watch;
 }
 
-void watch_fini(struct watch *watch)
+void watch_free(struct watch *watch)
 {
+    if (watch == NULL)
+        return;
+    list_remove(&watch->listener.node);
     if (watch->tick != NULL)
         event_free(watch->tick);
+    mem_free(watch);
 }
