@@ -3,10 +3,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/span.h"
-#include "faulty/request.h"
 
 struct faulty_conn;
 
@@ -37,18 +35,5 @@ struct faulty_behaviour {
     void (*answer)(struct faulty_conn *c);
     void (*tick)(struct faulty_conn *c);
 };
-
-/* Each table ends with a row without a path. */
-extern const struct faulty_behaviour faulty_answers[]; /* slow, large or unusual, but correct */
-extern const struct faulty_behaviour faulty_uploads[]; /* what is done with a request's content */
-extern const struct faulty_behaviour faulty_faults[];  /* failures */
-extern const struct faulty_behaviour faulty_admin[];   /* /stats */
-
-/* The behaviour for a request: never NULL, for an unknown path or a number out of bounds one that says so. */
-const struct faulty_behaviour *faulty_behaviour_find(const struct faulty_request *request,
-                                                     struct faulty_args *args);
-
-/* The list of paths, for --help and for 404. */
-void faulty_behaviour_describe(FILE *out);
 
 #endif

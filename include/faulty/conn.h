@@ -67,12 +67,6 @@ struct faulty_conn {
     uint32_t crc;
 };
 
-/* Takes over the socket; on no memory closes it. */
-void faulty_conn_start(struct faulty_server *server, int fd);
-
-/* At the end of the server: closes every connection. */
-void faulty_conn_close_all(struct faulty_server *server);
-
 /* Queues bytes for the peer. */
 void faulty_conn_put(struct faulty_conn *c, const void *bytes, size_t len);
 

@@ -6,18 +6,12 @@
 #include "base/span.h"
 #include "faulty/conn.h"
 
-/* The pattern's period; a prime, so that a shift by any block size shows. */
-#define FAULTY_PATTERN_PERIOD 61
-
 /* How the end of a response's content is told (RFC 9112 6). */
 enum faulty_framing {
     FAULTY_BY_LENGTH,
     FAULTY_BY_CHUNKS, /* towards an HTTP/1.0 client: by close */
     FAULTY_BY_CLOSE,
 };
-
-/* The content that is generated: byte number n is "0123…ABC…abc…xy"[n % 61]. At most `max` bytes from `offset`. */
-struct span faulty_pattern(uint64_t offset, uint64_t max);
 
 /* A status line and `fields` (whole lines, or ""), Connection if it is needed, and the empty line. */
 void faulty_reply_head(struct faulty_conn *c, int status, const char *fields);

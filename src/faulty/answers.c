@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "faulty/behaviour.h"
+#include "faulty/behaviours.h"
 #include "faulty/conn.h"
 #include "faulty/reply.h"
 

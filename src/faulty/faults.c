@@ -1,6 +1,7 @@
 /* Behaviours that fail: what curfew is there for. */
-#include "faulty/behaviour.h"
+#include "faulty/behaviours.h"
 #include "faulty/conn.h"
+#include "faulty/pattern.h"
 #include "faulty/reply.h"
 
 #define MS_PER_DAY    86400000

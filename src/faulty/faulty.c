@@ -8,8 +8,8 @@
 #include <sys/resource.h>
 
 #include "base/number.h"
-#include "faulty/behaviour.h"
-#include "faulty/conn.h"
+#include "faulty/behaviours.h"
+#include "faulty/conn_life.h"
 #include "faulty/faulty.h"
 #include "faulty/listener.h"
 #include "faulty/tls.h"
@@ -197,7 +197,7 @@ int faulty_main(int argc, char **argv)
         return result;
     if (options.help) {
         (void)fputs(usage, stdout);
-        faulty_behaviour_describe(stdout);
+        faulty_behaviours_describe(stdout);
         return EXIT_DONE;
     }
     server.base = precise_base_new();

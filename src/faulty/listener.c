@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
-#include "faulty/conn.h"
+#include "faulty/conn_life.h"
 #include "runtime/transport.h"
 
 #define BACKLOG    4096

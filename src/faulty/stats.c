@@ -1,6 +1,6 @@
 /* GET /stats and POST /stats/reset: what the server itself has seen, to hold against what curfew says. */
 #include "base/json.h"
-#include "faulty/behaviour.h"
+#include "faulty/behaviours.h"
 #include "faulty/conn.h"
 #include "faulty/reply.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "faulty/behaviour.h"
+#include "faulty/behaviours.h"
 #include "faulty/conn.h"
 #include "faulty/reply.h"
 

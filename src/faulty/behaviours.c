@@ -1,9 +1,8 @@
-#include "faulty/behaviour.h"
+#include "faulty/behaviours.h"
 
 #include <string.h>
 
 #include "base/number.h"
-#include "faulty/conn.h"
 #include "faulty/reply.h"
 
 static const struct faulty_behaviour *const tables[] = {faulty_answers, faulty_uploads, faulty_faults,
@@ -39,8 +38,8 @@ static const struct faulty_behaviour *find_path(struct span path, struct span *n
     return NULL;
 }
 
-const struct faulty_behaviour *faulty_behaviour_find(const struct faulty_request *request,
-                                                     struct faulty_args *args)
+const struct faulty_behaviour *faulty_behaviours_find(const struct faulty_request *request,
+                                                      struct faulty_args *args)
 {
     struct span number, value;
     const struct faulty_behaviour *b = find_path(request->path, &number);
@@ -60,7 +59,7 @@ const struct faulty_behaviour *faulty_behaviour_find(const struct faulty_request
     return b;
 }
 
-void faulty_behaviour_describe(FILE *out)
+void faulty_behaviours_describe(FILE *out)
 {
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (const struct faulty_behaviour *b = tables[i]; b->path != NULL; b++) {
