@@ -25,4 +25,8 @@ bool labels_init(struct labels *labels, const struct proxy *proxy, uint32_t upst
                  uint32_t route_count);
 void labels_fini(struct labels *labels);
 
+/* What the upstream or route with this number is called; NULL: the number is nobody's. */
+const char *labels_upstream(const struct labels *labels, uint32_t upstream) __attribute__((pure));
+const char *labels_route(const struct labels *labels, uint32_t route) __attribute__((pure));
+
 #endif

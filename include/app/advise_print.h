@@ -23,8 +23,8 @@ bool advise_wants_pool(const struct advise_question *question, const struct dura
 /* The smallest of the rates. */
 uint64_t advise_strictest(const struct advise_question *question);
 
-/* To standard output: for people, or as JSON. False: not enough memory. */
+/* To standard output: for people, or as JSON. */
 void advise_print(const struct advise_question *question);
-bool advise_print_json(const struct advise_question *question);
+void advise_print_json(const struct advise_question *question);
 
 #endif

@@ -187,6 +187,9 @@ struct snapshot {
 /* `id` is a route_entry.id of this upstream: its place in `routes`; from route_count on, the default route. */
 const struct route_config *snapshot_route(const struct upstream_config *upstream, uint32_t id);
 
+/* Of the pool with this number; NULL: it is of another snapshot. */
+const char *snapshot_pool_name(const struct snapshot *snapshot, uint32_t number) __attribute__((pure));
+
 void snapshot_free(struct snapshot *snapshot);
 
 #endif

@@ -26,108 +26,96 @@ struct asked {
 
 /* ---- the answer ------------------------------------------------------------------------------------------- */
 
-static json_t *milliseconds(int64_t ns)
+static void put_ms(struct jsonw *json, const char *key, int64_t ns)
 {
-    return json_integer(ns / NS_PER_MS);
+    jsonw_i64(json, key, ns / NS_PER_MS);
 }
 
-/* NULL, which takes `call` along: no memory. */
-static json_t *mark_observed(json_t *call)
+/* Names of routes and upstreams that are gone meanwhile are null. */
+static void put_call(struct jsonw *json, const char *key, const struct labels *labels,
+                     const struct call_top_entry *entry, int64_t now_ns)
 {
-    if (call && json_object_set_new(call, "observed", json_true()) == 0)
-        return call;
-    json_decref(call);
-    return NULL;
+    jsonw_open_object(json, key);
+    jsonw_hex(json, "id", entry->id);
+    jsonw_text(json, "upstream", labels_upstream(labels, entry->upstream));
+    jsonw_text(json, "route", labels_route(labels, entry->route));
+    jsonw_string(json, "method", (struct span){entry->method, entry->method_len});
+    jsonw_text(json, "phase", phase_name(entry->phase));
+    put_ms(json, "age_ms", now_ns - entry->begun_ns);
+    put_ms(json, "left_ms", entry->deadline_ns - now_ns);
+    put_ms(json, "phase_ms", now_ns - entry->phase_since_ns);
+    jsonw_u64(json, "bytes_up", entry->bytes_up);
+    jsonw_u64(json, "bytes_down", entry->bytes_down);
+    jsonw_text(json, "sent", sent_name(entry->sent));
+    if (entry->observed)
+        jsonw_bool(json, "observed", true);
+    jsonw_close_object(json);
 }
 
-/* Names of routes and upstreams that are gone meanwhile are null. NULL: no memory. */
-static json_t *describe(const struct labels *labels, const struct call_top_entry *entry, int64_t now_ns)
+static void put_phase(struct jsonw *json, const char *upstream, enum phase phase,
+                      const struct phase_counts_cell *cell, int64_t now_ns)
 {
-    const char *upstream =
-        entry->upstream < labels->upstream_count ? labels->upstreams[entry->upstream] : NULL;
-    const char *route = entry->route < labels->route_count ? labels->routes[entry->route].name : NULL;
-    char block[20];
-    struct text id = text_over(block, sizeof(block));
-    json_t *call;
-
-    text_hex(&id, entry->id);
-    call = json_pack("{s:s%, s:s?, s:s?, s:s%, s:s, s:o, s:o, s:o, s:I, s:I, s:s}", "id", id.ptr, id.len,
-                     "upstream", upstream, "route", route, "method", entry->method, (size_t)entry->method_len,
-                     "phase", phase_name(entry->phase), "age_ms", milliseconds(now_ns - entry->begun_ns),
-                     "left_ms", milliseconds(entry->deadline_ns - now_ns), "phase_ms",
-                     milliseconds(now_ns - entry->phase_since_ns), "bytes_up", (json_int_t)entry->bytes_up,
-                     "bytes_down", (json_int_t)entry->bytes_down, "sent", sent_name(entry->sent));
-    return entry->observed ? mark_observed(call) : call;
-}
-
-static json_t *describe_all(const struct labels *labels, const struct call_top *top)
-{
-    int64_t now_ns = loop_clock_ns();
-    json_t *all = json_array();
-
-    for (uint32_t i = 0; i < top->count && all; i++) {
-        if (json_array_append_new(all, describe(labels, &top->entries[i], now_ns)) < 0) {
-            json_decref(all);
-            all = NULL;
-        }
-    }
-    return all;
-}
-
-static json_t *describe_phase(const char *upstream, enum phase phase, const struct phase_counts_cell *cell,
-                              int64_t now_ns)
-{
-    return json_pack("{s:s?, s:s, s:I, s:o, s:o}", "upstream", upstream, "phase", phase_name(phase), "calls",
-                     (json_int_t)cell->calls, "oldest_ms", milliseconds(now_ns - cell->oldest_begun_ns),
-                     "oldest_left_ms", milliseconds(cell->oldest_deadline_ns - now_ns));
+    jsonw_open_object(json, NULL);
+    jsonw_text(json, "upstream", upstream);
+    jsonw_text(json, "phase", phase_name(phase));
+    jsonw_u64(json, "calls", cell->calls);
+    put_ms(json, "oldest_ms", now_ns - cell->oldest_begun_ns);
+    put_ms(json, "oldest_left_ms", cell->oldest_deadline_ns - now_ns);
+    jsonw_close_object(json);
 }
 
 /* Where there are none, nothing is said. */
-static json_t *describe_phases(const struct labels *labels, const struct phase_counts *counts)
+static void put_phases(struct jsonw *json, const struct labels *labels, const struct phase_counts *counts,
+                       int64_t now_ns)
 {
-    int64_t now_ns = loop_clock_ns();
-    json_t *all = json_array();
-
-    for (uint32_t i = 0; all && i < counts->upstream_count * PHASE_COUNT; i++) {
+    jsonw_open_array(json, "phases");
+    for (uint32_t i = 0; i < counts->upstream_count * PHASE_COUNT; i++) {
         uint32_t upstream = i / PHASE_COUNT;
         enum phase phase = i % PHASE_COUNT;
         const struct phase_counts_cell *cell = phase_counts_at(counts, upstream, phase);
-        const char *name = upstream < labels->upstream_count ? labels->upstreams[upstream] : NULL;
 
-        if (cell->calls != 0 && json_array_append_new(all, describe_phase(name, phase, cell, now_ns)) < 0) {
-            json_decref(all);
-            all = NULL;
-        }
+        if (cell->calls != 0)
+            put_phase(json, labels_upstream(labels, upstream), phase, cell, now_ns);
     }
-    return all;
+    jsonw_close_array(json);
 }
 
-static json_t *write_list(const struct labels *labels, const struct call_query_result *result)
+static void put_list(struct jsonw *json, const struct labels *labels, const struct call_query_result *result,
+                     int64_t now_ns)
 {
     const struct call_top *top = &result->top;
 
-    return json_pack("{s:o, s:o, s:I, s:I, s:f}", "calls", describe_all(labels, top), "phases",
-                     describe_phases(labels, &result->counts), "matching", (json_int_t)top->matching,
-                     "in_flight", (json_int_t)top->in_flight, "longest_stop_ms",
-                     (double)result->longest_ns / NS_PER_MS);
+    jsonw_open_array(json, "calls");
+    for (uint32_t i = 0; i < top->count; i++)
+        put_call(json, NULL, labels, &top->entries[i], now_ns);
+    jsonw_close_array(json);
+    put_phases(json, labels, &result->counts, now_ns);
+    jsonw_u64(json, "matching", top->matching);
+    jsonw_u64(json, "in_flight", top->in_flight);
+    jsonw_real(json, "longest_stop_ms", (double)result->longest_ns / NS_PER_MS, JSON_ANSWER_DIGITS);
 }
 
 static void respond_with(const struct asked *asked, const struct call_query_result *result)
 {
     const struct numbering *numbering = &asked->calls->proxy->numbering;
+    int64_t now_ns = loop_clock_ns();
+    struct json_answer answer;
     struct labels labels;
-    json_t *answer = NULL;
+    struct jsonw *json;
 
     if (asked->act == CALL_QUERY_CUT && result->top.count == 0) {
         respond_problem(asked->request, 404, "No call in flight has this id.");
         return;
     }
-    if (labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
-        answer = asked->act == CALL_QUERY_LIST
-                     ? write_list(&labels, result)
-                     : json_pack("{s:o}", "cut", describe(&labels, &result->top.entries[0], loop_clock_ns()));
+    json = json_answer_begin(&answer);
+    if (!labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
+        answer.is_incomplete = true;
+    else if (asked->act == CALL_QUERY_LIST)
+        put_list(json, &labels, result, now_ns);
+    else
+        put_call(json, "cut", &labels, &result->top.entries[0], now_ns);
     labels_fini(&labels);
-    respond_json(asked->request, 200, answer);
+    json_answer_send(&answer, asked->request, 500);
 }
 
 /* ---- a request's way ---------------------------------------------------------------------------------------- */

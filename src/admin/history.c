@@ -145,8 +145,8 @@ static void keep(struct admin_history *history, const struct labels *labels, con
                  int64_t ahead_ms)
 {
     struct stuck_record *stuck = &history->stuck[history->stuck_count % STUCK_CALLS];
-    const char *upstream = call->upstream < labels->upstream_count ? labels->upstreams[call->upstream] : NULL;
-    const char *route = call->route < labels->route_count ? labels->routes[call->route].name : NULL;
+    const char *upstream = labels_upstream(labels, call->upstream);
+    const char *route = labels_route(labels, call->route);
 
     if (upstream == NULL || route == NULL)
         return;

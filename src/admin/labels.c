@@ -40,3 +40,13 @@ void labels_fini(struct labels *labels)
     mem_free(labels->upstreams);
     mem_free(labels->routes);
 }
+
+const char *labels_upstream(const struct labels *labels, uint32_t upstream)
+{
+    return upstream < labels->upstream_count ? labels->upstreams[upstream] : NULL;
+}
+
+const char *labels_route(const struct labels *labels, uint32_t route)
+{
+    return route < labels->route_count ? labels->routes[route].name : NULL;
+}

@@ -4,24 +4,6 @@
 #include "base/mem.h"
 #include "proxy/generation.h"
 
-/* Members are named as the fields of struct pool_figures, like the metrics. */
-static json_t *describe(const char *name, const struct pool_figures *figures)
-{
-    json_t *pool = json_pack("{s:s}", "name", name);
-    bool whole = pool != NULL;
-
-#define PUT(field)                                                                                           \
-    whole = whole && json_object_set_new(pool, #field, json_integer((json_int_t)figures->field)) == 0;
-#define POOL_GAUGE(field, name, help)   PUT(field)
-#define POOL_COUNTER(field, name, help) PUT(field)
-#include "stats/metrics.def"
-#undef PUT
-    if (whole)
-        return pool;
-    json_decref(pool);
-    return NULL;
-}
-
 const char **pools_name_all(const struct proxy *proxy)
 {
     const char **names = mem_calloc(proxy->pool_count, sizeof(char *));
@@ -35,30 +17,36 @@ const char **pools_name_all(const struct proxy *proxy)
     return names;
 }
 
-static json_t *describe_all(struct proxy *proxy)
+/* Members are named as the fields of struct pool_figures, like the metrics. */
+static void put_pool(struct jsonw *json, const char *name, const struct pool_figures *figures)
 {
-    const char **names = pools_name_all(proxy);
-    json_t *all = names ? json_array() : NULL;
-
-    for (uint32_t i = 0; all && i < proxy->pool_count; i++) {
-        struct pool_figures figures;
-
-        if (!names[i])
-            continue;
-        figures = proxy_pool_figures(proxy, i);
-        if (json_array_append_new(all, describe(names[i], &figures)) < 0) {
-            json_decref(all);
-            all = NULL;
-        }
-    }
-    mem_free(names);
-    return all;
+    jsonw_open_object(json, NULL);
+    jsonw_text(json, "name", name);
+#define POOL_GAUGE(field, name, help)   jsonw_u64(json, #field, figures->field);
+#define POOL_COUNTER(field, name, help) jsonw_u64(json, #field, figures->field);
+#include "stats/metrics.def"
+    jsonw_close_object(json);
 }
 
 void pools_respond(struct evhttp_request *request, struct proxy *proxy)
 {
-    /* "o" of a NULL makes the whole NULL. */
-    respond_json(request, 200, json_pack("{s:o}", "pools", describe_all(proxy)));
+    const char **names = pools_name_all(proxy);
+    struct json_answer answer;
+    struct jsonw *json = json_answer_begin(&answer);
+
+    answer.is_incomplete |= names == NULL;
+    jsonw_open_array(json, "pools");
+    for (uint32_t i = 0; names != NULL && i < proxy->pool_count; i++) {
+        struct pool_figures figures;
+
+        if (names[i] == NULL)
+            continue;
+        figures = proxy_pool_figures(proxy, i);
+        put_pool(json, names[i], &figures);
+    }
+    jsonw_close_array(json);
+    mem_free(names);
+    json_answer_send(&answer, request, 500);
 }
 
 /* The figures are read once for each pool, so that what is said of one pool in several families fits together. */

@@ -1,7 +1,8 @@
 #include "admin/respond.h"
 
-#include <stdbool.h>
 #include <stdio.h>
+
+#include "base/list.h"
 
 static const char *reason_phrase(int status)
 {
@@ -56,42 +57,56 @@ void respond_text(struct evhttp_request *request, int status, const char *text)
         evbuffer_free(content);
 }
 
-static int put_piece(const char *bytes, size_t len, void *content)
+static void flush(struct jsonw *json)
 {
-    return evbuffer_add(content, bytes, len);
+    struct json_answer *answer = CONTAINER_OF(json, struct json_answer, json);
+
+    if (answer->content == NULL || evbuffer_add(answer->content, answer->block, answer->text.len) < 0)
+        answer->is_incomplete = true;
+    answer->text.len = 0;
 }
 
-/* As many digits as a double is sure to have: 0.087116, not 0.087115999999999999. */
-#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+struct jsonw *json_answer_begin(struct json_answer *answer)
+{
+    answer->is_incomplete = false;
+    answer->content = evbuffer_new();
+    answer->text = text_over(answer->block, sizeof(answer->block));
+    answer->json = jsonw_flushed(&answer->text, flush);
+    jsonw_open_object(&answer->json, NULL);
+    return &answer->json;
+}
 
 /* False: no memory, and nothing was answered. */
-static bool respond_value(struct evhttp_request *request, int status, const char *type, const json_t *value)
+static bool json_answer_end(struct json_answer *answer, struct evhttp_request *request, int status,
+                            const char *type)
 {
-    struct evbuffer *content = evbuffer_new();
-    bool written = value && content && json_dump_callback(value, put_piece, content, JSON_FLAGS) == 0 &&
-                   evbuffer_add(content, "\n", 1) == 0;
-
-    if (written)
-        respond(request, status, type, content);
-    if (content)
-        evbuffer_free(content);
-    return written;
+    jsonw_close_object(&answer->json);
+    flush(&answer->json);
+    if (answer->content != NULL && evbuffer_add(answer->content, "\n", 1) < 0)
+        answer->is_incomplete = true;
+    if (!answer->is_incomplete)
+        respond(request, status, type, answer->content);
+    if (answer->content != NULL)
+        evbuffer_free(answer->content);
+    return !answer->is_incomplete;
 }
 
-void respond_json(struct evhttp_request *request, int status, json_t *value)
+void json_answer_send(struct json_answer *answer, struct evhttp_request *request, int without_memory)
 {
-    if (!respond_value(request, status, "application/json", value))
-        respond_problem(request, 500, "There is not enough memory for this answer.");
-    json_decref(value);
+    if (!json_answer_end(answer, request, 200, "application/json"))
+        respond_problem(request, without_memory, "There is not enough memory for this answer.");
 }
 
 void respond_problem(struct evhttp_request *request, int status, const char *detail)
 {
     const char *type = "application/problem+json";
-    json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title", reason_phrase(status),
-                                "status", status, "detail", detail);
+    struct json_answer answer;
+    struct jsonw *json = json_answer_begin(&answer);
 
-    if (!respond_value(request, status, type, problem))
+    jsonw_text(json, "type", "about:blank");
+    jsonw_text(json, "title", reason_phrase(status));
+    jsonw_i64(json, "status", status);
+    jsonw_text(json, "detail", detail);
+    if (!json_answer_end(&answer, request, status, type))
         respond(request, status, type, NULL);
-    json_decref(problem);
 }

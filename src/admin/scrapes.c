@@ -33,16 +33,12 @@ struct pending {
 
 static const char *name_upstream(const void *arg, uint32_t upstream)
 {
-    const struct labels *labels = arg;
-
-    return labels->upstreams[upstream];
+    return labels_upstream(arg, upstream);
 }
 
 static const char *name_route(const void *arg, uint32_t route)
 {
-    const struct labels *labels = arg;
-
-    return labels->routes[route].name;
+    return labels_route(arg, route);
 }
 
 static uint32_t upstream_of_route(const void *arg, uint32_t route)

@@ -56,10 +56,10 @@ static bool advise(const struct wish *wish, const struct durations *durations)
         fprintf(stderr, "curfew: advise: There is no upstream \"%s\".\n", wish->upstream);
         return false;
     }
-    if (!wish->as_json)
+    if (wish->as_json)
+        advise_print_json(&question);
+    else
         advise_print(&question);
-    else if (!advise_print_json(&question))
-        return false;
     return output_is_written();
 }
 

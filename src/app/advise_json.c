@@ -1,123 +1,157 @@
-#include <jansson.h>
 #include <stdio.h>
 
 #include "app/advise_print.h"
+#include "base/json.h"
 #include "view/advise.h"
 
-/* In all of this NULL is no memory, and makes the whole NULL. */
-
-static double milliseconds(int64_t us)
+static void put_real(struct jsonw *json, const char *key, double value)
 {
-    return (double)us / 1000;
+    jsonw_real(json, key, value, 9);
+}
+
+static void put_ms(struct jsonw *json, const char *key, int64_t us)
+{
+    put_real(json, key, (double)us / 1000);
 }
 
 /* Not known: null. */
-static json_t *share(double part)
+static void put_share(struct jsonw *json, const char *key, double part)
 {
-    return part >= 0 ? json_real(part) : json_null();
+    if (part >= 0)
+        put_real(json, key, part);
+    else
+        jsonw_null(json, key);
 }
 
-/* 0: too few calls to tell. */
-static json_t *percentile(const struct duration_route *route, uint64_t share_ppm)
+/* Too few calls to tell: null. */
+static void put_percentile(struct jsonw *json, const char *key, const struct duration_route *route,
+                           uint64_t share_ppm)
 {
     int64_t us = advise_percentile_us(route, share_ppm);
 
-    return us > 0 ? json_real(milliseconds(us)) : json_null();
+    if (us > 0)
+        put_ms(json, key, us);
+    else
+        jsonw_null(json, key);
 }
 
-static json_t *describe_times(const struct duration_route *route)
+static void put_times(struct jsonw *json, const struct duration_route *route)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:f}", "p50", percentile(route, 500000), "p90",
-                     percentile(route, 900000), "p99", percentile(route, 990000), "p99.9",
-                     percentile(route, 999000), "longest", milliseconds(route->longest_us));
+    jsonw_open_object(json, "completed_in_ms");
+    put_percentile(json, "p50", route, 500000);
+    put_percentile(json, "p90", route, 900000);
+    put_percentile(json, "p99", route, 990000);
+    put_percentile(json, "p99.9", route, 999000);
+    put_ms(json, "longest", route->longest_us);
+    jsonw_close_object(json);
 }
 
-static json_t *describe_deadline(const struct duration_route *route, uint64_t rate_ppm)
-{
-    struct advise_deadline advice = advise_deadline(route, rate_ppm);
-    double at_most = (double)rate_ppm / (double)ADVISE_PPM;
-
-    if (advice.answer == ADVISE_KNOWN)
-        return json_pack("{s:f, s:f, s:f, s:f}", "at_most", at_most, "deadline_ms",
-                         milliseconds(advice.deadline_us), "false_timeouts", advice.false_share, "cut",
-                         advice.cut_share);
-    return json_pack("{s:f, s:n, s:s, s:I}", "at_most", at_most, "deadline_ms", "why",
-                     advice.answer == ADVISE_TOO_FEW ? "too few calls" : "more were cut", "needed_calls",
-                     (json_int_t)advice.needed);
-}
-
-static json_t *describe_deadlines(const struct advise_question *question, const struct duration_route *route)
-{
-    json_t *all = json_array();
-    bool is_whole = all != NULL;
-
-    for (uint32_t i = 0; i < question->rate_count && is_whole; i++)
-        is_whole = json_array_append_new(all, describe_deadline(route, question->rates_ppm[i])) == 0;
-    if (is_whole)
-        return all;
-    json_decref(all);
-    return NULL;
-}
-
-static json_t *describe_present(const struct duration_route *route)
+static void put_present(struct jsonw *json, const struct duration_route *route)
 {
     double false_share = -1, cut_share = -1;
 
     if (advise_calls(route) != 0)
         advise_present(route, &false_share, &cut_share);
-    return json_pack("{s:f, s:b, s:o, s:o}", "deadline_ms", milliseconds(route->deadline_us), "observed",
-                     route->observed, "false_timeouts", share(false_share), "cut", share(cut_share));
+    jsonw_open_object(json, "now");
+    put_ms(json, "deadline_ms", route->deadline_us);
+    jsonw_bool(json, "observed", route->observed);
+    put_share(json, "false_timeouts", false_share);
+    put_share(json, "cut", cut_share);
+    jsonw_close_object(json);
 }
 
-static json_t *describe_route(const struct advise_question *question, const struct duration_route *route)
+static void put_deadline(struct jsonw *json, const struct duration_route *route, uint64_t rate_ppm)
 {
-    return json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "upstream",
-                     route->upstream, "route", route->route, "pool", route->pool, "seconds",
-                     (double)route->for_us * 1e-6, "completed", (json_int_t)route->completed, "cut",
-                     (json_int_t)route->cut.calls, "rejected", (json_int_t)route->rejected.calls, "abandoned",
-                     (json_int_t)route->abandoned.calls, "failed", (json_int_t)route->failed.calls,
-                     "completed_in_ms", describe_times(route), "now", describe_present(route), "deadlines",
-                     describe_deadlines(question, route));
+    struct advise_deadline advice = advise_deadline(route, rate_ppm);
+
+    jsonw_open_object(json, NULL);
+    put_real(json, "at_most", (double)rate_ppm / (double)ADVISE_PPM);
+    if (advice.answer == ADVISE_KNOWN) {
+        put_ms(json, "deadline_ms", advice.deadline_us);
+        put_real(json, "false_timeouts", advice.false_share);
+        put_real(json, "cut", advice.cut_share);
+    } else {
+        jsonw_null(json, "deadline_ms");
+        jsonw_text(json, "why", advice.answer == ADVISE_TOO_FEW ? "too few calls" : "more were cut");
+        jsonw_u64(json, "needed_calls", advice.needed);
+    }
+    jsonw_close_object(json);
 }
 
-static json_t *describe_pool(const struct advise_question *question, const struct duration_pool *pool)
+static void put_route(struct jsonw *json, const struct advise_question *question,
+                      const struct duration_route *route)
+{
+    jsonw_open_object(json, NULL);
+    jsonw_text(json, "upstream", route->upstream);
+    jsonw_text(json, "route", route->route);
+    jsonw_text(json, "pool", route->pool);
+    put_real(json, "seconds", (double)route->for_us * 1e-6);
+    jsonw_u64(json, "completed", route->completed);
+    jsonw_u64(json, "cut", route->cut.calls);
+    jsonw_u64(json, "rejected", route->rejected.calls);
+    jsonw_u64(json, "abandoned", route->abandoned.calls);
+    jsonw_u64(json, "failed", route->failed.calls);
+    put_times(json, route);
+    put_present(json, route);
+    jsonw_open_array(json, "deadlines");
+    for (uint32_t i = 0; i < question->rate_count; i++)
+        put_deadline(json, route, question->rates_ppm[i]);
+    jsonw_close_array(json);
+    jsonw_close_object(json);
+}
+
+static void put_size(struct jsonw *json, const char *key, bool is_known, uint64_t size)
+{
+    if (is_known)
+        jsonw_u64(json, key, size);
+    else
+        jsonw_null(json, key);
+}
+
+static void put_pool(struct jsonw *json, const struct advise_question *question,
+                     const struct duration_pool *pool)
 {
     struct advise_pool advice;
     bool is_known = advise_pool(question->durations, pool, advise_strictest(question), &advice);
 
-    return json_pack(
-        "{s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:o, s:o}", "name", pool->name, "size", (json_int_t)pool->size,
-        "held_peak", (json_int_t)pool->held_peak, "held_mean", advice.mean_held, "calls_per_second",
-        advice.rate, "held_ms", advice.held_s * 1000, "rejected", (json_int_t)advice.rejected, "advised_size",
-        is_known ? json_integer((json_int_t)advice.size) : json_null(), "advised_size_with_deadlines",
-        is_known && advice.with_deadlines ? json_integer((json_int_t)advice.size_then) : json_null());
+    jsonw_open_object(json, NULL);
+    jsonw_text(json, "name", pool->name);
+    jsonw_u64(json, "size", pool->size);
+    jsonw_u64(json, "held_peak", pool->held_peak);
+    put_real(json, "held_mean", advice.mean_held);
+    put_real(json, "calls_per_second", advice.rate);
+    put_real(json, "held_ms", advice.held_s * 1000);
+    jsonw_u64(json, "rejected", advice.rejected);
+    put_size(json, "advised_size", is_known, advice.size);
+    put_size(json, "advised_size_with_deadlines", is_known && advice.with_deadlines, advice.size_then);
+    jsonw_close_object(json);
 }
 
-static bool describe_all(const struct advise_question *question, json_t *routes, json_t *pools)
+static void flush(struct jsonw *json)
+{
+    (void)fwrite(json->out->ptr, 1, json->out->len, stdout); /* output_is_written says whether it went */
+    json->out->len = 0;
+}
+
+void advise_print_json(const struct advise_question *question)
 {
     const struct durations *durations = question->durations;
-    bool is_whole = routes != NULL && pools != NULL;
+    char block[4096];
+    struct text text = text_over(block, sizeof(block));
+    struct jsonw json = jsonw_flushed(&text, flush);
 
-    for (uint32_t i = 0; i < durations->route_count && is_whole; i++)
+    jsonw_open_object(&json, NULL);
+    jsonw_open_array(&json, "routes");
+    for (uint32_t i = 0; i < durations->route_count; i++)
         if (advise_wants_route(question, &durations->routes[i]))
-            is_whole = json_array_append_new(routes, describe_route(question, &durations->routes[i])) == 0;
-    for (uint32_t i = 0; i < durations->pool_count && is_whole; i++)
+            put_route(&json, question, &durations->routes[i]);
+    jsonw_close_array(&json);
+    jsonw_open_array(&json, "pools");
+    for (uint32_t i = 0; i < durations->pool_count; i++)
         if (advise_wants_pool(question, &durations->pools[i]))
-            is_whole = json_array_append_new(pools, describe_pool(question, &durations->pools[i])) == 0;
-    return is_whole;
-}
-
-bool advise_print_json(const struct advise_question *question)
-{
-    json_t *routes = json_array(), *pools = json_array();
-    json_t *all = describe_all(question, routes, pools)
-                      ? json_pack("{s:O, s:O}", "routes", routes, "pools", pools)
-                      : NULL;
-    bool is_done = all != NULL && json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0 &&
-                   putchar('\n') != EOF;
-
-    json_decref(all);
-    json_decref(routes);
-    json_decref(pools);
-    return is_done;
+            put_pool(&json, question, &durations->pools[i]);
+    jsonw_close_array(&json);
+    jsonw_close_object(&json);
+    flush(&json);
+    (void)putchar('\n');
 }

@@ -1,6 +1,12 @@
 #include "base/json.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/invariant.h"
+
+/* What is written between two looks at the room that is left needs no more: a key, and a number or an escape. */
+#define PIECE_MAX 256
 
 #define DEPTH_MAX (sizeof(((struct jsonw *)0)->comma))
 
@@ -8,6 +14,32 @@ struct jsonw jsonw_on(struct text *out)
 {
     return (struct jsonw){.out = out};
 }
+
+struct jsonw jsonw_flushed(struct text *out, jsonw_flush_fn flush)
+{
+    return (struct jsonw){.out = out, .flush = flush};
+}
+
+static void make_room(struct jsonw *j)
+{
+    if (j->flush != NULL && j->out->cap - j->out->len < PIECE_MAX)
+        j->flush(j);
+}
+
+static void put_bytes(struct jsonw *j, const char *bytes, size_t len)
+{
+    size_t room;
+
+    while (j->flush != NULL && len > (room = j->out->cap - j->out->len)) {
+        text_bytes(j->out, bytes, room);
+        bytes += room;
+        len -= room;
+        j->flush(j);
+    }
+    text_bytes(j->out, bytes, len);
+}
+
+/* ---- strings ---------------------------------------------------------------------------------------------- */
 
 static bool is_continuation(unsigned char c, unsigned char lowest, unsigned char highest)
 {
@@ -71,27 +103,36 @@ static size_t put_special(struct text *out, const unsigned char *p, size_t left)
     return len;
 }
 
-void jsonw_quote(struct text *out, struct span value)
+static void put_escaped(struct jsonw *j, struct span value)
 {
     const unsigned char *bytes = (const unsigned char *)value.ptr;
     size_t at = 0;
 
-    TEXT_LIT(out, "\"");
     while (at < value.len) {
         size_t start = at;
 
         while (at < value.len && is_plain(bytes[at]))
             at++;
-        text_bytes(out, value.ptr + start, at - start);
+        put_bytes(j, value.ptr + start, at - start);
+        make_room(j);
         if (at < value.len)
-            at += put_special(out, bytes + at, value.len - at);
+            at += put_special(j->out, bytes + at, value.len - at);
     }
-    TEXT_LIT(out, "\"");
 }
+
+void jsonw_quote(struct text *out, struct span value)
+{
+    struct jsonw j = jsonw_on(out);
+
+    jsonw_string(&j, NULL, value);
+}
+
+/* ---- members ---------------------------------------------------------------------------------------------- */
 
 /* What stands before a member's value: the comma that is due, and the key. */
 static void begin_member(struct jsonw *j, const char *key)
 {
+    make_room(j);
     if (j->depth != 0) {
         if (j->comma[j->depth - 1])
             TEXT_LIT(j->out, ",");
@@ -104,25 +145,70 @@ static void begin_member(struct jsonw *j, const char *key)
     }
 }
 
-void jsonw_open_object(struct jsonw *j, const char *key_or_null)
+static void open_with(struct jsonw *j, const char *key, const char *bracket)
 {
     MUST_HOLD(j->depth < DEPTH_MAX);
-    begin_member(j, key_or_null);
-    TEXT_LIT(j->out, "{");
+    begin_member(j, key);
+    text_bytes(j->out, bracket, 1);
     j->comma[j->depth++] = false;
+}
+
+static void close_with(struct jsonw *j, const char *bracket)
+{
+    MUST_HOLD(j->depth > 0);
+    make_room(j);
+    j->depth--;
+    text_bytes(j->out, bracket, 1);
+}
+
+void jsonw_open_object(struct jsonw *j, const char *key)
+{
+    open_with(j, key, "{");
 }
 
 void jsonw_close_object(struct jsonw *j)
 {
-    MUST_HOLD(j->depth > 0);
-    j->depth--;
-    TEXT_LIT(j->out, "}");
+    close_with(j, "}");
+}
+
+void jsonw_open_array(struct jsonw *j, const char *key)
+{
+    open_with(j, key, "[");
+}
+
+void jsonw_close_array(struct jsonw *j)
+{
+    close_with(j, "]");
 }
 
 void jsonw_string(struct jsonw *j, const char *key, struct span value)
 {
+    jsonw_joined(j, key, &value, 1);
+}
+
+void jsonw_joined(struct jsonw *j, const char *key, const struct span *parts, size_t count)
+{
     begin_member(j, key);
-    jsonw_quote(j->out, value);
+    TEXT_LIT(j->out, "\"");
+    for (size_t i = 0; i < count; i++)
+        put_escaped(j, parts[i]);
+    TEXT_LIT(j->out, "\"");
+}
+
+void jsonw_text(struct jsonw *j, const char *key, const char *value)
+{
+    if (value != NULL)
+        jsonw_string(j, key, span_of(value));
+    else
+        jsonw_null(j, key);
+}
+
+void jsonw_hex(struct jsonw *j, const char *key, uint64_t value)
+{
+    begin_member(j, key);
+    TEXT_LIT(j->out, "\"");
+    text_hex(j->out, value);
+    TEXT_LIT(j->out, "\"");
 }
 
 void jsonw_u64(struct jsonw *j, const char *key, uint64_t value)
@@ -131,10 +217,45 @@ void jsonw_u64(struct jsonw *j, const char *key, uint64_t value)
     text_u64(j->out, value);
 }
 
+void jsonw_i64(struct jsonw *j, const char *key, int64_t value)
+{
+    begin_member(j, key);
+    if (value < 0)
+        TEXT_LIT(j->out, "-");
+    text_u64(j->out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+/* "1e-05" becomes 1e-5, and "2" 2.0, so that it stays a real number where it is read. */
+void jsonw_real(struct jsonw *j, const char *key, double value, int digits)
+{
+    char block[40];
+    char *exponent;
+
+    snprintf(block, sizeof(block), "%.*g", digits, value);
+    begin_member(j, key);
+    exponent = strchr(block, 'e');
+    if (exponent == NULL) {
+        text_put(j->out, span_of(block));
+        if (strchr(block, '.') == NULL)
+            TEXT_LIT(j->out, ".0");
+        return;
+    }
+    text_bytes(j->out, block, (size_t)(exponent - block) + 1);
+    if (exponent[1] == '-')
+        TEXT_LIT(j->out, "-");
+    text_put(j->out, span_of(exponent + 2 + strspn(exponent + 2, "0")));
+}
+
 void jsonw_bool(struct jsonw *j, const char *key, bool value)
 {
     begin_member(j, key);
     text_put(j->out, value ? SPAN_LIT("true") : SPAN_LIT("false"));
+}
+
+void jsonw_null(struct jsonw *j, const char *key)
+{
+    begin_member(j, key);
+    TEXT_LIT(j->out, "null");
 }
 
 void jsonw_ms(struct jsonw *j, const char *key, int64_t ns)

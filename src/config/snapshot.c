@@ -7,6 +7,14 @@ const struct route_config *snapshot_route(const struct upstream_config *upstream
     return id < upstream->route_count ? &upstream->routes[id] : &upstream->default_route;
 }
 
+const char *snapshot_pool_name(const struct snapshot *snapshot, uint32_t number)
+{
+    for (uint32_t i = 0; i < snapshot->pool_count; i++)
+        if (snapshot->pools[i].index == number)
+            return snapshot->pools[i].name;
+    return NULL;
+}
+
 bool route_has_same_limits(const struct route_config *a, const struct route_config *b)
 {
     return a->deadline_ns == b->deadline_ns && a->ceiling_ns == b->ceiling_ns &&

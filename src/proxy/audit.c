@@ -119,12 +119,9 @@ static void look_after_callers(struct call *batch[BATCH], uint32_t count)
 
 static const char *name_of_pool(const struct worker *pw, uint32_t number)
 {
-    const struct snapshot *snapshot = pw->generation->snapshot;
+    const char *name = snapshot_pool_name(pw->snapshot, number);
 
-    for (uint32_t i = 0; i < snapshot->pool_count; i++)
-        if (snapshot->pools[i].index == number)
-            return snapshot->pools[i].name;
-    return "of an older configuration";
+    return name != NULL ? name : "of an older configuration";
 }
 
 /* What any thread has found impossible since the last round. */

@@ -26,11 +26,7 @@ static struct span wall_time(char block[40])
 /* What tells this call from all others, here and, by its trace, elsewhere. */
 static void put_ids(struct jsonw *json, const struct call *call)
 {
-    char block[16];
-    struct text text = text_over(block, sizeof(block));
-
-    text_hex(&text, call->id);
-    jsonw_string(json, "id", text_span(&text));
+    jsonw_hex(json, "id", call->id);
     if (!trace_is_set(&call->trace))
         return;
     jsonw_string(json, "trace_id", trace_id(&call->trace));

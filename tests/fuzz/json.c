@@ -1,6 +1,6 @@
 /*
- * base/json, which writes the log and the problem body: any bytes become one line of valid JSON that says the same.
- * jansson is the judge.
+ * base/json, which writes the log, the problem body and what the admin answers: any bytes become one line of valid JSON
+ * that says the same, in one piece or by blocks. jansson is the judge.
  *
  * Input: members, a byte for the kind of each, and its value: a string has its length in front, numbers are 8 bytes.
  */
@@ -14,7 +14,7 @@
 #define DEPTH_MAX   8
 #define TEXT_MAX    (MEMBERS_MAX * (255 * 6 + 40))
 
-enum kind { OPEN, CLOSE, STRING, NUMBER, TIME, TRUTH, KINDS };
+enum kind { OPEN, CLOSE, STRING, NUMBER, TIME, TRUTH, LIST, REAL, SIGNED, HEX, NOTHING, KINDS };
 
 struct member {
     enum kind kind;
@@ -27,6 +27,7 @@ struct document {
     struct jsonw writer;
     struct text text;
     uint32_t count, depth;
+    bool is_list[DEPTH_MAX]; /* by depth, from 1 on */
     struct member members[MEMBERS_MAX];
 };
 
@@ -69,9 +70,24 @@ static void check_string(const json_t *found, struct span value)
     json_decref(same);
 }
 
-static void check_member(json_t *object, const struct member *member)
+static double real_of(const struct member *member)
 {
-    const json_t *found = json_object_get(object, member->key);
+    double value;
+
+    memcpy(&value, &member->number, sizeof(value));
+    return isfinite(value) ? value : 0;
+}
+
+static void check_hex(const json_t *found, uint64_t number)
+{
+    char digits[20];
+
+    snprintf(digits, sizeof(digits), "%llx", (unsigned long long)number);
+    MUST(json_is_string(found) && strcmp(json_string_value(found), digits) == 0);
+}
+
+static void check_member(const json_t *found, const struct member *member)
+{
     double ms = (double)((int64_t)member->number / 1000) / 1000;
 
     MUST(found != NULL);
@@ -80,24 +96,32 @@ static void check_member(json_t *object, const struct member *member)
     case NUMBER: MUST(json_real_value(found) == (double)member->number); break;
     case TIME: MUST(fabs(json_real_value(found) - ms) <= fabs(ms) * 1e-15); break;
     case TRUTH: MUST(json_boolean_value(found) == (member->number != 0)); break;
+    case REAL: MUST(json_real_value(found) == real_of(member)); break;
+    case SIGNED: MUST(json_real_value(found) == (double)(int64_t)member->number); break;
+    case HEX: check_hex(found, member->number); break;
+    case NOTHING: MUST(json_is_null(found)); break;
+    case LIST: MUST(json_is_array(found)); break;
     default: MUST(json_is_object(found)); break;
     }
 }
 
-/* Members as they were written, each object's own and those within it; returns the first one that is not its. */
-static uint32_t check_object(const struct document *document, json_t *object, uint32_t at)
+/* Members as they were written, each container's own and those within it; returns the first one that is not its. */
+static uint32_t check_container(const struct document *document, json_t *container, uint32_t at)
 {
+    bool is_list = json_is_array(container);
     size_t members = 0;
 
     while (at < document->count && document->members[at].kind != CLOSE) {
         const struct member *member = &document->members[at++];
+        json_t *found =
+            is_list ? json_array_get(container, members) : json_object_get(container, member->key);
 
-        check_member(object, member);
+        check_member(found, member);
         members++;
-        if (member->kind == OPEN)
-            at = check_object(document, json_object_get(object, member->key), at) + 1;
+        if (member->kind == OPEN || member->kind == LIST)
+            at = check_container(document, found, at) + 1;
     }
-    MUST(json_object_size(object) == members);
+    MUST((is_list ? json_array_size(container) : json_object_size(container)) == members);
     return at;
 }
 
@@ -114,51 +138,83 @@ static void check_text(const struct document *document)
         MUST(c >= 0x20 && c != 0x7f);
         MUST(c != 0xc2 || (unsigned char)document->text.ptr[i + 1] >= 0xa0);
     }
-    check_object(document, root, 0);
+    check_container(document, root, 0);
     json_decref(root);
+}
+
+static void close_last(struct document *document)
+{
+    if (document->is_list[--document->depth])
+        jsonw_close_array(&document->writer);
+    else
+        jsonw_close_object(&document->writer);
 }
 
 static void write_member(struct document *document, struct input *input, enum kind kind)
 {
     struct member *member = &document->members[document->count];
+    const char *key = document->is_list[document->depth - 1] ? NULL : member->key;
+    struct jsonw *writer = &document->writer;
 
-    if (kind == CLOSE ? document->depth == 1 : kind == OPEN && document->depth == DEPTH_MAX)
+    if (kind == CLOSE ? document->depth == 1 : (kind == OPEN || kind == LIST) && document->depth == DEPTH_MAX)
         return;
     *member = (struct member){.kind = kind};
     snprintf(member->key, sizeof(member->key), "k%u", document->count++);
-    if (kind == NUMBER || kind == TIME || kind == TRUTH)
+    if (kind >= NUMBER && kind != LIST && kind != NOTHING)
         member->number = input_number(input, kind == TRUTH ? 1 : 8);
     switch (kind) {
-    case OPEN:
-        document->depth++;
-        jsonw_open_object(&document->writer, member->key);
-        break;
-    case CLOSE:
-        document->depth--;
-        jsonw_close_object(&document->writer);
-        break;
+    case OPEN: jsonw_open_object(writer, key); break;
+    case LIST: jsonw_open_array(writer, key); break;
+    case CLOSE: close_last(document); break;
     case STRING:
         member->value = input_text(input, input_byte(input));
-        jsonw_string(&document->writer, member->key, member->value);
+        jsonw_string(writer, key, member->value);
         break;
-    case NUMBER: jsonw_u64(&document->writer, member->key, member->number); break;
-    case TIME: jsonw_ms(&document->writer, member->key, (int64_t)member->number); break;
-    default: jsonw_bool(&document->writer, member->key, member->number != 0); break;
+    case NUMBER: jsonw_u64(writer, key, member->number); break;
+    case SIGNED: jsonw_i64(writer, key, (int64_t)member->number); break;
+    case HEX: jsonw_hex(writer, key, member->number); break;
+    case TIME: jsonw_ms(writer, key, (int64_t)member->number); break;
+    case REAL: jsonw_real(writer, key, real_of(member), 17); break;
+    case NOTHING: jsonw_null(writer, key); break;
+    default: jsonw_bool(writer, key, member->number != 0); break;
     }
+    if (kind == OPEN || kind == LIST)
+        document->is_list[document->depth++] = kind == LIST;
 }
 
-/* Writes all of the input onto a text with room for `cap` bytes. */
-static void write_document(struct document *document, struct input input, char *block, size_t cap)
+/* Writes all of the input by this writer, onto document.text. */
+static void write_document(struct document *document, struct input input, struct jsonw writer)
 {
-    document->text = text_over(block, cap);
-    document->writer = jsonw_on(&document->text);
+    document->writer = writer;
     document->count = 0;
     document->depth = 1;
+    document->is_list[0] = false;
     jsonw_open_object(&document->writer, NULL);
     while (input.left != 0 && document->count < MEMBERS_MAX)
         write_member(document, &input, (enum kind)(input_byte(&input) % KINDS));
-    for (uint32_t depth = document->depth; depth > 0; depth--)
-        jsonw_close_object(&document->writer);
+    while (document->depth > 0)
+        close_last(document);
+}
+
+/* ---- by blocks ------------------------------------------------------------------------------------------- */
+
+static struct text gathered;
+
+static void gather(struct jsonw *writer)
+{
+    text_put(&gathered, text_span(writer->out));
+    writer->out->len = 0;
+}
+
+static void check_blocks(struct document *document, struct input input, struct span whole)
+{
+    static char block[512], all[TEXT_MAX];
+
+    gathered = text_over(all, sizeof(all));
+    document->text = text_over(block, sizeof(block));
+    write_document(document, input, jsonw_flushed(&document->text, gather));
+    gather(&document->writer);
+    MUST(!document->text.overflow && span_eq(text_span(&gathered), whole));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
@@ -168,13 +224,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     size_t cap;
     char *short_block;
 
-    write_document(&document, (struct input){bytes, len}, block, sizeof(block));
+    document.text = text_over(block, sizeof(block));
+    write_document(&document, (struct input){bytes, len}, jsonw_on(&document.text));
     check_text(&document);
+    check_blocks(&cut, (struct input){bytes, len}, text_span(&document.text));
     /* In a block that is too short: says so, and writes no byte behind it. */
     cap = document.text.len * (len % 16) / 16;
     short_block = malloc(cap != 0 ? cap : 1);
     MUST(short_block != NULL);
-    write_document(&cut, (struct input){bytes, len}, short_block, cap);
+    cut.text = text_over(short_block, cap);
+    write_document(&cut, (struct input){bytes, len}, jsonw_on(&cut.text));
     MUST(cut.text.overflow && cut.text.len <= cap && memcmp(short_block, block, cut.text.len) == 0);
     free(short_block);
     return 0;

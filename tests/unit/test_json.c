@@ -34,6 +34,73 @@ static void commas_stand_between_members_at_every_depth(void **state)
                     "\"n\":18446744073709551615,\"yes\":true,\"no\":false}");
 }
 
+static void elements_have_no_keys(void **state)
+{
+    char block[200];
+    struct text t = text_over(block, sizeof(block));
+    struct jsonw j = jsonw_on(&t);
+
+    jsonw_open_array(&j, NULL);
+    jsonw_i64(&j, NULL, INT64_MIN);
+    jsonw_open_object(&j, NULL);
+    jsonw_text(&j, "none", NULL);
+    jsonw_text(&j, "some", "x");
+    jsonw_joined(&j, "both", (const struct span[]){SPAN_LIT("x\n"), SPAN_LIT("y")}, 2);
+    jsonw_close_object(&j);
+    jsonw_open_array(&j, NULL);
+    jsonw_close_array(&j);
+    jsonw_hex(&j, NULL, 0xbeef);
+    jsonw_close_array(&j);
+    assert_text(&t, "[-9223372036854775808,{\"none\":null,\"some\":\"x\",\"both\":\"x\\ny\"},[],\"beef\"]");
+}
+
+static void a_real_number_stays_one_where_it_is_read(void **state)
+{
+    static const struct {
+        double value;
+        const char *expected;
+    } reals[] = {
+        {0, "0.0"},
+        {2, "2.0"},
+        {0.087116, "0.087116"},
+        {-1.5, "-1.5"},
+        {0.00005, "5e-5"},
+        {2.5e-10, "2.5e-10"},
+        {1e15, "1e15"},
+        {123456789012345, "123456789012345.0"},
+    };
+
+    for (size_t i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
+        char block[64];
+        struct text t = text_over(block, sizeof(block));
+        struct jsonw j = jsonw_on(&t);
+
+        jsonw_real(&j, NULL, reals[i].value, 15);
+        assert_text(&t, reals[i].expected);
+    }
+}
+
+static void keep_last(struct jsonw *j)
+{
+    j->out->len = 0;
+}
+
+static void a_text_that_is_flushed_never_overflows(void **state)
+{
+    static const char run[2000];
+    char block[512];
+    struct text t = text_over(block, sizeof(block));
+    struct jsonw j = jsonw_flushed(&t, keep_last);
+
+    jsonw_open_array(&j, NULL);
+    for (int i = 0; i < 1000; i++) {
+        jsonw_u64(&j, NULL, UINT64_MAX);
+        jsonw_string(&j, NULL, (struct span){run, (size_t)i * 2});
+    }
+    jsonw_close_array(&j);
+    assert_false(t.overflow);
+}
+
 static void objects_nest_eight_deep(void **state)
 {
     char block[200];
@@ -109,6 +176,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commas_stand_between_members_at_every_depth),
+        cmocka_unit_test(elements_have_no_keys),
+        cmocka_unit_test(a_real_number_stays_one_where_it_is_read),
+        cmocka_unit_test(a_text_that_is_flushed_never_overflows),
         cmocka_unit_test(objects_nest_eight_deep),
         cmocka_unit_test(any_bytes_become_one_line_of_valid_json),
         cmocka_unit_test(a_value_that_does_not_fit_is_seen_at_the_end),
