@@ -54,9 +54,30 @@ static bool read_all(int fd, size_t most, struct bytes *bytes)
     return true;
 }
 
-static bool read_path(const char *path, size_t most, struct bytes *bytes)
+/* What errno says of something that was not read; of a pipe, see open_again. */
+static const char *reason(int why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (why == ENOMEM)
+        return "out of memory";
+    return why == ESPIPE ? "a pipe, which a reload could not read again; a file is needed" : strerror(why);
+}
+
+/* To be read at each reload, which must not wait until somebody writes to a pipe: errno is ESPIPE then. */
+static int open_again(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat info;
+
+    if (fd < 0 || fstat(fd, &info) != 0 || !S_ISFIFO(info.st_mode))
+        return fd;
+    (void)close(fd); /* nothing was written */
+    errno = ESPIPE;
+    return -1;
+}
+
+static bool read_path(const char *path, bool may_be_pipe, size_t most, struct bytes *bytes)
+{
+    int fd = may_be_pipe ? open(path, O_RDONLY | O_CLOEXEC) : open_again(path);
     bool is_good;
     int why;
 
@@ -91,9 +112,9 @@ static char *read_named(void *arg, const char *path, size_t *len, const char **w
 
     if (!file_list_has(&file->named, path) && !file_list_add(&file->named, path)) {
         *why = NULL;
-    } else if (!read_path(path, NAMED_FILE_MAX, &bytes)) {
+    } else if (!read_path(path, false, NAMED_FILE_MAX, &bytes)) {
         file->is_short = file->is_short || is_shortage(errno);
-        *why = errno == ENOMEM ? NULL : strerror(errno);
+        *why = errno == ENOMEM ? NULL : reason(errno);
     } else if (bytes.len > NAMED_FILE_MAX) {
         *why = "larger than 16MiB";
     } else {
@@ -143,7 +164,7 @@ void config_file_report(struct config_file *file, const char *what)
 static bool fail(struct config_file *file, int why)
 {
     file->is_short = file->is_short || is_shortage(why);
-    config_file_report(file, why == ENOMEM ? "out of memory" : strerror(why));
+    config_file_report(file, reason(why));
     return false;
 }
 
@@ -167,15 +188,18 @@ static bool find_sources(struct config_file *file)
     return file->sources.count != 0;
 }
 
-/* One byte more than config_load takes, so that it sees that a file is too large. */
+/*
+ * One byte more than config_load takes, so that it sees that a file is too large. A file that is named by itself may be
+ * a pipe: a shell's <(command).
+ */
 static bool read_source(struct config_file *file, struct config_source *source, const char *path)
 {
-    bool is_from_stdin = is_stdin(file->path);
+    bool is_from_stdin = is_stdin(file->path), is_alone = strcmp(path, file->path) == 0;
     struct bytes bytes = {0};
 
     source->name = path;
     if (is_from_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes)
-                      : read_path(path, YAML_BYTES_MAX, &bytes)) {
+                      : read_path(path, is_alone, YAML_BYTES_MAX, &bytes)) {
         source->bytes = (struct span){bytes.ptr, bytes.len};
         return true;
     }

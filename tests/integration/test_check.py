@@ -166,6 +166,25 @@ def test_files_that_a_file_names_are_read(write, tmp_path, certificates):
     assert "secret" not in err[0]
 
 
+def test_a_pipe_is_not_waited_for(write, tmp_path):
+    """Nobody writes to it, and a reload would stand still."""
+    why = "a pipe, which a reload could not read again; a file is needed"
+    shown = clip(tmp_path / "pipe")
+    (tmp_path / "parts").mkdir()
+    for pipe in (tmp_path / "pipe", tmp_path / "parts" / "pipe.yaml"):
+        os.mkfifo(pipe)
+    path = write(f"""
+        upstreams:
+          api: {{listen: 8080, url: "https://api.example.com", tls: {{ca_file: {tmp_path}/pipe}},
+                headers: {{set: {{X-Key: {{file: {tmp_path}/pipe}}}}}}}}
+        """)
+    assert [line.partition(": ")[2] for line in check(path)[2]] == [
+        f'upstreams.api.tls.ca_file: "{shown}": {why}', f'upstreams.api.headers.set.X-Key.file: "{shown}": {why}']
+    assert check(tmp_path / "parts")[2] == [f"curfew: {tmp_path}/parts/pipe.yaml: {why}"]
+    done = subprocess.run(["bash", "-c", f'exec "{BINARY}" check <(cat "{write(GOOD)}")'], capture_output=True, timeout=10)
+    assert done.returncode == 0, done.stderr
+
+
 def clip(path):
     """As messages show long texts."""
     return str(path) if len(str(path)) <= 40 else str(path)[:40] + "…"
