@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 
 #include "base/status.h"
-#include "runtime/transport.h"
+#include "runtime/transport_state.h"
 
 /*
  * The bytes of a transport under TLS. A read may have to write, and a write to read: keys are updated, a client's

@@ -1,23 +1,14 @@
 #ifndef CURFEW_RUNTIME_TRANSPORT_H
 #define CURFEW_RUNTIME_TRANSPORT_H
 
-#include <event2/event_struct.h>
-#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/uio.h>
 
 #include "base/status.h"
+#include "runtime/transport_state.h"
 
-struct loop;
-
-/*
- * A connected (or connecting) socket that never blocks, plain or under TLS. Its descriptor is registered once, for
- * reading and writing, edge-triggered: so whoever uses it tries first, and waits for on_ready only after ST_AGAIN.
- * A transport has one owner, in which it is embedded; on_ready is the owner's.
- */
-struct transport;
+/* What is done with a struct transport: bytes over a socket, plain or under TLS. */
 
 /*
  * Sets a TCP socket, or a listening one for all that it accepts, to what calls want: small pieces are sent at once
@@ -27,33 +18,6 @@ struct transport;
  */
 #define TRANSPORT_UNSENT_MAX (64 * 1024)
 void transport_tune(int fd);
-
-typedef void (*transport_fn)(struct transport *transport);
-
-/* Under TLS 1.2: has the peer asked for new keys, as it does to get a client certificate, and what came of it? */
-enum transport_renegotiation {
-    TRANSPORT_KEEPS_ITS_KEYS,
-    TRANSPORT_RENEGOTIATES,
-    TRANSPORT_REFUSED_TO_RENEGOTIATE
-};
-
-struct transport {
-    struct event event;
-    struct loop *loop;
-    SSL *ssl;              /* NULL: plain */
-    transport_fn on_ready; /* something has changed: try again */
-    void *arg;       /* on_ready's, for whoever has not embedded the transport; transport_open clears it */
-    int fd;          /* -1: closed */
-    bool can_read;   /* a read may give something */
-    bool can_write;  /* a write may take something */
-    bool peer_ended; /* the peer has closed its side, or the whole connection */
-    bool was_reset;  /* a write was told so; the kernel tells it once, and a read would see an end */
-    /* Under TLS. */
-    bool offered_session : 1;                       /* the handshake would resume an earlier session */
-    bool shuns_session : 1;                         /* it may not, because one that would has failed */
-    enum transport_renegotiation renegotiation : 6; /* once it has begun, it stays so */
-    uint32_t tls_error; /* OpenSSL's, of what broke it after the handshake; 0: nothing did */
-};
 
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */
 enum status transport_open(struct transport *transport, struct loop *loop, int fd,

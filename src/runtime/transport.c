@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/tls_transport.h"
 #include "runtime/loop.h"
+#include "runtime/tls_transport.h"
 
 void transport_tune(int fd)
 {

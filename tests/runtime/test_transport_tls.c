@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "runtime/tls_transport.h"
+#include "runtime/transport.h"
 
 #define READ_CAP 65536u
 
