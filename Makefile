@@ -234,9 +234,6 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) $^ -lcmocka $(PKG_LIBS)
 
-# These two move content on as proxy/flow does, into a sink of their own.
-$(B)/fuzz/content $(B)/fuzz/connection $(B)/fuzzers/content $(B)/fuzzers/connection: $(B)/obj/proxy/flow.o
-
 $(REPLAYS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)

@@ -133,7 +133,7 @@ bool call_is_sound(const struct call *call) __attribute__((pure));
 /* Has a byte of the final response's head gone to the caller? */
 static inline bool call_has_answered(const struct call *call)
 {
-    return call->answering && call->down.head.len < call->answer_len;
+    return call->answering && call->down.writer.head.len < call->answer_len;
 }
 
 static inline bool call_is_over(const struct call *call)

@@ -65,8 +65,8 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     /* The time of the turn would flatter us: what counts is when the call has really ended. */
     if (cause == CAUSE_DEADLINE)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
-    metrics->bytes[DIRECTION_UP] += call->up.content_bytes;
-    metrics->bytes[DIRECTION_DOWN] += call->down.content_bytes;
+    metrics->bytes[DIRECTION_UP] += call->up.reader.content_bytes;
+    metrics->bytes[DIRECTION_DOWN] += call->down.reader.content_bytes;
 }
 
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
@@ -178,7 +178,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
 {
     struct worker *pw = call->worker;
     struct downstream *downstream = call->downstream;
-    bool whole = call->up.open && flow_discard(&call->up, &downstream->in);
+    bool whole = call->up.reader.open && flow_discard(&call->up, &downstream->in);
     bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
     struct text text = text_over(pw->text, pw->text_cap);
     size_t written;
@@ -193,7 +193,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .date = worker_date(pw),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
-        .head_only = call->method == HTTP1_HEAD && call->up.open,
+        .head_only = call->method == HTTP1_HEAD && call->up.reader.open,
         .keep_alive = keep,
         .minor = call->minor,
         .timed = call->config->server_timing,
@@ -220,7 +220,7 @@ static enum downstream_next after_response(struct call *call)
 /* Nothing has gone that an answer would contradict: nothing of the final response, no half of an interim one. */
 static bool can_be_told(const struct call *call)
 {
-    return call->down.head.len == (call->answering ? call->answer_len : 0);
+    return call->down.writer.head.len == (call->answering ? call->answer_len : 0);
 }
 
 static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
@@ -277,7 +277,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
-    if (call->head == NULL && !call->up.open)
+    if (call->head == NULL && !call->up.reader.open)
         note_request(call);
     next = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);

@@ -38,19 +38,13 @@ static enum status read_into(struct worker *pw, struct transport *transport, str
     return status;
 }
 
-static bool comes_in_bulk(const struct flow *flow)
-{
-    return flow->open && (flow->content.framing == HTTP1_LENGTH ? flow->content.left > BUFFER_SIZE
-                                                                : flow->content_bytes > BUFFER_SIZE);
-}
-
 /* False: no more of the request can be had now, or the call is over. */
 static bool read_request(struct call *call)
 {
     struct downstream *downstream = call->downstream;
 
     switch (read_into(call->worker, &downstream->transport, &downstream->in, BUFFER_LARGE,
-                      comes_in_bulk(&call->up))) {
+                      h1_reader_is_in_bulk(&call->up.reader, BUFFER_SIZE))) {
     case ST_OK: return true;
     case ST_AGAIN: break;
     case ST_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
@@ -171,7 +165,8 @@ static bool read_response(struct call *call)
 
     if (may_hide_a_reset(call))
         call->upstream->transport.can_read = true;
-    status = read_into(pw, &call->upstream->transport, &call->response, max, comes_in_bulk(&call->down));
+    status = read_into(pw, &call->upstream->transport, &call->response, max,
+                       h1_reader_is_in_bulk(&call->down.reader, BUFFER_SIZE));
     switch (status) {
     case ST_OK:
         call->heard = true;
@@ -185,7 +180,7 @@ static bool read_response(struct call *call)
     case ST_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); return false;
     case ST_LIMIT:
         call_end_over(call, CAUSE_HTTP_PROTOCOL, "a chunk's head or the trailer section is too long",
-                      flow_fault(&call->down, &call->response));
+                      h1_reader_fault(&call->down.reader, buffer_span(&call->response)));
         return false;
     default: return response_ended(call, status == ST_EOF);
     }
@@ -195,7 +190,7 @@ static bool read_response(struct call *call)
  * The upstream has nothing more to give (what it gave beyond its response is in `end`): its connection and the permit
  * go back, though the caller may still read.
  */
-static void release_upstream(struct call *call, struct flow_end end)
+static void release_upstream(struct call *call, struct h1_rest end)
 {
     if (!call->uploaded || end.extra != 0 || end.odd || call->upstream->transport.peer_ended)
         call->reusable = false;
@@ -207,7 +202,7 @@ static void release_upstream(struct call *call, struct flow_end end)
 static void response_is_delivered(struct call *call)
 {
     if (call->fsm.state == CALL_STREAMING)
-        release_upstream(call, (struct flow_end){buffer_len(&call->response), call->down.content.odd});
+        release_upstream(call, (struct h1_rest){buffer_len(&call->response), call->down.reader.content.odd});
     if (!call_is_over(call))
         call_end(call, CAUSE_NONE, NULL);
 }
@@ -218,7 +213,7 @@ static bool deliver_some(struct call *call)
     bool progress = false;
     enum flow_result result =
         flow_pump(&call->down, &call->response, &call->downstream->transport, &progress);
-    struct flow_end end;
+    struct h1_rest end;
 
     /* What came while nobody read, a reset too, may have raised its event long ago. */
     if (call->delivery_waits && result == FLOW_STARVED)
@@ -230,13 +225,14 @@ static bool deliver_some(struct call *call)
     case FLOW_STARVED: return read_response(call);
     case FLOW_DONE: response_is_delivered(call); break;
     case FLOW_BLOCKED:
-        if (call->fsm.state == CALL_STREAMING && flow_source_is_complete(&call->down, &call->response, &end))
+        if (call->fsm.state == CALL_STREAMING &&
+            h1_reader_has_all(&call->down.reader, buffer_span(&call->response), &end))
             release_upstream(call, end);
         break;
     case FLOW_REFUSED: call_caller_gone(call); break;
     case FLOW_BROKEN:
         call_end_over(call, CAUSE_HTTP_PROTOCOL, "the response's content breaks its framing",
-                      flow_fault(&call->down, &call->response));
+                      h1_reader_fault(&call->down.reader, buffer_span(&call->response)));
         break;
     case FLOW_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
     }
@@ -316,7 +312,7 @@ static bool is_exchanging(const struct call *call)
 bool call_caller_has_left(struct call *call)
 {
     struct transport *transport = &call->downstream->transport;
-    bool unheard = transport->can_read && (call->up.decoded_all || call->upload_waits);
+    bool unheard = transport->can_read && (call->up.reader.ended || call->upload_waits);
 
     if (call->caller_ended || !(transport->peer_ended || unheard))
         return false;

@@ -70,8 +70,8 @@ static void put_ends(struct jsonw *json, const struct call *call)
     char block[64];
     struct text text = text_over(block, sizeof(block));
 
-    jsonw_u64(json, "bytes_up", call->up.content_bytes);
-    jsonw_u64(json, "bytes_down", call->down.content_bytes);
+    jsonw_u64(json, "bytes_up", call->up.reader.content_bytes);
+    jsonw_u64(json, "bytes_down", call->down.reader.content_bytes);
     upstream_put_peer(&text, &call->peer);
     jsonw_string(json, "upstream_address", text_span(&text));
     if (call->dns_is_stale)

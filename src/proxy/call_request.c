@@ -248,7 +248,8 @@ static void connect_anew(struct call *call)
  */
 static bool is_repeatable(const struct call *call)
 {
-    return http1_method_is_idempotent(call->method) && call->up.decoded_all && call->up.content_bytes == 0;
+    return http1_method_is_idempotent(call->method) && call->up.reader.ended &&
+           call->up.reader.content_bytes == 0;
 }
 
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
@@ -265,7 +266,7 @@ static void close_head(struct call *call)
         TEXT_LIT(&head, "\r\n");
     }
     TEXT_LIT(&head, "\r\n");
-    call->up.head = text_span(&head);
+    call->up.writer.head = text_span(&head);
 }
 
 /* May end the call. */
@@ -334,7 +335,7 @@ bool call_replace_connection(struct call *call)
     call_doubt_connections(call, CAUSE_TERMINATED);
     call->replaced = true;
     call->upload_refused = call->uploaded = false;
-    flow_rewind(&call->up);
+    h1_writer_rewind(&call->up.writer);
     connect_anew(call);
     return true;
 }

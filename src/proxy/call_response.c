@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "http/h1_head.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
 #include "proxy/worker.h"
@@ -16,13 +17,13 @@
  */
 static bool put_head(struct call *call, struct span text)
 {
-    struct span waiting = call->down.head;
+    struct span waiting = call->down.writer.head;
     char *joined;
 
     if (waiting.len == 0) {
         mem_free(call->kept_head);
         call->kept_head = NULL;
-        call->down.head = text;
+        call->down.writer.head = text;
         return true;
     }
     joined = mem_alloc(waiting.len + text.len);
@@ -32,13 +33,13 @@ static bool put_head(struct call *call, struct span text)
     memcpy(joined + waiting.len, text.ptr, text.len);
     mem_free(call->kept_head);
     call->kept_head = joined;
-    call->down.head = (struct span){joined, waiting.len + text.len};
+    call->down.writer.head = (struct span){joined, waiting.len + text.len};
     return true;
 }
 
 bool call_keep_unsent_head(struct call *call)
 {
-    struct span rest = call->down.head;
+    struct span rest = call->down.writer.head;
     char *copy;
 
     if (rest.len == 0 || call->kept_head != NULL)
@@ -47,7 +48,7 @@ bool call_keep_unsent_head(struct call *call)
     if (copy == NULL)
         return false;
     call->kept_head = copy;
-    call->down.head.ptr = copy;
+    call->down.writer.head.ptr = copy;
     return true;
 }
 
@@ -56,7 +57,7 @@ bool call_deliver_interim(struct call *call)
 {
     bool progress = false;
 
-    if (call->down.head.len == 0)
+    if (call->down.writer.head.len == 0)
         return true;
     if (flow_pump(&call->down, &call->response, &call->downstream->transport, &progress) == FLOW_REFUSED)
         call_caller_gone(call);
@@ -75,7 +76,7 @@ static void interim_response(struct call *call, const struct http1_head *head)
         call->unclean = true;
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
-    if (call->down.head.len > pw->snapshot->limits.response_head_bytes) {
+    if (call->down.writer.head.len > pw->snapshot->limits.response_head_bytes) {
         call_end(call, CAUSE_RESPONSE_HEAD_SIZE, "too many interim responses wait for the caller to read");
         return;
     }
@@ -143,7 +144,7 @@ static void final_response(struct call *call, const struct http1_head *head)
     call->status = head->code;
     call->reusable = upstream_note_response(call->upstream, head) && !call->unclean;
     /* Whether the rest of the request ever comes, the caller has his answer. */
-    if (framing.close || !call->up.decoded_all)
+    if (framing.close || !call->up.reader.ended)
         call->keep_alive = false;
     put_response_head(call, head, framing, &text);
     if (text.overflow) {
@@ -175,46 +176,18 @@ void call_count_unfinished_head(struct call *call)
         count_status(call, code);
 }
 
-/* Of a head that has not come whole. CAUSE_NONE: the rest may still come. */
-static enum cause judge_unfinished_head(const struct call *call, enum http1_status status,
-                                        struct http1_head *head, const char **detail)
-{
-    size_t max = call->worker->snapshot->limits.response_head_bytes;
-
-    head->odd = buffer_span(&call->response);
-    if (status == HTTP1_BAD) {
-        *detail = "a line of the response head holds a control byte, or empty lines are before it";
-        head->odd = http1_odd_line(&call->scan, head->odd, max);
-        return CAUSE_HTTP_PROTOCOL;
-    }
-    if (http1_may_be_response(&call->scan, head->odd))
-        return CAUSE_NONE;
-    *detail = "the status line is not sound";
-    return CAUSE_HTTP_PROTOCOL;
-}
-
 bool call_take_response_head(struct call *call)
 {
     struct worker *pw = call->worker;
-    const char *detail = NULL;
-    enum cause cause = CAUSE_NONE;
-    struct span bytes = buffer_span(&call->response), head;
-    size_t max = pw->snapshot->limits.response_head_bytes, end = 0;
-    enum http1_status status = http1_scan(&call->scan, bytes, &head, &end);
+    struct h1_fault fault;
+    size_t end;
 
-    if (http1_head_excess(&call->scan, bytes, end, max) != CAUSE_NONE) {
-        cause = CAUSE_RESPONSE_HEAD_SIZE;
-        pw->head.odd = http1_odd_line(&call->scan, bytes, max);
-    } else if (status == HTTP1_DONE) {
-        cause = http1_parse_response(head, call->method, &pw->head, &detail);
-    } else {
-        cause = judge_unfinished_head(call, status, &pw->head, &detail);
-        if (cause == CAUSE_NONE)
-            return false;
-    }
-    if (cause != CAUSE_NONE) {
-        call_end_over(call, cause, detail, pw->head.odd);
-        return false;
+    switch (h1_head_read_response(&call->scan, buffer_span(&call->response),
+                                  pw->snapshot->limits.response_head_bytes, call->method, &pw->head, &end,
+                                  &fault)) {
+    case HTTP1_MORE: return false;
+    case HTTP1_DONE: break;
+    case HTTP1_BAD: call_end_over(call, fault.cause, fault.detail, fault.odd); return false;
     }
     count_status(call, pw->head.code);
     call->unclean |= call->scan.start != 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "http/h1_head.h"
 #include "proxy/answer.h"
 #include "proxy/call.h"
 #include "proxy/drain.h"
@@ -117,31 +118,6 @@ static bool read_more(struct downstream *downstream)
     return false;
 }
 
-/* A head that does not come in one piece: where is it going? */
-static void look_at_part(struct downstream *downstream)
-{
-    struct worker *pw = downstream->worker;
-    struct span line;
-
-    if (http1_first_line(&downstream->scan, buffer_span(&downstream->in), &line) &&
-        http1_parse_request_line(line, &pw->head) == CAUSE_NONE)
-        call_foresee_route(downstream->call, &pw->head);
-}
-
-static void take_head(struct downstream *downstream, struct span head, size_t end)
-{
-    struct worker *pw = downstream->worker;
-    const char *detail = NULL;
-    enum cause cause = http1_parse_request(head, &pw->head, &detail);
-
-    if (cause != CAUSE_NONE) {
-        call_end(downstream->call, cause, detail);
-        return;
-    }
-    buffer_consume(&downstream->in, end);
-    call_start(downstream->call, &pw->head);
-}
-
 /*
  * What old software sends behind its content is no part of a request (RFC 9112 2.2): nothing has begun that could get
  * stuck, and an answer to it would be taken for that to the next request.
@@ -151,38 +127,45 @@ static bool is_empty_line(struct span bytes)
     return span_eq(bytes, SPAN_LIT("\r\n")) || span_eq(bytes, SPAN_LIT("\r"));
 }
 
+/* The first byte of a request is there. False: no memory, and the connection is gone. */
+static bool begin_call(struct downstream *downstream)
+{
+    downstream->call = call_begin(downstream, loop_refresh_now(&downstream->worker->loop));
+    if (downstream->call == NULL) {
+        downstream_destroy(downstream);
+        return false;
+    }
+    clear_timer(downstream);
+    return true;
+}
+
 /* Looks at the bytes that are there. True: the connection is in other hands now. */
 static bool try_head(struct downstream *downstream)
 {
     struct worker *pw = downstream->worker;
-    struct span bytes = buffer_span(&downstream->in), head;
-    enum http1_status status;
-    enum cause excess;
-    size_t end = 0;
+    struct span bytes = buffer_span(&downstream->in);
+    struct h1_fault fault;
+    size_t end;
 
     if (downstream->call == NULL) {
         if (is_empty_line(bytes))
             return false;
-        downstream->call = call_begin(downstream, loop_refresh_now(&pw->loop));
-        if (downstream->call == NULL) {
-            downstream_destroy(downstream);
+        if (!begin_call(downstream))
             return true;
-        }
-        clear_timer(downstream);
     }
-    status = http1_scan(&downstream->scan, bytes, &head, &end);
-    excess = http1_head_excess(&downstream->scan, bytes, end, pw->snapshot->limits.request_head_bytes);
-    if (excess != CAUSE_NONE) {
-        call_end(downstream->call, excess, NULL);
-        return true;
+    switch (h1_head_read_request(&downstream->scan, bytes, pw->snapshot->limits.request_head_bytes, &pw->head,
+                                 &end, &fault)) {
+    case HTTP1_MORE:
+        /* It does not come in one piece: where is it going? */
+        if (h1_head_read_request_line(&downstream->scan, bytes, &pw->head))
+            call_foresee_route(downstream->call, &pw->head);
+        return false;
+    case HTTP1_DONE:
+        buffer_consume(&downstream->in, end);
+        call_start(downstream->call, &pw->head);
+        break;
+    case HTTP1_BAD: call_end(downstream->call, fault.cause, fault.detail); break;
     }
-    switch (status) {
-    case HTTP1_MORE: look_at_part(downstream); return false;
-    case HTTP1_DONE: take_head(downstream, head, end); return true;
-    case HTTP1_BAD: break;
-    }
-    call_end(downstream->call, CAUSE_BAD_REQUEST,
-             "a line of the head does not end with CRLF, or holds a control byte");
     return true;
 }
 

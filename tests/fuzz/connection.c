@@ -1,13 +1,12 @@
 /*
- * Whole connections, one message behind the other: read as proxy/downstream and proxy/call_exchange read them, and sent
- * on as they send them. However the bytes are split into reads, the same messages come out, and whoever reads what we
+ * Whole connections, one message behind the other: read by http/h1_reader, and sent on by
+ * http/h1_writer. However the bytes are split into reads, the same messages come out, and whoever reads what we
  * sent finds the same messages with the same content, each complete only if ours was.
  *
  * Input: a byte for how the bytes arrive, one for how the sink takes them, one for what they are (bits of enum
  * option), one of which the bits say which responses answer a HEAD, the bytes.
  */
 #include "http/forward.h"
-#include "proxy/flow.h"
 #include "sink.h"
 
 enum option { RESPONSES = 1, OLD_CALLER = 2, SENT_AT_ONCE = 4 };
@@ -56,7 +55,7 @@ static enum http1_method method_answered(const struct terms *terms, unsigned res
 struct reader {
     const struct terms *terms;
     struct arrival arrival;
-    struct buffer in;
+    struct source in;
     struct http1_head head;
     struct http1_field fields[HTTP1_FIELDS_IN(32 * BYTES_MAX)];
     unsigned final_responses;
@@ -66,7 +65,7 @@ static void reader_open(struct reader *reader, const struct terms *terms, struct
 {
     reader->terms = terms;
     reader->arrival = arrival_of(bytes, terms->seed);
-    reader->in = (struct buffer){.data = reader->arrival.block, .cap = (uint32_t)bytes.len};
+    reader->in = (struct source){.data = reader->arrival.block};
     reader->final_responses = 0;
     reader->head = (struct http1_head)HTTP1_HEAD_OVER(reader->fields);
 }
@@ -77,7 +76,7 @@ static bool reader_more(struct reader *reader)
 
     while (reader->terms->at_once && arrival_more(&reader->arrival))
         ;
-    reader->in.end = (uint32_t)reader->arrival.have;
+    reader->in.end = reader->arrival.have;
     return more;
 }
 
@@ -102,15 +101,15 @@ static bool read_head(struct reader *reader, enum cause *cause, struct span *hea
     size_t end = 0;
 
     while (status == HTTP1_MORE) {
-        if (buffer_len(&reader->in) != 0)
-            status = http1_scan(&scan, buffer_span(&reader->in), head, &end);
+        if (source_span(&reader->in).len != 0)
+            status = http1_scan(&scan, source_span(&reader->in), head, &end);
         if (status == HTTP1_MORE && !reader_more(reader))
             return false;
     }
     *cause = CAUSE_BAD_REQUEST;
     if (status == HTTP1_DONE)
         *cause = parse_head(reader, *head);
-    buffer_consume(&reader->in, end);
+    reader->in.start += end;
     return true;
 }
 
@@ -124,12 +123,12 @@ static void read_content(struct reader *reader, struct message *message)
         struct span data = {0}, trailers = {0};
         size_t used = 0;
 
-        status = http1_content_next(&content, buffer_span(&reader->in), &used, &data, &trailers);
+        status = http1_content_next(&content, source_span(&reader->in), &used, &data, &trailers);
         message->content = digest(message->content, data);
         message->content_bytes += data.len;
         message->trailers = digest(message->trailers, trailers);
-        buffer_consume(&reader->in, used);
-        if (status == HTTP1_MORE && (used == 0 || buffer_len(&reader->in) == 0) && !reader_more(reader))
+        reader->in.start += used;
+        if (status == HTTP1_MORE && (used == 0 || source_span(&reader->in).len == 0) && !reader_more(reader))
             break;
     } while (status == HTTP1_MORE);
     message->broken = status == HTTP1_BAD;
@@ -203,17 +202,17 @@ static enum http1_framing send_head(const struct terms *terms, const struct http
 }
 
 /* To its end, or to the end of what has come. False: it ended early. */
-static bool pump(struct reader *reader, struct flow *flow, struct sink *sink)
+static bool send_on(struct reader *reader, struct h1_reader *content, struct h1_writer *writer,
+                    struct sink *sink)
 {
-    enum flow_result result;
-    bool progress;
+    enum pump_result result;
 
     do {
-        result = flow_pump(flow, &reader->in, &sink->transport, &progress);
-        if (result == FLOW_STARVED && !reader_more(reader) && flow_source_ended(flow) != FLOW_DONE)
+        result = pump(content, writer, &reader->in, sink);
+        if (result == PUMP_STARVED && !reader_more(reader) && !pump_end(content, writer))
             return false;
-    } while (result == FLOW_STARVED || result == FLOW_BLOCKED);
-    return result == FLOW_DONE;
+    } while (result == PUMP_STARVED || result == PUMP_BLOCKED);
+    return result == PUMP_DONE;
 }
 
 static void send_talk(struct sink *sink, const struct terms *terms, struct span bytes)
@@ -228,16 +227,15 @@ static void send_talk(struct sink *sink, const struct terms *terms, struct span 
     for (int i = 0; i < MESSAGES_MAX && all && read_head(&reader, &cause, &head) && cause == CAUSE_NONE;
          i++) {
         struct text text = text_over(block, sizeof(block));
-        struct flow flow;
-        enum http1_framing framing;
+        struct h1_reader content = {0};
+        struct h1_writer writer = {.framing = send_head(terms, &reader.head, &text)};
 
-        flow_init(&flow);
-        framing = send_head(terms, &reader.head, &text);
         MUST(!text.overflow);
-        flow.head = text_span(&text);
-        flow_open(&flow, terms->responses, reader.head.framing, reader.head.content_length, framing);
-        all = pump(&reader, &flow, sink) && goes_on(&reader.head) && framing != HTTP1_UNTIL_CLOSE;
-        flow_fini(&flow);
+        writer.head = text_span(&text);
+        h1_reader_open(&content, terms->responses, reader.head.framing, reader.head.content_length);
+        all = send_on(&reader, &content, &writer, sink) && goes_on(&reader.head) &&
+              writer.framing != HTTP1_UNTIL_CLOSE;
+        h1_writer_fini(&writer);
     }
     arrival_free(&reader.arrival);
 }

@@ -1,12 +1,11 @@
 /*
- * Content in each framing: decoding it (http1_content_next), and moving it on in another one (proxy/flow, with what
- * the sink takes up to the input).
+ * Content in each framing: decoding it (http1_content_next), and moving it on in another one (h1_reader and
+ * h1_writer, with what the sink takes up to the input).
  *
  * Input: a byte for how the content arrives, one for how the sink takes it, one for the framings (bits of enum
  * option; the rest is the length, if it is LENGTH, else whether it is a response's), the content.
  */
 #include "http/forward.h"
-#include "proxy/flow.h"
 #include "sink.h"
 
 enum option { BY_LENGTH = 1, BY_CLOSE = 2, TO_CLOSE = 4, OF_RESPONSE = 8, LENGTH_SHIFT = 3 };
@@ -134,49 +133,44 @@ static void check_reading(const struct reading *reading, const struct http1_cont
 
 /* ---- on to the sink ------------------------------------------------------------------------------------ */
 
-/* flow_source_is_complete and flow_discard, asked of a copy, must see what a reading of all has seen. */
-static void check_foresight(const struct flow *flow, const struct buffer *source, const struct reading *whole)
+/* h1_reader_has_all and h1_reader_discard, asked of a copy, must see what a reading of all has seen. */
+static void check_foresight(const struct h1_reader *reader, const struct source *source,
+                            const struct reading *whole)
 {
-    struct flow copy = *flow;
-    struct buffer rest = *source;
-    struct flow_end end;
-    bool complete = flow_source_is_complete(flow, source, &end);
+    struct h1_reader copy = *reader;
+    struct h1_rest rest;
+    bool complete = h1_reader_has_all(reader, source_span(source), &rest);
+    size_t gone = h1_reader_discard(&copy, source_span(source));
 
     MUST(complete == (whole->status == HTTP1_DONE && source->end >= whole->used));
-    if (complete)
-        MUST(end.extra == source->end - whole->used && end.odd == whole->odd);
-    MUST(flow_discard(&copy, &rest) == complete);
-    if (complete)
-        MUST(rest.start == whole->used);
+    MUST(complete == copy.ended);
+    if (!complete)
+        return;
+    MUST(rest.extra == source->end - whole->used && rest.odd == whole->odd);
+    MUST(source->start + gone == whole->used);
 }
 
-static enum flow_result pump_all(struct flow *flow, struct sink *sink, struct span bytes, uint8_t seed,
-                                 const struct reading *whole)
+static enum pump_result pump_all(struct h1_reader *reader, struct h1_writer *writer, struct sink *sink,
+                                 struct span bytes, uint8_t seed, const struct reading *whole)
 {
     struct arrival arrival = arrival_of(bytes, seed);
-    struct buffer source = {.data = arrival.block, .cap = (uint32_t)arrival.len};
-    enum flow_result result;
+    struct source source = {.data = arrival.block};
+    enum pump_result result;
 
     do {
-        bool progress = false;
-        size_t before = sink->text.len;
-
-        result = flow_pump(flow, &source, &sink->transport, &progress);
-        MUST(progress == (sink->text.len != before));
+        result = pump(reader, writer, &source, sink);
         MUST(source.start <= source.end);
-        if (result != FLOW_BROKEN)
-            check_foresight(flow, &source, whole);
-        if (result == FLOW_STARVED && !arrival_more(&arrival))
+        if (result != PUMP_BROKEN)
+            check_foresight(reader, &source, whole);
+        if (result == PUMP_STARVED && !arrival_more(&arrival))
             break;
-        source.end = (uint32_t)arrival.have;
-    } while (result == FLOW_STARVED || result == FLOW_BLOCKED);
-    if (result == FLOW_STARVED && flow_source_ended(flow) == FLOW_DONE) {
-        bool progress;
-
-        while ((result = flow_pump(flow, &source, &sink->transport, &progress)) == FLOW_BLOCKED)
+        source.end = arrival.have;
+    } while (result == PUMP_STARVED || result == PUMP_BLOCKED);
+    if (result == PUMP_STARVED && pump_end(reader, writer)) {
+        while ((result = pump(reader, writer, &source, sink)) == PUMP_BLOCKED)
             ;
     }
-    MUST(result != FLOW_DONE || source.start == whole->used);
+    MUST(result != PUMP_DONE || source.start == whole->used);
     arrival_free(&arrival);
     return result;
 }
@@ -210,21 +204,20 @@ static void move_on(const struct reading *whole, const struct http1_content *ter
     static char block[8 * BYTES_MAX];
     enum http1_framing from = terms->framing;
     struct sink sink;
-    struct flow flow;
-    enum flow_result result;
+    struct h1_reader reader = {0};
+    struct h1_writer writer = {.framing = to};
+    enum pump_result result;
 
     sink_init(&sink, block, sizeof(block), sink_seed);
-    flow_init(&flow);
-    flow.head = SPAN_LIT("");
-    flow_open(&flow, terms->is_response, from, length, to);
-    result = pump_all(&flow, &sink, bytes, seed, whole);
+    h1_reader_open(&reader, terms->is_response, from, length);
+    result = pump_all(&reader, &writer, &sink, bytes, seed, whole);
     if (from == HTTP1_UNTIL_CLOSE || whole->status == HTTP1_DONE)
-        MUST(result == FLOW_DONE);
+        MUST(result == PUMP_DONE);
     else
-        MUST(result == (whole->status == HTTP1_BAD ? FLOW_BROKEN : FLOW_STARVED));
-    MUST(flow.content_bytes == whole->data.len);
-    check_sink(text_span(&sink.text), to, length, whole, result == FLOW_DONE);
-    flow_fini(&flow);
+        MUST(result == (whole->status == HTTP1_BAD ? PUMP_BROKEN : PUMP_STARVED));
+    MUST(reader.content_bytes == whole->data.len);
+    check_sink(text_span(&sink.text), to, length, whole, result == PUMP_DONE);
+    h1_writer_fini(&writer);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
