@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "base/invariant.h"
 #include "base/span.h"
 #include "base/status.h"
 
@@ -56,6 +57,7 @@ static inline uint32_t buffer_len(const struct buffer *buffer)
 
 static inline void buffer_consume(struct buffer *buffer, size_t len)
 {
+    PRE(len <= buffer_len(buffer));
     buffer->start += (uint32_t)len;
 }
 

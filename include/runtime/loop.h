@@ -3,6 +3,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,8 @@ struct loop {
     uint32_t events; /* of transports, in this turn */
     uint32_t turn;   /* its number; begins again at 0 after a while */
     atomic_bool stop;
+    atomic_bool runs; /* in loop_run */
+    pthread_t thread; /* which has called it last */
     uint32_t index;
     struct list_node deferred;   /* mails of our own, for the end of the turn */
     struct list_node free_later; /* memory to free at the end of the turn */
@@ -47,6 +50,11 @@ void loop_fini(struct loop *loop);
 
 /* The thread's body: turns until loop_stop. ST_FAILED: the event loop can't go on. */
 enum status loop_run(struct loop *loop) MUST_CHECK;
+/*
+ * Is this the thread that may touch what the loop owns: its own, or, as long as it does not run, whichever has it? Any
+ * thread.
+ */
+bool loop_is_own(const struct loop *loop);
 /* When nothing is deferred any more. Any thread. */
 void loop_stop(struct loop *loop);
 

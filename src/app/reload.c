@@ -215,6 +215,7 @@ void reload_asked_by_admin(void *arg, struct evhttp_request *request)
         respond_text(request, 503, service->draining ? "curfew is about to end\n" : "not enough memory\n");
         return;
     }
+    list_init(&asker->node);
     asker->request = request;
     list_push_back(service->reloading ? &service->next : &service->asking, &asker->node);
     reload_ask(service);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "core/race.h"
 
 void address_book_init(struct address_book *book)
@@ -37,6 +38,7 @@ static uint32_t find_bad(struct address_book *book, const struct upstream_config
 {
     uint32_t bad = 0;
 
+    PRE(count <= 32); /* a bit for each */
     if (atomic_load_explicit(&book->noted, memory_order_relaxed) == 0)
         return 0;
     pthread_mutex_lock(&book->lock);
@@ -58,6 +60,7 @@ uint32_t address_book_order(struct address_book *book, const struct upstream_con
     atomic_uint *turn = &book->turns[upstream->index % ADDRESS_BOOK_TURNS];
     uint32_t ipv6 = 0;
 
+    PRE(count != 0);
     if (count == 1) {
         order[0] = 0;
         return 1;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 struct buffer_block {
@@ -21,6 +22,7 @@ static char *take_block(struct buffer_spares *spares, enum buffer_kind kind)
 
     if (block == NULL)
         return mem_alloc(kinds[kind].size);
+    PRE(stack->count > 0);
     stack->first = block->next;
     stack->count--;
     return (char *)block;
@@ -43,6 +45,7 @@ static void give_block(struct buffer_spares *spares, char *data, uint32_t cap)
 
 static enum status open_block(struct buffer_spares *spares, struct buffer *buffer, enum buffer_kind kind)
 {
+    PRE(buffer->data == NULL); /* or that block would be lost */
     buffer->data = take_block(spares, kind);
     if (buffer->data == NULL)
         return ST_NOMEM;
@@ -82,6 +85,7 @@ static enum status enlarge(struct buffer_spares *spares, struct buffer *buffer, 
     uint32_t cap = buffer->cap > max / 2 ? max : 2 * buffer->cap;
     char *data;
 
+    PRE(buffer->start == 0 && buffer->end == buffer->cap); /* full: nothing smaller would do */
     if (cap <= buffer->cap)
         return ST_LIMIT;
     data = mem_alloc(cap);
@@ -98,6 +102,7 @@ enum status buffer_make_room(struct buffer_spares *spares, struct buffer *buffer
 {
     uint32_t len = buffer_len(buffer);
 
+    PRE(buffer->data != NULL && buffer->start <= buffer->end && buffer->end <= buffer->cap);
     if (buffer->end < buffer->cap)
         return ST_OK;
     if (buffer->start > 0) {

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "base/invariant.h"
+
 static bool end_of(const X509 *certificate, int64_t *end_s)
 {
     struct tm tm;
@@ -35,6 +37,7 @@ enum status certificate_ends(const char *path, int64_t *first_s, int64_t *last_s
         X509_free(certificate);
     }
     BIO_free(file);
+    POST(status != ST_OK || *first_s <= *last_s);
     ERR_clear_error(); /* the end of the file is an error to the reader */
     return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "runtime/tcp.h"
 #include "runtime/loop.h"
@@ -53,6 +54,7 @@ static void close_lane(struct connect *connect, unsigned lane)
 
 static void leave(struct connect *connect)
 {
+    PRE(connect->active);
     connect->active = false;
     for (unsigned lane = 0; lane < RACE_LANES; lane++)
         close_lane(connect, lane);
@@ -65,6 +67,7 @@ static void leave(struct connect *connect)
 static void finish(struct connect *connect, enum cause cause)
 {
     leave(connect);
+    POST(transport_is_open(connect->transport) == (cause == CAUSE_NONE));
     connect->events->done(connect, cause, connect->detail);
 }
 
@@ -176,6 +179,7 @@ static unsigned lane_of(const struct connect *connect, const struct transport *t
 
     while (connect->lanes[lane] != transport)
         lane++;
+    POST(lane < RACE_LANES); /* each transport that has events is in a lane */
     return lane;
 }
 
@@ -212,6 +216,7 @@ static void win(struct connect *connect, unsigned lane)
     struct transport *winner = connect->lanes[lane];
     enum status status = ST_OK;
 
+    PRE(transport_is_open(winner) && connect->race.lanes[lane].is_taken);
     connect->peer = address_in(connect, lane);
     if (has_several_addresses(connect)) {
         remember_passed(connect, connect->race.lanes[lane].place);
@@ -248,6 +253,7 @@ static void try_without_session(struct connect *connect, unsigned lane)
 {
     int error;
 
+    PRE(!connect->shuns_session[lane]); /* once */
     connect->shuns_session[lane] = true;
     transport_close(connect->lanes[lane]);
     error = open_socket(connect, lane);
@@ -348,6 +354,7 @@ static int open_socket(struct connect *connect, unsigned lane)
 /* 0, or an errno. */
 static int open_lane(struct connect *connect, unsigned lane)
 {
+    PRE(connect->lanes[lane] == NULL);
     connect->shuns_session[lane] = false;
     connect->lanes[lane] = take_transport(connect);
     return connect->lanes[lane] != NULL ? open_socket(connect, lane) : ENOMEM;
@@ -386,6 +393,7 @@ static void give_up(struct connect *connect, unsigned lane)
 /* No address is left. */
 static void lose(struct connect *connect)
 {
+    PRE(connect->cause != CAUSE_NONE); /* each attempt that failed was noted */
     if (connect->answer != NULL && connect->cause != CAUSE_INTERNAL)
         dns_doubt(connect->resolver, connect->upstream->host);
     finish(connect, connect->cause);
@@ -443,6 +451,7 @@ static void resolved(struct dns_query *query, struct dns_answer *answer)
 {
     struct connect *connect = CONTAINER_OF(query, struct connect, query);
 
+    PRE(connect->active && connect->answer == NULL);
     if (answer != NULL)
         connect->answer = dns_answer_acquire(answer);
     go_by_answer(connect);
@@ -464,6 +473,7 @@ static void begin(struct mail *mail)
 
 enum status connect_start(struct connect *connect, int64_t limit_ns)
 {
+    PRE(!connect->active && !transport_is_open(connect->transport));
     if (timer_init(&connect->loop->timers, &connect->timer, look_again) != ST_OK)
         return ST_NOMEM;
     connect->limit_ns = limit_ns;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "runtime/dns_cache.h"
 #include "runtime/dns_channels.h"
@@ -127,6 +128,7 @@ static void note_answer(struct resolver *resolver, struct dns_lookup *lookup, st
     int64_t now_ns = loop_now(resolver->loop);
     bool is_same = entry->answer != NULL && dns_answer_is_same(entry->answer, lookup->answer);
 
+    PRE(lookup->answer != NULL);
     if (!lookup->is_over && entry->answer != NULL)
         return;
     if (!name_may_be_kept(&entry->age, &lookup->policy, lookup->ttl_ns, now_ns)) {
@@ -215,6 +217,7 @@ static void end_lookup(struct resolver *resolver, struct dns_lookup *lookup)
 {
     struct dns_entry *entry;
 
+    PRE(lookup->is_over);
     list_remove(&lookup->node);
     entry = note(resolver, lookup);
     publish_end(resolver, lookup, entry);
@@ -250,6 +253,7 @@ static struct dns_lookup *new_lookup(struct resolver *resolver, const char *host
     struct dns_entry *entry = dns_cache_find(&resolver->cache, host);
     struct dns_lookup *lookup = dns_lookup_new(&resolver->ground, host, impatient);
 
+    PRE(find_lookup(resolver, host) == NULL); /* of one name there is one lookup, which all share */
     if (lookup == NULL)
         return NULL;
     lookup->owner = resolver;
@@ -347,6 +351,7 @@ static enum status take_at_once(struct resolver *resolver, struct dns_lookup *lo
     struct dns_answer *answer;
     enum status status = ST_FAILED;
 
+    PRE(lookup->is_over && list_is_empty(&lookup->waiters));
     list_remove(&lookup->node);
     entry = note(resolver, lookup);
     if (entry != NULL)
@@ -364,6 +369,7 @@ static enum status wait_for(struct resolver *resolver, struct dns_lookup *lookup
 {
     int64_t until_ns = NS_NEVER;
 
+    PRE(!lookup->is_over);
     if (verdict->patience_ns != NS_NEVER)
         until_ns = lookup->began_ns + verdict->patience_ns;
     if (until_ns < lookup->patience.due_ns)
@@ -407,6 +413,7 @@ static enum status ask(struct resolver *resolver, const char *host, const struct
 enum status dns_ask(struct resolver *resolver, const char *host, const struct name_policy *policy,
                     struct dns_query *query, dns_fn fn, struct dns_answer **answer)
 {
+    PRE(list_is_empty(&query->node)); /* a query waits for one name at a time */
     query->fn = fn;
     query->why = NULL;
     if (is_localhost(host))

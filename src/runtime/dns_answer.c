@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "core/address_order.h"
 
@@ -12,6 +13,7 @@
 
 struct dns_answer *dns_answer_acquire(struct dns_answer *answer)
 {
+    PRE(answer->references > 0);
     answer->references++;
     return answer;
 }
@@ -20,6 +22,7 @@ void dns_answer_release(struct dns_answer **answer)
 {
     struct dns_answer *released = *answer;
 
+    PRE(released == NULL || released->references > 0);
     *answer = NULL;
     if (released != NULL && --released->references == 0)
         mem_free(released);
@@ -132,6 +135,7 @@ struct dns_answer *dns_answer_new(const struct ip *ips, uint32_t count)
     struct destination *destinations = mem_calloc(count, sizeof(*destinations));
     struct dns_answer *answer = mem_zalloc(sizeof(*answer) + count * sizeof(answer->addresses[0]));
 
+    PRE(count != 0); /* a name without addresses is no answer */
     if (destinations != NULL && answer != NULL) {
         answer->references = 1;
         answer->count = take_ips(destinations, ips, count);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 void dns_cache_init(struct dns_cache *cache)
@@ -15,6 +16,7 @@ void dns_cache_init(struct dns_cache *cache)
 
 static void drop(struct dns_cache *cache, struct dns_entry *entry)
 {
+    PRE(cache->count > 0 && !list_is_empty(&entry->in_bucket));
     list_remove(&entry->in_bucket);
     list_remove(&entry->in_use);
     dns_answer_release(&entry->answer);
@@ -31,6 +33,7 @@ void dns_cache_fini(struct dns_cache *cache)
 {
     while (cache->count != 0)
         drop(cache, least_used(cache));
+    POST(list_is_empty(&cache->by_use));
 }
 
 /* FNV-1a over the name in lower case. */
@@ -76,6 +79,7 @@ struct dns_entry *dns_cache_get(struct dns_cache *cache, const char *host)
     list_push_front(bucket_of(cache, host), &entry->in_bucket);
     list_push_front(&cache->by_use, &entry->in_use);
     cache->count++;
+    POST(cache->count <= DNS_CACHE_MAX);
     return entry;
 }
 

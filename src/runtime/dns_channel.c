@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "runtime/loop.h"
@@ -105,6 +106,7 @@ static void ended(struct dns_channel *channel, enum dns_family family, int statu
     struct dns_reply *reply = &channel->replies[family];
     bool has_answer = status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND;
 
+    PRE(reply->asked > 0); /* c-ares tells the end of each question once */
     reply->asked--;
     if (status != ARES_ECANCELLED && status != ARES_EDESTRUCTION && reply->kind == REPLY_PENDING &&
         (has_answer || reply->asked == 0))
@@ -143,6 +145,7 @@ static void await_timeout(struct dns_channel *channel)
 
 static void process(struct dns_channel *channel, ares_socket_t readable, ares_socket_t writable)
 {
+    PRE(loop_is_own(channel->loop));
     channel->has_changed = false;
     ares_process_fd(channel->ares, readable, writable);
     await_timeout(channel);
@@ -262,6 +265,7 @@ static void write_servers(const struct resolv_conf *conf, char csv[CSV_BYTES])
     }
     if (conf->server_count == 0)
         TEXT_LIT(&text, "127.0.0.1");
+    POST(!text.overflow);
     csv[text.len] = '\0';
 }
 
@@ -370,6 +374,7 @@ void dns_channel_repeat(struct dns_channel *channel, const char *name)
 void dns_channel_cancel(struct dns_channel *channel)
 {
     ares_cancel(channel->ares);
+    POST(channel->replies[FAMILY_V4].asked == 0 && channel->replies[FAMILY_V6].asked == 0);
     timer_set(&channel->loop->timers, &channel->timer, NS_NEVER);
 }
 

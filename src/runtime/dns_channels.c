@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 #define IDLE_MAX 4u
@@ -24,6 +25,7 @@ struct dns_channel *dns_channels_take(struct dns_channels *channels, const struc
 
     if (node == NULL)
         return dns_channel_new(channels->loop, conf, channels->servers);
+    PRE(channels->count > 0);
     channels->count--;
     return CONTAINER_OF(node, struct dns_channel, node);
 }
@@ -37,6 +39,7 @@ void dns_channels_give_back(struct dns_channels *channels, struct dns_channel *c
     }
     list_push_front(&channels->idle, &channel->node);
     channels->count++;
+    POST(channels->count <= IDLE_MAX);
 }
 
 void dns_channels_drop(struct dns_channels *channels)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 /*
@@ -39,6 +40,7 @@ static void drop_channel(struct dns_lookup *lookup)
 
 static enum status end(struct dns_lookup *lookup)
 {
+    PRE(!lookup->is_over);
     drop_channel(lookup);
     lookup->is_over = true;
     return ST_OK;
@@ -83,6 +85,7 @@ static bool put_together(struct dns_lookup *lookup)
         const struct dns_reply *reply = &lookup->channel->replies[i];
 
         if (reply->kind == REPLY_ADDRESSES) {
+            PRE(reply->count <= ADDRESSES_MAX - count);
             memcpy(ips + count, reply->addresses, reply->count * sizeof(ips[0]));
             count += reply->count;
             if (reply->ttl_ns < lookup->ttl_ns)
@@ -98,6 +101,7 @@ static bool put_together(struct dns_lookup *lookup)
 
 static enum status found_in_files(struct dns_lookup *lookup, const struct ip *ips, uint32_t count)
 {
+    PRE(lookup->answer == NULL);
     lookup->answer = dns_answer_new(ips, count);
     if (lookup->answer == NULL)
         return end_for_want(lookup, strerrordesc_np(ENOMEM));
@@ -167,6 +171,7 @@ static enum status end_step(struct dns_lookup *lookup, unsigned said, const char
 {
     const struct nsswitch_step *step = &lookup->ground->system->nsswitch.steps[lookup->step++];
 
+    POST(lookup->step <= lookup->ground->system->nsswitch.count);
     drop_channel(lookup);
     lookup->is_negative = said == NAME_NOT_FOUND;
     lookup->why = why;
@@ -210,6 +215,7 @@ static void channel_changed(struct dns_channel *channel)
 {
     struct dns_lookup *lookup = channel->owner;
 
+    PRE(lookup->channel == channel && !lookup->is_over);
     if (advance(lookup) == ST_OK)
         lookup->changed(lookup);
 }
@@ -238,6 +244,7 @@ static enum status ask_dns(struct dns_lookup *lookup)
     const struct resolv_conf *conf = &lookup->ground->system->resolv;
 
     name_search_init(&lookup->search, lookup->host);
+    PRE(lookup->channel == NULL);
     if (!name_search_first(&lookup->search, conf, lookup->name))
         return end_step(lookup, NAME_NOT_FOUND, "the name is too long");
     lookup->channel = dns_channels_take(lookup->ground->channels, conf);

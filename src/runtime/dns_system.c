@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "core/hosts_file.h"
 
@@ -33,6 +34,7 @@ static char *read_all(int fd, size_t size, size_t *len)
         if (got > 0)
             *len += (size_t)got;
     }
+    POST(*len <= size);
     return text;
 }
 

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/invariant.h"
+
 /* A signal may cut it short: what there is by then is used. */
 static void fetch(struct entropy *entropy)
 {
@@ -13,6 +15,7 @@ static void fetch(struct entropy *entropy)
 
 bool entropy_take(struct entropy *entropy, uint64_t *out, uint32_t count)
 {
+    PRE(count <= ENTROPY_WORDS);
     if (entropy->left < count)
         fetch(entropy);
     if (entropy->left < count)

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "runtime/transport.h"
 #include "runtime/loop.h"
 
@@ -42,6 +43,7 @@ static socklen_t fill(union socket_address *out, const struct address *address)
         return sizeof(out->v6);
     case ADDRESS_UNIX: break;
     }
+    PRE(strlen(address->path) < sizeof(out->path.sun_path)); /* the configuration has none that is longer */
     out->path.sun_family = AF_UNIX;
     strncpy(out->path.sun_path, address->path, sizeof(out->path.sun_path) - 1);
     return sizeof(out->path);
@@ -229,6 +231,7 @@ static bool is_out_of_descriptors(int error)
 
 static void pause_accepting(struct acceptor *acceptor)
 {
+    PRE(loop_is_own(acceptor->loop));
     event_del(&acceptor->event);
     timer_set(&acceptor->loop->timers, &acceptor->resume, loop_now(acceptor->loop) + PAUSE_NS);
 }

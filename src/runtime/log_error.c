@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "runtime/journal.h"
 
 #define LINE_BYTES 512
@@ -23,6 +24,7 @@ void log_error(const char *format, ...)
     vsnprintf(line + len, sizeof(line) - len - 1, format, args);
     va_end(args);
     len = strlen(line);
+    POST(len < sizeof(line));
     line[len++] = '\n';
     /* A pipe that can be written to takes PIPE_BUF bytes, which is more than this. */
     if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0 && write(STDERR_FILENO, line, len) < 0)

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "runtime/buffer.h"
 
 /*
@@ -70,6 +71,7 @@ enum status loop_init(struct loop *loop, uint32_t index)
     list_init(&loop->deferred);
     list_init(&loop->free_later);
     atomic_init(&loop->stop, false);
+    atomic_init(&loop->runs, false);
     if (mailbox_init(&loop->mailbox) != ST_OK)
         return ST_FAILED;
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -104,6 +106,7 @@ static void free_deferred(struct loop *loop)
 
 void loop_fini(struct loop *loop)
 {
+    PRE(!atomic_load(&loop->runs) && list_is_empty(&loop->deferred));
     free_deferred(loop);
     event_del(&loop->mail_event);
     event_del(&loop->timer_event);
@@ -124,11 +127,16 @@ int64_t loop_clock_ns(void)
 
 int64_t loop_refresh_now(struct loop *loop)
 {
-    return loop->now_ns = loop_clock_ns();
+    int64_t now_ns = loop_clock_ns();
+
+    PRE(loop_is_own(loop));
+    POST(now_ns >= loop->now_ns); /* a turn's time goes on, never back */
+    return loop->now_ns = now_ns;
 }
 
 int64_t loop_now(struct loop *loop)
 {
+    PRE(loop_is_own(loop));
     if (loop->now_ns == 0)
         loop->now_ns = loop_clock_ns();
     return loop->now_ns;
@@ -142,11 +150,14 @@ void loop_count_event(struct loop *loop)
 
 void loop_defer(struct loop *loop, struct mail *mail)
 {
+    PRE(loop_is_own(loop));
+    PRE(list_is_empty(&mail->node)); /* neither deferred nor in a mailbox */
     list_push_back(&loop->deferred, &mail->node);
 }
 
 void loop_expect_mail(struct loop *loop)
 {
+    PRE(loop_is_own(loop));
     loop->mail_waiting = true;
 }
 
@@ -158,6 +169,8 @@ void loop_undefer(struct mail *mail)
 void loop_free_later(struct loop *loop, struct deferred_free *deferred_free,
                      void (*free_fn)(struct deferred_free *deferred_free))
 {
+    PRE(loop_is_own(loop));
+    PRE(list_is_alone(&deferred_free->node)); /* memory is freed once */
     deferred_free->free_fn = free_fn;
     list_push_back(&loop->free_later, &deferred_free->node);
 }
@@ -212,7 +225,7 @@ static void end_turn(struct loop *loop)
     loop->turn++;
 }
 
-enum status loop_run(struct loop *loop)
+static enum status run_turns(struct loop *loop)
 {
     /* Timers may have been set before the first turn. */
     arm_timer(loop);
@@ -224,6 +237,23 @@ enum status loop_run(struct loop *loop)
         end_turn(loop);
     }
     return ST_OK;
+}
+
+enum status loop_run(struct loop *loop)
+{
+    enum status status;
+
+    PRE(!atomic_load(&loop->runs));
+    loop->thread = pthread_self();
+    atomic_store(&loop->runs, true);
+    status = run_turns(loop);
+    atomic_store(&loop->runs, false);
+    return status;
+}
+
+bool loop_is_own(const struct loop *loop)
+{
+    return !atomic_load(&loop->runs) || pthread_equal(loop->thread, pthread_self()) != 0;
 }
 
 void loop_stop(struct loop *loop)

@@ -4,6 +4,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
+
 enum status mailbox_init(struct mailbox *mailbox)
 {
     mailbox->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -20,6 +22,7 @@ enum status mailbox_init(struct mailbox *mailbox)
 
 void mailbox_fini(struct mailbox *mailbox)
 {
+    PRE(list_is_empty(&mailbox->mails) && list_is_empty(&mailbox->batch)); /* or a mail would be lost */
     close(mailbox->event_fd);
     pthread_mutex_destroy(&mailbox->lock);
 }
@@ -35,6 +38,7 @@ bool mailbox_put(struct mailbox *mailbox, struct mail *mail)
     bool first;
 
     pthread_mutex_lock(&mailbox->lock);
+    PRE(mail->fn != NULL && list_is_empty(&mail->node)); /* it is in no mailbox: a mail is posted once */
     first = list_is_empty(&mailbox->mails);
     list_push_back(&mailbox->mails, &mail->node);
     pthread_mutex_unlock(&mailbox->lock);

@@ -1,5 +1,8 @@
 #include "runtime/pool.h"
 
+#include <errno.h>
+
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "runtime/loop.h"
 
@@ -20,6 +23,7 @@ enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, str
 
 void pool_fini(struct pool *pool)
 {
+    PRE(pool->permits.held == 0 && pool->permits.waiting == 0);
     pthread_mutex_destroy(&pool->lock);
     mem_free(pool->held_by);
 }
@@ -34,6 +38,8 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
 {
     enum permit_answer answer;
 
+    PRE(ticket->permit.worker < pool->worker_count);
+    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
     ticket->mailed = false;
     pthread_mutex_lock(&pool->lock);
     answer = permit_acquire(&pool->permits, &ticket->permit);
@@ -52,6 +58,8 @@ static struct loop *tell_winner_locked(struct pool *pool, struct permit *permit)
     struct pool_ticket *winner = CONTAINER_OF(permit, struct pool_ticket, permit);
     struct loop *loop = pool->workers[permit->worker];
 
+    PRE(pthread_mutex_trylock(&pool->lock) == EBUSY);
+    PRE(permit->state == PERMIT_HELD && !winner->mailed);
     pool->held_by[permit->worker]++;
     winner->mailed = true;
     return mailbox_put(&loop->mailbox, &winner->granted) ? loop : NULL;
@@ -63,7 +71,9 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
     struct loop *ring = NULL;
     struct permit *next;
 
+    PRE(loop_is_own(own));
     pthread_mutex_lock(&pool->lock);
+    PRE(ticket->permit.state != PERMIT_HELD || pool->held_by[ticket->permit.worker] > 0);
     if (ticket->permit.state == PERMIT_HELD)
         pool->held_by[ticket->permit.worker]--;
     if (ticket->mailed)
@@ -80,6 +90,8 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
 
 void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)
 {
+    PRE(from->permit.state == PERMIT_HELD && to->permit.state == PERMIT_FREE);
+    PRE(from->permit.worker == to->permit.worker); /* held_by stays right */
     to->permit.state = from->permit.state;
     from->permit.state = PERMIT_FREE;
 }
@@ -103,6 +115,7 @@ void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
 void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size)
 {
     pthread_mutex_lock(&pool->lock);
+    PRE(pool->permits.held == 0 && pool->permits.waiting == 0);
     permit_pool_init(&pool->permits, size, queue_size);
     pool->audit_errors = 0;
     pthread_mutex_unlock(&pool->lock);
@@ -130,6 +143,7 @@ bool pool_audit(struct pool *pool, struct loop *owner, uint32_t (*count)(void *a
 {
     bool right;
 
+    PRE(loop_is_own(owner) && owner->index < pool->worker_count);
     pthread_mutex_lock(&pool->lock);
     right = pool->held_by[owner->index] == count(arg) && permit_pool_is_sound(&pool->permits);
     if (!right)

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/number.h"
 #include "runtime/transport.h"
 
@@ -38,6 +39,7 @@ int tcp_connect(const struct sockaddr *peer, int64_t longest_ns)
     int fd = socket(peer->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int error;
 
+    PRE(is_v6 || peer->sa_family == AF_INET);
     if (fd < 0)
         return -1;
     tcp_tune_upstream(fd, longest_ns);
@@ -107,6 +109,7 @@ static bool has_no_source_address(const struct sockaddr *peer)
 
 enum cause tcp_cause_of(int error, const struct sockaddr *peer)
 {
+    PRE(error != 0); /* what has not failed has no cause */
     switch (error) {
     case ECONNREFUSED: return CAUSE_REFUSED;
     case ETIMEDOUT: return CAUSE_CONNECT_LIMIT;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "runtime/tls_files.h"
 #include "runtime/tls_transport.h"
@@ -216,6 +217,7 @@ enum status tls_begin(struct tls_client *client, struct transport *transport, bo
     struct tls_of_worker *mine = &client->workers[transport->loop->index];
     SSL *ssl = SSL_new(client->context);
 
+    PRE(transport->ssl == NULL && transport->loop->index < client->worker_count);
     if (ssl == NULL || (!client->name_is_ip && SSL_set_tlsext_host_name(ssl, client->name) != 1)) {
         SSL_free(ssl);
         ERR_clear_error();
@@ -270,6 +272,7 @@ static void handshake_is_done(struct transport *transport)
 {
     struct tls_of_worker *mine = of_worker(transport->ssl);
 
+    PRE(!transport->shuns_session || !transport->offered_session);
     if (transport->shuns_session) {
         mine->offers_again_ns = loop_now(transport->loop) + TLS_SHUN_NS;
         SSL_SESSION_free(mine->session); /* of TLS 1.2: it came in the handshake */
@@ -284,6 +287,7 @@ enum status tls_handshake(struct transport *transport, struct tls_failure *failu
     SSL *ssl = transport->ssl;
     int result, error;
 
+    PRE(!SSL_is_init_finished(ssl));
     ERR_clear_error();
     errno = 0;
     tls_transport_lend(transport);

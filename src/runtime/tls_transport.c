@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/invariant.h"
+#include "runtime/loop.h"
+
 /* ---- the way to the socket ----------------------------------------------------------------------------- */
 
 /* OpenSSL reads ahead, as much as there is: a short read of its own has emptied the socket, as in read_plain. */
@@ -69,6 +72,7 @@ BIO_METHOD *tls_transport_method_new(void)
 
 void tls_transport_open(struct transport *transport, SSL *ssl, BIO *bio)
 {
+    PRE(transport->ssl == NULL);
     (void)BIO_up_ref(bio); /* which does not fail */
     SSL_set_bio(ssl, bio, bio);
     transport->ssl = ssl;
@@ -78,11 +82,14 @@ void tls_transport_open(struct transport *transport, SSL *ssl, BIO *bio)
 
 void tls_transport_lend(struct transport *transport)
 {
+    PRE(transport->ssl != NULL && loop_is_own(transport->loop)); /* all of a loop share one BIO */
     BIO_set_data(SSL_get_rbio(transport->ssl), transport);
 }
 
 struct transport *tls_transport_of(const SSL *ssl)
 {
+    POST(((const struct transport *)BIO_get_data(SSL_get_rbio(ssl)))->ssl ==
+         ssl); /* it was lent to this one */
     return BIO_get_data(SSL_get_rbio(ssl));
 }
 
@@ -128,6 +135,7 @@ enum status tls_transport_read(struct transport *transport, char *bytes, size_t 
     size_t part;
     int result;
 
+    PRE(cap > 0);
     *len = 0;
     tls_transport_lend(transport);
     do {
@@ -158,6 +166,7 @@ enum status tls_transport_write(struct transport *transport, const struct iovec 
     enum status status;
     int result;
 
+    PRE(count >= 1);
     if (count > 1 && total < sizeof(gathered)) {
         total = 0;
         for (int i = 0; i < count && total < sizeof(gathered); i++) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
 
@@ -28,6 +29,7 @@ static void ready(evutil_socket_t fd, short what, void *arg)
     struct transport *transport = arg;
 
     (void)fd;
+    PRE(transport_is_open(transport)); /* no event comes once it is closed */
     loop_count_event(transport->loop);
     if (what & (EV_READ | EV_CLOSED))
         transport->can_read = true;
@@ -49,6 +51,7 @@ static bool listen_to(struct transport *transport)
 
 enum status transport_open(struct transport *transport, struct loop *loop, int fd, transport_fn on_ready)
 {
+    PRE(fd >= 0 && loop_is_own(loop));
     *transport =
         (struct transport){.loop = loop, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};
     if (listen_to(transport))
@@ -60,6 +63,7 @@ enum status transport_open(struct transport *transport, struct loop *loop, int f
 
 enum status transport_move(struct transport *to, struct transport *from)
 {
+    PRE(transport_is_open(from) && !transport_is_open(to));
     event_del(&from->event);
     *to = *from;
     transport_init(from);
@@ -90,6 +94,7 @@ static enum status read_plain(struct transport *transport, void *bytes, size_t c
 
 enum status transport_read(struct transport *transport, void *bytes, size_t cap, size_t *len)
 {
+    PRE(transport_is_open(transport) && loop_is_own(transport->loop));
     if (!transport->can_read)
         return ST_AGAIN;
     return transport->ssl != NULL ? tls_transport_read(transport, bytes, cap, len)
@@ -117,6 +122,8 @@ static enum status write_plain(struct transport *transport, const struct iovec *
 
 enum status transport_write(struct transport *transport, const struct iovec *pieces, int count, size_t *len)
 {
+    PRE(transport_is_open(transport) && loop_is_own(transport->loop));
+    PRE(count >= 1 && count <= 8);
     if (!transport->can_write)
         return ST_AGAIN;
     return transport->ssl != NULL ? tls_transport_write(transport, pieces, count, len)
@@ -125,6 +132,7 @@ enum status transport_write(struct transport *transport, const struct iovec *pie
 
 void transport_end_write(struct transport *transport)
 {
+    PRE(transport_is_open(transport));
     (void)shutdown(transport->fd,
                    SHUT_WR); /* fails only if the peer has gone, and then there is nothing to tell */
 }
@@ -142,6 +150,7 @@ static void close_with(struct transport *transport, bool in_order)
         (void)setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(transport->fd);
     transport_init(transport);
+    POST(transport->ssl == NULL && !transport_is_open(transport));
 }
 
 void transport_close(struct transport *transport)

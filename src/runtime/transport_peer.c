@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "runtime/transport.h"
 
 struct question {
@@ -106,6 +107,7 @@ bool transport_peer_is_gone(const struct transport *transport)
     union endpoint peer, own;
     socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
+    PRE(transport_is_open(transport));
     /* A reset connection, or a unix socket closed at both ends, hangs up by itself. */
     if (poll(&now, 1, 0) == 1 && (now.revents & (POLLHUP | POLLERR)) != 0)
         return true;

@@ -696,8 +696,12 @@ static void begin(struct sizes with)
 
 static void end(void)
 {
-    for (uint32_t w = 0; w < WORKERS; w++)
+    for (uint32_t w = 0; w < WORKERS; w++) {
+        /* The last state that was looked at may have had mails on their way, which are nobody's now. */
+        list_init(&workers[w].mailbox.mails);
+        list_init(&workers[w].mailbox.batch);
         mailbox_fini(&workers[w].mailbox);
+    }
     pthread_mutex_destroy(&world.pool.lock);
     free(seen.states);
     free(seen.table);
