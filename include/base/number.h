@@ -38,6 +38,11 @@ enum number_status number_size(struct span s, uint64_t *out_bytes) __attribute__
  * 500000000 -> "500ms". NS_NEVER -> "none"; below 0: "0s".
  */
 void number_put_duration(struct text *t, int64_t ns);
+/* The same, terminated, for printf: number_duration_text(ns).text. */
+struct number_text {
+    char text[40];
+};
+struct number_text number_duration_text(int64_t ns);
 /* Likewise for number_size: 32768 -> "32KiB". */
 void number_put_size(struct text *t, uint64_t bytes);
 

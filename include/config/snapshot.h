@@ -187,6 +187,10 @@ struct snapshot {
 /* `id` is a route_entry.id of this upstream: its place in `routes`; from route_count on, the default route. */
 const struct route_config *snapshot_route(const struct upstream_config *upstream, uint32_t id);
 
+/* Scheme, host and port as a url has them: "https://[2001:db8::1]:8443". */
+#define UPSTREAM_ORIGIN_MAX 300
+void upstream_put_origin(struct text *out, const struct upstream_config *upstream);
+
 /* Of the pool with this number; NULL: it is of another snapshot. */
 const char *snapshot_pool_name(const struct snapshot *snapshot, uint32_t number) __attribute__((pure));
 

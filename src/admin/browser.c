@@ -6,21 +6,13 @@
 #include <strings.h>
 
 #include "base/span.h"
+#include "config/address.h"
 
 #define NAME_MAX_BYTES 256
 
 static const char *field(struct evhttp_request *request, const char *name)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(request), name);
-}
-
-static bool is_loopback(const struct address *address)
-{
-    static const uint8_t one[16] = {[15] = 1};
-
-    if (address->family == ADDRESS_IPV4)
-        return address->ip[0] == 127;
-    return address->family == ADDRESS_IPV6 && memcmp(address->ip, one, sizeof(one)) == 0;
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -75,7 +67,7 @@ const char *browser_refusal(struct evhttp_request *request, const struct address
     const char *host = field(request, "Host"), *origin = field(request, "Origin");
 
     *status = 421;
-    if (host != NULL && is_loopback(listens) && !is_local(host))
+    if (host != NULL && listens->family != ADDRESS_UNIX && address_is_local(listens) && !is_local(host))
         return "This listener is not known by that name: use its address, or localhost.";
     *status = 403;
     if (origin != NULL && use == BROWSER_MUST_NOT)

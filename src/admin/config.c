@@ -76,17 +76,12 @@ static void put_listeners(struct jsonw *json, const struct upstream_config *upst
     jsonw_close_array(json);
 }
 
-/* Host and port as the url has them. */
 static void put_url(struct jsonw *json, const struct upstream_config *upstream)
 {
-    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ADDRESS_IPV6;
-    char block[300]; /* more than a scheme, a host and a port have */
+    char block[UPSTREAM_ORIGIN_MAX];
     struct text origin = text_over(block, sizeof(block));
 
-    text_printf(&origin, is_ipv6 ? "%s://[%s]" : "%s://%s", upstream->tls.enabled ? "https" : "http",
-                upstream->host);
-    if (upstream->port != (upstream->tls.enabled ? 443 : 80))
-        text_printf(&origin, ":%u", upstream->port);
+    upstream_put_origin(&origin, upstream);
     jsonw_joined(json, "url", (const struct span[]){text_span(&origin), upstream->rules.base_path}, 2);
 }
 

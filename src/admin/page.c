@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/respond.h"
+#include "base/hash.h"
 #include "base/span.h"
 
 static const char policy[] =
@@ -18,23 +19,17 @@ bool page_is_wanted(struct evhttp_request *request)
     return accept != NULL && strstr(accept, "text/html") != NULL;
 }
 
-/* FNV-1a: whoever can choose the bytes owns the binary. */
-static uint64_t hash(uint64_t before, struct span bytes)
+static uint64_t hash_of(uint64_t before, struct span bytes)
 {
-    uint64_t value = before;
-
-    for (size_t i = 0; i < bytes.len; i++)
-        value = (value ^ (uint8_t)bytes.ptr[i]) * UINT64_C(0x100000001b3);
-    return value;
+    return hash_bytes(before, bytes.ptr, bytes.len);
 }
-#define HASH_OF_NOTHING UINT64_C(0xcbf29ce484222325)
 
 void page_edition(char out[PAGE_EDITION_LEN + 1])
 {
     uint64_t value = HASH_OF_NOTHING;
 
     for (enum asset asset = 0; asset < ASSET_COUNT; asset++)
-        value = hash(value, asset_bytes(asset));
+        value = hash_of(value, asset_bytes(asset));
     snprintf(out, PAGE_EDITION_LEN + 1, "%016llx", (unsigned long long)value);
 }
 
@@ -64,7 +59,7 @@ void page_respond(struct evhttp_request *request, enum asset asset)
     struct evbuffer *content = evbuffer_new();
     char etag[24];
 
-    snprintf(etag, sizeof(etag), "\"%016llx\"", (unsigned long long)hash(HASH_OF_NOTHING, bytes));
+    snprintf(etag, sizeof(etag), "\"%016llx\"", (unsigned long long)hash_of(HASH_OF_NOTHING, bytes));
     if (content == NULL || evbuffer_add_reference(content, bytes.ptr, bytes.len, NULL, NULL) < 0) {
         respond_problem(request, 503, "There is not enough memory for this answer.");
     } else {

@@ -3,21 +3,7 @@
 #include <stdio.h>
 
 #include "base/list.h"
-
-static const char *reason_phrase(int status)
-{
-    switch (status) {
-    case 200: return "OK";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 421: return "Misdirected Request";
-    case 503: return "Service Unavailable";
-    default: return "Internal Server Error";
-    }
-}
+#include "http/http1.h"
 
 /* evhttp leaves out the length of what it does not send. */
 static void put_length(struct evkeyvalq *fields, size_t bytes)
@@ -43,7 +29,7 @@ void respond(struct evhttp_request *request, int status, const char *type, struc
     }
     if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
         content = NULL;
-    evhttp_send_reply(request, status, reason_phrase(status), content);
+    evhttp_send_reply(request, status, http1_reason((uint16_t)status), content);
 }
 
 void respond_text(struct evhttp_request *request, int status, const char *text)
@@ -104,7 +90,7 @@ void respond_problem(struct evhttp_request *request, int status, const char *det
     struct jsonw *json = json_answer_begin(&answer);
 
     jsonw_text(json, "type", "about:blank");
-    jsonw_text(json, "title", reason_phrase(status));
+    jsonw_text(json, "title", http1_reason((uint16_t)status));
     jsonw_i64(json, "status", status);
     jsonw_text(json, "detail", detail);
     if (!json_answer_end(&answer, request, status, type))

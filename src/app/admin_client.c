@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "app/bytes.h"
 #include "app/config_file.h"
 #include "base/mem.h"
 #include "config/address.h"
@@ -21,25 +22,6 @@
 
 /* The page of a thousand upstreams, and some. */
 #define ANSWER_MAX ((size_t)64 << 20)
-
-struct bytes {
-    char *ptr;
-    size_t len, cap;
-};
-
-static bool grow(struct bytes *bytes)
-{
-    size_t cap = bytes->cap == 0 ? 65536 : bytes->cap * 2;
-    char *bigger = cap <= ANSWER_MAX ? mem_realloc(bytes->ptr, cap) : NULL;
-
-    if (bigger == NULL) {
-        errno = ENOMEM;
-        return false;
-    }
-    bytes->ptr = bigger;
-    bytes->cap = cap;
-    return true;
-}
 
 /*
  * Where the content begins, and how long its head says that it is; SIZE_MAX: it does not. NULL: the head is not there.
@@ -86,8 +68,10 @@ static bool receive(int fd, const struct admin_question *question, int64_t since
     do {
         if (!set_patience(fd, question, since_ns))
             return false;
-        if (bytes->cap - bytes->len < 2 && !grow(bytes))
+        if (bytes->cap - bytes->len < 2 && (bytes->cap >= ANSWER_MAX || !bytes_grow(bytes))) {
+            errno = ENOMEM;
             return false;
+        }
         n = recv(fd, bytes->ptr + bytes->len, bytes->cap - bytes->len - 1, 0);
         if (n < 0 && errno != EINTR)
             return false;

@@ -8,32 +8,19 @@
 #include "view/advise.h"
 #include "view/format.h"
 
-struct figure {
-    char text[40];
-};
-
-static struct figure duration(int64_t us)
-{
-    struct figure figure = {""};
-    struct text t = text_over(figure.text, sizeof(figure.text) - 1);
-
-    number_put_duration(&t, us * NS_PER_US);
-    return figure;
-}
-
 /* As long as something lasted; short. */
-static struct figure period(int64_t us)
+static struct number_text period(int64_t us)
 {
-    struct figure figure = {""};
+    struct number_text figure = {""};
     struct text t = text_over(figure.text, sizeof(figure.text) - 1);
 
     format_put_time(&t, us / 1000);
     return figure;
 }
 
-static struct figure rate(double per_second)
+static struct number_text rate(double per_second)
 {
-    struct figure figure = {""};
+    struct number_text figure = {""};
     struct text t = text_over(figure.text, sizeof(figure.text) - 1);
 
     format_put_rate(&t, per_second);
@@ -42,16 +29,16 @@ static struct figure rate(double per_second)
 }
 
 /* Below 0: not known. */
-static struct figure share(double part)
+static struct number_text share(double part)
 {
-    struct figure figure = {"?"};
+    struct number_text figure = {"?"};
 
     if (part >= 0)
         snprintf(figure.text, sizeof(figure.text), "%.3g%%", part * 100);
     return figure;
 }
 
-static struct figure percent(uint64_t ppm)
+static struct number_text percent(uint64_t ppm)
 {
     return share((double)ppm / (double)ADVISE_PPM);
 }
@@ -97,9 +84,9 @@ static void print_percentiles(const struct duration_route *route)
     for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
         int64_t us = advise_round_up(advise_percentile_us(route, percentiles[i].share_ppm));
 
-        printf("%s %s, ", percentiles[i].name, us > 0 ? duration(us).text : "-");
+        printf("%s %s, ", percentiles[i].name, us > 0 ? number_duration_text(us * NS_PER_US).text : "-");
     }
-    printf("at most %s\n", duration(advise_round_up(route->longest_us)).text);
+    printf("at most %s\n", number_duration_text(advise_round_up(route->longest_us) * NS_PER_US).text);
 }
 
 static void print_row(const char *deadline, double false_share, double cut_share, const char *what)
@@ -114,7 +101,8 @@ static void print_deadline(const struct duration_route *route, uint64_t rate_ppm
     int len = snprintf(what, sizeof(what), "for at most %s", percent(rate_ppm).text);
 
     if (advice.answer == ADVISE_KNOWN) {
-        print_row(duration(advice.deadline_us).text, advice.false_share, advice.cut_share, what);
+        print_row(number_duration_text(advice.deadline_us * NS_PER_US).text, advice.false_share,
+                  advice.cut_share, what);
         return;
     }
     if (advice.answer == ADVISE_TOO_FEW)
@@ -130,7 +118,7 @@ static void print_deadlines(const struct advise_question *question, const struct
 
     advise_present(route, &false_share, &cut_share);
     printf("  %-12s %14s %11s\n", "DEADLINE", "FALSE TIMEOUTS", "CUT IN ALL");
-    print_row(duration(route->deadline_us).text, false_share, cut_share,
+    print_row(number_duration_text(route->deadline_us * NS_PER_US).text, false_share, cut_share,
               route->observed ? "now, observed" : "now");
     for (uint32_t i = 0; i < question->rate_count; i++)
         print_deadline(route, question->rates_ppm[i]);
@@ -143,7 +131,7 @@ static void print_deadlines(const struct advise_question *question, const struct
     if (route->observed)
         printf(
             "  What was cut, at %s at the latest, had not completed by then: these are no false timeouts.\n",
-            duration(route->longest_allowed_us).text);
+            number_duration_text(route->longest_allowed_us * NS_PER_US).text);
     else
         printf(
             "  Whether what was cut would have completed, and when, is not known: observe: true finds out.\n");
@@ -179,7 +167,7 @@ static void print_pool(const struct advise_question *question, const struct dura
         return;
     printf("pool %s: %" PRIu64 " permits; %" PRIu64 " were held at most, %.3g on average (%s, %s each)\n",
            pool->name, pool->size, pool->held_peak, advice.mean_held, rate(advice.rate).text,
-           duration(advise_round_up((int64_t)(advice.held_s * 1e6))).text);
+           number_duration_text(advise_round_up((int64_t)(advice.held_s * 1e6)) * NS_PER_US).text);
     printf("  size: %" PRIu64 ", so that at most 1 call in 1000 finds no permit free\n", advice.size);
     if (advice.with_deadlines)
         printf("  size: %" PRIu64 ", with the deadlines for at most %s (%.3g on average)\n", advice.size_then,

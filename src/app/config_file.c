@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/bytes.h"
 #include "base/mem.h"
 #include "config/load.h"
 #include "config/report.h"
@@ -19,33 +20,14 @@
 /* An entry of the table of groups, with all its members. */
 #define GROUP_BYTES    65536
 
-struct bytes {
-    char *ptr;
-    size_t len, cap;
-};
-
-static bool grow(struct bytes *bytes)
-{
-    size_t cap = bytes->cap ? bytes->cap * 2 : 16384;
-    char *bigger = mem_realloc(bytes->ptr, cap);
-
-    if (!bigger)
-        return false;
-    bytes->ptr = bigger;
-    bytes->cap = cap;
-    return true;
-}
-
 /* All that can be read, but no more than one byte beyond `most`. False: errno says why. */
 static bool read_all(int fd, size_t most, struct bytes *bytes)
 {
     ssize_t n = 1;
 
     while (n != 0 && bytes->len <= most) {
-        if (bytes->len == bytes->cap && !grow(bytes)) {
-            errno = ENOMEM;
+        if (bytes->len == bytes->cap && !bytes_grow(bytes))
             return false;
-        }
         n = read(fd, bytes->ptr + bytes->len, bytes->cap - bytes->len);
         if (n < 0 && errno != EINTR)
             return false;

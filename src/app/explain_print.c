@@ -14,19 +14,6 @@
 #define LABEL_FMT "%-12s"
 #define HIDDEN    "\xe2\x80\xa6"
 
-struct quantity {
-    char text[40];
-};
-
-static struct quantity duration(int64_t ns)
-{
-    struct quantity quantity = {""};
-    struct text t = text_over(quantity.text, sizeof(quantity.text) - 1);
-
-    number_put_duration(&t, ns);
-    return quantity;
-}
-
 /* "upstreams.payments.deadline, curfew.yaml:7" or "the default". */
 static void print_place(const struct place *place)
 {
@@ -39,13 +26,11 @@ static void print_place(const struct place *place)
 /* The url that the file has, in its usual form. What Host says is in the head. */
 static void print_api(const struct upstream_config *upstream)
 {
-    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ADDRESS_IPV6;
+    char block[UPSTREAM_ORIGIN_MAX];
+    struct text origin = text_over(block, sizeof(block));
 
-    printf(LABEL_FMT "%s://%s%s%s", "API", upstream->tls.enabled ? "https" : "http", is_ipv6 ? "[" : "",
-           upstream->host, is_ipv6 ? "]" : "");
-    if (upstream->port != (upstream->tls.enabled ? 443 : 80))
-        printf(":%u", upstream->port);
-    printf("%.*s\n", SPAN_FMT(upstream->rules.base_path));
+    upstream_put_origin(&origin, upstream);
+    printf(LABEL_FMT "%.*s%.*s\n", "API", SPAN_FMT(text_span(&origin)), SPAN_FMT(upstream->rules.base_path));
 }
 
 static void print_request(const struct explanation *e)
@@ -78,7 +63,7 @@ static void print_observe(const struct explanation *e)
     if (!is_observed(e->route))
         return;
     printf("            and observed: what passes it, or a limit, is counted and goes on for %s at most (",
-           duration(route_longest_ns(e->route)).text);
+           number_duration_text(route_longest_ns(e->route)).text);
     print_place(e->route->at.observe);
     printf(")\n");
 }
@@ -88,9 +73,10 @@ static void print_deadline(const struct explanation *e)
     const struct caller_deadline_config *caller = &e->target.upstream->caller_deadline;
     int64_t own_ns = e->route->deadline_ns;
 
-    printf(LABEL_FMT "%s, from the first byte of the request (", "deadline", duration(e->budget_ns).text);
+    printf(LABEL_FMT "%s, from the first byte of the request (", "deadline",
+           number_duration_text(e->budget_ns).text);
     if (e->budget_ns < own_ns) {
-        printf("the caller's; %s is ", duration(own_ns).text);
+        printf("the caller's; %s is ", number_duration_text(own_ns).text);
         print_place(e->route->at.deadline);
     } else {
         print_place(e->route->at.deadline);
@@ -121,7 +107,7 @@ static void print_limit(const struct explanation *e, const char *name, int64_t l
 
     if (limit_ns == NS_NEVER)
         return;
-    printf("  %-14s%s%s (", name, duration(limit_ns).text, by);
+    printf("  %-14s%s%s (", name, number_duration_text(limit_ns).text, by);
     print_place(place);
     printf(")\n");
 }

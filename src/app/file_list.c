@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #define ENDING ".yaml"
@@ -26,18 +27,15 @@ static bool make_room(struct file_list *list)
     return true;
 }
 
-/* FNV-1a, of which nobody has to be afraid here: who can choose these numbers can write the configuration. */
 static uint64_t mix(uint64_t hash, uint64_t number)
 {
-    for (int i = 0; i < 8; i++, number >>= 8)
-        hash = (hash ^ (number & 0xff)) * UINT64_C(0x100000001b3);
-    return hash;
+    return hash_bytes(hash, &number, sizeof(number));
 }
 
 /* Of the file at the end of all symbolic links: one that moves leads to another inode. */
 static uint64_t mark_of(const char *path)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_OF_NOTHING;
     struct stat info;
 
     if (stat(path, &info) != 0)

@@ -239,6 +239,15 @@ void number_put_duration(struct text *t, int64_t ns)
         put_quantity(t, (uint64_t)ns, duration_units, ARRAY_SIZE(duration_units));
 }
 
+struct number_text number_duration_text(int64_t ns)
+{
+    struct number_text duration = {""};
+    struct text t = text_over(duration.text, sizeof(duration.text) - 1);
+
+    number_put_duration(&t, ns);
+    return duration;
+}
+
 void number_put_size(struct text *t, uint64_t bytes)
 {
     put_quantity(t, bytes, size_units, ARRAY_SIZE(size_units));

@@ -13,26 +13,11 @@
 #define SOON_DAYS         30
 /* Those that are neither a caller's connection nor an upstream's: listeners, log, loops. */
 #define SPARE_DESCRIPTORS 256
-#define DURATION_MAX_LEN  40
-
-/* A duration or a size as a configuration has it, terminated. */
-struct quantity {
-    char text[DURATION_MAX_LEN];
-};
-
-static struct quantity duration(int64_t ns)
-{
-    struct quantity quantity = {""};
-    struct text t = text_over(quantity.text, sizeof(quantity.text) - 1);
-
-    number_put_duration(&t, ns);
-    return quantity;
-}
 
 /* Rounded up to MiB: nobody counts the bytes. */
-static struct quantity megabytes(uint64_t bytes)
+static struct number_text megabytes(uint64_t bytes)
 {
-    struct quantity quantity = {""};
+    struct number_text quantity = {""};
 
     snprintf(quantity.text, sizeof(quantity.text), "%" PRIu64 "MiB",
              bytes / (1 << 20) + (bytes % (1 << 20) != 0));
@@ -40,9 +25,9 @@ static struct quantity megabytes(uint64_t bytes)
 }
 
 /* " (line 7)", or nothing for a built-in default. */
-static struct quantity line_of(const struct place *place)
+static struct number_text line_of(const struct place *place)
 {
-    struct quantity quantity = {" (the default)"};
+    struct number_text quantity = {" (the default)"};
 
     if (place)
         snprintf(quantity.text, sizeof(quantity.text), " (line %" PRIu32 ")", place->line);
@@ -119,7 +104,8 @@ static void check_timeout(const struct limits *limits, const struct place *place
         return;
     warn(out, place, "",
          "%s is longer than the deadline, %s%s, and can never strike; less than that, or none, is right",
-         duration(timeout_ns).text, duration(route->deadline_ns).text, line_of(route->at.deadline).text);
+         number_duration_text(timeout_ns).text, number_duration_text(route->deadline_ns).text,
+         line_of(route->at.deadline).text);
 }
 
 struct checking {
@@ -159,7 +145,7 @@ static bool is_of_use(const struct checking *checking, const struct place *queue
 static void warn_of_queue_timeout(const struct checking *checking, const struct pool_config *pool,
                                   const struct route_config *route)
 {
-    struct quantity timeout = duration(pool->queue_timeout_ns);
+    struct number_text timeout = number_duration_text(pool->queue_timeout_ns);
 
     if (pool->queue_size == 0)
         warn(checking->out, pool->queue_timeout_at, "",
@@ -168,7 +154,7 @@ static void warn_of_queue_timeout(const struct checking *checking, const struct 
     else
         warn(checking->out, pool->queue_timeout_at, "",
              "%s can never strike: the deadline is %s%s; less than that, or none, is right", timeout.text,
-             duration(route->deadline_ns).text, line_of(route->at.deadline).text);
+             number_duration_text(route->deadline_ns).text, line_of(route->at.deadline).text);
 }
 
 static void check_pools(const struct checking *checking)
@@ -195,12 +181,12 @@ static void check_drain(void *arg, const struct route_config *route)
         return;
     if (at == snapshot->drain_at)
         warn(checking->out, at, "", "%s cuts calls that have a deadline of %s; at least that is right",
-             duration(snapshot->drain_ns).text, duration(route->deadline_ns).text);
+             number_duration_text(snapshot->drain_ns).text, number_duration_text(route->deadline_ns).text);
     else
         warn(checking->out, at, "",
              "%s is longer than drain, %s%s: a shutdown cuts such calls early; drain: %s is right",
-             duration(route->deadline_ns).text, duration(snapshot->drain_ns).text,
-             line_of(snapshot->drain_at).text, duration(route->deadline_ns).text);
+             number_duration_text(route->deadline_ns).text, number_duration_text(snapshot->drain_ns).text,
+             line_of(snapshot->drain_at).text, number_duration_text(route->deadline_ns).text);
 }
 
 /* drain_delay is in it. */
@@ -210,8 +196,8 @@ static void warn_of_long_stop(const struct checking *checking, int64_t drain_ns,
         checking->out, checking->snapshot->drain_delay_at, "drain_delay",
         "%s, and %s for calls in flight after it, are longer than a stop may take, %s: calls would be killed; "
         "TimeoutStopSec= (or what stands for it) beyond %s, or a shorter drain_delay, is right",
-        duration(checking->snapshot->drain_delay_ns).text, duration(drain_ns).text,
-        duration(checking->bounds->stop_ns).text, duration(needed_ns).text);
+        number_duration_text(checking->snapshot->drain_delay_ns).text, number_duration_text(drain_ns).text,
+        number_duration_text(checking->bounds->stop_ns).text, number_duration_text(needed_ns).text);
 }
 
 /*
@@ -240,7 +226,8 @@ static void check_stop(const struct checking *checking)
     warn(checking->out, place, is_drain ? "drain" : "deadline",
          "%s is longer than a stop may take, %s: calls would be killed; TimeoutStopSec= (or what "
          "stands for it) beyond %s, or a shorter drain, is right",
-         duration(needed_ns).text, duration(checking->bounds->stop_ns).text, duration(needed_ns).text);
+         number_duration_text(needed_ns).text, number_duration_text(checking->bounds->stop_ns).text,
+         number_duration_text(needed_ns).text);
 }
 
 /* ---- what the machine does not grant -------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 struct numbered {
@@ -14,14 +15,9 @@ struct numbered {
 
 #define NOBODY UINT32_MAX
 
-/* FNV-1a */
 static uint32_t hash_of(const char *name)
 {
-    uint32_t hash = 2166136261u;
-
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return hash;
+    return hash_fold(hash_bytes(HASH_OF_NOTHING, name, strlen(name)));
 }
 
 static bool is_taken(const struct numbered *one)

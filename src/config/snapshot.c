@@ -7,6 +7,16 @@ const struct route_config *snapshot_route(const struct upstream_config *upstream
     return id < upstream->route_count ? &upstream->routes[id] : &upstream->default_route;
 }
 
+void upstream_put_origin(struct text *out, const struct upstream_config *upstream)
+{
+    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ADDRESS_IPV6;
+
+    text_printf(out, is_ipv6 ? "%s://[%s]" : "%s://%s", upstream->tls.enabled ? "https" : "http",
+                upstream->host);
+    if (upstream->port != (upstream->tls.enabled ? 443 : 80))
+        text_printf(out, ":%u", upstream->port);
+}
+
 const char *snapshot_pool_name(const struct snapshot *snapshot, uint32_t number)
 {
     for (uint32_t i = 0; i < snapshot->pool_count; i++)

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/invariant.h"
 
 void address_memory_init(struct address_memory *memory)
@@ -10,15 +11,9 @@ void address_memory_init(struct address_memory *memory)
     memset(memory, 0, sizeof(*memory));
 }
 
-/* FNV-1a, folded. */
 static struct address_note *row_of(struct address_memory *memory, const struct address_key *key)
 {
-    const uint8_t *bytes = (const uint8_t *)key;
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < sizeof(*key); i++)
-        hash = (hash ^ bytes[i]) * 16777619u;
-    return memory->rows[(hash ^ hash >> 16) % ADDRESS_MEMORY_ROWS];
+    return memory->rows[hash_fold(hash_bytes(HASH_OF_NOTHING, key, sizeof(*key))) % ADDRESS_MEMORY_ROWS];
 }
 
 /* NULL: there is none. */

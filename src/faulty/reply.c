@@ -3,49 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *reason_phrase(int status)
-{
-    static const struct {
-        int status;
-        const char *phrase;
-    } known[] = {
-        {100, "Continue"},
-        {101, "Switching Protocols"},
-        {102, "Processing"},
-        {103, "Early Hints"},
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {204, "No Content"},
-        {205, "Reset Content"},
-        {206, "Partial Content"},
-        {301, "Moved Permanently"},
-        {302, "Found"},
-        {304, "Not Modified"},
-        {307, "Temporary Redirect"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {409, "Conflict"},
-        {413, "Content Too Large"},
-        {417, "Expectation Failed"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-    };
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (known[i].status == status)
-            return known[i].phrase;
-    return "As Requested";
-}
+#include "http/http1.h"
 
 void faulty_reply_head(struct faulty_conn *c, int status, const char *fields)
 {
@@ -58,7 +16,7 @@ void faulty_reply_head(struct faulty_conn *c, int status, const char *fields)
     else if (status >= 200 && c->minor == 0)
         connection = "Connection: keep-alive\r\n";
     len = snprintf(head, sizeof(head), "HTTP/1.%d %d %s\r\n%s%s\r\n", c->reply_minor, status,
-                   reason_phrase(status), fields, connection);
+                   http1_reason((uint16_t)status), fields, connection);
     faulty_conn_put(c, head, (size_t)len);
 }
 

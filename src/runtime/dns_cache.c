@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hash.h"
 #include "base/invariant.h"
 #include "base/mem.h"
 
@@ -36,17 +37,14 @@ void dns_cache_fini(struct dns_cache *cache)
     POST(list_is_empty(&cache->by_use));
 }
 
-/* FNV-1a over the name in lower case. */
+/* Names are the same in either case. */
 static struct list_node *bucket_of(struct dns_cache *cache, const char *host)
 {
-    uint32_t hash = 2166136261u;
+    uint64_t hash = HASH_OF_NOTHING;
 
-    for (; *host != '\0'; host++) {
-        unsigned char c = (unsigned char)*host;
-
-        hash = (hash ^ (c >= 'A' && c <= 'Z' ? c + 32u : c)) * 16777619u;
-    }
-    return &cache->buckets[hash % DNS_CACHE_BUCKETS];
+    for (; *host != '\0'; host++)
+        hash = hash_byte(hash, (uint8_t)(*host >= 'A' && *host <= 'Z' ? *host + 32 : *host));
+    return &cache->buckets[hash_fold(hash) % DNS_CACHE_BUCKETS];
 }
 
 struct dns_entry *dns_cache_find(struct dns_cache *cache, const char *host)
