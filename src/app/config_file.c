@@ -172,16 +172,17 @@ static bool find_sources(struct config_file *file)
 
 /*
  * One byte more than config_load takes, so that it sees that a file is too large. A file that is named by itself may be
- * a pipe: a shell's <(command).
+ * a pipe at the start: a shell's <(command).
  */
 static bool read_source(struct config_file *file, struct config_source *source, const char *path)
 {
-    bool is_from_stdin = is_stdin(file->path), is_alone = strcmp(path, file->path) == 0;
+    bool is_from_stdin = is_stdin(file->path);
+    bool may_be_pipe = !file->is_again && strcmp(path, file->path) == 0;
     struct bytes bytes = {0};
 
     source->name = path;
     if (is_from_stdin ? read_all(STDIN_FILENO, YAML_BYTES_MAX, &bytes)
-                      : read_path(path, is_alone, YAML_BYTES_MAX, &bytes)) {
+                      : read_path(path, may_be_pipe, YAML_BYTES_MAX, &bytes)) {
         source->bytes = (struct span){bytes.ptr, bytes.len};
         return true;
     }

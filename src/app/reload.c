@@ -157,6 +157,8 @@ static struct snapshot *load(struct service *service, char **text)
         return NULL;
     }
     file = config_file_new(service->config_path);
+    if (file != NULL)
+        file->is_again = true;
     snapshot = file != NULL ? config_file_load(file) : NULL;
     if (file != NULL) {
         config_file_put(out, file);

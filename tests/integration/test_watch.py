@@ -167,6 +167,16 @@ def test_nothing_is_watched_unless_that_is_written(curfew, tmp_path):
     assert deadline(proxy, 4) == "4s" and count(proxy, "watch: ") == 1
 
 
+def test_a_pipe_in_place_of_the_configuration_is_not_waited_for(watched, tmp_path):
+    path = tmp_path / "curfew.yaml"
+    path.write_text(text(api="1s"))
+    proxy = watched(path)
+    path.unlink()
+    os.mkfifo(path)
+    wait_log(proxy, "a pipe, which a reload could not read again; a file is needed")
+    assert proxy.admin_get("/healthz")[0] == 200
+
+
 def test_a_configuration_from_standard_input_can_not_be_watched():
     done = curfew_command("check", "-", stdin=text(api="1s"))
     assert done.returncode == 0 and "watch: has no effect on standard input" in done.stderr
