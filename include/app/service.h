@@ -37,7 +37,8 @@ struct service {
     struct event *signals[SERVICE_SIGNALS];
     struct event *delay_is_over, *drain_is_over; /* the time for them */
     bool draining, delaying;                     /* a signal has come; and drain_delay is not over */
-    bool ending;                                 /* calls in flight are not waited for */
+    bool hasty;  /* the end comes when those are refused who wait for a permit */
+    bool ending; /* calls in flight are not waited for */
 
     /* reloads (app/reload.c) */
     struct list_node asking; /* who waits for the one under way to end, */

@@ -15,8 +15,11 @@ struct worker;
  */
 typedef void (*drain_fn)(void *arg);
 
-/* `done` runs once, when the last caller has gone. ST_NOMEM: nothing has begun. Main thread; once. */
-enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg) MUST_CHECK;
+/*
+ * `begun` runs when no call waits for a permit any more, at any worker; `done` when the last caller has gone. Each runs
+ * once, in whatever order. ST_NOMEM: nothing has begun. Main thread; once.
+ */
+enum status proxy_drain(struct proxy *proxy, drain_fn begun, drain_fn done, void *arg) MUST_CHECK;
 
 /* Within proxy/. This worker's last caller has gone, while it drains. Its own thread. */
 void drain_worker_is_empty(struct worker *pw);

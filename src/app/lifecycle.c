@@ -9,6 +9,8 @@
 
 /* What a stop may take beyond its drain. */
 #define STOP_SPARE_NS (5 * NS_PER_S)
+/* A worker that does not answer by then is not waited for. */
+#define HASTE_NS      NS_PER_S
 
 static void drained(void *arg)
 {
@@ -45,14 +47,25 @@ static bool set_time(struct service *service, int64_t for_ns, struct event **eve
     return *event != NULL && evtimer_add(*event, &length) == 0;
 }
 
-/* A call ends by its deadline, so this takes no longer than the longest one in flight, whatever `drain` allows. */
-static void drain(struct service *service)
+static void waiters_are_gone(void *arg)
 {
-    int64_t drain_ns = proxy_snapshot(service->proxy)->drain_ns;
+    struct service *service = arg;
 
+    if (service->hasty)
+        end_at_once(service);
+}
+
+/*
+ * A call ends by its deadline, so this takes no longer than the longest one in flight, whatever `drain_ns` allows. It
+ * is begun even where that is 0: those who wait are refused before permits come back from the calls that are ended, or
+ * some would get one, and be sent to the API in vain.
+ */
+static void drain(struct service *service, int64_t drain_ns)
+{
     service->delaying = false;
-    if (drain_ns == 0 || !set_time(service, drain_ns, &service->drain_is_over, time_is_up) ||
-        proxy_drain(service->proxy, drained, service) != ST_OK)
+    service->hasty = drain_ns == 0;
+    if (!set_time(service, service->hasty ? HASTE_NS : drain_ns, &service->drain_is_over, time_is_up) ||
+        proxy_drain(service->proxy, waiters_are_gone, drained, service) != ST_OK)
         end_at_once(service);
 }
 
@@ -63,7 +76,7 @@ static void delay_is_over(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     event_log_put(&service->log, LOG_INFO, "drain: drain_delay is over, no more calls are taken");
-    drain(service);
+    drain(service, proxy_snapshot(service->proxy)->drain_ns);
 }
 
 /*
@@ -80,7 +93,17 @@ static void begin_end(struct service *service)
     service->delaying = snapshot->drain_delay_ns != 0 &&
                         set_time(service, snapshot->drain_delay_ns, &service->delay_is_over, delay_is_over);
     if (!service->delaying)
-        drain(service);
+        drain(service, snapshot->drain_ns);
+}
+
+static void end_soon(struct service *service)
+{
+    if (!service->delaying) {
+        end_at_once(service);
+        return;
+    }
+    (void)event_del(service->delay_is_over); /* it is pending */
+    drain(service, 0);
 }
 
 static void end_asked(evutil_socket_t number, short what, void *arg)
@@ -90,7 +113,7 @@ static void end_asked(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (service->draining) {
         event_log_put(&service->log, LOG_INFO, "signal %d: ending at once", (int)number);
-        end_at_once(service);
+        end_soon(service);
         return;
     }
     event_log_put(&service->log, LOG_INFO, "signal %d: ending", (int)number);

@@ -9,7 +9,7 @@
 
 struct drain {
     struct broadcast broadcast;
-    drain_fn done;
+    drain_fn begun, done;
     void *arg;
     uint32_t busy; /* workers that have callers */
 };
@@ -76,10 +76,13 @@ static void begin(struct broadcast *broadcast, struct worker *pw)
 
 static void all_have_begun(struct broadcast *broadcast)
 {
+    struct drain *drain = CONTAINER_OF(broadcast, struct drain, broadcast);
+
     listeners_close(&broadcast->proxy->listeners);
+    drain->begun(drain->arg);
 }
 
-enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg)
+enum status proxy_drain(struct proxy *proxy, drain_fn begun, drain_fn done, void *arg)
 {
     struct drain *drain = mem_zalloc(sizeof(*drain));
 
@@ -88,6 +91,7 @@ enum status proxy_drain(struct proxy *proxy, drain_fn done, void *arg)
         mem_free(drain);
         return ST_NOMEM;
     }
+    drain->begun = begun;
     drain->done = done;
     drain->arg = arg;
     drain->busy = proxy->worker_count;

@@ -202,6 +202,33 @@ def test_without_a_drain_only_those_without_a_permit_are_to_ask_again(curfew, up
         {("stuck", "draining", "wait"), ("rejected", "draining", "queue"), ("rejected", "draining", "upload")}
 
 
+@pytest.mark.parametrize("top, signals", [
+    ({"drain": "0s"}, [signal.SIGTERM]), ({"drain": "0s", "drain_delay": "100ms"}, [signal.SIGTERM]),
+    ({"drain_delay": "60s"}, [signal.SIGTERM, signal.SIGTERM])], ids=["no drain", "delay and no drain", "second signal"])
+def test_no_waiter_gets_a_permit_from_a_call_that_the_end_cuts(curfew, upstream, top, signals):
+    """It would be sent to the API in vain, and its caller could not be told to ask again."""
+    up = upstream()
+    proxy = curfew(url=up.url, deadline="60s", pool={"size": 2, "queue": 8}, top={"workers": 2, **top})
+    holders, waiters = [proxy.caller() for _ in range(2)], [proxy.caller() for _ in range(8)]
+    for caller in holders:
+        caller.request("GET", "/holder")
+        up.take()
+    for caller in waiters:
+        caller.request("GET", "/waiter")
+    proxy.wait_metric("curfew_pool_waiting", 8)
+    for number in signals:
+        proxy.process.signal(number)
+        poll(lambda: proxy.process.stderr.text().count("ending") >= 1, "the signal to be heard")
+    for caller in waiters:
+        response = caller.recv_response()
+        expect(response, 503, "connection_limit_reached", phase="queue", sent="none")
+        assert response["retry-after"] == "1"
+    for caller in holders:
+        expect(caller.recv_response(), 504, "http_response_timeout", phase="wait", sent="complete")
+    must_have_ended(proxy)
+    assert {(line["target"], line["outcome"]) for line in proxy.log(10)} == {("/holder", "stuck"), ("/waiter", "rejected")}
+
+
 def test_nobody_is_reloaded_while_draining(pair):
     proxy, up = pair()
     caller = proxy.caller()
