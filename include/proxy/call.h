@@ -17,7 +17,7 @@
 #include "runtime/loop.h"
 
 struct downstream;
-struct worker;
+struct call_context;
 struct upstream;
 
 /* Longer targets are cut in the log: a line is bounded. */
@@ -36,13 +36,14 @@ struct upstream;
 struct call {
     struct call_fsm fsm;
     struct deferred_free deferred_free;
-    struct call_place place; /* in worker.calls */
+    struct call_place place; /* in context.calls */
     struct timer timer;
     struct pool_ticket ticket;
-    struct worker *worker;
+    struct call_context *context;
     struct downstream *downstream;
     struct upstream *upstream; /* pending or in use */
-    const struct upstream_config *config;
+    struct call_terms *terms;
+    const struct upstream_config *config; /* of the terms */
     const struct route_config *route;
     uint64_t id;
     struct trace trace; /* that the upstream is told of */

@@ -11,14 +11,25 @@
 #include "http/http1.h"
 #include "core/timer.h"
 #include "runtime/buffer.h"
+#include "runtime/listen.h"
 #include "runtime/transport.h"
 #include "runtime/loop.h"
 
-struct acceptor;
 struct call;
-struct listener_worker;
-struct worker;
+struct call_terms;
+struct listener;
+struct call_context;
 struct upstream;
+
+/* A listening socket as one worker sees it. */
+struct listener_worker {
+    struct acceptor acceptor;
+    struct list_node node; /* in worker.listeners */
+    struct call_context *context;
+    const struct listener *listener;
+    struct call_terms *terms;               /* the generation's in force, */
+    const struct upstream_config *upstream; /* likewise */
+};
 
 /*
  * A caller's connection: reads request heads and hands them to a call, one after another. While a call runs, the
@@ -29,12 +40,13 @@ struct upstream;
 struct downstream {
     struct transport transport;
     struct deferred_free deferred_free;
-    struct list_node node; /* in worker.downstreams */
+    struct list_node node; /* in context.downstreams */
     struct mail resume;    /* see downstream_resume_later */
-    struct worker *worker;
-    struct listener_worker *listener; /* NULL: that is gone */
-    const struct upstream_config *upstream;
-    struct call *call; /* NULL between requests */
+    struct call_context *context;
+    struct listener_worker *listener;       /* NULL: that is gone */
+    struct call_terms *terms;               /* what the next call begins under, */
+    const struct upstream_config *upstream; /* likewise */
+    struct call *call;                      /* NULL between requests */
     struct upstream
         *reserved; /* an idle connection that authenticates this caller and serves nobody else; or NULL */
     struct timer timer; /* idle between requests; linger */
@@ -60,6 +72,10 @@ void downstream_put_caller(struct text *out, const struct downstream *downstream
 
 /* The address that the caller has connected to, likewise; nothing for a unix socket, or one that has gone. */
 void downstream_put_listener(struct text *out, const struct downstream *downstream);
+
+/* Its next call begins under these terms. */
+void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
+                          const struct upstream_config *upstream);
 
 /* What becomes of the connection when its call is over. */
 enum downstream_next {

@@ -2,10 +2,8 @@
 #define CURFEW_PROXY_DRAIN_H
 
 #include "base/status.h"
-#include "runtime/mailbox.h"
 
 struct proxy;
-struct worker;
 
 /*
  * The end of service without the end of calls: no connection is taken any more, calls in flight go on, those that wait
@@ -21,10 +19,6 @@ typedef void (*drain_fn)(void *arg);
  */
 enum status proxy_drain(struct proxy *proxy, drain_fn begun, drain_fn done, void *arg) MUST_CHECK;
 
-/* Within proxy/. This worker's last caller has gone, while it drains. Its own thread. */
-void drain_worker_is_empty(struct worker *pw);
-/* worker.emptied. Main thread. */
-void drain_worker_emptied(struct mail *mail);
 /* When all workers have ended. */
 void drain_free(struct proxy *proxy);
 

@@ -10,7 +10,7 @@
 #include "core/trust.h"
 
 struct downstream;
-struct worker;
+struct call_context;
 struct upstream;
 struct upstream_config;
 struct dns_answer;
@@ -28,14 +28,14 @@ struct keepalive {
     uint32_t max; /* this worker's share of max_idle */
     struct doubt doubt;
     struct timer expiry;
-    struct worker *worker;
+    struct call_context *context;
     const struct upstream_config *config; /* whose connections are kept; NULL: nobody's */
     struct dns_answer *answer;            /* what its name's addresses are now; NULL: not known */
     uint32_t answer_number;               /* changes with the answer; never 0 once there is one */
 };
 
 /* Keeps nothing yet. Heap; NULL without memory. */
-struct keepalive *keepalive_new(struct worker *worker) __attribute__((warn_unused_result));
+struct keepalive *keepalive_new(struct call_context *context) __attribute__((warn_unused_result));
 /* Closes all. */
 void keepalive_free(struct keepalive *keepalive);
 

@@ -15,18 +15,20 @@
 #include "runtime/loop.h"
 
 struct call;
+struct call_terms;
 struct downstream;
-struct worker;
+struct call_context;
 
 /* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
     struct transport transport;
     struct deferred_free deferred_free;
-    struct list_node node; /* in keepalive.idle or .reserved, or in worker.cutting */
-    struct worker *worker;
-    const struct upstream_config *config;
-    struct call *call;       /* whose exchange runs here; NULL: idle */
-    struct connect *connect; /* while it is being made, else NULL */
+    struct list_node node; /* in keepalive.idle or .reserved, or in context.cutting */
+    struct call_context *context;
+    struct call_terms *terms;
+    const struct upstream_config *config; /* of the terms */
+    struct call *call;                    /* whose exchange runs here; NULL: idle */
+    struct connect *connect;              /* while it is being made, else NULL */
     int64_t opened_ns;
     int64_t end_ns;     /* while it is idle: when it is to be closed */
     struct proof proof; /* that it is alive */
@@ -46,8 +48,8 @@ struct upstream {
  * Begins to connect for `call`, which hears of it by call_phase, and call_connected or call_end, from the
  * loop. NULL: no memory.
  */
-struct upstream *upstream_connect(struct worker *worker, const struct upstream_config *config,
-                                  struct call *call, int64_t limit_ns);
+struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
+                                  const struct upstream_config *config, struct call *call, int64_t limit_ns);
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);
@@ -70,10 +72,11 @@ void upstream_cut(struct upstream **upstream);
 void upstream_cut_with_permit(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
 
 /* Does now what was put off by upstream_cut_with_permit. */
-void upstream_finish_cuts(struct worker *worker);
+void upstream_finish_cuts(struct call_context *context);
 
 /* How many permits of the pool go with connections that are about to be cut. */
-uint32_t upstream_count_cuts(const struct worker *worker, const struct pool *pool) __attribute__((pure));
+uint32_t upstream_count_cuts(const struct call_context *context, const struct pool *pool)
+    __attribute__((pure));
 
 /* "127.0.0.1:9000", or nothing if no address has been tried. */
 void upstream_put_peer(struct text *out, const union dns_address *peer);

@@ -5,18 +5,16 @@
 #include "base/invariant.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/generation.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 #include "runtime/log_error.h"
 
-#define EVERY_NS NS_PER_S
 /* Calls of one list that are looked after in one round; the others have their turn in the next ones. */
-#define BATCH    256u
+#define BATCH 256u
 
 /* Whose holders are counted. */
 struct holders {
-    const struct worker *worker;
+    const struct call_context *context;
     uint32_t pool;
 };
 
@@ -40,9 +38,10 @@ static uint32_t count_among(const struct call_list *calls)
 static uint32_t count_holders(void *arg)
 {
     const struct holders *holders = arg;
-    const struct worker *pw = holders->worker;
+    const struct call_context *context = holders->context;
 
-    return upstream_count_cuts(pw, pw->pools[holders->pool]) + count_among(&pw->calls.by_pool[holders->pool]);
+    return upstream_count_cuts(context, context->pools[holders->pool]) +
+           count_among(&context->calls.by_pool[holders->pool]);
 }
 
 /* The calls whose turn it is; when the list's last one was among them, it goes on with the first. */
@@ -117,56 +116,38 @@ static void look_after_callers(struct call *batch[BATCH], uint32_t count)
             call_caller_gone(batch[i]);
 }
 
-static const char *name_of_pool(const struct worker *pw, uint32_t number)
+static const char *name_of_pool(const struct call_context *context, uint32_t number)
 {
-    const char *name = snapshot_pool_name(pw->snapshot, number);
+    const char *name = snapshot_pool_name(context->snapshot, number);
 
     return name != NULL ? name : "of an older configuration";
 }
 
 /* What any thread has found impossible since the last round. */
-static void count_impossible(struct worker *pw)
+static void count_impossible(struct call_context *context)
 {
     const char *what;
     uint32_t count = invariant_take(&what);
 
     if (count == 0)
         return;
-    pw->metrics->process.broken_invariants[0] += count;
+    context->metrics->process.broken_invariants[0] += count;
     log_error("broken invariant: %s", what);
 }
 
-static void make_round(struct timer *timer, int64_t now_ns)
+void audit_round(struct call_context *context, int64_t now_ns)
 {
-    struct worker *pw = CONTAINER_OF(timer, struct worker, audit);
     struct call *batch[BATCH];
 
-    count_impossible(pw);
-    generation_look_after(pw);
-    for (uint32_t i = 0; i < pw->calls.pool_count; i++) {
-        struct holders holders = {pw, i};
+    count_impossible(context);
+    for (uint32_t i = 0; i < context->calls.pool_count; i++) {
+        struct holders holders = {context, i};
 
-        if (!pool_audit(pw->pools[i], &pw->loop, count_holders, &holders))
-            log_error("pool %s: its books do not agree with the calls of worker %u", name_of_pool(pw, i),
-                      pw->loop.index);
-        look_after_callers(batch, end_unsound(batch, take_batch(&pw->calls.by_pool[i], batch), now_ns));
+        if (!pool_audit(context->pools[i], context->loop, count_holders, &holders))
+            log_error("pool %s: its books do not agree with the calls of worker %u", name_of_pool(context, i),
+                      context->loop->index);
+        look_after_callers(batch, end_unsound(batch, take_batch(&context->calls.by_pool[i], batch), now_ns));
     }
-    /* Who is still sending a head is heard when he leaves. */
-    (void)end_unsound(batch, take_batch(&pw->calls.reading, batch), now_ns);
-    timer_set(&pw->loop.timers, timer, now_ns + EVERY_NS);
-}
-
-enum status audit_init(struct worker *pw)
-{
-    return timer_init(&pw->loop.timers, &pw->audit, make_round);
-}
-
-void audit_start(struct worker *pw)
-{
-    timer_set(&pw->loop.timers, &pw->audit, loop_clock_ns() + EVERY_NS);
-}
-
-void audit_fini(struct worker *pw)
-{
-    timer_fini(&pw->loop.timers, &pw->audit);
+    /* While a head is being read, the socket reports the caller's leaving by itself. */
+    (void)end_unsound(batch, take_batch(&context->calls.reading, batch), now_ns);
 }

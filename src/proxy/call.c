@@ -7,7 +7,7 @@
 #include "core/budget.h"
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 #include "runtime/log_error.h"
 
@@ -29,41 +29,43 @@ static void permit_granted(struct mail *mail)
 
 struct call *call_begin(struct downstream *downstream, int64_t now_ns)
 {
-    struct worker *pw = downstream->worker;
+    struct call_context *context = downstream->context;
     struct call *call = mem_zalloc(sizeof(*call));
-    int64_t head_limit_ns = budget_end(now_ns, pw->snapshot->limits.request_head_timeout_ns);
+    int64_t head_limit_ns = budget_end(now_ns, context->snapshot->limits.request_head_timeout_ns);
 
-    if (call == NULL || timer_init(&pw->loop.timers, &call->timer, time_is_up) != ST_OK) {
+    if (call == NULL || timer_init(&context->loop->timers, &call->timer, time_is_up) != ST_OK) {
         mem_free(call);
         return NULL;
     }
-    call->worker = pw;
+    call->context = context;
     call->downstream = downstream;
+    call->terms = downstream->terms;
+    call->terms->users++;
     call->config = downstream->upstream;
-    call->id = pw->next_call++;
+    call->id = context->next_call++;
     call->minor = 1;
     call->scan.is_response = true;
-    pool_ticket_init(&call->ticket, &pw->loop, permit_granted);
+    pool_ticket_init(&call->ticket, context->loop, permit_granted);
     call_fsm_begin(&call->fsm, now_ns, NS_NEVER);
     call_set_route(call, &call->config->default_route);
     call_fsm_set_limit(&call->fsm, head_limit_ns, CAUSE_HEAD_LIMIT);
     call_set_timer(call);
     list_init(&call->place.node);
     call->place.call = call;
-    call_list_push(&pw->calls.reading, &call->place);
+    call_list_push(&context->calls.reading, &call->place);
     return call;
 }
 
 void call_set_timer(struct call *call)
 {
-    timer_set(&call->worker->loop.timers, &call->timer, call_fsm_next_ns(&call->fsm));
+    timer_set(&call->context->loop->timers, &call->timer, call_fsm_next_ns(&call->fsm));
 }
 
 /* For the next call: anybody's, or this caller's, on whose connection it must come. */
 static void keep_upstream(struct call *call)
 {
-    struct keepalive *keepalive = call->worker->keepalive[call->config->index];
-    int64_t now_ns = loop_now(&call->worker->loop);
+    struct keepalive *keepalive = call->context->keepalive[call->config->index];
+    int64_t now_ns = loop_now(call->context->loop);
 
     if (!call->upstream->is_personal)
         keepalive_put(keepalive, &call->upstream, now_ns);
@@ -86,7 +88,7 @@ static bool give_back_upstream(struct call *call, unsigned holds)
     } else if (upstream->connect != NULL || (holds & HOLD_PERMIT) == 0) {
         upstream_cut(&call->upstream);
     } else {
-        upstream_cut_with_permit(&call->upstream, call->worker->pools[call->route->pool], &call->ticket);
+        upstream_cut_with_permit(&call->upstream, call->context->pools[call->route->pool], &call->ticket);
         return true;
     }
     return false;
@@ -98,14 +100,14 @@ static bool give_back_upstream(struct call *call, unsigned holds)
  */
 static inline __attribute__((always_inline)) void give_back(struct call *call, unsigned holds)
 {
-    struct worker *pw = call->worker;
+    struct call_context *context = call->context;
     bool has_upstream = (holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0 && call->upstream != NULL;
     bool passed_on = has_upstream && give_back_upstream(call, holds);
 
     if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0 && !passed_on)
-        pool_give_back(pw->pools[call->route->pool], &call->ticket);
+        pool_give_back(context->pools[call->route->pool], &call->ticket);
     if ((holds & HOLD_TIMER) != 0)
-        timer_fini(&pw->loop.timers, &call->timer);
+        timer_fini(&context->loop->timers, &call->timer);
 }
 
 /* Apart, so that the way of every call needs no room for the text. */
@@ -121,7 +123,7 @@ bool call_move(struct call *call, enum call_state to)
 {
     unsigned holds;
 
-    if (!call_fsm_move(&call->fsm, to, loop_now(&call->worker->loop), &holds)) {
+    if (!call_fsm_move(&call->fsm, to, loop_now(call->context->loop), &holds)) {
         refuse_move(call, to);
         return false;
     }
@@ -134,7 +136,7 @@ void call_break(struct call *call, const char *what)
     char detail[128];
 
     snprintf(detail, sizeof(detail), "in state %s: %s", call_state_name(call->fsm.state), what);
-    call->worker->metrics->process.broken_invariants[0]++;
+    call->context->metrics->process.broken_invariants[0]++;
     log_error("broken invariant: call %llx of upstream %s %s", (unsigned long long)call->id,
               call->config->name, detail);
     assert(false); /* builds with asserts end here */
@@ -161,7 +163,7 @@ bool call_is_sound(const struct call *call)
 
 void call_phase(struct call *call, enum phase phase)
 {
-    call_fsm_enter_phase(&call->fsm, phase, loop_now(&call->worker->loop));
+    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
 }
 
 void call_caller_gone(struct call *call)

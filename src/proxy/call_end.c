@@ -5,7 +5,7 @@
 #include "proxy/answer.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 #include "runtime/tls_transport.h"
 
@@ -34,12 +34,12 @@ static void count_start(struct call *call, enum outcome outcome)
     if (call->counted || (outcome != OUTCOME_STUCK && outcome != OUTCOME_FAILED))
         return;
     call->counted = true;
-    call->worker->metrics->routes[call->route->index].started[0]++;
+    call->context->metrics->routes[call->route->index].started[0]++;
 }
 
 static void count_outcome(struct call *call, enum cause cause, enum phase phase)
 {
-    struct metrics *metrics = call->worker->metrics;
+    struct metrics *metrics = call->context->metrics;
     struct route_metrics *route = &metrics->routes[call->route->index];
 
     switch (cause_outcome(cause)) {
@@ -56,7 +56,7 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
 
 static void observe(struct call *call, enum cause cause, int64_t now_ns)
 {
-    struct upstream_metrics *metrics = &call->worker->metrics->upstreams[call->config->index];
+    struct upstream_metrics *metrics = &call->context->metrics->upstreams[call->config->index];
     const struct call_fsm *fsm = &call->fsm;
 
     metric_observe_seconds(&metrics->duration, now_ns - fsm->begun_ns);
@@ -72,10 +72,10 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
 static struct duration_histogram *find_histogram(const struct call *call)
 {
-    const struct worker *pw = call->worker;
-    struct duration_histogram **histogram = &pw->metrics->histograms[call->route->index];
+    const struct call_context *context = call->context;
+    struct duration_histogram **histogram = &context->metrics->histograms[call->route->index];
 
-    if (*histogram == NULL && call->config->snapshot == pw->snapshot)
+    if (*histogram == NULL && call->config->snapshot == context->snapshot)
         *histogram = duration_histogram_new(call->route, call->fsm.begun_ns);
     if (*histogram == NULL || (*histogram)->terms == call->route)
         return *histogram;
@@ -118,7 +118,7 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
 
 static void remember_stuck(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
 {
-    struct stuck_call *stuck = stuck_calls_next(&call->worker->stuck);
+    struct stuck_call *stuck = stuck_calls_next(&call->context->stuck);
     const struct call_fsm *fsm = &call->fsm;
 
     *stuck = (struct stuck_call){
@@ -146,7 +146,7 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
 
     count_start(call, outcome);
     if (outcome == OUTCOME_NOT_A_CALL) {
-        call->worker->metrics->process.refused[cause]++;
+        call->context->metrics->process.refused[cause]++;
     } else if (call->counted) {
         count_outcome(call, cause, phase);
         observe(call, cause, now_ns);
@@ -176,11 +176,11 @@ static enum downstream_next close_or_linger(const struct downstream *downstream,
 static enum downstream_next say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                                 const char *detail)
 {
-    struct worker *pw = call->worker;
+    struct call_context *context = call->context;
     struct downstream *downstream = call->downstream;
     bool whole = call->up.reader.open && flow_discard(&call->up, &downstream->in);
     bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
-    struct text text = text_over(pw->text, pw->text_cap);
+    struct text text = text_over(context->text, context->text_cap);
     size_t written;
     struct answer answer = {
         .cause = cause,
@@ -190,7 +190,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .fsm = &call->fsm,
         .now_ns = now_ns,
         .call_id = call->id,
-        .date = worker_date(pw),
+        .date = context_date(context),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->method == HTTP1_HEAD && call->up.reader.open,
@@ -263,8 +263,8 @@ void call_end(struct call *call, enum cause cause, const char *detail)
 
 void call_end_over(struct call *call, enum cause cause, const char *detail, struct span odd)
 {
-    struct worker *pw = call->worker;
-    int64_t now_ns = loop_now(&pw->loop);
+    struct call_context *context = call->context;
+    int64_t now_ns = loop_now(context->loop);
     enum phase phase = call->fsm.phase;
     enum downstream_next next;
     char why[TLS_WHY_MAX];
@@ -281,10 +281,11 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
         note_request(call);
     next = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);
-    if (pw->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
+    if (context->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
         call_log(call, cause, phase, now_ns, detail, odd);
     list_remove(&call->place.node);
-    buffer_close(&pw->loop.spare_buffers, &call->response);
-    loop_free_later(&pw->loop, &call->deferred_free, free_deferred);
+    call->terms->users--;
+    buffer_close(&context->loop->spare_buffers, &call->response);
+    loop_free_later(context->loop, &call->deferred_free, free_deferred);
     downstream_call_over(call->downstream, next);
 }

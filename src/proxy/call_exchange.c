@@ -5,7 +5,7 @@
 #include "core/budget.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 #include "runtime/tls_transport.h"
 
@@ -16,7 +16,7 @@
  * Content of which more than a usual block is still to come is read into large ones. ST_AGAIN leaves no empty block
  * behind.
  */
-static enum status read_into(struct worker *pw, struct transport *transport, struct buffer *buffer,
+static enum status read_into(struct call_context *context, struct transport *transport, struct buffer *buffer,
                              uint32_t max, bool in_bulk)
 {
     enum status status;
@@ -24,17 +24,17 @@ static enum status read_into(struct worker *pw, struct transport *transport, str
 
     if (!transport->can_read)
         return ST_AGAIN;
-    status = in_bulk ? buffer_open_large(&pw->loop.spare_buffers, buffer)
-                     : buffer_open(&pw->loop.spare_buffers, buffer);
+    status = in_bulk ? buffer_open_large(&context->loop->spare_buffers, buffer)
+                     : buffer_open(&context->loop->spare_buffers, buffer);
     if (status == ST_OK)
-        status = buffer_make_room(&pw->loop.spare_buffers, buffer, max);
+        status = buffer_make_room(&context->loop->spare_buffers, buffer, max);
     if (status != ST_OK)
         return status;
     status = transport_read(transport, buffer->data + buffer->end, buffer->cap - buffer->end, &len);
     if (status == ST_OK)
         buffer->end += (uint32_t)len;
     else
-        buffer_close_if_empty(&pw->loop.spare_buffers, buffer);
+        buffer_close_if_empty(&context->loop->spare_buffers, buffer);
     return status;
 }
 
@@ -43,7 +43,7 @@ static bool read_request(struct call *call)
 {
     struct downstream *downstream = call->downstream;
 
-    switch (read_into(call->worker, &downstream->transport, &downstream->in, BUFFER_LARGE,
+    switch (read_into(call->context, &downstream->transport, &downstream->in, BUFFER_LARGE,
                       h1_reader_is_in_bulk(&call->up.reader, BUFFER_SIZE))) {
     case ST_OK: return true;
     case ST_AGAIN: break;
@@ -61,7 +61,7 @@ static void request_is_sent(struct call *call)
     call->uploaded = true;
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     call->upload_waits = false;
-    buffer_close_if_empty(&call->worker->loop.spare_buffers, &call->downstream->in);
+    buffer_close_if_empty(&call->context->loop->spare_buffers, &call->downstream->in);
     if (call->fsm.state == CALL_SENDING)
         call_move(call, CALL_WAITING);
 }
@@ -75,11 +75,11 @@ static bool upload_some(struct call *call)
 
     if (progress) {
         call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
-        call->moved_ns = loop_now(&call->worker->loop);
+        call->moved_ns = loop_now(call->context->loop);
     }
     /* The upstream's time to take more begins when we begin to wait for it. */
     if (result == FLOW_BLOCKED && !call->upload_waits)
-        call->moved_ns = loop_now(&call->worker->loop);
+        call->moved_ns = loop_now(call->context->loop);
     call->upload_waits = result == FLOW_BLOCKED;
     switch (result) {
     case FLOW_STARVED: return read_request(call);
@@ -152,25 +152,25 @@ static bool may_hide_a_reset(const struct call *call)
 {
     bool begun = call->fsm.state == CALL_STREAMING || buffer_len(&call->response) != 0;
 
-    return begun && call->moved_ns == loop_now(&call->worker->loop);
+    return begun && call->moved_ns == loop_now(call->context->loop);
 }
 
 /* False: nothing more can be read now, or the call is over. */
 static bool read_response(struct call *call)
 {
-    struct worker *pw = call->worker;
+    struct call_context *context = call->context;
     bool in_head = call->fsm.state != CALL_STREAMING;
-    uint32_t max = in_head ? (uint32_t)pw->text_cap : BUFFER_LARGE;
+    uint32_t max = in_head ? (uint32_t)context->text_cap : BUFFER_LARGE;
     enum status status;
 
     if (may_hide_a_reset(call))
         call->upstream->transport.can_read = true;
-    status = read_into(pw, &call->upstream->transport, &call->response, max,
+    status = read_into(context, &call->upstream->transport, &call->response, max,
                        h1_reader_is_in_bulk(&call->down.reader, BUFFER_SIZE));
     switch (status) {
     case ST_OK:
         call->heard = true;
-        call->moved_ns = loop_now(&pw->loop);
+        call->moved_ns = loop_now(context->loop);
         return true;
     case ST_AGAIN:
         if (!call->upload_refused || in_head == false)
@@ -194,7 +194,7 @@ static void release_upstream(struct call *call, struct h1_rest end)
 {
     if (!call->uploaded || end.extra != 0 || end.odd || call->upstream->transport.peer_ended)
         call->reusable = false;
-    call->released_ns = loop_now(&call->worker->loop);
+    call->released_ns = loop_now(call->context->loop);
     if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
 }

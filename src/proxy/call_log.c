@@ -1,9 +1,10 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "proxy/access_log.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 
 #define LINE_MAX_BYTES 16384u
@@ -99,8 +100,9 @@ static void put_detail(struct jsonw *json, enum cause cause, const char *detail,
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
               struct span odd)
 {
-    struct worker *pw = call->worker;
-    struct text line = text_over(pw->text, pw->text_cap < LINE_MAX_BYTES ? pw->text_cap : LINE_MAX_BYTES);
+    struct call_context *context = call->context;
+    struct text line =
+        text_over(context->text, context->text_cap < LINE_MAX_BYTES ? context->text_cap : LINE_MAX_BYTES);
     struct jsonw json = jsonw_on(&line);
     char block[40];
 
@@ -116,6 +118,6 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     put_detail(&json, cause, detail, odd);
     jsonw_close_object(&json);
     TEXT_LIT(&line, "\n");
-    if (line.overflow || !log_ring_put(pw->log, text_span(&line)))
-        pw->metrics->process.log_dropped[0]++;
+    if (line.overflow || !log_ring_put(context->log, text_span(&line)))
+        context->metrics->process.log_dropped[0]++;
 }

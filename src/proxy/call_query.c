@@ -35,7 +35,7 @@ struct call_query {
 /* NULL: all were looked at. */
 static struct call *next_call(struct call_query_part *part, struct worker *pw)
 {
-    struct call_set *set = &pw->calls;
+    struct call_set *set = &pw->context.calls;
     struct call *call;
 
     while ((call = call_cursor_next(&part->cursor)) == NULL) {

@@ -9,7 +9,7 @@
 #include "proxy/downstream.h"
 #include "proxy/keepalive.h"
 #include "proxy/policy.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 #include "runtime/tcp.h"
 
@@ -27,7 +27,7 @@ void call_set_route(struct call *call, const struct route_config *route)
     call->route = route;
     fsm->deadline_ns = budget_end(fsm->begun_ns, route->deadline_ns);
     if (route->ceiling_ns != NS_NEVER)
-        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(&call->worker->loop));
+        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(call->context->loop));
 }
 
 void call_foresee_route(struct call *call, const struct http1_head *line)
@@ -56,7 +56,7 @@ static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, c
     struct text line = text_over(block, sizeof(block));
     uint64_t random[3];
 
-    if (entropy_take(&call->worker->entropy, random, 3)) {
+    if (entropy_take(&call->context->entropy, random, 3)) {
         trace_begin(&call->trace, random);
         trace_put_line(&line, &call->trace);
     }
@@ -118,9 +118,9 @@ struct span call_host(const struct call *call)
 /* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
 static enum cause keep_head(struct call *call, const struct http1_head *head)
 {
-    struct worker *pw = call->worker;
+    struct call_context *context = call->context;
     const struct upstream_config *config = call->config;
-    struct text text = text_over(pw->text, pw->text_cap);
+    struct text text = text_over(context->text, context->text_cap);
     struct span host = host_to_keep(call, head);
     size_t behind = host.len;
 
@@ -146,25 +146,25 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
 /* From here on it counts as a call. False: it is over. */
 static bool become_call(struct call *call)
 {
-    struct worker *pw = call->worker;
+    struct call_context *context = call->context;
 
     call->counted = true;
-    pw->metrics->routes[call->route->index].started[0]++;
-    call_list_push(&pw->calls.by_pool[call->route->pool], &call->place);
+    context->metrics->routes[call->route->index].started[0]++;
+    call_list_push(&context->calls.by_pool[call->route->pool], &call->place);
     return call_move(call, CALL_ROUTED);
 }
 
 static void ask_for_permit(struct call *call)
 {
-    struct worker *pw = call->worker;
-    int64_t now_ns = loop_now(&pw->loop);
+    struct call_context *context = call->context;
+    int64_t now_ns = loop_now(context->loop);
 
-    switch (pool_acquire(pw->pools[call->route->pool], &call->ticket)) {
+    switch (pool_acquire(context->pools[call->route->pool], &call->ticket)) {
     case PERMIT_GRANTED: call_granted(call); return;
     case PERMIT_QUEUED:
         if (!call_move(call, CALL_QUEUED))
             return;
-        if (pw->draining) {
+        if (context->draining) {
             call_end(call, CAUSE_DRAINING, NULL);
             return;
         }
@@ -206,7 +206,7 @@ void call_start(struct call *call, const struct http1_head *head)
     if (!become_call(call))
         return;
     if (cause == CAUSE_NONE)
-        cause = call_fsm_expired(&call->fsm, loop_now(&call->worker->loop));
+        cause = call_fsm_expired(&call->fsm, loop_now(call->context->loop));
     if (cause == CAUSE_NONE && call_caller_has_left(call))
         cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
@@ -228,15 +228,15 @@ static int64_t connecting_end(const struct call *call, int64_t now_ns)
 
 static void connect_anew(struct call *call)
 {
-    struct worker *pw = call->worker;
-    int64_t now_ns = loop_now(&pw->loop);
+    struct call_context *context = call->context;
+    int64_t now_ns = loop_now(context->loop);
     int64_t limit_ns = budget_end(now_ns, call->route->connect_ns);
 
     if (!call_move(call, CALL_CONNECTING))
         return;
     call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
     call_set_timer(call);
-    call->upstream = upstream_connect(pw, call->config, call, connecting_end(call, now_ns));
+    call->upstream = upstream_connect(context, call->terms, call->config, call, connecting_end(call, now_ns));
     if (call->upstream == NULL)
         call_end(call, CAUSE_INTERNAL, NULL);
 }
@@ -262,7 +262,7 @@ static void close_head(struct call *call)
     if (name.len != 0) {
         text_put(&head, name);
         TEXT_LIT(&head, ": ");
-        text_u64(&head, budget_left_ms(call->fsm.deadline_ns, loop_now(&call->worker->loop)));
+        text_u64(&head, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
         TEXT_LIT(&head, "\r\n");
     }
     TEXT_LIT(&head, "\r\n");
@@ -272,7 +272,7 @@ static void close_head(struct call *call)
 /* May end the call. */
 static void send_request(struct call *call)
 {
-    call->moved_ns = loop_now(&call->worker->loop);
+    call->moved_ns = loop_now(call->context->loop);
     call->upstream->is_personal |= call->authenticates;
     close_head(call);
     call_pump(call);
@@ -280,10 +280,10 @@ static void send_request(struct call *call)
 
 void call_granted(struct call *call)
 {
-    struct keepalive *keepalive = call->worker->keepalive[call->config->index];
+    struct keepalive *keepalive = call->context->keepalive[call->config->index];
     bool probe = !is_repeatable(call);
 
-    call->granted_ns = loop_now(&call->worker->loop);
+    call->granted_ns = loop_now(call->context->loop);
     if (call->downstream->reserved != NULL)
         call->upstream = keepalive_take_reserved(call->downstream, call->config, call->granted_ns, probe);
     if (call->upstream == NULL)
@@ -314,7 +314,7 @@ static bool was_silent(const struct call *call)
  */
 void call_doubt_connections(struct call *call, enum cause cause)
 {
-    int64_t now_ns = loop_now(&call->worker->loop), sent_ns = call->granted_ns;
+    int64_t now_ns = loop_now(call->context->loop), sent_ns = call->granted_ns;
     bool acknowledged;
 
     if (!was_silent(call))
@@ -325,7 +325,7 @@ void call_doubt_connections(struct call *call, enum cause cause)
     if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
         sent_ns = now_ns - PATIENCE_NS;
     if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
-        keepalive_doubt(call->worker->keepalive[call->config->index], call->upstream, sent_ns, acknowledged);
+        keepalive_doubt(call->context->keepalive[call->config->index], call->upstream, sent_ns, acknowledged);
 }
 
 bool call_replace_connection(struct call *call)

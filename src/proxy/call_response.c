@@ -5,7 +5,7 @@
 #include "http/h1_head.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 
 /* "[address]:port" */
@@ -69,14 +69,14 @@ bool call_deliver_interim(struct call *call)
 /* A 1xx: the wait for the response goes on, and so does its limit. */
 static void interim_response(struct call *call, const struct http1_head *head)
 {
-    struct worker *pw = call->worker;
-    struct text text = text_over(pw->text, pw->text_cap);
+    struct call_context *context = call->context;
+    struct text text = text_over(context->text, context->text_cap);
 
     if (!head->keep_alive)
         call->unclean = true;
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
-    if (call->down.writer.head.len > pw->snapshot->limits.response_head_bytes) {
+    if (call->down.writer.head.len > context->snapshot->limits.response_head_bytes) {
         call_end(call, CAUSE_RESPONSE_HEAD_SIZE, "too many interim responses wait for the caller to read");
         return;
     }
@@ -93,7 +93,7 @@ static struct forward_own say_own(const struct call *call, const struct http1_he
     struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
 
     if (!head->has_date)
-        own.date = worker_date(call->worker);
+        own.date = context_date(call->context);
     return own;
 }
 
@@ -117,7 +117,7 @@ static __attribute__((noinline)) void put_head_with_more(struct call *call, cons
     struct forward_own own = say_own(call, head);
 
     if (call->config->server_timing)
-        call_fsm_put_timing(&timing, &call->fsm, loop_now(&call->worker->loop));
+        call_fsm_put_timing(&timing, &call->fsm, loop_now(call->context->loop));
     if (call->config->rules.rewrites_location)
         own.authority = find_authority(call, authority);
     own.lines = text_span(&timing);
@@ -137,8 +137,8 @@ static void put_response_head(struct call *call, const struct http1_head *head,
 
 static void final_response(struct call *call, const struct http1_head *head)
 {
-    struct worker *pw = call->worker;
-    struct text text = text_over(pw->text, pw->text_cap);
+    struct call_context *context = call->context;
+    struct text text = text_over(context->text, context->text_cap);
     struct forward_framing framing = forward_response_framing(head, call->minor);
 
     call->status = head->code;
@@ -163,7 +163,7 @@ static void final_response(struct call *call, const struct http1_head *head)
 
 static void count_status(struct call *call, uint16_t code)
 {
-    code_counts_count(&call->worker->metrics->upstreams[call->config->index].responses, code);
+    code_counts_count(&call->context->metrics->upstreams[call->config->index].responses, code);
 }
 
 /* What is behind a final head is content, or nothing that was asked for. */
@@ -178,24 +178,24 @@ void call_count_unfinished_head(struct call *call)
 
 bool call_take_response_head(struct call *call)
 {
-    struct worker *pw = call->worker;
+    struct call_context *context = call->context;
     struct h1_fault fault;
     size_t end;
 
     switch (h1_head_read_response(&call->scan, buffer_span(&call->response),
-                                  pw->snapshot->limits.response_head_bytes, call->method, &pw->head, &end,
-                                  &fault)) {
+                                  context->snapshot->limits.response_head_bytes, call->method, &context->head,
+                                  &end, &fault)) {
     case HTTP1_MORE: return false;
     case HTTP1_DONE: break;
     case HTTP1_BAD: call_end_over(call, fault.cause, fault.detail, fault.odd); return false;
     }
-    count_status(call, pw->head.code);
+    count_status(call, context->head.code);
     call->unclean |= call->scan.start != 0;
     buffer_consume(&call->response, end);
     call->scan = (struct http1_scan){.is_response = true};
-    if (pw->head.code < 200)
-        interim_response(call, &pw->head);
+    if (context->head.code < 200)
+        interim_response(call, &context->head);
     else
-        final_response(call, &pw->head);
+        final_response(call, &context->head);
     return !call_is_over(call);
 }

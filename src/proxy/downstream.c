@@ -8,9 +8,8 @@
 #include "http/h1_head.h"
 #include "proxy/answer.h"
 #include "proxy/call.h"
-#include "proxy/drain.h"
 #include "proxy/keepalive.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
@@ -22,14 +21,14 @@
 
 static void set_timer(struct downstream *downstream, int64_t length_ns)
 {
-    struct loop *loop = &downstream->worker->loop;
+    struct loop *loop = downstream->context->loop;
 
     timer_set(&loop->timers, &downstream->timer, loop_now(loop) + length_ns);
 }
 
 static void clear_timer(struct downstream *downstream)
 {
-    timer_set(&downstream->worker->loop.timers, &downstream->timer, NS_NEVER);
+    timer_set(&downstream->context->loop->timers, &downstream->timer, NS_NEVER);
 }
 
 static void free_deferred(struct deferred_free *deferred_free)
@@ -39,19 +38,20 @@ static void free_deferred(struct deferred_free *deferred_free)
 
 void downstream_destroy(struct downstream *downstream)
 {
-    struct worker *pw = downstream->worker;
+    struct call_context *context = downstream->context;
 
     keepalive_end_reservation(downstream);
     transport_close(&downstream->transport);
-    buffer_close(&pw->loop.spare_buffers, &downstream->in);
-    timer_fini(&pw->loop.timers, &downstream->timer);
+    buffer_close(&context->loop->spare_buffers, &downstream->in);
+    timer_fini(&context->loop->timers, &downstream->timer);
     loop_undefer(&downstream->resume);
     list_remove(&downstream->node);
-    pw->downstream_count--;
-    if (pw->draining && pw->downstream_count == 0)
-        drain_worker_is_empty(pw);
-    atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
-    loop_free_later(&pw->loop, &downstream->deferred_free, free_deferred);
+    context->downstream_count--;
+    downstream->terms->users--;
+    if (context->draining && context->downstream_count == 0)
+        context->emptied(context);
+    atomic_fetch_sub_explicit(context->callers, 1, memory_order_relaxed);
+    loop_free_later(context->loop, &downstream->deferred_free, free_deferred);
 }
 
 /* Between requests, nobody is told: the caller only has to connect again. */
@@ -80,7 +80,7 @@ static void linger(struct downstream *downstream)
 {
     downstream->lingering = true;
     keepalive_end_reservation(downstream);
-    buffer_close(&downstream->worker->loop.spare_buffers, &downstream->in);
+    buffer_close(&downstream->context->loop->spare_buffers, &downstream->in);
     transport_end_write(&downstream->transport);
     set_timer(downstream, LINGER_NS);
     drain(downstream);
@@ -89,7 +89,7 @@ static void linger(struct downstream *downstream)
 /* Reads more of a head. False: nothing came, and the connection may be gone. */
 static bool read_more(struct downstream *downstream)
 {
-    struct worker *pw = downstream->worker;
+    struct call_context *context = downstream->context;
     struct buffer *in = &downstream->in;
     enum status status;
     size_t len;
@@ -97,16 +97,16 @@ static bool read_more(struct downstream *downstream)
     /* Before taking a buffer: most events only say that an idle connection can be written to. */
     if (!downstream->transport.can_read)
         return false;
-    status = buffer_open(&pw->loop.spare_buffers, in);
+    status = buffer_open(&context->loop->spare_buffers, in);
     if (status == ST_OK)
-        status = buffer_make_room(&pw->loop.spare_buffers, in, (uint32_t)pw->text_cap);
+        status = buffer_make_room(&context->loop->spare_buffers, in, (uint32_t)context->text_cap);
     if (status == ST_OK)
         status = transport_read(&downstream->transport, in->data + in->end, in->cap - in->end, &len);
     if (status == ST_OK) {
         in->end += (uint32_t)len;
         return true;
     }
-    buffer_close_if_empty(&pw->loop.spare_buffers, in);
+    buffer_close_if_empty(&context->loop->spare_buffers, in);
     if (status == ST_AGAIN)
         return false;
     if (downstream->call == NULL)
@@ -130,7 +130,7 @@ static bool is_empty_line(struct span bytes)
 /* The first byte of a request is there. False: no memory, and the connection is gone. */
 static bool begin_call(struct downstream *downstream)
 {
-    downstream->call = call_begin(downstream, loop_refresh_now(&downstream->worker->loop));
+    downstream->call = call_begin(downstream, loop_refresh_now(downstream->context->loop));
     if (downstream->call == NULL) {
         downstream_destroy(downstream);
         return false;
@@ -142,7 +142,7 @@ static bool begin_call(struct downstream *downstream)
 /* Looks at the bytes that are there. True: the connection is in other hands now. */
 static bool try_head(struct downstream *downstream)
 {
-    struct worker *pw = downstream->worker;
+    struct call_context *context = downstream->context;
     struct span bytes = buffer_span(&downstream->in);
     struct h1_fault fault;
     size_t end;
@@ -153,16 +153,16 @@ static bool try_head(struct downstream *downstream)
         if (!begin_call(downstream))
             return true;
     }
-    switch (h1_head_read_request(&downstream->scan, bytes, pw->snapshot->limits.request_head_bytes, &pw->head,
-                                 &end, &fault)) {
+    switch (h1_head_read_request(&downstream->scan, bytes, context->snapshot->limits.request_head_bytes,
+                                 &context->head, &end, &fault)) {
     case HTTP1_MORE:
         /* It does not come in one piece: where is it going? */
-        if (h1_head_read_request_line(&downstream->scan, bytes, &pw->head))
-            call_foresee_route(downstream->call, &pw->head);
+        if (h1_head_read_request_line(&downstream->scan, bytes, &context->head))
+            call_foresee_route(downstream->call, &context->head);
         return false;
     case HTTP1_DONE:
         buffer_consume(&downstream->in, end);
-        call_start(downstream->call, &pw->head);
+        call_start(downstream->call, &context->head);
         break;
     case HTTP1_BAD: call_end(downstream->call, fault.cause, fault.detail); break;
     }
@@ -200,7 +200,7 @@ static void resume(struct mail *mail)
 void downstream_resume_later(struct downstream *downstream)
 {
     loop_undefer(&downstream->resume);
-    loop_defer(&downstream->worker->loop, &downstream->resume);
+    loop_defer(downstream->context->loop, &downstream->resume);
 }
 
 void downstream_call_over(struct downstream *downstream, enum downstream_next next)
@@ -209,10 +209,10 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
     switch (next) {
     case DOWNSTREAM_KEEP:
         downstream->scan = (struct http1_scan){0};
-        buffer_close_if_empty(&downstream->worker->loop.spare_buffers, &downstream->in);
+        buffer_close_if_empty(&downstream->context->loop->spare_buffers, &downstream->in);
         set_timer(downstream, downstream->winding_down
                                   ? LAST_CALL_NS
-                                  : downstream->worker->snapshot->limits.idle_timeout_ns);
+                                  : downstream->context->snapshot->limits.idle_timeout_ns);
         if (buffer_len(&downstream->in) != 0 || downstream->transport.can_read)
             downstream_resume_later(downstream);
         return;
@@ -234,6 +234,15 @@ void downstream_wind_down(struct downstream *downstream)
         set_timer(downstream, LAST_CALL_NS);
     else if (!call->answering)
         call->keep_alive = false;
+}
+
+void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
+                          const struct upstream_config *upstream)
+{
+    downstream->terms->users--;
+    terms->users++;
+    downstream->terms = terms;
+    downstream->upstream = upstream;
 }
 
 void downstream_put_caller(struct text *out, const struct downstream *downstream)
@@ -282,14 +291,14 @@ static void discard_received(int fd)
         ;
 }
 
-static void turn_away(struct worker *pw, const struct upstream_config *upstream, int fd)
+static void turn_away(struct call_context *context, const struct upstream_config *upstream, int fd)
 {
     char block[ANSWER_MAX];
     struct text text = text_over(block, sizeof(block));
     struct answer answer = {.cause = CAUSE_CONNECTIONS,
                             .upstream = upstream->name,
-                            .call_id = pw->next_call++,
-                            .date = worker_date(pw),
+                            .call_id = context->next_call++,
+                            .date = context_date(context),
                             .minor = 1};
 
     answer_put(&text, &answer);
@@ -297,53 +306,55 @@ static void turn_away(struct worker *pw, const struct upstream_config *upstream,
         (void)shutdown(fd, SHUT_WR);
     discard_received(fd);
     close(fd);
-    pw->metrics->process.refused[CAUSE_CONNECTIONS]++;
+    context->metrics->process.refused[CAUSE_CONNECTIONS]++;
 }
 
-static bool is_full(struct worker *pw)
+static bool is_full(struct call_context *context)
 {
-    atomic_uint *count = &pw->proxy->downstream_count;
+    atomic_uint *count = context->callers;
     unsigned before = atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
 
-    if (before < pw->snapshot->limits.connections)
+    if (before < context->snapshot->limits.connections)
         return false;
     atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
     return true;
 }
 
-static enum status open_downstream(struct worker *pw, struct listener_worker *lw, int fd,
+static enum status open_downstream(struct call_context *context, struct listener_worker *lw, int fd,
                                    const struct sockaddr *peer)
 {
     struct downstream *downstream = mem_zalloc(sizeof(*downstream));
 
-    if (downstream == NULL || timer_init(&pw->loop.timers, &downstream->timer, time_is_up) != ST_OK) {
+    if (downstream == NULL || timer_init(&context->loop->timers, &downstream->timer, time_is_up) != ST_OK) {
         close(fd);
         mem_free(downstream);
         return ST_NOMEM;
     }
-    if (transport_open(&downstream->transport, &pw->loop, fd, ready) != ST_OK) {
-        timer_fini(&pw->loop.timers, &downstream->timer);
+    if (transport_open(&downstream->transport, context->loop, fd, ready) != ST_OK) {
+        timer_fini(&context->loop->timers, &downstream->timer);
         mem_free(downstream);
         return ST_NOMEM;
     }
-    downstream->worker = pw;
+    downstream->context = context;
     downstream->listener = lw;
+    downstream->terms = lw->terms;
+    downstream->terms->users++;
     downstream->upstream = lw->upstream;
     mail_init(&downstream->resume, resume);
     note_caller(downstream, peer);
-    list_push_back(&pw->downstreams, &downstream->node);
-    pw->downstream_count++;
-    set_timer(downstream, pw->snapshot->limits.idle_timeout_ns);
+    list_push_back(&context->downstreams, &downstream->node);
+    context->downstream_count++;
+    set_timer(downstream, context->snapshot->limits.idle_timeout_ns);
     return ST_OK;
 }
 
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer)
 {
     struct listener_worker *lw = CONTAINER_OF(acceptor, struct listener_worker, acceptor);
-    struct worker *pw = lw->worker;
+    struct call_context *context = lw->context;
 
-    if (is_full(pw))
-        turn_away(pw, lw->upstream, fd);
-    else if (open_downstream(pw, lw, fd, peer) != ST_OK)
-        atomic_fetch_sub_explicit(&pw->proxy->downstream_count, 1, memory_order_relaxed);
+    if (is_full(context))
+        turn_away(context, lw->upstream, fd);
+    else if (open_downstream(context, lw, fd, peer) != ST_OK)
+        atomic_fetch_sub_explicit(context->callers, 1, memory_order_relaxed);
 }

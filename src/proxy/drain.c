@@ -14,15 +14,7 @@ struct drain {
     uint32_t busy; /* workers that have callers */
 };
 
-void drain_worker_is_empty(struct worker *pw)
-{
-    if (pw->empty)
-        return;
-    pw->empty = true;
-    mailbox_post(pw->proxy->home, &pw->emptied);
-}
-
-void drain_worker_emptied(struct mail *mail)
+static void worker_emptied(struct mail *mail)
 {
     struct worker *pw = CONTAINER_OF(mail, struct worker, emptied);
     struct drain *drain = pw->proxy->drain;
@@ -30,6 +22,17 @@ void drain_worker_emptied(struct mail *mail)
     drain->busy--;
     if (drain->busy == 0)
         drain->done(drain->arg);
+}
+
+/* This worker's last caller has gone. Its own thread. */
+static void worker_is_empty(struct call_context *context)
+{
+    struct worker *pw = CONTAINER_OF(context, struct worker, context);
+
+    if (pw->empty)
+        return;
+    pw->empty = true;
+    mailbox_post(pw->proxy->home, &pw->emptied);
 }
 
 /* Those whom nobody else knows are let in first: the socket is about to be closed. */
@@ -41,7 +44,7 @@ static void close_doors(struct worker *pw)
         if (lw->listener->handed == NULL)
             acceptor_empty(&lw->acceptor);
     }
-    LIST_FOREACH(node, &pw->downstreams) {
+    LIST_FOREACH(node, &pw->context.downstreams) {
         struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
 
         downstream->listener = NULL;
@@ -64,14 +67,16 @@ static void turn_waiters_away(struct call_list *calls)
 static void begin(struct broadcast *broadcast, struct worker *pw)
 {
     (void)broadcast;
-    if (pw->resolver == NULL)
+    if (pw->context.resolver == NULL)
         return;
-    pw->draining = true;
+    mail_init(&pw->emptied, worker_emptied);
+    pw->context.emptied = worker_is_empty;
+    pw->context.draining = true;
     close_doors(pw);
-    for (uint32_t i = 0; i < pw->calls.pool_count; i++)
-        turn_waiters_away(&pw->calls.by_pool[i]);
-    if (pw->downstream_count == 0)
-        drain_worker_is_empty(pw);
+    for (uint32_t i = 0; i < pw->context.calls.pool_count; i++)
+        turn_waiters_away(&pw->context.calls.by_pool[i]);
+    if (pw->context.downstream_count == 0)
+        worker_is_empty(&pw->context);
 }
 
 static void all_have_begun(struct broadcast *broadcast)

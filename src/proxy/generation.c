@@ -3,11 +3,8 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
-#include "proxy/upstream.h"
 
 /* The last worker has done with it. */
 static void unused(struct mail *mail)
@@ -40,10 +37,19 @@ static void close_tls(struct generation *generation, uint32_t count)
     mem_free(generation->tls);
 }
 
+static void init_worker(struct generation_worker *part, struct generation *generation,
+                        const struct snapshot *snapshot)
+{
+    part->terms = (struct call_terms){.snapshot = snapshot, .tls = generation->tls};
+    part->generation = generation;
+    list_init(&part->node);
+}
+
 struct generation *generation_new(struct proxy *proxy, struct snapshot **snapshot, char *why, size_t why_cap)
 {
     uint32_t workers = proxy->worker_count, upstreams = (*snapshot)->upstream_count;
-    struct generation *generation = mem_zalloc(sizeof(*generation) + workers * sizeof(struct list_node));
+    struct generation *generation =
+        mem_zalloc(sizeof(*generation) + workers * sizeof(struct generation_worker));
 
     snprintf(why, why_cap, "not enough memory");
     if (generation == NULL)
@@ -52,9 +58,9 @@ struct generation *generation_new(struct proxy *proxy, struct snapshot **snapsho
     list_init(&generation->node);
     atomic_init(&generation->users, workers);
     mail_init(&generation->unused, unused);
-    for (uint32_t i = 0; i < workers; i++)
-        list_init(&generation->retired[i]);
     generation->tls = mem_calloc(upstreams, sizeof(struct tls_client *));
+    for (uint32_t i = 0; i < workers; i++)
+        init_worker(&generation->workers[i], generation, *snapshot);
     if (generation->tls != NULL && open_tls(generation, *snapshot, why, why_cap) &&
         numbering_take(&proxy->numbering, *snapshot) == ST_OK) {
         generation->snapshot = *snapshot;
@@ -74,33 +80,14 @@ void generation_free(struct generation *generation)
     mem_free(generation);
 }
 
-struct tls_client *generation_tls(const struct generation *generation, const struct upstream_config *upstream)
+struct call_terms *generation_terms(struct generation *generation, const struct worker *pw)
 {
-    return generation->tls[upstream - generation->snapshot->upstreams];
+    return &generation->workers[pw->loop.index].terms;
 }
 
 void generation_retire(struct generation *generation, struct worker *pw)
 {
-    list_push_back(&pw->retired, &generation->retired[pw->loop.index]);
-}
-
-/* A caller's connection may stand on it without a call: one that came in by a listener that is gone. */
-static bool is_in_use(const struct generation *generation, const struct worker *pw)
-{
-    const struct snapshot *snapshot = generation->snapshot;
-
-    LIST_FOREACH(node, &pw->downstreams) {
-        const struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
-
-        if (downstream->upstream->snapshot == snapshot ||
-            (downstream->call != NULL && downstream->call->config->snapshot == snapshot))
-            return true;
-    }
-    LIST_FOREACH(node, &pw->cutting) {
-        if (CONTAINER_OF(node, struct upstream, node)->config->snapshot == snapshot)
-            return true;
-    }
-    return false;
+    list_push_back(&pw->retired, &generation->workers[pw->loop.index].node);
 }
 
 void generation_look_after(struct worker *pw)
@@ -108,13 +95,13 @@ void generation_look_after(struct worker *pw)
     struct list_node *next = pw->retired.next;
 
     while (next != &pw->retired) {
-        struct list_node *node = next;
-        struct generation *generation = CONTAINER_OF(node - pw->loop.index, struct generation, retired);
+        struct generation_worker *part = CONTAINER_OF(next, struct generation_worker, node);
+        struct generation *generation = part->generation;
 
         next = next->next;
-        if (is_in_use(generation, pw))
+        if (part->terms.users != 0)
             continue;
-        list_remove(node);
+        list_remove(&part->node);
         if (atomic_fetch_sub(&generation->users, 1) == 1)
             mailbox_post(pw->proxy->home, &generation->unused);
     }

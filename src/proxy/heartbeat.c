@@ -9,8 +9,8 @@ static void answer(struct broadcast *broadcast, struct worker *pw)
 
     pthread_mutex_lock(&broadcast->lock);
     if (heartbeat->sum != NULL)
-        metrics_add(heartbeat->sum, pw->metrics);
-    stuck_calls_take(&heartbeat->stuck, &pw->stuck);
+        metrics_add(heartbeat->sum, pw->context.metrics);
+    stuck_calls_take(&heartbeat->stuck, &pw->context.stuck);
     pthread_mutex_unlock(&broadcast->lock);
 }
 

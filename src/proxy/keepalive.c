@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "core/budget.h"
 #include "proxy/downstream.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 #include "proxy/upstream.h"
 #include "runtime/tcp.h"
 
@@ -24,7 +24,7 @@ static struct upstream *upstream_of(struct list_node *node)
 
 static struct keepalive *keepalive_of(const struct upstream *upstream)
 {
-    return upstream->worker->keepalive[upstream->config->index];
+    return upstream->context->keepalive[upstream->config->index];
 }
 
 static void take_out(struct keepalive *keepalive, struct upstream *upstream)
@@ -60,7 +60,7 @@ static int64_t end_of(const struct keepalive *keepalive, const struct upstream *
 static void set_expiry(struct keepalive *keepalive, int64_t due_ns)
 {
     if (due_ns < keepalive->expiry.due_ns)
-        timer_set(&keepalive->worker->loop.timers, &keepalive->expiry, due_ns);
+        timer_set(&keepalive->context->loop->timers, &keepalive->expiry, due_ns);
 }
 
 static void probe(struct keepalive *keepalive, struct upstream *upstream)
@@ -117,26 +117,26 @@ static void expire(struct timer *timer, int64_t now_ns)
     int64_t idle_ns = expire_list(keepalive, &keepalive->idle, now_ns);
     int64_t reserved_ns = expire_list(keepalive, &keepalive->reserved, now_ns);
 
-    timer_set(&keepalive->worker->loop.timers, timer, idle_ns < reserved_ns ? idle_ns : reserved_ns);
+    timer_set(&keepalive->context->loop->timers, timer, idle_ns < reserved_ns ? idle_ns : reserved_ns);
 }
 
-struct keepalive *keepalive_new(struct worker *worker)
+struct keepalive *keepalive_new(struct call_context *context)
 {
     struct keepalive *keepalive = mem_zalloc(sizeof(*keepalive));
 
-    if (keepalive == NULL || timer_init(&worker->loop.timers, &keepalive->expiry, expire) != ST_OK) {
+    if (keepalive == NULL || timer_init(&context->loop->timers, &keepalive->expiry, expire) != ST_OK) {
         mem_free(keepalive);
         return NULL;
     }
     list_init(&keepalive->idle);
     list_init(&keepalive->reserved);
-    keepalive->worker = worker;
+    keepalive->context = context;
     return keepalive;
 }
 
 void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *config)
 {
-    uint32_t workers = keepalive->worker->proxy->worker_count;
+    uint32_t workers = keepalive->context->worker_count;
     uint32_t all = config != NULL ? config->keepalive.max_idle : 0;
 
     while (!list_is_empty(&keepalive->idle))
@@ -144,14 +144,14 @@ void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *
     while (!list_is_empty(&keepalive->reserved))
         drop(keepalive, upstream_of(keepalive->reserved.next));
     dns_answer_release(&keepalive->answer);
-    keepalive->max = all / workers + (keepalive->worker->loop.index < all % workers ? 1 : 0);
+    keepalive->max = all / workers + (keepalive->context->loop->index < all % workers ? 1 : 0);
     keepalive->config = config;
 }
 
 void keepalive_free(struct keepalive *keepalive)
 {
     keepalive_renew(keepalive, NULL);
-    timer_fini(&keepalive->worker->loop.timers, &keepalive->expiry);
+    timer_fini(&keepalive->context->loop->timers, &keepalive->expiry);
     mem_free(keepalive);
 }
 
@@ -266,7 +266,7 @@ static void probe_suspects(struct keepalive *keepalive, struct list_node *list)
 void keepalive_doubt(struct keepalive *keepalive, const struct upstream *silent, int64_t sent_ns,
                      bool acknowledged)
 {
-    int64_t now_ns = loop_now(&keepalive->worker->loop);
+    int64_t now_ns = loop_now(keepalive->context->loop);
 
     trust_doubt(&keepalive->doubt, &silent->proof, sent_ns, now_ns, acknowledged);
     probe_suspects(keepalive, &keepalive->idle);

@@ -42,7 +42,7 @@ static void make_ready(struct broadcast *broadcast, struct worker *pw)
 {
     struct reload *reload = reload_of(broadcast);
 
-    if (pw->resolver == NULL || switch_prepare(pw, &reload->parts) != ST_OK)
+    if (pw->context.resolver == NULL || switch_prepare(pw, &reload->parts) != ST_OK)
         atomic_store(&reload->failed, true);
 }
 

@@ -30,7 +30,7 @@ static void answer(struct broadcast *broadcast, struct worker *pw)
     pthread_mutex_lock(&broadcast->lock);
     worker_add_metrics(pw, scrape->sum);
     if (scrape->with_histograms)
-        metrics_add_histograms(scrape->sum, pw->metrics);
+        metrics_add_histograms(scrape->sum, pw->context.metrics);
     pthread_mutex_unlock(&broadcast->lock);
 }
 

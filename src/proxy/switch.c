@@ -4,7 +4,9 @@
 #include "proxy/call.h"
 #include "proxy/listeners.h"
 #include "proxy/downstream.h"
+#include "proxy/access_log.h"
 #include "proxy/generation.h"
+#include "proxy/keepalive.h"
 #include "proxy/parts.h"
 #include "proxy/worker.h"
 
@@ -69,12 +71,12 @@ static bool make_room(const struct worker *pw, struct generation_switch *next)
 
     next->text_cap = text_size(snapshot);
     next->field_cap = (uint32_t)HTTP1_FIELDS_IN(longest_head(snapshot));
-    if (next->text_cap > pw->text_cap) {
+    if (next->text_cap > pw->context.text_cap) {
         next->text = mem_alloc(next->text_cap);
         if (next->text == NULL)
             return false;
     }
-    if (next->field_cap > pw->head.field_cap) {
+    if (next->field_cap > pw->context.head.field_cap) {
         next->fields = mem_alloc(next->field_cap * sizeof(struct http1_field));
         if (next->fields == NULL)
             return false;
@@ -85,7 +87,7 @@ static bool make_room(const struct worker *pw, struct generation_switch *next)
 static bool make_keepalives(struct worker *pw, struct generation_switch *next)
 {
     for (uint32_t i = 0; i < next->parts->upstream_count; i++) {
-        next->keepalive[i] = i < pw->upstream_places ? pw->keepalive[i] : keepalive_new(pw);
+        next->keepalive[i] = i < pw->upstream_places ? pw->context.keepalive[i] : keepalive_new(&pw->context);
         if (next->keepalive[i] == NULL)
             return false;
     }
@@ -100,7 +102,7 @@ static bool make_listener(struct worker *pw, struct generation_switch *next, con
         mem_free(lw);
         return false;
     }
-    lw->worker = pw;
+    lw->context = &pw->context;
     lw->listener = listener;
     list_push_back(&next->listeners, &lw->node);
     return true;
@@ -171,13 +173,13 @@ void switch_abort(struct worker *pw)
 static void take_spread_over(struct worker *pw, struct generation_switch *next,
                              const struct route_config *route)
 {
-    struct duration_histogram *histogram = pw->metrics->histograms[route->index];
+    struct duration_histogram *histogram = pw->context.metrics->histograms[route->index];
 
     if (histogram == NULL || !route_has_same_limits(histogram->terms, route))
         return;
     histogram->terms = route;
     next->metrics->histograms[route->index] = histogram;
-    pw->metrics->histograms[route->index] = NULL;
+    pw->context.metrics->histograms[route->index] = NULL;
 }
 
 /* What stays goes on counting; a newcomer whose number was another one's begins at zero. */
@@ -185,8 +187,8 @@ static void take_counters_over(struct worker *pw, struct generation_switch *next
 {
     const struct snapshot *snapshot = next->parts->generation->snapshot;
 
-    if (pw->metrics != NULL)
-        metrics_take(next->metrics, pw->metrics);
+    if (pw->context.metrics != NULL)
+        metrics_take(next->metrics, pw->context.metrics);
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
 
@@ -201,15 +203,15 @@ static void take_counters_over(struct worker *pw, struct generation_switch *next
                 take_spread_over(pw, next, route);
         }
     }
-    metrics_free(pw->metrics);
-    pw->metrics = next->metrics;
+    metrics_free(pw->context.metrics);
+    pw->context.metrics = next->metrics;
 }
 
 static void take_calls_over(struct worker *pw, struct generation_switch *next)
 {
-    call_set_grow(&pw->calls, next->calls, next->parts->pool_count);
-    mem_free(pw->pools);
-    pw->pools = next->pools;
+    call_set_grow(&pw->context.calls, next->calls, next->parts->pool_count);
+    mem_free(pw->context.pools);
+    pw->context.pools = next->pools;
 }
 
 /*
@@ -220,26 +222,27 @@ static void take_connections_over(struct worker *pw, struct generation_switch *n
 {
     const struct snapshot *snapshot = next->parts->generation->snapshot;
 
-    mem_free(pw->keepalive);
-    pw->keepalive = next->keepalive;
+    mem_free(pw->context.keepalive);
+    pw->context.keepalive = next->keepalive;
     pw->upstream_places = next->parts->upstream_count;
     for (uint32_t i = 0; i < pw->upstream_places; i++)
-        keepalive_renew(pw->keepalive[i], NULL);
+        keepalive_renew(pw->context.keepalive[i], NULL);
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
-        keepalive_renew(pw->keepalive[snapshot->upstreams[i].index], &snapshot->upstreams[i]);
-    resolver_renew(pw->resolver);
+        keepalive_renew(pw->context.keepalive[snapshot->upstreams[i].index], &snapshot->upstreams[i]);
+    resolver_renew(pw->context.resolver);
 }
 
 /* Callers who came in by a listener that is gone are answered, under the old generation, and leave. */
 static void repoint_callers(struct worker *pw)
 {
-    LIST_FOREACH(node, &pw->downstreams) {
+    LIST_FOREACH(node, &pw->context.downstreams) {
         struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
 
         if (downstream->listener == NULL)
             continue;
         if (downstream->listener->listener->upstream != NULL) {
-            downstream->upstream = downstream->listener->listener->upstream;
+            downstream_set_terms(downstream, generation_terms(pw->generation, pw),
+                                 downstream->listener->listener->upstream);
             continue;
         }
         downstream->listener = NULL;
@@ -268,6 +271,7 @@ static void change_listeners(struct worker *pw, struct generation_switch *next)
     LIST_FOREACH(at, &pw->listeners) {
         struct listener_worker *lw = CONTAINER_OF(at, struct listener_worker, node);
 
+        lw->terms = generation_terms(pw->generation, pw);
         lw->upstream = lw->listener->upstream;
         acceptor_start(&lw->acceptor);
     }
@@ -284,21 +288,21 @@ void switch_commit(struct worker *pw)
     take_calls_over(pw, next);
     take_connections_over(pw, next);
     if (next->text != NULL) {
-        mem_free(pw->text);
-        pw->text = next->text;
-        pw->text_cap = next->text_cap;
+        mem_free(pw->context.text);
+        pw->context.text = next->text;
+        pw->context.text_cap = next->text_cap;
     }
     if (next->fields != NULL) {
-        mem_free(pw->head.fields);
-        pw->head.fields = next->fields;
-        pw->head.field_cap = next->field_cap;
+        mem_free(pw->context.head.fields);
+        pw->context.head.fields = next->fields;
+        pw->context.head.field_cap = next->field_cap;
     }
     pw->access_log = parts->log;
-    pw->log = parts->log != NULL ? access_log_ring(parts->log, pw->loop.index) : NULL;
+    pw->context.log = parts->log != NULL ? access_log_ring(parts->log, pw->loop.index) : NULL;
     if (pw->generation != NULL)
         generation_retire(pw->generation, pw);
     pw->generation = parts->generation;
-    pw->snapshot = pw->generation->snapshot;
+    pw->context.snapshot = pw->generation->snapshot;
     change_listeners(pw, next);
     mem_free(next);
 }

@@ -5,9 +5,8 @@
 #include "base/mem.h"
 #include "http/connection_auth.h"
 #include "proxy/call.h"
-#include "proxy/generation.h"
 #include "proxy/keepalive.h"
-#include "proxy/worker.h"
+#include "proxy/context.h"
 
 /* In one turn, before answers go first. */
 #define CUTS_AT_ONCE 4
@@ -35,7 +34,7 @@ static void end_attempt(struct upstream *upstream)
 
     upstream->connect = NULL;
     connect_cancel(&attempt->connect);
-    loop_free_later(&upstream->worker->loop, &attempt->deferred_free, free_attempt);
+    loop_free_later(upstream->context->loop, &attempt->deferred_free, free_attempt);
 }
 
 static void ready(struct transport *transport)
@@ -63,7 +62,7 @@ static void resolved(struct connect *connect, enum dns_result result)
     struct upstream *upstream = owner_of(connect);
 
     if (result != DNS_SHORTAGE)
-        upstream->worker->metrics->upstreams[upstream->config->index].dns_answers[result]++;
+        upstream->context->metrics->upstreams[upstream->config->index].dns_answers[result]++;
     upstream->call->dns_is_stale = result == DNS_STALE;
 }
 
@@ -78,42 +77,44 @@ static void connected(struct connect *connect, enum cause cause, const char *det
     }
     end_attempt(upstream);
     upstream->transport.on_ready = ready;
-    upstream->opened_ns = loop_now(&upstream->worker->loop);
+    upstream->opened_ns = loop_now(upstream->context->loop);
     call_connected(upstream->call);
 }
 
 static const struct connect_events connect_events = {
     .phase = phase_entered, .resolved = resolved, .done = connected};
 
-static void prepare(struct upstream *upstream, struct connect *connect, struct worker *worker,
-                    const struct upstream_config *config, struct call *call)
+static void prepare(struct upstream *upstream, struct connect *connect, struct call_context *context,
+                    struct call_terms *terms, const struct upstream_config *config, struct call *call)
 {
     transport_init(&upstream->transport);
     list_init(&upstream->node);
-    upstream->worker = worker;
+    upstream->context = context;
+    upstream->terms = terms;
     upstream->config = config;
     upstream->call = call;
     upstream->connect = connect;
     keep_alive_init(&upstream->said);
-    connect->loop = &worker->loop;
-    connect->resolver = worker->resolver;
-    connect->book = &worker->proxy->address_book;
+    connect->loop = context->loop;
+    connect->resolver = context->resolver;
+    connect->book = context->address_book;
     connect->upstream = config;
-    connect->tls = generation_tls(worker_generation(worker, config->snapshot), config);
+    connect->tls = terms->tls[config - terms->snapshot->upstreams];
     connect->transport = &upstream->transport;
     connect->events = &connect_events;
 }
 
-struct upstream *upstream_connect(struct worker *worker, const struct upstream_config *config,
-                                  struct call *call, int64_t limit_ns)
+struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
+                                  const struct upstream_config *config, struct call *call, int64_t limit_ns)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
     struct attempt *attempt = mem_zalloc(sizeof(*attempt));
 
     if (upstream != NULL && attempt != NULL) {
-        prepare(upstream, &attempt->connect, worker, config, call);
+        prepare(upstream, &attempt->connect, context, terms, config, call);
         if (connect_start(&attempt->connect, limit_ns) == ST_OK) {
-            worker->upstream_count++;
+            context->upstream_count++;
+            terms->users++;
             return upstream;
         }
     }
@@ -134,8 +135,9 @@ static void free_later(struct upstream *upstream)
 {
     if (upstream->connect != NULL)
         end_attempt(upstream);
-    upstream->worker->upstream_count--;
-    loop_free_later(&upstream->worker->loop, &upstream->deferred_free, free_upstream);
+    upstream->context->upstream_count--;
+    upstream->terms->users--;
+    loop_free_later(upstream->context->loop, &upstream->deferred_free, free_upstream);
 }
 
 void upstream_close(struct upstream **upstream_at)
@@ -175,31 +177,31 @@ static void cut_in_turn(struct mail *mail)
     cut_now(CONTAINER_OF(mail, struct upstream, cut));
 }
 
-static bool is_one_of_few(struct worker *pw)
+static bool is_one_of_few(struct call_context *context)
 {
-    if (pw->cut_turn != pw->loop.turn) {
-        pw->cut_turn = pw->loop.turn;
-        pw->cuts = 0;
+    if (context->cut_turn != context->loop->turn) {
+        context->cut_turn = context->loop->turn;
+        context->cuts = 0;
     }
-    return pw->cuts++ < CUTS_AT_ONCE;
+    return context->cuts++ < CUTS_AT_ONCE;
 }
 
 static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_ticket *ticket)
 {
-    struct worker *pw = upstream->worker;
+    struct call_context *context = upstream->context;
 
     upstream->transport.on_ready = not_heard;
     upstream->pool = pool;
-    pool_ticket_init(&upstream->ticket, &pw->loop, NULL);
+    pool_ticket_init(&upstream->ticket, context->loop, NULL);
     pool_pass_on(ticket, &upstream->ticket);
-    list_push_back(&pw->cutting, &upstream->node);
+    list_push_back(&context->cutting, &upstream->node);
     mail_init(&upstream->cut, cut_in_turn);
-    loop_defer(&pw->loop, &upstream->cut);
+    loop_defer(context->loop, &upstream->cut);
 }
 
 void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
 {
-    if (is_one_of_few((*upstream_at)->worker)) {
+    if (is_one_of_few((*upstream_at)->context)) {
         upstream_cut(upstream_at);
         pool_give_back(pool, ticket);
         return;
@@ -208,17 +210,17 @@ void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, 
     *upstream_at = NULL;
 }
 
-void upstream_finish_cuts(struct worker *worker)
+void upstream_finish_cuts(struct call_context *context)
 {
-    while (!list_is_empty(&worker->cutting))
-        cut_now(CONTAINER_OF(worker->cutting.next, struct upstream, node));
+    while (!list_is_empty(&context->cutting))
+        cut_now(CONTAINER_OF(context->cutting.next, struct upstream, node));
 }
 
-uint32_t upstream_count_cuts(const struct worker *worker, const struct pool *pool)
+uint32_t upstream_count_cuts(const struct call_context *context, const struct pool *pool)
 {
     uint32_t count = 0;
 
-    LIST_FOREACH(node, &worker->cutting)
+    LIST_FOREACH(node, &context->cutting)
         if (CONTAINER_OF(node, struct upstream, node)->pool == pool)
             count++;
     return count;

@@ -1,10 +1,10 @@
 #include "proxy/worker.h"
 
-#include <time.h>
-
 #include "base/mem.h"
+#include "proxy/access_log.h"
 #include "proxy/call.h"
-#include "proxy/generation.h"
+#include "proxy/downstream.h"
+#include "proxy/keepalive.h"
 
 void worker_stop_listeners(struct worker *pw)
 {
@@ -16,19 +16,6 @@ void worker_stop_listeners(struct worker *pw)
         acceptor_stop(&lw->acceptor);
         mem_free(lw);
     }
-}
-
-struct generation *worker_generation(const struct worker *pw, const struct snapshot *snapshot)
-{
-    if (pw->generation->snapshot == snapshot)
-        return pw->generation;
-    LIST_FOREACH(node, &pw->retired) {
-        struct generation *generation = CONTAINER_OF(node - pw->loop.index, struct generation, retired);
-
-        if (generation->snapshot == snapshot)
-            return generation;
-    }
-    return NULL;
 }
 
 static void add_calls(const struct call_list *calls, int64_t now_ns, struct metrics *metrics)
@@ -53,40 +40,27 @@ static void mark_observed(const struct snapshot *snapshot, struct metrics *metri
     }
 }
 
-struct span worker_date(struct worker *pw)
-{
-    struct text text = text_over(pw->date, sizeof(pw->date));
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (pw->date_s != now.tv_sec) {
-        date_put(&text, now.tv_sec);
-        pw->date_s = now.tv_sec;
-    }
-    return (struct span){pw->date, sizeof(pw->date)};
-}
-
 void worker_gauge(struct worker *pw)
 {
-    struct metrics *metrics = pw->metrics;
+    struct metrics *metrics = pw->context.metrics;
     int64_t now_ns = loop_now(&pw->loop);
     uint32_t idle = 0;
 
     metrics_clear_gauges(metrics);
     if (pw->loop.index == 0)
-        mark_observed(pw->snapshot, metrics);
-    for (uint32_t i = 0; i < pw->calls.pool_count; i++)
-        add_calls(&pw->calls.by_pool[i], now_ns, metrics);
+        mark_observed(pw->context.snapshot, metrics);
+    for (uint32_t i = 0; i < pw->context.calls.pool_count; i++)
+        add_calls(&pw->context.calls.by_pool[i], now_ns, metrics);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
-        idle += pw->keepalive[i]->count + pw->keepalive[i]->reserved_count;
-    metrics->process.connections[SIDE_DOWNSTREAM] = pw->downstream_count;
-    metrics->process.connections[SIDE_UPSTREAM] = pw->upstream_count - idle;
+        idle += pw->context.keepalive[i]->count + pw->context.keepalive[i]->reserved_count;
+    metrics->process.connections[SIDE_DOWNSTREAM] = pw->context.downstream_count;
+    metrics->process.connections[SIDE_UPSTREAM] = pw->context.upstream_count - idle;
     metrics->process.connections[SIDE_UPSTREAM_IDLE] = idle;
 }
 
 void worker_add_metrics(const struct worker *pw, struct metrics *sum)
 {
-    metrics_add(sum, pw->metrics);
+    metrics_add(sum, pw->context.metrics);
     if (pw->access_log != NULL && pw->loop.index == 0)
         sum->process.log_dropped[0] += access_log_lost(pw->access_log);
 }

@@ -13,8 +13,9 @@
 #include "proxy/audit.h"
 #include "proxy/call.h"
 #include "proxy/downstream.h"
-#include "proxy/drain.h"
+#include "proxy/generation.h"
 #include "proxy/keepalive.h"
+#include "proxy/proxy.h"
 #include "proxy/switch.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
@@ -39,7 +40,7 @@ static void end_downstreams(struct worker *pw)
     struct list_node all, *node;
 
     list_init(&all);
-    list_append_all(&all, &pw->downstreams);
+    list_append_all(&all, &pw->context.downstreams);
     while ((node = list_take_front(&all)) != NULL) {
         struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
 
@@ -56,13 +57,13 @@ static void close_all(struct worker *pw)
     switch_abort(pw);
     end_downstreams(pw);
     worker_stop_listeners(pw);
-    upstream_finish_cuts(pw);
+    upstream_finish_cuts(&pw->context);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
-        keepalive_free(pw->keepalive[i]);
+        keepalive_free(pw->context.keepalive[i]);
     pw->upstream_places = 0;
-    resolver_free(pw->resolver);
-    pw->resolver = NULL;
-    audit_fini(pw);
+    resolver_free(pw->context.resolver);
+    pw->context.resolver = NULL;
+    timer_fini(&pw->loop.timers, &pw->second);
 }
 
 static void shut(struct mail *mail)
@@ -75,22 +76,22 @@ static void shut(struct mail *mail)
 
 static void release_memory(struct worker *pw)
 {
-    mem_free(pw->text);
-    mem_free(pw->head.fields);
-    metrics_free(pw->metrics);
-    call_set_fini(&pw->calls);
-    mem_free(pw->pools);
-    mem_free(pw->keepalive);
+    mem_free(pw->context.text);
+    mem_free(pw->context.head.fields);
+    metrics_free(pw->context.metrics);
+    call_set_fini(&pw->context.calls);
+    mem_free(pw->context.pools);
+    mem_free(pw->context.keepalive);
 }
 
 /* Connections to addresses that a name no longer has are not used again. */
 static void heed(struct worker *pw, const struct dns_news *news)
 {
     for (uint32_t i = 0; i < pw->upstream_places; i++) {
-        const struct upstream_config *config = pw->keepalive[i]->config;
+        const struct upstream_config *config = pw->context.keepalive[i]->config;
 
         if (config != NULL && !config->host_is_ip && strcasecmp(config->host, news->host) == 0)
-            keepalive_heed(pw->keepalive[i], news->answer);
+            keepalive_heed(pw->context.keepalive[i], news->answer);
     }
 }
 
@@ -103,26 +104,41 @@ static void heard_from_dns(void *arg, const struct dns_news *news)
         heed(pw, news);
 }
 
+static void look_after(struct timer *timer, int64_t now_ns)
+{
+    struct worker *pw = CONTAINER_OF(timer, struct worker, second);
+
+    generation_look_after(pw);
+    audit_round(&pw->context, now_ns);
+    timer_set(&pw->loop.timers, timer, now_ns + NS_PER_S);
+}
+
 enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
 {
-    *pw = (struct worker){.proxy = proxy, .next_call = first_call_id(index)};
+    *pw = (struct worker){.proxy = proxy};
+    pw->context = (struct call_context){
+        .loop = &pw->loop,
+        .address_book = &proxy->address_book,
+        .worker_count = proxy->worker_count,
+        .callers = &proxy->downstream_count,
+        .next_call = first_call_id(index),
+    };
     list_init(&pw->retired);
-    call_set_init(&pw->calls);
-    list_init(&pw->downstreams);
-    list_init(&pw->cutting);
+    call_set_init(&pw->context.calls);
+    list_init(&pw->context.downstreams);
+    list_init(&pw->context.cutting);
     list_init(&pw->listeners);
     mail_init(&pw->shut, shut);
-    mail_init(&pw->emptied, drain_worker_emptied);
     (void)sem_init(&pw->left, 0, 0); /* fails only for values that are too large */
     if (loop_init(&pw->loop, index) != ST_OK)
         return ST_NOMEM;
-    pw->resolver = resolver_new(&pw->loop);
-    if (pw->resolver == NULL)
+    pw->context.resolver = resolver_new(&pw->loop);
+    if (pw->context.resolver == NULL)
         goto no_resolver;
-    resolver_on_news(pw->resolver, heard_from_dns, pw);
-    if (audit_init(pw) == ST_OK)
+    resolver_on_news(pw->context.resolver, heard_from_dns, pw);
+    if (timer_init(&pw->loop.timers, &pw->second, look_after) == ST_OK)
         return ST_OK;
-    resolver_free(pw->resolver);
+    resolver_free(pw->context.resolver);
 no_resolver:
     loop_fini(&pw->loop);
     return ST_NOMEM;
@@ -130,7 +146,7 @@ no_resolver:
 
 void worker_fini(struct worker *pw)
 {
-    if (pw->resolver != NULL)
+    if (pw->context.resolver != NULL)
         close_all(pw);
     loop_fini(&pw->loop);
     (void)sem_destroy(&pw->left);
@@ -155,7 +171,7 @@ static void *run(void *arg)
 
 enum status worker_start(struct worker *pw)
 {
-    audit_start(pw);
+    timer_set(&pw->loop.timers, &pw->second, loop_clock_ns() + NS_PER_S);
     pw->running = thread_start(&pw->thread, run, pw) == ST_OK;
     return pw->running ? ST_OK : ST_NOMEM;
 }
