@@ -19,7 +19,7 @@
  *
  *   - PRE and POST are nothing: their condition is compiled, but not evaluated, and may cost what it likes.
  *   - IMPOSSIBLE is counted in curfew_broken_invariants_total and goes on to the next statement, which makes that one
- *     call fail: it returns false, a status, or CAUSE_BROKEN. Where the call is at hand, call_break (proxy/call.h)
+ *     call fail: it returns false, a status, or CAUSE_BROKEN. Where the call is at hand, call_break (call/call.h)
  *     does both at once.
  *   - MUST_HOLD ends the process as well.
  */

@@ -11,7 +11,7 @@
 
 /*
  * The life of a call as a table: what it holds in each state and where it may go from there (core/call_states.def).
- * A move says what has to be given back, so nothing can be forgotten on any way out; proxy/call does the giving.
+ * A move says what has to be given back, so nothing can be forgotten on any way out; call/call does the giving.
  * Pure: the time comes in.
  *
  *   READING -> ROUTED -> QUEUED -> CONNECTING -> SENDING -> WAITING -> STREAMING -> DELIVERING -> DONE

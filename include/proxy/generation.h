@@ -7,7 +7,7 @@
 
 #include "base/list.h"
 #include "config/snapshot.h"
-#include "proxy/context.h"
+#include "call/context.h"
 #include "runtime/mailbox.h"
 #include "runtime/tls.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/list.h"
 #include "core/timer.h"
-#include "proxy/context.h"
+#include "call/context.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
 

@@ -13,7 +13,7 @@
 #include "base/number.h"
 #include "config/lint.h"
 #include "config/report.h"
-#include "proxy/access_log.h"
+#include "call/access_log.h"
 #include "proxy/memory_bound.h"
 #include "runtime/certificate.h"
 #include "runtime/tls_files.h"

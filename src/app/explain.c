@@ -7,7 +7,7 @@
 #include "app/explain_print.h"
 #include "app/output.h"
 #include "app/usage.h"
-#include "proxy/policy.h"
+#include "call/policy.h"
 
 static const struct usage usage = {
     "explain", "usage: curfew explain [OPTION]... [[-c] FILE] METHOD URL\n"

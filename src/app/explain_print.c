@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "core/budget.h"
 #include "http/forward.h"
-#include "proxy/policy.h"
+#include "call/policy.h"
 
 #define HEAD_MAX  (2 << 20) /* larger than any head that limits.request_head allows, and what is set */
 #define LABEL_FMT "%-12s"

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "proxy/broadcast.h"
-#include "proxy/call.h"
+#include "call/call.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
 

@@ -1,8 +1,8 @@
 #include "proxy/drain.h"
 
 #include "base/mem.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
+#include "call/call.h"
+#include "call/downstream.h"
 #include "proxy/broadcast.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "proxy/access_log.h"
+#include "call/access_log.h"
 #include "proxy/drain.h"
 #include "proxy/generation.h"
 #include "proxy/parts.h"

@@ -1,8 +1,8 @@
 #include "proxy/memory_bound.h"
 
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/upstream.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/upstream.h"
 #include "runtime/buffer.h"
 
 static uint64_t larger(uint64_t a, uint64_t b)

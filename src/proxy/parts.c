@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "proxy/access_log.h"
+#include "call/access_log.h"
 #include "proxy/generation.h"
 #include "proxy/listeners.h"
 #include "proxy/pools.h"

@@ -1,6 +1,6 @@
 #include "proxy/proxy.h"
 
-#include "proxy/access_log.h"
+#include "call/access_log.h"
 
 const struct snapshot *proxy_snapshot(const struct proxy *proxy)
 {

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
-#include "proxy/access_log.h"
+#include "call/access_log.h"
 #include "proxy/broadcast.h"
 #include "proxy/parts.h"
 #include "proxy/proxy.h"

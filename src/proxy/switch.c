@@ -1,12 +1,12 @@
 #include "proxy/switch.h"
 
 #include "base/mem.h"
-#include "proxy/call.h"
+#include "call/call.h"
 #include "proxy/listeners.h"
-#include "proxy/downstream.h"
-#include "proxy/access_log.h"
+#include "call/downstream.h"
+#include "call/access_log.h"
 #include "proxy/generation.h"
-#include "proxy/keepalive.h"
+#include "call/keepalive.h"
 #include "proxy/parts.h"
 #include "proxy/worker.h"
 

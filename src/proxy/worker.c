@@ -1,10 +1,10 @@
 #include "proxy/worker.h"
 
 #include "base/mem.h"
-#include "proxy/access_log.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/keepalive.h"
+#include "call/access_log.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/keepalive.h"
 
 void worker_stop_listeners(struct worker *pw)
 {

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "core/call_fsm.h"
-#include "proxy/call.h"
+#include "call/call.h"
 #include "runtime/pool.h"
 
 bool __real_call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back);

@@ -1,6 +1,6 @@
 /*
  * Any string of events that can happen to calls: core/call_fsm, core/permit and core/timer do what they do in
- * proxy/call, in the world of tests/sim, whose own books are compared with theirs after every event. Where tests/sim
+ * call/call, in the world of tests/sim, whose own books are compared with theirs after every event. Where tests/sim
  * draws lots, here the input decides what happens next and to whom, likely or not.
  *
  * Input: a byte for each pool, then events: a byte for what happens, one for the call that it happens to, one that says
@@ -15,7 +15,7 @@
 
 static struct world world;
 
-/* ---- what a call does, as in proxy/call.c -------------------------------------------------------------- */
+/* ---- what a call does, as in call/call.c -------------------------------------------------------------- */
 
 static void open_connection(struct call *call, bool open)
 {

@@ -1,5 +1,5 @@
 /*
- * Whole calls in a simulated world: core/call_fsm, core/permit and core/timer do what they do in proxy/call, while
+ * Whole calls in a simulated world: core/call_fsm, core/permit and core/timer do what they do in call/call, while
  * callers arrive in bursts and leave when they like, upstreams refuse, stall, drip, answer early and close, threads
  * hear of their grants late, and the seed decides which of the things that fall into one instant comes first. After
  * every step the world's own books are compared with theirs (world.h).
@@ -124,7 +124,7 @@ static struct conn *take_idle(struct call *call)
     return NULL;
 }
 
-/* ---- moving and giving back, as in proxy/call.c -------------------------------------------------------- */
+/* ---- moving and giving back, as in call/call.c -------------------------------------------------------- */
 
 static void move(struct call *call, enum call_state to)
 {
@@ -144,7 +144,7 @@ static void move(struct call *call, enum call_state to)
         timer_fini(&call->thread->timers, &call->timer);
 }
 
-/* As set_limit in proxy/call_exchange.c. */
+/* As set_limit in call/call_exchange.c. */
 static void limit_exchange(struct call *call)
 {
     const struct sim_upstream *upstream = call->upstream;
@@ -167,7 +167,7 @@ static void limit_exchange(struct call *call)
     }
 }
 
-/* ---- the way out, as in proxy/call_end.c --------------------------------------------------------------- */
+/* ---- the way out, as in call/call_end.c --------------------------------------------------------------- */
 
 static void end(struct call *call, enum cause cause)
 {
@@ -427,7 +427,7 @@ static void exchange(struct call *call)
     go_on(call);
 }
 
-/* ---- from the first byte to a permit, as in proxy/call_request.c --------------------------------------- */
+/* ---- from the first byte to a permit, as in call/call_admit.c --------------------------------------- */
 
 static void ask_for_permit(struct call *call)
 {

@@ -74,7 +74,7 @@ struct thread {
     struct keepalive keepalive[UPSTREAMS];
 };
 
-/* What proxy/call is for the real ones. */
+/* What call/call is for the real ones. */
 struct call {
     struct call_fsm fsm;  /* under test */
     struct permit permit; /* under test */
@@ -367,7 +367,7 @@ static inline void note_policy(struct call *call)
         note_spared(call, CAUSE_DEADLINE, call->policy_ns);
 }
 
-/* As call_set_route in proxy/call_request.c: with the first byte, and again when the head is there. */
+/* As call_set_route in call/call_admit.c: with the first byte, and again when the head is there. */
 static inline void world_set_route(struct call *call, int64_t deadline_ns)
 {
     const struct world *world = call->world;

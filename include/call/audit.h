@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_AUDIT_H
-#define CURFEW_PROXY_AUDIT_H
+#ifndef CURFEW_CALL_AUDIT_H
+#define CURFEW_CALL_AUDIT_H
 
 #include <stdint.h>
 

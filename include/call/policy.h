@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_POLICY_H
-#define CURFEW_PROXY_POLICY_H
+#ifndef CURFEW_CALL_POLICY_H
+#define CURFEW_CALL_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>

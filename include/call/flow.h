@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_FLOW_H
-#define CURFEW_PROXY_FLOW_H
+#ifndef CURFEW_CALL_FLOW_H
+#define CURFEW_CALL_FLOW_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,12 +1,12 @@
-#include "proxy/upstream.h"
+#include "call/upstream.h"
 
 #include <arpa/inet.h>
 
 #include "base/mem.h"
 #include "http/connection_auth.h"
-#include "proxy/call.h"
-#include "proxy/keepalive.h"
-#include "proxy/context.h"
+#include "call/call.h"
+#include "call/keepalive.h"
+#include "call/context.h"
 
 /* In one turn, before answers go first. */
 #define CUTS_AT_ONCE 4

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_DOWNSTREAM_H
-#define CURFEW_PROXY_DOWNSTREAM_H
+#ifndef CURFEW_CALL_DOWNSTREAM_H
+#define CURFEW_CALL_DOWNSTREAM_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

@@ -1,12 +1,12 @@
-#include "proxy/audit.h"
+#include "call/audit.h"
 
 #include <poll.h>
 
 #include "base/invariant.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/context.h"
+#include "call/upstream.h"
 #include "runtime/log_error.h"
 
 /* Calls of one list that are looked after in one round; the others have their turn in the next ones. */

@@ -2,11 +2,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "proxy/answer.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/local_reply.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/context.h"
+#include "call/upstream.h"
 #include "runtime/tls_transport.h"
 
 static const enum call_state final_states[OUTCOME_COUNT] = {
@@ -182,7 +182,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
     struct text text = text_over(context->text, context->text_cap);
     size_t written;
-    struct answer answer = {
+    struct local_reply reply = {
         .cause = cause,
         .phase = phase,
         .detail = detail,
@@ -199,7 +199,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .timed = call->config->server_timing,
     };
 
-    answer_put(&text, &answer);
+    local_reply_put(&text, &reply);
     written = write_once(&downstream->transport, text_span(&text));
     call->status = written != 0 ? cause_status(cause) : 0;
     if (written != text.len)

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_CALL_H
-#define CURFEW_PROXY_CALL_H
+#ifndef CURFEW_CALL_CALL_H
+#define CURFEW_CALL_CALL_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "http/http1.h"
 #include "core/timer.h"
 #include "http/trace.h"
-#include "proxy/flow.h"
+#include "call/flow.h"
 #include "runtime/buffer.h"
 #include "runtime/dns.h"
 #include "runtime/pool.h"
@@ -29,7 +29,7 @@ struct upstream;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_request.c (from head to permit to connection), call_exchange.c (bytes
+ * Files: call.c (beginning, moving, time), call_admit.c (from head to permit to connection), call_exchange.c (bytes
  * in both directions), call_response.c (heads of responses), call_end.c (the way out), call_log.c; audit.c looks after
  * callers of whom no event tells.
  */
@@ -142,7 +142,7 @@ static inline bool call_is_over(const struct call *call)
     return call_state_is_final(call->fsm.state);
 }
 
-/* Within proxy/call*.c. */
+/* Within call/call*.c. */
 
 /* Moves and gives back what the new state does not hold. False: the table does not allow it; the call is over. */
 bool call_move(struct call *call, enum call_state to);

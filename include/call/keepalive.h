@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_KEEPALIVE_H
-#define CURFEW_PROXY_KEEPALIVE_H
+#ifndef CURFEW_CALL_KEEPALIVE_H
+#define CURFEW_CALL_KEEPALIVE_H
 
 #include <stdbool.h>
 #include <stdint.h>

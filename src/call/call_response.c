@@ -3,10 +3,10 @@
 
 #include "base/mem.h"
 #include "http/h1_head.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/context.h"
+#include "call/upstream.h"
 
 /* "[address]:port" */
 #define AUTHORITY_MAX 64

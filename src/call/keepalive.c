@@ -1,13 +1,13 @@
-#include "proxy/keepalive.h"
+#include "call/keepalive.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
 #include "core/budget.h"
-#include "proxy/downstream.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/downstream.h"
+#include "call/context.h"
+#include "call/upstream.h"
 #include "runtime/tcp.h"
 
 /* In one go, of those that would be used next; others are probed when their turn comes. */

@@ -5,12 +5,12 @@
 #include "core/budget.h"
 #include "http/forwarded.h"
 #include "http/connection_auth.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/keepalive.h"
-#include "proxy/policy.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/keepalive.h"
+#include "call/policy.h"
+#include "call/context.h"
+#include "call/upstream.h"
 #include "runtime/tcp.h"
 
 /* Digits of the field that carries what is left, and line ends. */

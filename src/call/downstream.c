@@ -1,4 +1,4 @@
-#include "proxy/downstream.h"
+#include "call/downstream.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -6,11 +6,11 @@
 
 #include "base/mem.h"
 #include "http/h1_head.h"
-#include "proxy/answer.h"
-#include "proxy/call.h"
-#include "proxy/keepalive.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/local_reply.h"
+#include "call/call.h"
+#include "call/keepalive.h"
+#include "call/context.h"
+#include "call/upstream.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
 #define LINGER_NS     (2 * NS_PER_S)
@@ -293,15 +293,15 @@ static void discard_received(int fd)
 
 static void turn_away(struct call_context *context, const struct upstream_config *upstream, int fd)
 {
-    char block[ANSWER_MAX];
+    char block[LOCAL_REPLY_MAX];
     struct text text = text_over(block, sizeof(block));
-    struct answer answer = {.cause = CAUSE_CONNECTIONS,
-                            .upstream = upstream->name,
-                            .call_id = context->next_call++,
-                            .date = context_date(context),
-                            .minor = 1};
+    struct local_reply reply = {.cause = CAUSE_CONNECTIONS,
+                                .upstream = upstream->name,
+                                .call_id = context->next_call++,
+                                .date = context_date(context),
+                                .minor = 1};
 
-    answer_put(&text, &answer);
+    local_reply_put(&text, &reply);
     if (send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
         (void)shutdown(fd, SHUT_WR);
     discard_received(fd);

@@ -1,4 +1,4 @@
-#include "proxy/policy.h"
+#include "call/policy.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "proxy/access_log.h"
+#include "call/access_log.h"
 
 #include <errno.h>
 #include <fcntl.h>

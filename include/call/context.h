@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_CONTEXT_H
-#define CURFEW_PROXY_CONTEXT_H
+#ifndef CURFEW_CALL_CONTEXT_H
+#define CURFEW_CALL_CONTEXT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

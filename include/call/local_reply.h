@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_ANSWER_H
-#define CURFEW_PROXY_ANSWER_H
+#ifndef CURFEW_CALL_LOCAL_REPLY_H
+#define CURFEW_CALL_LOCAL_REPLY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "http/trace.h"
 
 /* What curfew itself tells a caller, in place of the upstream. */
-struct answer {
+struct local_reply {
     enum cause cause;
     enum phase phase;
     const char *detail; /* NULL: none */
@@ -29,11 +29,11 @@ struct answer {
 };
 
 /* Longest answer. */
-#define ANSWER_MAX 2048
+#define LOCAL_REPLY_MAX 2048
 
 /*
  * A whole response: problem+json (RFC 9457) with Proxy-Status (RFC 9209), Retry-After where it helps, X-Curfew-Call.
  */
-void answer_put(struct text *out, const struct answer *answer);
+void local_reply_put(struct text *out, const struct local_reply *reply);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_ACCESS_LOG_H
-#define CURFEW_PROXY_ACCESS_LOG_H
+#ifndef CURFEW_CALL_ACCESS_LOG_H
+#define CURFEW_CALL_ACCESS_LOG_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "proxy/context.h"
+#include "call/context.h"
 
 #include <time.h>
 

@@ -1,5 +1,5 @@
-#ifndef CURFEW_PROXY_UPSTREAM_H
-#define CURFEW_PROXY_UPSTREAM_H
+#ifndef CURFEW_CALL_UPSTREAM_H
+#define CURFEW_CALL_UPSTREAM_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,14 +1,14 @@
-#include "proxy/call.h"
+#include "call/call.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "core/budget.h"
-#include "proxy/downstream.h"
-#include "proxy/keepalive.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/downstream.h"
+#include "call/keepalive.h"
+#include "call/context.h"
+#include "call/upstream.h"
 #include "runtime/log_error.h"
 
 static void time_is_up(struct timer *timer, int64_t now_ns)

@@ -3,10 +3,10 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/context.h"
+#include "call/upstream.h"
 #include "runtime/tls_transport.h"
 
 /* Rounds of reading and writing that a call gets in one turn, so that others get theirs. */

@@ -1,4 +1,4 @@
-#include "proxy/flow.h"
+#include "call/flow.h"
 
 void flow_fini(struct flow *flow)
 {

@@ -1,11 +1,11 @@
 #include <time.h>
 
 #include "base/json.h"
-#include "proxy/access_log.h"
-#include "proxy/call.h"
-#include "proxy/downstream.h"
-#include "proxy/context.h"
-#include "proxy/upstream.h"
+#include "call/access_log.h"
+#include "call/call.h"
+#include "call/downstream.h"
+#include "call/context.h"
+#include "call/upstream.h"
 
 #define LINE_MAX_BYTES 16384u
 
