@@ -99,14 +99,9 @@ void call_foresee_route(struct call *call, const struct http1_head *line);
 /* The request head is complete. May end the call. */
 void call_start(struct call *call, const struct http1_head *head);
 
-/* The caller's or the upstream's socket is ready, or the caller has gone. May end the call. */
+/* The caller's socket is ready, or the caller has gone. May end the call. */
 void call_downstream_ready(struct call *call);
-void call_upstream_ready(struct call *call);
 void call_caller_gone(struct call *call);
-
-/* News of the connection that is being made. May end the call. */
-void call_phase(struct call *call, enum phase phase);
-void call_connected(struct call *call);
 
 /*
  * The one way out, also of a request that never became a call: moves to the final state of the cause's outcome, gives

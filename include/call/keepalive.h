@@ -9,7 +9,6 @@
 #include "core/timer.h"
 #include "core/trust.h"
 
-struct downstream;
 struct call_context;
 struct upstream;
 struct upstream_config;
@@ -56,16 +55,16 @@ struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstre
 /* Keeps a clean connection for later, or closes it if there are enough or it is too old. Takes it over. */
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream, int64_t now_ns);
 
-/* Likewise, for the next call on the caller's connection alone. */
-void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream, struct downstream *caller,
+/* Likewise, for the next call on a caller's connection alone, which finds it at *reserved_at. */
+void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream, struct upstream **reserved_at,
                        int64_t now_ns);
 
 /* The connection that is reserved for the caller, if it is still fit, as keepalive_take; else it is closed: NULL. */
-struct upstream *keepalive_take_reserved(struct downstream *caller, const struct upstream_config *config,
+struct upstream *keepalive_take_reserved(struct upstream **reserved_at, const struct upstream_config *config,
                                          int64_t now_ns, bool probe_socket);
 
 /* The caller's connection ends, and what is reserved for it with it. */
-void keepalive_end_reservation(struct downstream *caller);
+void keepalive_end_reservation(struct upstream **reserved_at);
 
 /*
  * A request sent at `sent_ns` on this connection, which had served others, has got no byte of a response: what that
@@ -73,8 +72,5 @@ void keepalive_end_reservation(struct downstream *caller);
  */
 void keepalive_doubt(struct keepalive *keepalive, const struct upstream *silent, int64_t sent_ns,
                      bool acknowledged);
-
-/* An idle connection has stirred: closes it unless that meant nothing. */
-void keepalive_stirred(struct upstream *upstream);
 
 #endif

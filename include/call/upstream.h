@@ -14,10 +14,20 @@
 #include "runtime/transport.h"
 #include "runtime/loop.h"
 
-struct call;
 struct call_terms;
-struct downstream;
+struct upstream;
 struct call_context;
+
+/* What whoever has a connection hears of it, from the loop. Each may end the connection. */
+struct upstream_events {
+    void (*ready)(struct upstream *upstream); /* it is made, and may be read from or written to again */
+    /* While it is being made. */
+    void (*phase)(struct upstream *upstream, enum phase phase);
+    void (*resolved)(struct upstream *upstream,
+                     bool is_stale); /* is_stale: the address is the last good one */
+    void (*connected)(struct upstream *upstream, enum cause cause,
+                      const char *detail); /* CAUSE_NONE: it is made */
+};
 
 /* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
 struct upstream {
@@ -27,8 +37,9 @@ struct upstream {
     struct call_context *context;
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
-    struct call *call;                    /* whose exchange runs here; NULL: idle */
-    struct connect *connect;              /* while it is being made, else NULL */
+    const struct upstream_events *events;
+    void *user;              /* whose exchange runs here; NULL: idle */
+    struct connect *connect; /* while it is being made, else NULL */
     int64_t opened_ns;
     int64_t end_ns;     /* while it is idle: when it is to be closed */
     struct proof proof; /* that it is alive */
@@ -37,7 +48,8 @@ struct upstream {
     uint32_t served;        /* final responses that it has given */
     struct keep_alive said; /* how long it lives, by what the upstream says */
     bool is_personal; /* authenticates one caller, or may: it serves nobody else (http/connection_auth.h) */
-    struct downstream *caller; /* for whom it is reserved while it is idle, else NULL */
+    struct upstream *
+        *reserved_at; /* while it is idle and reserved for a caller: that one's pointer; else NULL */
     /* Of a connection that is about to be cut. */
     struct mail cut;
     struct pool *pool;
@@ -45,11 +57,11 @@ struct upstream {
 };
 
 /*
- * Begins to connect for `call`, which hears of it by call_phase, and call_connected or call_end, from the
- * loop. NULL: no memory.
+ * Begins to connect. The user is the caller's to set, and hears of it from the loop. NULL: no memory.
  */
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
-                                  const struct upstream_config *config, struct call *call, int64_t limit_ns);
+                                  const struct upstream_config *config, const struct upstream_events *events,
+                                  void *user, int64_t limit_ns);
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);

@@ -70,7 +70,7 @@ static void keep_upstream(struct call *call)
     if (!call->upstream->is_personal)
         keepalive_put(keepalive, &call->upstream, now_ns);
     else if (call->keep_alive)
-        keepalive_reserve(keepalive, &call->upstream, call->downstream, now_ns);
+        keepalive_reserve(keepalive, &call->upstream, &call->downstream->reserved, now_ns);
     else
         upstream_close(&call->upstream);
 }
@@ -152,18 +152,13 @@ bool call_is_sound(const struct call *call)
     unsigned holds = call_state_holds(call->fsm.state);
     bool connected = (holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0;
 
-    if (connected != (call->upstream != NULL) || (connected && call->upstream->call != call))
+    if (connected != (call->upstream != NULL) || (connected && call->upstream->user != call))
         return false;
     /* Of one in the queue, other threads may change the state, under the pool's lock: the audit sees to it. */
     if ((holds & HOLD_QUEUE) == 0 &&
         call->ticket.permit.state != ((holds & HOLD_PERMIT) != 0 ? PERMIT_HELD : PERMIT_FREE))
         return false;
     return call->timer.due_ns <= call_fsm_next_ns(&call->fsm);
-}
-
-void call_phase(struct call *call, enum phase phase)
-{
-    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
 }
 
 void call_caller_gone(struct call *call)

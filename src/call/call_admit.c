@@ -173,7 +173,7 @@ static void ask_for_permit(struct call *call)
         return;
     case PERMIT_QUEUE_FULL: break;
     }
-    call_phase(call, PHASE_QUEUE);
+    call_fsm_enter_phase(&call->fsm, PHASE_QUEUE, loop_now(call->context->loop));
     call_end(call, CAUSE_QUEUE_FULL, NULL);
 }
 
@@ -226,21 +226,6 @@ static int64_t connecting_end(const struct call *call, int64_t now_ns)
     return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
 }
 
-static void connect_anew(struct call *call)
-{
-    struct call_context *context = call->context;
-    int64_t now_ns = loop_now(context->loop);
-    int64_t limit_ns = budget_end(now_ns, call->route->connect_ns);
-
-    if (!call_move(call, CALL_CONNECTING))
-        return;
-    call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
-    call_set_timer(call);
-    call->upstream = upstream_connect(context, call->terms, call->config, call, connecting_end(call, now_ns));
-    if (call->upstream == NULL)
-        call_end(call, CAUSE_INTERNAL, NULL);
-}
-
 /*
  * A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2): all of it is there
  * still. No content is no content, whether the head has no framing, or says "Content-Length: 0", or the last chunk was
@@ -278,6 +263,58 @@ static void send_request(struct call *call)
     call_pump(call);
 }
 
+static void upstream_ready(struct upstream *upstream)
+{
+    call_pump(upstream->user);
+}
+
+static void phase_entered(struct upstream *upstream, enum phase phase)
+{
+    struct call *call = upstream->user;
+
+    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
+}
+
+static void resolved(struct upstream *upstream, bool is_stale)
+{
+    struct call *call = upstream->user;
+
+    call->dns_is_stale = is_stale;
+}
+
+static void connected(struct upstream *upstream, enum cause cause, const char *detail)
+{
+    struct call *call = upstream->user;
+
+    if (cause != CAUSE_NONE)
+        call_end(call, cause, detail);
+    else if (call_move(call, CALL_SENDING))
+        send_request(call);
+}
+
+static const struct upstream_events events = {
+    .ready = upstream_ready,
+    .phase = phase_entered,
+    .resolved = resolved,
+    .connected = connected,
+};
+
+static void connect_anew(struct call *call)
+{
+    struct call_context *context = call->context;
+    int64_t now_ns = loop_now(context->loop);
+    int64_t limit_ns = budget_end(now_ns, call->route->connect_ns);
+
+    if (!call_move(call, CALL_CONNECTING))
+        return;
+    call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
+    call_set_timer(call);
+    call->upstream =
+        upstream_connect(context, call->terms, call->config, &events, call, connecting_end(call, now_ns));
+    if (call->upstream == NULL)
+        call_end(call, CAUSE_INTERNAL, NULL);
+}
+
 void call_granted(struct call *call)
 {
     struct keepalive *keepalive = call->context->keepalive[call->config->index];
@@ -285,14 +322,16 @@ void call_granted(struct call *call)
 
     call->granted_ns = loop_now(call->context->loop);
     if (call->downstream->reserved != NULL)
-        call->upstream = keepalive_take_reserved(call->downstream, call->config, call->granted_ns, probe);
+        call->upstream =
+            keepalive_take_reserved(&call->downstream->reserved, call->config, call->granted_ns, probe);
     if (call->upstream == NULL)
         call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, probe);
     if (call->upstream == NULL) {
         connect_anew(call);
         return;
     }
-    call->upstream->call = call;
+    call->upstream->events = &events;
+    call->upstream->user = call;
     if (call_move(call, CALL_SENDING))
         send_request(call);
 }
@@ -338,10 +377,4 @@ bool call_replace_connection(struct call *call)
     h1_writer_rewind(&call->up.writer);
     connect_anew(call);
     return true;
-}
-
-void call_connected(struct call *call)
-{
-    if (call_move(call, CALL_SENDING))
-        send_request(call);
 }

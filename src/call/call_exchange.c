@@ -329,8 +329,3 @@ void call_downstream_ready(struct call *call)
     else if (is_exchanging(call))
         call_pump(call);
 }
-
-void call_upstream_ready(struct call *call)
-{
-    call_pump(call);
-}

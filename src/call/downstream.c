@@ -40,7 +40,7 @@ void downstream_destroy(struct downstream *downstream)
 {
     struct call_context *context = downstream->context;
 
-    keepalive_end_reservation(downstream);
+    keepalive_end_reservation(&downstream->reserved);
     transport_close(&downstream->transport);
     buffer_close(&context->loop->spare_buffers, &downstream->in);
     timer_fini(&context->loop->timers, &downstream->timer);
@@ -79,7 +79,7 @@ static void drain(struct downstream *downstream)
 static void linger(struct downstream *downstream)
 {
     downstream->lingering = true;
-    keepalive_end_reservation(downstream);
+    keepalive_end_reservation(&downstream->reserved);
     buffer_close(&downstream->context->loop->spare_buffers, &downstream->in);
     transport_end_write(&downstream->transport);
     set_timer(downstream, LINGER_NS);

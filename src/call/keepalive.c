@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
-#include "call/downstream.h"
 #include "call/context.h"
 #include "call/upstream.h"
 #include "runtime/tcp.h"
@@ -30,12 +29,12 @@ static struct keepalive *keepalive_of(const struct upstream *upstream)
 static void take_out(struct keepalive *keepalive, struct upstream *upstream)
 {
     list_remove(&upstream->node);
-    if (upstream->caller == NULL) {
+    if (upstream->reserved_at == NULL) {
         keepalive->count--;
         return;
     }
-    upstream->caller->reserved = NULL;
-    upstream->caller = NULL;
+    *upstream->reserved_at = NULL;
+    upstream->reserved_at = NULL;
     keepalive->reserved_count--;
 }
 
@@ -239,10 +238,10 @@ struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstre
     return NULL;
 }
 
-struct upstream *keepalive_take_reserved(struct downstream *caller, const struct upstream_config *config,
+struct upstream *keepalive_take_reserved(struct upstream **reserved_at, const struct upstream_config *config,
                                          int64_t now_ns, bool probe_socket)
 {
-    struct upstream *upstream = caller->reserved;
+    struct upstream *upstream = *reserved_at;
     struct keepalive *keepalive = keepalive_of(upstream);
 
     if (upstream->config == config && is_fit(keepalive, upstream, now_ns, probe_socket) &&
@@ -273,10 +272,10 @@ void keepalive_doubt(struct keepalive *keepalive, const struct upstream *silent,
     probe_suspects(keepalive, &keepalive->reserved);
 }
 
-void keepalive_end_reservation(struct downstream *caller)
+void keepalive_end_reservation(struct upstream **reserved_at)
 {
-    if (caller->reserved != NULL)
-        drop(keepalive_of(caller->reserved), caller->reserved);
+    if (*reserved_at != NULL)
+        drop(keepalive_of(*reserved_at), *reserved_at);
 }
 
 /*
@@ -302,9 +301,19 @@ static bool can_rest(struct keepalive *keepalive, struct upstream *upstream, int
     return upstream->end_ns > now_ns && !has_moved(keepalive, upstream) && !has_unread(upstream);
 }
 
+/* It has ended, or says what nobody has asked for; or that meant nothing. */
+static void stirred(struct upstream *upstream)
+{
+    if (has_unread(upstream))
+        drop(keepalive_of(upstream), upstream);
+}
+
+static const struct upstream_events idle_events = {.ready = stirred};
+
 static void rest(struct keepalive *keepalive, struct upstream *upstream, struct list_node *list)
 {
-    upstream->call = NULL;
+    upstream->events = &idle_events;
+    upstream->user = NULL;
     list_push_front(list, &upstream->node);
     set_expiry(keepalive, upstream->end_ns);
 }
@@ -320,22 +329,16 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
     *upstream_at = NULL;
 }
 
-void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream_at, struct downstream *caller,
-                       int64_t now_ns)
+void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream_at,
+                       struct upstream **reserved_at, int64_t now_ns)
 {
-    if (caller->reserved != NULL || !can_rest(keepalive, *upstream_at, now_ns)) {
+    if (*reserved_at != NULL || !can_rest(keepalive, *upstream_at, now_ns)) {
         upstream_close(upstream_at);
         return;
     }
     rest(keepalive, *upstream_at, &keepalive->reserved);
     keepalive->reserved_count++;
-    caller->reserved = *upstream_at;
-    (*upstream_at)->caller = caller;
+    *reserved_at = *upstream_at;
+    (*upstream_at)->reserved_at = reserved_at;
     *upstream_at = NULL;
-}
-
-void keepalive_stirred(struct upstream *upstream)
-{
-    if (has_unread(upstream))
-        drop(keepalive_of(upstream), upstream);
 }

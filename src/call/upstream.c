@@ -4,8 +4,6 @@
 
 #include "base/mem.h"
 #include "http/connection_auth.h"
-#include "call/call.h"
-#include "call/keepalive.h"
 #include "call/context.h"
 
 /* In one turn, before answers go first. */
@@ -41,10 +39,7 @@ static void ready(struct transport *transport)
 {
     struct upstream *upstream = CONTAINER_OF(transport, struct upstream, transport);
 
-    if (upstream->call != NULL)
-        call_upstream_ready(upstream->call);
-    else
-        keepalive_stirred(upstream);
+    upstream->events->ready(upstream);
 }
 
 static struct upstream *owner_of(struct connect *connect)
@@ -54,7 +49,9 @@ static struct upstream *owner_of(struct connect *connect)
 
 static void phase_entered(struct connect *connect, enum phase phase)
 {
-    call_phase(owner_of(connect)->call, phase);
+    struct upstream *upstream = owner_of(connect);
+
+    upstream->events->phase(upstream, phase);
 }
 
 static void resolved(struct connect *connect, enum dns_result result)
@@ -63,7 +60,7 @@ static void resolved(struct connect *connect, enum dns_result result)
 
     if (result != DNS_SHORTAGE)
         upstream->context->metrics->upstreams[upstream->config->index].dns_answers[result]++;
-    upstream->call->dns_is_stale = result == DNS_STALE;
+    upstream->events->resolved(upstream, result == DNS_STALE);
 }
 
 static void connected(struct connect *connect, enum cause cause, const char *detail)
@@ -72,27 +69,26 @@ static void connected(struct connect *connect, enum cause cause, const char *det
 
     upstream->peer = connect->peer;
     if (cause != CAUSE_NONE) {
-        call_end(upstream->call, cause, detail);
+        upstream->events->connected(upstream, cause, detail);
         return;
     }
     end_attempt(upstream);
     upstream->transport.on_ready = ready;
     upstream->opened_ns = loop_now(upstream->context->loop);
-    call_connected(upstream->call);
+    upstream->events->connected(upstream, CAUSE_NONE, NULL);
 }
 
 static const struct connect_events connect_events = {
     .phase = phase_entered, .resolved = resolved, .done = connected};
 
 static void prepare(struct upstream *upstream, struct connect *connect, struct call_context *context,
-                    struct call_terms *terms, const struct upstream_config *config, struct call *call)
+                    struct call_terms *terms, const struct upstream_config *config)
 {
     transport_init(&upstream->transport);
     list_init(&upstream->node);
     upstream->context = context;
     upstream->terms = terms;
     upstream->config = config;
-    upstream->call = call;
     upstream->connect = connect;
     keep_alive_init(&upstream->said);
     connect->loop = context->loop;
@@ -105,13 +101,16 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct c
 }
 
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
-                                  const struct upstream_config *config, struct call *call, int64_t limit_ns)
+                                  const struct upstream_config *config, const struct upstream_events *events,
+                                  void *user, int64_t limit_ns)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
     struct attempt *attempt = mem_zalloc(sizeof(*attempt));
 
     if (upstream != NULL && attempt != NULL) {
-        prepare(upstream, &attempt->connect, context, terms, config, call);
+        prepare(upstream, &attempt->connect, context, terms, config);
+        upstream->events = events;
+        upstream->user = user;
         if (connect_start(&attempt->connect, limit_ns) == ST_OK) {
             context->upstream_count++;
             terms->users++;
