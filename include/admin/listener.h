@@ -11,7 +11,7 @@
 
 /* A socket on which the admin's requests come in, with those who are connected to it. */
 struct admin_listener {
-    struct address address; /* its texts are copies */
+    struct endpoint address; /* its texts are copies */
     int fd;
     bool is_handed;      /* somebody else opened it, and closes it */
     struct evhttp *http; /* NULL: it is not open */
@@ -26,7 +26,7 @@ typedef void (*admin_request_fn)(struct evhttp_request *request, void *arg);
  * nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of `base`.
  */
 enum status admin_listener_open(struct admin_listener *listener, struct event_base *base,
-                                const struct address *address, int handed_fd, admin_request_fn came,
+                                const struct endpoint *address, int handed_fd, admin_request_fn came,
                                 void *arg, char *why, size_t why_cap) MUST_CHECK;
 
 /* Requests under way are cut. One that is not open is left alone. */

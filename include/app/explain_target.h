@@ -7,8 +7,8 @@
 /* An URL as somebody gives it on the command line, and whose calls it names. */
 struct explain_target {
     const struct upstream_config *upstream;
-    const struct address *listener; /* that found it; NULL: its name, the API's URL, or being the only one */
-    struct span path;               /* what the caller asks curfew for: "/v1/x?y" */
+    const struct endpoint *listener; /* that found it; NULL: its name, the API's URL, or being the only one */
+    struct span path;                /* what the caller asks curfew for: "/v1/x?y" */
 };
 
 /*

@@ -90,7 +90,4 @@ void upstream_finish_cuts(struct call_context *context);
 uint32_t upstream_count_cuts(const struct call_context *context, const struct pool *pool)
     __attribute__((pure));
 
-/* "127.0.0.1:9000", or nothing if no address has been tried. */
-void upstream_put_peer(struct text *out, const union dns_address *peer);
-
 #endif

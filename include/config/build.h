@@ -55,7 +55,7 @@ enum status build_read_file(struct build *b, const struct yaml_node *node, char 
 enum status build_text(struct build *b, const struct option_value *value, const char **out) MUST_CHECK;
 
 /* A listener, of which no other one in the file is in the way: an address, or a map. */
-enum status build_listener(struct build *b, const struct yaml_node *node, struct address *out) MUST_CHECK;
+enum status build_listener(struct build *b, const struct yaml_node *node, struct endpoint *out) MUST_CHECK;
 /* upstream.listen: one address or a list. */
 enum status build_listen(struct build *b, struct build_upstream *u) MUST_CHECK;
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/endpoint.h"
 #include "base/number.h"
 #include "base/span.h"
 #include "config/place.h"
@@ -17,22 +18,6 @@
  * its own and goes with snapshot_free. Read by any thread. Members that end in `at` say where a value stands in the
  * file; they are NULL where it is the built-in default.
  */
-
-enum address_family { ADDRESS_IPV4, ADDRESS_IPV6, ADDRESS_UNIX };
-
-/* Where to listen: an IP address and port, or the path of a unix socket. */
-struct address {
-    enum address_family family;
-    uint8_t ip[16];   /* network order; the first 4 bytes for IPv4 */
-    uint16_t port;    /* host order; 0: the kernel chooses */
-    const char *path; /* ADDRESS_UNIX; terminated */
-    const char *text; /* as written in the file; of a port alone, with the host */
-    /* Of a unix socket's file: */
-    bool has_mode, has_group;
-    uint32_t mode; /* permissions, as chmod has them */
-    uint32_t group;
-    const char *group_name; /* as written; NULL: !has_group */
-};
 
 /* Of the file of the admin listener's unix socket, unless others are written: who may write to it may cut calls. */
 #define ADDRESS_ADMIN_MODE 0660
@@ -131,13 +116,13 @@ struct upstream_config {
     bool is_new;
     const struct snapshot *snapshot; /* that it is a part of */
     const struct place *at;
-    const struct address *listen;
+    const struct endpoint *listen;
     uint32_t listen_count;
 
     const char *host; /* name or IP literal of the url, without brackets */
     uint16_t port;
     bool host_is_ip;
-    struct address ip; /* if host_is_ip */
+    struct endpoint ip; /* if host_is_ip */
 
     struct tls_config tls;
     struct keepalive_config keepalive;
@@ -165,7 +150,7 @@ int64_t upstream_longest_ns(const struct upstream_config *upstream) __attribute_
 struct snapshot {
     uint32_t workers; /* 0: auto */
     bool has_admin, has_metrics;
-    struct address admin, metrics; /* admin.listen, admin.metrics_listen */
+    struct endpoint admin, metrics; /* admin.listen, admin.metrics_listen */
     bool admin_allow_remote;
     struct log_config log;
     int64_t drain_ns, drain_delay_ns;

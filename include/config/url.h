@@ -12,8 +12,8 @@ struct url {
     bool is_https;
     struct span host; /* a name or an IP address, without brackets */
     bool host_is_ip;
-    struct address ip; /* family and ip, if host_is_ip */
-    uint16_t port;     /* the scheme's own if none is written */
+    struct endpoint ip; /* family and ip, if host_is_ip */
+    uint16_t port;      /* the scheme's own if none is written */
     bool has_default_port;
     struct span base_path; /* "" or "/v2": no slash at its end */
 };

@@ -11,8 +11,8 @@
 /* A socket that whoever started us has opened and listens on, and that outlives us (systemd's socket activation). */
 struct handed_socket {
     int fd;
-    const char *name;       /* as it was handed over; an upstream's, or anything else */
-    struct address address; /* where it listens; its path is the owner's */
+    const char *name;        /* as it was handed over; an upstream's, or anything else */
+    struct endpoint address; /* where it listens; its path is the owner's */
     bool is_taken;
 };
 
@@ -27,11 +27,11 @@ struct listener {
      * generation.
      */
     const struct upstream_config *upstream;
-    const struct address *address;
-    struct address real;                /* where it listens: an IP address with a port that is not 0 */
-    const struct upstream_config *next; /* of the generation that is being made ready, */
-    const struct address *next_address; /* likewise */
-    struct handed_socket *handed;       /* NULL: a socket of our own */
+    const struct endpoint *address;
+    struct endpoint real;                /* where it listens: an IP address with a port that is not 0 */
+    const struct upstream_config *next;  /* of the generation that is being made ready, */
+    const struct endpoint *next_address; /* likewise */
+    struct handed_socket *handed;        /* NULL: a socket of our own */
     int fd;
     bool is_told; /* of, in the log */
 };

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "base/endpoint.h"
 #include "base/status.h"
 #include "base/text.h"
-#include "config/snapshot.h"
 #include "core/timer.h"
 
 struct loop;
@@ -22,31 +22,31 @@ struct loop;
  *
  * Returns the descriptor, or -1 with errno. A unix socket's stale file is replaced; one that is listened on is in use.
  */
-int listen_open(const struct address *address);
+int listen_open(const struct endpoint *address);
 
 /* Gives the file of a unix socket the mode and the group that `address` has, if any. False with errno. */
-bool listen_permit(const struct address *address);
+bool listen_permit(const struct endpoint *address);
 
 /* What to do when these two have failed with this errno, to be put behind what strerror says; or "". */
-const char *listen_advice(const struct address *address, int error);
+const char *listen_advice(const struct endpoint *address, int error);
 
 /* For a tool: a connection to what listens at an address, within so many seconds. -1 with errno. */
-int listen_connect(const struct address *address, int patience_s);
+int listen_connect(const struct endpoint *address, int patience_s);
 
 /* Makes a socket that another program opened as one of ours. False with errno. */
 bool listen_adopt(int fd);
 
 /* Closes it; removes a unix socket's file. */
-void listen_close(const struct address *address, int fd);
+void listen_close(const struct endpoint *address, int fd);
 
 /*
  * Where a socket is bound: family, ip and port, or for a unix socket its path, put into `path`. False: it is no socket
  * that listens, or of another family. `text` is not set.
  */
-bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX]);
+bool listen_find_address(int fd, struct endpoint *out, char path[LISTEN_PATH_MAX]);
 
 /* The address as it really is (a port 0 has become a number): "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock". */
-void listen_put_address(struct text *out, const struct address *address, int fd);
+void listen_put_address(struct text *out, const struct endpoint *address, int fd);
 
 /*
  * One loop's interest in a listening socket. When descriptors run out, it pauses for a moment instead of spinning.

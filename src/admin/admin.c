@@ -28,7 +28,7 @@ struct admin {
     struct admin_history history;
 };
 
-/* -------------------------------------------------------------------------------------- endpoints */
+/* -------------------------------------------------------------------------------------- resources */
 
 #define READ_ONLY "GET, HEAD"
 #define CALL_PATH "/calls/"
@@ -120,14 +120,14 @@ static void respond_file(struct admin *admin, struct evhttp_request *request)
  * A last segment in capitals stands for any. Those that act take their method alone, all others GET and HEAD. What the
  * list does not name is a part of the page.
  */
-static const struct endpoint {
+static const struct resource {
     const char *path;
     const char *what;
     void (*respond)(struct admin *admin, struct evhttp_request *request);
     enum evhttp_cmd_type acts;
     const char *allow;
     bool is_for_all; /* by admin.metrics_listen, too */
-} endpoints[] = {
+} resources[] = {
     {"/", "in a browser: a page that shows all this; else this list", respond_root, 0, READ_ONLY, false},
     {"/metrics", "counters, gauges and histograms in Prometheus text format", respond_metrics, 0, READ_ONLY,
      true},
@@ -150,15 +150,15 @@ static const struct endpoint {
     {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST", false},
     {PAGE_PATH "FILE", NULL, respond_file, 0, READ_ONLY, false},
 };
-#define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
+#define RESOURCE_COUNT (sizeof(resources) / sizeof(resources[0]))
 
 static void respond_list(struct evhttp_request *request)
 {
     char block[2048];
     struct text list = text_over(block, sizeof(block) - 1);
 
-    for (size_t i = 0; i < ENDPOINT_COUNT && endpoints[i].what != NULL; i++)
-        text_printf(&list, "%-11s %s\n", endpoints[i].path, endpoints[i].what);
+    for (size_t i = 0; i < RESOURCE_COUNT && resources[i].what != NULL; i++)
+        text_printf(&list, "%-11s %s\n", resources[i].path, resources[i].what);
     block[list.len] = '\0';
     evhttp_add_header(evhttp_request_get_output_headers(request), "Vary", "Accept");
     respond_text(request, 200, block);
@@ -173,72 +173,72 @@ static void respond_root(struct admin *admin, struct evhttp_request *request)
         respond_list(request);
 }
 
-static bool is_path_of(const struct endpoint *endpoint, const char *path)
+static bool is_path_of(const struct resource *resource, const char *path)
 {
-    const char *last = strrchr(endpoint->path, '/') + 1;
+    const char *last = strrchr(resource->path, '/') + 1;
 
     if (last[0] >= 'A' && last[0] <= 'Z')
-        return strncmp(path, endpoint->path, (size_t)(last - endpoint->path)) == 0;
-    return strcmp(path, endpoint->path) == 0;
+        return strncmp(path, resource->path, (size_t)(last - resource->path)) == 0;
+    return strcmp(path, resource->path) == 0;
 }
 
-static const struct endpoint *find_endpoint(const char *path)
+static const struct resource *find_resource(const char *path)
 {
-    for (size_t i = 0; path && i < ENDPOINT_COUNT; i++)
-        if (is_path_of(&endpoints[i], path))
-            return &endpoints[i];
+    for (size_t i = 0; path && i < RESOURCE_COUNT; i++)
+        if (is_path_of(&resources[i], path))
+            return &resources[i];
     return NULL;
 }
 
-static bool takes(const struct endpoint *endpoint, enum evhttp_cmd_type method)
+static bool takes(const struct resource *resource, enum evhttp_cmd_type method)
 {
-    if (endpoint->acts != 0)
-        return method == endpoint->acts;
+    if (resource->acts != 0)
+        return method == resource->acts;
     return method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
 }
 
-static void refuse_method(const struct endpoint *endpoint, struct evhttp_request *request)
+static void refuse_method(const struct resource *resource, struct evhttp_request *request)
 {
     char detail[64];
 
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", endpoint->allow);
-    if (endpoint->acts != 0)
-        snprintf(detail, sizeof(detail), "This does something: it takes %s.", endpoint->allow);
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", resource->allow);
+    if (resource->acts != 0)
+        snprintf(detail, sizeof(detail), "This does something: it takes %s.", resource->allow);
     else
         snprintf(detail, sizeof(detail), "This can only be read, by GET or HEAD.");
     respond_problem(request, 405, detail);
 }
 
-static enum browser_use browser_use_of(const struct endpoint *endpoint)
+static enum browser_use browser_use_of(const struct resource *resource)
 {
-    if (endpoint->acts == 0)
+    if (resource->acts == 0)
         return BROWSER_READS;
-    return endpoint->acts == EVHTTP_REQ_DELETE ? BROWSER_ACTS : BROWSER_MUST_NOT;
+    return resource->acts == EVHTTP_REQ_DELETE ? BROWSER_ACTS : BROWSER_MUST_NOT;
 }
 
 static void answer(struct admin *admin, const struct admin_listener *listener, struct evhttp_request *request,
-                   const struct endpoint *endpoint)
+                   const struct resource *resource)
 {
     const char *refusal;
     int status;
 
-    if (!takes(endpoint, evhttp_request_get_command(request)))
-        refuse_method(endpoint, request);
-    else if ((refusal = browser_refusal(request, &listener->address, browser_use_of(endpoint), &status)) !=
+    if (!takes(resource, evhttp_request_get_command(request)))
+        refuse_method(resource, request);
+    else if ((refusal = browser_refusal(request, &listener->address, browser_use_of(resource), &status)) !=
              NULL)
         respond_problem(request, status, refusal);
     else
-        endpoint->respond(admin, request);
+        resource->respond(admin, request);
 }
 
 static void request_came(struct evhttp_request *request, void *arg)
 {
     struct admin *admin = arg;
-    const struct endpoint *endpoint = find_endpoint(path_of(request));
+    const struct resource *resource = find_resource(path_of(request));
 
     clients_renew(&admin->listener.clients, request);
-    if (endpoint)
-        answer(admin, &admin->listener, request, endpoint);
+    if (resource)
+        answer(admin, &admin->listener, request, resource);
     else
         respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
 }
@@ -247,11 +247,11 @@ static void request_came(struct evhttp_request *request, void *arg)
 static void powerless_request_came(struct evhttp_request *request, void *arg)
 {
     struct admin *admin = arg;
-    const struct endpoint *endpoint = find_endpoint(path_of(request));
+    const struct resource *resource = find_resource(path_of(request));
 
     clients_renew(&admin->metrics_listener.clients, request);
-    if (endpoint && endpoint->is_for_all)
-        answer(admin, &admin->metrics_listener, request, endpoint);
+    if (resource && resource->is_for_all)
+        answer(admin, &admin->metrics_listener, request, resource);
     else
         respond_problem(request, 404, "Here are /metrics, /healthz and /readyz, and nothing else.");
 }

@@ -61,13 +61,13 @@ static bool is_ours(const char *origin, const char *host)
            strcasecmp(origin + sizeof(scheme) - 1, host) == 0;
 }
 
-const char *browser_refusal(struct evhttp_request *request, const struct address *listens,
+const char *browser_refusal(struct evhttp_request *request, const struct endpoint *listens,
                             enum browser_use use, int *status)
 {
     const char *host = field(request, "Host"), *origin = field(request, "Origin");
 
     *status = 421;
-    if (host != NULL && listens->family != ADDRESS_UNIX && address_is_local(listens) && !is_local(host))
+    if (host != NULL && listens->family != ENDPOINT_UNIX && endpoint_is_local(listens) && !is_local(host))
         return "This listener is not known by that name: use its address, or localhost.";
     *status = 403;
     if (origin != NULL && use == BROWSER_MUST_NOT)

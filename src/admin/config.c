@@ -49,7 +49,7 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
 
 /* The address alone, or what else is written of a unix socket as well. */
 static void put_listener(struct jsonw *json, const char *key, struct span address, bool has_mode,
-                         const struct address *of)
+                         const struct endpoint *of)
 {
     char mode[8];
 

@@ -12,7 +12,7 @@
 #define BODY_MAX_BYTES 65536
 
 /* The configuration's own are gone after a reload. */
-static bool copy_address(struct admin_listener *listener, const struct address *address)
+static bool copy_address(struct admin_listener *listener, const struct endpoint *address)
 {
     const char *path = address->path ? address->path : "";
 
@@ -60,7 +60,7 @@ static void close_socket(struct admin_listener *listener)
 }
 
 enum status admin_listener_open(struct admin_listener *listener, struct event_base *base,
-                                const struct address *address, int handed_fd, admin_request_fn came,
+                                const struct endpoint *address, int handed_fd, admin_request_fn came,
                                 void *arg, char *why, size_t why_cap)
 {
     enum status status = ST_NOMEM;

@@ -94,7 +94,7 @@ static bool send_all(int fd, const char *request, size_t len)
 }
 
 /* False: errno. */
-static bool exchange(const struct address *address, const struct admin_question *question,
+static bool exchange(const struct endpoint *address, const struct admin_question *question,
                      struct bytes *bytes)
 {
     int64_t since_ns = loop_clock_ns();
@@ -136,7 +136,7 @@ bool admin_client_ask(const struct admin_question *question, struct admin_answer
                       size_t why_cap)
 {
     struct bytes bytes = {0};
-    struct address address;
+    struct endpoint address;
     const char *wrong = address_parse(question->where, &address);
 
     *answer = (struct admin_answer){0};

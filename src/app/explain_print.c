@@ -169,7 +169,7 @@ static struct span new_trace_line(const struct explanation *e)
 static void print_head_over(const struct explanation *e, char *block, char *hidden)
 {
     const struct upstream_config *upstream = e->target.upstream;
-    bool is_local = upstream->listen[0].family == ADDRESS_UNIX;
+    bool is_local = upstream->listen[0].family == ENDPOINT_UNIX;
     struct text text = text_over(block, HEAD_MAX);
     struct forward_rules rules = upstream->rules;
     struct span forward = upstream->caller_deadline.forward;

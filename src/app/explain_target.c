@@ -52,12 +52,12 @@ static const char *split(const char *url, struct parts *out)
 }
 
 /* Would a connection to `to` be taken by somebody who listens at `at`? */
-static bool is_reached_by(const struct address *at, const struct address *to)
+static bool is_reached_by(const struct endpoint *at, const struct endpoint *to)
 {
     static const uint8_t any[16];
-    size_t len = at->family == ADDRESS_IPV4 ? 4 : 16;
+    size_t len = at->family == ENDPOINT_IPV4 ? 4 : 16;
 
-    if (at->family != to->family || at->family == ADDRESS_UNIX || at->port != to->port)
+    if (at->family != to->family || at->family == ENDPOINT_UNIX || at->port != to->port)
         return false;
     return memcmp(at->ip, to->ip, len) == 0 || memcmp(at->ip, any, len) == 0;
 }
@@ -66,7 +66,7 @@ static bool find_listener(const struct snapshot *snapshot, const struct parts *p
                           struct explain_target *out)
 {
     char text[300];
-    struct address to;
+    struct endpoint to;
 
     snprintf(text, sizeof(text), "%.*s", SPAN_FMT(parts->authority));
     if (parts->is_https || address_parse(text, &to) != NULL)

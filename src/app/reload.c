@@ -55,10 +55,10 @@ static void log_lines(struct service *service, enum log_level level, const char 
 }
 
 /* Is the listener, or that there is none, not what the configuration says now? */
-static bool has_moved(const struct admin_listener *listener, bool is_wanted, const struct address *address)
+static bool has_moved(const struct admin_listener *listener, bool is_wanted, const struct endpoint *address)
 {
     return is_wanted != (listener != NULL) ||
-           (listener != NULL && !address_is_equal(address, &listener->address));
+           (listener != NULL && !endpoint_is_equal(address, &listener->address));
 }
 
 /* What a running process can't change; so that nobody thinks that it has. */

@@ -98,11 +98,11 @@ static bool is_of_upstream(const struct snapshot *snapshot, const char *name)
     return false;
 }
 
-static bool is_where_upstream_listens(const struct snapshot *snapshot, const struct address *address)
+static bool is_where_upstream_listens(const struct snapshot *snapshot, const struct endpoint *address)
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
         for (uint32_t j = 0; j < snapshot->upstreams[i].listen_count; j++)
-            if (address_is_same(&snapshot->upstreams[i].listen[j], address))
+            if (endpoint_is_same(&snapshot->upstreams[i].listen[j], address))
                 return true;
     return false;
 }
@@ -112,9 +112,9 @@ static bool is_where_upstream_listens(const struct snapshot *snapshot, const str
  * is its.
  */
 static int fit_admin(const struct handed_socket *socket, const struct snapshot *snapshot,
-                     const struct address *address, const char *name)
+                     const struct endpoint *address, const char *name)
 {
-    bool is_there = address_is_same(&socket->address, address);
+    bool is_there = endpoint_is_same(&socket->address, address);
     bool is_named = strcmp(socket->name, name) == 0 && !is_of_upstream(snapshot, name) &&
                     !is_where_upstream_listens(snapshot, &socket->address);
 
@@ -124,7 +124,7 @@ static int fit_admin(const struct handed_socket *socket, const struct snapshot *
 /* NULL: there is none. */
 static const struct handed_socket *take_for_admin(struct systemd_sockets *sockets,
                                                   const struct snapshot *snapshot,
-                                                  const struct address *address, const char *name)
+                                                  const struct endpoint *address, const char *name)
 {
     struct handed_socket *best = NULL;
     int best_fit = 0;
@@ -180,10 +180,10 @@ static void put_socket(FILE *out, const struct handed_socket *socket, const char
 }
 
 /* Port 0 is any. */
-static bool is_elsewhere(const struct handed_socket *socket, const struct address *address)
+static bool is_elsewhere(const struct handed_socket *socket, const struct endpoint *address)
 {
-    return socket != NULL && (address->family == ADDRESS_UNIX || address->port != 0) &&
-           !address_is_same(&socket->address, address);
+    return socket != NULL && (address->family == ENDPOINT_UNIX || address->port != 0) &&
+           !endpoint_is_same(&socket->address, address);
 }
 
 void systemd_put_differences(FILE *out, const struct systemd_sockets *sockets,

@@ -6,6 +6,7 @@
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/upstream.h"
+#include "runtime/socket_address.h"
 
 #define LINE_MAX_BYTES 16384u
 
@@ -73,7 +74,7 @@ static void put_ends(struct jsonw *json, const struct call *call)
 
     jsonw_u64(json, "bytes_up", call->up.reader.content_bytes);
     jsonw_u64(json, "bytes_down", call->down.reader.content_bytes);
-    upstream_put_peer(&text, &call->peer);
+    socket_address_put(&text, &call->peer.any);
     jsonw_string(json, "upstream_address", text_span(&text));
     if (call->dns_is_stale)
         jsonw_string(json, "dns", SPAN_LIT("stale"));

@@ -1,6 +1,5 @@
 #include "call/downstream.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "call/keepalive.h"
 #include "call/context.h"
 #include "call/upstream.h"
+#include "runtime/socket_address.h"
 
 /* How long we listen to a caller who has had his answer and is still talking. */
 #define LINGER_NS     (2 * NS_PER_S)
@@ -258,28 +258,23 @@ void downstream_put_caller(struct text *out, const struct downstream *downstream
 
 void downstream_put_listener(struct text *out, const struct downstream *downstream)
 {
-    union dns_address address = {.any.sa_family = AF_UNSPEC};
+    union socket_address address = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(address);
 
-    if (getsockname(downstream->transport.fd, &address.any, &len) == 0)
-        upstream_put_peer(out, &address);
+    if (getsockname(downstream->transport.fd, &address.any, &len) == 0 && address.any.sa_family != AF_UNIX)
+        socket_address_put(out, &address.any);
 }
 
 static void note_caller(struct downstream *downstream, const struct sockaddr *peer)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
-    const void *ip = NULL;
+    struct text ip = text_over(downstream->caller, sizeof(downstream->caller));
+    struct endpoint caller;
 
-    if (peer->sa_family == AF_INET) {
-        ip = &v4->sin_addr;
-        downstream->caller_port = ntohs(v4->sin_port);
-    } else if (peer->sa_family == AF_INET6) {
-        ip = &v6->sin6_addr;
-        downstream->caller_port = ntohs(v6->sin6_port);
-    }
-    if (ip != NULL && inet_ntop(peer->sa_family, ip, downstream->caller, sizeof(downstream->caller)) != NULL)
-        downstream->caller_len = (uint8_t)strlen(downstream->caller);
+    if (!socket_address_read(peer, &caller))
+        return;
+    endpoint_put_ip(&ip, &caller);
+    downstream->caller_len = (uint8_t)ip.len;
+    downstream->caller_port = caller.port;
 }
 
 /* What a socket has received and nobody read makes a reset of its close, which may overtake the answer. */

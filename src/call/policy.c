@@ -31,9 +31,9 @@ static struct span host_of(struct span authority)
 
 static bool is_ip(struct span host)
 {
-    struct address address;
+    struct endpoint address;
 
-    return host.ptr[0] == '[' || address_parse_ip(host, &address);
+    return host.ptr[0] == '[' || endpoint_parse_ip(host, &address);
 }
 
 bool policy_is_for_us(const struct upstream_config *upstream, const struct http1_head *head)

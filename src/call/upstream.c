@@ -1,7 +1,5 @@
 #include "call/upstream.h"
 
-#include <arpa/inet.h>
-
 #include "base/mem.h"
 #include "http/connection_auth.h"
 #include "call/context.h"
@@ -223,16 +221,4 @@ uint32_t upstream_count_cuts(const struct call_context *context, const struct po
         if (CONTAINER_OF(node, struct upstream, node)->pool == pool)
             count++;
     return count;
-}
-
-void upstream_put_peer(struct text *out, const union dns_address *peer)
-{
-    char ip[INET6_ADDRSTRLEN];
-
-    if (peer->any.sa_family == AF_INET)
-        text_printf(out, "%s:%u", inet_ntop(AF_INET, &peer->v4.sin_addr, ip, sizeof(ip)),
-                    ntohs(peer->v4.sin_port));
-    else if (peer->any.sa_family == AF_INET6)
-        text_printf(out, "[%s]:%u", inet_ntop(AF_INET6, &peer->v6.sin6_addr, ip, sizeof(ip)),
-                    ntohs(peer->v6.sin6_port));
 }

@@ -1,6 +1,6 @@
 #include "config/address.h"
 
-#include <arpa/inet.h>
+#include <string.h>
 
 #include "base/number.h"
 
@@ -23,22 +23,9 @@ static bool is_digits(struct span s)
     return s.len != 0;
 }
 
-bool address_parse_ip(struct span text, struct address *out)
+static const char *parse_unix(const char *path, struct endpoint *out)
 {
-    char terminated[INET6_ADDRSTRLEN];
-
-    if (text.len >= sizeof(terminated))
-        return false;
-    memcpy(terminated, text.ptr, text.len);
-    terminated[text.len] = '\0';
-    out->family = memchr(text.ptr, ':', text.len) ? ADDRESS_IPV6 : ADDRESS_IPV4;
-    memset(out->ip, 0, sizeof(out->ip));
-    return inet_pton(out->family == ADDRESS_IPV6 ? AF_INET6 : AF_INET, terminated, out->ip) == 1;
-}
-
-static const char *parse_unix(const char *path, struct address *out)
-{
-    out->family = ADDRESS_UNIX;
+    out->family = ENDPOINT_UNIX;
     out->path = path;
     if (path[0] != '/')
         return "the path of a unix socket starts with /";
@@ -46,14 +33,14 @@ static const char *parse_unix(const char *path, struct address *out)
 }
 
 /* An IPv4 address inside an IPv6 one (RFC 4291 2.5.5.2): a socket for IPv6 alone can't be bound to it. */
-static bool is_mapped(const struct address *address)
+static bool is_mapped(const struct endpoint *address)
 {
     static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-    return address->family == ADDRESS_IPV6 && memcmp(address->ip, prefix, sizeof(prefix)) == 0;
+    return address->family == ENDPOINT_IPV6 && memcmp(address->ip, prefix, sizeof(prefix)) == 0;
 }
 
-static const char *parse_host(struct span host, struct address *out)
+static const char *parse_host(struct span host, struct endpoint *out)
 {
     bool is_bracketed = host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
 
@@ -63,12 +50,12 @@ static const char *parse_host(struct span host, struct address *out)
         host = SPAN_LIT("127.0.0.1");
     if (!is_bracketed && memchr(host.ptr, ':', host.len))
         return "an IPv6 address is written in brackets, as in [::1]:8080";
-    if (!address_parse_ip(host, out) || is_bracketed != (out->family == ADDRESS_IPV6))
+    if (!endpoint_parse_ip(host, out) || is_bracketed != (out->family == ENDPOINT_IPV6))
         return "the host must be an IP address or localhost";
     return is_mapped(out) ? "an IPv4 address is written as one, as in 127.0.0.1:8080" : NULL;
 }
 
-static const char *parse_port(struct span text, struct address *out)
+static const char *parse_port(struct span text, struct endpoint *out)
 {
     uint64_t port;
 
@@ -93,13 +80,13 @@ static const char *explain(struct span all)
     return NULL;
 }
 
-const char *address_parse(const char *text, struct address *out)
+const char *address_parse(const char *text, struct endpoint *out)
 {
     struct span all = span_of(text);
     const char *colon = strrchr(text, ':');
     const char *why = explain(all);
 
-    *out = (struct address){.text = text};
+    *out = (struct endpoint){.text = text};
     if (why)
         return why;
     if (starts_with(all, "unix:"))
@@ -109,76 +96,10 @@ const char *address_parse(const char *text, struct address *out)
         out->ip[3] = 1;
         return parse_port(all, out);
     }
-    if (address_parse_ip(all, out) && out->family == ADDRESS_IPV4)
+    if (endpoint_parse_ip(all, out) && out->family == ENDPOINT_IPV4)
         return "the port is missing; write for example 127.0.0.1:8080";
     if (!colon || text[all.len - 1] == ']')
         return "not an address; write for example 8080, 127.0.0.1:8080, \"[::1]:8080\" or unix:/run/curfew.sock";
     why = parse_port(span_of(colon + 1), out);
     return why ? why : parse_host((struct span){text, (size_t)(colon - text)}, out);
-}
-
-bool address_is_local(const struct address *address)
-{
-    static const uint8_t loopback[16] = {[15] = 1};
-
-    switch (address->family) {
-    case ADDRESS_IPV4: return address->ip[0] == 127;
-    case ADDRESS_IPV6: return memcmp(address->ip, loopback, sizeof(loopback)) == 0;
-    default: return true;
-    }
-}
-
-bool address_is_equal(const struct address *a, const struct address *b)
-{
-    if (a->family != b->family)
-        return false;
-    if (a->family == ADDRESS_UNIX)
-        return strcmp(a->path, b->path) == 0;
-    return a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
-}
-
-bool address_is_same(const struct address *a, const struct address *b)
-{
-    return address_is_equal(a, b) && (a->family == ADDRESS_UNIX || a->port != 0);
-}
-
-static bool is_any(const struct address *address)
-{
-    static const uint8_t any[16];
-
-    return memcmp(address->ip, any, sizeof(any)) == 0;
-}
-
-/* The next component of a path; its length 0: there is none. */
-static struct span next_component(const char **path)
-{
-    struct span component;
-
-    do {
-        *path += strspn(*path, "/");
-        component = (struct span){*path, strcspn(*path, "/")};
-        *path += component.len;
-    } while (span_eq(component, SPAN_LIT(".")));
-    return component;
-}
-
-static bool is_same_path(const char *a, const char *b)
-{
-    struct span left, right;
-
-    do {
-        left = next_component(&a);
-        right = next_component(&b);
-    } while (left.len != 0 && span_eq(left, right));
-    return left.len == 0 && right.len == 0;
-}
-
-bool address_overlaps(const struct address *a, const struct address *b)
-{
-    if (a->family != b->family)
-        return false;
-    if (a->family == ADDRESS_UNIX)
-        return is_same_path(a->path, b->path);
-    return a->port == b->port && a->port != 0 &&
-           (is_any(a) || is_any(b) || memcmp(a->ip, b->ip, sizeof(a->ip)) == 0);
 }

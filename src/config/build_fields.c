@@ -250,7 +250,7 @@ static enum status drop_all(struct build *b, struct build_upstream *u, const str
 static enum status make_host(struct build *b, const struct build_upstream *u, struct span *out)
 {
     const struct url *url = &u->url;
-    bool is_ipv6 = url->host_is_ip && url->ip.family == ADDRESS_IPV6;
+    bool is_ipv6 = url->host_is_ip && url->ip.family == ENDPOINT_IPV6;
     size_t most = url->host.len + strlen("[]:65535");
     struct text host = text_over(arena_calloc(b->arena, most, 1), most);
 

@@ -10,21 +10,21 @@
 
 /* An address that is taken, and where that is written. */
 struct build_taken {
-    const struct address *address;
+    const struct endpoint *address;
     const struct yaml_node *node;
     struct build_taken *next;
 };
 
-static const struct build_taken *find_in_the_way(const struct build *b, const struct address *address)
+static const struct build_taken *find_in_the_way(const struct build *b, const struct endpoint *address)
 {
     for (const struct build_taken *taken = b->listeners; taken; taken = taken->next) {
-        if (address_overlaps(taken->address, address))
+        if (endpoint_overlaps(taken->address, address))
             return taken;
     }
     return NULL;
 }
 
-static enum status remember(struct build *b, const struct address *address, const struct yaml_node *node)
+static enum status remember(struct build *b, const struct endpoint *address, const struct yaml_node *node)
 {
     struct build_taken *taken = arena_calloc(b->scratch, 1, sizeof(*taken));
 
@@ -50,7 +50,7 @@ static const char *copy_address(struct build *b, struct span text)
     return arena_text(b->arena, text_span(&full));
 }
 
-static enum status read_address(struct build *b, const struct yaml_node *node, struct address *out)
+static enum status read_address(struct build *b, const struct yaml_node *node, struct endpoint *out)
 {
     const char *text = copy_address(b, node->text);
     const struct build_taken *other;
@@ -61,13 +61,13 @@ static enum status read_address(struct build *b, const struct yaml_node *node, s
     why = address_parse(text, out);
     if (why) {
         report_value(b->errors, node, "%s: %s", quote_text(node->text).text, why);
-        out->family = ADDRESS_UNIX; /* which nothing more is found wrong with */
+        out->family = ENDPOINT_UNIX; /* which nothing more is found wrong with */
         return ST_OK;
     }
     other = find_in_the_way(b, out);
     if (!other)
         return remember(b, out, node);
-    if (address_is_equal(other->address, out))
+    if (endpoint_is_equal(other->address, out))
         report_value(b->errors, node, "%s is used already, on %s", quote_text(node->text).text,
                      report_line(node, other->node).text);
     else
@@ -91,7 +91,7 @@ static bool parse_mode(struct span text, uint32_t *mode)
     return *mode <= MODE_MAX && (*mode & MODE_MIN) == MODE_MIN;
 }
 
-static void read_mode(struct build *b, const struct yaml_node *node, struct address *out)
+static void read_mode(struct build *b, const struct yaml_node *node, struct endpoint *out)
 {
     out->has_mode = parse_mode(node->text, &out->mode);
     if (!out->has_mode)
@@ -99,7 +99,7 @@ static void read_mode(struct build *b, const struct yaml_node *node, struct addr
                      quote_text(node->text).text);
 }
 
-static enum status read_group(struct build *b, const struct yaml_node *node, struct address *out)
+static enum status read_group(struct build *b, const struct yaml_node *node, struct endpoint *out)
 {
     uint64_t number;
 
@@ -112,7 +112,7 @@ static enum status read_group(struct build *b, const struct yaml_node *node, str
     return out->group_name ? ST_OK : ST_NOMEM;
 }
 
-static enum status read_map(struct build *b, const struct yaml_node *map, struct address *out)
+static enum status read_map(struct build *b, const struct yaml_node *map, struct endpoint *out)
 {
     struct option_values values = {0};
     const struct option_value *of = values.of;
@@ -125,7 +125,7 @@ static enum status read_map(struct build *b, const struct yaml_node *map, struct
     status = read_address(b, of[OPT_LISTENER_ADDRESS].node, out);
     mode = of[OPT_LISTENER_MODE].node;
     group = of[OPT_LISTENER_GROUP].node;
-    if (out->family != ADDRESS_UNIX && (mode || group))
+    if (out->family != ENDPOINT_UNIX && (mode || group))
         report_key(b->errors, mode ? mode : group, "only for unix sockets");
     if (mode)
         read_mode(b, mode, out);
@@ -134,7 +134,7 @@ static enum status read_map(struct build *b, const struct yaml_node *map, struct
     return status;
 }
 
-enum status build_listener(struct build *b, const struct yaml_node *node, struct address *out)
+enum status build_listener(struct build *b, const struct yaml_node *node, struct endpoint *out)
 {
     return node->kind == YAML_MAP ? read_map(b, node, out) : read_address(b, node, out);
 }
@@ -143,7 +143,7 @@ enum status build_listen(struct build *b, struct build_upstream *u)
 {
     const struct yaml_node *list = u->values.of[OPT_UPSTREAM_LISTEN].node;
     uint32_t count = list ? list->count : 0;
-    struct address *addresses = arena_calloc(b->arena, count, sizeof(*addresses));
+    struct endpoint *addresses = arena_calloc(b->arena, count, sizeof(*addresses));
     enum status status = ST_OK;
 
     if (!addresses)

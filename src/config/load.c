@@ -11,16 +11,16 @@
 
 static enum status build_admin_listener(struct build *b, const struct yaml_node *listen)
 {
-    struct address *address = &b->snapshot->admin;
+    struct endpoint *address = &b->snapshot->admin;
     enum status status;
 
-    address->family = ADDRESS_UNIX;
+    address->family = ENDPOINT_UNIX;
     status = build_listener(b, listen, address);
     if (!address->has_mode) {
         address->has_mode = true;
         address->mode = ADDRESS_ADMIN_MODE;
     }
-    if (status == ST_OK && !address_is_local(address) && !b->snapshot->admin_allow_remote)
+    if (status == ST_OK && !endpoint_is_local(address) && !b->snapshot->admin_allow_remote)
         report_value(b->errors, listen,
                      "%s can be reached by others, and asks nobody who they are; use loopback "
                      "or a unix socket, or set allow_remote: true",

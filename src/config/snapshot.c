@@ -9,7 +9,7 @@ const struct route_config *snapshot_route(const struct upstream_config *upstream
 
 void upstream_put_origin(struct text *out, const struct upstream_config *upstream)
 {
-    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ADDRESS_IPV6;
+    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ENDPOINT_IPV6;
 
     text_printf(out, is_ipv6 ? "%s://[%s]" : "%s://%s", upstream->tls.enabled ? "https" : "http",
                 upstream->host);

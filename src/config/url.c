@@ -113,10 +113,10 @@ static const char *parse_host(struct span host, struct url *out)
     if (is_bracketed)
         host = (struct span){host.ptr + 1, host.len - 2};
     out->host = host;
-    out->host_is_ip = address_parse_ip(host, &out->ip);
+    out->host_is_ip = endpoint_parse_ip(host, &out->ip);
     if (is_bracketed)
-        return out->host_is_ip && out->ip.family == ADDRESS_IPV6 ? NULL
-                                                                 : "not a valid IPv6 address in brackets";
+        return out->host_is_ip && out->ip.family == ENDPOINT_IPV6 ? NULL
+                                                                  : "not a valid IPv6 address in brackets";
     if (find_any(host, ":") < host.len)
         return "an IPv6 address is written in brackets, as in http://[::1]:8080";
     return out->host_is_ip ? NULL : check_name(host);
@@ -125,7 +125,7 @@ static const char *parse_host(struct span host, struct url *out)
 bool url_is_host(struct span text, struct url *out)
 {
     out->host = text;
-    out->host_is_ip = address_parse_ip(text, &out->ip);
+    out->host_is_ip = endpoint_parse_ip(text, &out->ip);
     return out->host_is_ip || !check_name(text);
 }
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "faulty/conn_life.h"
+#include "runtime/socket_address.h"
 #include "runtime/transport.h"
 
 #define BACKLOG    4096
@@ -28,14 +29,6 @@ struct listener {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* of a unix socket; else empty */
 };
 
-/* A bound on the kinds of address. */
-union address {
-    struct sockaddr any;
-    struct sockaddr_in in4;
-    struct sockaddr_in6 in6;
-    struct sockaddr_un un;
-};
-
 /* ------------------------------------------------------------------------------------- addresses */
 
 static bool parse_port(struct span digits, in_port_t *port)
@@ -48,19 +41,19 @@ static bool parse_port(struct span digits, in_port_t *port)
     return true;
 }
 
-static bool parse_unix(const char *path, union address *a, socklen_t *len)
+static bool parse_unix(const char *path, union socket_address *a, socklen_t *len)
 {
     size_t path_len = strlen(path);
 
-    if (path_len == 0 || path_len >= sizeof(a->un.sun_path))
+    if (path_len == 0 || path_len >= sizeof(a->path.sun_path))
         return false;
-    a->un.sun_family = AF_UNIX;
-    memcpy(a->un.sun_path, path, path_len + 1);
-    *len = sizeof(a->un);
+    a->path.sun_family = AF_UNIX;
+    memcpy(a->path.sun_path, path, path_len + 1);
+    *len = sizeof(a->path);
     return true;
 }
 
-static bool parse_ip(const char *text, union address *a, socklen_t *len)
+static bool parse_ip(const char *text, union socket_address *a, socklen_t *len)
 {
     char host[INET6_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
@@ -72,18 +65,17 @@ static bool parse_ip(const char *text, union address *a, socklen_t *len)
     memcpy(host, text + (six ? 1 : 0), host_len - (six ? 2 : 0));
     host[host_len - (six ? 2 : 0)] = '\0';
     if (six) {
-        a->in6.sin6_family = AF_INET6;
-        *len = sizeof(a->in6);
-        return inet_pton(AF_INET6, host, &a->in6.sin6_addr) == 1 &&
-               parse_port(span_of(colon + 1), &a->in6.sin6_port);
+        a->v6.sin6_family = AF_INET6;
+        *len = sizeof(a->v6);
+        return inet_pton(AF_INET6, host, &a->v6.sin6_addr) == 1 &&
+               parse_port(span_of(colon + 1), &a->v6.sin6_port);
     }
-    a->in4.sin_family = AF_INET;
-    *len = sizeof(a->in4);
-    return inet_pton(AF_INET, host, &a->in4.sin_addr) == 1 &&
-           parse_port(span_of(colon + 1), &a->in4.sin_port);
+    a->v4.sin_family = AF_INET;
+    *len = sizeof(a->v4);
+    return inet_pton(AF_INET, host, &a->v4.sin_addr) == 1 && parse_port(span_of(colon + 1), &a->v4.sin_port);
 }
 
-static bool parse_address(const char *text, union address *a, socklen_t *len)
+static bool parse_address(const char *text, union socket_address *a, socklen_t *len)
 {
     memset(a, 0, sizeof(*a));
     if (strncmp(text, "unix:", 5) == 0)
@@ -93,19 +85,17 @@ static bool parse_address(const char *text, union address *a, socklen_t *len)
 
 static void announce(const struct listener *l)
 {
-    union address a;
+    char block[64];
+    struct text text = text_over(block, sizeof(block));
+    union socket_address a = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(a);
-    char host[INET6_ADDRSTRLEN] = "";
 
-    memset(&a, 0, sizeof(a));
     if (l->path[0] != '\0') {
         printf("listening on unix:%s\n", l->path);
-    } else if (getsockname(l->fd, &a.any, &len) == 0 && a.any.sa_family == AF_INET6) {
-        printf("listening on [%s]:%u\n", inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof(host)),
-               ntohs(a.in6.sin6_port));
     } else {
-        printf("listening on %s:%u\n", inet_ntop(AF_INET, &a.in4.sin_addr, host, sizeof(host)),
-               ntohs(a.in4.sin_port));
+        (void)getsockname(l->fd, &a.any, &len); /* of a bound socket it does not fail */
+        socket_address_put(&text, &a.any);
+        printf("listening on %.*s\n", SPAN_FMT(text_span(&text)));
     }
     (void)fflush(stdout); /* nobody to tell if stdout is closed */
 }
@@ -144,7 +134,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 /* ---------------------------------------------------------------------------------------- opening */
 
 /* Is this the socket of a server that is no more? */
-static bool is_stale(const union address *a, socklen_t len)
+static bool is_stale(const union socket_address *a, socklen_t len)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool stale = fd >= 0 && connect(fd, &a->any, len) != 0 && errno == ECONNREFUSED;
@@ -154,12 +144,12 @@ static bool is_stale(const union address *a, socklen_t len)
     return stale;
 }
 
-static bool bind_and_listen(struct listener *l, const union address *a, socklen_t len)
+static bool bind_and_listen(struct listener *l, const union socket_address *a, socklen_t len)
 {
     int on = 1;
 
     if (a->any.sa_family == AF_UNIX && is_stale(a, len))
-        (void)unlink(a->un.sun_path); /* bind says what is wrong */
+        (void)unlink(a->path.sun_path); /* bind says what is wrong */
     if (a->any.sa_family == AF_INET6)
         (void)setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     (void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -167,7 +157,7 @@ static bool bind_and_listen(struct listener *l, const union address *a, socklen_
     if (bind(l->fd, &a->any, len) != 0)
         return false;
     if (a->any.sa_family == AF_UNIX)
-        memcpy(l->path, a->un.sun_path, sizeof(l->path));
+        memcpy(l->path, a->path.sun_path, sizeof(l->path));
     return listen(l->fd, BACKLOG) == 0;
 }
 
@@ -180,7 +170,7 @@ static void listener_free(struct listener *l)
     mem_free(l);
 }
 
-static enum status open_listener(struct faulty_server *server, const union address *a, socklen_t len,
+static enum status open_listener(struct faulty_server *server, const union socket_address *a, socklen_t len,
                                  struct listener **opened)
 {
     struct listener *l = mem_zalloc(sizeof(*l));
@@ -205,7 +195,7 @@ static enum status open_listener(struct faulty_server *server, const union addre
 
 enum status faulty_listen(struct faulty_server *server, const char *address)
 {
-    union address a;
+    union socket_address a;
     socklen_t len;
     struct listener *l;
     enum status status;

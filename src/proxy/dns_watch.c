@@ -1,12 +1,12 @@
 #include "proxy/dns_watch.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "runtime/loop.h"
+#include "runtime/socket_address.h"
 
 #define PLACES_MAX 256u
 #define QUIET_NS   (60 * NS_PER_S)
@@ -42,15 +42,12 @@ static struct dns_answer *copy_of(const struct dns_answer *answer)
 
 static void put_list(struct text *out, const struct dns_answer *answer)
 {
-    char ip[INET6_ADDRSTRLEN];
-
     for (uint32_t i = 0; i < answer->count; i++) {
-        const union dns_address *address = &answer->addresses[i];
-        bool is_v6 = address->any.sa_family == AF_INET6;
-        const void *bytes = is_v6 ? (const void *)&address->v6.sin6_addr : &address->v4.sin_addr;
+        struct endpoint at;
 
-        text_printf(out, "%s%s", i == 0 ? "" : ", ",
-                    inet_ntop(address->any.sa_family, bytes, ip, sizeof(ip)));
+        text_put(out, i == 0 ? SPAN_LIT("") : SPAN_LIT(", "));
+        if (socket_address_read(&answer->addresses[i].any, &at))
+            endpoint_put_ip(out, &at);
     }
 }
 

@@ -15,19 +15,19 @@ static struct listener *listener_of(struct list_node *node)
 
 /* The socket of an upstream with port 0 is known by its upstream alone. */
 static bool is_same_place(const struct listener *listener, const struct upstream_config *upstream,
-                          const struct address *address)
+                          const struct endpoint *address)
 {
     if (listener->address == NULL || listener->next != NULL)
         return false;
-    if (address_is_same(listener->address, address) ||
-        (address->family != ADDRESS_UNIX && address_is_same(&listener->real, address)))
+    if (endpoint_is_same(listener->address, address) ||
+        (address->family != ENDPOINT_UNIX && endpoint_is_same(&listener->real, address)))
         return true;
-    return address_is_equal(listener->address, address) &&
+    return endpoint_is_equal(listener->address, address) &&
            strcmp(listener->upstream->name, upstream->name) == 0;
 }
 
 static struct listener *find(struct list_node *listeners, const struct upstream_config *upstream,
-                             const struct address *address)
+                             const struct endpoint *address)
 {
     LIST_FOREACH(node, listeners) {
         if (is_same_place(listener_of(node), upstream, address))
@@ -55,7 +55,7 @@ static struct listener *add(struct list_node *listeners, int fd, struct handed_s
 
 static void close_one(struct listener *listener)
 {
-    const struct address *address = listener->address != NULL ? listener->address : listener->next_address;
+    const struct endpoint *address = listener->address != NULL ? listener->address : listener->next_address;
 
     list_remove(&listener->node);
     if (listener->handed != NULL)
@@ -66,7 +66,7 @@ static void close_one(struct listener *listener)
 }
 
 /* What is wrong, by errno, with a listener that could not be opened or could not get its permissions. */
-static void explain_failure(const struct upstream_config *upstream, const struct address *address, char *why,
+static void explain_failure(const struct upstream_config *upstream, const struct endpoint *address, char *why,
                             size_t why_cap)
 {
     snprintf(why, why_cap, "upstreams.%s.listen: %s: %s%s", upstream->name, address->text, strerror(errno),
@@ -74,7 +74,7 @@ static void explain_failure(const struct upstream_config *upstream, const struct
 }
 
 static struct listener *open_anew(struct list_node *listeners, const struct upstream_config *upstream,
-                                  const struct address *address, char *why, size_t why_cap)
+                                  const struct endpoint *address, char *why, size_t why_cap)
 {
     int fd = listen_open(address);
     struct listener *listener = fd < 0 ? NULL : add(listeners, fd, NULL);
@@ -94,16 +94,16 @@ static struct listener *open_anew(struct list_node *listeners, const struct upst
  * whatever the socket's name; the name decides for a socket at an address that no `listen` has.
  */
 static int fit(const struct handed_socket *socket, const struct upstream_config *upstream,
-               const struct address *address)
+               const struct endpoint *address)
 {
     bool is_named = strcmp(socket->name, upstream->name) == 0;
 
     if (socket->is_taken)
         return 0;
-    return 2 * address_is_same(&socket->address, address) + is_named;
+    return 2 * endpoint_is_same(&socket->address, address) + is_named;
 }
 
-static bool is_planned(struct list_node *listeners, const struct address *address)
+static bool is_planned(struct list_node *listeners, const struct endpoint *address)
 {
     LIST_FOREACH(node, listeners) {
         if (listener_of(node)->next_address == address)
@@ -113,7 +113,7 @@ static bool is_planned(struct list_node *listeners, const struct address *addres
 }
 
 static void plan(struct listener *listener, const struct upstream_config *upstream,
-                 const struct address *address)
+                 const struct endpoint *address)
 {
     listener->next = upstream;
     listener->next_address = address;
@@ -130,7 +130,7 @@ struct search {
 };
 
 static bool use_old(struct search *search, const struct upstream_config *upstream,
-                    const struct address *address)
+                    const struct endpoint *address)
 {
     struct listener *listener = find(search->listeners, upstream, address);
 
@@ -144,7 +144,7 @@ static bool use_old(struct search *search, const struct upstream_config *upstrea
 }
 
 static bool use_handed(struct search *search, const struct upstream_config *upstream,
-                       const struct address *address)
+                       const struct endpoint *address)
 {
     for (size_t i = 0; i < search->handed_count && !is_planned(search->listeners, address); i++) {
         struct handed_socket *socket = &search->handed[i];
@@ -163,7 +163,7 @@ static bool use_handed(struct search *search, const struct upstream_config *upst
 }
 
 static bool use_new(struct search *search, const struct upstream_config *upstream,
-                    const struct address *address)
+                    const struct endpoint *address)
 {
     struct listener *listener;
 
@@ -178,7 +178,7 @@ static bool use_new(struct search *search, const struct upstream_config *upstrea
 /* For each address of the snapshot. */
 static bool each(struct search *search,
                  bool (*use)(struct search *search, const struct upstream_config *upstream,
-                             const struct address *address))
+                             const struct endpoint *address))
 {
     for (uint32_t i = 0; i < search->snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &search->snapshot->upstreams[i];
@@ -257,8 +257,8 @@ static void put_difference(FILE *out, const struct listener *listener)
             listener->upstream->name, listener->address->text);
         return;
     }
-    if (address_is_same(&listener->handed->address, listener->address) ||
-        (listener->address->family != ADDRESS_UNIX && listener->address->port == 0))
+    if (endpoint_is_same(&listener->handed->address, listener->address) ||
+        (listener->address->family != ENDPOINT_UNIX && listener->address->port == 0))
         return;
     listen_put_address(&where, &listener->handed->address, listener->fd);
     fprintf(out, "warning: upstreams.%s.listen: %s is not open: socket \"%s\" at %.*s is in its place\n",

@@ -1,6 +1,5 @@
 #include "runtime/connect.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +7,9 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
-#include "runtime/tcp.h"
 #include "runtime/loop.h"
+#include "runtime/socket_address.h"
+#include "runtime/tcp.h"
 
 /*
  * begin -> (DNS) -> go_on: race_next -> start -> connecting -> (handshaking) -> win -> finish
@@ -93,15 +93,13 @@ static int weight(enum cause cause)
 /* Of those that tell as much, the latest. */
 static void note(struct connect *connect, const union dns_address *peer, enum cause cause, const char *why)
 {
-    bool is_v6 = peer->any.sa_family == AF_INET6;
-    char ip[INET6_ADDRSTRLEN] = "";
+    char block[64];
+    struct text at = text_over(block, sizeof(block));
 
     if (weight(cause) < weight(connect->cause))
         return;
-    inet_ntop(peer->any.sa_family, is_v6 ? (const void *)&peer->v6.sin6_addr : &peer->v4.sin_addr, ip,
-              sizeof(ip));
-    snprintf(connect->detail, sizeof(connect->detail), is_v6 ? "[%s]:%u: %s" : "%s:%u: %s", ip,
-             connect->upstream->port, why);
+    socket_address_put(&at, &peer->any);
+    snprintf(connect->detail, sizeof(connect->detail), "%.*s: %s", SPAN_FMT(text_span(&at)), why);
     connect->cause = cause;
 }
 
@@ -115,10 +113,10 @@ static void fail_without_address(struct connect *connect, enum cause cause, cons
 
 static union dns_address address_of_url(const struct upstream_config *upstream)
 {
-    const struct address *ip = &upstream->ip;
+    const struct endpoint *ip = &upstream->ip;
     union dns_address address;
 
-    if (ip->family == ADDRESS_IPV6) {
+    if (ip->family == ENDPOINT_IPV6) {
         address.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
         memcpy(&address.v6.sin6_addr, ip->ip, sizeof(address.v6.sin6_addr));
     } else {

@@ -1,6 +1,5 @@
 #include "runtime/listen.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -8,46 +7,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/invariant.h"
-#include "runtime/transport.h"
 #include "runtime/loop.h"
+#include "runtime/socket_address.h"
+#include "runtime/transport.h"
 
 #define BACKLOG      4096
 /* Connections taken in one go; more wait for the next turn, when another loop may be idle. */
 #define ACCEPT_BURST 16
 #define PAUSE_NS     (100 * NS_PER_MS)
-
-union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un path;
-};
-
-static socklen_t fill(union socket_address *out, const struct address *address)
-{
-    memset(out, 0, sizeof(*out));
-    switch (address->family) {
-    case ADDRESS_IPV4:
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(address->port);
-        memcpy(&out->v4.sin_addr, address->ip, sizeof(out->v4.sin_addr));
-        return sizeof(out->v4);
-    case ADDRESS_IPV6:
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(address->port);
-        memcpy(&out->v6.sin6_addr, address->ip, sizeof(out->v6.sin6_addr));
-        return sizeof(out->v6);
-    case ADDRESS_UNIX: break;
-    }
-    PRE(strlen(address->path) < sizeof(out->path.sun_path)); /* the configuration has none that is longer */
-    out->path.sun_family = AF_UNIX;
-    strncpy(out->path.sun_path, address->path, sizeof(out->path.sun_path) - 1);
-    return sizeof(out->path);
-}
 
 /*
  * A unix socket's file outlives a process that was killed: it is stale if nobody answers on it. Other files are left
@@ -83,7 +53,7 @@ static bool bind_to(int fd, const union socket_address *where, socklen_t len)
 }
 
 /* One that is so already is not asked for: a confined process may make files of its group, but not call chown. */
-static bool give_group(const struct address *address)
+static bool give_group(const struct endpoint *address)
 {
     struct stat info;
 
@@ -92,16 +62,16 @@ static bool give_group(const struct address *address)
     return chown(address->path, (uid_t)-1, address->group) == 0;
 }
 
-bool listen_permit(const struct address *address)
+bool listen_permit(const struct endpoint *address)
 {
-    if (address->family != ADDRESS_UNIX)
+    if (address->family != ENDPOINT_UNIX)
         return true;
     if (address->has_group && !give_group(address))
         return false;
     return !address->has_mode || chmod(address->path, address->mode) == 0;
 }
 
-const char *listen_advice(const struct address *address, int error)
+const char *listen_advice(const struct endpoint *address, int error)
 {
     if (!address->has_group || (error != EPERM && error != EINVAL))
         return "";
@@ -109,17 +79,17 @@ const char *listen_advice(const struct address *address, int error)
            "Group= in its unit)";
 }
 
-void listen_close(const struct address *address, int fd)
+void listen_close(const struct endpoint *address, int fd)
 {
     close(fd);
-    if (address->family == ADDRESS_UNIX)
+    if (address->family == ENDPOINT_UNIX)
         (void)unlink(address->path); /* gone already: as well */
 }
 
-int listen_open(const struct address *address)
+int listen_open(const struct endpoint *address)
 {
     union socket_address where;
-    socklen_t len = fill(&where, address);
+    socklen_t len = socket_address_fill(&where, address);
     int fd = socket(where.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     int saved;
@@ -146,11 +116,11 @@ int listen_open(const struct address *address)
     return -1;
 }
 
-int listen_connect(const struct address *address, int patience_s)
+int listen_connect(const struct endpoint *address, int patience_s)
 {
     const struct timeval patience = {.tv_sec = patience_s};
     union socket_address where;
-    socklen_t len = fill(&where, address);
+    socklen_t len = socket_address_fill(&where, address);
     int fd = socket(where.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int saved;
 
@@ -173,55 +143,36 @@ bool listen_adopt(int fd)
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-bool listen_find_address(int fd, struct address *out, char path[LISTEN_PATH_MAX])
+bool listen_find_address(int fd, struct endpoint *out, char path[LISTEN_PATH_MAX])
 {
     union socket_address where = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(where), flag_len = sizeof(int);
     int listens = 0;
 
-    *out = (struct address){.path = path};
+    *out = (struct endpoint){.path = path};
     path[0] = '\0';
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_len) < 0 || listens == 0 ||
         getsockname(fd, &where.any, &len) < 0)
         return false;
-    switch (where.any.sa_family) {
-    case AF_INET:
-        out->family = ADDRESS_IPV4;
-        out->port = ntohs(where.v4.sin_port);
-        memcpy(out->ip, &where.v4.sin_addr, sizeof(where.v4.sin_addr));
-        return true;
-    case AF_INET6:
-        out->family = ADDRESS_IPV6;
-        out->port = ntohs(where.v6.sin6_port);
-        memcpy(out->ip, &where.v6.sin6_addr, sizeof(where.v6.sin6_addr));
-        return true;
-    case AF_UNIX:
-        out->family = ADDRESS_UNIX;
-        memcpy(path, where.path.sun_path, LISTEN_PATH_MAX - 1);
+    if (!socket_address_read(&where.any, out))
+        return false;
+    if (out->family == ENDPOINT_UNIX) {
+        memcpy(path, out->path, LISTEN_PATH_MAX - 1);
         path[LISTEN_PATH_MAX - 1] = '\0';
-        return true;
-    default: return false;
+        out->path = path;
     }
+    return true;
 }
 
-void listen_put_address(struct text *out, const struct address *address, int fd)
+void listen_put_address(struct text *out, const struct endpoint *address, int fd)
 {
     union socket_address where;
     socklen_t len = sizeof(where);
-    char ip[INET6_ADDRSTRLEN];
 
-    if (address->family == ADDRESS_UNIX) {
-        text_printf(out, "unix:%s", address->path);
-        return;
-    }
-    if (getsockname(fd, &where.any, &len) < 0)
-        fill(&where, address);
-    if (where.any.sa_family == AF_INET6)
-        text_printf(out, "[%s]:%u", inet_ntop(AF_INET6, &where.v6.sin6_addr, ip, sizeof(ip)),
-                    ntohs(where.v6.sin6_port));
+    if (address->family == ENDPOINT_UNIX || getsockname(fd, &where.any, &len) < 0)
+        endpoint_put(out, address);
     else
-        text_printf(out, "%s:%u", inet_ntop(AF_INET, &where.v4.sin_addr, ip, sizeof(ip)),
-                    ntohs(where.v4.sin_port));
+        socket_address_put(out, &where.any);
 }
 
 static bool is_out_of_descriptors(int error)

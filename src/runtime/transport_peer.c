@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/invariant.h"
+#include "runtime/socket_address.h"
 #include "runtime/transport.h"
 
 struct question {
@@ -22,14 +23,9 @@ struct question {
     struct inet_diag_req_v2 body;
 };
 
-union endpoint {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
 /* The peer's socket has our ends swapped: its source is our peer. */
-static bool ask_about(struct inet_diag_req_v2 *body, const union endpoint *peer, const union endpoint *own)
+static bool ask_about(struct inet_diag_req_v2 *body, const union socket_address *peer,
+                      const union socket_address *own)
 {
     body->sdiag_family = (uint8_t)peer->any.sa_family;
     body->sdiag_protocol = IPPROTO_TCP;
@@ -63,14 +59,14 @@ static bool exchange(int fd, const struct question *question, char *answer, size
     return n >= (ssize_t)sizeof(struct nlmsghdr);
 }
 
-static bool is_loopback(const union endpoint *end)
+static bool is_loopback(const union socket_address *end)
 {
     if (end->any.sa_family == AF_INET)
         return (ntohl(end->v4.sin_addr.s_addr) >> 24) == 127;
     return IN6_IS_ADDR_LOOPBACK(&end->v6.sin6_addr);
 }
 
-static bool tcp_peer_is_gone(const union endpoint *peer, const union endpoint *own)
+static bool tcp_peer_is_gone(const union socket_address *peer, const union socket_address *own)
 {
     struct question question = {
         .header = {.nlmsg_len = sizeof(question),
@@ -104,7 +100,7 @@ static bool tcp_peer_is_gone(const union endpoint *peer, const union endpoint *o
 bool transport_peer_is_gone(const struct transport *transport)
 {
     struct pollfd now = {.fd = transport->fd};
-    union endpoint peer, own;
+    union socket_address peer, own;
     socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
     PRE(transport_is_open(transport));

@@ -276,7 +276,7 @@ static void use_ip(struct world *world, const char *ip)
 
     world->upstream.host = ip;
     world->upstream.host_is_ip = true;
-    world->upstream.ip.family = is_v6 ? ADDRESS_IPV6 : ADDRESS_IPV4;
+    world->upstream.ip.family = is_v6 ? ENDPOINT_IPV6 : ENDPOINT_IPV4;
     inet_pton(is_v6 ? AF_INET6 : AF_INET, ip, world->upstream.ip.ip);
 }
 

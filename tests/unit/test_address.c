@@ -8,31 +8,31 @@
 
 static void addresses_are_read(void **state)
 {
-    struct address a;
+    struct endpoint a;
 
     assert_null(address_parse("127.0.0.1:8080", &a));
-    assert_int_equal(a.family, ADDRESS_IPV4);
+    assert_int_equal(a.family, ENDPOINT_IPV4);
     assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
     assert_int_equal(a.port, 8080);
     assert_string_equal(a.text, "127.0.0.1:8080");
 
     assert_null(address_parse("8080", &a));
-    assert_int_equal(a.family, ADDRESS_IPV4);
+    assert_int_equal(a.family, ENDPOINT_IPV4);
     assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
     assert_int_equal(a.port, 8080);
 
     assert_null(address_parse("localhost:0", &a));
-    assert_int_equal(a.family, ADDRESS_IPV4);
+    assert_int_equal(a.family, ENDPOINT_IPV4);
     assert_memory_equal(a.ip, "\x7f\0\0\x01", 4);
     assert_int_equal(a.port, 0);
 
     assert_null(address_parse("[2001:db8::ff]:65535", &a));
-    assert_int_equal(a.family, ADDRESS_IPV6);
+    assert_int_equal(a.family, ENDPOINT_IPV6);
     assert_memory_equal(a.ip, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\xff", 16);
     assert_int_equal(a.port, 65535);
 
     assert_null(address_parse("unix:/run/curfew/x.sock", &a));
-    assert_int_equal(a.family, ADDRESS_UNIX);
+    assert_int_equal(a.family, ENDPOINT_UNIX);
     assert_string_equal(a.path, "/run/curfew/x.sock");
 }
 
@@ -80,7 +80,7 @@ static void what_is_no_address_is_explained(void **state)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct address a;
+        struct endpoint a;
         const char *why = address_parse(cases[i].text, &a);
 
         if (!why || strcmp(why, cases[i].why) != 0)
@@ -91,7 +91,7 @@ static void what_is_no_address_is_explained(void **state)
 static void a_socket_path_fits_into_its_structure(void **state)
 {
     char text[120] = "unix:";
-    struct address a;
+    struct endpoint a;
 
     memset(text + 5, '/', 107);
     assert_null(address_parse(text, &a));
@@ -101,10 +101,10 @@ static void a_socket_path_fits_into_its_structure(void **state)
 
 static bool is_local(const char *text)
 {
-    struct address a;
+    struct endpoint a;
 
     assert_null(address_parse(text, &a));
-    return address_is_local(&a);
+    return endpoint_is_local(&a);
 }
 
 static void loopback_and_unix_are_local(void **state)
@@ -121,11 +121,11 @@ static void loopback_and_unix_are_local(void **state)
 
 static bool is_same(const char *text, const char *other)
 {
-    struct address a, b;
+    struct endpoint a, b;
 
     assert_null(address_parse(text, &a));
     assert_null(address_parse(other, &b));
-    return address_is_same(&a, &b);
+    return endpoint_is_same(&a, &b);
 }
 
 static void two_sockets_can_not_have_one_address(void **state)
@@ -142,12 +142,12 @@ static void two_sockets_can_not_have_one_address(void **state)
 
 static bool overlap(const char *text, const char *other)
 {
-    struct address a, b;
+    struct endpoint a, b;
 
     assert_null(address_parse(text, &a));
     assert_null(address_parse(other, &b));
-    assert_int_equal(address_overlaps(&a, &b), address_overlaps(&b, &a));
-    return address_overlaps(&a, &b);
+    assert_int_equal(endpoint_overlaps(&a, &b), endpoint_overlaps(&b, &a));
+    return endpoint_overlaps(&a, &b);
 }
 
 static void all_addresses_of_a_family_are_in_the_way_of_each(void **state)

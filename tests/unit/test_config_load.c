@@ -79,7 +79,7 @@ static void what_is_written_is_what_counts(void **state)
 
     assert_int_equal(s->workers, 2);
     assert_true(s->has_admin);
-    assert_int_equal(s->admin.family, ADDRESS_UNIX);
+    assert_int_equal(s->admin.family, ENDPOINT_UNIX);
     assert_string_equal(s->admin.path, "/run/a.sock");
     assert_int_equal(s->log.level, LOG_WARN);
     assert_int_equal(s->log.access, ACCESS_FILE);
@@ -101,7 +101,7 @@ static void listeners_are_ports_addresses_and_maps(void **state)
         load("admin: {listen: 9600}\n"
              "upstreams: {p: {url: http://a, listen: [8080, {address: 'unix:/x', mode: 0660, group: "
              "50}]}, q: {url: http://a, listen: {address: 'unix:/y'}, routes: {path: /z}}}\n");
-    const struct address *listen = s->upstreams[0].listen;
+    const struct endpoint *listen = s->upstreams[0].listen;
 
     assert_string_equal(s->admin.text, "127.0.0.1:9600");
     assert_int_equal(s->upstreams[0].listen_count, 2);
@@ -207,7 +207,7 @@ static void an_upstream_has_its_addresses_and_its_url(void **state)
     assert_string_equal(p->name, "payments");
     assert_int_equal(p->listen_count, 3);
     assert_int_equal(p->listen[0].port, 8080);
-    assert_int_equal(p->listen[1].family, ADDRESS_IPV6);
+    assert_int_equal(p->listen[1].family, ENDPOINT_IPV6);
     assert_string_equal(p->listen[2].path, "/run/p.sock");
     assert_string_equal(p->host, "api.example.com");
     assert_int_equal(p->port, 8443);
@@ -221,7 +221,7 @@ static void an_upstream_has_its_addresses_and_its_url(void **state)
     assert_string_equal(q->host, "::1");
     assert_int_equal(q->port, 80);
     assert_true(q->host_is_ip);
-    assert_int_equal(q->ip.family, ADDRESS_IPV6);
+    assert_int_equal(q->ip.family, ENDPOINT_IPV6);
     assert_int_equal(q->ip.ip[15], 1);
     assert_int_equal(q->ip.port, 80);
     assert_false(q->tls.enabled);
