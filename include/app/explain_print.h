@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "app/explain_target.h"
+#include "call/policy.h"
 #include "core/cause.h"
 #include "http/http1.h"
 
@@ -13,10 +14,9 @@ struct explanation {
     const struct snapshot *snapshot;
     struct explain_target target;
     const struct http1_head *head;
-    const struct route_config *route; /* NULL: refused before it has one */
-    int64_t budget_ns;                /* after what the caller asks for */
-    enum cause refused;               /* CAUSE_NONE: it becomes a call */
-    const char *detail;               /* of `refused`; NULL: none */
+    struct policy policy; /* as of a call that begins at 0; without a route if it was refused before */
+    enum cause refused;   /* CAUSE_NONE: it becomes a call */
+    const char *detail;   /* of a request that can't be parsed; NULL: none */
 };
 
 /* To standard output. False: out of memory. */

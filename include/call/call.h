@@ -94,7 +94,7 @@ struct call {
 struct call *call_begin(struct downstream *downstream, int64_t now_ns);
 
 /* The request line is there, but not the whole head: fixes the deadline. */
-void call_foresee_route(struct call *call, const struct http1_head *line);
+void call_route_early(struct call *call, const struct http1_head *line);
 
 /* The request head is complete. May end the call. */
 void call_start(struct call *call, const struct http1_head *head);

@@ -5,36 +5,29 @@
 #include <stdint.h>
 
 #include "config/snapshot.h"
+#include "core/cause.h"
 #include "http/http1.h"
 #include "http/trace.h"
 
 /*
- * What the configuration says of one request: decided here for the proxy and for `curfew explain` alike, so that the
- * one can't differ from the other. No state, any thread.
+ * What the configuration makes of one request: decided here once, for the proxy and for `curfew explain` alike, so that
+ * the one can't differ from the other. No state, any thread.
  */
+struct policy {
+    enum cause refused;               /* CAUSE_NONE: it becomes a call */
+    const char *detail;               /* of `refused`; NULL: none */
+    const struct route_config *route; /* NULL: it was refused before it had one */
+    int64_t deadline_ns;              /* the route's, or what the caller asks for if that is sooner */
+    struct trace trace;               /* that the upstream gets to see; not set: none */
+    bool begins_trace;                /* it has to get a new one (trace_begin), in place of all that came */
+};
 
-/* The route that takes the request. Of `head` only what the request line says is looked at. */
+/* A request whose head is complete and sound, and whose first byte came at `begun_ns`. */
+void policy_decide(struct policy *policy, const struct upstream_config *upstream,
+                   const struct http1_head *head, int64_t begun_ns);
+
+/* The route that takes the request. Of `head` only what the request line says is looked at: the rest may be to come. */
 const struct route_config *policy_route(const struct upstream_config *upstream,
                                         const struct http1_head *head);
-
-/*
- * An absolute-form target names a host. It has to be the upstream's (by its url, or by the Host that it is sent), or
- * this host's (localhost, or an IP address: a listener on 0.0.0.0 has many), whatever its port: a program that takes
- * curfew for a forward proxy must hear of it, not talk to the wrong API.
- */
-bool policy_is_for_us(const struct upstream_config *upstream, const struct http1_head *head);
-
-/*
- * Shortens *deadline_ns by the fields of caller_deadline, counted from `begun_ns`. False: one of them can't be read.
- */
-bool policy_obey_caller(const struct upstream_config *upstream, const struct http1_head *head,
-                        int64_t begun_ns, int64_t *deadline_ns) __attribute__((warn_unused_result));
-
-/*
- * Of which trace is it, as the upstream gets to see it? *trace is as it was if it is of none. False: it has to get a
- * new one (trace_begin), in place of all that came.
- */
-bool policy_trace(const struct upstream_config *upstream, const struct http1_head *head, struct trace *trace)
-    __attribute__((warn_unused_result));
 
 #endif

@@ -118,7 +118,7 @@ static inline int64_t call_fsm_budget_ns(const struct call_fsm *fsm)
  * At the timer: what the call is to end by, CAUSE_NONE to go on. The limit of an observed call is noted and taken
  * off, but for the request head's: that one protects the listener.
  */
-enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns);
+enum cause call_fsm_timer(struct call_fsm *fsm, int64_t now_ns);
 
 /*
  * What ends the call when curfew has no more time for it: CAUSE_DRAINING, a refusal, before it holds a permit; after

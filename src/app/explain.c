@@ -7,7 +7,6 @@
 #include "app/explain_print.h"
 #include "app/output.h"
 #include "app/usage.h"
-#include "call/policy.h"
 
 static const struct usage usage = {
     "explain", "usage: curfew explain [OPTION]... [[-c] FILE] METHOD URL\n"
@@ -49,25 +48,17 @@ static struct span make_request(const struct asking *asking, struct span path, c
     return text.overflow ? (struct span){NULL, 0} : text_span(&text);
 }
 
-/* As the proxy takes a head (call_start): the same functions in the same order. */
+/* As the proxy takes a head. */
 static void decide(struct explanation *e, struct span request, struct http1_head *head)
 {
-    const struct upstream_config *upstream = e->target.upstream;
-
     e->head = head;
     e->refused = CAUSE_HEAD_TOO_LARGE;
     if (request.len <= e->snapshot->limits.request_head_bytes)
         e->refused = http1_parse_request(request, head, &e->detail);
     if (e->refused != CAUSE_NONE)
         return;
-    if (!policy_is_for_us(upstream, head)) {
-        e->refused = CAUSE_NO_ROUTE;
-        return;
-    }
-    e->route = policy_route(upstream, head);
-    e->budget_ns = e->route->deadline_ns;
-    if (!policy_obey_caller(upstream, head, 0, &e->budget_ns))
-        e->refused = CAUSE_BAD_DEADLINE;
+    policy_decide(&e->policy, e->target.upstream, head, 0);
+    e->refused = e->policy.refused;
 }
 
 static int explain_with(const struct asking *asking, const struct snapshot *snapshot)

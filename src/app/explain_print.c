@@ -8,7 +8,6 @@
 #include "base/number.h"
 #include "core/budget.h"
 #include "http/forward.h"
-#include "call/policy.h"
 
 #define HEAD_MAX  (2 << 20) /* larger than any head that limits.request_head allows, and what is set */
 #define LABEL_FMT "%-12s"
@@ -55,31 +54,31 @@ static bool is_observed(const struct route_config *route)
 /* How long the call may really take. */
 static int64_t longest_ns(const struct explanation *e)
 {
-    return is_observed(e->route) ? route_longest_ns(e->route) : e->budget_ns;
+    return is_observed(e->policy.route) ? route_longest_ns(e->policy.route) : e->policy.deadline_ns;
 }
 
 static void print_observe(const struct explanation *e)
 {
-    if (!is_observed(e->route))
+    if (!is_observed(e->policy.route))
         return;
     printf("            and observed: what passes it, or a limit, is counted and goes on for %s at most (",
-           number_duration_text(route_longest_ns(e->route)).text);
-    print_place(e->route->at.observe);
+           number_duration_text(route_longest_ns(e->policy.route)).text);
+    print_place(e->policy.route->at.observe);
     printf(")\n");
 }
 
 static void print_deadline(const struct explanation *e)
 {
     const struct caller_deadline_config *caller = &e->target.upstream->caller_deadline;
-    int64_t own_ns = e->route->deadline_ns;
+    int64_t own_ns = e->policy.route->deadline_ns;
 
     printf(LABEL_FMT "%s, from the first byte of the request (", "deadline",
-           number_duration_text(e->budget_ns).text);
-    if (e->budget_ns < own_ns) {
+           number_duration_text(e->policy.deadline_ns).text);
+    if (e->policy.deadline_ns < own_ns) {
         printf("the caller's; %s is ", number_duration_text(own_ns).text);
-        print_place(e->route->at.deadline);
+        print_place(e->policy.route->at.deadline);
     } else {
-        print_place(e->route->at.deadline);
+        print_place(e->policy.route->at.deadline);
     }
     printf(")\n");
     print_observe(e);
@@ -92,18 +91,18 @@ static void print_deadline(const struct explanation *e)
 
 static void print_pool(const struct explanation *e)
 {
-    const struct pool_config *pool = &e->snapshot->pools[e->route->pool];
+    const struct pool_config *pool = &e->snapshot->pools[e->policy.route->pool];
 
     printf(LABEL_FMT "%s: %" PRIu32 " calls at once, %" PRIu32 " may wait (", "pool", pool->name, pool->size,
            pool->queue_size);
-    print_place(e->route->at.pool);
+    print_place(e->policy.route->at.pool);
     printf(")\n");
 }
 
 static void print_limit(const struct explanation *e, const char *name, int64_t limit_ns,
                         const struct place *place)
 {
-    const char *by = limit_ns > e->budget_ns ? ", so the deadline comes first" : "";
+    const char *by = limit_ns > e->policy.deadline_ns ? ", so the deadline comes first" : "";
 
     if (limit_ns == NS_NEVER)
         return;
@@ -115,7 +114,7 @@ static void print_limit(const struct explanation *e, const char *name, int64_t l
 /* Limits within the deadline; those that nobody has set are left out. */
 static void print_limits(const struct explanation *e)
 {
-    const struct route_config *route = e->route;
+    const struct route_config *route = e->policy.route;
     const struct pool_config *pool = &e->snapshot->pools[route->pool];
     bool has_any = pool->queue_timeout_ns != NS_NEVER || route->connect_ns != NS_NEVER ||
                    route->first_byte_ns != NS_NEVER || route->idle_ns != NS_NEVER;
@@ -158,9 +157,7 @@ static void print_lines(struct span lines)
 /* In place of what came. The ids are different ones for each call. */
 static struct span new_trace_line(const struct explanation *e)
 {
-    struct trace trace;
-
-    if (policy_trace(e->target.upstream, e->head, &trace))
+    if (!e->policy.begins_trace)
         return SPAN_LIT("");
     return SPAN_LIT("traceparent: 00-" HIDDEN "-" HIDDEN "-01 (a trace that begins here)\r\n");
 }
@@ -205,7 +202,7 @@ static bool print_head(const struct explanation *e)
 /* A limit beyond the deadline never does, nor does one that is observed. */
 static bool strikes(const struct explanation *e, int64_t limit_ns)
 {
-    return limit_ns <= e->budget_ns && !is_observed(e->route);
+    return limit_ns <= e->policy.deadline_ns && !is_observed(e->policy.route);
 }
 
 /* In which phases can a limit strike? */
@@ -219,9 +216,9 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     switch (cause) {
     case CAUSE_HEAD_LIMIT:
         return phase == PHASE_UPLOAD && e->snapshot->limits.request_head_timeout_ns <= longest_ns(e);
-    case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->route->connect_ns);
-    case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->route->first_byte_ns);
-    case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->route->idle_ns);
+    case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->policy.route->connect_ns);
+    case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->policy.route->first_byte_ns);
+    case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->policy.route->idle_ns);
     default: return true;
     }
 }
@@ -232,7 +229,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     const struct upstream_config *upstream = e->target.upstream;
 
     switch (cause) {
-    case CAUSE_QUEUE_LIMIT: return strikes(e, e->snapshot->pools[e->route->pool].queue_timeout_ns);
+    case CAUSE_QUEUE_LIMIT: return strikes(e, e->snapshot->pools[e->policy.route->pool].queue_timeout_ns);
     case CAUSE_DNS: return !upstream->host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
@@ -301,9 +298,9 @@ bool explain_print(const struct explanation *e)
     print_request(e);
     if (e->refused != CAUSE_NONE)
         print_refusal(e);
-    if (e->route == NULL)
+    if (e->policy.route == NULL)
         return true;
-    printf(LABEL_FMT "%s\n", "route", e->route->name);
+    printf(LABEL_FMT "%s\n", "route", e->policy.route->name);
     print_deadline(e);
     print_pool(e);
     print_limits(e);

@@ -14,7 +14,7 @@
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
     struct call *call = CONTAINER_OF(timer, struct call, timer);
-    enum cause cause = call_fsm_judge(&call->fsm, now_ns);
+    enum cause cause = call_fsm_timer(&call->fsm, now_ns);
 
     if (cause != CAUSE_NONE)
         call_end(call, cause, NULL);

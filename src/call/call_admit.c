@@ -30,7 +30,7 @@ void call_set_route(struct call *call, const struct route_config *route)
         call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(call->context->loop));
 }
 
-void call_foresee_route(struct call *call, const struct http1_head *line)
+void call_route_early(struct call *call, const struct http1_head *line)
 {
     call_set_route(call, policy_route(call->config, line));
     call_set_timer(call);
@@ -64,9 +64,9 @@ static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, c
                          text_span(&line));
 }
 
-static void put_head(struct call *call, const struct http1_head *head, struct text *out)
+static void put_head(struct call *call, const struct http1_head *head, bool begins_trace, struct text *out)
 {
-    if (policy_trace(call->config, head, &call->trace))
+    if (!begins_trace)
         forward_request_head(out, head, &call->config->rules, downstream_caller(call->downstream),
                              SPAN_LIT(""));
     else
@@ -116,7 +116,7 @@ struct span call_host(const struct call *call)
 }
 
 /* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
-static enum cause keep_head(struct call *call, const struct http1_head *head)
+static enum cause keep_head(struct call *call, const struct http1_head *head, bool begins_trace)
 {
     struct call_context *context = call->context;
     const struct upstream_config *config = call->config;
@@ -124,7 +124,7 @@ static enum cause keep_head(struct call *call, const struct http1_head *head)
     struct span host = host_to_keep(call, head);
     size_t behind = host.len;
 
-    put_head(call, head, &text);
+    put_head(call, head, begins_trace, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
     call->target_len = (uint32_t)(head->target.len < CALL_TARGET_MAX ? head->target.len : CALL_TARGET_MAX);
@@ -184,21 +184,27 @@ static void refuse(struct call *call, const struct http1_head *head, enum cause 
     call_end(call, cause, detail);
 }
 
+static void apply(struct call *call, const struct policy *policy)
+{
+    call_set_route(call, policy->route);
+    *call_fsm_policy_deadline(&call->fsm) = policy->deadline_ns;
+    call->trace = policy->trace;
+}
+
 void call_start(struct call *call, const struct http1_head *head)
 {
+    struct policy policy;
     enum cause cause;
 
     note(call, head);
-    if (!policy_is_for_us(call->config, head)) {
-        refuse(call, head, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
+    policy_decide(&policy, call->config, head, call->fsm.begun_ns);
+    if (policy.route != NULL)
+        apply(call, &policy);
+    if (policy.refused != CAUSE_NONE) {
+        refuse(call, head, policy.refused, policy.detail);
         return;
     }
-    call_set_route(call, policy_route(call->config, head));
-    if (!policy_obey_caller(call->config, head, call->fsm.begun_ns, call_fsm_policy_deadline(&call->fsm))) {
-        refuse(call, head, CAUSE_BAD_DEADLINE, NULL);
-        return;
-    }
-    cause = keep_head(call, head);
+    cause = keep_head(call, head, policy.begins_trace);
     if (cause == CAUSE_HEAD_TOO_LARGE) {
         refuse(call, head, cause, NULL);
         return;

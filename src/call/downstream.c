@@ -158,7 +158,7 @@ static bool try_head(struct downstream *downstream)
     case HTTP1_MORE:
         /* It does not come in one piece: where is it going? */
         if (h1_head_read_request_line(&downstream->scan, bytes, &context->head))
-            call_foresee_route(downstream->call, &context->head);
+            call_route_early(downstream->call, &context->head);
         return false;
     case HTTP1_DONE:
         buffer_consume(&downstream->in, end);

@@ -36,7 +36,12 @@ static bool is_ip(struct span host)
     return host.ptr[0] == '[' || endpoint_parse_ip(host, &address);
 }
 
-bool policy_is_for_us(const struct upstream_config *upstream, const struct http1_head *head)
+/*
+ * An absolute-form target names a host. It has to be the upstream's (by its url, or by the Host that it is sent), or
+ * this host's (localhost, or an IP address: a listener on 0.0.0.0 has many), whatever its port: a program that takes
+ * curfew for a forward proxy must hear of it, not talk to the wrong API.
+ */
+static bool is_for_us(const struct upstream_config *upstream, const struct http1_head *head)
 {
     struct span host;
 
@@ -48,7 +53,8 @@ bool policy_is_for_us(const struct upstream_config *upstream, const struct http1
            span_eq_nocase(host, SPAN_LIT("localhost")) || is_ip(host);
 }
 
-bool policy_obey_caller(const struct upstream_config *upstream, const struct http1_head *head,
+/* Shortens *deadline_ns by the fields of caller_deadline. False: one of them can't be read. */
+static bool heed_caller(const struct upstream_config *upstream, const struct http1_head *head,
                         int64_t begun_ns, int64_t *deadline_ns)
 {
     const struct caller_deadline_config *config = &upstream->caller_deadline;
@@ -70,10 +76,33 @@ bool policy_obey_caller(const struct upstream_config *upstream, const struct htt
     return true;
 }
 
-bool policy_trace(const struct upstream_config *upstream, const struct http1_head *head, struct trace *trace)
+/* False: there is none that the upstream may see, and it is to have one. */
+static bool find_trace(const struct upstream_config *upstream, const struct http1_head *head,
+                       struct trace *trace)
 {
     bool has_one =
         head->traceparent.len != 0 && !upstream->hides_trace && trace_parse(head->traceparent, trace);
 
     return has_one || !upstream->trace;
+}
+
+void policy_decide(struct policy *policy, const struct upstream_config *upstream,
+                   const struct http1_head *head, int64_t begun_ns)
+{
+    policy->refused = CAUSE_NONE;
+    policy->detail = NULL;
+    policy->route = NULL;
+    policy->trace.id[0] = '\0';
+    policy->begins_trace = false;
+    if (!is_for_us(upstream, head)) {
+        policy->refused = CAUSE_NO_ROUTE;
+        policy->detail = "the target names another host; curfew is not a forward proxy";
+        return;
+    }
+    policy->route = policy_route(upstream, head);
+    policy->deadline_ns = budget_end(begun_ns, policy->route->deadline_ns);
+    if (!heed_caller(upstream, head, begun_ns, &policy->deadline_ns))
+        policy->refused = CAUSE_BAD_DEADLINE;
+    else
+        policy->begins_trace = !find_trace(upstream, head, &policy->trace);
 }

@@ -127,7 +127,7 @@ void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns)
     POST(fsm->policy_ns <= fsm->deadline_ns);
 }
 
-enum cause call_fsm_judge(struct call_fsm *fsm, int64_t now_ns)
+enum cause call_fsm_timer(struct call_fsm *fsm, int64_t now_ns)
 {
     enum cause cause = call_fsm_expired(fsm, now_ns);
 

@@ -197,7 +197,7 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
 {
     struct call *call = CONTAINER_OF(timer, struct call, timer);
     bool passed = call->limit_ns <= now_ns && call->deadline_ns > now_ns;
-    enum cause cause = call_fsm_judge(&call->fsm, now_ns);
+    enum cause cause = call_fsm_timer(&call->fsm, now_ns);
 
     CHECK(call->world, now_ns == call->world->now_ns);
     if (cause != CAUSE_NONE) {

@@ -487,8 +487,8 @@ static void an_observed_call_ends_at_the_ceiling(void **state)
 
     assert_int_equal(fsm.deadline_ns, NS_PER_S + CEILING_NS);
     assert_int_equal(call_fsm_budget_ns(&fsm), 2 * NS_PER_S);
-    assert_int_equal(call_fsm_judge(&fsm, NS_PER_S + CEILING_NS - 1), CAUSE_NONE);
-    assert_int_equal(call_fsm_judge(&fsm, NS_PER_S + CEILING_NS), CAUSE_DEADLINE);
+    assert_int_equal(call_fsm_timer(&fsm, NS_PER_S + CEILING_NS - 1), CAUSE_NONE);
+    assert_int_equal(call_fsm_timer(&fsm, NS_PER_S + CEILING_NS), CAUSE_DEADLINE);
 }
 
 static void a_ceiling_below_the_deadline_is_none(void **state)
@@ -538,15 +538,15 @@ static void a_limit_of_an_observed_call_is_noted_and_taken_off(void **state)
     go(&fsm, CALL_QUEUED, NS_PER_S);
     call_fsm_set_limit(&fsm, 2 * NS_PER_S, CAUSE_QUEUE_LIMIT);
     assert_int_equal(call_fsm_next_ns(&fsm), 2 * NS_PER_S);
-    assert_int_equal(call_fsm_judge(&fsm, 2 * NS_PER_S - 1), CAUSE_NONE);
+    assert_int_equal(call_fsm_timer(&fsm, 2 * NS_PER_S - 1), CAUSE_NONE);
     assert_spared(&fsm, CAUSE_NONE, 0, 0);
-    assert_int_equal(call_fsm_judge(&fsm, 2 * NS_PER_S + 5), CAUSE_NONE);
+    assert_int_equal(call_fsm_timer(&fsm, 2 * NS_PER_S + 5), CAUSE_NONE);
     assert_spared(&fsm, CAUSE_QUEUE_LIMIT, PHASE_QUEUE, 2 * NS_PER_S);
     assert_int_equal(call_fsm_next_ns(&fsm), fsm.deadline_ns);
     /* What passes later does not count again. */
     go(&fsm, CALL_SENDING, 20 * NS_PER_S);
     call_fsm_set_limit(&fsm, 21 * NS_PER_S, CAUSE_IDLE_LIMIT);
-    assert_int_equal(call_fsm_judge(&fsm, 21 * NS_PER_S), CAUSE_NONE);
+    assert_int_equal(call_fsm_timer(&fsm, 21 * NS_PER_S), CAUSE_NONE);
     assert_spared(&fsm, CAUSE_QUEUE_LIMIT, PHASE_QUEUE, 2 * NS_PER_S);
 }
 
@@ -555,7 +555,7 @@ static void the_deadline_comes_before_a_limit_that_passes_later(void **state)
     struct call_fsm fsm = observed();
 
     call_fsm_set_limit(&fsm, 4 * NS_PER_S, CAUSE_IDLE_LIMIT);
-    assert_int_equal(call_fsm_judge(&fsm, 4 * NS_PER_S), CAUSE_NONE);
+    assert_int_equal(call_fsm_timer(&fsm, 4 * NS_PER_S), CAUSE_NONE);
     assert_spared(&fsm, CAUSE_DEADLINE, PHASE_UPLOAD, 3 * NS_PER_S);
 }
 
@@ -564,7 +564,7 @@ static void the_time_of_a_request_head_is_kept_to(void **state)
     struct call_fsm fsm = observed();
 
     call_fsm_set_limit(&fsm, 2 * NS_PER_S, CAUSE_HEAD_LIMIT);
-    assert_int_equal(call_fsm_judge(&fsm, 2 * NS_PER_S), CAUSE_HEAD_LIMIT);
+    assert_int_equal(call_fsm_timer(&fsm, 2 * NS_PER_S), CAUSE_HEAD_LIMIT);
 }
 
 static void what_another_route_brings_does_not_undo_what_has_passed(void **state)
