@@ -17,6 +17,7 @@
 #include "runtime/loop.h"
 
 struct downstream;
+struct downstream_events;
 struct call_context;
 struct upstream;
 
@@ -90,17 +91,10 @@ struct call {
     union dns_address peer; /* the upstream's address; family 0: none was tried */
 };
 
-/* The first byte of a request has come. NULL: no memory. */
-struct call *call_begin(struct downstream *downstream, int64_t now_ns);
+/* How a caller's requests become calls. */
+extern const struct downstream_events call_events;
 
-/* The request line is there, but not the whole head: fixes the deadline. */
-void call_route_early(struct call *call, const struct http1_head *line);
-
-/* The request head is complete. May end the call. */
-void call_start(struct call *call, const struct http1_head *head);
-
-/* The caller's socket is ready, or the caller has gone. May end the call. */
-void call_downstream_ready(struct call *call);
+/* The caller has gone. Ends the call. */
 void call_caller_gone(struct call *call);
 
 /*
@@ -141,6 +135,10 @@ static inline bool call_is_over(const struct call *call)
 
 /* Moves and gives back what the new state does not hold. False: the table does not allow it; the call is over. */
 bool call_move(struct call *call, enum call_state to);
+/* The caller's connection says these (struct downstream_events). */
+void call_route_early(struct call *call, const struct http1_head *line);
+void call_start(struct call *call, const struct http1_head *head);
+void call_downstream_ready(struct call *call);
 /* The route's policy is the call's: its deadline, from the first byte on. The timer is not put there yet. */
 void call_set_route(struct call *call, const struct route_config *route);
 /* Of a request that is refused: what the log says of it. */

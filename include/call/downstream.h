@@ -17,15 +17,35 @@
 
 struct call;
 struct call_terms;
+struct downstream;
 struct listener;
 struct call_context;
 struct upstream;
+
+/*
+ * What becomes of a caller's requests: what whoever serves them hears of it, from the loop. Each may end the request,
+ * and the connection with it.
+ */
+struct downstream_events {
+    /* The first byte of a request has come: makes the call for it. NULL: no memory, and the connection is closed. */
+    struct call *(*begin)(struct downstream *downstream, int64_t now_ns);
+    /* The request line is there, and the rest is not. */
+    void (*line)(struct call *call, const struct http1_head *line);
+    void (*head)(struct call *call, const struct http1_head *head);
+    /* None will come, or none that is sound. */
+    void (*no_head)(struct call *call, enum cause cause, const char *detail);
+    /* After the head: there may be more to read, or room to write. */
+    void (*ready)(struct call *call);
+    /* The connection is to end soon. */
+    void (*wind_down)(struct call *call);
+};
 
 /* A listening socket as one worker sees it. */
 struct listener_worker {
     struct acceptor acceptor;
     struct list_node node; /* in worker.listeners */
     struct call_context *context;
+    const struct downstream_events *events;
     const struct listener *listener;
     struct call_terms *terms;               /* the generation's in force, */
     const struct upstream_config *upstream; /* likewise */
@@ -46,7 +66,9 @@ struct downstream {
     struct listener_worker *listener;       /* NULL: that is gone */
     struct call_terms *terms;               /* what the next call begins under, */
     const struct upstream_config *upstream; /* likewise */
-    struct call *call;                      /* NULL between requests */
+    const struct downstream_events *events;
+    struct call *call; /* NULL between requests */
+    bool in_head;      /* of a request that has begun */
     struct upstream
         *reserved; /* an idle connection that authenticates this caller and serves nobody else; or NULL */
     struct timer timer; /* idle between requests; linger */

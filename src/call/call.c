@@ -27,7 +27,7 @@ static void permit_granted(struct mail *mail)
     call_granted(CONTAINER_OF(mail, struct call, ticket.granted));
 }
 
-struct call *call_begin(struct downstream *downstream, int64_t now_ns)
+static struct call *begin(struct downstream *downstream, int64_t now_ns)
 {
     struct call_context *context = downstream->context;
     struct call *call = mem_zalloc(sizeof(*call));
@@ -165,3 +165,24 @@ void call_caller_gone(struct call *call)
 {
     call_end(call, CAUSE_CALLER_GONE, NULL);
 }
+
+static void no_head(struct call *call, enum cause cause, const char *detail)
+{
+    call_end(call, cause, detail);
+}
+
+/* Its response is to say that it is the last one, if that can still be said. */
+static void wind_down(struct call *call)
+{
+    if (!call->answering)
+        call->keep_alive = false;
+}
+
+const struct downstream_events call_events = {
+    .begin = begin,
+    .line = call_route_early,
+    .head = call_start,
+    .no_head = no_head,
+    .ready = call_downstream_ready,
+    .wind_down = wind_down,
+};

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "http/h1_head.h"
 #include "call/local_reply.h"
-#include "call/call.h"
 #include "call/keepalive.h"
 #include "call/context.h"
 #include "call/upstream.h"
@@ -111,10 +110,9 @@ static bool read_more(struct downstream *downstream)
         return false;
     if (downstream->call == NULL)
         downstream_destroy(downstream);
-    else if (status == ST_NOMEM)
-        call_end(downstream->call, CAUSE_INTERNAL, NULL);
     else
-        call_caller_gone(downstream->call);
+        downstream->events->no_head(downstream->call, status == ST_NOMEM ? CAUSE_INTERNAL : CAUSE_CALLER_GONE,
+                                    NULL);
     return false;
 }
 
@@ -130,11 +128,12 @@ static bool is_empty_line(struct span bytes)
 /* The first byte of a request is there. False: no memory, and the connection is gone. */
 static bool begin_call(struct downstream *downstream)
 {
-    downstream->call = call_begin(downstream, loop_refresh_now(downstream->context->loop));
+    downstream->call = downstream->events->begin(downstream, loop_refresh_now(downstream->context->loop));
     if (downstream->call == NULL) {
         downstream_destroy(downstream);
         return false;
     }
+    downstream->in_head = true;
     clear_timer(downstream);
     return true;
 }
@@ -158,13 +157,14 @@ static bool try_head(struct downstream *downstream)
     case HTTP1_MORE:
         /* It does not come in one piece: where is it going? */
         if (h1_head_read_request_line(&downstream->scan, bytes, &context->head))
-            call_route_early(downstream->call, &context->head);
+            downstream->events->line(downstream->call, &context->head);
         return false;
     case HTTP1_DONE:
         buffer_consume(&downstream->in, end);
-        call_start(downstream->call, &context->head);
+        downstream->in_head = false;
+        downstream->events->head(downstream->call, &context->head);
         break;
-    case HTTP1_BAD: call_end(downstream->call, fault.cause, fault.detail); break;
+    case HTTP1_BAD: downstream->events->no_head(downstream->call, fault.cause, fault.detail); break;
     }
     return true;
 }
@@ -181,8 +181,8 @@ static void go_on(struct downstream *downstream)
 {
     if (downstream->lingering)
         drain(downstream);
-    else if (downstream->call != NULL && downstream->call->fsm.state != CALL_READING)
-        call_downstream_ready(downstream->call);
+    else if (downstream->call != NULL && !downstream->in_head)
+        downstream->events->ready(downstream->call);
     else
         read_head(downstream);
 }
@@ -225,15 +225,13 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
 
 void downstream_wind_down(struct downstream *downstream)
 {
-    struct call *call = downstream->call;
-
     downstream->winding_down = true;
     if (downstream->lingering)
         return;
-    if (call == NULL)
+    if (downstream->call == NULL)
         set_timer(downstream, LAST_CALL_NS);
-    else if (!call->answering)
-        call->keep_alive = false;
+    else
+        downstream->events->wind_down(downstream->call);
 }
 
 void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
@@ -331,6 +329,7 @@ static enum status open_downstream(struct call_context *context, struct listener
         return ST_NOMEM;
     }
     downstream->context = context;
+    downstream->events = lw->events;
     downstream->listener = lw;
     downstream->terms = lw->terms;
     downstream->terms->users++;

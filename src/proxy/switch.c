@@ -103,6 +103,7 @@ static bool make_listener(struct worker *pw, struct generation_switch *next, con
         return false;
     }
     lw->context = &pw->context;
+    lw->events = &call_events;
     lw->listener = listener;
     list_push_back(&next->listeners, &lw->node);
     return true;
