@@ -11,6 +11,7 @@
 #include "http/forward_rules.h"
 #include "core/name_age.h"
 #include "core/route.h"
+#include "core/tls_spec.h"
 
 /*
  * A whole configuration, checked, resolved and immutable: defaults are filled in, pools are linked by index, routes are
@@ -87,12 +88,7 @@ struct caller_deadline_config {
 
 struct tls_config {
     bool enabled;
-    const char *ca_file; /* NULL: the system's */
-    const char *cert_file;
-    const char *key_file;
-    const char *server_name; /* for SNI and verification; never NULL when enabled */
-    bool renegotiate;        /* once a connection, if the upstream asks for it */
-    uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
+    struct tls_spec spec; /* server_name is never NULL when enabled */
     const struct place *ca_at;
     const struct place *cert_at;
     const struct place *key_at;

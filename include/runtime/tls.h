@@ -3,24 +3,23 @@
 
 #include <stdbool.h>
 
+#include "base/number.h"
 #include "base/status.h"
-#include "config/snapshot.h"
 #include "core/cause.h"
+#include "core/tls_spec.h"
+#include "runtime/tls_files.h"
 #include "runtime/transport.h"
 
 /*
- * TLS towards one upstream: a context made once from its configuration (trust, own certificate, versions),
- * shared by all loops and immutable; and for each loop the latest session, so that new connections resume
- * it.
+ * TLS towards one upstream: a context made once from its tls_spec (trust, own certificate, versions), shared by all
+ * loops and immutable; and for each loop the latest session, so that new connections resume it.
  */
 struct tls_client;
 
-/*
- * Loads the files. NULL: *why (terminated, `why_cap` bytes) says which key and file and what is wrong with it
- * ("upstreams.payments.tls.ca_file: /x.pem: No such file or directory").
- */
-struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32_t worker_count, char *why,
-                                  size_t why_cap);
+/* Loads the files. NULL: *fault says which one is wrong, and in what way, or that there is no memory. */
+struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_count,
+                                  struct tls_fault *fault);
+
 /* All its connections are gone by then: a ticket that came would have nowhere to go. */
 void tls_client_free(struct tls_client *client);
 

@@ -5,24 +5,23 @@
 #include <stdbool.h>
 
 #include "base/status.h"
-#include "config/snapshot.h"
+#include "core/tls_spec.h"
 
-/* The files that the tls keys of an upstream name: whom it trusts, and its own certificate. Any thread. */
+/* The files that a tls_spec names. Any thread. */
 
-enum tls_file { TLS_CA_FILE, TLS_CERT_FILE, TLS_KEY_FILE };
+enum tls_file { TLS_NO_FILE, TLS_CA_FILE, TLS_CERT_FILE, TLS_KEY_FILE };
 
 /* What is wrong with a file: "/x.pem: No such file or directory". */
 struct tls_fault {
-    enum tls_file file;
-    char text[512]; /* terminated */
+    enum tls_file file; /* TLS_NO_FILE: there was no memory */
+    char text[512];     /* terminated */
 };
 
-/* Loads them into a client's context. ST_BAD: *fault says why. ST_NOMEM: its text alone does. */
-enum status tls_files_load(SSL_CTX *context, const struct tls_config *config,
-                           struct tls_fault *fault) MUST_CHECK;
+/* Loads them into a client's context. ST_BAD or ST_NOMEM: *fault says why. */
+enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct tls_fault *fault) MUST_CHECK;
 
 /* As tls_files_load, without a client: says whether `serve` would take the files. */
-enum status tls_files_check(const struct tls_config *config, struct tls_fault *fault) MUST_CHECK;
+enum status tls_files_check(const struct tls_spec *spec, struct tls_fault *fault) MUST_CHECK;
 
 /*
  * True if there is a CA certificate where OpenSSL looks for the system's: in the file or the directories that

@@ -92,12 +92,12 @@ static void put_tls(struct jsonw *json, const struct tls_config *tls)
         return;
     }
     jsonw_open_object(json, "tls");
-    jsonw_text(json, "ca_file", tls->ca_file);
-    jsonw_text(json, "cert_file", tls->cert_file);
-    jsonw_text(json, "key_file", tls->key_file);
-    jsonw_text(json, "server_name", tls->server_name);
-    jsonw_bool(json, "renegotiate", tls->renegotiate);
-    jsonw_text(json, "min_version", tls->min_version == 0x0304 ? "1.3" : "1.2");
+    jsonw_text(json, "ca_file", tls->spec.ca_file);
+    jsonw_text(json, "cert_file", tls->spec.cert_file);
+    jsonw_text(json, "key_file", tls->spec.key_file);
+    jsonw_text(json, "server_name", tls->spec.server_name);
+    jsonw_bool(json, "renegotiate", tls->spec.renegotiate);
+    jsonw_text(json, "min_version", tls->spec.min_version == 0x0304 ? "1.3" : "1.2");
     jsonw_close_object(json);
 }
 

@@ -71,10 +71,10 @@ static void check_files(const struct snapshot *snapshot, struct config_errors *w
         const struct tls_config *tls = &snapshot->upstreams[i].tls;
         int64_t first_s, last_s;
 
-        if (tls->cert_file && certificate_ends(tls->cert_file, &first_s, &last_s) == ST_OK)
-            lint_certificate(tls->cert_at, tls->cert_file, first_s, time(NULL), warnings);
-        if (tls->ca_file && certificate_ends(tls->ca_file, &first_s, &last_s) == ST_OK)
-            lint_certificate(tls->ca_at, tls->ca_file, last_s, time(NULL), warnings);
+        if (tls->spec.cert_file && certificate_ends(tls->spec.cert_file, &first_s, &last_s) == ST_OK)
+            lint_certificate(tls->cert_at, tls->spec.cert_file, first_s, time(NULL), warnings);
+        if (tls->spec.ca_file && certificate_ends(tls->spec.ca_file, &first_s, &last_s) == ST_OK)
+            lint_certificate(tls->ca_at, tls->spec.ca_file, last_s, time(NULL), warnings);
     }
 }
 
@@ -127,7 +127,7 @@ static bool check_tls_of(const struct upstream_config *upstream, struct config_e
     const struct place *places[] = {
         [TLS_CA_FILE] = tls->ca_at, [TLS_CERT_FILE] = tls->cert_at, [TLS_KEY_FILE] = tls->key_at};
     struct tls_fault fault;
-    enum status status = tls_files_check(tls, &fault);
+    enum status status = tls_files_check(&tls->spec, &fault);
 
     if (status == ST_BAD)
         report_place(errors, places[fault.file], "%s", fault.text);
@@ -144,7 +144,7 @@ static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
             continue;
         if (!check_tls_of(upstream, &file->errors))
             return false;
-        if (upstream->tls.ca_file == NULL && !tls_files_has_system_trust())
+        if (upstream->tls.spec.ca_file == NULL && !tls_files_has_system_trust())
             report_place(
                 &file->warnings, upstream->at,
                 "this system has no CA certificates, so that no certificate can be verified; install them "

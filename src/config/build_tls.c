@@ -51,13 +51,13 @@ static enum status check_server_name(struct build *b, struct build_upstream *u)
     struct url url;
 
     if (!value->node) {
-        u->out->tls.server_name = u->out->host;
+        u->out->tls.spec.server_name = u->out->host;
         return ST_OK;
     }
     if (!url_is_host(value->node->text, &url))
         report_value(b->errors, value->node, "%s is not the name of a host",
                      quote_text(value->node->text).text);
-    return build_text(b, value, &u->out->tls.server_name);
+    return build_text(b, value, &u->out->tls.spec.server_name);
 }
 
 enum status build_tls(struct build *b, struct build_upstream *u)
@@ -67,16 +67,16 @@ enum status build_tls(struct build *b, struct build_upstream *u)
     enum status status;
 
     tls->enabled = u->url.is_https;
-    tls->min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
-    tls->renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
+    tls->spec.min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
+    tls->spec.renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
     if (!tls->enabled) {
         refuse(b, u);
         return ST_OK;
     }
     check_pair(b, &of[OPT_TLS_CERT_FILE], &of[OPT_TLS_KEY_FILE]);
-    if ((status = check_file(b, &of[OPT_TLS_CA_FILE], &tls->ca_file)) != ST_OK ||
-        (status = check_file(b, &of[OPT_TLS_CERT_FILE], &tls->cert_file)) != ST_OK ||
-        (status = check_file(b, &of[OPT_TLS_KEY_FILE], &tls->key_file)) != ST_OK)
+    if ((status = check_file(b, &of[OPT_TLS_CA_FILE], &tls->spec.ca_file)) != ST_OK ||
+        (status = check_file(b, &of[OPT_TLS_CERT_FILE], &tls->spec.cert_file)) != ST_OK ||
+        (status = check_file(b, &of[OPT_TLS_KEY_FILE], &tls->spec.key_file)) != ST_OK)
         return status;
     tls->ca_at = of[OPT_TLS_CA_FILE].place;
     tls->cert_at = of[OPT_TLS_CERT_FILE].place;

@@ -15,14 +15,29 @@ static void unused(struct mail *mail)
     generation_free(generation);
 }
 
+/* "upstreams.payments.tls.ca_file: /x.pem: No such file or directory" */
+static struct tls_client *open_tls_client(const struct generation *generation,
+                                          const struct upstream_config *upstream, char *why, size_t why_cap)
+{
+    static const char *const keys[] = {[TLS_NO_FILE] = "",
+                                       [TLS_CA_FILE] = ".ca_file",
+                                       [TLS_CERT_FILE] = ".cert_file",
+                                       [TLS_KEY_FILE] = ".key_file"};
+    struct tls_fault fault;
+    struct tls_client *client = tls_client_new(&upstream->tls.spec, generation->proxy->worker_count, &fault);
+
+    if (client == NULL)
+        snprintf(why, why_cap, "upstreams.%s.tls%s: %s", upstream->name, keys[fault.file], fault.text);
+    return client;
+}
+
 static bool open_tls(struct generation *generation, const struct snapshot *snapshot, char *why,
                      size_t why_cap)
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         if (!snapshot->upstreams[i].tls.enabled)
             continue;
-        generation->tls[i] =
-            tls_client_new(&snapshot->upstreams[i], generation->proxy->worker_count, why, why_cap);
+        generation->tls[i] = open_tls_client(generation, &snapshot->upstreams[i], why, why_cap);
         if (generation->tls[i] == NULL)
             return false;
     }

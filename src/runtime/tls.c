@@ -106,24 +106,24 @@ static void message_came(int is_ours, int version, int type, const void *bytes, 
     }
 }
 
-static bool set_up(struct tls_client *client, const struct tls_config *config)
+static bool set_up(struct tls_client *client, const struct tls_spec *spec)
 {
     static const unsigned char protocols[] = "\x08http/1.1";
     SSL_CTX *context = client->context;
 
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(context, verify, client);
-    if (!config->renegotiate)
+    if (!spec->renegotiate)
         SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
     /* Only a client that has a certificate may say that it can be asked for it later (RFC 8446 4.2.6). */
-    SSL_CTX_set_post_handshake_auth(context, config->cert_file != NULL);
+    SSL_CTX_set_post_handshake_auth(context, spec->cert_file != NULL);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, session_came);
     return SSL_CTX_set_app_data(context, client) == 1 &&
-           SSL_CTX_set_min_proto_version(context, config->min_version) == 1 &&
+           SSL_CTX_set_min_proto_version(context, spec->min_version) == 1 &&
            SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0;
 }
 
@@ -154,36 +154,29 @@ static bool open_bios(struct tls_client *client)
     return client->method != NULL;
 }
 
-static enum status open_client(struct tls_client *client, const struct tls_config *config,
+static enum status open_client(struct tls_client *client, const struct tls_spec *spec,
                                struct tls_fault *fault)
 {
-    client->name = copy_name(config->server_name);
-    client->name_is_ip = is_ip(config->server_name);
+    client->name = copy_name(spec->server_name);
+    client->name_is_ip = is_ip(spec->server_name);
     client->context = SSL_CTX_new(TLS_client_method());
-    if (client->name == NULL || client->context == NULL || !open_bios(client) || !set_up(client, config))
+    if (client->name == NULL || client->context == NULL || !open_bios(client) || !set_up(client, spec))
         return ST_NOMEM;
-    return tls_files_load(client->context, config, fault);
+    return tls_files_load(client->context, spec, fault);
 }
 
-struct tls_client *tls_client_new(const struct upstream_config *upstream, uint32_t worker_count, char *why,
-                                  size_t why_cap)
+struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_count, struct tls_fault *fault)
 {
-    static const char *const keys[] = {
-        [TLS_CA_FILE] = ".ca_file", [TLS_CERT_FILE] = ".cert_file", [TLS_KEY_FILE] = ".key_file"};
     struct tls_client *client = mem_zalloc(sizeof(*client) + worker_count * sizeof(client->workers[0]));
-    struct tls_fault fault = {.text = "out of memory"};
-    enum status status = ST_NOMEM;
 
     ERR_clear_error();
-    if (client != NULL) {
-        client->worker_count = worker_count;
-        status = open_client(client, &upstream->tls, &fault);
-        if (status == ST_OK)
-            return client;
-        tls_client_free(client);
-    }
-    snprintf(why, why_cap, "upstreams.%s.tls%s: %s", upstream->name, status == ST_BAD ? keys[fault.file] : "",
-             fault.text);
+    *fault = (struct tls_fault){.file = TLS_NO_FILE, .text = "out of memory"};
+    if (client == NULL)
+        return NULL;
+    client->worker_count = worker_count;
+    if (open_client(client, spec, fault) == ST_OK)
+        return client;
+    tls_client_free(client);
     ERR_clear_error();
     return NULL;
 }

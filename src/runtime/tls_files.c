@@ -24,6 +24,7 @@ static enum status complain(struct tls_fault *fault, enum tls_file file, const c
 
 static enum status complain_of_memory(struct tls_fault *fault)
 {
+    fault->file = TLS_NO_FILE;
     snprintf(fault->text, sizeof(fault->text), "out of memory");
     ERR_clear_error();
     return ST_NOMEM;
@@ -105,33 +106,32 @@ static enum status load_key(SSL_CTX *context, const char *path, struct tls_fault
 }
 
 /* Our own certificate, if there is one. */
-static enum status load_certificate(SSL_CTX *context, const struct tls_config *config,
-                                    struct tls_fault *fault)
+static enum status load_certificate(SSL_CTX *context, const struct tls_spec *spec, struct tls_fault *fault)
 {
-    const char *key_file = config->key_file != NULL ? config->key_file : config->cert_file;
+    const char *key_file = spec->key_file != NULL ? spec->key_file : spec->cert_file;
     enum status status;
 
-    if (config->cert_file == NULL)
+    if (spec->cert_file == NULL)
         return ST_OK;
-    if ((status = check_readable(fault, TLS_CERT_FILE, config->cert_file)) != ST_OK ||
+    if ((status = check_readable(fault, TLS_CERT_FILE, spec->cert_file)) != ST_OK ||
         (status = check_readable(fault, TLS_KEY_FILE, key_file)) != ST_OK)
         return status;
-    if (SSL_CTX_use_certificate_chain_file(context, config->cert_file) != 1)
-        return complain_of_content(fault, TLS_CERT_FILE, config->cert_file, "no certificate in PEM form");
+    if (SSL_CTX_use_certificate_chain_file(context, spec->cert_file) != 1)
+        return complain_of_content(fault, TLS_CERT_FILE, spec->cert_file, "no certificate in PEM form");
     return load_key(context, key_file, fault);
 }
 
-enum status tls_files_load(SSL_CTX *context, const struct tls_config *config, struct tls_fault *fault)
+enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct tls_fault *fault)
 {
-    enum status status = load_trust(context, config->ca_file, fault);
+    enum status status = load_trust(context, spec->ca_file, fault);
 
-    return status == ST_OK ? load_certificate(context, config, fault) : status;
+    return status == ST_OK ? load_certificate(context, spec, fault) : status;
 }
 
-enum status tls_files_check(const struct tls_config *config, struct tls_fault *fault)
+enum status tls_files_check(const struct tls_spec *spec, struct tls_fault *fault)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    enum status status = context != NULL ? tls_files_load(context, config, fault) : complain_of_memory(fault);
+    enum status status = context != NULL ? tls_files_load(context, spec, fault) : complain_of_memory(fault);
 
     SSL_CTX_free(context);
     return status;

@@ -181,8 +181,8 @@ static void check_upstream(const struct snapshot *snapshot, const struct upstrea
     MUST(upstream->name != NULL && upstream->name[0] != '\0' && upstream->host != NULL &&
          upstream->port != 0);
     MUST(upstream->listen_count != 0);
-    MUST(!upstream->tls.enabled || upstream->tls.server_name != NULL);
-    MUST((upstream->tls.cert_file == NULL) == (upstream->tls.key_file == NULL));
+    MUST(!upstream->tls.enabled || upstream->tls.spec.server_name != NULL);
+    MUST((upstream->tls.spec.cert_file == NULL) == (upstream->tls.spec.key_file == NULL));
     for (uint32_t i = 0; i < upstream->caller_deadline.header_count; i++)
         MUST(http1_is_token(upstream->caller_deadline.headers[i]));
     for (uint32_t i = 0; i < upstream->rules.dropped_count; i++)

@@ -676,18 +676,16 @@ static void after_done_a_cancel_leaves_the_transport_alone(void **state)
 
 /* ---- TLS ----------------------------------------------------------------------------------------------- */
 
-static struct tls_client *tls_towards(struct world *world, const char *server_name)
+static struct tls_client *tls_towards(const char *server_name)
 {
-    char why[256];
-    struct tls_client *tls;
-
-    world->upstream.tls = (struct tls_config){
-        .enabled = true,
+    const struct tls_spec spec = {
         .ca_file = pki.ca,
         .server_name = server_name,
         .min_version = TLS1_2_VERSION,
     };
-    tls = tls_client_new(&world->upstream, 1, why, sizeof(why));
+    struct tls_fault fault;
+    struct tls_client *tls = tls_client_new(&spec, 1, &fault);
+
     assert_non_null(tls);
     return tls;
 }
@@ -760,7 +758,7 @@ static void assert_hello(struct world *world)
 static void a_connection_under_tls_is_ready_to_read_and_resumes_its_session(void **state)
 {
     struct world *world = *state;
-    struct tls_client *tls = tls_towards(world, "api.test");
+    struct tls_client *tls = tls_towards("api.test");
     struct server server = {0};
 
     world->addresses[0] = "127.0.0.1";
@@ -782,7 +780,7 @@ static void a_connection_under_tls_is_ready_to_read_and_resumes_its_session(void
 static void a_wrong_certificate_tells_more_than_a_refusal_at_the_next_address(void **state)
 {
     struct world *world = *state;
-    struct tls_client *tls = tls_towards(world, "localhost.test");
+    struct tls_client *tls = tls_towards("localhost.test");
     struct server server = {0};
 
     world->upstream.host = "localhost"; /* two addresses */
@@ -797,7 +795,7 @@ static void a_wrong_certificate_tells_more_than_a_refusal_at_the_next_address(vo
 static void a_handshake_that_is_broken_off_is_tried_at_the_next_address(void **state)
 {
     struct world *world = *state;
-    struct tls_client *tls = tls_towards(world, "api.test");
+    struct tls_client *tls = tls_towards("api.test");
     struct server server = {.closes_first = 1};
 
     close(world->listener);
@@ -816,7 +814,7 @@ static void a_handshake_that_is_broken_off_is_tried_at_the_next_address(void **s
 static void a_handshake_that_is_always_broken_off_is_a_protocol_error(void **state)
 {
     struct world *world = *state;
-    struct tls_client *tls = tls_towards(world, "api.test");
+    struct tls_client *tls = tls_towards("api.test");
     struct server server = {.closes_first = 1};
 
     use_ip(world, "127.0.0.1");
@@ -833,7 +831,7 @@ static void a_handshake_that_is_always_broken_off_is_a_protocol_error(void **sta
 static void a_handshake_that_stalls_loses_to_the_next_address(void **state)
 {
     struct world *world = *state;
-    struct tls_client *tls = tls_towards(world, "api.test");
+    struct tls_client *tls = tls_towards("api.test");
     struct server server = {0};
     int64_t took_ns;
     int before;
@@ -859,7 +857,7 @@ static void a_handshake_that_stalls_loses_to_the_next_address(void **state)
 static void cancelled_in_a_handshake_that_stalls_nothing_is_left(void **state)
 {
     struct world *world = *state;
-    struct tls_client *tls = tls_towards(world, "api.test");
+    struct tls_client *tls = tls_towards("api.test");
     int before = open_descriptors();
     uint32_t timers = world->rig.loop.timers.members;
 

@@ -171,11 +171,11 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(u->addresses.stagger_ns, 250 * NS_PER_MS);
     assert_int_equal(u->addresses.remember_ns, 600 * NS_PER_S);
     assert_true(u->tls.enabled);
-    assert_null(u->tls.ca_file);
-    assert_null(u->tls.cert_file);
-    assert_string_equal(u->tls.server_name, "a");
-    assert_false(u->tls.renegotiate);
-    assert_int_equal(u->tls.min_version, 0x0303);
+    assert_null(u->tls.spec.ca_file);
+    assert_null(u->tls.spec.cert_file);
+    assert_string_equal(u->tls.spec.server_name, "a");
+    assert_false(u->tls.spec.renegotiate);
+    assert_int_equal(u->tls.spec.min_version, 0x0303);
     assert_int_equal(u->rules.set_lines.len, 0);
     assert_int_equal(u->rules.dropped_count, 0);
     assert_span(u->rules.host, "a");
@@ -241,10 +241,10 @@ static void defaults_are_merged_key_by_key(void **state)
     assert_int_equal(p->keepalive.max_idle, 3);
     assert_int_equal(p->addresses.stagger_ns, 10 * NS_PER_MS);
     assert_int_equal(p->addresses.remember_ns, 0);
-    assert_int_equal(p->tls.min_version, 0x0304);
-    assert_string_equal(p->tls.ca_file, "/ca");
-    assert_string_equal(p->tls.cert_file, "/cert");
-    assert_string_equal(p->tls.key_file, "/key");
+    assert_int_equal(p->tls.spec.min_version, 0x0304);
+    assert_string_equal(p->tls.spec.ca_file, "/ca");
+    assert_string_equal(p->tls.spec.cert_file, "/cert");
+    assert_string_equal(p->tls.spec.key_file, "/key");
     snapshot_free(s);
 }
 

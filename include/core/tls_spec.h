@@ -1,0 +1,17 @@
+#ifndef CURFEW_CORE_TLS_SPEC_H
+#define CURFEW_CORE_TLS_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How to speak TLS as a client: made by config, obeyed by runtime. Its texts outlive whoever obeys it. */
+struct tls_spec {
+    const char *ca_file;     /* whom to trust; NULL: the system's */
+    const char *cert_file;   /* our own certificate; NULL: none */
+    const char *key_file;    /* its key; NULL: in cert_file */
+    const char *server_name; /* for SNI and verification */
+    bool renegotiate;        /* once a connection, if the server asks for it (TLS 1.2) */
+    uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
+};
+
+#endif
