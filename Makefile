@@ -77,12 +77,12 @@ endif
 # ---------------------------------------------------------------------------------------- files
 
 PURE_ROOMS := base core http stats config view
-ROOMS := $(PURE_ROOMS) runtime call proxy page admin faulty app
+ROOMS := $(PURE_ROOMS) runtime wire call proxy page admin faulty app
 VERSION := $(shell cat VERSION)
 
 room_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
 PURE_OBJS := $(foreach r,$(PURE_ROOMS),$(call room_objs,$(r)))
-RUNTIME_OBJS := $(call room_objs,runtime)
+RUNTIME_OBJS := $(foreach r,runtime wire,$(call room_objs,$(r)))
 OBJS := $(foreach r,$(ROOMS),$(call room_objs,$(r)))
 
 CURFEW := $(B)/curfew
