@@ -10,11 +10,10 @@
 #include "http/http1.h"
 #include "core/timer.h"
 #include "http/trace.h"
-#include "call/flow.h"
-#include "runtime/buffer.h"
 #include "runtime/dns.h"
 #include "runtime/pool.h"
 #include "runtime/loop.h"
+#include "wire/h1_exchange.h"
 
 struct downstream;
 struct downstream_events;
@@ -67,28 +66,23 @@ struct call {
     bool authenticates : 1;  /* its credentials belong to the connection that they are sent on */
     bool replaced : 1;       /* a stale connection has been replaced once */
     bool uploaded : 1;       /* this connection has taken the whole request */
-    bool heard : 1;          /* this connection has given a byte */
     bool answering : 1;      /* the response's head has gone, or is on its way, to the caller */
-    bool upload_refused : 1; /* the upstream takes no more of the request */
-    bool upload_waits : 1;   /* for the upstream to take more */
     bool delivery_waits : 1; /* for the caller to take more */
     bool caller_ended : 1;   /* the caller has ended its side, but is there */
-    bool unclean : 1;        /* what came before the response forbids to keep the upstream's connection */
     bool reusable : 1;       /* the upstream's response allows to keep its connection */
     bool dns_is_stale : 1;   /* its address is the last good one: DNS fails */
     bool overdue : 1;        /* at the last look, it was past its deadline */
 
-    uint16_t status;     /* of the response that has come; at the end, of what the caller got; 0: none */
-    uint32_t answer_len; /* of the response's head, as it is written */
-    struct flow up;
-    struct flow down;
-    struct http1_scan scan; /* of the response head */
-    struct buffer response; /* read from the upstream, not yet delivered */
-    char *kept_head;        /* what the caller's socket did not take of a head at once */
-    int64_t granted_ns;     /* the permit, 0: it never was; */
-    int64_t released_ns;    /* while the caller still reads, 0: at the end */
-    int64_t moved_ns;       /* when a byte last moved between us and the upstream */
-    union dns_address peer; /* the upstream's address; family 0: none was tried */
+    uint16_t status;          /* of the response that has come; at the end, of what the caller got; 0: none */
+    uint32_t answer_len;      /* of the response's head, as it is written */
+    struct h1_reader request; /* from the caller */
+    struct h1_writer response; /* to the caller */
+    struct stream *exchange;   /* with the upstream; before there is a connection, it has not begun */
+    struct h1_exchange h1;     /* which it is */
+    char *kept_head;           /* what the caller's socket did not take of a head at once */
+    int64_t granted_ns;        /* the permit, 0: it never was; */
+    int64_t released_ns;       /* while the caller still reads, 0: at the end */
+    union dns_address peer;    /* the upstream's address; family 0: none was tried */
 };
 
 /* How a caller's requests become calls. */
@@ -123,7 +117,7 @@ bool call_is_sound(const struct call *call) __attribute__((pure));
 /* Has a byte of the final response's head gone to the caller? */
 static inline bool call_has_answered(const struct call *call)
 {
-    return call->answering && call->down.writer.head.len < call->answer_len;
+    return call->answering && call->response.head.len < call->answer_len;
 }
 
 static inline bool call_is_over(const struct call *call)

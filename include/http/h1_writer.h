@@ -20,11 +20,14 @@
  * thread.
  */
 struct h1_writer {
-    struct span head; /* written first; its bytes are the owner's */
+    struct span head;                  /* written first; its bytes are the owner's */
+    const struct forward_rules *rules; /* of a request: what of its trailers is not sent on; else NULL */
     enum http1_framing framing;
     uint8_t frame_at, frame_len;
     uint8_t crlf_left; /* of the CRLF that ends the chunk */
+    bool ended;        /* what ends the message is known */
     char frame[18];    /* up to 16 digits, CRLF */
+    uint32_t left;     /* of the data that h1_writer_begin was told of */
     uint32_t tail_at, tail_len;
     char *tail;
 };
@@ -39,14 +42,14 @@ void h1_writer_fini(struct h1_writer *writer);
 void h1_writer_begin(struct h1_writer *writer, size_t len);
 
 /*
- * No data follows: what ends the message is written as soon as all is that was offered. `rules`: of a request, what is
- * not sent on; else NULL. The trailers are copied: they are rare. False: no memory.
+ * No data follows: what ends the message is written as soon as all is that was offered. The trailers are copied: they
+ * are rare. False: no memory.
  */
-bool h1_writer_end_chunks(struct h1_writer *writer, struct span trailers, const struct forward_rules *rules);
-static inline bool h1_writer_end(struct h1_writer *writer, struct span trailers,
-                                 const struct forward_rules *rules)
+bool h1_writer_end_chunks(struct h1_writer *writer, struct span trailers);
+static inline bool h1_writer_end(struct h1_writer *writer, struct span trailers)
 {
-    return writer->framing != HTTP1_CHUNKED || h1_writer_end_chunks(writer, trailers, rules);
+    writer->ended = writer->framing != HTTP1_CHUNKED || h1_writer_end_chunks(writer, trailers);
+    return writer->ended;
 }
 
 /* Must what was offered be written on before there can be other data? The data itself aside. */

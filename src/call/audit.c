@@ -77,7 +77,7 @@ static bool has_left(const struct call *call, const struct pollfd *seen)
 
     if ((seen->revents & (POLLHUP | POLLERR)) != 0)
         return true;
-    return (transport->peer_ended || call->upload_waits) && transport_peer_is_gone(transport);
+    return (transport->peer_ended || call->exchange->blocked) && transport_peer_is_gone(transport);
 }
 
 /*

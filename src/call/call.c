@@ -44,7 +44,8 @@ static struct call *begin(struct downstream *downstream, int64_t now_ns)
     call->config = downstream->upstream;
     call->id = context->next_call++;
     call->minor = 1;
-    call->scan.is_response = true;
+    h1_exchange_init(&call->h1, context->loop, &context->head);
+    call->exchange = &call->h1.stream;
     pool_ticket_init(&call->ticket, context->loop, permit_granted);
     call_fsm_begin(&call->fsm, now_ns, NS_NEVER);
     call_set_route(call, &call->config->default_route);

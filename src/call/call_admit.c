@@ -44,8 +44,7 @@ static void note(struct call *call, const struct http1_head *head)
     call->keep_alive = head->keep_alive && !call->downstream->winding_down;
     call->expects_continue = head->expect_continue;
     call->authenticates = connection_auth_in_request(head);
-    call->up.rules = &call->config->rules;
-    flow_open(&call->up, false, head->framing, head->content_length, head->framing);
+    h1_reader_open(&call->request, false, head->framing, head->content_length);
 }
 
 /* A trace begins here, in place of what came. Without randomness it does not. Apart: most calls need no room for it. */
@@ -239,8 +238,8 @@ static int64_t connecting_end(const struct call *call, int64_t now_ns)
  */
 static bool is_repeatable(const struct call *call)
 {
-    return http1_method_is_idempotent(call->method) && call->up.reader.ended &&
-           call->up.reader.content_bytes == 0;
+    return http1_method_is_idempotent(call->method) && call->request.ended &&
+           call->request.content_bytes == 0;
 }
 
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
@@ -257,13 +256,19 @@ static void close_head(struct call *call)
         TEXT_LIT(&head, "\r\n");
     }
     TEXT_LIT(&head, "\r\n");
-    call->up.writer.head = text_span(&head);
+    stream_send_head(call->exchange, text_span(&head), call->request.content.framing);
 }
 
 /* May end the call. */
 static void send_request(struct call *call)
 {
-    call->moved_ns = loop_now(call->context->loop);
+    struct call_context *context = call->context;
+
+    h1_exchange_begin(&call->h1, &call->upstream->transport,
+                      &(struct h1_terms){.method = call->method,
+                                         .rules = &call->config->rules,
+                                         .head_max = context->snapshot->limits.response_head_bytes,
+                                         .head_cap = (uint32_t)context->text_cap});
     call->upstream->is_personal |= call->authenticates;
     close_head(call);
     call_pump(call);
@@ -346,9 +351,10 @@ void call_granted(struct call *call)
 static bool was_silent(const struct call *call)
 {
     const struct upstream *upstream = call->upstream;
-    bool all_is_said = call->uploaded || call->upload_waits || call->upload_refused;
+    const struct stream *exchange = call->exchange;
+    bool all_is_said = call->uploaded || exchange->blocked || exchange->lost;
 
-    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !call->heard &&
+    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !exchange->heard &&
            all_is_said;
 }
 
@@ -375,12 +381,11 @@ void call_doubt_connections(struct call *call, enum cause cause)
 
 bool call_replace_connection(struct call *call)
 {
-    if (call->upstream->served == 0 || call->replaced || call->heard || !is_repeatable(call))
+    if (call->upstream->served == 0 || call->replaced || call->exchange->heard || !is_repeatable(call))
         return false;
     call_doubt_connections(call, CAUSE_TERMINATED);
     call->replaced = true;
-    call->upload_refused = call->uploaded = false;
-    h1_writer_rewind(&call->up.writer);
+    call->uploaded = false;
     connect_anew(call);
     return true;
 }

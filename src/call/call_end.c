@@ -18,8 +18,7 @@ static void free_deferred(struct deferred_free *deferred_free)
 {
     struct call *call = CONTAINER_OF(deferred_free, struct call, deferred_free);
 
-    flow_fini(&call->up);
-    flow_fini(&call->down);
+    h1_writer_fini(&call->response);
     mem_free(call->kept_head);
     mem_free(call->head);
     mem_free(call);
@@ -65,8 +64,8 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     /* The time of the turn would flatter us: what counts is when the call has really ended. */
     if (cause == CAUSE_DEADLINE)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
-    metrics->bytes[DIRECTION_UP] += call->up.reader.content_bytes;
-    metrics->bytes[DIRECTION_DOWN] += call->down.reader.content_bytes;
+    metrics->bytes[DIRECTION_UP] += call->request.content_bytes;
+    metrics->bytes[DIRECTION_DOWN] += call->exchange->received;
 }
 
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
@@ -173,12 +172,21 @@ static enum downstream_next close_or_linger(const struct downstream *downstream,
     return silent ? DOWNSTREAM_CLOSE : DOWNSTREAM_LINGER;
 }
 
+/* Throws away what has come of the request. True: that was the whole rest. */
+static bool discard_request(struct call *call)
+{
+    struct buffer *in = &call->downstream->in;
+
+    buffer_consume(in, h1_reader_discard(&call->request, buffer_span(in)));
+    return call->request.ended;
+}
+
 static enum downstream_next say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                                 const char *detail)
 {
     struct call_context *context = call->context;
     struct downstream *downstream = call->downstream;
-    bool whole = call->up.reader.open && flow_discard(&call->up, &downstream->in);
+    bool whole = call->request.open && discard_request(call);
     bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
     struct text text = text_over(context->text, context->text_cap);
     size_t written;
@@ -193,7 +201,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .date = context_date(context),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
-        .head_only = call->method == HTTP1_HEAD && call->up.reader.open,
+        .head_only = call->method == HTTP1_HEAD && call->request.open,
         .keep_alive = keep,
         .minor = call->minor,
         .timed = call->config->server_timing,
@@ -210,7 +218,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
 /* An upstream that answered early may not have taken all of the content: what it left behind is no request. */
 static enum downstream_next after_response(struct call *call)
 {
-    bool whole = call->uploaded || flow_discard(&call->up, &call->downstream->in);
+    bool whole = call->uploaded || discard_request(call);
 
     if (whole && call->keep_alive)
         return DOWNSTREAM_KEEP;
@@ -220,7 +228,7 @@ static enum downstream_next after_response(struct call *call)
 /* Nothing has gone that an answer would contradict: nothing of the final response, no half of an interim one. */
 static bool can_be_told(const struct call *call)
 {
-    return call->down.writer.head.len == (call->answering ? call->answer_len : 0);
+    return call->response.head.len == (call->answering ? call->answer_len : 0);
 }
 
 static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
@@ -277,7 +285,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
-    if (call->head == NULL && !call->up.reader.open)
+    if (call->head == NULL && !call->request.open)
         note_request(call);
     next = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);
@@ -285,7 +293,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
         call_log(call, cause, phase, now_ns, detail, odd);
     list_remove(&call->place.node);
     call->terms->users--;
-    buffer_close(&context->loop->spare_buffers, &call->response);
+    h1_exchange_fini(&call->h1);
     loop_free_later(context->loop, &call->deferred_free, free_deferred);
     downstream_call_over(call->downstream, next);
 }

@@ -2,11 +2,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "http/h1_head.h"
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/upstream.h"
+#include "wire/h1_send.h"
 
 /* "[address]:port" */
 #define AUTHORITY_MAX 64
@@ -17,13 +17,13 @@
  */
 static bool put_head(struct call *call, struct span text)
 {
-    struct span waiting = call->down.writer.head;
+    struct span waiting = call->response.head;
     char *joined;
 
     if (waiting.len == 0) {
         mem_free(call->kept_head);
         call->kept_head = NULL;
-        call->down.writer.head = text;
+        call->response.head = text;
         return true;
     }
     joined = mem_alloc(waiting.len + text.len);
@@ -33,13 +33,13 @@ static bool put_head(struct call *call, struct span text)
     memcpy(joined + waiting.len, text.ptr, text.len);
     mem_free(call->kept_head);
     call->kept_head = joined;
-    call->down.writer.head = (struct span){joined, waiting.len + text.len};
+    call->response.head = (struct span){joined, waiting.len + text.len};
     return true;
 }
 
 bool call_keep_unsent_head(struct call *call)
 {
-    struct span rest = call->down.writer.head;
+    struct span rest = call->response.head;
     char *copy;
 
     if (rest.len == 0 || call->kept_head != NULL)
@@ -48,18 +48,18 @@ bool call_keep_unsent_head(struct call *call)
     if (copy == NULL)
         return false;
     call->kept_head = copy;
-    call->down.writer.head.ptr = copy;
+    call->response.head.ptr = copy;
     return true;
 }
 
-/* The flow is not open before the response: only what there is of 1xx is written. */
+/* There is no content before the response: only what there is of 1xx is written. */
 bool call_deliver_interim(struct call *call)
 {
+    static const struct stream_piece nothing;
     bool progress = false;
+    size_t taken;
 
-    if (call->down.writer.head.len == 0)
-        return true;
-    if (flow_pump(&call->down, &call->response, &call->downstream->transport, &progress) == FLOW_REFUSED)
+    if (h1_send(&call->response, &call->downstream->transport, &nothing, &taken, &progress) == STREAM_LOST)
         call_caller_gone(call);
     else if (!call_keep_unsent_head(call))
         call_end(call, CAUSE_INTERNAL, NULL);
@@ -72,11 +72,9 @@ static void interim_response(struct call *call, const struct http1_head *head)
     struct call_context *context = call->context;
     struct text text = text_over(context->text, context->text_cap);
 
-    if (!head->keep_alive)
-        call->unclean = true;
     if (call->minor == 0 || (head->code == 100 && !call->expects_continue))
         return;
-    if (call->down.writer.head.len > context->snapshot->limits.response_head_bytes) {
+    if (call->response.head.len > context->snapshot->limits.response_head_bytes) {
         call_end(call, CAUSE_RESPONSE_HEAD_SIZE, "too many interim responses wait for the caller to read");
         return;
     }
@@ -142,9 +140,9 @@ static void final_response(struct call *call, const struct http1_head *head)
     struct forward_framing framing = forward_response_framing(head, call->minor);
 
     call->status = head->code;
-    call->reusable = upstream_note_response(call->upstream, head) && !call->unclean;
+    call->reusable = upstream_note_response(call->upstream, head);
     /* Whether the rest of the request ever comes, the caller has his answer. */
-    if (framing.close || !call->up.reader.ended)
+    if (framing.close || !call->request.ended)
         call->keep_alive = false;
     put_response_head(call, head, framing, &text);
     if (text.overflow) {
@@ -157,7 +155,7 @@ static void final_response(struct call *call, const struct http1_head *head)
     }
     call->answering = true;
     call->answer_len = (uint32_t)text.len;
-    flow_open(&call->down, true, head->framing, head->content_length, framing.framing);
+    call->response.framing = framing.framing;
     call_move(call, CALL_STREAMING);
 }
 
@@ -171,31 +169,24 @@ void call_count_unfinished_head(struct call *call)
 {
     uint16_t code;
 
-    if (call->status == 0 && buffer_len(&call->response) != 0 &&
-        http1_read_status(buffer_span(&call->response), &code))
+    if (call->status == 0 && stream_read_code(call->exchange, &code))
         count_status(call, code);
 }
 
 bool call_take_response_head(struct call *call)
 {
-    struct call_context *context = call->context;
-    struct h1_fault fault;
-    size_t end;
+    const struct stream_fault *fault = &call->exchange->fault;
+    struct http1_head *head;
 
-    switch (h1_head_read_response(&call->scan, buffer_span(&call->response),
-                                  context->snapshot->limits.response_head_bytes, call->method, &context->head,
-                                  &end, &fault)) {
-    case HTTP1_MORE: return false;
-    case HTTP1_DONE: break;
-    case HTTP1_BAD: call_end_over(call, fault.cause, fault.detail, fault.odd); return false;
+    switch (stream_head(call->exchange, &head)) {
+    case STREAM_OK: break;
+    case STREAM_WAIT: return false;
+    default: call_end_over(call, fault->cause, fault->detail, fault->odd); return false;
     }
-    count_status(call, context->head.code);
-    call->unclean |= call->scan.start != 0;
-    buffer_consume(&call->response, end);
-    call->scan = (struct http1_scan){.is_response = true};
-    if (context->head.code < 200)
-        interim_response(call, &context->head);
+    count_status(call, head->code);
+    if (head->code < 200)
+        interim_response(call, head);
     else
-        final_response(call, &context->head);
+        final_response(call, head);
     return !call_is_over(call);
 }

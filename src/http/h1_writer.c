@@ -14,6 +14,7 @@ void h1_writer_begin(struct h1_writer *writer, size_t len)
 {
     struct text frame = text_over(writer->frame, sizeof(writer->frame));
 
+    writer->left = (uint32_t)len;
     if (writer->framing != HTTP1_CHUNKED)
         return;
     text_hex(&frame, len);
@@ -23,7 +24,7 @@ void h1_writer_begin(struct h1_writer *writer, size_t len)
     writer->frame_len = (uint8_t)frame.len;
 }
 
-bool h1_writer_end_chunks(struct h1_writer *writer, struct span trailers, const struct forward_rules *rules)
+bool h1_writer_end_chunks(struct h1_writer *writer, struct span trailers)
 {
     size_t cap = trailers.len + 16;
     struct text tail;
@@ -33,7 +34,7 @@ bool h1_writer_end_chunks(struct h1_writer *writer, struct span trailers, const 
         return false;
     tail = text_over(writer->tail, cap);
     TEXT_LIT(&tail, "0\r\n");
-    forward_trailers(&tail, trailers, rules);
+    forward_trailers(&tail, trailers, writer->rules);
     TEXT_LIT(&tail, "\r\n");
     writer->tail_at = 0;
     writer->tail_len = (uint32_t)tail.len;
@@ -85,6 +86,7 @@ size_t h1_writer_advance(struct h1_writer *writer, size_t data_len, size_t writt
     writer->frame_at =
         (uint8_t)(writer->frame_at + take(&written, (size_t)(writer->frame_len - writer->frame_at)));
     of_data = take(&written, data_len);
+    writer->left -= (uint32_t)of_data;
     writer->crlf_left = (uint8_t)(writer->crlf_left - take(&written, writer->crlf_left));
     writer->tail_at += (uint32_t)take(&written, writer->tail_len - writer->tail_at);
     return of_data;

@@ -67,7 +67,7 @@ static inline bool pump_decode(struct h1_reader *reader, struct h1_writer *write
     if (status == HTTP1_BAD)
         return false;
     if (reader->ended)
-        MUST(h1_writer_end(writer, trailers, NULL));
+        MUST(h1_writer_end(writer, trailers));
     else if (writer->head.len != 0 && h1_reader_is_broken(reader, source_span(source)))
         return false;
     if (reader->data != 0)
@@ -119,7 +119,7 @@ static inline bool pump_end(struct h1_reader *reader, struct h1_writer *writer)
     if (!h1_reader_end(reader))
         return false;
     if (!had_ended)
-        MUST(h1_writer_end(writer, (struct span){0}, NULL));
+        MUST(h1_writer_end(writer, (struct span){0}));
     return true;
 }
 

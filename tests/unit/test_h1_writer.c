@@ -40,7 +40,7 @@ static void put_message(enum http1_framing framing, size_t step, struct text *ou
     assert_false(h1_writer_is_within_chunk(&writer));
     h1_writer_begin(&writer, 1);
     write_all(&writer, SPAN_LIT("x"), step, out);
-    assert_true(h1_writer_end(&writer, SPAN_LIT("A: b\r\nContent-Length: 9\r\n"), NULL));
+    assert_true(h1_writer_end(&writer, SPAN_LIT("A: b\r\nContent-Length: 9\r\n")));
     write_all(&writer, SPAN_LIT(""), step, out);
     h1_writer_fini(&writer);
 }
@@ -67,7 +67,7 @@ static void a_message_without_content_is_written_again_after_a_new_head(void **s
     char block[64];
     struct text out = text_over(block, sizeof(block));
 
-    assert_true(h1_writer_end(&writer, SPAN_LIT(""), NULL));
+    assert_true(h1_writer_end(&writer, SPAN_LIT("")));
     write_all(&writer, SPAN_LIT(""), 4, &out);
     h1_writer_rewind(&writer);
     writer.head = SPAN_LIT("TWO");
@@ -87,8 +87,8 @@ static void without_memory_a_chunked_message_has_no_end(void **state)
     struct h1_writer chunked = {.framing = HTTP1_CHUNKED}, plain = {.framing = HTTP1_LENGTH};
 
     mem_set_fault(refuse, NULL);
-    assert_false(h1_writer_end(&chunked, SPAN_LIT(""), NULL));
-    assert_true(h1_writer_end(&plain, SPAN_LIT(""), NULL));
+    assert_false(h1_writer_end(&chunked, SPAN_LIT("")));
+    assert_true(h1_writer_end(&plain, SPAN_LIT("")));
     mem_set_fault(NULL, NULL);
     assert_false(h1_writer_has_more(&chunked));
 }

@@ -1,0 +1,58 @@
+#ifndef CURFEW_WIRE_H1_EXCHANGE_H
+#define CURFEW_WIRE_H1_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/forward_rules.h"
+#include "http/h1_reader.h"
+#include "http/h1_writer.h"
+#include "http/http1.h"
+#include "runtime/buffer.h"
+#include "runtime/transport.h"
+#include "wire/stream.h"
+
+struct loop;
+
+/*
+ * A stream to an upstream over HTTP/1.1: a connection's one exchange. It lies with its user, so that a connection which
+ * is idle needs no room for it; zeroed memory but for what h1_exchange_init sets.
+ *
+ * The transport is edge-triggered: a short read counts as having emptied the socket. Where something may be there still
+ * that raises no other event, this file knows, and asks once more: receive and send say why.
+ */
+struct h1_exchange {
+    struct stream stream;
+    struct loop *loop;
+    struct transport *transport; /* NULL: not begun, or let go */
+    struct http1_head *parsed;   /* where heads are parsed: the thread's */
+    struct http1_scan scan;
+    struct h1_reader reader;
+    struct h1_writer writer;
+    struct buffer in;  /* received, not yet taken */
+    uint64_t head_max; /* bytes of a head, */
+    uint32_t head_cap; /* and of the block that it is received into */
+    enum http1_method method;
+    bool unclean; /* the connection may not serve others after this */
+};
+
+/* Ready to begin. `parsed` has room for fields, and is overwritten by each head that is read. */
+void h1_exchange_init(struct h1_exchange *exchange, struct loop *loop, struct http1_head *parsed);
+
+/*
+ * On a connection that is open. Once more on another one, if that was lost before anything was heard on it: then the
+ * request has no content, and the same end as the first time.
+ */
+struct h1_terms {
+    enum http1_method method;
+    const struct forward_rules *rules;
+    uint64_t head_max;
+    uint32_t head_cap;
+};
+void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport,
+                       const struct h1_terms *terms);
+
+/* Gives back what it holds, but not the connection. */
+void h1_exchange_fini(struct h1_exchange *exchange);
+
+#endif
