@@ -59,11 +59,11 @@ static bool exchange(int fd, const struct question *question, char *answer, size
     return n >= (ssize_t)sizeof(struct nlmsghdr);
 }
 
-static bool is_loopback(const union socket_address *end)
+static bool is_on_this_host(const union socket_address *peer)
 {
-    if (end->any.sa_family == AF_INET)
-        return (ntohl(end->v4.sin_addr.s_addr) >> 24) == 127;
-    return IN6_IS_ADDR_LOOPBACK(&end->v6.sin6_addr);
+    struct endpoint endpoint;
+
+    return socket_address_read(&peer->any, &endpoint) && endpoint_is_local(&endpoint);
 }
 
 static bool tcp_peer_is_gone(const union socket_address *peer, const union socket_address *own)
@@ -91,7 +91,7 @@ static bool tcp_peer_is_gone(const union socket_address *peer, const union socke
         if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY && len >= NLMSG_LENGTH(sizeof(*socket_info)))
             gone = socket_info->idiag_inode == 0;
         else if (header->nlmsg_type == NLMSG_ERROR && len >= NLMSG_LENGTH(sizeof(*error)))
-            gone = error->error == -ENOENT && is_loopback(peer);
+            gone = error->error == -ENOENT && is_on_this_host(peer);
     }
     close(fd);
     return gone;
