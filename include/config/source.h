@@ -22,6 +22,8 @@ struct config_files {
     char *(*read)(void *arg, const char *path, size_t *len, const char **why); /* result is mem_free'd */
     /* The number of a group of users. False: there is none of this name. */
     bool (*group)(void *arg, const char *name, uint32_t *number);
+    /* Why no unix socket can be made there, whatever may come to be until the start; NULL: one can. */
+    const char *(*refuse_socket)(void *arg, const char *path);
     const char *(*variable)(void *arg, const char *name); /* of the environment; NULL: it is unset */
     void *arg;
 };

@@ -9,6 +9,7 @@ struct field {
     struct span name;
     struct span value;
     const struct yaml_node *node;
+    bool is_bad; /* which has been reported */
 };
 
 struct fields {
@@ -114,6 +115,8 @@ static enum status take_file(struct build *b, const struct source *source, struc
     value = span_trim((struct span){bytes, len});
     if (value.len == 0)
         report_value(b->errors, source->file, "the file is empty");
+    else if (value.len >= 3 && memcmp(value.ptr, "\xef\xbb\xbf", 3) == 0)
+        report_value(b->errors, source->file, "the file begins with a byte order mark; save it without one");
     else
         status = take_value(b, source->file, prefix, value, out);
     explicit_bzero(bytes, len);
@@ -148,6 +151,7 @@ static enum status add_fields(struct build *b, struct fields *fields, const stru
 {
     YAML_FOREACH(member, map) {
         struct field *field = find_field(fields, member->key);
+        uint32_t errors = b->errors->count;
         enum status status;
 
         if (field && field->node->parent == map)
@@ -161,6 +165,7 @@ static enum status add_fields(struct build *b, struct fields *fields, const stru
         status = read_value(b, member, &field->value);
         if (status != ST_OK)
             return status;
+        field->is_bad = b->errors->count != errors;
     }
     return ST_OK;
 }
@@ -310,7 +315,7 @@ enum status build_rules(struct build *b, struct build_upstream *u)
     host = find_field(&fields, SPAN_LIT("Host"));
     u->out->host_is_set = host != NULL;
     rules->host = host ? host->value : rules->origin;
-    if (!host)
+    if (!host || host->is_bad)
         return ST_OK;
     if (host->value.len == 0)
         report_value(b->errors, host->node, "Host can't be empty");

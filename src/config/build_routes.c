@@ -116,6 +116,13 @@ static const char *refuse_method(struct span method)
     return http1_method_of(other) == HTTP1_METHOD_OTHER ? NULL : "is not a method; methods are upper case";
 }
 
+/* In other programs. */
+static bool means_all(struct span method)
+{
+    return span_eq(method, SPAN_LIT("*")) || span_eq_nocase(method, SPAN_LIT("ALL")) ||
+           span_eq_nocase(method, SPAN_LIT("ANY"));
+}
+
 static bool takes(const struct route_entry *entry, struct span method)
 {
     for (uint32_t i = 0; i < entry->method_count; i++) {
@@ -139,6 +146,9 @@ static enum status copy_methods(struct build *b, const struct yaml_node *list, s
             why = "is there twice";
         if (why)
             report_value(b->errors, node, "%s %s", quote_text(node->text).text, why);
+        else if (means_all(node->text))
+            report_odd(b->errors, node, "%s is a method like others; a route without methods takes them all",
+                       quote_text(node->text).text);
         methods[node->index] = (struct span){arena_text(b->arena, node->text), node->text.len};
         if (!methods[node->index].ptr)
             return ST_NOMEM;

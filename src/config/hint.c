@@ -41,14 +41,23 @@ static const struct {
      "did you mean \"size\"?"},
     {SECTION_POOL, " timeout wait max_wait ", "did you mean \"queue_timeout\"?"},
     {SECTION_POOL, " queue_size max_queue waiters pending backlog ", "did you mean \"queue\"?"},
-    {SECTION_TIMEOUTS, " read response ttfb header headers response_header ", "did you mean \"first_byte\"?"},
+    {SECTION_TIMEOUTS, " connect_timeout connection tcp tls handshake dns ", "did you mean \"connect\"?"},
+    {SECTION_TIMEOUTS, " read response ttfb header headers response_header read_timeout response_timeout ",
+     "did you mean \"first_byte\"?"},
     {SECTION_TIMEOUTS, " total request deadline overall call ",
      "the limit of a whole call is deadline, beside timeouts"},
-    {SECTION_TIMEOUTS, " write send ", "did you mean \"idle\"?"},
+    {SECTION_TIMEOUTS, " write send idle_timeout write_timeout send_timeout ", "did you mean \"idle\"?"},
+    {SECTION_HEADERS, " add append request override ", "did you mean \"set\"?"},
+    {SECTION_HEADERS, " delete del drop unset hide ", "did you mean \"remove\"?"},
+    {SECTION_FIELD, " env var variable environment secret ",
+     "a variable of the environment is written ${NAME}, in place of the map"},
+    {SECTION_FIELD, " path from source ", "did you mean \"file\"?"},
+    {SECTION_FIELD, " value text ", "a value that is no file's is written in place of the map"},
     {SECTION_ROUTE, " prefix match location uri pattern ", "did you mean \"path\"?"},
     {SECTION_ROUTE, " verb verbs ", "did you mean \"methods\"?"},
     {SECTION_LOG, " file path output access_log ", "did you mean \"access\"?"},
-    {SECTION_LISTENER, " path listen ", "did you mean \"address\"?"},
+    {SECTION_LISTENER, " path listen unix socket ", "did you mean \"address\"?"},
+    {SECTION_LISTENER, " port host bind ip ", "an address is a port, or HOST:PORT: {address: 8080}"},
     {SECTION_LISTENER, " owner user permissions ", "a unix socket has mode and group"},
 };
 
@@ -195,6 +204,15 @@ bool hint_key(enum option_section section, const struct yaml_node *member, struc
         TEXT_LIT(out, "a list of maps is meant here: [{path: /v1, deadline: 2s}]");
         return true;
     }
+    if (section == SECTION_ROOT && member->kind == YAML_MAP && yaml_node_get(member, SPAN_LIT("url"))) {
+        TEXT_LIT(out, "an upstream stands below \"upstreams\", and is indented deeper");
+        return true;
+    }
+    /* X: {TOKEN}, or {env.TOKEN}: a map, to YAML. */
+    if (section == SECTION_FIELD && member->is_null) {
+        TEXT_LIT(out, "a variable of the environment is written ${NAME}, without a map");
+        return true;
+    }
     if (member->is_null && is_digits(member->key)) {
         TEXT_LIT(out, "a number is written without commas");
         return true;
@@ -338,8 +356,19 @@ static const struct {
     {OPT_UPSTREAM_ROUTES, YAML_TEXT, "write routes: [{path: /v1, deadline: 2s}]"},
 };
 
+/* "url: …" beside the name of its upstream, not below it. */
+static bool is_key_among_names(const struct yaml_node *node)
+{
+    const struct yaml_node *parent = node->parent;
+
+    return parent && parent->parent && !parent->parent->parent &&
+           span_eq(parent->key, SPAN_LIT("upstreams")) && option_find(SECTION_UPSTREAM, node->key);
+}
+
 const char *hint_shape(const struct option *option, const struct yaml_node *node)
 {
+    if (!option && node->kind != YAML_MAP && is_key_among_names(node))
+        return "it belongs to an upstream, whose keys are indented deeper than its name";
     if (node->kind == YAML_TEXT && yaml_hint_line(node->text))
         return yaml_hint_line(node->text);
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {

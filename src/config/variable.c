@@ -178,6 +178,26 @@ static bool has_odd_dollar(struct span s)
     return false;
 }
 
+/* "%{NAME}", "#{NAME}", "%(NAME)": of Apache, Ruby and Python. */
+static bool has_odd_brace(struct span s)
+{
+    for (size_t i = 0; i + 2 < s.len; i++) {
+        bool is_open = ((s.ptr[i] == '%' || s.ptr[i] == '#') && s.ptr[i + 1] == '{') ||
+                       (s.ptr[i] == '%' && s.ptr[i + 1] == '(');
+        size_t end = i + 2 + (is_open ? name_length(skip(s, i + 2)) : 0);
+
+        if (is_open && end > i + 2 && end < s.len && s.ptr[end] == (s.ptr[i + 1] == '{' ? '}' : ')'))
+            return true;
+    }
+    return false;
+}
+
+/* "env:NAME", and nothing else. */
+static bool is_env_name(struct span s)
+{
+    return starts_with(s, SPAN_LIT("env:")) && s.len > 4 && name_length(skip(s, 4)) == s.len - 4;
+}
+
 /* "%NAME%" that stands between blanks, so that it is no percent-encoding. */
 static bool has_percent_name(struct span s)
 {
@@ -198,10 +218,11 @@ static bool holds(struct span s, struct span what)
 
 const char *variable_odd(struct span text)
 {
-    if (holds(text, SPAN_LIT("{file:")))
+    if (holds(text, SPAN_LIT("{file:")) || starts_with(text, SPAN_LIT("file:/")) ||
+        starts_with(text, SPAN_LIT("@/")))
         return "a file is not read inside a text; its value is {file: PATH, prefix: \"what stands before it\"}";
-    if (has_odd_dollar(text) || has_percent_name(text) || holds(text, SPAN_LIT("{env.")) ||
-        holds(text, SPAN_LIT("{env:")) || holds(text, SPAN_LIT("{{")))
+    if (has_odd_dollar(text) || has_odd_brace(text) || has_percent_name(text) || is_env_name(text) ||
+        holds(text, SPAN_LIT("{env.")) || holds(text, SPAN_LIT("{env:")) || holds(text, SPAN_LIT("{{")))
         return "what looks like a variable is none and stays as it is; a variable is written ${NAME}, a dollar $$";
     return NULL;
 }

@@ -83,8 +83,10 @@ bool yaml_hint_lacks_blank(struct span text)
         text = skip(text, 2);
     while (len < text.len && is_word(text.ptr[len]))
         len++;
-    return len != 0 && len + 1 < text.len && text.ptr[len] == ':' && text.ptr[len + 1] != ' ' &&
-           text.ptr[len + 1] != '\r';
+    if (len == 0 || len + 1 >= text.len || text.ptr[len] != ':')
+        return false;
+    text = skip(text, len + 1);
+    return text.ptr[0] != ' ' && text.ptr[0] != '\r' && !starts_with(text, "//");
 }
 
 static bool has_no_break_space(struct span line)
@@ -110,6 +112,16 @@ static bool has_two_colons(struct span line)
 
     return colon && !memchr(line.ptr, '{', line.len) &&
            find(skip(line, (size_t)(colon - line.ptr) + 2), ": ") != NULL;
+}
+
+/* "unix:", "127.0.0.1:": what was to stand behind it is missing. */
+static bool has_colon_at_end(struct span line)
+{
+    const char *colon = find(line, ": ");
+
+    while (line.len != 0 && (line.ptr[line.len - 1] == ' ' || line.ptr[line.len - 1] == '\r'))
+        line.len--;
+    return colon && line.len != 0 && line.ptr[line.len - 1] == ':' && !memchr(line.ptr, '{', line.len);
 }
 
 /* A value that begins with a character that YAML keeps for itself. */
@@ -140,6 +152,7 @@ static const struct {
     {has_variable, "between braces or brackets, a variable is written in quotes: \"${NAME}\""},
     {has_reserved, "a value that begins with @, ` or % is written in quotes"},
     {has_two_colons, "a value with a colon and a blank in it is written in quotes"},
+    {has_colon_at_end, "the value ends with a colon: what stands behind it is missing"},
 };
 
 const char *yaml_hint_line(struct span text)
@@ -174,6 +187,32 @@ static const char *explain(struct span line)
         if (hints[i].is_so(line))
             return hints[i].text;
     }
+    return NULL;
+}
+
+bool yaml_hint_begins_line(struct span file, uint32_t line, uint32_t column)
+{
+    struct span text;
+    uint32_t first;
+
+    return get_line(file, line, &text, &first) && column == first;
+}
+
+const char *yaml_hint_problem(const char *context, const char *problem, bool begins_line)
+{
+    static const char flow[] = "while parsing a flow ";
+
+    if (strncmp(context, flow, sizeof(flow) - 1) == 0)
+        return "a { or [ that is not closed, or a comma is missing";
+    if (strcmp(context, "while scanning a simple key") == 0)
+        return "a key without a colon: " KEY_AND_VALUE;
+    if (strcmp(context, "while parsing a block mapping") == 0 && begins_line)
+        return "this line is indented like none above it; keys of one map begin in one column";
+    if (strcmp(context, "while parsing a block mapping") == 0)
+        return "the value has ended before this";
+    if (strcmp(problem, "mapping values are not allowed in this context") == 0)
+        return "a key inside of a value: its line is indented deeper than the one above it, or quotes are missing "
+               "around the value";
     return NULL;
 }
 

@@ -69,21 +69,36 @@ static enum status refuse_mark(struct reader *r, const yaml_mark_t *mark, const 
 }
 
 /* What libyaml did not expect, in its own words where nothing better is known. */
+static void put_problem(const struct reader *r, char *what, size_t cap)
+{
+    const yaml_parser_t *p = &r->parser;
+    const yaml_mark_t *mark = &p->problem_mark, *since = &p->context_mark;
+    const char *context = p->context ? p->context : "";
+    bool begins_line = yaml_hint_begins_line(r->bytes, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1);
+    const char *plain = yaml_hint_problem(context, p->problem, begins_line);
+
+    if (!plain)
+        (void)snprintf(what, cap, "not valid YAML: %s%s%s", context, *context ? ", " : "", p->problem);
+    else if ((strstr(context, " flow ") || strstr(context, " key")) && since->line < mark->line)
+        (void)snprintf(what, cap, "not valid YAML: %s (since line %zu)", plain, since->line + 1);
+    else
+        (void)snprintf(what, cap, "not valid YAML: %s", plain);
+}
+
 static enum status fail_grammar(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
-    const char *context = p->context ? p->context : "";
     char what[200];
 
     if (is_tab(r->bytes, p->problem_mark.index)) {
         report_mark(r, &p->problem_mark, "a tab where only spaces may stand");
         return ST_BAD;
     }
-    if (strcmp(context, "while scanning a quoted scalar") == 0) {
+    if (p->context && strcmp(p->context, "while scanning a quoted scalar") == 0) {
         report_mark(r, &p->context_mark, "not valid YAML: a quote that is not closed");
         return ST_BAD;
     }
-    (void)snprintf(what, sizeof(what), "not valid YAML: %s%s%s", context, *context ? ", " : "", p->problem);
+    put_problem(r, what, sizeof(what));
     return refuse_mark(r, &p->problem_mark, what);
 }
 
@@ -286,6 +301,12 @@ static enum status read_text(struct reader *r, struct yaml_node *node)
     if (odd && !node->is_bad)
         report_odd(r->errors, node, "%s", odd);
     node->is_null = is_plain && !node->is_bad && is_null_word(node->text);
+    if (node->is_null && !is_null_word(written)) {
+        report_value(r->errors, node, "has no value: what its variable holds is %s",
+                     node->text.len == 0 ? "empty" : "YAML's word for nothing");
+        node->is_bad = true;
+        node->is_null = false;
+    }
     return status;
 }
 

@@ -254,9 +254,9 @@ static void variables(void **state)
         {WITH("deadline: '${EMPTY}s'"),
          "1:64: upstreams.p.deadline: \"s\" is not a duration; write for example 2s or 500ms"},
         /* One that is empty leaves a value without quotes empty. */
-        {GOOD "workers: ${EMPTY}\n", "2:1: workers: has no value"},
+        {GOOD "workers: ${EMPTY}\n", "2:1: workers: has no value: what its variable holds is empty"},
         {GOOD "workers: ${EMPTY:-2}\n", "no error"},
-        {GOOD "workers: ${X:-}\n", "2:1: workers: has no value"},
+        {GOOD "workers: ${X:-}\n", "2:1: workers: has no value: what its variable holds is empty"},
         /* What is not set is all that is wrong with a value. */
         {WITH("deadline: '${X}', url: '${Y}', pool: '${Z}'"),
          "1:64: upstreams.p.deadline: " UNSET("X") "\n1:72: upstreams.p.url: duplicate key; the first is on line 1\n1:77: upstreams.p.url: " UNSET(
@@ -304,8 +304,8 @@ static void files_of_a_directory(void **state)
         /* In the order of the files. */
         {"\n\nzz: 1\n" GOOD, "yy: 1\n", "a:3:1: zz: unknown key\nb:1:1: yy: unknown key"},
         {GOOD "a: [\n", "b: {\n",
-         "a:3:1: not valid YAML: while parsing a flow node, did not find expected node content\n"
-         "b:2:1: not valid YAML: while parsing a flow node, did not find expected node content"},
+         "a:3:1: not valid YAML: a { or [ that is not closed, or a comma is missing\n"
+         "b:2:1: not valid YAML: a { or [ that is not closed, or a comma is missing"},
         {"upstreams: {p: {listen: 1, url: http://a, tls: {ca_file: /pem}}}\n", "pools: {}\n",
          "a:1:49: upstreams.p.tls.ca_file: only for https"},
     };

@@ -75,6 +75,12 @@ static void keys_of_other_programs(void **state)
         {WITH("    routes: {path: /x, timeout: 2s}\n"),
          "5:24: upstreams.p.routes.timeout: unknown key; " DEADLINE},
         {GOOD "defaults: {timeout: 2s}\n", "2:12: defaults.timeout: unknown key; " DEADLINE},
+        {WITH("    timeouts: {connect_timeout: 2s}\n"),
+         "5:16: upstreams.p.timeouts.connect_timeout: unknown key; did you mean \"connect\"?"},
+        {WITH("    headers: {add: {A: b}}\n"),
+         "5:15: upstreams.p.headers.add: unknown key; did you mean \"set\"?"},
+        {"upstreams: {p: {url: http://a, listen: {address: 1, host: localhost}}}\n",
+         "1:53: upstreams.p.listen.host: unknown key; an address is a port, or HOST:PORT: {address: 8080}"},
         {GOOD "timeout: 2s\n",
          "2:1: timeout: unknown key; the limit of a whole call is the deadline of its upstream, or of defaults for all of "
          "them"},
@@ -200,6 +206,59 @@ static void what_is_no_yaml(void **state)
     CHECK(cases);
 }
 
+static void lines_that_are_indented_or_closed_wrongly(void **state)
+{
+#define INDENTED                                                                                             \
+    "not valid YAML: this line is indented like none above it; keys of one map begin in one column"
+#define OPEN     "not valid YAML: a { or [ that is not closed, or a comma is missing"
+#define SINCE(n) OPEN " (since line " n ")"
+#define BEHIND   "not valid YAML: the value ends with a colon: what stands behind it is missing"
+    static const struct meant cases[] = {
+        {"upstreams:\n  p:\n    listen: 1\n   url: http://a\n", "4:4: " INDENTED},
+        {WITH("    routes:\n    - path: /a\n     deadline: 1s\n"), "7:6: " INDENTED},
+        {"upstreams:\n  p:\n    listen: 1\n      url: http://a\n",
+         "4:10: not valid YAML: a key inside of a value: its line is indented deeper than the one above it, or quotes are "
+         "missing around the value"},
+        {"upstreams:\n  p:\n  listen: 1\n  url: http://a\n", "2:3: upstreams.p: has no value"},
+        {"upstreams:\n  p: {listen: 1, url: http://a}\n  url: http://a\n",
+         "3:8: upstreams.url: a map is needed here, not text; it belongs to an upstream, whose keys are indented deeper "
+         "than its name"},
+        {GOOD "q:\n  listen: 1\n  url: http://a\n",
+         "2:1: q: unknown key; an upstream stands below \"upstreams\", and is indented deeper"},
+        {"upstreams:\n  p: {listen: 1, url: http://a\nworkers: 1\n", "3:8: " SINCE("2")},
+        {"upstreams:\n  p: {listen: 1 url: http://a}\n", "2:20: " OPEN},
+        {"upstreams:\n  p:\n    url: http://a\n    listen: [1, 2\n", "5:1: " SINCE("4")},
+        {GOOD "log: {level: info}}\n", "2:19: not valid YAML: the value has ended before this"},
+        {LISTEN("unix:"), "4:17: " BEHIND},
+        {LISTEN("127.0.0.1:"), "4:22: " BEHIND},
+    };
+
+    CHECK(cases);
+}
+
+static void variables_and_files_that_are_written_as_maps(void **state)
+{
+#define FIELD(map) WITH("    headers: {set: {A: " map "}}\n")
+#define OF_A       "5:25: upstreams.p.headers.set.A."
+    static const struct meant cases[] = {
+        {FIELD("{file: /x, env.TOKEN}"),
+         "5:35: upstreams.p.headers.set.A.env.TOKEN: unknown key; a variable of the environment is written ${NAME}, "
+         "without a map"},
+        {FIELD("{env: TOKEN, file: /x}"),
+         OF_A "env: unknown key; a variable of the environment is written ${NAME}, in place of the map"},
+        {FIELD("{path: /x, file: /x}"), OF_A "path: unknown key; did you mean \"file\"?"},
+        {FIELD("{value: x, file: /x}"),
+         OF_A "value: unknown key; a value that is no file's is written in place of the map"},
+        {WITH("    routes: {path: /a, methods: '*'}\n"),
+         "odd: 5:33: upstreams.p.routes.methods: \"*\" is a method like others; a route without methods takes them all"},
+        {WITH("    routes: {path: /a, methods: [GET, ANY]}\n"),
+         "odd: 5:39: upstreams.p.routes.methods[1]: \"ANY\" is a method like others; a route without methods takes them "
+         "all"},
+    };
+
+    CHECK(cases);
+}
+
 static void patterns_in_paths_are_odd(void **state)
 {
 #define ODD(path, prefix)                                                                                    \
@@ -233,8 +292,12 @@ static void patterns_in_paths_are_odd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_of_other_programs),      cmocka_unit_test(values_of_other_programs),
-        cmocka_unit_test(addresses_of_other_programs), cmocka_unit_test(what_is_no_yaml),
+        cmocka_unit_test(keys_of_other_programs),
+        cmocka_unit_test(values_of_other_programs),
+        cmocka_unit_test(addresses_of_other_programs),
+        cmocka_unit_test(what_is_no_yaml),
+        cmocka_unit_test(lines_that_are_indented_or_closed_wrongly),
+        cmocka_unit_test(variables_and_files_that_are_written_as_maps),
         cmocka_unit_test(patterns_in_paths_are_odd),
     };
 

@@ -152,14 +152,34 @@ static void without_an_environment_all_are_unset(void **state)
 static void what_looks_like_a_variable_is_odd(void **state)
 {
     static const char *const odd[] = {
-        "$TOKEN",     "Bearer $TOKEN",  "$(TOKEN)",         "${}",
-        "${ TOKEN }", "{env.TOKEN}",    "{$TOKEN}",         "{{ .Values.token }}",
-        "%TOKEN%",    "Bearer %TOKEN%", "$$x $y",           "Bearer {file: /x}",
-        "${5}",       "{env:TOKEN}",    "a ${NAME} $OTHER",
+        "$TOKEN",
+        "Bearer $TOKEN",
+        "$(TOKEN)",
+        "${}",
+        "${ TOKEN }",
+        "{env.TOKEN}",
+        "{$TOKEN}",
+        "{{ .Values.token }}",
+        "%TOKEN%",
+        "Bearer %TOKEN%",
+        "$$x $y",
+        "Bearer {file: /x}",
+        "${5}",
+        "{env:TOKEN}",
+        "a ${NAME} $OTHER",
+        "%{TOKEN}",
+        "a #{TOKEN}",
+        "%(TOKEN)s",
+        "env:TOKEN",
+        "file:/x",
+        "file:///x",
+        "@/x",
     };
     static const char *const fine[] = {
         "",     "${NAME}",    "${NAME:-x}", "$$NAME", "$5.00",   "$",       "a$",
         "100%", "/a%2Fb%20c", "%",          "%%",     "/x/{id}", "a%AB%CD", "${UNSET:-${NAME}}",
+        "50%{", "a#{",        "%{x y}",     "%()",    "env:",    "env:a b", "my env:TOKEN",
+        "@",    "a@/x",       "file",
     };
 
     for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)

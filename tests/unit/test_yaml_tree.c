@@ -160,12 +160,16 @@ static void what_can_not_be_a_tree_is_explained(void **state)
         CASE("a: \"b\\0c\"\n", "1:4: a text with a NUL byte in it"),
         CASE("a:\n\tb: c\n", "2:1: a tab where only spaces may stand"),
         CASE("\xc3\xa4:\n\tb: c\n", "2:1: a tab where only spaces may stand"),
-        CASE("\xc3\xa4: 'b'\t}\n",
-             "1:8: not valid YAML: while parsing a block mapping, did not find expected key"),
-        CASE("a: 1\nb\n", "3:1: not valid YAML: while scanning a simple key, could not find expected ':'"),
+        CASE("\xc3\xa4: 'b'\t}\n", "1:8: not valid YAML: the value has ended before this"),
+        CASE(
+            "a: 1\nb\n",
+            "3:1: not valid YAML: a key without a colon: a key and its value are written key: value (since line 2)"),
         CASE("a: [1, 2\n",
-             "2:1: not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'"),
-        CASE("a: 1\n  b: 2\n", "2:4: not valid YAML: mapping values are not allowed in this context"),
+             "2:1: not valid YAML: a { or [ that is not closed, or a comma is missing (since line 1)"),
+        CASE(
+            "a: 1\n  b: 2\n",
+            "2:4: not valid YAML: a key inside of a value: its line is indented deeper than the one above it, or quotes "
+            "are missing around the value"),
         CASE("a: 'b\n", "1:4: not valid YAML: a quote that is not closed"),
         CASE("gr\xc3\xbc: 1\nb: \xff\n", "2:4: not a text in UTF-8: invalid leading UTF-8 octet"),
         CASE("a: b\0c\n", "1:5: not a text in UTF-8: control characters are not allowed"),
