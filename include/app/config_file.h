@@ -17,7 +17,8 @@ struct config_file {
     struct config_errors errors, warnings;
     struct file_list sources; /* the files that it stands in */
     struct file_list named;   /* those that it names, whether they can be read or not */
-    bool is_again;            /* the caller's: this is a reload, which waits for no pipe */
+    bool is_check; /* the caller's: nothing is started, so that what is in the way of that is looked for */
+    bool is_again; /* the caller's: this is a reload, which waits for no pipe */
     bool is_short; /* memory or descriptors were missing to load it: that says nothing of the files */
 };
 

@@ -168,9 +168,12 @@ static void check_meaning(struct checking *checking, struct config_file *file,
 static int check(struct checking *checking)
 {
     struct config_file *file = config_file_new(checking->path);
-    struct snapshot *snapshot = file != NULL ? config_file_load(file) : NULL;
+    struct snapshot *snapshot;
     int result = 1;
 
+    if (file != NULL)
+        file->is_check = true;
+    snapshot = file != NULL ? config_file_load(file) : NULL;
     if (snapshot != NULL)
         check_meaning(checking, file, snapshot);
     if (file != NULL)

@@ -120,6 +120,15 @@ static bool find_group(void *arg, const char *name, uint32_t *number)
     return true;
 }
 
+/* config_files.refuse_socket. A directory may be made at the start, as systemd does it below /run. */
+static const char *refuse_socket(void *arg, const char *path)
+{
+    struct stat info;
+
+    (void)arg;
+    return stat(path, &info) == 0 && !S_ISSOCK(info.st_mode) ? "is there already, and is no socket" : NULL;
+}
+
 /* config_files.variable */
 static const char *find_variable(void *arg, const char *name)
 {
@@ -243,8 +252,11 @@ void config_file_free(struct config_file *file)
 
 static struct config_files files_of(struct config_file *file)
 {
-    return (struct config_files){
-        .read = read_named, .group = find_group, .variable = find_variable, .arg = file};
+    return (struct config_files){.read = read_named,
+                                 .group = find_group,
+                                 .refuse_socket = file->is_check ? refuse_socket : NULL,
+                                 .variable = find_variable,
+                                 .arg = file};
 }
 
 struct snapshot *config_file_load(struct config_file *file)
@@ -317,7 +329,8 @@ static void complain_of_admin(FILE *out, const struct config_file *file, bool me
         fprintf(out, "curfew: %s: without admin.listen or admin.metrics_listen there is nobody to ask\n",
                 file->path);
     else
-        fprintf(out, "curfew: %s: without admin.listen there is nobody to ask; send it SIGHUP instead\n",
+        fprintf(out,
+                "curfew: %s: without admin.listen there is nobody to ask (a reload comes by SIGHUP, too)\n",
                 file->path);
 }
 

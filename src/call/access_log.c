@@ -247,8 +247,8 @@ bool access_log_can_open(const struct log_config *config)
         return true;
     if (stat(path, &info) != 0)
         return errno == ENOENT && can_make(path);
-    if (S_ISDIR(info.st_mode)) {
-        errno = EISDIR;
+    if (S_ISDIR(info.st_mode) || S_ISSOCK(info.st_mode)) {
+        errno = S_ISDIR(info.st_mode) ? EISDIR : ENXIO;
         return false;
     }
     return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;

@@ -64,7 +64,7 @@ static enum status read_address(struct build *b, const struct yaml_node *node, s
         out->family = ENDPOINT_UNIX; /* which nothing more is found wrong with */
         return ST_OK;
     }
-    if (out->family == ADDRESS_UNIX && b->files->refuse_socket &&
+    if (out->family == ENDPOINT_UNIX && b->files->refuse_socket &&
         (why = b->files->refuse_socket(b->files->arg, out->path)) != NULL)
         report_value(b->errors, node, "%s: %s", quote_text(node->text).text, why);
     other = find_in_the_way(b, out);

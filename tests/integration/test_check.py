@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -190,6 +191,19 @@ def clip(path):
     return str(path) if len(str(path)) <= 40 else str(path)[:40] + "…"
 
 
+def test_a_value_that_a_variable_leaves_empty_has_its_place(write, monkeypatch):
+    monkeypatch.setenv("EMPTY", "")
+    path = write(GOOD + "    headers: {set: {X-Empty: \"${EMPTY}\"}}\n    deadline: ${EMPTY}\n")
+    assert check(path) == (1, [], [f"{path}:9:5: upstreams.mail.deadline: has no value: what its variable holds is empty"])
+
+
+def test_a_secret_with_a_byte_order_mark_is_refused(write, tmp_path):
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfsecret\r\n")
+    path = write(GOOD + f"    headers: {{set: {{Host: {{file: {tmp_path}/token}}}}}}\n")
+    assert [line.partition(": ")[2] for line in check(path)[2]] == [
+        "upstreams.mail.headers.set.Host.file: the file begins with a byte order mark; save it without one"]
+
+
 def test_standard_input_is_a_file_too():
     assert check("-", stdin=GOOD.encode()) == (0, ["-: ok: 2 upstreams, 3 pools, 3 routes"], [])
     assert check("-", stdin=b"") == (1, [], ["<stdin>:1:1: the file is empty"])
@@ -286,6 +300,16 @@ def test_a_log_that_serve_could_not_open_is_an_error(write, tmp_path, place, why
     (tmp_path / "closed").mkdir(0o500)
     path = write(f"log: {{access: {tmp_path}/{place}}}\n{GOOD}")
     assert check(path) == (1, [], [f"{path}:1:15: log.access: {tmp_path}/{place}: {why}"])
+
+
+def test_what_is_in_the_place_of_a_unix_socket_is_an_error_unless_it_is_one(write, tmp_path):
+    path = write(GOOD.replace("/run/mail.sock", f"{tmp_path}/curfew.yaml"))
+    assert check(path) == (1, [], [f'{path}:5:13: upstreams.mail.listen: "{clip(f"unix:{path}")}": is there already, and is no socket'])
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(f"{tmp_path}/x")
+        assert check(write(GOOD.replace("/run/mail.sock", f"{tmp_path}/x")))[0] == 0
+        path = write(f"log: {{access: {tmp_path}/x}}\n{GOOD}")
+        assert check(path) == (1, [], [f"{path}:1:15: log.access: {tmp_path}/x: No such device or address"])
 
 
 def test_a_log_that_serve_could_open_is_not_made(write, tmp_path):
