@@ -481,5 +481,5 @@ SHIPPED = sorted(path.relative_to(TREE) for part in ("conf", "bench") for path i
 
 @pytest.mark.parametrize("name", SHIPPED, ids=str)
 def test_the_configurations_that_are_shipped_mean_what_they_say(name):
-    code, _, err = check("--strict", TREE / name)
+    code, _, err = check("--strict", "--stop-timeout", "90s", TREE / name)
     assert (code, err) == (0, [])
