@@ -33,7 +33,7 @@ static const char usage[] =
     "usage: curfew faulty --listen ADDRESS [--listen ADDRESS]... [OPTION]...\n"
     "An HTTP API that misbehaves on purpose, to try curfew with, and a policy of one's own.\n"
     "\n"
-    "  --listen ADDRESS   127.0.0.1:9000, [::1]:9000 or unix:/path; port 0: any that is free\n"
+    "  --listen ADDRESS   127.0.0.1:9000 or 9000, [::1]:9000 or unix:/path; port 0: any that is free\n"
     "  --tls              speak TLS, with a self-signed certificate made now for localhost,\n"
     "                     api.test, 127.0.0.1 and ::1\n"
     "  --cert FILE        with --tls: this certificate (chain) instead, and\n"

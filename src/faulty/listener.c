@@ -75,9 +75,20 @@ static bool parse_ip(const char *text, union socket_address *a, socklen_t *len)
     return inet_pton(AF_INET, host, &a->v4.sin_addr) == 1 && parse_port(span_of(colon + 1), &a->v4.sin_port);
 }
 
+/* A port alone is one of 127.0.0.1, as in a configuration. */
+static bool parse_alone(const char *text, union socket_address *a, socklen_t *len)
+{
+    a->v4.sin_family = AF_INET;
+    a->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *len = sizeof(a->v4);
+    return parse_port(span_of(text), &a->v4.sin_port);
+}
+
 static bool parse_address(const char *text, union socket_address *a, socklen_t *len)
 {
     memset(a, 0, sizeof(*a));
+    if (strchr(text, ':') == NULL)
+        return parse_alone(text, a, len);
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(text + 5, a, len);
     return parse_ip(text, a, len);
@@ -201,7 +212,8 @@ enum status faulty_listen(struct faulty_server *server, const char *address)
     enum status status;
 
     if (!parse_address(address, &a, &len)) {
-        (void)fprintf(stderr, "curfew faulty: %s is neither IPV4:PORT, [IPV6]:PORT nor unix:PATH\n", address);
+        (void)fprintf(stderr, "curfew faulty: %s is neither PORT, IPV4:PORT, [IPV6]:PORT nor unix:PATH\n",
+                      address);
         return ST_BAD;
     }
     status = open_listener(server, &a, len, &l);

@@ -693,6 +693,15 @@ def test_wrong_usage_is_said_and_exits_with_2(args, said):
     assert (status, out) == (2, "") and said in err
 
 
+def test_a_port_alone_is_one_of_this_machine():
+    server = Server(listen=("0",))
+    try:
+        assert server.address[0] == "127.0.0.1" and server.address[1] != 0
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
 def test_a_port_in_use_is_said_and_exits_with_1(faulty):
     address = "%s:%d" % faulty.address
     assert run("--listen", address) == (1, "", f"curfew faulty: cannot listen on {address}: Address already in use\n")
