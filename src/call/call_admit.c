@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "core/budget.h"
+#include "core/retry.h"
 #include "http/forwarded.h"
 #include "http/connection_auth.h"
 #include "call/call.h"
@@ -185,7 +186,9 @@ static void refuse(struct call *call, const struct http1_head *head, enum cause 
 
 static void apply(struct call *call, const struct policy *policy)
 {
-    call_set_route(call, policy->route);
+    /* Mostly the whole head has come at once, and is for the route that was taken at first. */
+    if (policy->route != call->route)
+        call_set_route(call, policy->route);
     *call_fsm_policy_deadline(&call->fsm) = policy->deadline_ns;
     call->trace = policy->trace;
 }
@@ -381,7 +384,11 @@ void call_doubt_connections(struct call *call, enum cause cause)
 
 bool call_replace_connection(struct call *call)
 {
-    if (call->upstream->served == 0 || call->replaced || call->exchange->heard || !is_repeatable(call))
+    struct retry_facts facts = {.repeatable = is_repeatable(call), .tries = call->replaced ? 2 : 1};
+    struct try_result result = {
+        .closed = true, .reused = call->upstream->served != 0, .answered = call->exchange->heard};
+
+    if (retry_decide(&facts, &result) == RETRY_GIVE_UP)
         return false;
     call_doubt_connections(call, CAUSE_TERMINATED);
     call->replaced = true;

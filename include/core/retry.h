@@ -1,0 +1,37 @@
+#ifndef CURFEW_CORE_RETRY_H
+#define CURFEW_CORE_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Whether a call tries once more after a try has come to nothing. Asked in one place, when a try is over; pure.
+ *
+ * There is one rule today: a kept connection may have been closed by the upstream while the request was on its way
+ * (RFC 9112 9.3.1). If so, the request has most likely not been looked at, and if it is one that may be sent twice
+ * (RFC 9110 9.2.2), it is: once, for the second connection is a new one, or was alive a moment ago.
+ */
+
+/* How a try has ended. */
+struct try_result {
+    bool closed;   /* the upstream has closed or reset the connection, in whatever way */
+    bool reused;   /* which had served others before */
+    bool answered; /* and on which a byte has come back */
+};
+
+/* What of the call bears on it. */
+struct retry_facts {
+    bool
+        repeatable; /* sending the request twice does no more than sending it once, and all of it is still there */
+    uint8_t tries; /* so far, the one that has just ended included */
+};
+
+enum retry {
+    RETRY_GIVE_UP,
+    RETRY_AT_ONCE, /* on a new connection, with the same permit */
+};
+
+enum retry retry_decide(const struct retry_facts *facts, const struct try_result *result)
+    __attribute__((warn_unused_result));
+
+#endif
