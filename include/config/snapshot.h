@@ -9,7 +9,7 @@
 #include "base/span.h"
 #include "config/place.h"
 #include "http/forward_rules.h"
-#include "core/name_age.h"
+#include "core/origin.h"
 #include "core/route.h"
 #include "core/tls_spec.h"
 
@@ -100,12 +100,6 @@ struct keepalive_config {
     int64_t max_age_ns;
 };
 
-/* How several addresses of one name are used. */
-struct addresses_config {
-    int64_t stagger_ns;  /* the next one is tried, too, when nobody has answered for so long */
-    int64_t remember_ns; /* one that has failed goes last for so long; 0: none does */
-};
-
 struct upstream_config {
     const char *name;
     uint32_t index; /* its number; until it has one, its place in snapshot.upstreams */
@@ -115,15 +109,9 @@ struct upstream_config {
     const struct endpoint *listen;
     uint32_t listen_count;
 
-    const char *host; /* name or IP literal of the url, without brackets */
-    uint16_t port;
-    bool host_is_ip;
-    struct endpoint ip; /* if host_is_ip */
-
+    struct origin origin;
     struct tls_config tls;
     struct keepalive_config keepalive;
-    struct name_policy dns;
-    struct addresses_config addresses;
     struct caller_deadline_config caller_deadline;
     bool host_is_set; /* the Host field is not the url's host */
     /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */
@@ -139,9 +127,6 @@ struct upstream_config {
     uint32_t route_count;
     const struct route_entry *route_entries; /* sorted; route_count of them */
 };
-
-/* How long a call to it may really take, by whatever route. */
-int64_t upstream_longest_ns(const struct upstream_config *upstream) __attribute__((pure));
 
 struct snapshot {
     uint32_t workers; /* 0: auto */

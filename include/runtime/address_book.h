@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "config/snapshot.h"
 #include "core/address_memory.h"
+#include "core/origin.h"
 #include "runtime/dns.h"
 
 /*
@@ -29,13 +29,13 @@ void address_book_fini(struct address_book *book);
  * The order in which to try the first RACE_ADDRESSES of the answer, as race_order says; returns how many that are. A
  * turn is taken.
  */
-uint32_t address_book_order(struct address_book *book, const struct upstream_config *upstream,
+uint32_t address_book_order(struct address_book *book, const struct origin *origin,
                             const struct dns_answer *answer, int64_t now_ns, uint8_t *order);
 
 /* A connection to one of several addresses has failed, or come later than another's; or it has come first. */
-void address_book_failed(struct address_book *book, const struct upstream_config *upstream,
+void address_book_failed(struct address_book *book, const struct origin *origin,
                          const union dns_address *address, int64_t now_ns);
-void address_book_won(struct address_book *book, const struct upstream_config *upstream,
+void address_book_won(struct address_book *book, const struct origin *origin,
                       const union dns_address *address);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "config/snapshot.h"
 #include "core/cause.h"
+#include "core/origin.h"
 #include "core/phase.h"
 #include "core/race.h"
 #include "core/timer.h"
@@ -42,7 +42,7 @@ struct connect {
     struct loop *loop;
     struct resolver *resolver;
     struct address_book *book; /* of all workers */
-    const struct upstream_config *upstream;
+    const struct origin *origin;
     struct tls_client *tls;      /* NULL: plain */
     struct transport *transport; /* the owner's, closed at first */
     const struct connect_events *events;
@@ -63,7 +63,7 @@ struct connect {
 };
 
 /*
- * Everything but the fields set by the owner beforehand (loop, resolver, book, upstream, tls, transport, events) is
+ * Everything but the fields set by the owner beforehand (loop, resolver, book, origin, tls, transport, events) is
  * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The transport's loop
  * is `loop`. `peer.any.sa_family` is set when an address is tried.
  */

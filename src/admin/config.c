@@ -123,7 +123,7 @@ static void put_dns(struct jsonw *json, const struct name_policy *dns)
     jsonw_close_object(json);
 }
 
-static void put_addresses(struct jsonw *json, const struct addresses_config *addresses)
+static void put_addresses(struct jsonw *json, const struct origin *addresses)
 {
     jsonw_open_object(json, "addresses");
     put_duration(json, "stagger", addresses->stagger_ns);
@@ -262,8 +262,8 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     put_caller_deadline(json, &upstream->caller_deadline);
     put_tls(json, &upstream->tls);
     put_keepalive(json, &upstream->keepalive);
-    put_dns(json, &upstream->dns);
-    put_addresses(json, &upstream->addresses);
+    put_dns(json, &upstream->origin.dns);
+    put_addresses(json, &upstream->origin);
     put_headers(json, upstream);
     jsonw_bool(json, "trace", upstream->trace);
     jsonw_bool(json, "server_timing", upstream->server_timing);

@@ -211,7 +211,7 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     const struct upstream_config *upstream = e->target.upstream;
     bool is_connecting = phase == PHASE_DNS || phase == PHASE_CONNECT || phase == PHASE_TLS;
 
-    if ((phase == PHASE_DNS && upstream->host_is_ip) || (phase == PHASE_TLS && !upstream->tls.enabled))
+    if ((phase == PHASE_DNS && upstream->origin.host_is_ip) || (phase == PHASE_TLS && !upstream->tls.enabled))
         return false;
     switch (cause) {
     case CAUSE_HEAD_LIMIT:
@@ -230,7 +230,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
 
     switch (cause) {
     case CAUSE_QUEUE_LIMIT: return strikes(e, e->snapshot->pools[e->policy.route->pool].queue_timeout_ns);
-    case CAUSE_DNS: return !upstream->host_is_ip;
+    case CAUSE_DNS: return !upstream->origin.host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
     case CAUSE_BAD_DEADLINE: return upstream->caller_deadline.header_count != 0;

@@ -95,7 +95,7 @@ static bool is_of_api(const struct upstream_config *upstream, const struct parts
     snprintf(text, sizeof(text), "%s%.*s", parts->is_https ? "https://" : "http://",
              SPAN_FMT(parts->authority));
     if (url_parse(span_of(text), &url) != NULL || url.is_https != upstream->tls.enabled ||
-        url.port != upstream->port || !span_eq_nocase(url.host, span_of(upstream->host)))
+        url.port != upstream->origin.port || !span_eq_nocase(url.host, span_of(upstream->origin.host)))
         return false;
     if (rest.len < base.len || !span_eq((struct span){rest.ptr, base.len}, base))
         return false;

@@ -48,7 +48,7 @@ static bool is_for_us(const struct upstream_config *upstream, const struct http1
     if (head->authority.len == 0)
         return true;
     host = host_of(head->authority);
-    return span_eq_nocase(host, host_of(span_of(upstream->host))) ||
+    return span_eq_nocase(host, host_of(span_of(upstream->origin.host))) ||
            span_eq_nocase(host, host_of(upstream->rules.host)) ||
            span_eq_nocase(host, SPAN_LIT("localhost")) || is_ip(host);
 }

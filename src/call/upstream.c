@@ -92,7 +92,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct c
     connect->loop = context->loop;
     connect->resolver = context->resolver;
     connect->book = context->address_book;
-    connect->upstream = config;
+    connect->origin = &config->origin;
     connect->tls = terms->tls[config - terms->snapshot->upstreams];
     connect->transport = &upstream->transport;
     connect->events = &connect_events;

@@ -51,7 +51,7 @@ static enum status check_server_name(struct build *b, struct build_upstream *u)
     struct url url;
 
     if (!value->node) {
-        u->out->tls.spec.server_name = u->out->host;
+        u->out->tls.spec.server_name = u->out->origin.host;
         return ST_OK;
     }
     if (!url_is_host(value->node->text, &url))

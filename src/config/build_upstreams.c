@@ -55,13 +55,13 @@ static enum status build_url(struct build *b, struct build_upstream *u)
         else
             u->url = url;
     }
-    u->out->host = arena_text(b->arena, u->url.host);
-    u->out->port = u->url.port;
-    u->out->host_is_ip = u->url.host_is_ip;
-    u->out->ip = u->url.ip;
-    u->out->ip.port = u->url.port;
-    u->out->ip.text = u->out->host;
-    return u->out->host ? ST_OK : ST_NOMEM;
+    u->out->origin.host = arena_text(b->arena, u->url.host);
+    u->out->origin.port = u->url.port;
+    u->out->origin.host_is_ip = u->url.host_is_ip;
+    u->out->origin.ip = u->url.ip;
+    u->out->origin.ip.port = u->url.port;
+    u->out->origin.ip.text = u->out->origin.host;
+    return u->out->origin.host ? ST_OK : ST_NOMEM;
 }
 
 static void build_keepalive(const struct option_values *values, struct keepalive_config *out)
@@ -79,10 +79,26 @@ static void build_dns(const struct option_values *values, struct name_policy *ou
     out->negative_ns = values->of[OPT_DNS_NEGATIVE].number;
 }
 
+/* After its routes. */
+static enum status find_longest(struct build *b, struct build_upstream *u)
+{
+    struct upstream_config *upstream = u->out;
+    int64_t longest_ns = route_longest_ns(&upstream->default_route);
+
+    (void)b;
+    for (uint32_t i = 0; i < upstream->route_count; i++) {
+        int64_t route_ns = route_longest_ns(&upstream->routes[i]);
+
+        longest_ns = route_ns > longest_ns ? route_ns : longest_ns;
+    }
+    upstream->origin.longest_ns = longest_ns;
+    return ST_OK;
+}
+
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_listen, build_url, build_tls, build_caller_deadline, build_rules, build_routes,
+        build_listen, build_url, build_tls, build_caller_deadline, build_rules, build_routes, find_longest,
     };
     enum status status;
 
@@ -95,9 +111,9 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     if (u->node->kind == YAML_MAP)
         schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
     build_keepalive(&u->values, &u->out->keepalive);
-    build_dns(&u->values, &u->out->dns);
-    u->out->addresses.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;
-    u->out->addresses.remember_ns = u->values.of[OPT_ADDRESSES_REMEMBER].number;
+    build_dns(&u->values, &u->out->origin.dns);
+    u->out->origin.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;
+    u->out->origin.remember_ns = u->values.of[OPT_ADDRESSES_REMEMBER].number;
     u->out->observe = u->values.of[OPT_UPSTREAM_OBSERVE].number != 0;
     u->out->observe_ceiling_ns = u->values.of[OPT_UPSTREAM_OBSERVE_CEILING].number;
     u->out->trace = u->values.of[OPT_UPSTREAM_TRACE].number != 0;
@@ -121,7 +137,7 @@ enum status build_upstreams(struct build *b, const struct option_values *default
         enum status status;
 
         u.out = &all[node->index];
-        u.out->index = node->index;
+        u.out->index = u.out->origin.number = node->index;
         u.out->snapshot = b->snapshot;
         u.out->name = arena_text(b->arena, node->key);
         if (!u.out->name)

@@ -90,7 +90,7 @@ static enum status expect_upstream(struct numbering *numbering, struct upstream_
             expect(&numbering->routes, upstream->default_route.name, owner, &upstream->default_route.index);
     for (uint32_t i = 0; i < upstream->route_count && status == ST_OK; i++)
         status = expect(&numbering->routes, upstream->routes[i].name, owner, &upstream->routes[i].index);
-    upstream->index = owner;
+    upstream->index = upstream->origin.number = owner;
     return status;
 }
 

@@ -9,12 +9,12 @@ const struct route_config *snapshot_route(const struct upstream_config *upstream
 
 void upstream_put_origin(struct text *out, const struct upstream_config *upstream)
 {
-    bool is_ipv6 = upstream->host_is_ip && upstream->ip.family == ENDPOINT_IPV6;
+    bool is_ipv6 = upstream->origin.host_is_ip && upstream->origin.ip.family == ENDPOINT_IPV6;
 
     text_printf(out, is_ipv6 ? "%s://[%s]" : "%s://%s", upstream->tls.enabled ? "https" : "http",
-                upstream->host);
-    if (upstream->port != (upstream->tls.enabled ? 443 : 80))
-        text_printf(out, ":%u", upstream->port);
+                upstream->origin.host);
+    if (upstream->origin.port != (upstream->tls.enabled ? 443 : 80))
+        text_printf(out, ":%u", upstream->origin.port);
 }
 
 const char *snapshot_pool_name(const struct snapshot *snapshot, uint32_t number)
@@ -30,18 +30,6 @@ bool route_has_same_limits(const struct route_config *a, const struct route_conf
     return a->deadline_ns == b->deadline_ns && a->ceiling_ns == b->ceiling_ns &&
            a->queue_timeout_ns == b->queue_timeout_ns && a->connect_ns == b->connect_ns &&
            a->first_byte_ns == b->first_byte_ns && a->idle_ns == b->idle_ns;
-}
-
-int64_t upstream_longest_ns(const struct upstream_config *upstream)
-{
-    int64_t longest_ns = route_longest_ns(&upstream->default_route);
-
-    for (uint32_t i = 0; i < upstream->route_count; i++) {
-        int64_t route_ns = route_longest_ns(&upstream->routes[i]);
-
-        longest_ns = route_ns > longest_ns ? route_ns : longest_ns;
-    }
-    return longest_ns;
 }
 
 void snapshot_free(struct snapshot *snapshot)

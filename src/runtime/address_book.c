@@ -19,9 +19,9 @@ void address_book_fini(struct address_book *book)
     pthread_mutex_destroy(&book->lock);
 }
 
-static struct address_key key_of(const struct upstream_config *upstream, const union dns_address *address)
+static struct address_key key_of(const struct origin *origin, const union dns_address *address)
 {
-    struct address_key key = {.owner = upstream->index, .port = upstream->port};
+    struct address_key key = {.owner = origin->number, .port = origin->port};
 
     if (address->any.sa_family == AF_INET6) {
         memcpy(key.ip, &address->v6.sin6_addr, sizeof(key.ip));
@@ -33,7 +33,7 @@ static struct address_key key_of(const struct upstream_config *upstream, const u
 }
 
 /* Bit i: address i has failed lately. */
-static uint32_t find_bad(struct address_book *book, const struct upstream_config *upstream,
+static uint32_t find_bad(struct address_book *book, const struct origin *origin,
                          const struct dns_answer *answer, uint32_t count, int64_t now_ns)
 {
     uint32_t bad = 0;
@@ -43,9 +43,9 @@ static uint32_t find_bad(struct address_book *book, const struct upstream_config
         return 0;
     pthread_mutex_lock(&book->lock);
     for (uint32_t i = 0; i < count; i++) {
-        struct address_key key = key_of(upstream, &answer->addresses[i]);
+        struct address_key key = key_of(origin, &answer->addresses[i]);
 
-        if (address_memory_has(&book->memory, &key, now_ns, upstream->addresses.remember_ns))
+        if (address_memory_has(&book->memory, &key, now_ns, origin->remember_ns))
             bad |= UINT32_C(1) << i;
     }
     atomic_store_explicit(&book->noted, book->memory.count, memory_order_relaxed);
@@ -53,11 +53,11 @@ static uint32_t find_bad(struct address_book *book, const struct upstream_config
     return bad;
 }
 
-uint32_t address_book_order(struct address_book *book, const struct upstream_config *upstream,
+uint32_t address_book_order(struct address_book *book, const struct origin *origin,
                             const struct dns_answer *answer, int64_t now_ns, uint8_t *order)
 {
     uint32_t count = answer->count < RACE_ADDRESSES ? answer->count : RACE_ADDRESSES;
-    atomic_uint *turn = &book->turns[upstream->index % ADDRESS_BOOK_TURNS];
+    atomic_uint *turn = &book->turns[origin->number % ADDRESS_BOOK_TURNS];
     uint32_t ipv6 = 0;
 
     PRE(count != 0);
@@ -69,15 +69,15 @@ uint32_t address_book_order(struct address_book *book, const struct upstream_con
         if (answer->addresses[i].any.sa_family == AF_INET6)
             ipv6 |= UINT32_C(1) << i;
     }
-    race_order(order, count, ipv6, find_bad(book, upstream, answer, count, now_ns),
+    race_order(order, count, ipv6, find_bad(book, origin, answer, count, now_ns),
                atomic_fetch_add_explicit(turn, 1, memory_order_relaxed));
     return count;
 }
 
-void address_book_failed(struct address_book *book, const struct upstream_config *upstream,
+void address_book_failed(struct address_book *book, const struct origin *origin,
                          const union dns_address *address, int64_t now_ns)
 {
-    struct address_key key = key_of(upstream, address);
+    struct address_key key = key_of(origin, address);
 
     pthread_mutex_lock(&book->lock);
     address_memory_note(&book->memory, &key, now_ns);
@@ -85,10 +85,10 @@ void address_book_failed(struct address_book *book, const struct upstream_config
     pthread_mutex_unlock(&book->lock);
 }
 
-void address_book_won(struct address_book *book, const struct upstream_config *upstream,
+void address_book_won(struct address_book *book, const struct origin *origin,
                       const union dns_address *address)
 {
-    struct address_key key = key_of(upstream, address);
+    struct address_key key = key_of(origin, address);
 
     if (atomic_load_explicit(&book->noted, memory_order_relaxed) == 0)
         return;

@@ -105,15 +105,15 @@ static void note(struct connect *connect, const union dns_address *peer, enum ca
 
 static void fail_without_address(struct connect *connect, enum cause cause, const char *why)
 {
-    snprintf(connect->detail, sizeof(connect->detail), "%s: %s", connect->upstream->host, why);
+    snprintf(connect->detail, sizeof(connect->detail), "%s: %s", connect->origin->host, why);
     finish(connect, cause);
 }
 
 /* ---- addresses ----------------------------------------------------------------------------------------- */
 
-static union dns_address address_of_url(const struct upstream_config *upstream)
+static union dns_address address_of_url(const struct origin *origin)
 {
-    const struct endpoint *ip = &upstream->ip;
+    const struct endpoint *ip = &origin->ip;
     union dns_address address;
 
     if (ip->family == ENDPOINT_IPV6) {
@@ -129,8 +129,8 @@ static union dns_address address_of_url(const struct upstream_config *upstream)
 static union dns_address address_at(const struct connect *connect, unsigned place)
 {
     union dns_address address = connect->answer != NULL ? connect->answer->addresses[connect->order[place]]
-                                                        : address_of_url(connect->upstream);
-    in_port_t port = htons(connect->upstream->port);
+                                                        : address_of_url(connect->origin);
+    in_port_t port = htons(connect->origin->port);
 
     if (address.any.sa_family == AF_INET6)
         address.v6.sin6_port = port;
@@ -155,7 +155,7 @@ static void remember(struct connect *connect, unsigned lane)
     union dns_address address = address_in(connect, lane);
 
     if (has_several_addresses(connect))
-        address_book_failed(connect->book, connect->upstream, &address, loop_now(connect->loop));
+        address_book_failed(connect->book, connect->origin, &address, loop_now(connect->loop));
 }
 
 /* Those that had lost their patience before the one at `place` was started. */
@@ -218,7 +218,7 @@ static void win(struct connect *connect, unsigned lane)
     connect->peer = address_in(connect, lane);
     if (has_several_addresses(connect)) {
         remember_passed(connect, connect->race.lanes[lane].place);
-        address_book_won(connect->book, connect->upstream, &connect->peer);
+        address_book_won(connect->book, connect->origin, &connect->peer);
     }
     for (unsigned other = 0; other < RACE_LANES; other++) {
         if (other != lane)
@@ -339,7 +339,7 @@ static int open_socket(struct connect *connect, unsigned lane)
 {
     struct transport *transport = connect->lanes[lane];
     union dns_address address = address_in(connect, lane);
-    int fd = tcp_connect(&address.any, upstream_longest_ns(connect->upstream));
+    int fd = tcp_connect(&address.any, connect->origin->longest_ns);
 
     if (fd < 0)
         return errno;
@@ -393,7 +393,7 @@ static void lose(struct connect *connect)
 {
     PRE(connect->cause != CAUSE_NONE); /* each attempt that failed was noted */
     if (connect->answer != NULL && connect->cause != CAUSE_INTERNAL)
-        dns_doubt(connect->resolver, connect->upstream->host);
+        dns_doubt(connect->resolver, connect->origin->host);
     finish(connect, connect->cause);
 }
 
@@ -424,13 +424,13 @@ static void look_again(struct timer *timer, int64_t now_ns)
 
 static void race(struct connect *connect)
 {
-    const struct upstream_config *upstream = connect->upstream;
+    const struct origin *origin = connect->origin;
     int64_t now_ns = loop_now(connect->loop);
     uint32_t count = 1;
 
     if (connect->answer != NULL)
-        count = address_book_order(connect->book, upstream, connect->answer, now_ns, connect->order);
-    race_begin(&connect->race, count, upstream->addresses.stagger_ns, now_ns, connect->limit_ns);
+        count = address_book_order(connect->book, origin, connect->answer, now_ns, connect->order);
+    race_begin(&connect->race, count, origin->stagger_ns, now_ns, connect->limit_ns);
     go_on(connect);
 }
 
@@ -459,13 +459,13 @@ static void begin(struct mail *mail)
 {
     struct connect *connect = CONTAINER_OF(mail, struct connect, begin);
 
-    if (connect->upstream->host_is_ip) {
+    if (connect->origin->host_is_ip) {
         race(connect);
         return;
     }
     connect->events->phase(connect, PHASE_DNS);
-    if (dns_ask(connect->resolver, connect->upstream->host, &connect->upstream->dns, &connect->query,
-                resolved, &connect->answer) != ST_AGAIN)
+    if (dns_ask(connect->resolver, connect->origin->host, &connect->origin->dns, &connect->query, resolved,
+                &connect->answer) != ST_AGAIN)
         go_by_answer(connect);
 }
 
@@ -495,6 +495,6 @@ void connect_cancel(struct connect *connect)
         return;
     remember_passed(connect, connect->race.next - 1u);
     if (connect->answer != NULL && race_is_hopeless(&connect->race, loop_now(connect->loop)))
-        dns_doubt(connect->resolver, connect->upstream->host);
+        dns_doubt(connect->resolver, connect->origin->host);
     leave(connect);
 }

@@ -178,8 +178,8 @@ static void check_rules(const struct forward_rules *rules)
 
 static void check_upstream(const struct snapshot *snapshot, const struct upstream_config *upstream)
 {
-    MUST(upstream->name != NULL && upstream->name[0] != '\0' && upstream->host != NULL &&
-         upstream->port != 0);
+    MUST(upstream->name != NULL && upstream->name[0] != '\0' && upstream->origin.host != NULL &&
+         upstream->origin.port != 0);
     MUST(upstream->listen_count != 0);
     MUST(!upstream->tls.enabled || upstream->tls.spec.server_name != NULL);
     MUST((upstream->tls.spec.cert_file == NULL) == (upstream->tls.spec.key_file == NULL));

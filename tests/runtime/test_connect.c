@@ -24,7 +24,7 @@ struct world {
     struct rig rig;
     struct resolver *resolver;
     struct address_book book;
-    struct upstream_config upstream;
+    struct origin origin;
     struct transport transport;
     struct connect connect;
     int64_t began_ns;
@@ -130,11 +130,13 @@ static int set_up(void **state)
     transport_init(&world->transport);
     world->listener = bound_socket(SOCK_STREAM, &address);
     assert_int_equal(listen(world->listener, 16), 0);
-    world->upstream =
-        (struct upstream_config){.name = "payments", .host = HOST, .port = ntohs(address.sin_port)};
-    world->upstream.addresses =
-        (struct addresses_config){.stagger_ns = 250 * NS_PER_MS, .remember_ns = 600 * NS_PER_S};
-    world->upstream.dns = (struct name_policy){80, 3600 * NS_PER_S, 300 * NS_PER_S, NS_PER_S};
+    world->origin = (struct origin){
+        .host = HOST,
+        .port = ntohs(address.sin_port),
+        .dns = {80, 3600 * NS_PER_S, 300 * NS_PER_S, NS_PER_S},
+        .stagger_ns = 250 * NS_PER_MS,
+        .remember_ns = 600 * NS_PER_S,
+    };
     address_book_init(&world->book);
     *state = world;
     return 0;
@@ -161,7 +163,7 @@ static int tear_down(void **state)
 /* One more listener, at this address. */
 static int listen_at(struct world *world, const char *ip)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(world->upstream.port)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(world->origin.port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     inet_pton(AF_INET, ip, &address.sin_addr);
@@ -189,7 +191,7 @@ static void start(struct world *world, struct tls_client *tls, int64_t limit_in_
         .loop = &world->rig.loop,
         .resolver = world->resolver,
         .book = &world->book,
-        .upstream = &world->upstream,
+        .origin = &world->origin,
         .tls = tls,
         .transport = &world->transport,
         .events = &events,
@@ -258,7 +260,7 @@ static void assert_failed(struct world *world, enum cause cause, const char *pha
 {
     char expected[200];
 
-    snprintf(expected, sizeof(expected), "%s:%u: %s", ip, world->upstream.port, why);
+    snprintf(expected, sizeof(expected), "%s:%u: %s", ip, world->origin.port, why);
     assert_string_equal(world->detail, expected);
     assert_int_equal(world->cause, cause);
     assert_string_equal(world->phases, phases);
@@ -274,10 +276,10 @@ static void use_ip(struct world *world, const char *ip)
 {
     bool is_v6 = strchr(ip, ':') != NULL;
 
-    world->upstream.host = ip;
-    world->upstream.host_is_ip = true;
-    world->upstream.ip.family = is_v6 ? ENDPOINT_IPV6 : ENDPOINT_IPV4;
-    inet_pton(is_v6 ? AF_INET6 : AF_INET, ip, world->upstream.ip.ip);
+    world->origin.host = ip;
+    world->origin.host_is_ip = true;
+    world->origin.ip.family = is_v6 ? ENDPOINT_IPV6 : ENDPOINT_IPV4;
+    inet_pton(is_v6 ? AF_INET6 : AF_INET, ip, world->origin.ip.ip);
 }
 
 /* ---- plain connections --------------------------------------------------------------------------------- */
@@ -324,7 +326,7 @@ static void an_ipv6_literal_is_connected_to(void **state)
         skip();
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    world->upstream.port = ntohs(address.sin6_port);
+    world->origin.port = ntohs(address.sin6_port);
     use_ip(world, "::1");
     run(world, NULL, NS_PER_S);
     assert_connected(world, "c");
@@ -338,7 +340,7 @@ static void localhost_falls_back_to_its_other_address(void **state)
 {
     struct world *world = *state;
 
-    world->upstream.host = "localhost";
+    world->origin.host = "localhost";
     run(world, NULL, NS_PER_S);
     assert_connected(world, "dc");
 }
@@ -366,7 +368,7 @@ static void a_name_that_does_not_resolve_says_so(void **state)
 {
     struct world *world = *state;
 
-    world->upstream.host = "a..test";
+    world->origin.host = "a..test";
     run(world, NULL, NS_PER_S);
     assert_int_equal(world->cause, CAUSE_DNS);
     assert_string_equal(world->phases, "d");
@@ -403,7 +405,7 @@ static void assert_peer(const struct world *world, const char *ip)
     assert_int_equal(world->peer.any.sa_family, AF_INET);
     inet_ntop(AF_INET, &world->peer.v4.sin_addr, text, sizeof(text));
     assert_string_equal(text, ip);
-    assert_int_equal(ntohs(world->peer.v4.sin_port), world->upstream.port);
+    assert_int_equal(ntohs(world->peer.v4.sin_port), world->origin.port);
 }
 
 static void a_silent_address_costs_one_stagger_and_is_remembered(void **state)
@@ -446,7 +448,7 @@ static void addresses_that_have_lost_are_the_last_until_they_are_forgotten(void 
 
     world->addresses[0] = "127.0.0.9";
     world->addresses[1] = "127.0.0.1";
-    world->upstream.addresses.remember_ns = 0;
+    world->origin.remember_ns = 0;
     run(world, NULL, NS_PER_S);
     assert_int_equal(world->book.memory.count, 1);
     transport_close(&world->transport);
@@ -507,7 +509,7 @@ static void at_most_four_sockets_are_on_their_way_and_the_fifth_address_has_its_
         world->addresses[i] = silent[i];
     }
     world->addresses[4] = "127.0.0.1";
-    world->upstream.addresses.stagger_ns = 10 * NS_PER_MS;
+    world->origin.stagger_ns = 10 * NS_PER_MS;
     before = open_descriptors();
     start(world, NULL, 10 * NS_PER_S);
     run_for(world, 800 * NS_PER_MS);
@@ -549,7 +551,7 @@ static void cancelled_with_several_on_their_way_nothing_is_left(void **state)
     swallow_at(world, "127.0.0.3");
     world->addresses[0] = "127.0.0.2";
     world->addresses[1] = "127.0.0.3";
-    world->upstream.addresses.stagger_ns = 10 * NS_PER_MS;
+    world->origin.stagger_ns = 10 * NS_PER_MS;
     before = open_descriptors();
     start(world, NULL, 10 * NS_PER_S);
     run_for(world, 100 * NS_PER_MS);
@@ -572,7 +574,7 @@ static void a_connection_that_was_made_beside_the_first_moves_bytes(void **state
     swallow_at(world, "127.0.0.2");
     world->addresses[0] = "127.0.0.2";
     world->addresses[1] = "127.0.0.1";
-    world->upstream.addresses.stagger_ns = 10 * NS_PER_MS;
+    world->origin.stagger_ns = 10 * NS_PER_MS;
     run(world, NULL, 10 * NS_PER_S);
     assert_connected(world, "dc");
     peer = accept(world->listener, NULL, NULL);
@@ -783,7 +785,7 @@ static void a_wrong_certificate_tells_more_than_a_refusal_at_the_next_address(vo
     struct tls_client *tls = tls_towards("localhost.test");
     struct server server = {0};
 
-    world->upstream.host = "localhost"; /* two addresses */
+    world->origin.host = "localhost"; /* two addresses */
     start_server(world, &server, pki.good);
     run(world, tls, NS_PER_S * 5);
     assert_failed(world, CAUSE_TLS_CERTIFICATE, "dct", "127.0.0.1", "certificate: hostname mismatch");
@@ -886,7 +888,7 @@ static void without_memory_the_connect_fails_and_leaves_nothing(void **state)
     swallow_at(world, "127.0.0.2");
     world->addresses[0] = "127.0.0.2";
     world->addresses[1] = "127.0.0.1";
-    world->upstream.addresses.stagger_ns = 10 * NS_PER_MS;
+    world->origin.stagger_ns = 10 * NS_PER_MS;
     before = open_descriptors();
     do {
         left = ++nth;
