@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "runtime/thread.h"
 
@@ -54,6 +55,7 @@ bool log_ring_put(struct log_ring *ring, struct span line)
     size_t first = RING_BYTES - at < line.len ? RING_BYTES - at : line.len;
     struct access_log *log = ring->log;
 
+    PRE(put - taken <= RING_BYTES);
     if (line.len > RING_BYTES - (put - taken))
         return false;
     memcpy(ring->bytes + at, line.ptr, first);
@@ -136,6 +138,7 @@ static bool empty_ring(struct access_log *log, struct log_ring *ring)
     size_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
     size_t put = atomic_load(&ring->put);
 
+    PRE(put - taken <= RING_BYTES);
     if (put == taken)
         return false;
     while (taken != put) {
@@ -335,6 +338,7 @@ void access_log_free(struct access_log *log)
 
 struct log_ring *access_log_ring(struct access_log *log, uint32_t worker)
 {
+    PRE(worker < log->ring_count);
     return &log->rings[worker];
 }
 

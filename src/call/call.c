@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "core/budget.h"
 #include "call/downstream.h"
@@ -20,11 +21,16 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
         call_end(call, cause, NULL);
     else
         call_set_timer(call);
+    POST(call_is_over(call) || call_is_sound(call));
 }
 
 static void permit_granted(struct mail *mail)
 {
-    call_granted(CONTAINER_OF(mail, struct call, ticket.granted));
+    struct call *call = CONTAINER_OF(mail, struct call, ticket.granted);
+
+    PRE(call->fsm.state == CALL_QUEUED); /* who has left the queue is not told any more */
+    call_granted(call);
+    POST(call_is_over(call) || call_is_sound(call));
 }
 
 static struct call *begin(struct downstream *downstream, int64_t now_ns)
@@ -33,6 +39,7 @@ static struct call *begin(struct downstream *downstream, int64_t now_ns)
     struct call *call = mem_zalloc(sizeof(*call));
     int64_t head_limit_ns = budget_end(now_ns, context->snapshot->limits.request_head_timeout_ns);
 
+    PRE(downstream->call == NULL); /* one call at a time on a caller's connection */
     if (call == NULL || timer_init(&context->loop->timers, &call->timer, time_is_up) != ST_OK) {
         mem_free(call);
         return NULL;
@@ -81,6 +88,7 @@ static bool give_back_upstream(struct call *call, unsigned holds)
 {
     struct upstream *upstream = call->upstream;
 
+    PRE(upstream->user == call);
     call->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
     if (call->reusable) {
         keep_upstream(call);
@@ -109,6 +117,7 @@ static inline __attribute__((always_inline)) void give_back(struct call *call, u
         pool_give_back(context->pools[call->route->pool], &call->ticket);
     if ((holds & HOLD_TIMER) != 0)
         timer_fini(&context->loop->timers, &call->timer);
+    POST(!has_upstream || call->upstream == NULL); /* it is somebody else's now */
 }
 
 /* Apart, so that the way of every call needs no room for the text. */

@@ -1,6 +1,7 @@
 /* From the request's head to a permit to a connection. */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "core/budget.h"
 #include "core/retry.h"
@@ -80,6 +81,7 @@ void call_note_request(struct call *call, struct span method, struct span target
     call->head = method.len != 0 ? mem_alloc(method.len + target_len) : NULL;
     if (call->head == NULL)
         return;
+    POST(method.len <= UINT8_MAX); /* HTTP1_METHOD_MAX of it are read */
     memcpy(call->head, method.ptr, method.len);
     memcpy(call->head + method.len, target.ptr, target_len);
     call->method_len = (uint8_t)method.len;
@@ -137,6 +139,7 @@ static enum cause keep_head(struct call *call, const struct http1_head *head, bo
     memcpy(call->head, text.ptr, text.len);
     call->head_len = (uint32_t)text.len;
     keep_target(call, head);
+    POST(call->target_at + call->target_len <= call->head_cap + behind);
     call->host_len = (uint16_t)host.len;
     if (host.len != 0)
         memcpy(call->head + call->head_cap + behind - host.len, host.ptr, host.len);
@@ -148,6 +151,7 @@ static bool become_call(struct call *call)
 {
     struct call_context *context = call->context;
 
+    PRE(!call->counted && call->fsm.state == CALL_READING);
     call->counted = true;
     context->metrics->routes[call->route->index].started[0]++;
     call_list_push(&context->calls.by_pool[call->route->pool], &call->place);
@@ -171,15 +175,18 @@ static void ask_for_permit(struct call *call)
         call_fsm_set_limit(&call->fsm, budget_end(now_ns, call->route->queue_timeout_ns), CAUSE_QUEUE_LIMIT);
         call_set_timer(call);
         return;
-    case PERMIT_QUEUE_FULL: break;
+    case PERMIT_QUEUE_FULL:
+        call_fsm_enter_phase(&call->fsm, PHASE_QUEUE, now_ns);
+        call_end(call, CAUSE_QUEUE_FULL, NULL);
+        return;
     }
-    call_fsm_enter_phase(&call->fsm, PHASE_QUEUE, loop_now(call->context->loop));
-    call_end(call, CAUSE_QUEUE_FULL, NULL);
+    call_break(call, "its pool's answer is none that a pool can give");
 }
 
 /* It never becomes a call. */
 static void refuse(struct call *call, const struct http1_head *head, enum cause cause, const char *detail)
 {
+    PRE(!call->counted && call->head == NULL);
     call_note_request(call, head->method, head->target);
     call_end(call, cause, detail);
 }
@@ -279,7 +286,11 @@ static void send_request(struct call *call)
 
 static void upstream_ready(struct upstream *upstream)
 {
-    call_pump(upstream->user);
+    struct call *call = upstream->user;
+
+    PRE(call->upstream == upstream);
+    call_pump(call);
+    POST(call_is_over(call) || call_is_sound(call));
 }
 
 static void phase_entered(struct upstream *upstream, enum phase phase)
@@ -300,6 +311,7 @@ static void connected(struct upstream *upstream, enum cause cause, const char *d
 {
     struct call *call = upstream->user;
 
+    PRE(call->upstream == upstream && call->fsm.state == CALL_CONNECTING);
     if (cause != CAUSE_NONE)
         call_end(call, cause, detail);
     else if (call_move(call, CALL_SENDING))
@@ -321,6 +333,7 @@ static void connect_anew(struct call *call)
 
     if (!call_move(call, CALL_CONNECTING))
         return;
+    PRE(call->upstream == NULL); /* the one before went with the move */
     call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
     call_set_timer(call);
     call->upstream =
@@ -334,6 +347,7 @@ void call_granted(struct call *call)
     struct keepalive *keepalive = call->context->keepalive[call->config->index];
     bool probe = !is_repeatable(call);
 
+    PRE(call->ticket.permit.state == PERMIT_HELD && call->upstream == NULL);
     call->granted_ns = loop_now(call->context->loop);
     if (call->downstream->reserved != NULL)
         call->upstream =
@@ -391,6 +405,7 @@ bool call_replace_connection(struct call *call)
     if (retry_decide(&facts, &result) == RETRY_GIVE_UP)
         return false;
     call_doubt_connections(call, CAUSE_TERMINATED);
+    PRE(buffer_len(&call->h1.in) == 0); /* nothing of a response has come that would be lost */
     call->replaced = true;
     call->uploaded = false;
     connect_anew(call);

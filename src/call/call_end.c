@@ -1,6 +1,7 @@
 /* The way out of a call: one door. */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "call/local_reply.h"
 #include "call/call.h"
@@ -18,6 +19,8 @@ static void free_deferred(struct deferred_free *deferred_free)
 {
     struct call *call = CONTAINER_OF(deferred_free, struct call, deferred_free);
 
+    PRE(call_is_over(call) && call->upstream == NULL && call->h1.in.data == NULL);
+    PRE(call->ticket.permit.state == PERMIT_FREE && list_is_empty(&call->place.node));
     h1_writer_fini(&call->response);
     mem_free(call->kept_head);
     mem_free(call->head);
@@ -47,7 +50,7 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
     case OUTCOME_FAILED: route->failed[cause]++; break;
     case OUTCOME_REJECTED: route->rejected[cause]++; break;
     case OUTCOME_ABANDONED: route->abandoned[phase]++; break;
-    default: break;
+    default: IMPOSSIBLE("a call that was counted and ends as none"); break;
     }
     if (call->fsm.spared_cause != CAUSE_NONE)
         route->spared[call->fsm.spared_phase]++;
@@ -161,6 +164,7 @@ static size_t write_once(struct transport *transport, struct span text)
     struct iovec piece = {(char *)(uintptr_t)text.ptr, text.len};
     size_t written;
 
+    PRE(text.len != 0);
     return transport_write(transport, &piece, 1, &written) == ST_OK ? written : 0;
 }
 
@@ -208,6 +212,7 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
     };
 
     local_reply_put(&text, &reply);
+    POST(!text.overflow); /* the scratch text has room for it */
     written = write_once(&downstream->transport, text_span(&text));
     call->status = written != 0 ? cause_status(cause) : 0;
     if (written != text.len)
@@ -277,6 +282,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     enum downstream_next next;
     char why[TLS_WHY_MAX];
 
+    PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
     if (cause != CAUSE_NONE) {
         call_count_unfinished_head(call);
         call_doubt_connections(call, cause);
@@ -291,6 +297,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     count(call, cause, phase, now_ns);
     if (context->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
         call_log(call, cause, phase, now_ns, detail, odd);
+    PRE(call->terms->users > 0);
     list_remove(&call->place.node);
     call->terms->users--;
     h1_exchange_fini(&call->h1);

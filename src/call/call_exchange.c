@@ -1,6 +1,7 @@
 /* Bytes in both directions: the request to the upstream, the response to the caller. */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "core/budget.h"
 #include "call/call.h"
 #include "call/downstream.h"
@@ -100,6 +101,7 @@ static enum stream_result relay_request(struct call *call, bool *starved)
 
 static void request_is_sent(struct call *call)
 {
+    PRE(!call->uploaded && call->request.ended); /* all that has come is with the upstream */
     call->uploaded = true;
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     buffer_close_if_empty(&call->context->loop->spare_buffers, &call->downstream->in);
@@ -161,6 +163,7 @@ static void release_upstream(struct call *call)
 {
     if (!stream_let_go(call->exchange) || !call->uploaded)
         call->reusable = false;
+    PRE(call->fsm.state == CALL_STREAMING && call->granted_ns != 0);
     call->released_ns = loop_now(call->context->loop);
     if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
@@ -277,20 +280,21 @@ static void set_limit(struct call *call)
     call_set_timer(call);
 }
 
+/* States in which bytes move. */
+static bool is_exchanging(const struct call *call)
+{
+    return call->fsm.state >= CALL_SENDING && call->fsm.state <= CALL_DELIVERING;
+}
+
 void call_pump(struct call *call)
 {
+    PRE(is_exchanging(call));
     upload(call);
     if (call_is_over(call))
         return;
     download(call);
     if (!call_is_over(call) && call->fsm.state != CALL_CONNECTING)
         set_limit(call);
-}
-
-/* States in which bytes move. */
-static bool is_exchanging(const struct call *call)
-{
-    return call->fsm.state >= CALL_SENDING && call->fsm.state <= CALL_DELIVERING;
 }
 
 /* News of a caller from whom nothing is being read: he has sent another request, or ended his side, or is gone. */

@@ -1,6 +1,7 @@
 /* Heads of responses: from the upstream's bytes to what is written to the caller. */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "call/call.h"
 #include "call/downstream.h"
@@ -139,6 +140,7 @@ static void final_response(struct call *call, const struct http1_head *head)
     struct text text = text_over(context->text, context->text_cap);
     struct forward_framing framing = forward_response_framing(head, call->minor);
 
+    PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
     call->reusable = upstream_note_response(call->upstream, head);
     /* Whether the rest of the request ever comes, the caller has his answer. */

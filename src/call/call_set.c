@@ -1,5 +1,6 @@
 #include "call/call_set.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 
 static void init_list(struct call_list *list)
@@ -16,6 +17,7 @@ void call_set_init(struct call_set *set)
 
 void call_set_fini(struct call_set *set)
 {
+    PRE(call_list_next(&set->reading, &set->reading.places) == NULL); /* a walk's markers may be left */
     mem_free(set->by_pool);
     set->by_pool = NULL;
     set->pool_count = 0;
@@ -33,12 +35,14 @@ struct call_list *call_lists_new(uint32_t count)
 /* Before the marker, which leaves the list, and another one takes its place. */
 static void replace_marker(struct call_place *marker, struct call_place *by)
 {
+    PRE(marker->call == NULL && by->call == NULL);
     list_insert_before(&marker->node, &by->node);
     list_remove(&marker->node);
 }
 
 static void move_list(struct call_list *to, struct call_list *from)
 {
+    PRE(list_is_empty(&to->places)); /* a new one */
     if (call_cursor_is_set(&from->audit)) {
         replace_marker(&from->audit.at, &to->audit.at);
         replace_marker(&from->audit.end, &to->audit.end);
@@ -48,6 +52,7 @@ static void move_list(struct call_list *to, struct call_list *from)
 
 void call_set_grow(struct call_set *set, struct call_list *lists, uint32_t count)
 {
+    PRE(count >= set->pool_count);
     for (uint32_t i = 0; i < set->pool_count; i++)
         move_list(&lists[i], &set->by_pool[i]);
     mem_free(set->by_pool);

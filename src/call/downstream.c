@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "http/h1_head.h"
 #include "call/local_reply.h"
@@ -39,6 +40,7 @@ void downstream_destroy(struct downstream *downstream)
 {
     struct call_context *context = downstream->context;
 
+    PRE(downstream->call == NULL && context->downstream_count > 0); /* a call ends by call_end */
     keepalive_end_reservation(&downstream->reserved);
     transport_close(&downstream->transport);
     buffer_close(&context->loop->spare_buffers, &downstream->in);
@@ -77,6 +79,7 @@ static void drain(struct downstream *downstream)
 
 static void linger(struct downstream *downstream)
 {
+    PRE(downstream->call == NULL && !downstream->lingering);
     downstream->lingering = true;
     keepalive_end_reservation(&downstream->reserved);
     buffer_close(&downstream->context->loop->spare_buffers, &downstream->in);
@@ -205,6 +208,7 @@ void downstream_resume_later(struct downstream *downstream)
 
 void downstream_call_over(struct downstream *downstream, enum downstream_next next)
 {
+    PRE(downstream->call != NULL); /* a call is over once */
     downstream->call = NULL;
     switch (next) {
     case DOWNSTREAM_KEEP:
@@ -237,6 +241,7 @@ void downstream_wind_down(struct downstream *downstream)
 void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
                           const struct upstream_config *upstream)
 {
+    PRE(downstream->terms->users > 0 && upstream->snapshot == terms->snapshot);
     downstream->terms->users--;
     terms->users++;
     downstream->terms = terms;
@@ -334,6 +339,7 @@ static enum status open_downstream(struct call_context *context, struct listener
     downstream->terms = lw->terms;
     downstream->terms->users++;
     downstream->upstream = lw->upstream;
+    PRE(downstream->upstream->snapshot == downstream->terms->snapshot);
     mail_init(&downstream->resume, resume);
     note_caller(downstream, peer);
     list_push_back(&context->downstreams, &downstream->node);

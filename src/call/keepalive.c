@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "core/budget.h"
 #include "call/context.h"
@@ -28,6 +29,8 @@ static struct keepalive *keepalive_of(const struct upstream *upstream)
 
 static void take_out(struct keepalive *keepalive, struct upstream *upstream)
 {
+    PRE(upstream->user == NULL && !list_is_empty(&upstream->node)); /* it is at rest */
+    PRE((upstream->reserved_at == NULL ? keepalive->count : keepalive->reserved_count) > 0);
     list_remove(&upstream->node);
     if (upstream->reserved_at == NULL) {
         keepalive->count--;
@@ -66,6 +69,7 @@ static void probe(struct keepalive *keepalive, struct upstream *upstream)
 {
     int64_t now_ns = loop_clock_ns();
 
+    PRE(upstream->proof.probed_ns == 0); /* the answer to one would be taken for the other's */
     trust_probed(&upstream->proof, now_ns);
     tcp_begin_probing(upstream->transport.fd);
     set_expiry(keepalive, now_ns + PROBE_NS);
@@ -142,6 +146,7 @@ void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *
         drop(keepalive, upstream_of(keepalive->idle.next));
     while (!list_is_empty(&keepalive->reserved))
         drop(keepalive, upstream_of(keepalive->reserved.next));
+    POST(keepalive->count == 0 && keepalive->reserved_count == 0);
     dns_answer_release(&keepalive->answer);
     keepalive->max = all / workers + (keepalive->context->loop->index < all % workers ? 1 : 0);
     keepalive->config = config;
@@ -312,6 +317,7 @@ static const struct upstream_events idle_events = {.ready = stirred};
 
 static void rest(struct keepalive *keepalive, struct upstream *upstream, struct list_node *list)
 {
+    PRE(upstream->connect == NULL && transport_is_open(&upstream->transport));
     upstream->events = &idle_events;
     upstream->user = NULL;
     list_push_front(list, &upstream->node);
@@ -326,6 +332,7 @@ void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, i
     }
     rest(keepalive, *upstream_at, &keepalive->idle);
     keepalive->count++;
+    POST(keepalive->count <= keepalive->max);
     *upstream_at = NULL;
 }
 

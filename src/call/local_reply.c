@@ -1,5 +1,6 @@
 #include "call/local_reply.h"
 
+#include "base/invariant.h"
 #include "base/json.h"
 
 /* Where there is nothing better to say: where the call was, and how long it took. */
@@ -85,7 +86,9 @@ void local_reply_put(struct text *out, const struct local_reply *reply)
     char block[LOCAL_REPLY_MAX / 2];
     struct text problem = text_over(block, sizeof(block));
 
+    PRE(cause_status(reply->cause) >= 400); /* what ended well has no reply of ours */
     put_problem(&problem, reply);
+    POST(!problem.overflow);
     put_fields(out, reply, problem.len);
     if (!reply->head_only)
         text_put(out, text_span(&problem));

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "config/address.h"
 #include "core/budget.h"
 #include "core/route.h"
@@ -11,6 +12,7 @@ const struct route_config *policy_route(const struct upstream_config *upstream, 
     uint32_t id =
         route_find(upstream->route_entries, upstream->route_count, head->path, head->method, UINT32_MAX);
 
+    POST(id == UINT32_MAX || id < upstream->route_count);
     return snapshot_route(upstream, id);
 }
 
@@ -83,6 +85,7 @@ static bool find_trace(const struct upstream_config *upstream, const struct http
     bool has_one =
         head->traceparent.len != 0 && !upstream->hides_trace && trace_parse(head->traceparent, trace);
 
+    POST(!has_one || !upstream->hides_trace);
     return has_one || !upstream->trace;
 }
 

@@ -1,5 +1,6 @@
 #include "call/upstream.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "http/connection_auth.h"
 #include "call/context.h"
@@ -65,6 +66,7 @@ static void connected(struct connect *connect, enum cause cause, const char *det
 {
     struct upstream *upstream = owner_of(connect);
 
+    PRE(upstream->connect == connect && upstream->user != NULL);
     upstream->peer = connect->peer;
     if (cause != CAUSE_NONE) {
         upstream->events->connected(upstream, cause, detail);
@@ -82,6 +84,7 @@ static const struct connect_events connect_events = {
 static void prepare(struct upstream *upstream, struct connect *connect, struct call_context *context,
                     struct call_terms *terms, const struct upstream_config *config)
 {
+    PRE(config->snapshot == terms->snapshot); /* or its place there is another one's */
     transport_init(&upstream->transport);
     list_init(&upstream->node);
     upstream->context = context;
@@ -130,6 +133,8 @@ bool upstream_note_response(struct upstream *upstream, const struct http1_head *
 
 static void free_later(struct upstream *upstream)
 {
+    PRE(list_is_empty(&upstream->node) && !transport_is_open(&upstream->transport));
+    PRE(upstream->context->upstream_count > 0 && upstream->terms->users > 0);
     if (upstream->connect != NULL)
         end_attempt(upstream);
     upstream->context->upstream_count--;
@@ -187,6 +192,7 @@ static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_
 {
     struct call_context *context = upstream->context;
 
+    PRE(upstream->connect == NULL && list_is_empty(&upstream->node));
     upstream->transport.on_ready = not_heard;
     upstream->pool = pool;
     pool_ticket_init(&upstream->ticket, context->loop, NULL);

@@ -1,5 +1,6 @@
 #include "proxy/broadcast.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
@@ -8,6 +9,7 @@ static void all_have(struct mail *mail)
 {
     struct broadcast *broadcast = CONTAINER_OF(mail, struct broadcast, reply);
 
+    PRE(broadcast->under_way && atomic_load(&broadcast->left) == 0);
     broadcast->under_way = false;
     broadcast->done(broadcast);
 }
@@ -18,6 +20,7 @@ static void run_part(struct mail *mail)
     struct broadcast *broadcast = part->broadcast;
     struct mailbox *home = broadcast->proxy->home;
 
+    PRE(atomic_load(&broadcast->left) > 0); /* it has not answered yet */
     part->again = false;
     broadcast->run(broadcast, part->worker);
     if (part->again)
@@ -59,6 +62,7 @@ void broadcast_start(struct broadcast *broadcast, broadcast_run_fn run, broadcas
 {
     struct proxy *proxy = broadcast->proxy;
 
+    PRE(!broadcast->under_way); /* the parts are in the workers' mailboxes until they have answered */
     broadcast->run = run;
     broadcast->done = done;
     broadcast->under_way = true;
@@ -70,6 +74,7 @@ void broadcast_start(struct broadcast *broadcast, broadcast_run_fn run, broadcas
 
 void broadcast_run_again(struct broadcast *broadcast, const struct worker *pw)
 {
+    PRE(loop_is_own(&pw->loop) && broadcast->parts[pw->loop.index].worker == pw);
     broadcast->parts[pw->loop.index].again = true;
 }
 

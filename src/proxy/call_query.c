@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "proxy/broadcast.h"
 #include "call/call.h"
@@ -146,6 +147,7 @@ static void all_have_answered(struct broadcast *broadcast)
         if (result->longest_ns > sum->longest_ns)
             sum->longest_ns = result->longest_ns;
     }
+    POST(sum->top.count <= sum->top.matching && sum->top.matching <= sum->top.in_flight);
     call_top_sort(&sum->top);
     sum->is_stale = broadcast_is_stale(broadcast);
     query->done(query->arg, sum);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "runtime/loop.h"
@@ -94,6 +95,7 @@ static bool has_room(struct dns_watch *watch)
     last = CONTAINER_OF(watch->places.prev, struct place, node);
     if (last->has_news)
         return false;
+    PRE(list_is_empty(&last->news.node)); /* its mail is not on its way */
     free_place(last);
     watch->count--;
     return true;
@@ -118,6 +120,7 @@ static void add_place(struct dns_watch *watch, const char *host, const struct dn
     memcpy(place->host, host, size);
     list_push_front(&watch->places, &place->node);
     watch->count++;
+    POST(watch->count <= PLACES_MAX);
 }
 
 static struct place *find_place(const struct dns_watch *watch, const char *host)
@@ -153,6 +156,7 @@ static void put_line(struct place *place, const char *before, const char *why, c
 {
     struct text line = text_over(place->line, sizeof(place->line));
 
+    PRE(!place->has_news); /* the main thread may be reading the line that it has */
     text_printf(&line, "%s%s%s%s", place->host, before, why, after);
     place->line[line.len] = '\0';
     place->has_news = true;

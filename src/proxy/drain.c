@@ -1,5 +1,6 @@
 #include "proxy/drain.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "call/call.h"
 #include "call/downstream.h"
@@ -19,6 +20,7 @@ static void worker_emptied(struct mail *mail)
     struct worker *pw = CONTAINER_OF(mail, struct worker, emptied);
     struct drain *drain = pw->proxy->drain;
 
+    PRE(drain->busy > 0); /* each worker says it once */
     drain->busy--;
     if (drain->busy == 0)
         drain->done(drain->arg);
@@ -29,6 +31,7 @@ static void worker_is_empty(struct call_context *context)
 {
     struct worker *pw = CONTAINER_OF(context, struct worker, context);
 
+    PRE(context->draining && context->downstream_count == 0);
     if (pw->empty)
         return;
     pw->empty = true;
@@ -91,6 +94,7 @@ enum status proxy_drain(struct proxy *proxy, drain_fn begun, drain_fn done, void
 {
     struct drain *drain = mem_zalloc(sizeof(*drain));
 
+    PRE(proxy->drain == NULL); /* once */
     atomic_store(&proxy->ready, false);
     if (drain == NULL || broadcast_init(&drain->broadcast, proxy) != ST_OK) {
         mem_free(drain);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
@@ -11,6 +12,7 @@ static void unused(struct mail *mail)
 {
     struct generation *generation = CONTAINER_OF(mail, struct generation, unused);
 
+    PRE(atomic_load(&generation->users) == 0 && generation != generation->proxy->generation);
     list_remove(&generation->node);
     generation_free(generation);
 }
@@ -97,11 +99,13 @@ void generation_free(struct generation *generation)
 
 struct call_terms *generation_terms(struct generation *generation, const struct worker *pw)
 {
+    PRE(pw->loop.index < generation->proxy->worker_count);
     return &generation->workers[pw->loop.index].terms;
 }
 
 void generation_retire(struct generation *generation, struct worker *pw)
 {
+    PRE(loop_is_own(&pw->loop) && list_is_empty(&generation->workers[pw->loop.index].node)); /* once */
     list_push_back(&pw->retired, &generation->workers[pw->loop.index].node);
 }
 
@@ -116,6 +120,7 @@ void generation_look_after(struct worker *pw)
         next = next->next;
         if (part->terms.users != 0)
             continue;
+        PRE(generation != pw->generation && atomic_load(&generation->users) > 0);
         list_remove(&part->node);
         if (atomic_fetch_sub(&generation->users, 1) == 1)
             mailbox_post(pw->proxy->home, &generation->unused);

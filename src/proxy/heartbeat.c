@@ -1,5 +1,6 @@
 #include "proxy/heartbeat.h"
 
+#include "base/invariant.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
 
@@ -7,6 +8,7 @@ static void answer(struct broadcast *broadcast, struct worker *pw)
 {
     struct heartbeat *heartbeat = CONTAINER_OF(broadcast, struct heartbeat, broadcast);
 
+    PRE(loop_is_own(&pw->loop)); /* whose metrics these are */
     pthread_mutex_lock(&broadcast->lock);
     if (heartbeat->sum != NULL)
         metrics_add(heartbeat->sum, pw->context.metrics);

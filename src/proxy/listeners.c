@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "config/address.h"
 #include "runtime/listen.h"
@@ -41,6 +42,7 @@ static struct listener *add(struct list_node *listeners, int fd, struct handed_s
     struct listener *listener = mem_zalloc(sizeof(*listener));
     char path[LISTEN_PATH_MAX];
 
+    PRE(fd >= 0 && (handed == NULL || !handed->is_taken));
     if (listener == NULL)
         return NULL;
     listener->fd = fd;
@@ -57,6 +59,7 @@ static void close_one(struct listener *listener)
 {
     const struct endpoint *address = listener->address != NULL ? listener->address : listener->next_address;
 
+    PRE(listener->handed != NULL || address != NULL);
     list_remove(&listener->node);
     if (listener->handed != NULL)
         listener->handed->is_taken = false;
@@ -115,6 +118,8 @@ static bool is_planned(struct list_node *listeners, const struct endpoint *addre
 static void plan(struct listener *listener, const struct upstream_config *upstream,
                  const struct endpoint *address)
 {
+    PRE((upstream == NULL) == (address == NULL));
+    PRE(upstream == NULL || listener->next == NULL); /* it is one upstream's */
     listener->next = upstream;
     listener->next_address = address;
 }

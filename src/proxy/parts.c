@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/invariant.h"
 #include "call/access_log.h"
 #include "proxy/generation.h"
 #include "proxy/listeners.h"
@@ -83,6 +84,7 @@ void parts_commit(struct proxy *proxy, struct generation_parts *parts)
 {
     struct generation *generation = parts->generation;
 
+    PRE(parts->pool_count >= proxy->pool_count && generation != proxy->generation);
     pools_commit(proxy, parts->pools, parts->pool_count, generation->snapshot);
     listeners_commit(&proxy->listeners);
     if (parts->log_fd >= 0)

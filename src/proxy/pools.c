@@ -1,5 +1,6 @@
 #include "proxy/pools.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "proxy/proxy.h"
 
@@ -46,6 +47,7 @@ void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, cons
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *config = &snapshot->pools[i];
 
+        PRE(config->index < count);
         if (config->is_new)
             pool_restart(pools[config->index], config->size, config->queue_size);
         else

@@ -1,5 +1,6 @@
 #include "proxy/scrape.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "proxy/broadcast.h"
 #include "proxy/proxy.h"
@@ -15,6 +16,7 @@ struct scrape {
 
 static void free_scrape(struct scrape *scrape)
 {
+    PRE(scrape->broadcast.proxy->scrape_count > 0 && !scrape->broadcast.under_way);
     scrape->broadcast.proxy->scrape_count--;
     metrics_free(scrape->sum);
     broadcast_fini(&scrape->broadcast);

@@ -1,5 +1,6 @@
 #include "proxy/switch.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "call/call.h"
 #include "proxy/listeners.h"
@@ -53,6 +54,7 @@ static bool make_arrays(struct generation_switch *next)
 {
     const struct generation_parts *parts = next->parts;
 
+    PRE(parts->pool_count >= next->parts->generation->snapshot->pool_count);
     next->metrics = metrics_new(parts->upstream_count, parts->route_count);
     next->keepalive = mem_calloc(parts->upstream_count, sizeof(struct keepalive *));
     next->calls = call_lists_new(parts->pool_count);
@@ -125,6 +127,7 @@ enum status switch_prepare(struct worker *pw, const struct generation_parts *par
 {
     struct generation_switch *next = mem_zalloc(sizeof(*next));
 
+    PRE(pw->next == NULL); /* one switch at a time, which is committed or aborted */
     if (next == NULL)
         return ST_NOMEM;
     pw->next = next;
@@ -210,6 +213,8 @@ static void take_counters_over(struct worker *pw, struct generation_switch *next
 
 static void take_calls_over(struct worker *pw, struct generation_switch *next)
 {
+    PRE(next->parts->pool_count >=
+        pw->context.calls.pool_count); /* a number that was a pool's stays a place */
     call_set_grow(&pw->context.calls, next->calls, next->parts->pool_count);
     mem_free(pw->context.pools);
     pw->context.pools = next->pools;
@@ -223,6 +228,7 @@ static void take_connections_over(struct worker *pw, struct generation_switch *n
 {
     const struct snapshot *snapshot = next->parts->generation->snapshot;
 
+    PRE(next->parts->upstream_count >= pw->upstream_places);
     mem_free(pw->context.keepalive);
     pw->context.keepalive = next->keepalive;
     pw->upstream_places = next->parts->upstream_count;
@@ -284,6 +290,7 @@ void switch_commit(struct worker *pw)
     struct generation_switch *next = pw->next;
     const struct generation_parts *parts = next->parts;
 
+    PRE(loop_is_own(&pw->loop) && parts->generation != pw->generation);
     pw->next = NULL;
     take_counters_over(pw, next);
     take_calls_over(pw, next);
@@ -305,5 +312,7 @@ void switch_commit(struct worker *pw)
     pw->generation = parts->generation;
     pw->context.snapshot = pw->generation->snapshot;
     change_listeners(pw, next);
+    POST(pw->context.text_cap >= text_size(pw->context.snapshot));
+    POST(list_is_empty(&next->listeners));
     mem_free(next);
 }

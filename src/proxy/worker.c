@@ -1,5 +1,6 @@
 #include "proxy/worker.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "call/access_log.h"
 #include "call/call.h"
@@ -46,6 +47,7 @@ void worker_gauge(struct worker *pw)
     int64_t now_ns = loop_now(&pw->loop);
     uint32_t idle = 0;
 
+    PRE(loop_is_own(&pw->loop));
     metrics_clear_gauges(metrics);
     if (pw->loop.index == 0)
         mark_observed(pw->context.snapshot, metrics);
@@ -53,6 +55,7 @@ void worker_gauge(struct worker *pw)
         add_calls(&pw->context.calls.by_pool[i], now_ns, metrics);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         idle += pw->context.keepalive[i]->count + pw->context.keepalive[i]->reserved_count;
+    POST(idle <= pw->context.upstream_count);
     metrics->process.connections[SIDE_DOWNSTREAM] = pw->context.downstream_count;
     metrics->process.connections[SIDE_UPSTREAM] = pw->context.upstream_count - idle;
     metrics->process.connections[SIDE_UPSTREAM_IDLE] = idle;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "call/audit.h"
 #include "call/call.h"
@@ -60,6 +61,7 @@ static void close_all(struct worker *pw)
     upstream_finish_cuts(&pw->context);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         keepalive_free(pw->context.keepalive[i]);
+    POST(pw->context.downstream_count == 0 && pw->context.upstream_count == 0); /* all have been closed */
     pw->upstream_places = 0;
     resolver_free(pw->context.resolver);
     pw->context.resolver = NULL;

@@ -6,6 +6,8 @@
  *   timer             no call's timer is moved once the call has begun
  *   release N         the Nth call that gives something back to its pool gives back nothing
  *   loop N            the Nth turn of a worker's event loop fails
+ *   answer N          the pool's Nth answer is none that a pool can give
+ *   impossible N      something impossible is found, and noted, when the pool is asked for the Nth time
  */
 #include <event2/event.h>
 #include <stdatomic.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "core/call_fsm.h"
 #include "call/call.h"
 #include "runtime/pool.h"
@@ -23,6 +26,8 @@ void __real_call_set_timer(struct call *call);
 void __wrap_call_set_timer(struct call *call);
 void __real_pool_give_back(struct pool *pool, struct pool_ticket *ticket);
 void __wrap_pool_give_back(struct pool *pool, struct pool_ticket *ticket);
+enum permit_answer __real_pool_acquire(struct pool *pool, struct pool_ticket *ticket);
+enum permit_answer __wrap_pool_acquire(struct pool *pool, struct pool_ticket *ticket);
 int __real_event_base_loop(struct event_base *base, int flags);
 int __wrap_event_base_loop(struct event_base *base, int flags);
 
@@ -60,6 +65,15 @@ void __wrap_pool_give_back(struct pool *pool, struct pool_ticket *ticket)
 
     if (!breaks("release ", &times))
         __real_pool_give_back(pool, ticket);
+}
+
+enum permit_answer __wrap_pool_acquire(struct pool *pool, struct pool_ticket *ticket)
+{
+    static atomic_int times, notes;
+
+    if (breaks("impossible ", &notes))
+        invariant_note("told to be");
+    return breaks("answer ", &times) ? (enum permit_answer)99 : __real_pool_acquire(pool, ticket);
 }
 
 int __wrap_event_base_loop(struct event_base *base, int flags)

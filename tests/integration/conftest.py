@@ -21,6 +21,7 @@ WORKERS = int(os.environ.get("CURFEW_WORKERS") or 1)
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
+    config.addinivalue_line("markers", "contracts_only: needs a build in which a broken contract ends the process: a sanitizer's")
     config.addinivalue_line("markers", "one_worker: needs what each worker keeps for itself (connections, names, sessions)")
     config.addinivalue_line("markers", "timed: says how late something may be, or needs the whole machine: it runs alone, or under ASan beside one other")
     if not os.access(BINARY, os.X_OK):
@@ -36,6 +37,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if bounds.SANITIZED and item.get_closest_marker("sound_only"):
             item.add_marker(pytest.mark.skip(reason="not on a sanitizer build"))
+        if not bounds.SANITIZED and item.get_closest_marker("contracts_only"):
+            item.add_marker(pytest.mark.skip(reason="a release build does not evaluate contracts"))
         if WORKERS != 1 and item.get_closest_marker("one_worker"):
             item.add_marker(pytest.mark.skip(reason="not with several workers"))
 

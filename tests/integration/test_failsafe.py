@@ -162,6 +162,25 @@ def test_a_call_whose_timer_is_lost_is_found_and_ended(doomed):
     proxy.stop()
 
 
+def test_a_call_to_which_something_impossible_happens_ends_alone(doomed):
+    proxy, _ = doomed(ok, "answer 2")
+    assert [ask(proxy) for _ in range(3)] == [200, 500, 200]
+    metrics = scrape_idle(proxy)
+    assert metrics.sum("curfew_broken_invariants_total") == 1
+    assert metrics.calls("failed", reason="broken_invariant") == 1 and metrics.calls("completed") == 2
+    complaint, = complaints(proxy)
+    assert complaint.endswith("in state ROUTED: its pool's answer is none that a pool can give")
+    proxy.stop()
+
+
+def test_what_was_found_impossible_is_counted_and_told_of_within_seconds(doomed):
+    proxy, _ = doomed(ok, "impossible 1")
+    assert ask(proxy) == 200
+    poll(lambda: scrape(proxy).sum("curfew_broken_invariants_total") == 1, "the audit to count it", SOON)
+    assert complaints(proxy) == ["curfew: error: broken invariant: told to be"]
+    proxy.stop()
+
+
 def test_a_permit_that_leaks_is_counted_by_the_audit(doomed):
     proxy, _ = doomed(ok, "release 1", pool={"size": 2, "queue": 5})
     assert ask(proxy) == 200
