@@ -5,32 +5,28 @@
 
 #include "base/invariant.h"
 
-/* The digits of `n`, without leading zeros, to the end of `digits`; where they start. */
-static char *put_digits(char *end, uint64_t n, unsigned base)
-{
-    do {
-        *--end = "0123456789abcdef"[n % base];
-        n /= base;
-    } while (n != 0);
-    return end;
-}
-
 void text_u64(struct text *t, uint64_t n)
 {
     char digits[20];
-    char *end = digits + sizeof(digits);
-    char *start = put_digits(end, n, 10);
+    size_t at = sizeof(digits);
 
-    text_bytes(t, start, (size_t)(end - start));
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+    text_bytes(t, digits + at, sizeof(digits) - at);
 }
 
 void text_hex(struct text *t, uint64_t n)
 {
     char digits[16];
-    char *end = digits + sizeof(digits);
-    char *start = put_digits(end, n, 16);
+    size_t at = sizeof(digits);
 
-    text_bytes(t, start, (size_t)(end - start));
+    do {
+        digits[--at] = "0123456789abcdef"[n & 15];
+        n >>= 4;
+    } while (n != 0);
+    text_bytes(t, digits + at, sizeof(digits) - at);
 }
 
 void text_ms(struct text *t, int64_t ns)
