@@ -316,6 +316,7 @@ static void connected(struct upstream *upstream, enum cause cause, const char *d
         call_end(call, cause, detail);
     else if (call_move(call, CALL_SENDING))
         send_request(call);
+    POST(call_is_over(call) || call_is_sound(call));
 }
 
 static const struct upstream_events events = {
