@@ -236,6 +236,7 @@ def test_a_smaller_pool_shrinks_as_permits_come_back(api):
     assert [caller.recv_response().status for caller in callers] == [200] * 4
 
 
+@pytest.mark.one_worker
 def test_counters_stay_with_what_stays_and_end_with_what_goes(curfew, upstream):
     up = upstream()
     route = [{"path": "/r", "pool": {"size": 2}}]
