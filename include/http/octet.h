@@ -100,4 +100,24 @@ static inline size_t octet_find_line_end(struct span s, size_t at)
     return at;
 }
 
+/* Where the first CR or LF at or behind `at` lies; s.len if there is none. `at` is at most s.len. */
+static inline size_t octet_find_line_break(struct span s, size_t at)
+{
+#ifdef __SSE2__
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+
+    for (; s.len - at >= 16; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
+        unsigned mask =
+            (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
+
+        if (mask != 0)
+            return at + (unsigned)__builtin_ctz(mask);
+    }
+#endif
+    while (at < s.len && s.ptr[at] != '\r' && s.ptr[at] != '\n')
+        at++;
+    return at;
+}
+
 #endif
