@@ -25,15 +25,15 @@
  *               probe, its place. A verdict from an older generation tells the breaker nothing.
  *   generation  One more for each opening, so that what began before it is told from what has begun since.
  *   place       In HALF there are `probes` of them; a probe keeps its place until its verdict, or until the state is
- *               another one. A neutral verdict, and a call that ended before it became a try, leave it to the next call.
- *               So there are as many places taken as there are probes of this generation on their way, and none in the
- *               other states.
+ *               another one. A neutral verdict, and a call that ended before it became a try, leave it to the next
+ *               call. So there are as many places taken as there are probes of this generation on their way, and none
+ *               in the other states.
  *   doublings   Each opening from HALF is twice as long as the one before it, up to open_max; a good probe ends that.
  *               The length varies by a tenth, so that instances do not come back in step.
  *
- * A probe that hangs goes on, and so does its call; but it keeps nobody from the next probe for longer than `verdict`.
+ * A probe that hangs goes on, and so does its call; but the next probe waits no longer for it than `verdict`.
  *
- * The good verdicts of the window are not kept here but in rings beside (struct breaker_window), so that several threads
+ * The good verdicts of the window are kept in rings beside it (struct breaker_window), so that several threads
  * may count them without meeting; their sum comes in with a bad verdict, when alone it is needed.
  */
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF, BREAKER_STATE_COUNT };
