@@ -8,9 +8,18 @@
 
 struct faulty_conn;
 
+#define FAULTY_TEXT_MAX 256
+
 /* What a request's target says beyond the path's name. */
 struct faulty_args {
-    uint64_t value; /* the number in the path */
+    uint64_t value;             /* the number in the path */
+    char text[FAULTY_TEXT_MAX]; /* or the text in it */
+    char by[32];                /* ?by=WORD */
+    char after[64];             /* ?after=VALUE; empty: none */
+    uint64_t key;               /* of the text, and ?key=TEXT: the same for the same of both */
+    bool has_down;
+    uint64_t down; /* ?down=MS */
+    bool told;     /* ?told */
     bool has_bytes;
     uint64_t bytes; /* ?bytes=N */
     bool chunked;   /* ?chunked */
@@ -24,12 +33,14 @@ struct faulty_args {
  * `data` the part of it that is content); answer when the request has been read completely; tick by the timer.
  */
 struct faulty_behaviour {
-    const char *path;   /* exact, or a prefix that a number follows */
-    const char *arg;    /* the number's name; NULL: the path has none */
-    uint64_t min, max;  /* its bounds */
+    const char *path;   /* exact, or a prefix that a number or a text follows */
+    const char *arg;    /* its name; NULL: the path has none */
+    uint64_t min, max;  /* the number's bounds */
+    bool takes_text;    /* what follows is a text */
     const char *params; /* query parameters that it knows, for the help */
     const char *help;
-    bool uncounted; /* the statistics leave it out */
+    bool uncounted;                                  /* the statistics leave it out */
+    bool (*is_good)(const struct faulty_args *args); /* NULL: whatever can be read is */
     void (*head)(struct faulty_conn *c, struct span head);
     void (*content)(struct faulty_conn *c, struct span wire, struct span data);
     void (*answer)(struct faulty_conn *c);

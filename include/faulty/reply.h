@@ -22,6 +22,14 @@ bool faulty_reply_promise(struct faulty_conn *c, int status, enum faulty_framing
 /* A whole response with a small text. */
 void faulty_reply_text(struct faulty_conn *c, int status, const char *type, struct span text);
 void faulty_reply_ok(struct faulty_conn *c);
+/*
+ * A whole response with that status: 204 and 304 without content, 1xx before a 200. ?after and ?told add what an API
+ * says of another try.
+ */
+void faulty_reply_status(struct faulty_conn *c, int status);
+/* Half of a response that promises so many bytes, and bytes that are not HTTP: then the connection is closed. */
+void faulty_reply_half(struct faulty_conn *c, uint64_t promised);
+void faulty_reply_garbage(struct faulty_conn *c);
 
 /* A whole response with `bytes` of the pattern. */
 void faulty_reply_pattern(struct faulty_conn *c, enum faulty_framing framing, uint64_t bytes);

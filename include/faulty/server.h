@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "faulty/attempts.h"
 #include "faulty/work.h"
 
 /* What GET /stats says. Bytes are those of HTTP: without what TLS adds. */
@@ -31,6 +32,8 @@ struct faulty_server {
     uint64_t seed;        /* of /flaky */
     uint64_t flaky_count; /* requests to /flaky since the start, or since POST /stats/reset */
     uint64_t flaky_failures;
+    struct faulty_attempts attempts; /* of /seq */
+    uint64_t flap_began_ms;          /* 0: there was no request to /flap */
     struct faulty_stats stats;
     struct faulty_work work; /* heads read whose response is not written completely, on live connections */
     struct list_node conns;

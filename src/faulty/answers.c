@@ -6,9 +6,8 @@
 #include "faulty/conn.h"
 #include "faulty/reply.h"
 
-#define TIB         (UINT64_C(1) << 40)
-#define MS_PER_DAY  86400000
-#define STATUS_BODY 32
+#define TIB        (UINT64_C(1) << 40)
+#define MS_PER_DAY 86400000
 
 static void answer_bytes(struct faulty_conn *c)
 {
@@ -36,21 +35,7 @@ static void tick_delay(struct faulty_conn *c)
 
 static void answer_status(struct faulty_conn *c)
 {
-    int status = (int)c->args.value;
-    char text[STATUS_BODY];
-    int len = snprintf(text, sizeof(text), "status %d\n", status);
-
-    if (status < 200) {
-        faulty_reply_head(c, status, "");
-        faulty_reply_ok(c);
-    } else if (status == 204 || status == 304) {
-        faulty_reply_head(c, status, "");
-        faulty_conn_end(c);
-    } else if (status == 205) {
-        faulty_reply_text(c, status, "text/plain", SPAN_LIT(""));
-    } else {
-        faulty_reply_text(c, status, "text/plain", (struct span){text, (size_t)len});
-    }
+    faulty_reply_status(c, (int)c->args.value);
 }
 
 static void answer_close(struct faulty_conn *c)

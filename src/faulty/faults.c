@@ -73,36 +73,15 @@ static void tick_headdrip(struct faulty_conn *c)
 
 /* ------------------------------------------------------------------------------- broken responses */
 
-static void half(struct faulty_conn *c, uint64_t promised)
-{
-    bool chunked =
-        faulty_reply_promise(c, 200, c->args.chunked ? FAULTY_BY_CHUNKS : FAULTY_BY_LENGTH, promised);
-
-    /* Only now: a peer that fails in the middle has not announced it. */
-    c->close = true;
-    c->source = (struct faulty_source){.left = c->head ? 0 : promised / 2, .chunked = chunked, .cut = true};
-    faulty_conn_end(c);
-}
-
 static void answer_half(struct faulty_conn *c)
 {
-    half(c, c->args.value);
+    faulty_reply_half(c, c->args.value);
 }
 
 static void head_reset(struct faulty_conn *c, struct span head)
 {
     (void)head;
     faulty_conn_reset(c);
-}
-
-static void answer_garbage(struct faulty_conn *c)
-{
-    static const char garbage[] =
-        "\x16\x03garbage, not HTTP\r\n\x00\xff\xfe\r\n\r\n*** ENTER PASSWORD ***\r\n";
-
-    c->close = true;
-    faulty_conn_put(c, garbage, sizeof(garbage) - 1);
-    faulty_conn_end(c);
 }
 
 /* ----------------------------------------------------------------------------------------- /flaky */
@@ -131,7 +110,7 @@ static void answer_flaky(struct faulty_conn *c)
     }
     switch (server->flaky_failures++ % 3) {
     case 0: faulty_conn_reset(c); break;
-    case 1: half(c, 1000); break;
+    case 1: faulty_reply_half(c, 1000); break;
     default: faulty_reply_text(c, 500, "text/plain", SPAN_LIT("flaky\n")); break;
     }
 }
@@ -163,7 +142,7 @@ const struct faulty_behaviour faulty_faults[] = {
      .help = "a TCP reset as soon as the head has been read",
      .head = head_reset,
      .answer = answer_stuck},
-    {.path = "/garbage", .help = "bytes that are not HTTP, then close", .answer = answer_garbage},
+    {.path = "/garbage", .help = "bytes that are not HTTP, then close", .answer = faulty_reply_garbage},
     {.path = "/flaky/",
      .arg = "PERCENT",
      .max = 100,

@@ -46,6 +46,10 @@ static const char usage[] =
     "\n"
     "Ends at SIGINT or SIGTERM. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
     "\n"
+    "?after=VALUE adds Retry-After to a status (%20 stands for a space), ?told X-Should-Retry: false.\n"
+    "A STEP is a status code, reset, close (without an answer), half, garbage or stuck; with ~MS behind\n"
+    "it, after MS milliseconds.\n"
+    "\n"
     "Paths; a request's content is read whole before the answer, where nothing else is said:\n";
 
 static int complain(const char *what, const char *name)

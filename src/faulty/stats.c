@@ -1,4 +1,6 @@
 /* GET /stats and POST /stats/reset: what the server itself has seen, to hold against what curfew says. */
+#include <string.h>
+
 #include "base/json.h"
 #include "faulty/behaviours.h"
 #include "faulty/conn.h"
@@ -19,6 +21,8 @@ static void answer_stats(struct faulty_conn *c)
     jsonw_u64(&json, "gone_total", stats->gone_total);
     jsonw_u64(&json, "in_work", c->server->work.now);
     jsonw_u64(&json, "in_work_max", c->server->work.most);
+    jsonw_u64(&json, "keys", c->server->attempts.keys);
+    jsonw_u64(&json, "attempts_max", c->server->attempts.most);
     jsonw_u64(&json, "bytes_in", stats->bytes_in);
     jsonw_u64(&json, "bytes_out", stats->bytes_out);
     jsonw_u64(&json, "tls_handshakes_total", stats->tls_handshakes_total);
@@ -40,17 +44,18 @@ static void answer_reset(struct faulty_conn *c)
     }
     *stats = (struct faulty_stats){.open = stats->open};
     faulty_work_reset(&c->server->work);
-    c->server->flaky_count = c->server->flaky_failures = 0;
+    c->server->flaky_count = c->server->flaky_failures = c->server->flap_began_ms = 0;
+    memset(&c->server->attempts, 0, sizeof(c->server->attempts));
     answer_stats(c);
 }
 
 const struct faulty_behaviour faulty_admin[] = {
     {.path = "/stats",
-     .help = "connections, requests, requests in work now and at most, bytes, as JSON",
+     .help = "connections, requests, requests in work now and at most, keys of /seq, bytes, as JSON",
      .uncounted = true,
      .answer = answer_stats},
     {.path = "/stats/reset",
-     .help = "(POST) sets the totals to 0, the maximum to now, and /flaky to its start",
+     .help = "(POST) sets the totals to 0, the maximum to now, and /flaky, /seq and /flap to their start",
      .uncounted = true,
      .answer = answer_reset},
     {.path = NULL},

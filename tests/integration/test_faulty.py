@@ -450,6 +450,54 @@ def test_flaky_repeats_itself_after_a_reset_and_differs_by_seed(faulty):
         assert flaky_outcomes(other, 50, 30) != first
 
 
+def steps_of(sock, path, count):
+    return [call(sock, f"GET {path}")[0] for _ in range(count)]
+
+
+def test_a_sequence_is_gone_through_once_and_its_last_step_stays(sock):
+    assert steps_of(sock, "/seq/503,429,200", 5) == [503, 429, 200, 200, 200]
+
+
+def test_each_key_has_a_sequence_of_its_own(faulty, sock):
+    paths = ("/seq/500,201?key=a", "/seq/500,201?key=b", "/seq/500,201", "/seq/500,202")
+    assert [steps_of(sock, path, 1) for path in paths] == [[500]] * 4
+    assert [steps_of(sock, path, 1) for path in paths] == [[201], [201], [201], [202]]
+    assert (faulty.stats()["keys"], faulty.stats()["attempts_max"]) == (4, 2)
+    call(sock, "POST /stats/reset")
+    assert (faulty.stats()["keys"], faulty.stats()["attempts_max"]) == (0, 0)
+    assert steps_of(sock, paths[0], 2) == [500, 201]
+
+
+@pytest.mark.parametrize("step, ends", [("reset", (b"", True)), ("close", (b"", False)), ("garbage", (b"\x16", False)),
+                                        ("half", (b"H", False))])
+def test_a_step_may_be_a_failure(sock, step, ends):
+    sock.sendall(request(f"GET /seq/{step}"))
+    data, reset = end_of(sock)
+    assert (data[:1], reset) == ends
+
+
+def test_a_step_may_take_its_time(sock):
+    began = time.monotonic()
+    assert steps_of(sock, "/seq/204~100,200", 2) == [204, 200]
+    assert time.monotonic() - began >= 0.1
+
+
+def test_a_status_may_say_when_to_come_again(sock):
+    status, fields, _ = call(sock, "GET /seq/429,503?after=Sun,%2006%20Nov%201994%2008:49:37%20GMT&told")
+    assert (status, fields["Retry-After"]) == (429, "Sun, 06 Nov 1994 08:49:37 GMT")
+    assert fields["X-Should-Retry"] == "false"
+    assert call(sock, "GET /status/503?after=-1")[1]["Retry-After"] == "-1"
+    assert "Retry-After" not in call(sock, "GET /status/503")[1]
+
+
+def test_flapping_keeps_to_its_schedule(sock):
+    began, seen = time.monotonic(), []
+    while time.monotonic() - began < 0.9:
+        seen += steps_of(sock, "/flap/200?down=100&by=502", 1)
+    changes = [a for a, b in zip(seen, seen[1:] + [0]) if a != b]
+    assert changes[:4] == [200, 502, 200, 502]
+
+
 # --------------------------------------------------------------------------------- requests it refuses
 
 
@@ -485,7 +533,8 @@ def test_a_request_that_breaks_the_rules_is_refused(sock, data, status):
 
 
 @pytest.mark.parametrize("path, status", [("/nope", 404), ("/ok/", 404), ("/bytes/", 400), ("/bytes/-1", 400)] + [
-    (p, 400) for p in ("/bytes/99999999999999", "/status/600", "/drip/0", "/flaky/101", "/close?bytes=x")
+    (p, 400) for p in ("/bytes/99999999999999", "/status/600", "/drip/0", "/flaky/101", "/close?bytes=x", "/seq/", "/seq/99", "/seq/200,nope", "/seq/200~x", "/flap/0", "/flap/9?by=x",
+                        "/status/200?after=%0d", "/status/200?after=%4")
 ])
 def test_a_wrong_path_or_number_is_said_and_the_connection_kept(sock, path, status):
     assert call(sock, f"POST {path}", content=b"abc")[0] == status
@@ -669,7 +718,7 @@ def run(*args):
 def test_help_lists_every_path():
     status, out, err = run("--help")
     assert (status, err) == (0, "")
-    for path in ("/ok", "/bytes/N", "/stuck", "/drip/MS", "/flaky/PERCENT", "/slowread/RATE", "/stats"):
+    for path in ("/ok", "/bytes/N", "/stuck", "/drip/MS", "/flaky/PERCENT", "/seq/STEP", "/flap/MS", "/slowread/RATE", "/stats"):
         assert path in out
 
 

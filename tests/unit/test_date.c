@@ -110,8 +110,7 @@ static void what_is_no_date_is_not_read(void **state)
                                         "Sun, 06 Nov 1994 08:49:3x GMT",
                                         "Sunday, 06-Nov-1994 08:49:37 GMT",
                                         "Sun Nov 6 08:49:37 1994",
-                                        "Sun, 06 Nov 19\xff"
-                                        "4 08:49:37 GMT"};
+                                        "Sun, 06 Nov 19\3774 08:49:37 GMT"};
     int64_t unix_s;
 
     (void)state;
