@@ -70,6 +70,7 @@ struct call {
     bool delivery_waits : 1; /* for the caller to take more */
     bool caller_ended : 1;   /* the caller has ended its side, but is there */
     bool reusable : 1;       /* the upstream's response allows to keep its connection */
+    bool lingers : 1;        /* its permit is a ghost's now (call/ghost) */
     bool dns_is_stale : 1;   /* its address is the last good one: DNS fails */
     bool overdue : 1;        /* at the last look, it was past its deadline */
 

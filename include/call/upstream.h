@@ -76,10 +76,10 @@ void upstream_close(struct upstream **upstream);
 void upstream_cut(struct upstream **upstream);
 
 /*
- * The same, and then gives back the permit, which goes with the connection. It is not being made any more, and nothing
- * is heard of it from now on. The first few of a turn go at once, so that a caller who has his answer finds the permit
- * free; more at the end of this turn or of one of the next: when thousands of calls are due at once, no caller's answer
- * waits for the cutting of others' connections, which is more work for the kernel than an answer is.
+ * The same, and then gives back the permit, if there is one, which goes with the connection. It is not being made any
+ * more, and nothing is heard of it from now on. The first few of a turn go at once, so that a caller who has his answer
+ * finds the permit free; more at the end of this turn or of one of the next: when thousands of calls are due at once,
+ * no caller's answer waits for the cutting of others' connections, which is more work for the kernel than an answer is.
  */
 void upstream_cut_with_permit(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
 

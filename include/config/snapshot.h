@@ -48,6 +48,7 @@ struct pool_config {
     uint32_t size;
     uint32_t queue_size;
     int64_t queue_timeout_ns;
+    int64_t linger_ns; /* 0: a permit goes back with its call */
     const struct place *size_at;
     const struct place *queue_timeout_at;
 };
@@ -61,7 +62,8 @@ struct route_config {
     bool is_new;
     int64_t deadline_ns;
     int64_t ceiling_ns;       /* the upstream is observed: calls go on until then; NS_NEVER: it is not */
-    int64_t queue_timeout_ns; /* its pool's */
+    int64_t queue_timeout_ns; /* its pool's, */
+    int64_t linger_ns;        /* and this too */
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t idle_ns;

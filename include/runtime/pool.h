@@ -21,6 +21,7 @@ struct pool {
     uint32_t *held_by;          /* permits held, by loop; under lock */
     struct loop *const *workers;
     uint32_t worker_count;
+    uint32_t ghosts;       /* of the permits held, those without a call; under lock */
     uint64_t audit_errors; /* under lock */
 };
 
@@ -49,6 +50,9 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket);
 
 /* Owner's thread: the permit that `from` holds is `to`'s from now on; `from` has none. Both of the same owner. */
 void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to);
+/* The same, to a ticket that no call has any more (call/ghost); and how that one gives it back. */
+void pool_pass_on_to_ghost(struct pool *pool, struct pool_ticket *from, struct pool_ticket *to);
+void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket);
 
 /*
  * Any thread: from now on this is the cap and the length of the queue. Waiters for whom there is a permit now are
@@ -61,7 +65,7 @@ void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size);
 
 /* The figures of a pool at one instant. Any thread. */
 struct pool_figures {
-    uint32_t size, held, held_peak, waiting;
+    uint32_t size, held, held_peak, waiting, ghosts;
     uint64_t acquired, released, audit_errors;
 };
 struct pool_figures pool_figures(struct pool *pool);

@@ -281,6 +281,7 @@ static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
         jsonw_u64(json, "size", pool->size);
         jsonw_u64(json, "queue", pool->queue_size);
         put_duration(json, "queue_timeout", pool->queue_timeout_ns);
+        put_duration(json, "linger", pool->linger_ns);
         jsonw_close_object(json);
     }
     jsonw_close_object(json);

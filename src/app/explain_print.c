@@ -89,6 +89,13 @@ static void print_deadline(const struct explanation *e)
         printf("\n");
 }
 
+static void print_linger(const struct pool_config *pool)
+{
+    if (pool->linger_ns != 0)
+        printf("            after a cut, its permit stays held for %s: the API may be working on\n",
+               number_duration_text(pool->linger_ns).text);
+}
+
 static void print_pool(const struct explanation *e)
 {
     const struct pool_config *pool = &e->snapshot->pools[e->policy.route->pool];
@@ -97,6 +104,7 @@ static void print_pool(const struct explanation *e)
            pool->queue_size);
     print_place(e->policy.route->at.pool);
     printf(")\n");
+    print_linger(pool);
 }
 
 static void print_limit(const struct explanation *e, const char *name, int64_t limit_ns,

@@ -6,6 +6,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
+#include "call/ghost.h"
 #include "call/upstream.h"
 #include "runtime/log_error.h"
 
@@ -20,7 +21,7 @@ struct holders {
 
 /*
  * By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
- * so is one that goes with a connection that is about to be cut.
+ * so is one that goes with a connection that is about to be cut, or has stayed with a ghost.
  */
 static uint32_t count_among(const struct call_list *calls)
 {
@@ -41,6 +42,7 @@ static uint32_t count_holders(void *arg)
     const struct call_context *context = holders->context;
 
     return upstream_count_cuts(context, context->pools[holders->pool]) +
+           ghosts_count(&context->calls.by_pool[holders->pool]) +
            count_among(&context->calls.by_pool[holders->pool]);
 }
 

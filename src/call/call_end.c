@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
+#include "call/ghost.h"
 #include "call/upstream.h"
 #include "runtime/tls_transport.h"
 
@@ -288,6 +289,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
         call_doubt_connections(call, cause);
         call->reusable = false;
         detail = find_detail(call, detail, why);
+        ghost_follow(call, cause);
     }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;

@@ -115,6 +115,8 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     put_request(&json, call);
     put_end(&json, call, cause, phase);
     call_fsm_put_times(&json, &call->fsm, now_ns);
+    if (call->lingers)
+        jsonw_ms(&json, "lingered_ms", call->route->linger_ns);
     put_ends(&json, call);
     put_detail(&json, cause, detail, odd);
     jsonw_close_object(&json);

@@ -7,6 +7,7 @@ static void init_list(struct call_list *list)
 {
     *list = (struct call_list){0};
     list_init(&list->places);
+    list_init(&list->ghosts);
 }
 
 void call_set_init(struct call_set *set)
@@ -48,6 +49,7 @@ static void move_list(struct call_list *to, struct call_list *from)
         replace_marker(&from->audit.end, &to->audit.end);
     }
     list_append_all(&to->places, &from->places);
+    list_append_all(&to->ghosts, &from->ghosts);
 }
 
 void call_set_grow(struct call_set *set, struct call_list *lists, uint32_t count)

@@ -196,7 +196,8 @@ static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_
     upstream->transport.on_ready = not_heard;
     upstream->pool = pool;
     pool_ticket_init(&upstream->ticket, context->loop, NULL);
-    pool_pass_on(ticket, &upstream->ticket);
+    if (ticket->permit.state == PERMIT_HELD)
+        pool_pass_on(ticket, &upstream->ticket);
     list_push_back(&context->cutting, &upstream->node);
     mail_init(&upstream->cut, cut_in_turn);
     loop_defer(context->loop, &upstream->cut);
@@ -219,12 +220,16 @@ void upstream_finish_cuts(struct call_context *context)
         cut_now(CONTAINER_OF(context->cutting.next, struct upstream, node));
 }
 
+static bool holds_permit_of(const struct upstream *upstream, const struct pool *pool)
+{
+    return upstream->pool == pool && upstream->ticket.permit.state == PERMIT_HELD;
+}
+
 uint32_t upstream_count_cuts(const struct call_context *context, const struct pool *pool)
 {
     uint32_t count = 0;
 
     LIST_FOREACH(node, &context->cutting)
-        if (CONTAINER_OF(node, struct upstream, node)->pool == pool)
-            count++;
+        count += holds_permit_of(CONTAINER_OF(node, struct upstream, node), pool);
     return count;
 }

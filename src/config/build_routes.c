@@ -242,6 +242,13 @@ static enum status choose_pool(struct route_build *r, const struct yaml_node *no
     return own_name ? build_pool(r->b, &r->values, OPT_ROUTE_POOL, node, own_name, index) : ST_NOMEM;
 }
 
+/* What a call is to find without looking for its pool. */
+static void take_from_pool(struct route_config *route, const struct pool_config *pool)
+{
+    route->queue_timeout_ns = pool->queue_timeout_ns;
+    route->linger_ns = pool->linger_ns;
+}
+
 static enum status build_entry(struct route_build *r, struct route_entry *entry)
 {
     const struct option_value *methods = &r->values.of[OPT_ROUTE_METHODS];
@@ -278,7 +285,7 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
         return ST_NOMEM;
     r->entries[r->count++] = entry;
     status = choose_pool(r, node, &entry, &route->pool);
-    route->queue_timeout_ns = r->b->pools[route->pool].queue_timeout_ns;
+    take_from_pool(route, &r->b->pools[route->pool]);
     return status;
 }
 
@@ -290,7 +297,7 @@ static enum status build_default(struct build *b, struct build_upstream *u)
     *route = make_policy(b, u->out, &u->values);
     route->name = "default";
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
-    route->queue_timeout_ns = b->pools[route->pool].queue_timeout_ns;
+    take_from_pool(route, &b->pools[route->pool]);
     return status;
 }
 

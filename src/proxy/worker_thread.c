@@ -14,6 +14,7 @@
 #include "call/audit.h"
 #include "call/call.h"
 #include "call/downstream.h"
+#include "call/ghost.h"
 #include "proxy/generation.h"
 #include "call/keepalive.h"
 #include "proxy/proxy.h"
@@ -59,6 +60,7 @@ static void close_all(struct worker *pw)
     end_downstreams(pw);
     worker_stop_listeners(pw);
     upstream_finish_cuts(&pw->context);
+    ghosts_end(&pw->context);
     for (uint32_t i = 0; i < pw->upstream_places; i++)
         keepalive_free(pw->context.keepalive[i]);
     POST(pw->context.downstream_count == 0 && pw->context.upstream_count == 0); /* all have been closed */

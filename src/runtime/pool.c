@@ -96,6 +96,25 @@ void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)
     from->permit.state = PERMIT_FREE;
 }
 
+void pool_pass_on_to_ghost(struct pool *pool, struct pool_ticket *from, struct pool_ticket *to)
+{
+    PRE(loop_is_own(pool->workers[from->permit.worker]));
+    pthread_mutex_lock(&pool->lock);
+    pool_pass_on(from, to);
+    pool->ghosts++;
+    POST(pool->ghosts <= pool->permits.held);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket)
+{
+    pthread_mutex_lock(&pool->lock);
+    PRE(ticket->permit.state == PERMIT_HELD && pool->ghosts > 0);
+    pool->ghosts--;
+    pthread_mutex_unlock(&pool->lock);
+    pool_give_back(pool, ticket);
+}
+
 void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
 {
     struct permit *next;
@@ -115,7 +134,7 @@ void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
 void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size)
 {
     pthread_mutex_lock(&pool->lock);
-    PRE(pool->permits.held == 0 && pool->permits.waiting == 0);
+    PRE(pool->permits.held == 0 && pool->permits.waiting == 0 && pool->ghosts == 0);
     permit_pool_init(&pool->permits, size, queue_size);
     pool->audit_errors = 0;
     pthread_mutex_unlock(&pool->lock);
@@ -131,6 +150,7 @@ struct pool_figures pool_figures(struct pool *pool)
         .held = pool->permits.held,
         .held_peak = pool->permits.held_peak,
         .waiting = pool->permits.waiting,
+        .ghosts = pool->ghosts,
         .acquired = pool->permits.acquired,
         .released = pool->permits.released,
         .audit_errors = pool->audit_errors,

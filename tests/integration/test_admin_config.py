@@ -55,9 +55,9 @@ def test_it_has_what_is_set_and_the_defaults(full):
                                 "request_head_timeout": "10s", "idle_timeout": "2m"}
     assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
-    assert config["pools"] == {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms"},
-                               "api/slow": {"size": 1, "queue": 100, "queue_timeout": "none"},
-                               "bare": {"size": 50, "queue": 100, "queue_timeout": "none"}}
+    pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s"}
+    assert config["pools"] == {"shared": {**pool, "size": 5, "queue": 7, "queue_timeout": "900ms"},
+                               "api/slow": {**pool, "size": 1}, "bare": pool}
     api = config["upstreams"]["api"]
     assert (api["url"], api["deadline"], api["pool"]) == ("https://api.example.com:8443/v2", "2.5ms", "shared")
     assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "idle": "none"}

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from harness import bounds, problem
-from harness.bounds import SOON, readable
+from harness.bounds import SOON, poll, readable
 from harness.faults import ALLOC, MAIN, WORKERS, each_fault
 from harness.wire import Cut
 
@@ -29,6 +29,7 @@ class Api:
 
     def __init__(self, upstream, **more):
         self.waiting, self.release = threading.Event(), threading.Event()
+        self.asked, self.left = threading.Event(), threading.Event()
         self.upstream = upstream(self._serve, **more)
 
     def _serve(self, exchange):
@@ -45,6 +46,11 @@ class Api:
         if request.target == "/bystander":
             self.waiting.set()
             self.release.wait(bounds.TEST)
+        if request.target == "/never":
+            self.asked.set()
+            readable(exchange.sock, bounds.TEST)
+            self.left.set()
+            return False
         if request.target == "/chunked":
             exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
                           b"4;x=y\r\ndefg\r\n0\r\nX-After: 1\r\n\r\n")
@@ -239,6 +245,24 @@ def test_a_call_that_waits_in_the_queue_without_memory(service, faults):
                 raise failed[0]
 
     endure(service(pool={"size": 2, "queue": 5}), faults, two)
+
+
+def test_a_caller_who_leaves_a_ghost_without_memory(service, faults):
+    def leave(proxy):
+        api.asked.clear()
+        api.left.clear()
+        with _calling(proxy) as caller:
+            caller.request("POST", "/never", content=b"pay")
+            poll(lambda: api.asked.is_set() or readable(caller.sock), "the API to be asked, or an answer")
+            if readable(caller.sock):
+                _final(caller, 500)
+        assert api.left.wait(SOON)
+
+    made = service(pool={"size": 2, "queue": 5, "linger": "30ms"})
+    api = made[1]
+    metrics, _ = endure(made, faults, leave)
+    # Its permit goes back at once then: the next call finds it.
+    assert metrics.sum("curfew_ghosts_missed_total") > 0 == metrics.sum("curfew_pool_ghosts")
 
 
 def test_a_call_to_a_name_without_memory(service, faults, name_server):

@@ -254,6 +254,24 @@ static void without_memory_there_is_no_pool(void **state)
     open_pool(desk, 1, 1);
 }
 
+static void a_ghost_holds_the_permit_that_its_call_had(void **state)
+{
+    struct desk *desk = *state;
+
+    open_pool(desk, 1, 2);
+    assert_int_equal(ask(desk, 0), PERMIT_GRANTED);
+    assert_int_equal(ask(desk, 1), PERMIT_QUEUED);
+    pool_pass_on_to_ghost(&desk->pool, &desk->tickets[0], &desk->tickets[2]);
+    check_figures(desk, 1, 1, 1, 0);
+    assert_int_equal(pool_figures(&desk->pool).ghosts, 1);
+    give_back(desk, 0); /* it has none */
+    check_figures(desk, 1, 1, 1, 0);
+    pool_give_back_ghost(&desk->pool, &desk->tickets[2]);
+    assert_int_equal(pool_figures(&desk->pool).ghosts, 0);
+    check_figures(desk, 1, 0, 2, 1);
+    give_back(desk, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_memory_there_is_no_pool, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_permit_that_is_passed_on_is_held_once_and_given_back_once, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_ghost_holds_the_permit_that_its_call_had, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

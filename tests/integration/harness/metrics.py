@@ -92,6 +92,7 @@ class Metrics:
         acquired, released = self.sums("pool", "curfew_pool_acquired_total"), self.sums("pool", "curfew_pool_released_total")
         for pool, held in self.sums("pool", "curfew_pool_held").items():
             assert held <= size[pool], f"{pool}: {held} held"
+            assert self.sum("curfew_pool_ghosts", pool=pool) <= held, f"{pool}: more ghosts than {held} held"
             if not self.sum("curfew_config_reloads_total", result="success"):  # else it may have been larger
                 assert peak[pool] <= size[pool], f"{pool}: {peak[pool]} held at the most"
             taken = acquired[pool] - released[pool]

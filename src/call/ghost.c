@@ -1,0 +1,105 @@
+#include "call/ghost.h"
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "call/call.h"
+#include "call/context.h"
+#include "core/budget.h"
+
+struct ghost {
+    struct list_node node; /* in call_list.ghosts of its pool */
+    struct timer over;
+    struct pool_ticket ticket;
+    struct pool *pool;
+    struct call_terms *terms;
+    struct call_context *context;
+};
+
+static struct ghost *ghost_of(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct ghost, node);
+}
+
+static void end(struct ghost *ghost)
+{
+    PRE(ghost->ticket.permit.state == PERMIT_HELD && ghost->terms->users > 0);
+    list_remove(&ghost->node);
+    timer_fini(&ghost->context->loop->timers, &ghost->over);
+    pool_give_back_ghost(ghost->pool, &ghost->ticket);
+    ghost->terms->users--;
+    mem_free(ghost);
+}
+
+static void is_over(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    end(CONTAINER_OF(timer, struct ghost, over));
+}
+
+/* By these causes the API itself has ended the exchange: nothing of it is left there. */
+static bool has_api_ended(enum cause cause)
+{
+    return cause == CAUSE_TERMINATED || cause == CAUSE_INCOMPLETE || cause == CAUSE_TLS_PROTOCOL;
+}
+
+static bool is_due(const struct call *call, enum cause cause)
+{
+    return call->route->linger_ns > 0 && (call_state_holds(call->fsm.state) & HOLD_UPSTREAM) != 0 &&
+           call->ticket.permit.state == PERMIT_HELD && call->fsm.sent != SENT_NONE && cause != CAUSE_NONE &&
+           !has_api_ended(cause);
+}
+
+/* NULL: no memory. */
+static struct ghost *make(struct call *call)
+{
+    struct call_context *context = call->context;
+    struct ghost *ghost = mem_zalloc(sizeof(*ghost));
+
+    if (ghost == NULL || timer_init(&context->loop->timers, &ghost->over, is_over) != ST_OK) {
+        mem_free(ghost);
+        return NULL;
+    }
+    ghost->context = context;
+    ghost->terms = call->terms;
+    ghost->terms->users++;
+    ghost->pool = context->pools[call->route->pool];
+    pool_ticket_init(&ghost->ticket, context->loop, NULL);
+    list_push_back(&context->calls.by_pool[call->route->pool].ghosts, &ghost->node);
+    return ghost;
+}
+
+void ghost_follow(struct call *call, enum cause cause)
+{
+    struct ghost *ghost;
+
+    if (!is_due(call, cause))
+        return;
+    ghost = make(call);
+    if (ghost == NULL) {
+        call->context->metrics->process.ghosts_missed[0]++;
+        return;
+    }
+    call->lingers = true;
+    pool_pass_on_to_ghost(ghost->pool, &call->ticket, &ghost->ticket);
+    timer_set(&call->context->loop->timers, &ghost->over,
+              budget_end(loop_now(call->context->loop), call->route->linger_ns));
+}
+
+uint32_t ghosts_count(const struct call_list *list)
+{
+    uint32_t count = 0;
+
+    LIST_FOREACH(node, &list->ghosts)
+        count++;
+    return count;
+}
+
+void ghosts_end(struct call_context *context)
+{
+    for (uint32_t i = 0; i < context->calls.pool_count; i++) {
+        struct list_node *ghosts = &context->calls.by_pool[i].ghosts;
+
+        while (!list_is_empty(ghosts))
+            end(ghost_of(ghosts->next));
+    }
+}
