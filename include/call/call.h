@@ -30,7 +30,8 @@ struct upstream;
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
  * Files: call.c (beginning, moving, time), call_admit.c (from head to permit to connection), call_exchange.c (bytes
- * in both directions), call_response.c (heads of responses), call_end.c (the way out), call_log.c; audit.c looks after
+ * in both directions), call_response.c (heads of responses), call_verdict.c (what its try says of
+ * the API), call_end.c (the way out), call_log.c; audit.c looks after
  * callers of whom no event tells.
  */
 struct call {
@@ -73,6 +74,7 @@ struct call {
     bool lingers : 1;        /* its permit is a ghost's now (call/ghost) */
     bool dns_is_stale : 1;   /* its address is the last good one: DNS fails */
     bool overdue : 1;        /* at the last look, it was past its deadline */
+    bool trying : 1;         /* a try is under way, and has no verdict yet */
 
     uint16_t status;          /* of the response that has come; at the end, of what the caller got; 0: none */
     uint32_t answer_len;      /* of the response's head, as it is written */
@@ -151,6 +153,10 @@ bool call_replace_connection(struct call *call);
  * whole request, those that have been idle beside it are suspect.
  */
 void call_doubt_connections(struct call *call, enum cause cause);
+/* It has its permit: a try begins. */
+void call_try_begins(struct call *call);
+/* The exchange is over, as `cause` says: the try, if one is under way, gets its verdict. Before the call moves on. */
+void call_try_over(struct call *call, enum cause cause);
 /* Is there news of the caller, and is it that he has gone for good? A half-close is not. */
 bool call_caller_has_left(struct call *call);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */

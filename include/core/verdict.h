@@ -23,7 +23,17 @@
  */
 enum verdict { VERDICT_GOOD, VERDICT_BAD, VERDICT_NEUTRAL, VERDICT_COUNT };
 
+/* What a try is to its call. */
+enum try_kind {
+    TRY_FIRST,
+    TRY_RETRY,
+    TRY_FALLBACK, /* at another upstream than the call's own */
+    TRY_HEDGE,    /* beside one that goes on */
+    TRY_KIND_COUNT
+};
+
 const char *verdict_name(enum verdict verdict);
+const char *try_kind_name(enum try_kind kind);
 
 /* 502, 503 and 504: the bad ones where no breaker names others. */
 extern const struct status_set verdict_bad_statuses;

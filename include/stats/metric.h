@@ -9,6 +9,7 @@
 #include "stats/exposition.h"
 #include "core/name_age.h"
 #include "core/phase.h"
+#include "core/verdict.h"
 #include "stats/duration_histogram.h"
 
 /*

@@ -350,6 +350,7 @@ void call_granted(struct call *call)
 
     PRE(call->ticket.permit.state == PERMIT_HELD && call->upstream == NULL);
     call->granted_ns = loop_now(call->context->loop);
+    call_try_begins(call);
     if (call->downstream->reserved != NULL)
         call->upstream =
             keepalive_take_reserved(&call->downstream->reserved, call->config, call->granted_ns, probe);

@@ -284,6 +284,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     char why[TLS_WHY_MAX];
 
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
+    call_try_over(call, cause);
     if (cause != CAUSE_NONE) {
         call_count_unfinished_head(call);
         call_doubt_connections(call, cause);

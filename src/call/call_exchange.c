@@ -165,6 +165,7 @@ static void release_upstream(struct call *call)
         call->reusable = false;
     PRE(call->fsm.state == CALL_STREAMING && call->granted_ns != 0);
     call->released_ns = loop_now(call->context->loop);
+    call_try_over(call, CAUSE_NONE);
     if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
 }

@@ -18,6 +18,15 @@ const char *verdict_name(enum verdict verdict)
     return names[verdict];
 }
 
+const char *try_kind_name(enum try_kind kind)
+{
+    static const char *const names[TRY_KIND_COUNT] = {
+        [TRY_FIRST] = "first", [TRY_RETRY] = "retry", [TRY_FALLBACK] = "fallback", [TRY_HEDGE] = "hedge"};
+
+    PRE(kind < TRY_KIND_COUNT);
+    return names[kind];
+}
+
 enum verdict verdict_of_status(uint16_t status, const struct status_set *bad)
 {
     PRE(status >= 200);

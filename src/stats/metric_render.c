@@ -15,6 +15,8 @@ enum label {
     LABEL_SIDE,
     LABEL_RESULT,
     LABEL_DNS,
+    LABEL_KIND,
+    LABEL_VERDICT,
 };
 
 static const char *label_key(enum label label)
@@ -23,7 +25,8 @@ static const char *label_key(enum label label)
         [LABEL_NONE] = NULL,         [LABEL_CLASS] = "class",         [LABEL_PHASE] = "phase",
         [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
         [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
-        [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",
+        [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
+        [LABEL_VERDICT] = "verdict",
     };
 
     return keys[label];
@@ -59,6 +62,8 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_SIDE: return sides[cell];
     case LABEL_RESULT: return results[cell];
     case LABEL_DNS: return answers[cell];
+    case LABEL_KIND: return try_kind_name((enum try_kind)cell);
+    case LABEL_VERDICT: return verdict_name((enum verdict)cell);
     }
     IMPOSSIBLE("a counter's label that has no names");
     return NULL;

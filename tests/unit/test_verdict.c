@@ -183,9 +183,13 @@ static void a_deadline_blames_the_api_alone_if_the_try_had_half_of_the_routes(vo
     assert_int_equal(verdict(&end), VERDICT_BAD);
 }
 
-static void verdicts_have_names(void **state)
+static void verdicts_and_kinds_have_names(void **state)
 {
     (void)state;
+    assert_string_equal(try_kind_name(TRY_FIRST), "first");
+    assert_string_equal(try_kind_name(TRY_RETRY), "retry");
+    assert_string_equal(try_kind_name(TRY_FALLBACK), "fallback");
+    assert_string_equal(try_kind_name(TRY_HEDGE), "hedge");
     assert_string_equal(verdict_name(VERDICT_GOOD), "good");
     assert_string_equal(verdict_name(VERDICT_BAD), "bad");
     assert_string_equal(verdict_name(VERDICT_NEUTRAL), "neutral");
@@ -202,7 +206,7 @@ int main(void)
         cmocka_unit_test(what_goes_wrong_after_a_good_head_is_bad_all_the_same),
         cmocka_unit_test(a_deadline_blames_the_api_alone_if_it_was_to_move),
         cmocka_unit_test(a_deadline_blames_the_api_alone_if_the_try_had_half_of_the_routes),
-        cmocka_unit_test(verdicts_have_names),
+        cmocka_unit_test(verdicts_and_kinds_have_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,9 @@ class Metrics:
             ended, flying, by_age = all_ended[upstream], all_flying[upstream], all_by_age[upstream]
             assert started == ended + flying, f"{upstream}: {started} started, {ended} ended, {flying} in flight"
             assert by_age == flying, f"{upstream}: {flying} in flight, by age {by_age}"
+        over, trying = self.sums("upstream", "curfew_tries_ended_total"), self.sums("upstream", "curfew_tries_in_flight")
+        for upstream, started in self.sums("upstream", "curfew_tries_started_total").items():
+            assert started == over[upstream] + trying[upstream], f"{upstream}: {started} tries, {over[upstream]} over, {trying[upstream]} in flight"
         size, peak = self.sums("pool", "curfew_pool_size"), self.sums("pool", "curfew_pool_held_peak")
         acquired, released = self.sums("pool", "curfew_pool_acquired_total"), self.sums("pool", "curfew_pool_released_total")
         for pool, held in self.sums("pool", "curfew_pool_held").items():

@@ -1,0 +1,41 @@
+/* A call's tries at the API: what each of them says about it. */
+#include "base/invariant.h"
+#include "call/call.h"
+#include "call/context.h"
+#include "core/verdict.h"
+
+static struct route_metrics *metrics_of(struct call *call)
+{
+    return &call->context->metrics->routes[call->route->index];
+}
+
+void call_try_begins(struct call *call)
+{
+    PRE(!call->trying && call->granted_ns != 0);
+    call->trying = true;
+    metrics_of(call)->tries_started[TRY_FIRST]++;
+}
+
+/* Is it the API that has to do the next thing, and not the caller, who is slow to give or to take? */
+static bool api_is_to_move(const struct call *call)
+{
+    switch (call->fsm.state) {
+    case CALL_CONNECTING:
+    case CALL_WAITING: return true;
+    case CALL_SENDING: return call->exchange->blocked;
+    case CALL_STREAMING: return !call->delivery_waits;
+    default: return false;
+    }
+}
+
+void call_try_over(struct call *call, enum cause cause)
+{
+    struct try_end end = {.cause = cause, .status = call->status, .deadline_ns = call->route->deadline_ns};
+
+    if (!call->trying)
+        return;
+    call->trying = false;
+    end.api_to_move = api_is_to_move(call);
+    end.took_ns = loop_now(call->context->loop) - call->granted_ns;
+    metrics_of(call)->tries_ended[verdict_of(&end, &verdict_bad_statuses)]++;
+}
