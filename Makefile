@@ -228,7 +228,7 @@ $(B)/unit/test_call_set: $(B)/obj/call/call_set.o
 $(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) -lcmocka $(YAML_LIBS) $(JANSSON_LIBS)
+	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) -lcmocka $(YAML_LIBS) $(JANSSON_LIBS) -lm
 
 $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@
@@ -322,6 +322,10 @@ oom: $(CURFEW) $(PRELOADS) ## Every allocation of every scenario fails once (scr
 .PHONY: matrix
 matrix: $(CURFEW) ## The fault matrix as a grid: each state of a call, hit by each event
 	@cd tests/integration && $(RUN_ENV) $(PYTHON) -m matrix
+
+.PHONY: fleet-sim
+fleet-sim: $(B)/sim/fleet ## 1,000 simulated fleets with faults, and one of 10,000 hosts with ten million calls: never above the cap
+	@$(RUN_ENV) $(B)/sim/fleet --worlds 1000 --large
 
 .PHONY: soak
 soak: $(CURFEW) ## Faults, callers that leave and reloads for SOAK_SECONDS (3600), from SOAK_SEED: books exact, memory flat

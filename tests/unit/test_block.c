@@ -1,0 +1,257 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "core/block.h"
+
+#define S  INT64_C(1000000000)
+#define MS INT64_C(1000000)
+
+static struct block_terms terms(uint32_t fallback_size, bool glides)
+{
+    struct block_terms terms = {.size = 50,
+                                .host_size = 50,
+                                .fallback_size = fallback_size,
+                                .glides = glides,
+                                .longest_ns = 2 * S,
+                                .renew_ns = S,
+                                .gap_ns = 2 * MS,
+                                .timeout_ns = 250 * MS};
+
+    terms.lease_ns = block_lease_ns(&terms, 10 * S);
+    return terms;
+}
+
+static struct block fresh(uint32_t fallback_size, bool glides)
+{
+    struct block_terms all = terms(fallback_size, glides);
+    struct block block;
+
+    block_init(&block, &all, 1000, 0);
+    return block;
+}
+
+static struct block_request sent(struct block *block, int64_t now_ns)
+{
+    struct block_request request = {0};
+
+    assert_int_equal(block_step(block, now_ns, 0, &request), BLOCK_SEND);
+    return request;
+}
+
+static struct block_reply grants(const struct block_request *request, uint32_t granted, uint32_t aim)
+{
+    return (struct block_reply){.answer = BLOCK_OK,
+                                .number = request->number,
+                                .connection = request->connection,
+                                .epoch = "e1",
+                                .granted = granted,
+                                .aim = aim,
+                                .reserve = 1,
+                                .turn_ns = INT64_MAX};
+}
+
+static void has_a_lease_of(struct block *block, uint32_t granted, int64_t now_ns)
+{
+    struct block_request request = sent(block, now_ns);
+    struct block_reply reply = grants(&request, granted, granted);
+
+    assert_true(block_reply(block, &reply, now_ns));
+}
+
+static void nothing_starts_before_the_store_has_answered(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = sent(&block, 0);
+
+    (void)state;
+    assert_int_equal(block_size(&block, 0), 0);
+    assert_int_equal(request.number, 1001);
+    assert_int_equal(request.claim, 0);
+    assert_int_equal(request.want, 1);
+    assert_string_equal(request.epoch, "");
+}
+
+static void a_call_starts_only_if_the_lease_covers_it(void **state)
+{
+    struct block block = fresh(0, false);
+    int64_t last_ns;
+
+    (void)state;
+    has_a_lease_of(&block, 5, 0);
+    last_ns = block_size_ends_ns(&block, 0) - 1;
+    assert_int_equal(block_size(&block, last_ns), 5);
+    assert_int_equal(block_size(&block, last_ns + 1), 0);
+    assert_in_range(last_ns, 9900 * MS, 10 * S);
+}
+
+static void only_the_answer_to_the_open_request_counts(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = sent(&block, 0);
+    struct block_reply reply = grants(&request, 7, 7);
+
+    (void)state;
+    reply.number--;
+    assert_false(block_reply(&block, &reply, MS));
+    reply.number++;
+    reply.connection++;
+    assert_false(block_reply(&block, &reply, MS));
+    assert_int_equal(block_size(&block, MS), 0);
+    reply.connection--;
+    assert_true(block_reply(&block, &reply, MS));
+    assert_false(block_reply(&block, &reply, MS)); /* twice */
+    assert_int_equal(block_size(&block, MS), 7);
+}
+
+static void no_answer_in_time_costs_the_connection(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = sent(&block, 0), again;
+    struct block_reply late = grants(&request, 7, 7);
+
+    (void)state;
+    assert_int_equal(block_next_ns(&block), 250 * MS);
+    assert_int_equal(block_step(&block, 249 * MS, 0, &again), BLOCK_WAIT);
+    assert_int_equal(block_step(&block, 250 * MS, 0, &again), BLOCK_CONNECT);
+    assert_false(block_reply(&block, &late, 251 * MS));
+    again = sent(&block, block_next_ns(&block));
+    assert_true(again.number > request.number && again.connection > request.connection);
+}
+
+static void permits_that_come_back_go_on_to_others(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request;
+    struct block_reply reply;
+
+    (void)state;
+    has_a_lease_of(&block, 4, 0);
+    block_tell(&block, 4, 3, 10 * MS);
+    request = sent(&block, 20 * MS);
+    assert_int_equal(request.claim, 4);
+    reply = grants(&request, 4, 2);
+    reply.tight = true;
+    assert_true(block_reply(&block, &reply, 21 * MS));
+    assert_int_equal(block_size(&block, 21 * MS), 4); /* nobody's permit is taken */
+    block_tell(&block, 3, 3, 30 * MS);
+    assert_int_equal(block_size(&block, 30 * MS), 3);
+    request = sent(&block, 30 * MS);
+    assert_true(request.yields);
+    assert_int_equal(request.claim, 3);
+}
+
+static void a_request_that_is_open_is_never_outgrown(void **state)
+{
+    struct block block = fresh(10, true);
+    struct block_request request = {0};
+
+    (void)state;
+    has_a_lease_of(&block, 3, 0);
+    block_tell(&block, 1, 0, 10 * MS);
+    block_hint(&block);
+    request = sent(&block, 20 * MS);
+    assert_int_equal(block_size(&block, 20 * MS), request.claim);
+    assert_int_equal(block_size(&block, 100 * S), request.claim); /* the fallback's size is larger */
+}
+
+static void a_share_is_glided_to_before_the_lease_ends(void **state)
+{
+    struct block block = fresh(2, true);
+    int64_t glide_ns;
+
+    (void)state;
+    has_a_lease_of(&block, 9, 0);
+    block_tell(&block, 9, 5, MS);
+    glide_ns = block_size_ends_ns(&block, 0);
+    assert_int_equal(block_size(&block, glide_ns), 9);
+    block_tell(&block, 8, 5, glide_ns);
+    assert_int_equal(block_size(&block, glide_ns), 8);
+    block_tell(&block, 1, 5, glide_ns + MS);
+    assert_int_equal(block_size(&block, glide_ns + MS), 2);
+}
+
+static void who_never_had_a_lease_waits_for_its_share(void **state)
+{
+    struct block block = fresh(2, true);
+    struct block_request request;
+    int64_t lease_ns = block.terms.lease_ns;
+
+    (void)state;
+    (void)sent(&block, 0);
+    assert_int_equal(block_step(&block, 250 * MS, 0, &request), BLOCK_CONNECT);
+    assert_int_equal(block_size(&block, lease_ns - 1), 0);
+    assert_int_equal(block_size(&block, lease_ns), 2);
+}
+
+static void open_holds_after_one_timeout(void **state)
+{
+    struct block block = fresh(50, false);
+    struct block_request request;
+
+    (void)state;
+    (void)sent(&block, 0);
+    assert_int_equal(block_size(&block, 249 * MS), 0);
+    assert_int_equal(block_step(&block, 250 * MS, 0, &request), BLOCK_CONNECT);
+    assert_int_equal(block_size(&block, 250 * MS), 50);
+}
+
+static void calls_of_the_fallback_are_said_to_the_store(void **state)
+{
+    struct block block = fresh(50, false);
+    struct block_request request;
+
+    (void)state;
+    (void)sent(&block, 0);
+    assert_int_equal(block_step(&block, 250 * MS, 0, &request), BLOCK_CONNECT);
+    block_tell(&block, 3, 0, 300 * MS);
+    request = sent(&block, S);
+    assert_true(request.adrift);
+    assert_int_equal(request.claim, 50);
+    assert_int_equal(request.held, 3);
+}
+
+static void a_host_of_which_nothing_is_wanted_leaves(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = {.claim = 1};
+    struct block_reply reply;
+
+    (void)state;
+    for (int64_t now_ns = 0; now_ns < 60 * S; now_ns = block_next_ns(&block)) {
+        request = sent(&block, now_ns);
+        reply = grants(&request, request.want, request.want);
+        assert_true(block_reply(&block, &reply, now_ns));
+        if (block_next_ns(&block) == INT64_MAX)
+            break;
+    }
+    assert_int_equal(request.claim, 0);
+    assert_int_equal(request.want, 0);
+    assert_int_equal(block_next_ns(&block), INT64_MAX);
+    block_tell(&block, 0, 1, 100 * S);
+    request = sent(&block, 100 * S);
+    assert_int_equal(request.want, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_starts_before_the_store_has_answered),
+        cmocka_unit_test(a_call_starts_only_if_the_lease_covers_it),
+        cmocka_unit_test(only_the_answer_to_the_open_request_counts),
+        cmocka_unit_test(no_answer_in_time_costs_the_connection),
+        cmocka_unit_test(permits_that_come_back_go_on_to_others),
+        cmocka_unit_test(a_request_that_is_open_is_never_outgrown),
+        cmocka_unit_test(a_share_is_glided_to_before_the_lease_ends),
+        cmocka_unit_test(who_never_had_a_lease_waits_for_its_share),
+        cmocka_unit_test(open_holds_after_one_timeout),
+        cmocka_unit_test(calls_of_the_fallback_are_said_to_the_store),
+        cmocka_unit_test(a_host_of_which_nothing_is_wanted_leaves),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
