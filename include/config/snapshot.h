@@ -66,9 +66,10 @@ struct route_config {
     int64_t linger_ns;        /* and this too */
     int64_t connect_ns;
     int64_t first_byte_ns;
+    int64_t begin_ns; /* from the call's beginning to the first byte of the response's content */
     int64_t idle_ns;
     struct {
-        const struct place *deadline, *observe, *connect, *first_byte, *idle, *pool;
+        const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *pool;
     } at;
 };
 

@@ -40,6 +40,7 @@ struct call_fsm {
     int64_t begun_ns;    /* the first byte of the request */
     int64_t deadline_ns; /* when it is over: not moved once the route is known, but nearer by the caller */
     int64_t limit_ns;    /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
+    int64_t begin_ns;    /* when the response's content must have begun; NS_NEVER: no such limit, or it has */
     int64_t policy_ns;   /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */
     int64_t spared_ns;   /* when an observed call would have been cut, if it would */
     int64_t phase_since_ns;
@@ -83,13 +84,24 @@ static inline void call_fsm_set_limit(struct call_fsm *fsm, int64_t limit_ns, en
     fsm->limit_cause = cause;
 }
 
-/* When the call has to be looked at again: the earlier of deadline and limit. */
-static inline int64_t call_fsm_next_ns(const struct call_fsm *fsm)
+/*
+ * By when the response's content must have begun, whatever the call is busy with until then; NS_NEVER: there is no such
+ * limit, or it has begun.
+ */
+static inline void call_fsm_set_begin(struct call_fsm *fsm, int64_t begin_ns)
 {
-    return fsm->limit_ns < fsm->deadline_ns ? fsm->limit_ns : fsm->deadline_ns;
+    fsm->begin_ns = begin_ns;
 }
 
-/* CAUSE_NONE if neither has passed. If both have, the deadline is the reason. */
+/* When the call has to be looked at again: the earliest of deadline and limits. */
+static inline int64_t call_fsm_next_ns(const struct call_fsm *fsm)
+{
+    int64_t limit_ns = fsm->begin_ns < fsm->limit_ns ? fsm->begin_ns : fsm->limit_ns;
+
+    return limit_ns < fsm->deadline_ns ? limit_ns : fsm->deadline_ns;
+}
+
+/* CAUSE_NONE if none has passed. If the deadline has, it is the reason, else the limit that was the earlier one. */
 enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns);
 
 /*

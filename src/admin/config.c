@@ -43,6 +43,7 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
     jsonw_open_object(json, "timeouts");
     put_duration(json, "connect", route->connect_ns);
     put_duration(json, "first_byte", route->first_byte_ns);
+    put_duration(json, "begin", route->begin_ns);
     put_duration(json, "idle", route->idle_ns);
     jsonw_close_object(json);
 }

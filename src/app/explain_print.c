@@ -125,12 +125,14 @@ static void print_limits(const struct explanation *e)
     const struct route_config *route = e->policy.route;
     const struct pool_config *pool = &e->snapshot->pools[route->pool];
     bool has_any = pool->queue_timeout_ns != NS_NEVER || route->connect_ns != NS_NEVER ||
-                   route->first_byte_ns != NS_NEVER || route->idle_ns != NS_NEVER;
+                   route->first_byte_ns != NS_NEVER || route->begin_ns != NS_NEVER ||
+                   route->idle_ns != NS_NEVER;
 
     printf(LABEL_FMT "%s\n", "limits", has_any ? "within the deadline" : "none but the deadline");
     print_limit(e, "queue_timeout", pool->queue_timeout_ns, pool->queue_timeout_at);
     print_limit(e, "connect", route->connect_ns, route->at.connect);
     print_limit(e, "first_byte", route->first_byte_ns, route->at.first_byte);
+    print_limit(e, "begin", route->begin_ns, route->at.begin);
     print_limit(e, "idle", route->idle_ns, route->at.idle);
 }
 
@@ -226,6 +228,7 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
         return phase == PHASE_UPLOAD && e->snapshot->limits.request_head_timeout_ns <= longest_ns(e);
     case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->policy.route->connect_ns);
     case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->policy.route->first_byte_ns);
+    case CAUSE_BEGIN_LIMIT: return strikes(e, e->policy.route->begin_ns);
     case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->policy.route->idle_ns);
     default: return true;
     }

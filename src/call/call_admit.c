@@ -28,6 +28,7 @@ void call_set_route(struct call *call, const struct route_config *route)
 
     call->route = route;
     fsm->deadline_ns = budget_end(fsm->begun_ns, route->deadline_ns);
+    call_fsm_set_begin(fsm, budget_end(fsm->begun_ns, route->begin_ns));
     if (route->ceiling_ns != NS_NEVER)
         call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(call->context->loop));
 }

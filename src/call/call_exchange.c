@@ -166,6 +166,7 @@ static void release_upstream(struct call *call)
     PRE(call->fsm.state == CALL_STREAMING && call->granted_ns != 0);
     call->released_ns = loop_now(call->context->loop);
     call_try_over(call, CAUSE_NONE);
+    call_fsm_set_begin(&call->fsm, NS_NEVER); /* there may be no content at all */
     if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
 }
@@ -260,6 +261,8 @@ static void set_limit(struct call *call)
     int64_t idle_end_ns = budget_end(call->exchange->moved_ns, route->idle_ns);
 
     call_fsm_set_limit(&call->fsm, NS_NEVER, CAUSE_NONE);
+    if (call->exchange->received != 0)
+        call_fsm_set_begin(&call->fsm, NS_NEVER);
     switch (call->fsm.state) {
     case CALL_SENDING:
         if (call->exchange->blocked)

@@ -32,6 +32,7 @@ static struct route_config make_policy(struct build *b, const struct upstream_co
         .ceiling_ns = upstream->observe ? upstream->observe_ceiling_ns : NS_NEVER,
         .connect_ns = of[OPT_TIMEOUTS_CONNECT].number,
         .first_byte_ns = of[OPT_TIMEOUTS_FIRST_BYTE].number,
+        .begin_ns = of[OPT_TIMEOUTS_BEGIN].number,
         .idle_ns = of[OPT_TIMEOUTS_IDLE].number,
         .at =
             {
@@ -39,6 +40,7 @@ static struct route_config make_policy(struct build *b, const struct upstream_co
                 .observe = of[OPT_UPSTREAM_OBSERVE].place,
                 .connect = of[OPT_TIMEOUTS_CONNECT].place,
                 .first_byte = of[OPT_TIMEOUTS_FIRST_BYTE].place,
+                .begin = of[OPT_TIMEOUTS_BEGIN].place,
                 .idle = of[OPT_TIMEOUTS_IDLE].place,
                 .pool = of[has_own_pool ? OPT_ROUTE_POOL : OPT_UPSTREAM_POOL].place,
             },

@@ -44,6 +44,7 @@ static const struct {
     {SECTION_TIMEOUTS, " connect_timeout connection tcp tls handshake dns ", "did you mean \"connect\"?"},
     {SECTION_TIMEOUTS, " read response ttfb header headers response_header read_timeout response_timeout ",
      "did you mean \"first_byte\"?"},
+    {SECTION_TIMEOUTS, " ttft first_token first_content start ", "did you mean \"begin\"?"},
     {SECTION_TIMEOUTS, " total request deadline overall call ",
      "the limit of a whole call is deadline, beside timeouts"},
     {SECTION_TIMEOUTS, " write send idle_timeout write_timeout send_timeout ", "did you mean \"idle\"?"},

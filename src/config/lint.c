@@ -84,7 +84,7 @@ static void for_each_route(const struct snapshot *snapshot, route_fn fn, void *a
 static void note_route(void *arg, const struct route_config *route)
 {
     struct limits *limits = arg;
-    const struct place *places[] = {route->at.connect, route->at.first_byte, route->at.idle};
+    const struct place *places[] = {route->at.connect, route->at.first_byte, route->at.begin, route->at.idle};
 
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         if (places[i])
@@ -121,6 +121,7 @@ static void check_timeouts(void *arg, const struct route_config *route)
 
     check_timeout(checking->limits, route->at.connect, route->connect_ns, checking->out);
     check_timeout(checking->limits, route->at.first_byte, route->first_byte_ns, checking->out);
+    check_timeout(checking->limits, route->at.begin, route->begin_ns, checking->out);
     check_timeout(checking->limits, route->at.idle, route->idle_ns, checking->out);
 }
 

@@ -27,6 +27,7 @@ void call_fsm_begin(struct call_fsm *fsm, int64_t now_ns, int64_t deadline_ns)
         .begun_ns = now_ns,
         .deadline_ns = deadline_ns,
         .limit_ns = NS_NEVER,
+        .begin_ns = NS_NEVER,
         .policy_ns = NS_NEVER,
         .phase_since_ns = now_ns,
         .state = CALL_READING,
@@ -115,6 +116,8 @@ enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns)
 {
     if (now_ns >= fsm->deadline_ns)
         return CAUSE_DEADLINE;
+    if (now_ns >= fsm->begin_ns && fsm->begin_ns <= fsm->limit_ns)
+        return CAUSE_BEGIN_LIMIT;
     return now_ns >= fsm->limit_ns ? fsm->limit_cause : CAUSE_NONE;
 }
 
@@ -135,8 +138,13 @@ enum cause call_fsm_timer(struct call_fsm *fsm, int64_t now_ns)
         fsm->policy_ns == NS_NEVER)
         return cause;
     look_back(fsm, now_ns);
-    spare(fsm, cause, fsm->limit_ns);
-    call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
+    if (cause == CAUSE_BEGIN_LIMIT) {
+        spare(fsm, cause, fsm->begin_ns);
+        call_fsm_set_begin(fsm, NS_NEVER);
+    } else {
+        spare(fsm, cause, fsm->limit_ns);
+        call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
+    }
     return CAUSE_NONE;
 }
 

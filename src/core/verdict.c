@@ -53,6 +53,7 @@ static bool blames_api(const struct try_end *end)
     case CAUSE_OPERATOR:
     case CAUSE_DRAIN_OVER: return false;
     case CAUSE_DEADLINE: return has_had_its_time(end);
+    case CAUSE_BEGIN_LIMIT: return end->api_to_move; /* it counts from the first byte of the request */
     default: return true;
     }
 }

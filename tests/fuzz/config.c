@@ -132,7 +132,8 @@ static void check_route(const struct snapshot *snapshot, const struct route_conf
     MUST(route->name != NULL && route->name[0] != '\0' && route->pool < snapshot->pool_count);
     MUST(route->index < snapshot->route_count);
     MUST(route->deadline_ns >= NS_PER_MS && route->deadline_ns <= HOURS_24);
-    MUST(is_limit(route->connect_ns) && is_limit(route->first_byte_ns) && is_limit(route->idle_ns));
+    MUST(is_limit(route->connect_ns) && is_limit(route->first_byte_ns) && is_limit(route->begin_ns) &&
+         is_limit(route->idle_ns));
 }
 
 /* A request for a route's path, by a method of its own, finds it. */

@@ -520,6 +520,72 @@ def test_the_first_byte_limit_does_not_run_once_the_response_has_begun(pair):
     assert caller.read_exactly(1) == b"x"
 
 
+def test_the_begin_limit_while_waiting(pair):
+    proxy, up = pair(deadline="3s", timeouts={"begin": "200ms"})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    response = caller.recv_response()
+    watch.is_over_at(0.2)
+    expect_stuck(response, "wait", 3000, sent="complete", after_ms=200)
+    exchange.wait_ended()
+    assert proxy.log(1)[0]["cause"] == "begin_timeout"
+    caller.must_be_open()
+
+
+def test_a_head_is_no_beginning(pair):
+    proxy, up = pair(deadline="3s", timeouts={"begin": "200ms"})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(HEADS["length"])
+    with pytest.raises(Cut):
+        caller.recv_response()
+    watch.is_over_at(0.2)
+    exchange.wait_ended()
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"], line["phase"]) == ("stuck", "begin_timeout", "receive")
+
+
+def test_the_begin_limit_counts_from_the_first_byte_of_the_request(pair):
+    """Also while the request is still coming, and while another call has the permit."""
+    proxy, up = pair(deadline="3s", timeouts={"begin": "300ms"}, pool={"size": 1})
+    holder = proxy.caller()
+    holder.request("GET", "/1")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx")
+    assert holder.recv_response_head().status == 200
+    waiter, sender = proxy.caller(), proxy.caller()
+    watch = Stopwatch()
+    waiter.request("GET", "/2")
+    sender.send(b"GET /3 HTTP/1.1\r\n")
+    expect_stuck(waiter.recv_response(), "queue", 3000, after_ms=300)
+    expect_stuck(sender.recv_response(), "upload", 3000, after_ms=300)
+    watch.is_over_at(0.3)
+    assert {line["cause"] for line in proxy.log(2)} == {"begin_timeout"}
+
+
+def test_the_begin_limit_does_not_run_once_content_has_come(pair):
+    proxy, up = pair(deadline="3s", timeouts={"begin": "200ms"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx")
+    assert caller.recv_response_head().status == 200
+    assert caller.read_exactly(1) == b"x"
+    caller.must_be_silent(0.3)
+    exchange.send(b"y")
+    assert caller.read_exactly(1) == b"y"
+    proxy.log(1)
+    caller.request("HEAD", "/")  # a response without content ends before it would begin
+    exchange.recv_request()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+    assert caller.recv_response_head().status == 200
+    assert proxy.log(2)[1]["outcome"] == "completed"
+
+
 def test_the_idle_limit(pair):
     proxy, up = pair(deadline="3s", timeouts={"idle": "200ms"})
     caller = proxy.caller()

@@ -92,13 +92,16 @@ def test_in_receive(pair):
 
 LIMITS = {
     "wait": ({"timeouts": {"first_byte": "50ms"}}, "first_byte_timeout", b""),
+    "wait, begin": ({"timeouts": {"begin": "50ms"}}, "begin_timeout", b""),
+    "receive, begin": ({"timeouts": {"begin": "50ms"}}, "begin_timeout", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"),
     "receive": ({"timeouts": {"idle": "50ms"}}, "idle_timeout", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"),
 }
 
 
-@pytest.mark.parametrize("phase", LIMITS)
-def test_a_time_limit_cuts_nothing(pair, phase):
-    keys, cause, begin = LIMITS[phase]
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_time_limit_cuts_nothing(pair, name):
+    keys, cause, begin = LIMITS[name]
+    phase = name.split(",")[0]
     proxy, up = pair(deadline="20s", observe=True, **keys)
     caller = proxy.caller()
     caller.request()

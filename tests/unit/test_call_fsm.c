@@ -597,6 +597,44 @@ static void the_times_say_what_would_have_cut_a_call(void **state)
     assert_memory_equal(text.ptr, want, text.len);
 }
 
+/* ---- by when the response's content must have begun ---------------------------------------------------- */
+
+static void the_limit_of_the_beginning_outlives_states_and_their_limits(void **state)
+{
+    struct call_fsm fsm;
+    unsigned give_back;
+
+    call_fsm_begin(&fsm, 0, 10000);
+    call_fsm_set_begin(&fsm, 3000);
+    assert_int_equal(call_fsm_next_ns(&fsm), 3000);
+    assert_true(call_fsm_move(&fsm, CALL_ROUTED, 10, &give_back));
+    call_fsm_set_limit(&fsm, 2000, CAUSE_QUEUE_LIMIT);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2000);
+    assert_int_equal(call_fsm_expired(&fsm, 2000), CAUSE_QUEUE_LIMIT);
+    assert_int_equal(call_fsm_expired(&fsm, 3000), CAUSE_QUEUE_LIMIT); /* it was the earlier one */
+    assert_true(call_fsm_move(&fsm, CALL_QUEUED, 20, &give_back));
+    assert_int_equal(call_fsm_next_ns(&fsm), 3000);
+    assert_int_equal(call_fsm_expired(&fsm, 2999), CAUSE_NONE);
+    assert_int_equal(call_fsm_timer(&fsm, 3000), CAUSE_BEGIN_LIMIT);
+    assert_int_equal(call_fsm_expired(&fsm, 10000), CAUSE_DEADLINE);
+    call_fsm_set_begin(&fsm, NS_NEVER);
+    assert_int_equal(call_fsm_next_ns(&fsm), 10000);
+}
+
+static void the_limit_of_an_observed_calls_beginning_is_noted(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 0, 10000);
+    call_fsm_observe(&fsm, 60000, 0);
+    call_fsm_set_begin(&fsm, 3000);
+    call_fsm_set_limit(&fsm, 5000, CAUSE_IDLE_LIMIT);
+    assert_int_equal(call_fsm_timer(&fsm, 3001), CAUSE_NONE);
+    assert_int_equal(fsm.spared_cause, CAUSE_BEGIN_LIMIT);
+    assert_int_equal(fsm.spared_ns, 3000);
+    assert_int_equal(call_fsm_next_ns(&fsm), 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -629,6 +667,8 @@ int main(void)
         cmocka_unit_test(the_time_of_a_request_head_is_kept_to),
         cmocka_unit_test(what_another_route_brings_does_not_undo_what_has_passed),
         cmocka_unit_test(the_times_say_what_would_have_cut_a_call),
+        cmocka_unit_test(the_limit_of_the_beginning_outlives_states_and_their_limits),
+        cmocka_unit_test(the_limit_of_an_observed_calls_beginning_is_noted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ static const struct {
     {CAUSE_HEAD_LIMIT, VERDICT_NEUTRAL},
     {CAUSE_CONNECT_LIMIT, VERDICT_BAD},
     {CAUSE_FIRST_BYTE_LIMIT, VERDICT_BAD},
+    {CAUSE_BEGIN_LIMIT, VERDICT_BAD},
     {CAUSE_IDLE_LIMIT, VERDICT_BAD},
     {CAUSE_OPERATOR, VERDICT_NEUTRAL},
     {CAUSE_DRAIN_OVER, VERDICT_NEUTRAL},
@@ -165,6 +166,17 @@ static void a_deadline_blames_the_api_alone_if_it_was_to_move(void **state)
     assert_int_equal(verdict(&end), VERDICT_GOOD);
 }
 
+static void a_beginning_that_is_missed_blames_the_api_if_it_was_to_move(void **state)
+{
+    struct try_end end = end_by(CAUSE_BEGIN_LIMIT, 0);
+
+    (void)state;
+    end.took_ns = 1; /* of a limit that is shorter than half of the deadline, no try has more */
+    assert_int_equal(verdict(&end), VERDICT_BAD);
+    end.api_to_move = false;
+    assert_int_equal(verdict(&end), VERDICT_NEUTRAL);
+}
+
 static void a_deadline_blames_the_api_alone_if_the_try_had_half_of_the_routes(void **state)
 {
     struct try_end end = end_by(CAUSE_DEADLINE, 0);
@@ -205,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_set_has_the_codes_that_were_added_and_no_others),
         cmocka_unit_test(what_goes_wrong_after_a_good_head_is_bad_all_the_same),
         cmocka_unit_test(a_deadline_blames_the_api_alone_if_it_was_to_move),
+        cmocka_unit_test(a_beginning_that_is_missed_blames_the_api_if_it_was_to_move),
         cmocka_unit_test(a_deadline_blames_the_api_alone_if_the_try_had_half_of_the_routes),
         cmocka_unit_test(verdicts_and_kinds_have_names),
     };

@@ -467,6 +467,21 @@ class StreamingChunked(StreamingLength):
         cell.exchange.send(b"1\r\nx\r\n")
 
 
+class StreamingHead(StreamingChunked):
+    content = b"rest"
+    half_of_response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"begin": limit}
+
+    def begin_response(self, cell):
+        cell.exchange.send(self.half_of_response)
+        cell.caller_has(b"\r\n\r\n")
+
+    def progress(self, cell):
+        cell.exchange.send(b"0")  # of the zeros that may stand before a chunk's size
+
+
 class StreamingClose(StreamingChunked):
     half_of_response = b"HTTP/1.1 200 OK\r\n\r\nhalf"
 
@@ -541,6 +556,7 @@ SITUATIONS = {
     "WAITING/kept": WaitingKept(),
     "WAITING/once": WaitingOnce(),
     "WAITING/head": WaitingHead(),
+    "STREAMING/head": StreamingHead(),
     "STREAMING/length": StreamingLength(),
     "STREAMING/chunked": StreamingChunked(),
     "STREAMING/close": StreamingClose(),
