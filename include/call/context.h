@@ -12,6 +12,7 @@
 #include "http/date.h"
 #include "http/http1.h"
 #include "runtime/entropy.h"
+#include "runtime/handshakes.h"
 #include "stats/metric.h"
 #include "stats/stuck_calls.h"
 
@@ -22,6 +23,7 @@ struct loop;
 struct pool;
 struct resolver;
 struct tls_client;
+struct tls_server;
 
 /*
  * What one worker has of one generation of the configuration. Calls, callers' connections and connections to upstreams
@@ -30,7 +32,8 @@ struct tls_client;
  */
 struct call_terms {
     const struct snapshot *snapshot;
-    struct tls_client **tls; /* by place in snapshot.upstreams; NULL: plain */
+    struct tls_client **tls;        /* by place in snapshot.upstreams; NULL: plain */
+    struct tls_server **caller_tls; /* likewise; NULL: it has no listener that speaks TLS */
     uint32_t users;
 };
 
@@ -51,6 +54,7 @@ struct call_context {
     struct keepalive **keepalive; /* by upstream */
     struct call_set calls;
     struct list_node downstreams;
+    struct handshakes handshakes;
     struct list_node cutting; /* upstream connections that are about to be cut */
     uint32_t cut_turn, cuts;  /* how many have been cut at once in that turn */
     uint32_t downstream_count;

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "call/caller_tls.h"
 #include "http/http1.h"
 #include "core/timer.h"
 #include "runtime/buffer.h"
@@ -49,6 +50,7 @@ struct listener_worker {
     const struct listener *listener;
     struct call_terms *terms;               /* the generation's in force, */
     const struct upstream_config *upstream; /* likewise */
+    struct tls_server *tls;                 /* likewise; NULL: callers speak plain HTTP */
 };
 
 /*
@@ -59,6 +61,7 @@ struct listener_worker {
  */
 struct downstream {
     struct transport transport;
+    struct caller_tls tls;
     struct deferred_free deferred_free;
     struct list_node node; /* in context.downstreams */
     struct mail resume;    /* see downstream_resume_later */
@@ -71,7 +74,7 @@ struct downstream {
     bool in_head;      /* of a request that has begun */
     struct upstream
         *reserved; /* an idle connection that authenticates this caller and serves nobody else; or NULL */
-    struct timer timer; /* idle between requests; linger */
+    struct timer timer; /* handshake; idle between requests; linger */
     struct buffer in;
     struct http1_scan scan;
     bool lingering;
@@ -95,9 +98,12 @@ void downstream_put_caller(struct text *out, const struct downstream *downstream
 /* The address that the caller has connected to, likewise; nothing for a unix socket, or one that has gone. */
 void downstream_put_listener(struct text *out, const struct downstream *downstream);
 
-/* Its next call begins under these terms. */
+/*
+ * Its next call begins under these terms; if they have other callers in mind than those under which this one came, by
+ * the authorities and names of `tls`, that call is the last.
+ */
 void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
-                          const struct upstream_config *upstream);
+                          const struct upstream_config *upstream, const struct tls_server *tls);
 
 /* What becomes of the connection when its call is over. */
 enum downstream_next {

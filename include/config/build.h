@@ -56,7 +56,7 @@ enum status build_text(struct build *b, const struct option_value *value, const 
 
 /* A listener, of which no other one in the file is in the way: an address, or a map. */
 enum status build_listener(struct build *b, const struct yaml_node *node, struct endpoint *out) MUST_CHECK;
-/* upstream.listen: one address or a list. */
+/* upstream.listen and listen_tls: one address or a list each. */
 enum status build_listen(struct build *b, struct build_upstream *u) MUST_CHECK;
 
 /* `pools:`, or NULL; makes room for `own_count` pools more. */
@@ -72,6 +72,8 @@ enum status build_pool(struct build *b, const struct option_values *values, enum
 bool build_has_pool(const struct build *b, const char *name);
 
 enum status build_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
+/* After build_listen. */
+enum status build_caller_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
 enum status build_caller_deadline(struct build *b, struct build_upstream *u) MUST_CHECK;
 /* Request head changes; after build_caller_deadline. */
 enum status build_rules(struct build *b, struct build_upstream *u) MUST_CHECK;

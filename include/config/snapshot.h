@@ -38,6 +38,7 @@ struct limits_config {
     uint64_t request_head_bytes;
     uint64_t response_head_bytes;
     int64_t request_head_timeout_ns;
+    int64_t handshake_timeout_ns;
     int64_t idle_timeout_ns; /* callers' connections between requests */
 };
 
@@ -97,6 +98,14 @@ struct tls_config {
     const struct place *key_at;
 };
 
+struct caller_tls_config {
+    bool enabled; /* the upstream has listeners that speak TLS */
+    struct tls_server_spec spec;
+    const struct place *client_ca_at;
+    const struct place *cert_at;
+    const struct place *key_at;
+};
+
 struct keepalive_config {
     uint32_t max_idle; /* of an upstream, all workers together; 0: no connection is kept */
     int64_t idle_timeout_ns;
@@ -109,11 +118,13 @@ struct upstream_config {
     bool is_new;
     const struct snapshot *snapshot; /* that it is a part of */
     const struct place *at;
-    const struct endpoint *listen;
-    uint32_t listen_count;
+    const struct endpoint *listen; /* those of `listen`, then those of `listen_tls` */
+    uint32_t listen_count;         /* of all; */
+    uint32_t listen_tls_count;     /* of the latter */
 
     struct origin origin;
     struct tls_config tls;
+    struct caller_tls_config caller_tls;
     struct keepalive_config keepalive;
     struct caller_deadline_config caller_deadline;
     bool host_is_set; /* the Host field is not the url's host */
@@ -155,6 +166,13 @@ struct snapshot {
 
 /* `id` is a route_entry.id of this upstream: its place in `routes`; from route_count on, the default route. */
 const struct route_config *snapshot_route(const struct upstream_config *upstream, uint32_t id);
+
+/* Is it TLS that callers speak at this one of upstream.listen? */
+static inline bool upstream_listens_by_tls(const struct upstream_config *upstream,
+                                           const struct endpoint *address)
+{
+    return address >= upstream->listen + (upstream->listen_count - upstream->listen_tls_count);
+}
 
 /* Scheme, host and port as a url has them: "https://[2001:db8::1]:8443". */
 #define UPSTREAM_ORIGIN_MAX 300

@@ -7,6 +7,7 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "http/forward_rules.h"
+#include "http/forwarded.h"
 #include "http/http1.h"
 
 /*
@@ -18,13 +19,12 @@
 /*
  * The request head without its closing empty line, so that one more field can follow when it is sent. `trace_line` is
  * a ready field line, in whose favour each traceparent and tracestate that came is left out; empty: they go on.
- * `caller` is the caller's IP address; empty for a unix socket: then X-Forwarded-For is left as it came, and Forwarded
- * says for=unknown.
+ * Of a caller by a unix socket, X-Forwarded-For is left as it came, and Forwarded says for=unknown.
  * Content framing is written as `head` has it. Expect goes on only if the caller waits
  * (head->expect_continue).
  */
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
-                          struct span caller, struct span trace_line);
+                          struct forwarded_caller caller, struct span trace_line);
 
 /* How a response is to be delimited towards the caller; see forward_response_framing. */
 struct forward_framing {
@@ -45,6 +45,7 @@ struct forward_own {
     struct span lines;     /* ready field lines; empty: none */
     struct span date;      /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
     struct span authority; /* that the caller reached us by, for Location; empty: that stays as it came */
+    bool is_https;         /* and how */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "call/context.h"
 #include "runtime/mailbox.h"
 #include "runtime/tls.h"
+#include "runtime/tls_server.h"
 
 struct proxy;
 struct worker;
@@ -34,11 +35,12 @@ struct generation {
     struct list_node node; /* in proxy.generations; main thread */
     struct proxy *proxy;
     struct snapshot *snapshot;
-    uint64_t number;         /* 1, 2 and so on, in the order of their coming into force, */
-    struct timespec since;   /* which was then, by the wall clock */
-    struct tls_client **tls; /* by place in snapshot.upstreams; NULL: plain */
-    atomic_uint users;       /* workers that have calls of it, or may have */
-    struct mail unused;      /* to the main thread, by the last of them */
+    uint64_t number;                /* 1, 2 and so on, in the order of their coming into force, */
+    struct timespec since;          /* which was then, by the wall clock */
+    struct tls_client **tls;        /* by place in snapshot.upstreams; NULL: plain */
+    struct tls_server **caller_tls; /* likewise; NULL: no listener of it speaks TLS */
+    atomic_uint users;              /* workers that have calls of it, or may have */
+    struct mail unused;             /* to the main thread, by the last of them */
     struct generation_worker workers[];
 };
 

@@ -33,6 +33,7 @@ struct listener {
     const struct endpoint *next_address; /* likewise */
     struct handed_socket *handed;        /* NULL: a socket of our own */
     int fd;
+    bool is_tls;  /* callers speak TLS; read as `upstream` is */
     bool is_told; /* of, in the log */
 };
 

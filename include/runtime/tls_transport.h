@@ -41,7 +41,10 @@ enum status tls_transport_write(struct transport *transport, const struct iovec 
  */
 void tls_transport_free_buffers(struct transport *transport);
 
-/* Tells the peer that there will be no more (close_notify), as far as the socket takes it at once; frees `ssl`. */
+/* Tells the peer that there will be no more (close_notify). False: the socket has no room for that now. */
+bool tls_transport_end_write(struct transport *transport) MUST_CHECK;
+
+/* Tells the peer likewise, as far as the socket takes it at once; frees `ssl`. */
 void tls_transport_close(struct transport *transport, bool in_order);
 
 /*

@@ -43,7 +43,10 @@ enum status transport_read(struct transport *transport, void *bytes, size_t cap,
 enum status transport_write(struct transport *transport, const struct iovec *pieces, int count,
                             size_t *len) MUST_CHECK;
 
-/* Ends our side of the connection (FIN); reading goes on. */
+/*
+ * Ends our side of the connection (FIN), under TLS by a closing alert before it, perhaps when the socket has room for
+ * it; reading goes on.
+ */
 void transport_end_write(struct transport *transport);
 
 /* Closes in order, or so that the peer sees a reset (RST) and takes nothing for complete. Idempotent. */

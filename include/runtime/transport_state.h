@@ -37,7 +37,8 @@ struct transport {
     /* Under TLS. */
     bool offered_session : 1;                       /* the handshake would resume an earlier session */
     bool shuns_session : 1;                         /* it may not, because one that would has failed */
-    enum transport_renegotiation renegotiation : 6; /* once it has begun, it stays so */
+    bool ends_write : 1;                            /* as soon as the socket takes the closing alert */
+    enum transport_renegotiation renegotiation : 5; /* once it has begun, it stays so */
     uint32_t tls_error; /* OpenSSL's, of what broke it after the handshake; 0: nothing did */
 };
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "core/cause.h"
+#include "core/handshake_failure.h"
 #include "stats/code_counts.h"
 #include "stats/exposition.h"
 #include "core/name_age.h"

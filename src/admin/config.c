@@ -68,12 +68,14 @@ static void put_listener(struct jsonw *json, const char *key, struct span addres
     jsonw_close_object(json);
 }
 
-static void put_listeners(struct jsonw *json, const struct upstream_config *upstream)
+static void put_listeners(struct jsonw *json, const char *key, const struct upstream_config *upstream,
+                          bool by_tls)
 {
-    jsonw_open_array(json, "listen");
+    jsonw_open_array(json, key);
     for (uint32_t i = 0; i < upstream->listen_count; i++)
-        put_listener(json, NULL, span_of(upstream->listen[i].text), upstream->listen[i].has_mode,
-                     &upstream->listen[i]);
+        if (upstream_listens_by_tls(upstream, &upstream->listen[i]) == by_tls)
+            put_listener(json, NULL, span_of(upstream->listen[i].text), upstream->listen[i].has_mode,
+                         &upstream->listen[i]);
     jsonw_close_array(json);
 }
 
@@ -98,6 +100,24 @@ static void put_tls(struct jsonw *json, const struct tls_config *tls)
     jsonw_text(json, "key_file", tls->spec.key_file);
     jsonw_text(json, "server_name", tls->spec.server_name);
     jsonw_bool(json, "renegotiate", tls->spec.renegotiate);
+    jsonw_text(json, "min_version", tls->spec.min_version == 0x0304 ? "1.3" : "1.2");
+    jsonw_close_object(json);
+}
+
+static void put_caller_tls(struct jsonw *json, const struct caller_tls_config *tls)
+{
+    if (!tls->enabled) {
+        jsonw_null(json, "caller_tls");
+        return;
+    }
+    jsonw_open_object(json, "caller_tls");
+    jsonw_text(json, "cert_file", tls->spec.cert_file);
+    jsonw_text(json, "key_file", tls->spec.key_file);
+    jsonw_text(json, "client_ca_file", tls->spec.client_ca_file);
+    jsonw_open_array(json, "client_names");
+    for (uint32_t i = 0; i < tls->spec.client_name_count; i++)
+        jsonw_string(json, NULL, tls->spec.client_names[i]);
+    jsonw_close_array(json);
     jsonw_text(json, "min_version", tls->spec.min_version == 0x0304 ? "1.3" : "1.2");
     jsonw_close_object(json);
 }
@@ -253,7 +273,8 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     const struct route_config *own = &upstream->default_route;
 
     jsonw_open_object(json, upstream->name);
-    put_listeners(json, upstream);
+    put_listeners(json, "listen", upstream, false);
+    put_listeners(json, "listen_tls", upstream, true);
     put_url(json, upstream);
     put_duration(json, "deadline", own->deadline_ns);
     jsonw_bool(json, "observe", upstream->observe);
@@ -262,6 +283,7 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     jsonw_text(json, "pool", snapshot_pool_name(snapshot, own->pool));
     put_caller_deadline(json, &upstream->caller_deadline);
     put_tls(json, &upstream->tls);
+    put_caller_tls(json, &upstream->caller_tls);
     put_keepalive(json, &upstream->keepalive);
     put_dns(json, &upstream->origin.dns);
     put_addresses(json, &upstream->origin);
@@ -309,6 +331,7 @@ static void put_limits(struct jsonw *json, const struct limits_config *limits)
     put_size(json, "request_head", limits->request_head_bytes);
     put_size(json, "response_head", limits->response_head_bytes);
     put_duration(json, "request_head_timeout", limits->request_head_timeout_ns);
+    put_duration(json, "handshake_timeout", limits->handshake_timeout_ns);
     put_duration(json, "idle_timeout", limits->idle_timeout_ns);
     jsonw_close_object(json);
 }

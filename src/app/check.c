@@ -69,12 +69,19 @@ static void check_files(const struct snapshot *snapshot, struct config_errors *w
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct tls_config *tls = &snapshot->upstreams[i].tls;
+        const struct caller_tls_config *callers = &snapshot->upstreams[i].caller_tls;
         int64_t first_s, last_s;
 
         if (tls->spec.cert_file && certificate_ends(tls->spec.cert_file, &first_s, &last_s) == ST_OK)
             lint_certificate(tls->cert_at, tls->spec.cert_file, first_s, time(NULL), warnings);
         if (tls->spec.ca_file && certificate_ends(tls->spec.ca_file, &first_s, &last_s) == ST_OK)
             lint_certificate(tls->ca_at, tls->spec.ca_file, last_s, time(NULL), warnings);
+        if (callers->spec.cert_file && certificate_ends(callers->spec.cert_file, &first_s, &last_s) == ST_OK)
+            lint_certificate(callers->cert_at, callers->spec.cert_file, first_s, time(NULL), warnings);
+        if (callers->spec.client_ca_file &&
+            certificate_ends(callers->spec.client_ca_file, &first_s, &last_s) == ST_OK)
+            lint_certificate(callers->client_ca_at, callers->spec.client_ca_file, last_s, time(NULL),
+                             warnings);
     }
 }
 
@@ -134,12 +141,28 @@ static bool check_tls_of(const struct upstream_config *upstream, struct config_e
     return status != ST_NOMEM;
 }
 
+/* Likewise towards callers. */
+static bool check_caller_tls(const struct upstream_config *upstream, struct config_errors *errors)
+{
+    const struct caller_tls_config *tls = &upstream->caller_tls;
+    const struct place *places[] = {
+        [TLS_CA_FILE] = tls->client_ca_at, [TLS_CERT_FILE] = tls->cert_at, [TLS_KEY_FILE] = tls->key_at};
+    struct tls_fault fault;
+    enum status status = tls->enabled ? tls_files_check_server(&tls->spec, &fault) : ST_OK;
+
+    if (status == ST_BAD)
+        report_place(errors, places[fault.file], "%s", fault.text);
+    return status != ST_NOMEM;
+}
+
 /* Certificates and keys as `serve` would load them; the system's, if they are what is trusted. */
 static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
 
+        if (!check_caller_tls(upstream, &file->errors))
+            return false;
         if (!upstream->tls.enabled)
             continue;
         if (!check_tls_of(upstream, &file->errors))

@@ -41,7 +41,8 @@ static void print_request(const struct explanation *e)
     print_place(upstream->at);
     printf(")");
     if (e->target.listener)
-        printf(", by its listener %s", e->target.listener->text);
+        printf(", by its listener %s%s", e->target.listener->text,
+               upstream_listens_by_tls(upstream, e->target.listener) ? ", by TLS" : "");
     printf("\n");
     print_api(upstream);
 }
@@ -176,14 +177,16 @@ static struct span new_trace_line(const struct explanation *e)
 static void print_head_over(const struct explanation *e, char *block, char *hidden)
 {
     const struct upstream_config *upstream = e->target.upstream;
-    bool is_local = upstream->listen[0].family == ENDPOINT_UNIX;
+    const struct endpoint *listener = e->target.listener != NULL ? e->target.listener : &upstream->listen[0];
+    bool is_local = listener->family == ENDPOINT_UNIX;
+    struct forwarded_caller caller = {is_local ? SPAN_LIT("") : SPAN_LIT("127.0.0.1"),
+                                      upstream_listens_by_tls(upstream, listener)};
     struct text text = text_over(block, HEAD_MAX);
     struct forward_rules rules = upstream->rules;
     struct span forward = upstream->caller_deadline.forward;
 
     rules.set_lines = hide_values(rules.set_lines, hidden, HEAD_MAX);
-    forward_request_head(&text, e->head, &rules, is_local ? SPAN_LIT("") : SPAN_LIT("127.0.0.1"),
-                         new_trace_line(e));
+    forward_request_head(&text, e->head, &rules, caller, new_trace_line(e));
     printf("\nThe API gets\n");
     print_lines(text_span(&text));
     if (forward.len != 0)

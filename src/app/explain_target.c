@@ -69,13 +69,14 @@ static bool find_listener(const struct snapshot *snapshot, const struct parts *p
     struct endpoint to;
 
     snprintf(text, sizeof(text), "%.*s", SPAN_FMT(parts->authority));
-    if (parts->is_https || address_parse(text, &to) != NULL)
+    if (address_parse(text, &to) != NULL)
         return false;
     for (uint32_t u = 0; u < snapshot->upstream_count; u++) {
         const struct upstream_config *upstream = &snapshot->upstreams[u];
 
         for (uint32_t i = 0; i < upstream->listen_count; i++) {
-            if (is_reached_by(&upstream->listen[i], &to)) {
+            if (upstream_listens_by_tls(upstream, &upstream->listen[i]) == parts->is_https &&
+                is_reached_by(&upstream->listen[i], &to)) {
                 out->upstream = upstream;
                 out->listener = &upstream->listen[i];
                 return true;

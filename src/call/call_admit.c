@@ -50,6 +50,11 @@ static void note(struct call *call, const struct http1_head *head)
     h1_reader_open(&call->request, false, head->framing, head->content_length);
 }
 
+static struct forwarded_caller forwarded_caller(const struct downstream *downstream)
+{
+    return (struct forwarded_caller){downstream_caller(downstream), downstream->tls.server != NULL};
+}
+
 /* A trace begins here, in place of what came. Without randomness it does not. Apart: most calls need no room for it. */
 static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, const struct http1_head *head,
                                                             struct text *out)
@@ -62,14 +67,14 @@ static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, c
         trace_begin(&call->trace, random);
         trace_put_line(&line, &call->trace);
     }
-    forward_request_head(out, head, &call->config->rules, downstream_caller(call->downstream),
+    forward_request_head(out, head, &call->config->rules, forwarded_caller(call->downstream),
                          text_span(&line));
 }
 
 static void put_head(struct call *call, const struct http1_head *head, bool begins_trace, struct text *out)
 {
     if (!begins_trace)
-        forward_request_head(out, head, &call->config->rules, downstream_caller(call->downstream),
+        forward_request_head(out, head, &call->config->rules, forwarded_caller(call->downstream),
                              SPAN_LIT(""));
     else
         put_head_of_new_trace(call, head, out);

@@ -119,6 +119,7 @@ static __attribute__((noinline)) void put_head_with_more(struct call *call, cons
         call_fsm_put_timing(&timing, &call->fsm, loop_now(call->context->loop));
     if (call->config->rules.rewrites_location)
         own.authority = find_authority(call, authority);
+    own.is_https = call->downstream->tls.server != NULL;
     own.lines = text_span(&timing);
     forward_response_head(out, head, framing, call->minor, call->keep_alive, &own);
 }

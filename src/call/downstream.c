@@ -43,6 +43,7 @@ void downstream_destroy(struct downstream *downstream)
     PRE(downstream->call == NULL && context->downstream_count > 0); /* a call ends by call_end */
     keepalive_end_reservation(&downstream->reserved);
     transport_close(&downstream->transport);
+    caller_tls_fini(&downstream->tls);
     buffer_close(&context->loop->spare_buffers, &downstream->in);
     timer_fini(&context->loop->timers, &downstream->timer);
     loop_undefer(&downstream->resume);
@@ -58,8 +59,12 @@ void downstream_destroy(struct downstream *downstream)
 /* Between requests, nobody is told: the caller only has to connect again. */
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
+    struct downstream *downstream = CONTAINER_OF(timer, struct downstream, timer);
+
     (void)now_ns;
-    downstream_destroy(CONTAINER_OF(timer, struct downstream, timer));
+    if (downstream->tls.in_handshake && !downstream->winding_down)
+        caller_tls_is_late(&downstream->tls, downstream->context);
+    downstream_destroy(downstream);
 }
 
 /* Takes what the caller still sends, to throw it away. */
@@ -190,9 +195,37 @@ static void go_on(struct downstream *downstream)
         read_head(downstream);
 }
 
+/* Between requests: for how long one may still come. */
+static void set_idle_timer(struct downstream *downstream)
+{
+    set_timer(downstream, downstream->winding_down ? LAST_CALL_NS
+                                                   : downstream->context->snapshot->limits.idle_timeout_ns);
+}
+
+static void step_handshake(struct handshake *handshake)
+{
+    struct downstream *downstream = CONTAINER_OF(handshake, struct downstream, tls.handshake);
+
+    switch (caller_tls_step(&downstream->tls, &downstream->transport, downstream->context,
+                            downstream->upstream->name)) {
+    case ST_OK:
+        set_idle_timer(downstream);
+        go_on(downstream);
+        return;
+    case ST_AGAIN: return;
+    case ST_FAILED: linger(downstream); return;
+    default: downstream_destroy(downstream);
+    }
+}
+
 static void ready(struct transport *transport)
 {
-    go_on(CONTAINER_OF(transport, struct downstream, transport));
+    struct downstream *downstream = CONTAINER_OF(transport, struct downstream, transport);
+
+    if (downstream->tls.in_handshake)
+        handshakes_wait(&downstream->context->handshakes, &downstream->tls.handshake);
+    else
+        go_on(downstream);
 }
 
 static void resume(struct mail *mail)
@@ -214,13 +247,16 @@ void downstream_call_over(struct downstream *downstream, enum downstream_next ne
     case DOWNSTREAM_KEEP:
         downstream->scan = (struct http1_scan){0};
         buffer_close_if_empty(&downstream->context->loop->spare_buffers, &downstream->in);
-        set_timer(downstream, downstream->winding_down
-                                  ? LAST_CALL_NS
-                                  : downstream->context->snapshot->limits.idle_timeout_ns);
+        set_idle_timer(downstream);
         if (buffer_len(&downstream->in) != 0 || downstream->transport.can_read)
             downstream_resume_later(downstream);
         return;
-    case DOWNSTREAM_CLOSE: break;
+    case DOWNSTREAM_CLOSE:
+        /* Under TLS the end has to be told as such, which the socket may not take at once. */
+        if (downstream->tls.server == NULL)
+            break;
+        linger(downstream);
+        return;
     case DOWNSTREAM_LINGER: linger(downstream); return;
     case DOWNSTREAM_RESET: transport_reset(&downstream->transport); break;
     }
@@ -239,13 +275,15 @@ void downstream_wind_down(struct downstream *downstream)
 }
 
 void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
-                          const struct upstream_config *upstream)
+                          const struct upstream_config *upstream, const struct tls_server *tls)
 {
     PRE(downstream->terms->users > 0 && upstream->snapshot == terms->snapshot);
     downstream->terms->users--;
     terms->users++;
     downstream->terms = terms;
     downstream->upstream = upstream;
+    if (!caller_tls_is_trusted_by(&downstream->tls, tls))
+        downstream_wind_down(downstream);
 }
 
 void downstream_put_caller(struct text *out, const struct downstream *downstream)
@@ -289,17 +327,20 @@ static void discard_received(int fd)
         ;
 }
 
-static void turn_away(struct call_context *context, const struct upstream_config *upstream, int fd)
+static void turn_away(struct call_context *context, const struct listener_worker *lw, int fd)
 {
     char block[LOCAL_REPLY_MAX];
     struct text text = text_over(block, sizeof(block));
     struct local_reply reply = {.cause = CAUSE_CONNECTIONS,
-                                .upstream = upstream->name,
+                                .upstream = lw->upstream->name,
                                 .call_id = context->next_call++,
                                 .date = context_date(context),
                                 .minor = 1};
 
-    local_reply_put(&text, &reply);
+    if (lw->tls != NULL)
+        text_put(&text, tls_server_turn_away());
+    else
+        local_reply_put(&text, &reply);
     if (send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
         (void)shutdown(fd, SHUT_WR);
     discard_received(fd);
@@ -341,10 +382,12 @@ static enum status open_downstream(struct call_context *context, struct listener
     downstream->upstream = lw->upstream;
     PRE(downstream->upstream->snapshot == downstream->terms->snapshot);
     mail_init(&downstream->resume, resume);
+    caller_tls_init(&downstream->tls, lw->tls, step_handshake);
     note_caller(downstream, peer);
     list_push_back(&context->downstreams, &downstream->node);
     context->downstream_count++;
-    set_timer(downstream, context->snapshot->limits.idle_timeout_ns);
+    set_timer(downstream, lw->tls != NULL ? context->snapshot->limits.handshake_timeout_ns
+                                          : context->snapshot->limits.idle_timeout_ns);
     return ST_OK;
 }
 
@@ -354,7 +397,7 @@ void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockadd
     struct call_context *context = lw->context;
 
     if (is_full(context))
-        turn_away(context, lw->upstream, fd);
+        turn_away(context, lw, fd);
     else if (open_downstream(context, lw, fd, peer) != ST_OK)
         atomic_fetch_sub_explicit(context->callers, 1, memory_order_relaxed);
 }

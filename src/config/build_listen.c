@@ -142,18 +142,28 @@ enum status build_listener(struct build *b, const struct yaml_node *node, struct
     return node->kind == YAML_MAP ? read_map(b, node, out) : read_address(b, node, out);
 }
 
+static enum status build_addresses(struct build *b, const struct yaml_node *list, struct endpoint *out)
+{
+    enum status status = ST_OK;
+
+    for (const struct yaml_node *node = list ? list->first : NULL; node && status == ST_OK; node = node->next)
+        status = build_listener(b, node, &out[node->index]);
+    return status;
+}
+
 enum status build_listen(struct build *b, struct build_upstream *u)
 {
-    const struct yaml_node *list = u->values.of[OPT_UPSTREAM_LISTEN].node;
-    uint32_t count = list ? list->count : 0;
-    struct endpoint *addresses = arena_calloc(b->arena, count, sizeof(*addresses));
-    enum status status = ST_OK;
+    const struct option_value *of = u->values.of;
+    const struct yaml_node *plain = of[OPT_UPSTREAM_LISTEN].node, *tls = of[OPT_UPSTREAM_LISTEN_TLS].node;
+    uint32_t plain_count = plain ? plain->count : 0, tls_count = tls ? tls->count : 0;
+    struct endpoint *addresses = arena_calloc(b->arena, plain_count + tls_count, sizeof(*addresses));
+    enum status status;
 
     if (!addresses)
         return ST_NOMEM;
     u->out->listen = addresses;
-    u->out->listen_count = count;
-    for (const struct yaml_node *node = list ? list->first : NULL; node && status == ST_OK; node = node->next)
-        status = build_listener(b, node, &addresses[node->index]);
-    return status;
+    u->out->listen_count = plain_count + tls_count;
+    u->out->listen_tls_count = tls_count;
+    status = build_addresses(b, plain, addresses);
+    return status == ST_OK ? build_addresses(b, tls, addresses + plain_count) : status;
 }

@@ -33,15 +33,15 @@ static void check_pair(struct build *b, const struct option_value *cert, const s
         report_key(b->errors, key->node, "needs cert_file too");
 }
 
-/* Of an http url; what `defaults` has is for the others. */
-static void refuse(struct build *b, const struct build_upstream *u)
+/* A map that has no meaning for this upstream; what `defaults` has is for the others. */
+static void refuse(struct build *b, const struct build_upstream *u, enum option_id id, const char *why)
 {
-    const struct yaml_node *node = u->values.of[OPT_UPSTREAM_TLS].node;
+    const struct yaml_node *node = u->values.of[id].node;
 
     if (!node || node->parent != u->node)
         return;
     YAML_FOREACH(member, node) {
-        report_key(b->errors, member, "only for https");
+        report_key(b->errors, member, "%s", why);
     }
 }
 
@@ -70,7 +70,7 @@ enum status build_tls(struct build *b, struct build_upstream *u)
     tls->spec.min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
     tls->spec.renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
     if (!tls->enabled) {
-        refuse(b, u);
+        refuse(b, u, OPT_UPSTREAM_TLS, "only for https");
         return ST_OK;
     }
     check_pair(b, &of[OPT_TLS_CERT_FILE], &of[OPT_TLS_KEY_FILE]);
@@ -82,4 +82,79 @@ enum status build_tls(struct build *b, struct build_upstream *u)
     tls->cert_at = of[OPT_TLS_CERT_FILE].place;
     tls->key_at = of[OPT_TLS_KEY_FILE].place;
     return check_server_name(b, u);
+}
+
+/* ---- towards callers ------------------------------------------------------------------------------------ */
+
+static bool is_uri(struct span text)
+{
+    return memmem(text.ptr, text.len, "://", 3) != NULL;
+}
+
+/* A name is compared as it stands: of a pattern nothing would ever be found. */
+static void check_client_name(struct build *b, const struct yaml_node *node)
+{
+    struct url url;
+
+    if (is_uri(node->text))
+        return;
+    if (!url_is_host(node->text, &url))
+        report_value(b->errors, node,
+                     "%s is neither a DNS name nor a URI such as spiffe://cluster.local/ns/shop",
+                     quote_text(node->text).text);
+    else if (url.host_is_ip)
+        report_value(b->errors, node, "%s is an address; callers are known by DNS names and URIs",
+                     quote_text(node->text).text);
+}
+
+static enum status build_client_names(struct build *b, struct build_upstream *u)
+{
+    const struct yaml_node *list = u->values.of[OPT_CALLER_TLS_CLIENT_NAMES].node;
+    struct tls_server_spec *spec = &u->out->caller_tls.spec;
+    struct span *names;
+
+    if (!list)
+        return ST_OK;
+    if (!u->values.of[OPT_CALLER_TLS_CLIENT_CA_FILE].is_written)
+        report_key(b->errors, list, "needs client_ca_file too: without it callers show no certificate");
+    names = arena_calloc(b->arena, list->count, sizeof(*names));
+    if (!names)
+        return ST_NOMEM;
+    spec->client_names = names;
+    spec->client_name_count = list->count;
+    YAML_FOREACH(node, list) {
+        check_client_name(b, node);
+        names[node->index] = (struct span){arena_text(b->arena, node->text), node->text.len};
+        if (!names[node->index].ptr)
+            return ST_NOMEM;
+    }
+    return ST_OK;
+}
+
+enum status build_caller_tls(struct build *b, struct build_upstream *u)
+{
+    const struct option_value *of = u->values.of;
+    const struct yaml_node *map = of[OPT_UPSTREAM_CALLER_TLS].node;
+    struct caller_tls_config *tls = &u->out->caller_tls;
+    enum status status;
+
+    tls->enabled = u->out->listen_tls_count != 0;
+    tls->spec.min_version = (uint16_t)(TLS_1_2 + of[OPT_CALLER_TLS_MIN_VERSION].number);
+    if (!of[OPT_UPSTREAM_LISTEN_TLS].is_written) {
+        refuse(b, u, OPT_UPSTREAM_CALLER_TLS, "only with listen_tls");
+        return ST_OK;
+    }
+    if (map)
+        schema_require(&u->values, SECTION_CALLER_TLS, map, b->errors);
+    else if (!of[OPT_UPSTREAM_CALLER_TLS].is_written && of[OPT_UPSTREAM_LISTEN_TLS].node)
+        report_key(b->errors, of[OPT_UPSTREAM_LISTEN_TLS].node,
+                   "needs caller_tls too, with cert_file and key_file");
+    if ((status = check_file(b, &of[OPT_CALLER_TLS_CERT_FILE], &tls->spec.cert_file)) != ST_OK ||
+        (status = check_file(b, &of[OPT_CALLER_TLS_KEY_FILE], &tls->spec.key_file)) != ST_OK ||
+        (status = check_file(b, &of[OPT_CALLER_TLS_CLIENT_CA_FILE], &tls->spec.client_ca_file)) != ST_OK)
+        return status;
+    tls->client_ca_at = of[OPT_CALLER_TLS_CLIENT_CA_FILE].place;
+    tls->cert_at = of[OPT_CALLER_TLS_CERT_FILE].place;
+    tls->key_at = of[OPT_CALLER_TLS_KEY_FILE].place;
+    return build_client_names(b, u);
 }

@@ -95,10 +95,23 @@ static enum status find_longest(struct build *b, struct build_upstream *u)
     return ST_OK;
 }
 
+/* One kind of listener, or both. */
+static void require(struct build *b, const struct build_upstream *u)
+{
+    const struct option_value *of = u->values.of;
+
+    if (u->node->kind != YAML_MAP)
+        return;
+    if (!of[OPT_UPSTREAM_LISTEN].is_written && !of[OPT_UPSTREAM_LISTEN_TLS].is_written)
+        report_missing(b->errors, u->node, "listen");
+    schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
+}
+
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_listen, build_url, build_tls, build_caller_deadline, build_rules, build_routes, find_longest,
+        build_listen,          build_url,   build_tls,    build_caller_tls,
+        build_caller_deadline, build_rules, build_routes, find_longest,
     };
     enum status status;
 
@@ -108,8 +121,7 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
         status = build_place_of_key(b, u->node, &u->out->at);
     if (status == ST_OK)
         status = build_places(b, &u->values);
-    if (u->node->kind == YAML_MAP)
-        schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
+    require(b, u);
     build_keepalive(&u->values, &u->out->keepalive);
     build_dns(&u->values, &u->out->origin.dns);
     u->out->origin.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;

@@ -93,6 +93,7 @@ static void build_limits(struct build *b, const struct option_values *values)
         .request_head_bytes = (uint64_t)of[OPT_LIMITS_REQUEST_HEAD].number,
         .response_head_bytes = (uint64_t)of[OPT_LIMITS_RESPONSE_HEAD].number,
         .request_head_timeout_ns = of[OPT_LIMITS_REQUEST_HEAD_TIMEOUT].number,
+        .handshake_timeout_ns = of[OPT_LIMITS_HANDSHAKE_TIMEOUT].number,
         .idle_timeout_ns = of[OPT_LIMITS_IDLE_TIMEOUT].number,
     };
 }

@@ -153,8 +153,8 @@ static enum status read_value(struct reading *r, const struct option *option, co
 /* What only one upstream can have. */
 static bool has_no_default(const struct option *option)
 {
-    return option == &option_table[OPT_UPSTREAM_LISTEN] || option == &option_table[OPT_UPSTREAM_URL] ||
-           option == &option_table[OPT_UPSTREAM_ROUTES];
+    return option == &option_table[OPT_UPSTREAM_LISTEN] || option == &option_table[OPT_UPSTREAM_LISTEN_TLS] ||
+           option == &option_table[OPT_UPSTREAM_URL] || option == &option_table[OPT_UPSTREAM_ROUTES];
 }
 
 static enum status read_map(struct reading *r, enum option_section section, const struct yaml_node *node)

@@ -117,7 +117,7 @@ static void put_request_framing(struct text *out, const struct http1_head *head)
 }
 
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
-                          struct span caller, struct span trace_line)
+                          struct forwarded_caller caller, struct span trace_line)
 {
     struct request_plan plan = {
         .rules = rules, .expect = head->expect_continue, .new_trace = trace_line.len != 0};
@@ -225,7 +225,7 @@ static bool put_location(struct text *out, struct run *run, const struct http1_f
         return false;
     run_flush(run, out);
     text_put(out, field->name);
-    TEXT_LIT(out, ": http://");
+    text_put(out, own->is_https ? SPAN_LIT(": https://") : SPAN_LIT(": http://"));
     text_put(out, own->authority);
     if (rest.len == 0 || rest.ptr[0] != '/')
         TEXT_LIT(out, "/");

@@ -2,9 +2,6 @@
 
 #include "base/invariant.h"
 
-/* Callers reach us by plain HTTP. */
-#define SCHEME "http"
-
 static bool has_come(const struct http1_head *head, enum http1_field_id id)
 {
     for (unsigned i = 0; i < head->field_count; i++)
@@ -19,7 +16,7 @@ struct span forwarded_host(const struct http1_head *head)
 }
 
 struct forwarded forwarded_plan(const struct http1_head *head, const struct forward_rules *rules,
-                                struct span caller)
+                                struct forwarded_caller caller)
 {
     struct forwarded plan = {.caller = caller, .host = forwarded_host(head)};
 
@@ -31,7 +28,7 @@ struct forwarded forwarded_plan(const struct http1_head *head, const struct forw
     }
     if (rules->tells != FORWARD_TELLS_X_FORWARDED)
         return plan;
-    if (caller.len != 0 && !forward_rules_drop(rules, SPAN_LIT("X-Forwarded-For")))
+    if (caller.ip.len != 0 && !forward_rules_drop(rules, SPAN_LIT("X-Forwarded-For")))
         plan.list = HTTP1_FIELD_X_FORWARDED_FOR;
     plan.proto = !has_come(head, HTTP1_FIELD_X_FORWARDED_PROTO) &&
                  !forward_rules_drop(rules, SPAN_LIT("X-Forwarded-Proto"));
@@ -68,18 +65,25 @@ static void put_what_came(struct text *out, const struct http1_head *head, enum 
     }
 }
 
+static struct span scheme_of(const struct forwarded *plan)
+{
+    return plan->caller.is_https ? SPAN_LIT("https") : SPAN_LIT("http");
+}
+
 /* RFC 7239 4 and 6: an IPv6 address stands in brackets and quotes; "unknown" is who has no address. */
 static void put_element(struct text *out, const struct forwarded *plan)
 {
-    bool is_ipv6 = plan->caller.len != 0 && memchr(plan->caller.ptr, ':', plan->caller.len) != NULL;
+    struct span ip = plan->caller.ip;
+    bool is_ipv6 = ip.len != 0 && memchr(ip.ptr, ':', ip.len) != NULL;
 
     TEXT_LIT(out, "for=");
     if (is_ipv6)
         TEXT_LIT(out, "\"[");
-    text_put(out, plan->caller.len != 0 ? plan->caller : SPAN_LIT("unknown"));
+    text_put(out, ip.len != 0 ? ip : SPAN_LIT("unknown"));
     if (is_ipv6)
         TEXT_LIT(out, "]\"");
-    TEXT_LIT(out, ";proto=" SCHEME);
+    TEXT_LIT(out, ";proto=");
+    text_put(out, scheme_of(plan));
     if (plan->host.len == 0)
         return;
     TEXT_LIT(out, ";host=\"");
@@ -92,7 +96,7 @@ void forwarded_put(struct text *out, const struct http1_head *head, const struct
     if (plan->list == HTTP1_FIELD_X_FORWARDED_FOR) {
         TEXT_LIT(out, "X-Forwarded-For: ");
         put_what_came(out, head, plan->list);
-        text_put(out, plan->caller);
+        text_put(out, plan->caller.ip);
         TEXT_LIT(out, "\r\n");
     } else if (plan->list == HTTP1_FIELD_FORWARDED) {
         TEXT_LIT(out, "Forwarded: ");
@@ -100,8 +104,11 @@ void forwarded_put(struct text *out, const struct http1_head *head, const struct
         put_element(out, plan);
         TEXT_LIT(out, "\r\n");
     }
-    if (plan->proto)
-        TEXT_LIT(out, "X-Forwarded-Proto: " SCHEME "\r\n");
+    if (plan->proto) {
+        TEXT_LIT(out, "X-Forwarded-Proto: ");
+        text_put(out, scheme_of(plan));
+        TEXT_LIT(out, "\r\n");
+    }
     if (plan->x_host) {
         TEXT_LIT(out, "X-Forwarded-Host: ");
         text_put(out, plan->host);

@@ -1,5 +1,11 @@
 #include "http/h1_head.h"
 
+/* A record of TLS with the beginning of a handshake in it (RFC 8446 5.1). */
+static bool is_tls(struct span bytes)
+{
+    return bytes.len >= 2 && bytes.ptr[0] == 0x16 && bytes.ptr[1] == 0x03;
+}
+
 enum http1_status h1_head_read_request(struct http1_scan *scan, struct span bytes, size_t max,
                                        struct http1_head *head, size_t *end, struct h1_fault *fault)
 {
@@ -16,7 +22,8 @@ enum http1_status h1_head_read_request(struct http1_scan *scan, struct span byte
         fault->cause = http1_parse_request(whole, head, &fault->detail);
     } else if (status == HTTP1_BAD) {
         fault->cause = CAUSE_BAD_REQUEST;
-        fault->detail = "a line of the head does not end with CRLF, or holds a control byte";
+        fault->detail = is_tls(bytes) ? "this listener speaks plain HTTP, and TLS came"
+                                      : "a line of the head does not end with CRLF, or holds a control byte";
     }
     return fault->cause == CAUSE_NONE ? status : HTTP1_BAD;
 }

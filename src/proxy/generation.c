@@ -33,14 +33,33 @@ static struct tls_client *open_tls_client(const struct generation *generation,
     return client;
 }
 
+static struct tls_server *open_tls_server(const struct generation *generation,
+                                          const struct upstream_config *upstream, char *why, size_t why_cap)
+{
+    static const char *const keys[] = {[TLS_NO_FILE] = "",
+                                       [TLS_CA_FILE] = ".client_ca_file",
+                                       [TLS_CERT_FILE] = ".cert_file",
+                                       [TLS_KEY_FILE] = ".key_file"};
+    struct tls_fault fault;
+    struct tls_server *server =
+        tls_server_new(&upstream->caller_tls.spec, generation->proxy->worker_count, &fault);
+
+    if (server == NULL)
+        snprintf(why, why_cap, "upstreams.%s.caller_tls%s: %s", upstream->name, keys[fault.file], fault.text);
+    return server;
+}
+
 static bool open_tls(struct generation *generation, const struct snapshot *snapshot, char *why,
                      size_t why_cap)
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
-        if (!snapshot->upstreams[i].tls.enabled)
-            continue;
-        generation->tls[i] = open_tls_client(generation, &snapshot->upstreams[i], why, why_cap);
-        if (generation->tls[i] == NULL)
+        const struct upstream_config *upstream = &snapshot->upstreams[i];
+
+        if (upstream->tls.enabled &&
+            (generation->tls[i] = open_tls_client(generation, upstream, why, why_cap)) == NULL)
+            return false;
+        if (upstream->caller_tls.enabled &&
+            (generation->caller_tls[i] = open_tls_server(generation, upstream, why, why_cap)) == NULL)
             return false;
     }
     return true;
@@ -51,13 +70,18 @@ static void close_tls(struct generation *generation, uint32_t count)
     for (uint32_t i = 0; generation->tls != NULL && i < count; i++)
         if (generation->tls[i] != NULL)
             tls_client_free(generation->tls[i]);
+    for (uint32_t i = 0; generation->caller_tls != NULL && i < count; i++)
+        if (generation->caller_tls[i] != NULL)
+            tls_server_release(generation->caller_tls[i]);
+    mem_free(generation->caller_tls);
     mem_free(generation->tls);
 }
 
 static void init_worker(struct generation_worker *part, struct generation *generation,
                         const struct snapshot *snapshot)
 {
-    part->terms = (struct call_terms){.snapshot = snapshot, .tls = generation->tls};
+    part->terms = (struct call_terms){
+        .snapshot = snapshot, .tls = generation->tls, .caller_tls = generation->caller_tls};
     part->generation = generation;
     list_init(&part->node);
 }
@@ -76,9 +100,11 @@ struct generation *generation_new(struct proxy *proxy, struct snapshot **snapsho
     atomic_init(&generation->users, workers);
     mail_init(&generation->unused, unused);
     generation->tls = mem_calloc(upstreams, sizeof(struct tls_client *));
+    generation->caller_tls = mem_calloc(upstreams, sizeof(struct tls_server *));
     for (uint32_t i = 0; i < workers; i++)
         init_worker(&generation->workers[i], generation, *snapshot);
-    if (generation->tls != NULL && open_tls(generation, *snapshot, why, why_cap) &&
+    if (generation->tls != NULL && generation->caller_tls != NULL &&
+        open_tls(generation, *snapshot, why, why_cap) &&
         numbering_take(&proxy->numbering, *snapshot) == ST_OK) {
         generation->snapshot = *snapshot;
         *snapshot = NULL;

@@ -68,12 +68,17 @@ static void close_one(struct listener *listener)
     mem_free(listener);
 }
 
+static const char *key_of(const struct upstream_config *upstream, const struct endpoint *address)
+{
+    return upstream_listens_by_tls(upstream, address) ? "listen_tls" : "listen";
+}
+
 /* What is wrong, by errno, with a listener that could not be opened or could not get its permissions. */
 static void explain_failure(const struct upstream_config *upstream, const struct endpoint *address, char *why,
                             size_t why_cap)
 {
-    snprintf(why, why_cap, "upstreams.%s.listen: %s: %s%s", upstream->name, address->text, strerror(errno),
-             listen_advice(address, errno));
+    snprintf(why, why_cap, "upstreams.%s.%s: %s: %s%s", upstream->name, key_of(upstream, address),
+             address->text, strerror(errno), listen_advice(address, errno));
 }
 
 static struct listener *open_anew(struct list_node *listeners, const struct upstream_config *upstream,
@@ -93,17 +98,32 @@ static struct listener *open_anew(struct list_node *listeners, const struct upst
 }
 
 /*
+ * A socket with the upstream's name is for `listen`, and one that is called NAME.tls for `listen_tls`; of an upstream
+ * that has only one of them, NAME is for that.
+ */
+static bool is_named_for(const struct handed_socket *socket, const struct upstream_config *upstream,
+                         const struct endpoint *address)
+{
+    size_t len = strlen(upstream->name);
+
+    if (strncmp(socket->name, upstream->name, len) != 0)
+        return false;
+    if (!upstream_listens_by_tls(upstream, address))
+        return socket->name[len] == '\0';
+    return strcmp(socket->name + len, ".tls") == 0 ||
+           (socket->name[len] == '\0' && upstream->listen_tls_count == upstream->listen_count);
+}
+
+/*
  * How well a handed socket fits a listener, 0: not at all. What is called there expects the API whose `listen` that is,
  * whatever the socket's name; the name decides for a socket at an address that no `listen` has.
  */
 static int fit(const struct handed_socket *socket, const struct upstream_config *upstream,
                const struct endpoint *address)
 {
-    bool is_named = strcmp(socket->name, upstream->name) == 0;
-
     if (socket->is_taken)
         return 0;
-    return 2 * endpoint_is_same(&socket->address, address) + is_named;
+    return 2 * endpoint_is_same(&socket->address, address) + is_named_for(socket, upstream, address);
 }
 
 static bool is_planned(struct list_node *listeners, const struct endpoint *address)
@@ -224,8 +244,10 @@ void listeners_commit(struct list_node *listeners)
 
         listener->upstream = listener->next;
         /* One that is to be closed needs its old one for that. */
-        if (listener->next != NULL)
+        if (listener->next != NULL) {
             listener->address = listener->next_address;
+            listener->is_tls = upstream_listens_by_tls(listener->next, listener->address);
+        }
         plan(listener, NULL, NULL);
     }
 }
@@ -257,18 +279,18 @@ static void put_difference(FILE *out, const struct listener *listener)
     if (listener->handed == NULL) {
         fprintf(
             out,
-            "warning: upstreams.%s.listen: %s: no socket unit holds it, so that a restart refuses connections "
+            "warning: upstreams.%s.%s: %s: no socket unit holds it, so that a restart refuses connections "
             "there\n",
-            listener->upstream->name, listener->address->text);
+            listener->upstream->name, key_of(listener->upstream, listener->address), listener->address->text);
         return;
     }
     if (endpoint_is_same(&listener->handed->address, listener->address) ||
         (listener->address->family != ENDPOINT_UNIX && listener->address->port == 0))
         return;
     listen_put_address(&where, &listener->handed->address, listener->fd);
-    fprintf(out, "warning: upstreams.%s.listen: %s is not open: socket \"%s\" at %.*s is in its place\n",
-            listener->upstream->name, listener->address->text, listener->handed->name,
-            SPAN_FMT(text_span(&where)));
+    fprintf(out, "warning: upstreams.%s.%s: %s is not open: socket \"%s\" at %.*s is in its place\n",
+            listener->upstream->name, key_of(listener->upstream, listener->address), listener->address->text,
+            listener->handed->name, SPAN_FMT(text_span(&where)));
 }
 
 void listeners_put_differences(FILE *out, struct list_node *listeners)

@@ -4,6 +4,7 @@
 #include "call/downstream.h"
 #include "call/upstream.h"
 #include "runtime/buffer.h"
+#include "runtime/tls_server.h"
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {
@@ -20,8 +21,13 @@ uint64_t memory_bound(const struct snapshot *snapshot)
     uint64_t caller = sizeof(struct downstream) + sizeof(struct call) + sizeof(struct upstream) +
                       larger(BUFFER_SIZE, limits->request_head_bytes) + limits->request_head_bytes +
                       larger(BUFFER_LARGE, limits->response_head_bytes);
+    uint64_t tls = 0; /* of a caller's connection, if any speaks it */
     uint64_t exchange = sizeof(struct upstream) + BUFFER_LARGE;
-    uint64_t worst = limits->connections * caller;
+    uint64_t worst;
+
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        tls = snapshot->upstreams[i].caller_tls.enabled ? TLS_SERVER_CONNECTION_BYTES : tls;
+    worst = limits->connections * (caller + tls);
 
     for (uint32_t i = 0; i < snapshot->pool_count; i++)
         worst += snapshot->pools[i].size * exchange;

@@ -239,6 +239,13 @@ static void take_connections_over(struct worker *pw, struct generation_switch *n
     resolver_renew(pw->context.resolver);
 }
 
+/* NULL: callers speak plain HTTP there. */
+static struct tls_server *tls_of(const struct generation *generation, const struct listener *listener)
+{
+    return listener->is_tls ? generation->caller_tls[listener->upstream - generation->snapshot->upstreams]
+                            : NULL;
+}
+
 /* Callers who came in by a listener that is gone are answered, under the old generation, and leave. */
 static void repoint_callers(struct worker *pw)
 {
@@ -249,7 +256,8 @@ static void repoint_callers(struct worker *pw)
             continue;
         if (downstream->listener->listener->upstream != NULL) {
             downstream_set_terms(downstream, generation_terms(pw->generation, pw),
-                                 downstream->listener->listener->upstream);
+                                 downstream->listener->listener->upstream,
+                                 tls_of(pw->generation, downstream->listener->listener));
             continue;
         }
         downstream->listener = NULL;
@@ -280,6 +288,7 @@ static void change_listeners(struct worker *pw, struct generation_switch *next)
 
         lw->terms = generation_terms(pw->generation, pw);
         lw->upstream = lw->listener->upstream;
+        lw->tls = tls_of(pw->generation, lw->listener);
         acceptor_start(&lw->acceptor);
     }
     free_listeners(&gone);

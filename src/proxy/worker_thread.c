@@ -130,6 +130,7 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
     list_init(&pw->retired);
     call_set_init(&pw->context.calls);
     list_init(&pw->context.downstreams);
+    handshakes_init(&pw->context.handshakes, &pw->loop);
     list_init(&pw->context.cutting);
     list_init(&pw->listeners);
     mail_init(&pw->shut, shut);

@@ -105,19 +105,21 @@ static enum status load_key(SSL_CTX *context, const char *path, struct tls_fault
     return ST_OK;
 }
 
-/* Our own certificate, if there is one. */
-static enum status load_certificate(SSL_CTX *context, const struct tls_spec *spec, struct tls_fault *fault)
+/* Our own certificate, if there is one; without a file of its own, its key is in the same. */
+static enum status load_certificate(SSL_CTX *context, const char *cert_file, const char *key_file,
+                                    struct tls_fault *fault)
 {
-    const char *key_file = spec->key_file != NULL ? spec->key_file : spec->cert_file;
     enum status status;
 
-    if (spec->cert_file == NULL)
+    if (cert_file == NULL)
         return ST_OK;
-    if ((status = check_readable(fault, TLS_CERT_FILE, spec->cert_file)) != ST_OK ||
+    if (key_file == NULL)
+        key_file = cert_file;
+    if ((status = check_readable(fault, TLS_CERT_FILE, cert_file)) != ST_OK ||
         (status = check_readable(fault, TLS_KEY_FILE, key_file)) != ST_OK)
         return status;
-    if (SSL_CTX_use_certificate_chain_file(context, spec->cert_file) != 1)
-        return complain_of_content(fault, TLS_CERT_FILE, spec->cert_file, "no certificate in PEM form");
+    if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1)
+        return complain_of_content(fault, TLS_CERT_FILE, cert_file, "no certificate in PEM form");
     return load_key(context, key_file, fault);
 }
 
@@ -125,13 +127,47 @@ enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct
 {
     enum status status = load_trust(context, spec->ca_file, fault);
 
-    return status == ST_OK ? load_certificate(context, spec, fault) : status;
+    return status == ST_OK ? load_certificate(context, spec->cert_file, spec->key_file, fault) : status;
+}
+
+/* Whose certificates are trusted, and the names of these authorities, by which a client chooses what to show. */
+static enum status load_client_trust(SSL_CTX *context, const char *path, struct tls_fault *fault)
+{
+    enum status status = load_trust(context, path, fault);
+    STACK_OF(X509_NAME) * names;
+
+    if (status != ST_OK)
+        return status;
+    names = SSL_load_client_CA_file(path);
+    if (names == NULL)
+        return complain_of_content(fault, TLS_CA_FILE, path, "no CA certificates in PEM form");
+    SSL_CTX_set_client_CA_list(context, names);
+    return ST_OK;
+}
+
+enum status tls_files_load_server(SSL_CTX *context, const struct tls_server_spec *spec,
+                                  struct tls_fault *fault)
+{
+    enum status status =
+        spec->client_ca_file != NULL ? load_client_trust(context, spec->client_ca_file, fault) : ST_OK;
+
+    return status == ST_OK ? load_certificate(context, spec->cert_file, spec->key_file, fault) : status;
 }
 
 enum status tls_files_check(const struct tls_spec *spec, struct tls_fault *fault)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     enum status status = context != NULL ? tls_files_load(context, spec, fault) : complain_of_memory(fault);
+
+    SSL_CTX_free(context);
+    return status;
+}
+
+enum status tls_files_check_server(const struct tls_server_spec *spec, struct tls_fault *fault)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    enum status status =
+        context != NULL ? tls_files_load_server(context, spec, fault) : complain_of_memory(fault);
 
     SSL_CTX_free(context);
     return status;

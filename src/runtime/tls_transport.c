@@ -189,6 +189,19 @@ enum status tls_transport_write(struct transport *transport, const struct iovec 
     return status == ST_EOF ? ST_FAILED : status;
 }
 
+bool tls_transport_end_write(struct transport *transport)
+{
+    int result;
+    bool waits;
+
+    ERR_clear_error();
+    tls_transport_lend(transport);
+    result = SSL_shutdown(transport->ssl);
+    waits = result < 0 && SSL_get_error(transport->ssl, result) == SSL_ERROR_WANT_WRITE;
+    ERR_clear_error();
+    return !waits;
+}
+
 void tls_transport_close(struct transport *transport, bool in_order)
 {
     tls_transport_lend(transport);

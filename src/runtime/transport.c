@@ -37,6 +37,8 @@ static void ready(evutil_socket_t fd, short what, void *arg)
         transport->can_write = true;
     if (what & EV_CLOSED)
         transport->peer_ended = true;
+    if ((what & EV_WRITE) && transport->ends_write)
+        transport_end_write(transport);
     transport->on_ready(transport);
 }
 
@@ -133,8 +135,9 @@ enum status transport_write(struct transport *transport, const struct iovec *pie
 void transport_end_write(struct transport *transport)
 {
     PRE(transport_is_open(transport));
-    (void)shutdown(transport->fd,
-                   SHUT_WR); /* fails only if the peer has gone, and then there is nothing to tell */
+    transport->ends_write = transport->ssl != NULL && !tls_transport_end_write(transport);
+    if (!transport->ends_write) /* fails only if the peer has gone, and then there is nothing to tell */
+        (void)shutdown(transport->fd, SHUT_WR);
 }
 
 static void close_with(struct transport *transport, bool in_order)

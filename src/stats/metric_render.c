@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "base/invariant.h"
+#include "core/handshake_failure.h"
 #include "stats/metric.h"
 
 /* What the cells of a counter are counted by. */
@@ -17,6 +18,7 @@ enum label {
     LABEL_DNS,
     LABEL_KIND,
     LABEL_VERDICT,
+    LABEL_HANDSHAKE,
 };
 
 static const char *label_key(enum label label)
@@ -26,7 +28,7 @@ static const char *label_key(enum label label)
         [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
         [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
         [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
-        [LABEL_VERDICT] = "verdict",
+        [LABEL_VERDICT] = "verdict", [LABEL_HANDSHAKE] = "reason",
     };
 
     return keys[label];
@@ -64,6 +66,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_DNS: return answers[cell];
     case LABEL_KIND: return try_kind_name((enum try_kind)cell);
     case LABEL_VERDICT: return verdict_name((enum verdict)cell);
+    case LABEL_HANDSHAKE: return handshake_failure_name((enum handshake_failure)cell);
     }
     IMPOSSIBLE("a counter's label that has no names");
     return NULL;

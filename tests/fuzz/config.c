@@ -167,7 +167,8 @@ static void check_rules(const struct forward_rules *rules)
     size_t end;
 
     MUST(http1_parse_request(request, &head, &detail) == CAUSE_NONE);
-    forward_request_head(&text, &head, rules, SPAN_LIT("192.0.2.1"), SPAN_LIT(""));
+    forward_request_head(&text, &head, rules, (struct forwarded_caller){SPAN_LIT("192.0.2.1"), false},
+                         SPAN_LIT(""));
     TEXT_LIT(&text, "\r\n");
     MUST(!text.overflow);
     MUST(http1_scan(&scan, text_span(&text), &found, &end) == HTTP1_DONE && end == text.len &&

@@ -191,7 +191,8 @@ static enum http1_framing send_head(const struct terms *terms, const struct http
     struct forward_framing framing = {HTTP1_NO_CONTENT, false};
 
     if (!terms->responses) {
-        forward_request_head(out, head, &rules, SPAN_LIT("192.0.2.1"), SPAN_LIT(""));
+        forward_request_head(out, head, &rules, (struct forwarded_caller){SPAN_LIT("192.0.2.1"), false},
+                             SPAN_LIT(""));
         TEXT_LIT(out, "\r\n");
         return head->framing;
     }

@@ -173,7 +173,7 @@ static void check_cut(struct span sent, const struct http1_head *head, const str
     struct text text = text_over(block, cap);
 
     MUST(block != NULL);
-    forward_request_head(&text, head, rules, caller, trace_line);
+    forward_request_head(&text, head, rules, (struct forwarded_caller){caller, false}, trace_line);
     MUST(text.overflow == (cap < sent.len) && text.len <= cap && memcmp(block, sent.ptr, text.len) == 0);
     free(block);
 }
@@ -190,7 +190,7 @@ static void send_on(const struct http1_head *head, uint8_t options)
 
     if ((options & WITH_NEW_TRACE) != 0)
         trace_put_line(&line, &new_trace);
-    forward_request_head(&text, head, &rules, caller, text_span(&line));
+    forward_request_head(&text, head, &rules, (struct forwarded_caller){caller, false}, text_span(&line));
     MUST(!text.overflow);
     len = text.len;
     TEXT_LIT(&text, "\r\n");

@@ -37,6 +37,9 @@ def full(curfew, certificates, tmp_path):
             "caller_deadline": {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"},
             "tls": {"ca_file": certificates.ca, "cert_file": certificates.cert("client"), "key_file": key,
                     "renegotiate": True, "min_version": "1.3"},
+            "listen_tls": "127.0.0.1:0",
+            "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
+                           "client_ca_file": certificates.ca, "client_names": "client.test"},
             "keepalive": {"max_idle": 3}, "server_timing": True,
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
                                 "Host": "from-host"},
@@ -48,11 +51,11 @@ def full(curfew, certificates, tmp_path):
                    *re.findall(r"[A-Za-z0-9+/]{40,}", Path(key).read_text()))
 
 
-def test_it_has_what_is_set_and_the_defaults(full):
+def test_it_has_what_is_set_and_the_defaults(full, certificates):
     proxy, _ = full
     config = shown(proxy)["config"]
     assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB",
-                                "request_head_timeout": "10s", "idle_timeout": "2m"}
+                                "request_head_timeout": "10s", "handshake_timeout": "10s", "idle_timeout": "2m"}
     assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
     pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s"}
@@ -70,7 +73,11 @@ def test_it_has_what_is_set_and_the_defaults(full):
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
                     "timeouts": {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none"}}
     assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
+    assert len(api["listen_tls"]) == 1 and api["caller_tls"] == {
+        "cert_file": certificates.cert("server"), "key_file": certificates.key("server"), "client_ca_file": certificates.ca,
+        "client_names": ["client.test"], "min_version": "1.2"}
     bare = config["upstreams"]["bare"]
+    assert (bare["listen_tls"], bare["caller_tls"]) == ([], None)
     assert (bare["url"], bare["deadline"], bare["tls"], bare["routes"]) == ("http://[::1]", "5s", None, [])
 
 
@@ -79,6 +86,7 @@ def test_every_option_is_there(full):
     api = config["upstreams"]["api"]
     places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
               "POOL": config["pools"]["shared"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"], "TLS": api["tls"],
+              "CALLER_TLS": api["caller_tls"],
               "CALLER_DEADLINE": api["caller_deadline"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0]}
     # A listener is shown as its address, and its mode and group only if they are written; a field as its name.

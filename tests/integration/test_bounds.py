@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import socket
+import ssl
 import threading
 
 import pytest
@@ -182,6 +183,34 @@ def test_ten_thousand_idle_connections(curfew, upstream, many):
     kept = (proxy.process.rss_bytes() - before) / count
     _must_be_within("an idle caller's connection", max(silent, kept))
     assert proxy.metrics().sum("curfew_connections", side="downstream") == count
+
+
+HELLO_HEAD = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+
+@pytest.mark.sound_only
+@pytest.mark.parametrize("what, in_handshake", [("an idle caller's connection, under TLS", False),
+                                                ("a caller's connection in its TLS handshake", True)], ids=["idle", "handshake"])
+def test_a_thousand_callers_under_tls(curfew, upstream, many, certificates, what, in_handshake):
+    proxy = curfew(url=upstream(ok).url, listen_tls="127.0.0.1:0", top={"limits": {"handshake_timeout": "1m"}},
+                   caller_tls={"cert_file": certificates.cert("server"), "key_file": certificates.key("server")})
+    context = ssl.create_default_context(cafile=certificates.ca)
+
+    def connect(count):
+        callers = many(count, proxy.address("api", 1))
+        for caller in callers:
+            if in_handshake:
+                caller.send(HELLO_HEAD)
+            else:
+                caller.sock = context.wrap_socket(caller.sock, server_hostname="localhost")
+                assert caller.ask().status == 200
+        if in_handshake:  # until curfew has read them: what it does later it does after that
+            assert proxy.ask().status == 200
+
+    connect(1)
+    before = proxy.process.rss_bytes()
+    connect(1000)
+    _must_be_within(what, (proxy.process.rss_bytes() - before) / 1000)
 
 
 @pytest.mark.sound_only

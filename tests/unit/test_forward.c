@@ -33,7 +33,7 @@ static void check_request(const char *received, const struct forward_rules *rule
     const char *detail;
 
     assert_int_equal(http1_parse_request(span_of(received), &head, &detail), CAUSE_NONE);
-    forward_request_head(&text, &head, rules, span_of(caller), trace_line);
+    forward_request_head(&text, &head, rules, (struct forwarded_caller){span_of(caller), false}, trace_line);
     assert_text(&text, want);
 }
 
@@ -68,7 +68,8 @@ static void a_target_is_sent_in_origin_form_behind_the_base_path(void **state)
         const char *detail;
 
         assert_int_equal(http1_parse_request(span_of(targets[i].received), &head, &detail), CAUSE_NONE);
-        forward_request_head(&text, &head, &rules, SPAN_LIT(""), SPAN_LIT(""));
+        forward_request_head(&text, &head, &rules, (struct forwarded_caller){SPAN_LIT(""), false},
+                             SPAN_LIT(""));
         assert_true(span_eq((struct span){block, strlen(targets[i].want)}, span_of(targets[i].want)));
     }
 }
@@ -305,7 +306,8 @@ static void nothing_is_left_half_written_when_the_text_is_full(void **state)
         char *exact = malloc(cap + 1);
         struct text text = text_over(exact, cap);
 
-        forward_request_head(&text, &head, &plain, SPAN_LIT("10.0.0.1"), SPAN_LIT(""));
+        forward_request_head(&text, &head, &plain, (struct forwarded_caller){SPAN_LIT("10.0.0.1"), false},
+                             SPAN_LIT(""));
         assert_true(text.overflow);
         free(exact);
     }
@@ -359,7 +361,8 @@ static void whatever_is_accepted_is_sent_on_with_one_meaning(void **state)
         if (http1_parse_request((struct span){bytes, sizeof(sound) - 1}, &head, &detail) != CAUSE_NONE)
             continue;
         accepted++;
-        forward_request_head(&text, &head, &plain, SPAN_LIT("::1"), SPAN_LIT(""));
+        forward_request_head(&text, &head, &plain, (struct forwarded_caller){SPAN_LIT("::1"), false},
+                             SPAN_LIT(""));
         TEXT_LIT(&text, "\r\n");
         assert_int_equal(read_back(text_span(&text), &again), CAUSE_NONE);
         assert_int_equal(again.framing, head.framing);

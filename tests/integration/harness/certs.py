@@ -17,6 +17,7 @@ class Certificates:
         self._leaf("expired", "ca", "DNS:localhost,DNS:api.test,IP:127.0.0.1", days="-1")
         self._leaf("soon", "ca", "DNS:client.test", days="10")
         self._leaf("client", "ca", "DNS:client.test")
+        self._leaf("spiffe", "ca", "URI:spiffe://cluster.local/ns/shop/sa/checkout")
 
     def cert(self, name):
         return str(self.directory / f"{name}.pem")

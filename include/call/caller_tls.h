@@ -1,0 +1,47 @@
+#ifndef CURFEW_CALL_CALLER_TLS_H
+#define CURFEW_CALL_CALLER_TLS_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "runtime/handshakes.h"
+#include "runtime/tls_server.h"
+#include "runtime/transport.h"
+
+struct call_context;
+
+/*
+ * TLS of one caller's connection, from its acceptance on. A handshake is no call: it has a limit and a counter of its
+ * own, and no deadline runs.
+ */
+struct caller_tls {
+    struct tls_server *server; /* under which the connection came; NULL: it is plain */
+    struct handshake handshake;
+    char *name; /* the first one in the caller's certificate; NULL: it has shown none */
+    bool in_handshake;
+};
+
+/* `server` NULL: plain. `step` wants caller_tls_step; it is called after handshakes_wait. */
+void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
+                     void (*step)(struct handshake *handshake));
+
+/* After the transport was closed. */
+void caller_tls_fini(struct caller_tls *tls);
+
+/*
+ * One step. ST_OK: done, reading comes next. ST_AGAIN: when the socket is ready. ST_FAILED: it was counted, and the
+ * caller was told as well as may be: what it still sends is thrown away, on a plain transport. ST_NOMEM: close it.
+ */
+enum status caller_tls_step(struct caller_tls *tls, struct transport *transport, struct call_context *context,
+                            const char *upstream) MUST_CHECK;
+
+/* limits.handshake_timeout has passed. */
+void caller_tls_is_late(const struct caller_tls *tls, struct call_context *context);
+
+/* Would the connection be let in by `server` too? If not, it is to end soon. */
+static inline bool caller_tls_is_trusted_by(const struct caller_tls *tls, const struct tls_server *server)
+{
+    return tls_server_trusts_as(tls->server, server);
+}
+
+#endif

@@ -1,0 +1,87 @@
+#include "call/caller_tls.h"
+
+#include <string.h>
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "call/context.h"
+#include "call/local_reply.h"
+
+void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
+                     void (*step)(struct handshake *handshake))
+{
+    *tls = (struct caller_tls){.server = server != NULL ? tls_server_acquire(server) : NULL,
+                               .handshake = {.step = step},
+                               .in_handshake = server != NULL};
+    list_init(&tls->handshake.node);
+}
+
+void caller_tls_fini(struct caller_tls *tls)
+{
+    list_remove(&tls->handshake.node);
+    mem_free(tls->name);
+    if (tls->server != NULL)
+        tls_server_release(tls->server);
+    tls->server = NULL;
+}
+
+/* A request in plain HTTP gets an answer that it understands. */
+static void answer(struct transport *transport, struct call_context *context, const char *upstream,
+                   const char *why)
+{
+    char block[LOCAL_REPLY_MAX];
+    struct text text = text_over(block, sizeof(block));
+    struct local_reply reply = {.cause = CAUSE_BAD_REQUEST,
+                                .detail = why,
+                                .upstream = upstream,
+                                .call_id = context->next_call++,
+                                .date = context_date(context),
+                                .minor = 1};
+    struct iovec piece;
+    size_t written;
+
+    local_reply_put(&text, &reply);
+    piece = (struct iovec){text.ptr, text.len};
+    /* An empty socket takes all of it, or the caller has gone. */
+    if (transport_write(transport, &piece, 1, &written) != ST_OK)
+        written = 0;
+    context->metrics->process.refused[CAUSE_BAD_REQUEST]++;
+}
+
+static enum status note_name(struct caller_tls *tls, const struct transport *transport)
+{
+    char block[TLS_SERVER_NAME_MAX];
+    struct text name = text_over(block, sizeof(block));
+
+    tls_server_put_caller(&name, transport);
+    if (name.len == 0)
+        return ST_OK;
+    tls->name = mem_dup(name.ptr, name.len);
+    return tls->name != NULL ? ST_OK : ST_NOMEM;
+}
+
+enum status caller_tls_step(struct caller_tls *tls, struct transport *transport, struct call_context *context,
+                            const char *upstream)
+{
+    struct tls_server_failure failure;
+    enum status status = tls_server_handshake(tls->server, transport, &failure);
+
+    PRE(tls->in_handshake);
+    if (status == ST_AGAIN)
+        return ST_AGAIN;
+    tls->in_handshake = false;
+    if (status == ST_OK)
+        return note_name(tls, transport);
+    if (status != ST_FAILED)
+        return status;
+    context->metrics->process.handshakes_failed[failure.reason]++;
+    if (failure.is_http)
+        answer(transport, context, upstream, failure.why);
+    return ST_FAILED;
+}
+
+void caller_tls_is_late(const struct caller_tls *tls, struct call_context *context)
+{
+    PRE(tls->in_handshake);
+    context->metrics->process.handshakes_failed[HANDSHAKE_TIMEOUT]++;
+}
