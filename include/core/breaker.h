@@ -46,6 +46,8 @@ const char *breaker_reason_name(enum breaker_reason reason);
 
 #define BREAKER_PROBES_MAX   16u
 #define BREAKER_WINDOW_SLOTS 10u
+/* Generations are 1 to this, and then 1 again: a word holds one, and two bits. */
+#define BREAKER_GENERATIONS  (UINT32_MAX >> 2)
 
 struct breaker_terms {
     uint32_t failures;

@@ -85,12 +85,17 @@ void breaker_init(struct breaker *breaker, uint64_t seed)
     free_all_places(breaker);
 }
 
+static uint32_t next_generation(const struct breaker *breaker)
+{
+    return breaker->generation < BREAKER_GENERATIONS ? breaker->generation + 1 : 1;
+}
+
 void breaker_restart(struct breaker *breaker)
 {
-    uint32_t generation = breaker->generation + 1;
+    uint32_t generation = next_generation(breaker);
 
     breaker_init(breaker, breaker->random);
-    breaker->generation = generation != 0 ? generation : 1;
+    breaker->generation = generation;
 }
 
 /* xorshift64: instances are to differ, which is all. */
@@ -124,7 +129,7 @@ static void open_at(struct breaker *breaker, const struct breaker_terms *terms, 
     breaker->doublings = breaker->state == BREAKER_HALF ? breaker->doublings + 1 : 0;
     breaker->state = BREAKER_OPEN;
     breaker->reason = reason;
-    breaker->generation = breaker->generation != UINT32_MAX ? breaker->generation + 1 : 1;
+    breaker->generation = next_generation(breaker);
     breaker->until_ns = at_ns + open_for(breaker, terms);
     free_all_places(breaker);
     POST(breaker->until_ns > at_ns);

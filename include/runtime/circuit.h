@@ -1,0 +1,88 @@
+#ifndef CURFEW_RUNTIME_CIRCUIT_H
+#define CURFEW_RUNTIME_CIRCUIT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "core/breaker.h"
+#include "core/verdict.h"
+#include "runtime/mailbox.h"
+
+struct loop;
+
+/*
+ * A breaker that all loops share: core/breaker under a lock. While it is closed and nothing has gone wrong since the
+ * last good verdict, nobody takes the lock: the gate, one word, says so, and good verdicts are counted in rings, of
+ * which each loop has its own. When it opens, each loop is told by mail, so that it refuses those that wait for a
+ * permit.
+ */
+struct circuit;
+
+/* It has opened. On the thread of each loop, some time later: it may be another generation's turn already. */
+typedef void (*circuit_opened_fn)(struct circuit *circuit, struct loop *loop);
+
+struct circuit {
+    atomic_uint gate;          /* generation << 2 | CIRCUIT_CALM | CIRCUIT_CLOSED */
+    _Atomic int64_t window_ns; /* terms.window_ns */
+    pthread_mutex_t lock;
+    struct breaker breaker;     /* under lock */
+    struct breaker_terms terms; /* under lock */
+    struct circuit_side *sides; /* by loop */
+    struct loop *const *workers;
+    uint32_t worker_count;
+    circuit_opened_fn opened;
+};
+
+#define CIRCUIT_CLOSED 1u
+#define CIRCUIT_CALM   2u
+
+/* CLOSED; `opened` is what loops are told by. */
+enum status circuit_init(struct circuit *circuit, uint64_t seed, struct loop *const *workers,
+                         uint32_t worker_count, circuit_opened_fn opened) MUST_CHECK;
+/* No loop runs any more, but they are there: mails that are still on their way are taken back. */
+void circuit_recall(struct circuit *circuit);
+void circuit_fini(struct circuit *circuit);
+
+/* Any thread: from now on these are the terms. `anew`: it is another API's, and closed. */
+void circuit_set(struct circuit *circuit, const struct breaker_terms *terms, bool anew);
+
+/* What has come of asking it, or of telling it something. */
+struct circuit_news {
+    enum breaker_state state;
+    enum breaker_reason reason;
+    int64_t left_ns; /* until it lets a call in again; 0: that hangs on a probe */
+    bool opened;     /* just now, by this */
+};
+
+/* The generation in force, for whoever has waited with a pass: another one than the pass's, and it has to ask again. */
+static inline uint32_t circuit_generation(struct circuit *circuit)
+{
+    return atomic_load_explicit(&circuit->gate, memory_order_relaxed) >> 2;
+}
+
+/* A call of `owner`, on its thread, comes: is it let in? *news is set if the lock was taken, else all zero. */
+enum breaker_answer circuit_ask(struct circuit *circuit, const struct loop *owner, int64_t now_ns,
+                                struct breaker_pass *pass, struct circuit_news *news) MUST_CHECK;
+
+/*
+ * Owner's thread: the verdict of a call that was let in. `asks_for_less`: it is neutral, and was a 429. The answer is
+ * true, and *news is set, if that has opened it.
+ */
+bool circuit_tell(struct circuit *circuit, const struct loop *owner, enum verdict verdict, bool asks_for_less,
+                  int64_t now_ns, struct breaker_pass *pass, struct circuit_news *news);
+
+/* As it is now. Any thread. */
+struct circuit_news circuit_look(struct circuit *circuit, int64_t now_ns);
+
+/*
+ * Owner's thread: the audit. `count`, which runs under the lock, says how many of this loop's calls are live probes, by
+ * circuit_is_live_probe_locked. False: the places do not agree with that, or the breaker is unsound.
+ */
+bool circuit_audit(struct circuit *circuit, const struct loop *owner, uint32_t (*count)(void *arg),
+                   void *arg);
+bool circuit_is_live_probe_locked(const struct circuit *circuit, const struct breaker_pass *pass);
+
+#endif
