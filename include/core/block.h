@@ -37,6 +37,7 @@
 struct block_terms {
     uint32_t size;          /* permits that the fleet shares */
     uint32_t host_size;     /* of these, so many on this host at most */
+    uint32_t weight;        /* of its share while permits are short; 1 and up */
     uint32_t fallback_size; /* once the lease does not cover a call: 0, a share of size, or all of it */
     bool glides;            /* towards the fallback's size, before the lease is over */
     int64_t longest_ns;     /* the longest deadline of a call */
@@ -56,8 +57,9 @@ struct block_request {
     uint64_t number, connection;
     const char *epoch;    /* the block's; "": none is known */
     int64_t not_after_us; /* by the store's clock: later, what it says is not true any more */
-    uint32_t claim, held, want;
-    bool yields; /* permits are given back for others */
+    uint32_t claim, held, want, weight;
+    uint32_t size; /* that the fleet shares, as this host is configured: the least of the living holds */
+    bool yields;   /* permits are given back for others */
     bool
         adrift; /* calls were started by the fallback since the last answer: the book knows nothing of them */
 };
@@ -73,6 +75,7 @@ struct block_reply {
     uint32_t reserve; /* how many more than it needs a host may keep while it is tight */
     int64_t turn_ns;  /* in so long one permit goes on to another; INT64_MAX: none does */
     bool tight;
+    uint32_t total_granted, hosts; /* in the whole fleet */
 };
 
 struct block {

@@ -210,6 +210,8 @@ static void send(struct block *block, int64_t now_ns, uint32_t random, struct bl
         .claim = block->usable,
         .held = block->held,
         .want = block->told,
+        .weight = block->terms.weight,
+        .size = block->terms.size,
         .yields = block->yields,
         .adrift = block->adrift,
     };
@@ -329,6 +331,7 @@ void block_lost(struct block *block, int64_t now_ns)
 
 void block_init(struct block *block, const struct block_terms *terms, uint64_t number, int64_t now_ns)
 {
+    PRE(terms->size > 0 && terms->host_size > 0 && terms->weight > 0);
     *block = (struct block){
         .terms = *terms,
         .number = number,

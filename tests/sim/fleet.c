@@ -533,6 +533,7 @@ static struct block_terms terms_of(const struct plan *plan)
     struct block_terms terms = {
         .size = plan->cap,
         .host_size = plan->cap,
+        .weight = 1,
         .longest_ns = 2 * NS_A_S,
         .renew_ns = NS_A_S,
         .gap_ns = 2 * NS_A_MS,
@@ -553,7 +554,6 @@ static void build(struct world *world, const struct plan *plan, uint64_t seed)
 
     *world = (struct world){.plan = *plan, .terms = terms_of(plan), .random = seed * 977};
     ledger_init(&world->ledger, hosts_max);
-    world->ledger.cap = plan->cap;
     world->ledger.lease_us = world->terms.lease_ns / 1000;
     world->ledger.margin_us = plan->is_tight_in_time ? 200000 : 5000000;
     world->ledger.mutant = plan->ledger;

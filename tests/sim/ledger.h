@@ -24,6 +24,9 @@
 #define LEDGER_HINT_BUSY_US INT64_C(1000000) /* to one with more than the poorest */
 #define LEDGER_SERVED       16               /* hosts in one step, */
 #define LEDGER_EXPIRED      16               /* and entries */
+#define LEDGER_SHARE_MAX    ((INT64_C(1) << 20) - 1)
+#define LEDGER_SINCE_BITS   33
+#define LEDGER_ASKED        4 /* hosts that are looked at, of which one is asked to give */
 
 /* A rule each that is broken, to show that the worlds find it. */
 enum ledger_mutant {
@@ -46,7 +49,7 @@ struct order {
 
 struct entry {
     bool known;
-    uint32_t granted, want, held;
+    uint32_t granted, want, held, weight;
     uint64_t number;
     int64_t raised_us, hinted_us;
 };
@@ -54,7 +57,8 @@ struct entry {
 struct ledger {
     enum ledger_mutant mutant;
     uint32_t hosts_max;
-    uint32_t cap;
+    uint32_t cap;         /* the least that a living host is configured with, */
+    int64_t cap_until_us; /* and when, at the latest, the last of them is gone */
     int64_t lease_us, margin_us;
     uint64_t run, seen_run; /* the store's run id */
     uint64_t epochs;        /* ever: their names */
@@ -73,6 +77,11 @@ struct ledger {
 
 /* ---- orders -------------------------------------------------------------------------------------------- */
 
+static inline bool order_is_before(const struct order *order, uint32_t a, uint32_t b)
+{
+    return order->keys[a] != order->keys[b] ? order->keys[a] < order->keys[b] : a < b;
+}
+
 static inline void order_put(struct order *order, uint32_t place, uint32_t host)
 {
     order->heap[place] = host;
@@ -81,14 +90,14 @@ static inline void order_put(struct order *order, uint32_t place, uint32_t host)
 
 static inline void order_settle(struct order *order, uint32_t place, uint32_t host)
 {
-    while (place > 1 && order->keys[host] < order->keys[order->heap[place / 2]]) {
+    while (place > 1 && order_is_before(order, host, order->heap[place / 2])) {
         order_put(order, place, order->heap[place / 2]);
         place /= 2;
     }
     for (uint32_t child; (child = 2 * place) <= order->count; place = child) {
-        if (child < order->count && order->keys[order->heap[child + 1]] < order->keys[order->heap[child]])
+        if (child < order->count && order_is_before(order, order->heap[child + 1], order->heap[child]))
             child++;
-        if (order->keys[host] <= order->keys[order->heap[child]])
+        if (!order_is_before(order, order->heap[child], host))
             break;
         order_put(order, place, order->heap[child]);
     }
@@ -113,10 +122,25 @@ static inline void order_drop(struct order *order, uint32_t host)
         order_settle(order, place, last);
 }
 
-static inline void order_clear(struct order *order)
+/* The first hosts in order, LEDGER_ASKED of them at most: each is a child of one that comes before it. Returns how many. */
+static inline uint32_t order_first(const struct order *order, uint32_t *hosts)
 {
-    while (order->count > 0)
-        order->places[order->heap[order->count--]] = 0;
+    uint32_t places[2 * LEDGER_ASKED + 2] = {1}, open = order->count > 0, found = 0;
+
+    while (open > 0 && found < LEDGER_ASKED) {
+        uint32_t best = 0, place;
+
+        for (uint32_t i = 1; i < open; i++) {
+            if (order_is_before(order, order->heap[places[i]], order->heap[places[best]]))
+                best = i;
+        }
+        place = places[best];
+        places[best] = places[--open];
+        hosts[found++] = order->heap[place];
+        for (uint32_t child = 2 * place; child <= 2 * place + 1 && child <= order->count; child++)
+            places[open++] = child;
+    }
+    return found;
 }
 
 static inline void *ledger_alloc(size_t count, size_t size)
@@ -176,11 +200,12 @@ static inline void ledger_book(struct ledger *ledger, uint32_t host, uint32_t gr
     entry->granted = granted;
 }
 
-/* The poorest first, and of those the one that waits longest. */
-static inline int64_t ledger_poverty(const struct entry *entry, int64_t since_us)
+/* The poorest by weight first, and of those the one that waits longest. A key has 53 bits, as a script's numbers do. */
+static inline int64_t ledger_poverty(const struct entry *entry, int64_t since_ms)
 {
-    return ((int64_t)(entry->granted < 8191 ? entry->granted : 8191) << 40) +
-           since_us / 1000 % (INT64_C(1) << 40);
+    int64_t share = (int64_t)entry->granted * 16 / entry->weight;
+
+    return ((share < LEDGER_SHARE_MAX ? share : LEDGER_SHARE_MAX) << LEDGER_SINCE_BITS) + since_ms;
 }
 
 static inline void ledger_sort(struct ledger *ledger, uint32_t host)
@@ -196,9 +221,9 @@ static inline void ledger_sort(struct ledger *ledger, uint32_t host)
     else
         order_drop(&ledger->spare, host);
     if (ledger->waiting.places[host] != 0) {
-        int64_t since = ledger->waiting.keys[host] & ((INT64_C(1) << 40) - 1);
+        int64_t since_ms = ledger->waiting.keys[host] & ((INT64_C(1) << LEDGER_SINCE_BITS) - 1);
 
-        order_set(&ledger->waiting, host, ledger_poverty(entry, since * 1000));
+        order_set(&ledger->waiting, host, ledger_poverty(entry, since_ms));
     }
 }
 
@@ -220,6 +245,7 @@ static inline void ledger_begin_epoch(struct ledger *ledger)
     ledger->has_book = true;
     ledger->seen_run = ledger->run;
     ledger->booked = ledger->minted = 0;
+    ledger->cap_until_us = ledger->tight_until_us = 0;
     ledger->unknown_until_us = ledger->now_us + ledger->lease_us + ledger->margin_us;
     if (ledger->mutant == LEDGER_FORGETS_TO_LEARN)
         ledger->unknown_until_us = 0;
@@ -263,33 +289,32 @@ static inline void ledger_serve(struct ledger *ledger, uint32_t asker)
     }
 }
 
-static inline bool ledger_may_hint(const struct ledger *ledger, uint32_t host, uint32_t asker, int64_t gap_us)
+/* Somebody waits and nothing is free: the one with most to spare is asked to come, else the richest. */
+static inline bool ledger_recall_from(struct ledger *ledger, uint32_t asker, const struct order *order,
+                                      uint32_t above, int64_t gap_us)
 {
-    return host != asker && host != ledger->waiting.heap[1] &&
-           ledger->now_us - ledger->entries[host].hinted_us > gap_us;
+    uint32_t hosts[LEDGER_ASKED], count = order_first(order, hosts);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry *entry = &ledger->entries[hosts[i]];
+
+        if (hosts[i] == asker || hosts[i] == ledger->waiting.heap[1] || entry->granted <= above ||
+            ledger->now_us - entry->hinted_us <= gap_us)
+            continue;
+        entry->hinted_us = ledger->now_us;
+        ledger->hints++;
+        ledger->hint(ledger->world, hosts[i]);
+        return true;
+    }
+    return false;
 }
 
-/* Somebody waits and nothing is free: the one with most to spare is asked to come, else the richest. */
 static inline void ledger_recall(struct ledger *ledger, uint32_t asker)
 {
-    const struct order *orders[] = {&ledger->spare, &ledger->rich};
-    uint32_t poorest = ledger->entries[ledger->waiting.heap[1]].granted;
+    uint32_t least = ledger->entries[ledger->waiting.heap[1]].granted;
 
-    for (int which = 0; which < 2; which++) {
-        const struct order *order = orders[which];
-
-        for (uint32_t place = 1; place <= order->count && place <= 7; place++) {
-            uint32_t host = order->heap[place];
-
-            if (!ledger_may_hint(ledger, host, asker, which == 0 ? LEDGER_HINT_US : LEDGER_HINT_BUSY_US) ||
-                (which == 1 && ledger->entries[host].granted <= poorest))
-                continue;
-            ledger->entries[host].hinted_us = ledger->now_us;
-            ledger->hints++;
-            ledger->hint(ledger->world, host);
-            return;
-        }
-    }
+    if (!ledger_recall_from(ledger, asker, &ledger->spare, 0, LEDGER_HINT_US))
+        (void)ledger_recall_from(ledger, asker, &ledger->rich, least, LEDGER_HINT_BUSY_US);
 }
 
 /* ---- the step ------------------------------------------------------------------------------------------ */
@@ -311,6 +336,7 @@ static inline void ledger_enter(struct ledger *ledger, uint32_t host, const stru
 
     if (!entry->known) {
         *entry = (struct entry){.known = true,
+                                .weight = request->weight,
                                 .raised_us = ledger->now_us,
                                 .granted = request->claim,
                                 .hinted_us = INT64_MIN / 2};
@@ -325,36 +351,60 @@ static inline void ledger_enter(struct ledger *ledger, uint32_t host, const stru
     entry->number = request->number;
     entry->want = request->want;
     entry->held = request->held;
+    entry->weight = request->weight;
     if (ledger->mutant == LEDGER_TAKES_LATE_ONES)
         life_us = 1000000;
     order_set(&ledger->expiry, host, ledger->now_us + life_us);
     if (entry->want <= entry->granted)
         order_drop(&ledger->waiting, host);
     else if (ledger->waiting.places[host] == 0)
-        order_set(&ledger->waiting, host, ledger_poverty(entry, ledger->now_us));
+        order_set(&ledger->waiting, host,
+                  ledger_poverty(entry, ledger->now_us / 1000 % (INT64_C(1) << LEDGER_SINCE_BITS)));
     ledger_sort(ledger, host);
 }
 
-/* Where the host's permits should go: towards the poorest one that waits, and never above the cap. */
+/* Where the host's permits should go: half way to the poorest one that waits, by their weights. */
+static inline void ledger_aim_at_poorest(const struct ledger *ledger, uint32_t host,
+                                         struct block_reply *reply)
+{
+    const struct entry *entry = &ledger->entries[host], *poorest;
+    uint64_t all, weights, target;
+
+    if (ledger->waiting.count == 0 || ledger->waiting.heap[1] == host)
+        return;
+    poorest = &ledger->entries[ledger->waiting.heap[1]];
+    all = (uint64_t)entry->granted + poorest->granted;
+    weights = (uint64_t)entry->weight + poorest->weight;
+    target = (all * entry->weight + weights - 1) / weights;
+    if (target < entry->granted)
+        reply->aim = (uint32_t)target;
+    else if ((uint64_t)entry->granted * poorest->weight > (uint64_t)poorest->granted * entry->weight) {
+        int64_t turn_us = entry->raised_us + LEDGER_TURN_US - ledger->now_us;
+
+        reply->turn_ns = turn_us > 0 ? turn_us * 1000 : 0;
+    }
+}
+
 static inline void ledger_aim(const struct ledger *ledger, uint32_t host, struct block_reply *reply)
 {
     const struct entry *entry = &ledger->entries[host];
-    uint32_t excess = ledger->booked > ledger->cap ? ledger->booked - ledger->cap : 0, least;
+    uint32_t excess = ledger->booked > ledger->cap ? ledger->booked - ledger->cap : 0;
+    uint32_t most = excess < entry->granted ? entry->granted - excess : 0;
 
     reply->aim = entry->granted;
     reply->turn_ns = INT64_MAX;
-    if (ledger->waiting.count > 0 && ledger->waiting.heap[1] != host) {
-        least = ledger->entries[ledger->waiting.heap[1]].granted;
-        if (entry->granted >= least + 2)
-            reply->aim = (entry->granted + least + 1) / 2;
-        else if (entry->granted == least + 1) {
-            int64_t turn_us = entry->raised_us + LEDGER_TURN_US - ledger->now_us;
+    ledger_aim_at_poorest(ledger, host, reply);
+    if (reply->aim > most)
+        reply->aim = most;
+}
 
-            reply->turn_ns = turn_us > 0 ? turn_us * 1000 : 0;
-        }
-    }
-    if (reply->aim > entry->granted - (excess < entry->granted ? excess : entry->granted))
-        reply->aim = entry->granted - (excess < entry->granted ? excess : entry->granted);
+/* Caps differ while a new one is rolled out. */
+static inline void ledger_note_cap(struct ledger *ledger, uint32_t size)
+{
+    if (size > ledger->cap && ledger->now_us < ledger->cap_until_us)
+        return;
+    ledger->cap = size;
+    ledger->cap_until_us = ledger->now_us + ledger->lease_us + ledger->margin_us;
 }
 
 static inline enum block_answer ledger_judge(struct ledger *ledger, uint32_t host, int64_t time_us,
@@ -390,6 +440,7 @@ static inline void ledger_renew(struct ledger *ledger, uint32_t host, int64_t ti
     memcpy(reply->epoch, ledger->epoch, sizeof(reply->epoch));
     if (reply->answer != BLOCK_OK)
         return;
+    ledger_note_cap(ledger, request->size);
     ledger_enter(ledger, host, request);
     ledger_serve(ledger, host);
     ledger_aim(ledger, host, reply);
@@ -401,6 +452,8 @@ static inline void ledger_renew(struct ledger *ledger, uint32_t host, int64_t ti
     reply->granted = ledger->entries[host].granted;
     reply->tight = ledger->now_us < ledger->tight_until_us;
     reply->reserve = reply->tight ? share : 1;
+    reply->total_granted = ledger->booked;
+    reply->hosts = ledger->alive;
 }
 
 static inline void ledger_init(struct ledger *ledger, uint32_t hosts_max)

@@ -15,6 +15,7 @@ static struct block_terms terms(uint32_t fallback_size, bool glides)
 {
     struct block_terms terms = {.size = 50,
                                 .host_size = 50,
+                                .weight = 1,
                                 .fallback_size = fallback_size,
                                 .glides = glides,
                                 .longest_ns = 2 * S,
