@@ -248,7 +248,8 @@ $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 # A model or a stress listens, and is broken on purpose, at the seams between the units under test.
 $(B)/stress/pool: SEAMS := permit_acquire permit_give_back
 $(MODELS): SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back permit_pool_resize \
-	permit_grant_next mailbox_put mailbox_ring mailbox_cancel loop_expect_mail
+	permit_next mailbox_put mailbox_ring mailbox_cancel loop_expect_mail rate_take pause_begin pause_end queue_take \
+	loop_clock_ns timer_init timer_set
 $(MODELS) $(STRESSES): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)

@@ -7,13 +7,17 @@
 
 #include "base/status.h"
 #include "core/permit.h"
+#include "core/timer.h"
 #include "runtime/mailbox.h"
 
 struct loop;
 
 /*
- * A permit pool shared by all loops: core/permit under a lock. Operations lock, change, note whom to tell, unlock,
- * and tell him by mail; nothing with an effect happens under the lock. held <= size over all threads at every instant.
+ * A permit pool shared by all loops: core/permit under a lock. Operations lock, change, put the news into mailboxes,
+ * unlock, and ring; nothing else with an effect happens under the lock. held <= size over all threads at every instant.
+ *
+ * Where rate or pause hold waiters back, somebody has to wake up when they no longer do: that is the pool's home, one
+ * of the loops, which has a timer for it. Whoever finds that it has to ring earlier than `armed_ns` posts `wake` to it.
  */
 struct pool {
     pthread_mutex_t lock;
@@ -23,27 +27,50 @@ struct pool {
     uint32_t worker_count;
     uint32_t ghosts;       /* of the permits held, those without a call; under lock */
     uint64_t audit_errors; /* under lock */
+    bool timed;            /* what may start depends on the time; under lock */
+    struct loop *home;
+    struct timer timer; /* the home's thread */
+    struct mail wake;
+    bool keeps_time;  /* the home does; under lock */
+    bool waking;      /* wake is on its way; under lock */
+    int64_t armed_ns; /* when the home looks next, or NS_NEVER; under lock */
+};
+
+/* All of a pool that a configuration sets. */
+struct pool_terms {
+    uint32_t size, queue_size;
+    bool timed;             /* it has a rate, a pause, or waiters that can come too late */
+    int64_t rate_period_ns; /* 0: no rate */
+    uint32_t rate_burst;    /* at least 1 */
+    bool pauses;            /* it may be paused */
 };
 
 /* A call's ticket at a pool. */
 struct pool_ticket {
     struct permit permit;
-    struct mail granted; /* its function tells the owner that the permit is his */
-    bool mailed;         /* granted may be in the owner's mailbox; under the pool's lock */
+    struct mail news; /* its function tells the owner that the wait is over */
+    bool mailed;      /* news may be in the owner's mailbox; under the pool's lock */
 };
 
 enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,
                       uint32_t worker_count) MUST_CHECK;
 void pool_fini(struct pool *pool);
 
-/* `granted` runs on the owner's thread when a waiter gets its permit. */
-void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn granted);
+/*
+ * The home begins to keep the time of the pool, and stops, when no call of any loop waits any more; its thread, or
+ * before it runs. Without it, nobody is woken by time alone.
+ */
+enum status pool_keep_time(struct pool *pool) MUST_CHECK;
+void pool_stop_time(struct pool *pool);
+
+/* `news` runs on the owner's thread when a waiter has its permit, or was refused: the permit's state says which. */
+void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn news);
 
 /* Owner's thread. */
 enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket);
 
 /*
- * Owner's thread: gives back the permit or the place in the queue. A grant that is on its way is called back, and the
+ * Owner's thread: gives back the permit or the place in the queue. News that is on its way is called back, and the
  * permit goes to the next waiter.
  */
 void pool_give_back(struct pool *pool, struct pool_ticket *ticket);
@@ -55,13 +82,20 @@ void pool_pass_on_to_ghost(struct pool *pool, struct pool_ticket *from, struct p
 void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket);
 
 /*
- * Any thread: from now on this is the cap and the length of the queue. Waiters for whom there is a permit now are
- * told; where more is held than the new size, it comes down as permits come back.
+ * Any thread: from now on these are its terms. Waiters for whom there is a permit now are told; where more is held than
+ * the new size, it comes down as permits come back.
  */
-void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size);
+void pool_set(struct pool *pool, const struct pool_terms *terms);
 
 /* The pool begins anew as another one, all its figures at zero. Nobody holds or waits. Any thread. */
-void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size);
+void pool_restart(struct pool *pool, const struct pool_terms *terms);
+
+/* Owner's thread: the API asks for a pause until then. */
+void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns);
+/* Owner's thread: the holder, which started after a pause (permit.round), was answered well. */
+void pool_answered(struct pool *pool, const struct pool_ticket *ticket);
+/* Owner's thread: the holder sends its request once more, which counts against the rate. */
+void pool_start_again(struct pool *pool);
 
 /* The figures of a pool at one instant. Any thread. */
 struct pool_figures {

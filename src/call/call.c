@@ -26,7 +26,7 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
 
 static void permit_granted(struct mail *mail)
 {
-    struct call *call = CONTAINER_OF(mail, struct call, ticket.granted);
+    struct call *call = CONTAINER_OF(mail, struct call, ticket.news);
 
     PRE(call->fsm.state == CALL_QUEUED); /* who has left the queue is not told any more */
     call_granted(call);

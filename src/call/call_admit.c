@@ -185,6 +185,7 @@ static void ask_for_permit(struct call *call)
         call_fsm_enter_phase(&call->fsm, PHASE_QUEUE, now_ns);
         call_end(call, CAUSE_QUEUE_FULL, NULL);
         return;
+    default: break;
     }
     call_break(call, "its pool's answer is none that a pool can give");
 }

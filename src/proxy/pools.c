@@ -4,14 +4,18 @@
 #include "base/mem.h"
 #include "proxy/proxy.h"
 
-static struct pool *new_pool(struct proxy *proxy)
+/* The pools' homes are spread over the workers. */
+static struct pool *new_pool(struct proxy *proxy, uint32_t number)
 {
     struct pool *pool = mem_alloc(sizeof(*pool));
 
-    if (pool == NULL || pool_init(pool, 1, 0, proxy->loops, proxy->worker_count) == ST_OK)
-        return pool;
-    mem_free(pool);
-    return NULL;
+    if (pool != NULL && pool_init(pool, 1, 0, proxy->loops, proxy->worker_count) != ST_OK) {
+        mem_free(pool);
+        return NULL;
+    }
+    if (pool != NULL)
+        pool->home = proxy->loops[number % proxy->worker_count];
+    return pool;
 }
 
 void pools_abort(struct proxy *proxy, struct pool **pools, uint32_t count)
@@ -30,7 +34,7 @@ struct pool **pools_prepare(struct proxy *proxy)
     struct pool **pools = mem_calloc(count, sizeof(struct pool *));
 
     for (uint32_t i = 0; pools != NULL && i < count; i++) {
-        pools[i] = i < proxy->pool_count ? proxy->pools[i] : new_pool(proxy);
+        pools[i] = i < proxy->pool_count ? proxy->pools[i] : new_pool(proxy, i);
         if (pools[i] == NULL) {
             pools_abort(proxy, pools, count);
             return NULL;
@@ -47,10 +51,31 @@ void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, cons
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *config = &snapshot->pools[i];
 
+        const struct pool_terms terms = {
+            .size = config->size, .queue_size = config->queue_size, .rate_burst = 1};
+
         PRE(config->index < count);
         if (config->is_new)
-            pool_restart(pools[config->index], config->size, config->queue_size);
+            pool_restart(pools[config->index], &terms);
         else
-            pool_resize(pools[config->index], config->size, config->queue_size);
+            pool_set(pools[config->index], &terms);
     }
+}
+
+bool pools_keep_time(struct pool *const *pools, uint32_t from, uint32_t count, const struct loop *loop)
+{
+    for (uint32_t i = from; i < count; i++) {
+        if (pools[i]->home == loop && pool_keep_time(pools[i]) != ST_OK) {
+            pools_stop_time(pools, from, i, loop);
+            return false;
+        }
+    }
+    return true;
+}
+
+void pools_stop_time(struct pool *const *pools, uint32_t from, uint32_t count, const struct loop *loop)
+{
+    for (uint32_t i = from; i < count; i++)
+        if (pools[i]->home == loop)
+            pool_stop_time(pools[i]);
 }

@@ -9,6 +9,7 @@
 #include "proxy/generation.h"
 #include "call/keepalive.h"
 #include "proxy/parts.h"
+#include "proxy/pools.h"
 #include "proxy/worker.h"
 
 struct generation_switch {
@@ -17,7 +18,8 @@ struct generation_switch {
     struct keepalive **keepalive; /* those that are there, and new ones */
     struct call_list *calls;
     struct pool **pools;
-    char *text; /* NULL: the old one is large enough */
+    bool keeps_time; /* of new pools */
+    char *text;      /* NULL: the old one is large enough */
     size_t text_cap;
     struct http1_field *fields; /* likewise */
     uint32_t field_cap;
@@ -123,6 +125,13 @@ static bool make_listeners(struct worker *pw, struct generation_switch *next)
     return true;
 }
 
+static bool keep_time(struct worker *pw, struct generation_switch *next)
+{
+    next->keeps_time =
+        pools_keep_time(next->pools, pw->context.calls.pool_count, next->parts->pool_count, &pw->loop);
+    return next->keeps_time;
+}
+
 enum status switch_prepare(struct worker *pw, const struct generation_parts *parts)
 {
     struct generation_switch *next = mem_zalloc(sizeof(*next));
@@ -133,7 +142,8 @@ enum status switch_prepare(struct worker *pw, const struct generation_parts *par
     pw->next = next;
     next->parts = parts;
     list_init(&next->listeners);
-    if (make_arrays(next) && make_room(pw, next) && make_keepalives(pw, next) && make_listeners(pw, next))
+    if (make_arrays(next) && make_room(pw, next) && make_keepalives(pw, next) && make_listeners(pw, next) &&
+        keep_time(pw, next))
         return ST_OK;
     switch_abort(pw);
     return ST_NOMEM;
@@ -158,6 +168,8 @@ void switch_abort(struct worker *pw)
     if (next == NULL)
         return;
     pw->next = NULL;
+    if (next->keeps_time)
+        pools_stop_time(next->pools, pw->context.calls.pool_count, next->parts->pool_count, &pw->loop);
     free_listeners(&next->listeners);
     for (uint32_t i = pw->upstream_places; next->keepalive != NULL && i < next->parts->upstream_count; i++)
         if (next->keepalive[i] != NULL)

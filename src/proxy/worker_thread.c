@@ -17,6 +17,7 @@
 #include "call/ghost.h"
 #include "proxy/generation.h"
 #include "call/keepalive.h"
+#include "proxy/pools.h"
 #include "proxy/proxy.h"
 #include "proxy/switch.h"
 #include "call/upstream.h"
@@ -65,6 +66,7 @@ static void close_all(struct worker *pw)
         keepalive_free(pw->context.keepalive[i]);
     POST(pw->context.downstream_count == 0 && pw->context.upstream_count == 0); /* all have been closed */
     pw->upstream_places = 0;
+    pools_stop_time(pw->context.pools, 0, pw->context.calls.pool_count, &pw->loop);
     resolver_free(pw->context.resolver);
     pw->context.resolver = NULL;
     timer_fini(&pw->loop.timers, &pw->second);

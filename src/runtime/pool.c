@@ -4,13 +4,37 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "runtime/loop.h"
+
+/* Whom to ring after the unlock: a bit for each loop, of which there may be as many as processors in a cpu_set_t. */
+#define LOOPS_MAX 1024u
+struct bells {
+    bool any;
+    uint64_t loops[LOOPS_MAX / 64]; /* of no meaning before there is any */
+};
+
+static void look(struct pool *pool, bool is_woken);
+
+static void woken(struct mail *mail)
+{
+    look(CONTAINER_OF(mail, struct pool, wake), true);
+}
+
+static void time_has_come(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    look(CONTAINER_OF(timer, struct pool, timer), false);
+}
 
 enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,
                       uint32_t worker_count)
 {
-    *pool = (struct pool){.workers = workers, .worker_count = worker_count};
+    PRE(worker_count <= LOOPS_MAX);
+    *pool = (struct pool){
+        .workers = workers, .worker_count = worker_count, .home = workers[0], .armed_ns = NS_NEVER};
     permit_pool_init(&pool->permits, size, queue_size);
+    mail_init(&pool->wake, woken);
     pool->held_by = mem_calloc(worker_count, sizeof(uint32_t));
     if (pool->held_by == NULL)
         return ST_NOMEM;
@@ -23,77 +47,190 @@ enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, str
 
 void pool_fini(struct pool *pool)
 {
-    PRE(pool->permits.held == 0 && pool->permits.waiting == 0);
+    PRE(pool->permits.held == 0 && pool->permits.queue.length == 0);
+    PRE(!pool->keeps_time);
     pthread_mutex_destroy(&pool->lock);
     mem_free(pool->held_by);
 }
 
-void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn granted)
+static void set_keeps_time(struct pool *pool, bool keeps_time)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->keeps_time = keeps_time;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+enum status pool_keep_time(struct pool *pool)
+{
+    PRE(loop_is_own(pool->home));
+    if (timer_init(&pool->home->timers, &pool->timer, time_has_come) != ST_OK)
+        return ST_NOMEM;
+    set_keeps_time(pool, true);
+    return ST_OK;
+}
+
+void pool_stop_time(struct pool *pool)
+{
+    PRE(loop_is_own(pool->home));
+    if (pool->timer.fn == NULL)
+        return;
+    set_keeps_time(pool, false);
+    mailbox_cancel(&pool->home->mailbox, &pool->wake);
+    timer_fini(&pool->home->timers, &pool->timer);
+}
+
+void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn news)
 {
     permit_init(&ticket->permit, owner->index);
-    mail_init(&ticket->granted, granted);
+    mail_init(&ticket->news, news);
+}
+
+/* By the clock itself: a turn's time may be old, and a slot taken by it would let the next one come early. */
+static int64_t now_locked(const struct pool *pool)
+{
+    return pool->timed ? loop_clock_ns() : 0;
+}
+
+static void note_bell(struct bells *bells, const struct loop *loop)
+{
+    if (!bells->any)
+        *bells = (struct bells){.any = true};
+    bells->loops[loop->index / 64] |= UINT64_C(1) << loop->index % 64;
+}
+
+/*
+ * Puts the news into the waiter's mailbox. Under the pool's lock: else the waiter could give up, give the permit
+ * back and be freed before its mail is posted. Only the bell is rung later.
+ */
+static void tell_locked(struct pool *pool, struct permit *permit, struct bells *bells)
+{
+    struct pool_ticket *ticket = CONTAINER_OF(permit, struct pool_ticket, permit);
+    struct loop *loop = pool->workers[permit->worker];
+
+    PRE(pthread_mutex_trylock(&pool->lock) == EBUSY);
+    PRE(permit->state != PERMIT_WAITING && !ticket->mailed);
+    if (permit->state == PERMIT_HELD)
+        pool->held_by[permit->worker]++;
+    ticket->mailed = true;
+    if (mailbox_put(&loop->mailbox, &ticket->news))
+        note_bell(bells, loop);
+}
+
+static void tell_all_locked(struct pool *pool, struct permit *first, int64_t now_ns, struct bells *bells)
+{
+    for (struct permit *next = first; next != NULL; next = permit_next(&pool->permits, now_ns))
+        tell_locked(pool, next, bells);
+}
+
+/* If the home has to look earlier than it means to. */
+static void wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bells)
+{
+    int64_t due_ns = permit_pool_due_ns(&pool->permits, now_ns);
+
+    if (due_ns >= pool->armed_ns || !pool->keeps_time)
+        return;
+    pool->armed_ns = due_ns;
+    if (pool->waking)
+        return;
+    pool->waking = true;
+    if (mailbox_put(&pool->home->mailbox, &pool->wake))
+        note_bell(bells, pool->home);
+}
+
+/* After a change: whoever has news of it is told. */
+static void spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells)
+{
+    tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, bells);
+    if (pool->permits.gated)
+        wake_home_locked(pool, now_ns, bells);
+}
+
+/* `own` is the loop of this thread, which looks into its mailbox without a bell; NULL: it has none. */
+static void ring(const struct pool *pool, const struct bells *bells, const struct loop *own)
+{
+    for (uint32_t i = 0; bells->any && i < (pool->worker_count + 63) / 64; i++) {
+        for (uint64_t left = bells->loops[i]; left != 0; left &= left - 1) {
+            struct loop *loop = pool->workers[64 * i + (uint32_t)__builtin_ctzll(left)];
+
+            if (loop == own)
+                loop_expect_mail(loop);
+            else
+                mailbox_ring(&loop->mailbox);
+        }
+    }
+}
+
+/* The home's thread: does what time has brought about, and sets the timer to when there will be more of it. */
+static void look(struct pool *pool, bool is_woken)
+{
+    struct bells bells;
+    int64_t now_ns, due_ns;
+
+    PRE(loop_is_own(pool->home));
+    bells.any = false;
+    pthread_mutex_lock(&pool->lock);
+    if (is_woken)
+        pool->waking = false;
+    now_ns = now_locked(pool);
+    tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, &bells);
+    due_ns = pool->armed_ns = pool->permits.gated ? permit_pool_due_ns(&pool->permits, now_ns) : NS_NEVER;
+    pthread_mutex_unlock(&pool->lock);
+    timer_set(&pool->home->timers, &pool->timer, due_ns);
+    ring(pool, &bells, pool->home);
 }
 
 enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
 {
+    struct bells bells;
     enum permit_answer answer;
+    int64_t now_ns;
 
     PRE(ticket->permit.worker < pool->worker_count);
     PRE(loop_is_own(pool->workers[ticket->permit.worker]));
     ticket->mailed = false;
+    bells.any = false;
     pthread_mutex_lock(&pool->lock);
-    answer = permit_acquire(&pool->permits, &ticket->permit);
+    now_ns = now_locked(pool);
+    /* If the home is late, those whose slot has come are no reason to refuse a newcomer. */
+    if (pool->permits.gated)
+        spread_news_locked(pool, now_ns, &bells);
+    answer = permit_acquire(&pool->permits, &ticket->permit, now_ns);
     if (answer == PERMIT_GRANTED)
         pool->held_by[ticket->permit.worker]++;
+    else if (answer == PERMIT_QUEUED)
+        spread_news_locked(pool, now_ns, &bells);
     pthread_mutex_unlock(&pool->lock);
+    ring(pool, &bells, pool->workers[ticket->permit.worker]);
     return answer;
-}
-
-/*
- * Puts the news into the winner's mailbox. Under the pool's lock: else the winner could give up, give the permit
- * back and be freed before his mail is posted. Only the bell is rung later.
- */
-static struct loop *tell_winner_locked(struct pool *pool, struct permit *permit)
-{
-    struct pool_ticket *winner = CONTAINER_OF(permit, struct pool_ticket, permit);
-    struct loop *loop = pool->workers[permit->worker];
-
-    PRE(pthread_mutex_trylock(&pool->lock) == EBUSY);
-    PRE(permit->state == PERMIT_HELD && !winner->mailed);
-    pool->held_by[permit->worker]++;
-    winner->mailed = true;
-    return mailbox_put(&loop->mailbox, &winner->granted) ? loop : NULL;
 }
 
 void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
 {
     struct loop *own = pool->workers[ticket->permit.worker];
-    struct loop *ring = NULL;
+    struct bells bells;
     struct permit *next;
+    int64_t now_ns;
 
     PRE(loop_is_own(own));
+    bells.any = false;
     pthread_mutex_lock(&pool->lock);
     PRE(ticket->permit.state != PERMIT_HELD || pool->held_by[ticket->permit.worker] > 0);
     if (ticket->permit.state == PERMIT_HELD)
         pool->held_by[ticket->permit.worker]--;
     if (ticket->mailed)
-        mailbox_cancel(&own->mailbox, &ticket->granted);
-    next = permit_give_back(&pool->permits, &ticket->permit);
-    if (next != NULL)
-        ring = tell_winner_locked(pool, next);
+        mailbox_cancel(&own->mailbox, &ticket->news);
+    now_ns = pool->permits.queue.length != 0 ? now_locked(pool) : 0;
+    next = permit_give_back(&pool->permits, &ticket->permit, now_ns);
+    tell_all_locked(pool, next, now_ns, &bells);
+    if (pool->permits.gated)
+        wake_home_locked(pool, now_ns, &bells);
     pthread_mutex_unlock(&pool->lock);
-    if (ring == own)
-        loop_expect_mail(own);
-    else if (ring != NULL)
-        mailbox_ring(&ring->mailbox);
+    ring(pool, &bells, own);
 }
 
 void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)
 {
-    PRE(from->permit.state == PERMIT_HELD && to->permit.state == PERMIT_FREE);
-    PRE(from->permit.worker == to->permit.worker); /* held_by stays right */
-    to->permit.state = from->permit.state;
-    from->permit.state = PERMIT_FREE;
+    permit_pass_on(&from->permit, &to->permit); /* of one worker: held_by stays right */
 }
 
 void pool_pass_on_to_ghost(struct pool *pool, struct pool_ticket *from, struct pool_ticket *to)
@@ -115,28 +252,69 @@ void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket)
     pool_give_back(pool, ticket);
 }
 
-void pool_resize(struct pool *pool, uint32_t size, uint32_t queue_size)
+static void set_locked(struct pool *pool, const struct pool_terms *terms)
 {
-    struct permit *next;
+    pool->timed = terms->timed;
+    permit_pool_resize(&pool->permits, terms->size, terms->queue_size);
+    permit_pool_set_rate(&pool->permits, terms->rate_period_ns, terms->rate_burst, loop_clock_ns());
+    if (!terms->pauses)
+        permit_pool_unpause(&pool->permits);
+}
 
+void pool_set(struct pool *pool, const struct pool_terms *terms)
+{
+    struct bells bells;
+
+    bells.any = false;
     pthread_mutex_lock(&pool->lock);
-    permit_pool_resize(&pool->permits, size, queue_size);
-    while ((next = permit_grant_next(&pool->permits)) != NULL) {
-        struct loop *ring = tell_winner_locked(pool, next);
+    set_locked(pool, terms);
+    spread_news_locked(pool, now_locked(pool), &bells);
+    pthread_mutex_unlock(&pool->lock);
+    ring(pool, &bells, NULL);
+}
 
-        /* Under the lock, for once: winners may be of any loop, and this is not the way of a call. */
-        if (ring != NULL)
-            mailbox_ring(&ring->mailbox);
-    }
+void pool_restart(struct pool *pool, const struct pool_terms *terms)
+{
+    pthread_mutex_lock(&pool->lock);
+    PRE(pool->permits.held == 0 && pool->permits.queue.length == 0 && pool->ghosts == 0);
+    permit_pool_init(&pool->permits, terms->size, terms->queue_size);
+    set_locked(pool, terms);
+    pool->audit_errors = 0;
     pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_restart(struct pool *pool, uint32_t size, uint32_t queue_size)
+void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
+{
+    struct bells bells;
+    int64_t now_ns;
+
+    PRE(loop_is_own(own));
+    bells.any = false;
+    pthread_mutex_lock(&pool->lock);
+    PRE(pool->timed);
+    now_ns = now_locked(pool);
+    permit_pool_pause(&pool->permits, until_ns, now_ns);
+    spread_news_locked(pool, now_ns, &bells);
+    pthread_mutex_unlock(&pool->lock);
+    ring(pool, &bells, own);
+}
+
+void pool_answered(struct pool *pool, const struct pool_ticket *ticket)
+{
+    struct bells bells;
+
+    bells.any = false;
+    pthread_mutex_lock(&pool->lock);
+    permit_answered(&pool->permits, &ticket->permit);
+    spread_news_locked(pool, now_locked(pool), &bells);
+    pthread_mutex_unlock(&pool->lock);
+    ring(pool, &bells, pool->workers[ticket->permit.worker]);
+}
+
+void pool_start_again(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    PRE(pool->permits.held == 0 && pool->permits.waiting == 0 && pool->ghosts == 0);
-    permit_pool_init(&pool->permits, size, queue_size);
-    pool->audit_errors = 0;
+    permit_start_again(&pool->permits, now_locked(pool));
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -149,7 +327,7 @@ struct pool_figures pool_figures(struct pool *pool)
         .size = pool->permits.size,
         .held = pool->permits.held,
         .held_peak = pool->permits.held_peak,
-        .waiting = pool->permits.waiting,
+        .waiting = pool->permits.queue.length,
         .ghosts = pool->ghosts,
         .acquired = pool->permits.acquired,
         .released = pool->permits.released,

@@ -216,7 +216,7 @@ static void head_comes(struct call *call, uint8_t argument)
 static void asks_for_permit(struct call *call, uint8_t argument)
 {
     struct sim_pool *pool = pool_of(call);
-    bool has_room = pool->permits.waiting < pool->permits.queue_size;
+    bool has_room = pool->permits.queue.length < pool->permits.queue_size;
     bool has_free = pool->permits.held < pool->permits.size;
     enum cause cause = call_fsm_expired(&call->fsm, world.now_ns);
 
@@ -224,7 +224,7 @@ static void asks_for_permit(struct call *call, uint8_t argument)
         end(call, cause);
         return;
     }
-    switch (permit_acquire(&pool->permits, &call->permit)) {
+    switch (permit_acquire(&pool->permits, &call->permit, 0)) {
     case PERMIT_GRANTED:
         CHECK(&world, has_free && first_waiter(pool, &world) == NULL);
         pool->granted++;
@@ -236,7 +236,7 @@ static void asks_for_permit(struct call *call, uint8_t argument)
         move(call, CALL_QUEUED);
         set_limit(call, end_of(argument), CAUSE_QUEUE_LIMIT);
         break;
-    case PERMIT_QUEUE_FULL:
+    default:
         CHECK(&world, !has_room && !has_free);
         end(call, CAUSE_QUEUE_FULL);
         break;
@@ -447,7 +447,8 @@ static void end_world(void)
     for (int i = 0; i < POOLS; i++) {
         const struct permit_pool *permits = &world.pools[i].permits;
 
-        CHECK(&world, permits->held == 0 && permits->waiting == 0 && permits->acquired == permits->released);
+        CHECK(&world,
+              permits->held == 0 && permits->queue.length == 0 && permits->acquired == permits->released);
         CHECK(&world, world.pools[i].in_work == 0);
     }
     for (int i = 0; i < THREADS; i++) {

@@ -21,7 +21,7 @@ static struct desk *the_desk;
 
 static void heard(struct mail *mail)
 {
-    const struct pool_ticket *ticket = CONTAINER_OF(mail, struct pool_ticket, granted);
+    const struct pool_ticket *ticket = CONTAINER_OF(mail, struct pool_ticket, news);
     size_t len = strlen(the_desk->heard);
 
     assert_int_equal(ticket->permit.state, PERMIT_HELD);
@@ -136,13 +136,13 @@ static void a_pool_made_larger_tells_its_waiters_and_one_made_smaller_comes_down
     open_pool(desk, 1, 4);
     for (int i = 0; i < 4; i++)
         (void)ask(desk, i);
-    pool_resize(&desk->pool, 3, 4);
+    pool_set(&desk->pool, &(struct pool_terms){.size = 3, .queue_size = 4, .rate_burst = 1});
     check_figures(desk, 3, 1, 3, 0);
     mail_init(&end, stop);
     loop_defer(&desk->rig.loop, &end);
     rig_run(&desk->rig);
     assert_string_equal(desk->heard, "12");
-    pool_resize(&desk->pool, 1, 4);
+    pool_set(&desk->pool, &(struct pool_terms){.size = 1, .queue_size = 4, .rate_burst = 1});
     assert_int_equal(pool_figures(&desk->pool).size, 3);
     give_back(desk, 0);
     give_back(desk, 1);

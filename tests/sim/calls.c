@@ -433,10 +433,10 @@ static void ask_for_permit(struct call *call)
 {
     struct world *world = call->world;
     struct sim_pool *pool = pool_of(call);
-    bool has_room = pool->permits.waiting < pool->permits.queue_size;
+    bool has_room = pool->permits.queue.length < pool->permits.queue_size;
     bool has_free = pool->permits.held < pool->permits.size;
 
-    switch (permit_acquire(&pool->permits, &call->permit)) {
+    switch (permit_acquire(&pool->permits, &call->permit, 0)) {
     case PERMIT_GRANTED:
         CHECK(world, has_free && first_waiter(pool, world) == NULL);
         pool->granted++;
@@ -448,7 +448,7 @@ static void ask_for_permit(struct call *call)
         move(call, CALL_QUEUED);
         set_limit(call, budget_end(world->now_ns, pool->queue_timeout_ns), CAUSE_QUEUE_LIMIT);
         break;
-    case PERMIT_QUEUE_FULL:
+    default:
         CHECK(world, !has_room && !has_free);
         end(call, CAUSE_QUEUE_FULL);
         break;
@@ -576,14 +576,14 @@ static void resize_a_pool(struct event *event)
     world->shrunk_below += held > pool->size;
     permit_pool_resize(&pool->permits, pool->size, pool->queue_size);
     for (struct call *first = first_waiter(pool, world); held < pool->size && first != NULL; held++) {
-        CHECK(world, permit_grant_next(&pool->permits) == &first->permit);
+        CHECK(world, permit_next(&pool->permits, 0) == &first->permit);
         CHECK(world, first->permit.state == PERMIT_HELD);
         pool->granted++;
         post_grant(first, &world->threads[0]);
         world->grown_to++;
         first = first_waiter(pool, world);
     }
-    next = permit_grant_next(&pool->permits);
+    next = permit_next(&pool->permits, 0);
     CHECK(world, next == NULL);
     if (world->calls_begun < world->calls_wanted)
         plan(world, &world->resize, some_time(world, 100));
@@ -728,7 +728,7 @@ static void check_nothing_is_left(struct world *world)
     for (int i = 0; i < POOLS; i++) {
         const struct permit_pool *permits = &world->pools[i].permits;
 
-        CHECK(world, permits->held == 0 && permits->waiting == 0);
+        CHECK(world, permits->held == 0 && permits->queue.length == 0);
         CHECK(world, permits->acquired == permits->released);
         CHECK(world, world->pools[i].in_work == 0);
     }

@@ -117,7 +117,7 @@ static void begin(struct caller *caller)
 
 static void ask(struct caller *caller)
 {
-    if (permit_acquire(&world.pool, &caller->permit) == PERMIT_GRANTED)
+    if (permit_acquire(&world.pool, &caller->permit, 0) == PERMIT_GRANTED)
         begin(caller);
 }
 
@@ -134,7 +134,7 @@ static void obey_limit(bool changed)
     if (!changed)
         return;
     permit_pool_resize(&world.pool, world.adaptive.limit, CALLERS);
-    while ((next = permit_grant_next(&world.pool)) != NULL)
+    while ((next = permit_next(&world.pool, 0)) != NULL)
         grant(next);
 }
 
@@ -144,7 +144,7 @@ static void ghost_is_over(struct event *event)
 
     ghost->is_used = false;
     world.ghost_count--;
-    grant(permit_give_back(&world.pool, &ghost->permit));
+    grant(permit_give_back(&world.pool, &ghost->permit, 0));
     check();
 }
 
@@ -189,7 +189,7 @@ static void cut(struct caller *caller)
     if (world.terms.linger_ns != 0)
         linger(&caller->permit);
     else
-        grant(permit_give_back(&world.pool, &caller->permit));
+        grant(permit_give_back(&world.pool, &caller->permit, 0));
 }
 
 static void answered(struct caller *caller)
@@ -202,7 +202,7 @@ static void answered(struct caller *caller)
         world.at_api--;
         obey_limit(adaptive_note_good(&world.adaptive, world.pool.held));
     }
-    grant(permit_give_back(&world.pool, &caller->permit));
+    grant(permit_give_back(&world.pool, &caller->permit, 0));
 }
 
 static void call_is_over(struct event *event)

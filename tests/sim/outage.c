@@ -112,12 +112,13 @@ static void granted(struct world *world, struct call *call)
     }
     world->refused++;
     call->place = OVER;
-    CHECK(world, permit_give_back(&world->pool, &call->permit) == NULL || world->pool.waiting < QUEUE);
+    CHECK(world,
+          permit_give_back(&world->pool, &call->permit, 0) == NULL || world->pool.queue.length < QUEUE);
 }
 
 static void leave_pool(struct world *world, struct call *call)
 {
-    struct permit *next = permit_give_back(&world->pool, &call->permit);
+    struct permit *next = permit_give_back(&world->pool, &call->permit, 0);
 
     call->place = OVER;
     if (next != NULL)
@@ -208,10 +209,10 @@ static void arrive(struct world *world)
         call->place = OVER;
         return;
     }
-    switch (permit_acquire(&world->pool, &call->permit)) {
+    switch (permit_acquire(&world->pool, &call->permit, 0)) {
     case PERMIT_GRANTED: begin_try(world, call); break;
     case PERMIT_QUEUED: call->place = QUEUED; break;
-    case PERMIT_QUEUE_FULL:
+    default:
         breaker_neutral(&world->breaker, &world->terms, false, now_ns(world), &call->pass);
         call->place = OVER;
         break;

@@ -245,7 +245,7 @@ static inline void give_back_permit(struct call *call)
         list_remove(&call->mail);
         world->recalled++;
     }
-    next = permit_give_back(&pool->permits, &call->permit);
+    next = permit_give_back(&pool->permits, &call->permit, 0);
     CHECK(world, next == (heir != NULL ? &heir->permit : NULL));
     if (held)
         pool->given_back++;
@@ -308,15 +308,15 @@ static inline void check_pool(struct world *world, const struct sim_pool *pool, 
     CHECK(world, permits->size == pool->allowed && permits->held <= pool->allowed);
     CHECK(world, permits->held_peak <= pool->largest && permits->held_peak >= permits->held);
     CHECK(world, permits->held == tally->holders);
-    CHECK(world, permits->waiting == tally->waiters);
-    CHECK(world, permits->waiting <= permits->queue_size);
-    CHECK(world, permits->waiting == 0 || permits->held == permits->size);
+    CHECK(world, permits->queue.length == tally->waiters);
+    CHECK(world, permits->queue.length <= permits->queue_size);
+    CHECK(world, permits->queue.length == 0 || permits->held == permits->size);
     CHECK(world, permits->acquired == pool->granted);
     CHECK(world, permits->released == pool->given_back);
     CHECK(world, permits->acquired - permits->released == permits->held);
     CHECK(world, pool->in_work <= permits->held);
-    LIST_FOREACH(node, &permits->waiters) {
-        const struct permit *permit = CONTAINER_OF(node, struct permit, node);
+    LIST_FOREACH(node, &permits->queue.line) {
+        const struct permit *permit = CONTAINER_OF(node, struct permit, place.node);
         const struct call *call = CONTAINER_OF(permit, struct call, permit);
 
         CHECK(world, call->number > last);
@@ -324,8 +324,8 @@ static inline void check_pool(struct world *world, const struct sim_pool *pool, 
         linked++;
     }
     CHECK(world, linked == tally->waiters);
-    if (permits->waiting > world->most_waiting)
-        world->most_waiting = permits->waiting;
+    if (permits->queue.length > world->most_waiting)
+        world->most_waiting = permits->queue.length;
 }
 
 static inline void world_check(struct world *world)
@@ -457,7 +457,7 @@ static inline void check_holds_nothing(const struct call *call)
 
     CHECK(world, call_state_is_final(call->fsm.state));
     CHECK(world, call_state_holds(call->fsm.state) == 0);
-    CHECK(world, call->permit.state == PERMIT_FREE && list_is_empty(&call->permit.node));
+    CHECK(world, call->permit.state == PERMIT_FREE && list_is_empty(&call->permit.place.node));
     CHECK(world, list_is_empty(&call->mail));
     CHECK(world, call->conn == NULL);
     CHECK(world, call->timer.slot == UINT32_MAX && call->timer.fn == NULL);

@@ -85,10 +85,10 @@ static void must(bool right, const char *what)
 
 /* ---- the ledger ---------------------------------------------------------------------------------------- */
 
-enum permit_answer __real_permit_acquire(struct permit_pool *permits, struct permit *permit);
-struct permit *__real_permit_give_back(struct permit_pool *permits, struct permit *permit);
-enum permit_answer __wrap_permit_acquire(struct permit_pool *permits, struct permit *permit);
-struct permit *__wrap_permit_give_back(struct permit_pool *permits, struct permit *permit);
+enum permit_answer __real_permit_acquire(struct permit_pool *permits, struct permit *permit, int64_t now_ns);
+struct permit *__real_permit_give_back(struct permit_pool *permits, struct permit *permit, int64_t now_ns);
+enum permit_answer __wrap_permit_acquire(struct permit_pool *permits, struct permit *permit, int64_t now_ns);
+struct permit *__wrap_permit_give_back(struct permit_pool *permits, struct permit *permit, int64_t now_ns);
 
 static struct ticket *ticket_of(struct permit *permit)
 {
@@ -160,24 +160,24 @@ static uint32_t expected_next(uint32_t id)
     return next;
 }
 
-enum permit_answer __wrap_permit_acquire(struct permit_pool *permits, struct permit *permit)
+enum permit_answer __wrap_permit_acquire(struct permit_pool *permits, struct permit *permit, int64_t now_ns)
 {
     enum permit_answer answer;
 
     enter();
-    answer = __real_permit_acquire(permits, permit);
+    answer = __real_permit_acquire(permits, permit, now_ns);
     must(answer == expected_answer(ticket_of(permit)->id), "the wrong answer to one who asks");
     leave();
     return answer;
 }
 
-struct permit *__wrap_permit_give_back(struct permit_pool *permits, struct permit *permit)
+struct permit *__wrap_permit_give_back(struct permit_pool *permits, struct permit *permit, int64_t now_ns)
 {
     struct permit *next;
     uint32_t expected;
 
     enter();
-    next = __real_permit_give_back(permits, permit);
+    next = __real_permit_give_back(permits, permit, now_ns);
     expected = expected_next(ticket_of(permit)->id);
     must((next == NULL ? GONE : ticket_of(next)->id) == expected, "the permit went to the wrong one");
     if (next != NULL)
@@ -242,7 +242,7 @@ static void return_ticket(struct ticket *ticket)
     }
     ticket->stand = IDLE;
     pool_give_back(&pool, &ticket->pool);
-    must(list_is_empty(&ticket->pool.granted.node), "a grant is on its way to one who left");
+    must(list_is_empty(&ticket->pool.news.node), "a grant is on its way to one who left");
     ticket->heard = atomic_load(&ticket->granted); /* one that was called back is not heard of */
 }
 
@@ -260,7 +260,7 @@ static void ask_for_permit(struct ticket *ticket)
         ticket->stand = WAITS;
         clerk->waiting++;
         break;
-    case PERMIT_QUEUE_FULL: clerk->refused++; break;
+    default: clerk->refused++; break;
     }
 }
 
@@ -272,7 +272,7 @@ static void stop_when_drained(struct clerk *clerk)
 
 static void permit_came(struct mail *mail)
 {
-    struct pool_ticket *ticket_of_pool = CONTAINER_OF(mail, struct pool_ticket, granted);
+    struct pool_ticket *ticket_of_pool = CONTAINER_OF(mail, struct pool_ticket, news);
     struct ticket *ticket = CONTAINER_OF(ticket_of_pool, struct ticket, pool);
     struct clerk *clerk = ticket->clerk;
 
