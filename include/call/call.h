@@ -15,6 +15,7 @@
 #include "runtime/loop.h"
 #include "wire/h1_exchange.h"
 
+struct call_progress;
 struct downstream;
 struct downstream_events;
 struct call_context;
@@ -79,13 +80,14 @@ struct call {
     uint16_t status;          /* of the response that has come; at the end, of what the caller got; 0: none */
     uint32_t answer_len;      /* of the response's head, as it is written */
     struct h1_reader request; /* from the caller */
-    struct h1_writer response; /* to the caller */
-    struct stream *exchange;   /* with the upstream; before there is a connection, it has not begun */
-    struct h1_exchange h1;     /* which it is */
-    char *kept_head;           /* what the caller's socket did not take of a head at once */
-    int64_t granted_ns;        /* the permit, 0: it never was; */
-    int64_t released_ns;       /* while the caller still reads, 0: at the end */
-    union dns_address peer;    /* the upstream's address; family 0: none was tried */
+    struct h1_writer response;      /* to the caller */
+    struct stream *exchange;        /* with the upstream; before there is a connection, it has not begun */
+    struct h1_exchange h1;          /* which it is */
+    char *kept_head;                /* what the caller's socket did not take of a head at once */
+    struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
+    int64_t granted_ns;             /* the permit, 0: it never was; */
+    int64_t released_ns;            /* while the caller still reads, 0: at the end */
+    union dns_address peer;         /* the upstream's address; family 0: none was tried */
 };
 
 /* How a caller's requests become calls. */
@@ -169,6 +171,12 @@ bool call_deliver_interim(struct call *call);
 bool call_keep_unsent_head(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
+/* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */
+bool call_watch_progress(struct call *call, const struct http1_head *head);
+/* What of the content is there, in which some may be new. */
+void call_note_progress(struct call *call, const struct stream_piece *piece);
+/* Once it is known whether the caller takes more: limits the call by how the response gets on. */
+void call_limit_by_progress(struct call *call);
 /* One line for the access log; `detail` and `odd` as call_end_over has them. */
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
               struct span odd);

@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "config/place.h"
 #include "http/forward_rules.h"
+#include "core/min_rate.h"
 #include "core/origin.h"
 #include "core/route.h"
 #include "core/tls_spec.h"
@@ -69,8 +70,9 @@ struct route_config {
     int64_t first_byte_ns;
     int64_t begin_ns; /* from the call's beginning to the first byte of the response's content */
     int64_t idle_ns;
+    struct min_rate_terms min_rate;
     struct {
-        const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *pool;
+        const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *min_rate, *pool;
     } at;
 };
 

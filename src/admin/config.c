@@ -38,6 +38,18 @@ static void put_list(struct jsonw *json, const char *key, const struct span *all
 
 /* ---- an upstream ------------------------------------------------------------------------------------------ */
 
+static void put_min_rate(struct jsonw *json, const struct min_rate_terms *terms)
+{
+    if (terms->bytes == 0) {
+        jsonw_text(json, "min_rate", "none");
+        return;
+    }
+    jsonw_open_object(json, "min_rate");
+    put_size(json, "bytes", terms->bytes);
+    put_duration(json, "per", terms->per_ns);
+    jsonw_close_object(json);
+}
+
 static void put_timeouts(struct jsonw *json, const struct route_config *route)
 {
     jsonw_open_object(json, "timeouts");
@@ -45,6 +57,7 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
     put_duration(json, "first_byte", route->first_byte_ns);
     put_duration(json, "begin", route->begin_ns);
     put_duration(json, "idle", route->idle_ns);
+    put_min_rate(json, &route->min_rate);
     jsonw_close_object(json);
 }
 

@@ -120,6 +120,21 @@ static void print_limit(const struct explanation *e, const char *name, int64_t l
     printf(")\n");
 }
 
+static void print_min_rate(const struct explanation *e)
+{
+    const struct route_config *route = e->policy.route;
+    char block[32];
+    struct text bytes = text_over(block, sizeof(block));
+
+    if (route->min_rate.bytes == 0)
+        return;
+    number_put_size(&bytes, route->min_rate.bytes);
+    printf("  %-14s%.*s of content in any %s (", "min_rate", SPAN_FMT(text_span(&bytes)),
+           number_duration_text(route->min_rate.per_ns).text);
+    print_place(route->at.min_rate);
+    printf(")\n");
+}
+
 /* Limits within the deadline; those that nobody has set are left out. */
 static void print_limits(const struct explanation *e)
 {
@@ -127,7 +142,7 @@ static void print_limits(const struct explanation *e)
     const struct pool_config *pool = &e->snapshot->pools[route->pool];
     bool has_any = pool->queue_timeout_ns != NS_NEVER || route->connect_ns != NS_NEVER ||
                    route->first_byte_ns != NS_NEVER || route->begin_ns != NS_NEVER ||
-                   route->idle_ns != NS_NEVER;
+                   route->idle_ns != NS_NEVER || route->min_rate.bytes != 0;
 
     printf(LABEL_FMT "%s\n", "limits", has_any ? "within the deadline" : "none but the deadline");
     print_limit(e, "queue_timeout", pool->queue_timeout_ns, pool->queue_timeout_at);
@@ -135,6 +150,7 @@ static void print_limits(const struct explanation *e)
     print_limit(e, "first_byte", route->first_byte_ns, route->at.first_byte);
     print_limit(e, "begin", route->begin_ns, route->at.begin);
     print_limit(e, "idle", route->idle_ns, route->at.idle);
+    print_min_rate(e);
 }
 
 /* ---- the head on its way -------------------------------------------------------------------------------- */
@@ -232,6 +248,9 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->policy.route->connect_ns);
     case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->policy.route->first_byte_ns);
     case CAUSE_BEGIN_LIMIT: return strikes(e, e->policy.route->begin_ns);
+    case CAUSE_RATE_LIMIT:
+        return phase == PHASE_RECEIVE && e->policy.route->min_rate.bytes != 0 &&
+               strikes(e, e->policy.route->min_rate.per_ns);
     case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->policy.route->idle_ns);
     default: return true;
     }

@@ -24,6 +24,7 @@ static void free_deferred(struct deferred_free *deferred_free)
     PRE(call->ticket.permit.state == PERMIT_FREE && list_is_empty(&call->place.node));
     h1_writer_fini(&call->response);
     mem_free(call->kept_head);
+    mem_free(call->progress);
     mem_free(call->head);
     mem_free(call);
 }

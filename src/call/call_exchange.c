@@ -191,6 +191,8 @@ static enum stream_result relay_response(struct call *call, bool *starved)
     for (*starved = false; result == STREAM_OK;) {
         if (stream_peek(call->exchange, call->response.head.len != 0, &piece) == STREAM_BAD)
             return STREAM_BAD;
+        if (call->progress != NULL)
+            call_note_progress(call, &piece);
         result = h1_send(&call->response, to, &piece, &taken, &progress);
         stream_take(call->exchange, taken);
         if (result == STREAM_OK && piece.last)
@@ -278,6 +280,8 @@ static void set_limit(struct call *call)
     case CALL_STREAMING:
         if (!call->delivery_waits)
             call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        if (call->progress != NULL)
+            call_limit_by_progress(call);
         break;
     default: return;
     }

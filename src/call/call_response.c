@@ -152,7 +152,7 @@ static void final_response(struct call *call, const struct http1_head *head)
         call_end(call, CAUSE_RESPONSE_HEAD_SIZE, NULL);
         return;
     }
-    if (!put_head(call, text_span(&text))) {
+    if (!put_head(call, text_span(&text)) || !call_watch_progress(call, head)) {
         call_end(call, CAUSE_INTERNAL, NULL);
         return;
     }

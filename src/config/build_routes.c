@@ -18,6 +18,23 @@ struct route_build {
     uint32_t count;
 };
 
+/* A map, or the word that takes back what `defaults` set, or the upstream. */
+static bool is_set(struct build *b, const struct option_value *value, const char *example)
+{
+    if (value->node && value->node->kind == YAML_TEXT && !span_eq(value->node->text, SPAN_LIT("none")))
+        report_value(b->errors, value->node, "%s is no map; write %s, or none",
+                     quote_text(value->node->text).text, example);
+    return value->node && value->node->kind == YAML_MAP;
+}
+
+static struct min_rate_terms make_min_rate(struct build *b, const struct option_value *of)
+{
+    if (!is_set(b, &of[OPT_TIMEOUTS_MIN_RATE], "{bytes: 1KiB, per: 10s}"))
+        return (struct min_rate_terms){0};
+    return (struct min_rate_terms){.bytes = (uint64_t)of[OPT_MIN_RATE_BYTES].number,
+                                   .per_ns = of[OPT_MIN_RATE_PER].number};
+}
+
 static struct route_config make_policy(struct build *b, const struct upstream_config *upstream,
                                        const struct option_values *values)
 {
@@ -34,6 +51,7 @@ static struct route_config make_policy(struct build *b, const struct upstream_co
         .first_byte_ns = of[OPT_TIMEOUTS_FIRST_BYTE].number,
         .begin_ns = of[OPT_TIMEOUTS_BEGIN].number,
         .idle_ns = of[OPT_TIMEOUTS_IDLE].number,
+        .min_rate = make_min_rate(b, of),
         .at =
             {
                 .deadline = deadline->place,
@@ -42,6 +60,7 @@ static struct route_config make_policy(struct build *b, const struct upstream_co
                 .first_byte = of[OPT_TIMEOUTS_FIRST_BYTE].place,
                 .begin = of[OPT_TIMEOUTS_BEGIN].place,
                 .idle = of[OPT_TIMEOUTS_IDLE].place,
+                .min_rate = of[OPT_TIMEOUTS_MIN_RATE].place,
                 .pool = of[has_own_pool ? OPT_ROUTE_POOL : OPT_UPSTREAM_POOL].place,
             },
     };

@@ -84,7 +84,8 @@ static void for_each_route(const struct snapshot *snapshot, route_fn fn, void *a
 static void note_route(void *arg, const struct route_config *route)
 {
     struct limits *limits = arg;
-    const struct place *places[] = {route->at.connect, route->at.first_byte, route->at.begin, route->at.idle};
+    const struct place *places[] = {route->at.connect, route->at.first_byte, route->at.begin, route->at.idle,
+                                    route->at.min_rate};
 
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         if (places[i])
@@ -123,6 +124,8 @@ static void check_timeouts(void *arg, const struct route_config *route)
     check_timeout(checking->limits, route->at.first_byte, route->first_byte_ns, checking->out);
     check_timeout(checking->limits, route->at.begin, route->begin_ns, checking->out);
     check_timeout(checking->limits, route->at.idle, route->idle_ns, checking->out);
+    if (route->min_rate.bytes != 0)
+        check_timeout(checking->limits, route->at.min_rate, route->min_rate.per_ns, checking->out);
 }
 
 static bool can_wait_out(const struct checking *checking, uint32_t i)

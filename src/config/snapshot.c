@@ -29,7 +29,8 @@ bool route_has_same_limits(const struct route_config *a, const struct route_conf
 {
     return a->deadline_ns == b->deadline_ns && a->ceiling_ns == b->ceiling_ns &&
            a->queue_timeout_ns == b->queue_timeout_ns && a->connect_ns == b->connect_ns &&
-           a->first_byte_ns == b->first_byte_ns && a->begin_ns == b->begin_ns && a->idle_ns == b->idle_ns;
+           a->first_byte_ns == b->first_byte_ns && a->begin_ns == b->begin_ns && a->idle_ns == b->idle_ns &&
+           a->min_rate.bytes == b->min_rate.bytes && a->min_rate.per_ns == b->min_rate.per_ns;
 }
 
 void snapshot_free(struct snapshot *snapshot)

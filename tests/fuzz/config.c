@@ -134,6 +134,8 @@ static void check_route(const struct snapshot *snapshot, const struct route_conf
     MUST(route->deadline_ns >= NS_PER_MS && route->deadline_ns <= HOURS_24);
     MUST(is_limit(route->connect_ns) && is_limit(route->first_byte_ns) && is_limit(route->begin_ns) &&
          is_limit(route->idle_ns));
+    MUST((route->min_rate.bytes == 0) == (route->min_rate.per_ns == 0) && route->min_rate.bytes <= UINT64_C(1)
+                                                                                                       << 30);
 }
 
 /* A request for a route's path, by a method of its own, finds it. */

@@ -63,7 +63,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
                                "api/slow": {**pool, "size": 1}, "bare": pool}
     api = config["upstreams"]["api"]
     assert (api["url"], api["deadline"], api["pool"]) == ("https://api.example.com:8443/v2", "2.5ms", "shared")
-    assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none"}
+    assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none", "min_rate": "none"}
     assert api["caller_deadline"] == {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"}
     assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
     assert (api["server_timing"], api["trace"]) == (True, False)
@@ -71,7 +71,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     assert (api["tls"]["server_name"], api["tls"]["renegotiate"], api["tls"]["min_version"]) == ("api.example.com", True, "1.3")
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
-                    "timeouts": {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none"}}
+                    "timeouts": {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none", "min_rate": "none"}}
     assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
     assert len(api["listen_tls"]) == 1 and api["caller_tls"] == {
         "cert_file": certificates.cert("server"), "key_file": certificates.key("server"), "client_ca_file": certificates.ca,

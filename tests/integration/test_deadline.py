@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from harness.bounds import LATE, SOON, Stopwatch
+from harness.bounds import LATE, SOON, Stopwatch, poll
 from harness.problem import expect, expect_stuck, parse
 from harness.wire import Cut
 
@@ -584,6 +584,57 @@ def test_the_begin_limit_does_not_run_once_content_has_come(pair):
     exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
     assert caller.recv_response_head().status == 200
     assert proxy.log(2)[1]["outcome"] == "completed"
+
+
+RATE = {"bytes": "100B", "per": "400ms"}
+
+
+def test_a_response_that_drips_is_cut_by_the_least_rate(pair):
+    """20 ms a byte: it never stands still, and would take minutes."""
+    proxy, up = pair(deadline="30s", timeouts={"min_rate": RATE, "idle": "200ms"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    watch = Stopwatch()
+    drip = _Drip(exchange, [HEADS["length"]] + [b"x"] * 1000)
+    with pytest.raises(Cut):
+        caller.recv_response()
+    watch.is_over_at(0.4)
+    drip.stop()
+    exchange.wait_ended()
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"], line["phase"]) == ("stuck", "rate_limit", "receive")
+    assert proxy.wait_idle().calls("stuck", phase="receive") == 1
+
+
+def test_the_least_rate_begins_with_the_first_content(pair):
+    proxy, up = pair(deadline="30s", timeouts={"min_rate": RATE})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+    assert caller.recv_response_head().status == 200
+    caller.must_be_silent(0.6)
+    exchange.send(b"x")
+    assert caller.read_exactly(1) == b"x"
+    assert proxy.log(1)[0]["outcome"] == "completed"
+
+
+def test_a_caller_who_does_not_read_breaks_no_least_rate(pair):
+    """The API has no room to send more in, which is not its fault; the clock stands."""
+    size = 8 << 20
+    proxy, up = pair(deadline="30s", timeouts={"min_rate": RATE, "idle": "200ms"})
+    caller = proxy.caller(receive_buffer=4096)
+    caller.request("GET", "/")
+    exchange, _ = up.take()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+    sender = threading.Thread(target=exchange.send, args=(bytes(size),))
+    sender.start()
+    assert caller.recv_response_head().status == 200
+    poll(lambda: proxy.calls(older="1s")["calls"], "a second without a byte read")
+    assert caller.read_exactly(size) == bytes(size)
+    sender.join(SOON)
+    assert proxy.log(1)[0]["outcome"] == "completed"
 
 
 def test_the_idle_limit(pair):

@@ -94,6 +94,8 @@ LIMITS = {
     "wait": ({"timeouts": {"first_byte": "50ms"}}, "first_byte_timeout", b""),
     "wait, begin": ({"timeouts": {"begin": "50ms"}}, "begin_timeout", b""),
     "receive, begin": ({"timeouts": {"begin": "50ms"}}, "begin_timeout", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"),
+    "receive, rate": ({"timeouts": {"min_rate": {"bytes": "1KiB", "per": "100ms"}}}, "rate_limit",
+                      b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\ny"),
     "receive": ({"timeouts": {"idle": "50ms"}}, "idle_timeout", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"),
 }
 
@@ -107,7 +109,7 @@ def test_a_time_limit_cuts_nothing(pair, name):
     caller.request()
     exchange, _ = up.take()
     exchange.send(begin)
-    stays(proxy, phase)
+    stays(proxy, phase, 200)
     exchange.send(b"x" if begin else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     assert caller.recv_response().status == 200
     must_be_spared(proxy, phase, cause)

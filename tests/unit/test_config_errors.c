@@ -175,6 +175,26 @@ static void wrong_types(void **state)
     CHECK(cases);
 }
 
+static void a_least_rate(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("timeouts: {min_rate: none}"), "no error"},
+        {WITH("timeouts: {min_rate: {}}"), "no error"},
+        {WITH("timeouts: {min_rate: {bytes: 10KiB}}, routes: [{path: /a, timeouts: {min_rate: none}}]"),
+         "no error"},
+        {WITH("timeouts: {min_rate: 1KiB}, routes: [{path: /a}]"),
+         "1:75: upstreams.p.timeouts.min_rate: \"1KiB\" is no map; write {bytes: 1KiB, per: 10s}, or none"},
+        {WITH("timeouts: {min_rate: {bytes: 0B}}"),
+         "1:83: upstreams.p.timeouts.min_rate.bytes: \"0B\" is out of bounds: 1B to 1GiB"},
+        {WITH("timeouts: {min_rate: {per: 1ms}}"),
+         "1:81: upstreams.p.timeouts.min_rate.per: \"1ms\" is out of bounds: 100ms to 1h"},
+        {WITH("timeouts: {min_rate: [1KiB, 10s]}"),
+         "1:75: upstreams.p.timeouts.min_rate: a text or a map is needed here, not a list"},
+    };
+
+    CHECK(cases);
+}
+
 static void addresses(void **state)
 {
     static const struct bad cases[] = {
@@ -582,6 +602,7 @@ int main(void)
         cmocka_unit_test(wrong_keys),
         cmocka_unit_test(missing_and_empty_values),
         cmocka_unit_test(wrong_types),
+        cmocka_unit_test(a_least_rate),
         cmocka_unit_test(addresses),
         cmocka_unit_test(maps_of_listeners),
         cmocka_unit_test(one_value_does_for_a_list),

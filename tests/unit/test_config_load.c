@@ -28,7 +28,7 @@ static const char full[] =
     "limits: {connections: 7, request_head: 16KiB, response_head: 32KiB, request_head_timeout: 3s, idle_timeout: 4s}\n"
     "defaults:\n"
     "  deadline: 3s\n"
-    "  timeouts: {connect: 700ms, idle: 2s}\n"
+    "  timeouts: {connect: 700ms, idle: 2s, begin: 4s, min_rate: {bytes: 2KiB}}\n"
     "  pool: {queue: 9, queue_timeout: 1s}\n"
     "  keepalive: {max_idle: 3}\n"
     "  addresses: {stagger: 10ms, remember: 0s}\n"
@@ -47,8 +47,8 @@ static const char full[] =
     "    headers: {set: {x-b: '  own ', Authorization: {file: /token}}, remove: [Cookie, X-T, Via], via: true, forwarded: none, location: rewrite}\n"
     "    routes:\n"
     "      - {path: /v1/reports/, methods: [POST, PUT], deadline: 30s, pool: reports}\n"
-    "      - {path: /v1, timeouts: {first_byte: 9s}}\n"
-    "      - {path: /v1/reports, methods: [GET], pool: {size: 2}}\n"
+    "      - {path: /v1, timeouts: {first_byte: 9s, min_rate: {per: 3s}}}\n"
+    "      - {path: /v1/reports, methods: [GET], pool: {size: 2}, timeouts: {begin: none, min_rate: none}}\n"
     "      - {path: /v1/reports, methods: [HEAD], pool: {size: 3}}\n"
     "  plain:\n"
     "    listen: localhost:0\n"
@@ -292,6 +292,13 @@ static void routes_have_labels_indexes_and_policies(void **state)
     assert_int_equal(p->routes[1].deadline_ns, 3 * NS_PER_S);
     assert_int_equal(p->routes[1].first_byte_ns, 9 * NS_PER_S);
     assert_int_equal(p->routes[0].first_byte_ns, NS_NEVER);
+    assert_int_equal(p->routes[0].begin_ns, 4 * NS_PER_S);
+    assert_int_equal(p->routes[0].min_rate.bytes, 2048);
+    assert_int_equal(p->routes[0].min_rate.per_ns, 10 * NS_PER_S);
+    assert_int_equal(p->routes[1].min_rate.bytes, 2048);
+    assert_int_equal(p->routes[1].min_rate.per_ns, 3 * NS_PER_S);
+    assert_int_equal(p->routes[2].begin_ns, NS_NEVER);
+    assert_int_equal(p->routes[2].min_rate.bytes, 0);
     assert_int_equal(p->routes[3].index, 4);
     assert_int_equal(s->upstreams[1].default_route.index, 5);
     snapshot_free(s);

@@ -485,6 +485,9 @@ class StreamingHead(StreamingChunked):
 class StreamingClose(StreamingChunked):
     half_of_response = b"HTTP/1.1 200 OK\r\n\r\nhalf"
 
+    def limit(self, keys, limit):
+        keys["timeouts"] = {"min_rate": {"bytes": "1MiB", "per": limit}}
+
     def progress(self, cell):
         cell.exchange.send(b"x")
 
