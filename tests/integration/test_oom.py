@@ -279,6 +279,30 @@ def test_a_call_under_tls_without_memory(service, faults, certificates, version)
     endure(service(upstream_options=options, tls=tls), faults, post, 500, 502, stride=11)
 
 
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_caller_under_tls_without_memory(service, faults, certificates, version):
+    """A handshake fails, or a call does; who is not verified for want of memory is not let in."""
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.load_cert_chain(certificates.cert("client"), certificates.key("client"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2 if version == "1.2" else ssl.TLSVersion.TLSv1_3
+
+    def post_by_tls(proxy):
+        caller = proxy.caller(index=1)
+        try:
+            caller.sock = context.wrap_socket(caller.sock, server_hostname="localhost")
+            caller.request("POST", "/", content=b"to and fro")
+            assert _final(caller, 500).content == b"to and fro"
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLError) as error:
+            raise Cut("reset") from error
+        finally:
+            caller.close()
+
+    keys = {"listen_tls": "127.0.0.1:0",
+            "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
+                           "client_ca_file": certificates.ca, "client_names": ["client.test"]}}
+    endure(service(**keys), faults, post_by_tls, stride=5)
+
+
 # -------------------------------------------------------------------------------- for an operator
 
 

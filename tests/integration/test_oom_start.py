@@ -53,10 +53,16 @@ def test_a_start_without_memory_says_so(config, faults):
     _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3)
 
 
+def callers_by_tls(certificates):
+    return {"listen_tls": "127.0.0.1:0",
+            "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
+                           "client_ca_file": certificates.ca, "client_names": ["client.test", "spiffe://x/y"]}}
+
+
 @pytest.mark.sound_only  # OpenSSL leaks a few bytes where it gives up
 def test_a_start_under_tls_without_memory_says_so(config, faults, certificates):
     path = config(url="https://127.0.0.1:1", tls={"ca_file": certificates.ca, "cert_file": certificates.cert("client"),
-                                                   "key_file": certificates.key("client")})
+                                                   "key_file": certificates.key("client")}, **callers_by_tls(certificates))
     _must_start_or_say_why(path, faults, ALLOC, stride=1 + 400)
 
 
@@ -80,5 +86,5 @@ def test_a_check_without_memory_says_so(config, faults):
 @pytest.mark.sound_only  # OpenSSL leaks a few bytes where it gives up
 def test_a_check_of_certificates_without_memory_says_so(config, faults, certificates):
     path = config(url="https://127.0.0.1:1", tls={"ca_file": certificates.ca, "cert_file": certificates.cert("client"),
-                                                   "key_file": certificates.key("client")})
+                                                   "key_file": certificates.key("client")}, **callers_by_tls(certificates))
     _must_check_or_say_why(path, faults, r"memory|tls\.\w+_file: /", stride=1 + 400)  # OpenSSL's words vary
