@@ -47,9 +47,10 @@ static bool copy_text(char *out, size_t cap, struct span value)
 /* A parameter's text; empty if it is not there. */
 static bool take_text(const struct faulty_request *request, const char *name, char *out, size_t cap)
 {
-    struct span value = SPAN_LIT("");
+    struct span value;
 
-    (void)faulty_request_param(request->query, span_of(name), &value);
+    if (!faulty_request_param(request->query, span_of(name), &value))
+        value = SPAN_LIT("");
     return copy_text(out, cap, value);
 }
 

@@ -488,6 +488,7 @@ def test_a_status_may_say_when_to_come_again(sock):
     assert fields["X-Should-Retry"] == "false"
     assert call(sock, "GET /status/503?after=-1")[1]["Retry-After"] == "-1"
     assert "Retry-After" not in call(sock, "GET /status/503")[1]
+    assert "Retry-After" not in call(sock, "GET /seq/503?key=5")[1]
 
 
 def test_flapping_keeps_to_its_schedule(sock):
