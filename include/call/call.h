@@ -17,7 +17,6 @@
 
 struct call_progress;
 struct downstream;
-struct downstream_events;
 struct call_context;
 struct upstream;
 
@@ -60,38 +59,31 @@ struct call {
         target_len;     /* the caller's target, of which CALL_TARGET_MAX bytes are kept, in `head` */
     uint16_t host_len;  /* see call_host */
     uint8_t method_len; /* the method is at the start of `head` */
-    uint8_t minor;      /* the caller speaks HTTP/1.minor */
     enum http1_method method : 8;
-    bool keep_alive : 1; /* the caller's connection may serve another request */
-    bool counted : 1;    /* is in started_total: must end in one outcome */
-    bool expects_continue : 1;
-    bool authenticates : 1;  /* its credentials belong to the connection that they are sent on */
-    bool replaced : 1;       /* a stale connection has been replaced once */
-    bool uploaded : 1;       /* this connection has taken the whole request */
-    bool answering : 1;      /* the response's head has gone, or is on its way, to the caller */
-    bool delivery_waits : 1; /* for the caller to take more */
-    bool caller_ended : 1;   /* the caller has ended its side, but is there */
-    bool reusable : 1;       /* the upstream's response allows to keep its connection */
-    bool lingers : 1;        /* its permit is a ghost's now (call/ghost) */
-    bool dns_is_stale : 1;   /* its address is the last good one: DNS fails */
-    bool overdue : 1;        /* at the last look, it was past its deadline */
-    bool trying : 1;         /* a try is under way, and has no verdict yet */
+    enum http1_framing framing : 8; /* of the request's content */
+    bool counted : 1;               /* is in started_total: must end in one outcome */
+    bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
+    bool replaced : 1;              /* a stale connection has been replaced once */
+    bool uploaded : 1;              /* this connection has taken the whole request */
+    bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
+    bool reusable : 1;              /* the upstream's response allows to keep its connection */
+    bool lingers : 1;               /* its permit is a ghost's now (call/ghost) */
+    bool dns_is_stale : 1;          /* its address is the last good one: DNS fails */
+    bool overdue : 1;               /* at the last look, it was past its deadline */
+    bool trying : 1;                /* a try is under way, and has no verdict yet */
 
-    uint16_t status;          /* of the response that has come; at the end, of what the caller got; 0: none */
-    uint32_t answer_len;      /* of the response's head, as it is written */
-    struct h1_reader request; /* from the caller */
-    struct h1_writer response;      /* to the caller */
-    struct stream *exchange;        /* with the upstream; before there is a connection, it has not begun */
-    struct h1_exchange h1;          /* which it is */
-    char *kept_head;                /* what the caller's socket did not take of a head at once */
+    uint16_t status;         /* of the response that has come; at the end, of what the caller got; 0: none */
+    struct stream *caller;   /* the downstream's */
+    struct stream *exchange; /* with the upstream; before there is a connection, it has not begun */
+    struct h1_exchange h1;   /* which it is */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
     int64_t granted_ns;             /* the permit, 0: it never was; */
     int64_t released_ns;            /* while the caller still reads, 0: at the end */
     union dns_address peer;         /* the upstream's address; family 0: none was tried */
 };
 
-/* How a caller's requests become calls. */
-extern const struct downstream_events call_events;
+/* How a caller's requests become calls: a downstream_begin_fn. */
+bool call_begin(struct downstream *downstream, struct stream *caller, int64_t now_ns);
 
 /* The caller has gone. Ends the call. */
 void call_caller_gone(struct call *call);
@@ -119,10 +111,10 @@ void call_break(struct call *call, const char *what);
  */
 bool call_is_sound(const struct call *call) __attribute__((pure));
 
-/* Has a byte of the final response's head gone to the caller? */
+/* Has a byte of the upstream's final response gone to the caller? */
 static inline bool call_has_answered(const struct call *call)
 {
-    return call->answering && call->response.head.len < call->answer_len;
+    return call->answering && call->caller->answered;
 }
 
 static inline bool call_is_over(const struct call *call)
@@ -134,10 +126,10 @@ static inline bool call_is_over(const struct call *call)
 
 /* Moves and gives back what the new state does not hold. False: the table does not allow it; the call is over. */
 bool call_move(struct call *call, enum call_state to);
-/* The caller's connection says these (struct downstream_events). */
-void call_route_early(struct call *call, const struct http1_head *line);
-void call_start(struct call *call, const struct http1_head *head);
-void call_downstream_ready(struct call *call);
+/* stream.ready of the caller's. May end the call. */
+void call_caller_ready(struct stream *caller);
+/* More of the head may have come: takes it, and what it decides. May end the call. */
+void call_read_head(struct call *call);
 /* The route's policy is the call's: its deadline, from the first byte on. The timer is not put there yet. */
 void call_set_route(struct call *call, const struct route_config *route);
 /* Of a request that is refused: what the log says of it. */
@@ -159,16 +151,12 @@ void call_doubt_connections(struct call *call, enum cause cause);
 void call_try_begins(struct call *call);
 /* The exchange is over, as `cause` says: the try, if one is under way, gets its verdict. Before the call moves on. */
 void call_try_over(struct call *call, enum cause cause);
-/* Is there news of the caller, and is it that he has gone for good? A half-close is not. */
-bool call_caller_has_left(struct call *call);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */
 bool call_take_response_head(struct call *call);
 /* Counts the status of a response whose head was begun, and is given up before it was taken. */
 void call_count_unfinished_head(struct call *call);
-/* Writes what there is of interim responses before the response has come. False: the call is over. */
+/* Writes what waits of interim responses before the response has come. False: the call is over. */
 bool call_deliver_interim(struct call *call);
-/* A head that the caller did not take at once outlives the scratch text that it stands in. False: no memory. */
-bool call_keep_unsent_head(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
 /* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */

@@ -15,6 +15,7 @@
 #include "runtime/handshakes.h"
 #include "stats/metric.h"
 #include "stats/stuck_calls.h"
+#include "wire/caller.h"
 
 struct address_book;
 struct keepalive;
@@ -70,7 +71,13 @@ struct call_context {
     struct http1_head head;
     char *text;
     size_t text_cap;
+    struct caller_common caller_common; /* what callers' connections know of all that */
 };
+
+/*
+ * From now on this is in force. What is scratch has room for its heads. Callers' connections hear of both by this.
+ */
+void context_set_snapshot(struct call_context *context, const struct snapshot *snapshot);
 
 /* The instant as HTTP writes it, until the next call of this function. */
 struct span context_date(struct call_context *context);

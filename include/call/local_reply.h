@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/call_fsm.h"
 #include "core/cause.h"
+#include "http/forward.h"
 #include "http/http1.h"
 #include "http/trace.h"
 
@@ -23,17 +24,26 @@ struct local_reply {
     const struct trace *trace; /* NULL: it is of none */
     bool is_call;              /* false: refused before it became one; then it has no budget */
     bool head_only;            /* to a HEAD request */
-    bool keep_alive;
-    uint8_t minor;
-    bool timed; /* with Server-Timing; for a call only */
+    bool timed;                /* with Server-Timing; for a call only */
 };
 
-/* Longest answer. */
+/* Longest one, as HTTP/1.1 writes it. */
 #define LOCAL_REPLY_MAX 2048
+
+/* As a stream sends it: a head, what goes with it, and the content. It lies in `block`. */
+struct local_response {
+    struct http1_head head;
+    struct forward_own own;
+    struct span content;
+    char block[LOCAL_REPLY_MAX];
+};
 
 /*
  * A whole response: problem+json (RFC 9457) with Proxy-Status (RFC 9209), Retry-After where it helps, X-Curfew-Call.
  */
+void local_reply_make(struct local_response *response, const struct local_reply *reply);
+
+/* The same as HTTP/1.1 writes it, to a connection that ends with it, and of which no request is known. */
 void local_reply_put(struct text *out, const struct local_reply *reply);
 
 #endif

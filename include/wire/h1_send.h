@@ -1,7 +1,6 @@
 #ifndef CURFEW_WIRE_H1_SEND_H
 #define CURFEW_WIRE_H1_SEND_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "http/h1_writer.h"
@@ -10,9 +9,9 @@
 
 /*
  * stream_ops.send for whoever writes HTTP/1.1: the writer's head, and the piece in the writer's framing, as far as the
- * transport takes them. *progress: it took a byte.
+ * transport takes them. Notes in the stream how far that was.
  */
-enum stream_result h1_send(struct h1_writer *writer, struct transport *transport,
-                           const struct stream_piece *piece, size_t *taken, bool *progress);
+enum stream_result h1_send(struct stream *stream, struct h1_writer *writer, struct transport *transport,
+                           const struct stream_piece *piece, size_t *taken);
 
 #endif

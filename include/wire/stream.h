@@ -40,22 +40,29 @@
  *                                     goes no further
  * raw: no head and no early answer; lost means that all that was to come is lost, too.
  *
+ * The same words of a caller's stream (h1: wire/h1_caller): it is heard from its beginning, and begun until its head is
+ * given; ended when the whole request has been shown; lost when the caller has left for good, which a half-close is
+ * not.
+ *
  * Threads: a stream, its connection and its user live on one loop.
- * Events: its connection tells the user that something has changed; nothing below calls the user back.
+ * Events: there is one, something has changed: of a caller's stream `ready`, of an upstream's what its connection says.
+ * It comes from the loop; nothing below calls the user back.
  * Ownership: what peek shows is the stream's, and valid until take, or the next function of the stream; what is sent
- * is the user's, which offers again what was not taken. A head that was handed over lies with the user until it is
- * written.
+ * is the user's, which offers again what was not taken. A request's head that was handed over lies with the user until
+ * it is written; a response's is the stream's.
  * Back-pressure: peek receives nothing. As long as its data is not taken, nothing more is received (HTTP/1.1), and no
  * window is opened (HTTP/2).
  * Errors: what went wrong is a result and in `fault`; the user decides what becomes of the call.
  */
+struct forward_own;
 struct stream;
 
 enum stream_result {
     STREAM_OK,
-    STREAM_WAIT,  /* not now: the connection's next event says when */
-    STREAM_LOST,  /* the peer has reset, closed early, or takes no more; see fault */
-    STREAM_BAD,   /* the peer breaks its protocol, or a bound of ours; see fault */
+    STREAM_WAIT, /* not now: the next event says when */
+    STREAM_LINE, /* head: it is a request's, whose first line is known; the rest has not come. At most once */
+    STREAM_LOST, /* the peer has reset, closed early, or takes no more; see fault */
+    STREAM_BAD,  /* the peer breaks its protocol, or a bound of ours; see fault */
     STREAM_NOMEM, /* no memory */
 };
 
@@ -64,6 +71,13 @@ struct stream_fault {
     enum cause cause;
     const char *detail; /* for people, static; NULL: nothing more to say */
     struct span odd;    /* of the peer's bytes, what is at fault; valid until the stream's next function */
+};
+
+/* Of a head of which only a part has come, or which is BAD: what can be told of it. */
+struct stream_start {
+    uint16_t code;      /* a response's */
+    struct span method; /* a request's; empty: not known */
+    struct span target; /* likewise */
 };
 
 /* Content. */
@@ -77,7 +91,10 @@ struct stream_piece {
 struct stream_ops {
     const char *protocol;
 
-    /* What comes. OK: *head is the next one, an interim response's or the message's; valid until the next head. */
+    /*
+     * What comes. OK: *head is the next one, an interim response's or the message's; valid until the next head. LINE:
+     * of *head, what its first line says is set.
+     */
     enum stream_result (*head)(struct stream *stream, struct http1_head **head);
     /*
      * The content that is there: OK, with some, or with `last`. WAIT: none, receive. `is_first`: nothing of the
@@ -91,13 +108,22 @@ struct stream_ops {
      * connection's end may have ended by it.
      */
     enum stream_result (*receive)(struct stream *stream);
-    /* Of a head of which only a part is there, or which is BAD: its status code. False: not known. */
-    bool (*read_code)(struct stream *stream, uint16_t *code);
+    /* How the head begins that head() has not given. False: not known. */
+    bool (*read_start)(struct stream *stream, struct stream_start *start);
     /* Is the whole message here, so that the connection is not needed any more? */
     bool (*has_all)(struct stream *stream);
+    /* The rest of the message is not wanted: what has come of it is thrown away. `ended`: that was all. */
+    void (*discard)(struct stream *stream);
 
     /* What goes. Written in front of what is sent next, in one write; `framing`: of its content, over HTTP/1.1. */
     void (*send_head)(struct stream *stream, struct span head, enum http1_framing framing);
+    /*
+     * Likewise a response's: `head` as it came, or as we make it, and what we add. BAD: it can't be sent, see fault;
+     * NOMEM. Nothing of both is needed behind it. An interim one goes to those that know such; a final one takes the
+     * place of one before, as long as that is possible (`committed`).
+     */
+    enum stream_result (*send_response)(struct stream *stream, const struct http1_head *head,
+                                        const struct forward_own *own);
     /*
      * OK: all has been taken, and with `last` the message is out. WAIT: *taken of the data has been. An empty piece,
      * not the last one, writes what is left of what was taken before.
@@ -109,19 +135,35 @@ struct stream_ops {
      * still be taken. True: by all that has come, the connection may serve others.
      */
     bool (*let_go)(struct stream *stream);
+
+    /* A caller's stream. There is more to do than one turn should take: `ready` comes at its end. */
+    void (*again)(struct stream *stream);
+    /* Has it left, without an event that would tell? To be asked once a second or so. */
+    bool (*is_gone)(struct stream *stream);
+    /* The response is out, to its end: the connection goes on, or ends in order. The stream is the user's no more. */
+    void (*finish)(struct stream *stream);
+    /* Ends it so that what was sent can't be taken for complete. Likewise. */
+    void (*cut)(struct stream *stream);
 };
 
 struct stream {
     const struct stream_ops *ops;
+    void (*ready)(struct stream *stream); /* a caller's: something has changed, try again. The user's, */
+    void *user;                           /* as is this */
     struct stream_fault fault;
     uint64_t received; /* bytes of content that were shown */
     int64_t moved_ns;  /* when a byte last moved, or we began to wait for the peer to take one */
     bool heard;
     bool begun;
+    bool ended; /* its content has been shown to its end; a request without content: its head was given */
     bool blocked;
     bool lost;
     bool sent;       /* a byte has gone */
-    bool head_waits; /* of the head that was given to send_head, a byte has not */
+    bool head_waits; /* of the heads that were given to be sent, a byte has not gone */
+    bool answered;   /* to a caller: a byte of the final response's head has gone */
+    bool
+        committed; /* to a caller: what has gone, or is on its way, allows no other final response any more */
+    bool persistent; /* a caller's: another request may follow on its connection. The user may clear it */
     bool paused;     /* set by the user: nothing was received for a while, as the other side was blocked */
 };
 
@@ -145,9 +187,9 @@ static inline enum stream_result stream_receive(struct stream *stream)
     return stream->ops->receive(stream);
 }
 
-static inline bool stream_read_code(struct stream *stream, uint16_t *code)
+static inline bool stream_read_start(struct stream *stream, struct stream_start *start)
 {
-    return stream->ops->read_code(stream, code);
+    return stream->ops->read_start(stream, start);
 }
 
 static inline bool stream_has_all(struct stream *stream)
@@ -155,9 +197,20 @@ static inline bool stream_has_all(struct stream *stream)
     return stream->ops->has_all(stream);
 }
 
+static inline void stream_discard(struct stream *stream)
+{
+    stream->ops->discard(stream);
+}
+
 static inline void stream_send_head(struct stream *stream, struct span head, enum http1_framing framing)
 {
     stream->ops->send_head(stream, head, framing);
+}
+
+static inline enum stream_result stream_send_response(struct stream *stream, const struct http1_head *head,
+                                                      const struct forward_own *own)
+{
+    return stream->ops->send_response(stream, head, own);
 }
 
 static inline enum stream_result stream_send(struct stream *stream, const struct stream_piece *piece,
@@ -169,6 +222,26 @@ static inline enum stream_result stream_send(struct stream *stream, const struct
 static inline bool stream_let_go(struct stream *stream)
 {
     return stream->ops->let_go(stream);
+}
+
+static inline void stream_again(struct stream *stream)
+{
+    stream->ops->again(stream);
+}
+
+static inline bool stream_is_gone(struct stream *stream)
+{
+    return stream->ops->is_gone(stream);
+}
+
+static inline void stream_finish(struct stream *stream)
+{
+    stream->ops->finish(stream);
+}
+
+static inline void stream_cut(struct stream *stream)
+{
+    stream->ops->cut(stream);
 }
 
 #endif

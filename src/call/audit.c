@@ -1,10 +1,7 @@
 #include "call/audit.h"
 
-#include <poll.h>
-
 #include "base/invariant.h"
 #include "call/call.h"
-#include "call/downstream.h"
 #include "call/context.h"
 #include "call/ghost.h"
 #include "call/upstream.h"
@@ -70,19 +67,6 @@ static uint32_t take_batch(struct call_list *calls, struct call *batch[BATCH])
 }
 
 /*
- * A reset that came with the request's last bytes raised its event then, and raises no other. And a caller who has
- * said his end before, or whose end waits behind bytes that we don't read, leaves without a packet.
- */
-static bool has_left(const struct call *call, const struct pollfd *seen)
-{
-    const struct transport *transport = &call->downstream->transport;
-
-    if ((seen->revents & (POLLHUP | POLLERR)) != 0)
-        return true;
-    return (transport->peer_ended || call->exchange->blocked) && transport_peer_is_gone(transport);
-}
-
-/*
  * Ends calls whose books are wrong. One that is past its deadline may only have to wait for its timer, which is run
  * after ours: it is lost if that is still so at the next look.
  */
@@ -105,16 +89,14 @@ static uint32_t end_unsound(struct call *batch[BATCH], uint32_t count, int64_t n
     return left;
 }
 
+/*
+ * A reset that came with the request's last bytes raised its event then, and raises no other. And a caller that has
+ * said its end before, or whose end waits behind bytes that are not read, leaves without a packet.
+ */
 static void look_after_callers(struct call *batch[BATCH], uint32_t count)
 {
-    struct pollfd seen[BATCH];
-
     for (uint32_t i = 0; i < count; i++)
-        seen[i] = (struct pollfd){.fd = batch[i]->downstream->transport.fd};
-    if (count == 0 || poll(seen, count, 0) < 0)
-        return;
-    for (uint32_t i = 0; i < count; i++)
-        if (has_left(batch[i], &seen[i]))
+        if (stream_is_gone(batch[i]->caller))
             call_caller_gone(batch[i]);
 }
 

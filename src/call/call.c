@@ -33,24 +33,25 @@ static void permit_granted(struct mail *mail)
     POST(call_is_over(call) || call_is_sound(call));
 }
 
-static struct call *begin(struct downstream *downstream, int64_t now_ns)
+bool call_begin(struct downstream *downstream, struct stream *caller, int64_t now_ns)
 {
     struct call_context *context = downstream->context;
     struct call *call = mem_zalloc(sizeof(*call));
     int64_t head_limit_ns = budget_end(now_ns, context->snapshot->limits.request_head_timeout_ns);
 
-    PRE(downstream->call == NULL); /* one call at a time on a caller's connection */
     if (call == NULL || timer_init(&context->loop->timers, &call->timer, time_is_up) != ST_OK) {
         mem_free(call);
-        return NULL;
+        return false;
     }
+    caller->ready = call_caller_ready;
+    caller->user = call;
     call->context = context;
     call->downstream = downstream;
+    call->caller = caller;
     call->terms = downstream->terms;
     call->terms->users++;
     call->config = downstream->upstream;
     call->id = context->next_call++;
-    call->minor = 1;
     h1_exchange_init(&call->h1, context->loop, &context->head);
     call->exchange = &call->h1.stream;
     pool_ticket_init(&call->ticket, context->loop, permit_granted);
@@ -61,7 +62,7 @@ static struct call *begin(struct downstream *downstream, int64_t now_ns)
     list_init(&call->place.node);
     call->place.call = call;
     call_list_push(&context->calls.reading, &call->place);
-    return call;
+    return true;
 }
 
 void call_set_timer(struct call *call)
@@ -77,7 +78,7 @@ static void keep_upstream(struct call *call)
 
     if (!call->upstream->is_personal)
         keepalive_put(keepalive, &call->upstream, now_ns);
-    else if (call->keep_alive)
+    else if (call->caller->persistent)
         keepalive_reserve(keepalive, &call->upstream, &call->downstream->reserved, now_ns);
     else
         upstream_close(&call->upstream);
@@ -175,24 +176,3 @@ void call_caller_gone(struct call *call)
 {
     call_end(call, CAUSE_CALLER_GONE, NULL);
 }
-
-static void no_head(struct call *call, enum cause cause, const char *detail)
-{
-    call_end(call, cause, detail);
-}
-
-/* Its response is to say that it is the last one, if that can still be said. */
-static void wind_down(struct call *call)
-{
-    if (!call->answering)
-        call->keep_alive = false;
-}
-
-const struct downstream_events call_events = {
-    .begin = begin,
-    .line = call_route_early,
-    .head = call_start,
-    .no_head = no_head,
-    .ready = call_downstream_ready,
-    .wind_down = wind_down,
-};

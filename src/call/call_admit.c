@@ -33,7 +33,7 @@ void call_set_route(struct call *call, const struct route_config *route)
         call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(call->context->loop));
 }
 
-void call_route_early(struct call *call, const struct http1_head *line)
+static void route_early(struct call *call, const struct http1_head *line)
 {
     call_set_route(call, policy_route(call->config, line));
     call_set_timer(call);
@@ -43,11 +43,8 @@ static void note(struct call *call, const struct http1_head *head)
 {
     call->method = head->method_id;
     call->method_len = (uint8_t)head->method.len;
-    call->minor = head->minor;
-    call->keep_alive = head->keep_alive && !call->downstream->winding_down;
-    call->expects_continue = head->expect_continue;
+    call->framing = head->framing;
     call->authenticates = connection_auth_in_request(head);
-    h1_reader_open(&call->request, false, head->framing, head->content_length);
 }
 
 static struct forwarded_caller forwarded_caller(const struct downstream *downstream)
@@ -207,7 +204,7 @@ static void apply(struct call *call, const struct policy *policy)
     call->trace = policy->trace;
 }
 
-void call_start(struct call *call, const struct http1_head *head)
+static void start(struct call *call, const struct http1_head *head)
 {
     struct policy policy;
     enum cause cause;
@@ -229,12 +226,39 @@ void call_start(struct call *call, const struct http1_head *head)
         return;
     if (cause == CAUSE_NONE)
         cause = call_fsm_expired(&call->fsm, loop_now(call->context->loop));
-    if (cause == CAUSE_NONE && call_caller_has_left(call))
+    if (cause == CAUSE_NONE && call->caller->lost)
         cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
         ask_for_permit(call);
     else
         call_end(call, cause, NULL);
+}
+
+/* Of a head that has not come: more of it. False: not now, or the call is over. */
+static bool receive_head(struct call *call)
+{
+    enum stream_result result = stream_receive(call->caller);
+
+    if (result == STREAM_OK || result == STREAM_WAIT)
+        return result == STREAM_OK;
+    call_end(call, result == STREAM_NOMEM ? CAUSE_INTERNAL : CAUSE_CALLER_GONE, NULL);
+    return false;
+}
+
+void call_read_head(struct call *call)
+{
+    const struct stream_fault *fault = &call->caller->fault;
+    struct http1_head *head;
+
+    PRE(call->fsm.state == CALL_READING);
+    do {
+        switch (stream_head(call->caller, &head)) {
+        case STREAM_OK: start(call, head); return;
+        case STREAM_LINE: route_early(call, head); break;
+        case STREAM_WAIT: break;
+        default: call_end(call, fault->cause, fault->detail); return;
+        }
+    } while (receive_head(call));
 }
 
 /*
@@ -255,8 +279,7 @@ static int64_t connecting_end(const struct call *call, int64_t now_ns)
  */
 static bool is_repeatable(const struct call *call)
 {
-    return http1_method_is_idempotent(call->method) && call->request.ended &&
-           call->request.content_bytes == 0;
+    return http1_method_is_idempotent(call->method) && call->caller->ended && call->caller->received == 0;
 }
 
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
@@ -273,7 +296,7 @@ static void close_head(struct call *call)
         TEXT_LIT(&head, "\r\n");
     }
     TEXT_LIT(&head, "\r\n");
-    stream_send_head(call->exchange, text_span(&head), call->request.content.framing);
+    stream_send_head(call->exchange, text_span(&head), call->framing);
 }
 
 /* May end the call. */

@@ -8,6 +8,7 @@
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/ghost.h"
+#include "call/keepalive.h"
 #include "call/upstream.h"
 #include "runtime/tls_transport.h"
 
@@ -22,8 +23,6 @@ static void free_deferred(struct deferred_free *deferred_free)
 
     PRE(call_is_over(call) && call->upstream == NULL && call->h1.in.data == NULL);
     PRE(call->ticket.permit.state == PERMIT_FREE && list_is_empty(&call->place.node));
-    h1_writer_fini(&call->response);
-    mem_free(call->kept_head);
     mem_free(call->progress);
     mem_free(call->head);
     mem_free(call);
@@ -69,7 +68,7 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     /* The time of the turn would flatter us: what counts is when the call has really ended. */
     if (cause == CAUSE_DEADLINE)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
-    metrics->bytes[DIRECTION_UP] += call->request.content_bytes;
+    metrics->bytes[DIRECTION_UP] += call->caller->received;
     metrics->bytes[DIRECTION_DOWN] += call->exchange->received;
 }
 
@@ -160,42 +159,22 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
         remember_stuck(call, cause, phase, now_ns);
 }
 
-/* The answer is small: a socket that does not take it whole belongs to a caller who has not read for a long time. */
-static size_t write_once(struct transport *transport, struct span text)
+/* The answer is small: a caller that does not take it whole has not read for a long time. */
+static bool send_reply(struct stream *caller, const struct local_response *response)
 {
-    struct iovec piece = {(char *)(uintptr_t)text.ptr, text.len};
-    size_t written;
+    struct stream_piece piece = {.data = response->content, .last = true};
+    size_t taken;
 
-    PRE(text.len != 0);
-    return transport_write(transport, &piece, 1, &written) == ST_OK ? written : 0;
+    return stream_send_response(caller, &response->head, &response->own) == STREAM_OK &&
+           stream_send(caller, &piece, &taken) == STREAM_OK;
 }
 
-/* A connection that is not kept lingers if the caller may still be talking. */
-static enum downstream_next close_or_linger(const struct downstream *downstream, bool request_is_whole)
+/* False: not all of it has gone. */
+static bool say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail)
 {
-    bool silent = request_is_whole && buffer_len(&downstream->in) == 0 && !downstream->transport.can_read;
-
-    return silent ? DOWNSTREAM_CLOSE : DOWNSTREAM_LINGER;
-}
-
-/* Throws away what has come of the request. True: that was the whole rest. */
-static bool discard_request(struct call *call)
-{
-    struct buffer *in = &call->downstream->in;
-
-    buffer_consume(in, h1_reader_discard(&call->request, buffer_span(in)));
-    return call->request.ended;
-}
-
-static enum downstream_next say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
-                                const char *detail)
-{
-    struct call_context *context = call->context;
-    struct downstream *downstream = call->downstream;
-    bool whole = call->request.open && discard_request(call);
-    bool keep = whole && call->keep_alive && !cause_is_shutdown(cause);
-    struct text text = text_over(context->text, context->text_cap);
-    size_t written;
+    struct stream *caller = call->caller;
+    struct local_response response;
+    bool said;
     struct local_reply reply = {
         .cause = cause,
         .phase = phase,
@@ -204,62 +183,53 @@ static enum downstream_next say(struct call *call, enum cause cause, enum phase 
         .fsm = &call->fsm,
         .now_ns = now_ns,
         .call_id = call->id,
-        .date = context_date(context),
+        .date = context_date(call->context),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
-        .head_only = call->method == HTTP1_HEAD && call->request.open,
-        .keep_alive = keep,
-        .minor = call->minor,
+        .head_only = call->method == HTTP1_HEAD,
         .timed = call->config->server_timing,
     };
 
-    local_reply_put(&text, &reply);
-    POST(!text.overflow); /* the scratch text has room for it */
-    written = write_once(&downstream->transport, text_span(&text));
-    call->status = written != 0 ? cause_status(cause) : 0;
-    if (written != text.len)
-        return DOWNSTREAM_RESET;
-    return keep ? DOWNSTREAM_KEEP : close_or_linger(downstream, whole);
+    stream_discard(caller);
+    if (cause_is_shutdown(cause))
+        caller->persistent = false;
+    local_reply_make(&response, &reply);
+    said = send_reply(caller, &response);
+    call->status = caller->answered ? cause_status(cause) : 0;
+    return said;
 }
 
-/* An upstream that answered early may not have taken all of the content: what it left behind is no request. */
-static enum downstream_next after_response(struct call *call)
-{
-    bool whole = call->uploaded || discard_request(call);
-
-    if (whole && call->keep_alive)
-        return DOWNSTREAM_KEEP;
-    return close_or_linger(call->downstream, whole);
-}
-
-/* Nothing has gone that an answer would contradict: nothing of the final response, no half of an interim one. */
-static bool can_be_told(const struct call *call)
-{
-    return call->response.head.len == (call->answering ? call->answer_len : 0);
-}
-
-static enum downstream_next tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
-                                        const char *detail)
+/* False: the caller has not been told in a way that can be taken for complete; it is to see that. */
+static bool tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
+                        const char *detail)
 {
     if (cause == CAUSE_NONE)
-        return after_response(call);
+        return true;
     if (!call_has_answered(call))
         call->status = 0;
-    if (cause == CAUSE_CALLER_GONE || !can_be_told(call))
-        return DOWNSTREAM_RESET;
+    if (cause == CAUSE_CALLER_GONE || call->caller->committed)
+        return false;
+    call->answering = false; /* nothing of the upstream's response has gone, and nothing will */
     return say(call, cause, phase, now_ns, detail);
 }
 
-/* As far as the request has come, which is in the buffer still. */
+static void leave_caller(struct call *call, bool told)
+{
+    if (!call->caller->persistent)
+        keepalive_end_reservation(&call->downstream->reserved);
+    if (told)
+        stream_finish(call->caller);
+    else
+        stream_cut(call->caller);
+}
+
+/* As far as the request has come, if its head has not. */
 static void note_request(struct call *call)
 {
-    struct span bytes = buffer_span(&call->downstream->in), method, target;
-    uint32_t start = call->downstream->scan.start;
+    struct stream_start start;
 
-    if (bytes.len <= start)
-        return;
-    http1_request_words((struct span){bytes.ptr + start, bytes.len - start}, &method, &target);
-    call_note_request(call, method, target);
+    if (stream_read_start(call->caller, &start))
+        call_note_request(call, start.method, start.target);
 }
 
 /* Where nobody knows better: what has become of TLS on the connection, of which the call is still in possession. */
@@ -281,7 +251,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     struct call_context *context = call->context;
     int64_t now_ns = loop_now(context->loop);
     enum phase phase = call->fsm.phase;
-    enum downstream_next next;
+    bool told;
     char why[TLS_WHY_MAX];
 
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
@@ -295,9 +265,9 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
-    if (call->head == NULL && !call->request.open)
+    if (call->head == NULL)
         note_request(call);
-    next = tell_caller(call, cause, phase, now_ns, detail);
+    told = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);
     if (context->log != NULL && (call->counted || cause != CAUSE_CALLER_GONE))
         call_log(call, cause, phase, now_ns, detail, odd);
@@ -306,5 +276,5 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     call->terms->users--;
     h1_exchange_fini(&call->h1);
     loop_free_later(context->loop, &call->deferred_free, free_deferred);
-    downstream_call_over(call->downstream, next);
+    leave_caller(call, told);
 }

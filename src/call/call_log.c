@@ -72,7 +72,7 @@ static void put_ends(struct jsonw *json, const struct call *call)
     char block[64];
     struct text text = text_over(block, sizeof(block));
 
-    jsonw_u64(json, "bytes_up", call->request.content_bytes);
+    jsonw_u64(json, "bytes_up", call->caller->received);
     jsonw_u64(json, "bytes_down", call->exchange->received);
     socket_address_put(&text, &call->peer.any);
     jsonw_string(json, "upstream_address", text_span(&text));

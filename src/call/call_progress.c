@@ -46,7 +46,7 @@ void call_limit_by_progress(struct call *call)
     enum cause cause;
     int64_t limit_ns;
 
-    progress_stand(progress, call->delivery_waits, loop_now(call->context->loop));
+    progress_stand(progress, call->caller->blocked, loop_now(call->context->loop));
     limit_ns = progress_limit(progress, &call->progress->terms, &cause);
     if (limit_ns < call->fsm.limit_ns)
         call_fsm_set_limit(&call->fsm, limit_ns, cause);

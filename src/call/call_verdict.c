@@ -23,7 +23,7 @@ static bool api_is_to_move(const struct call *call)
     case CALL_CONNECTING:
     case CALL_WAITING: return true;
     case CALL_SENDING: return call->exchange->blocked;
-    case CALL_STREAMING: return !call->delivery_waits;
+    case CALL_STREAMING: return !call->caller->blocked;
     default: return false;
     }
 }

@@ -35,8 +35,7 @@ static void answer(struct transport *transport, struct call_context *context, co
                                 .detail = why,
                                 .upstream = upstream,
                                 .call_id = context->next_call++,
-                                .date = context_date(context),
-                                .minor = 1};
+                                .date = context_date(context)};
     struct iovec piece;
     size_t written;
 

@@ -50,46 +50,57 @@ static void put_problem(struct text *out, const struct local_reply *reply)
     TEXT_LIT(out, "\n");
 }
 
-static void put_fields(struct text *out, const struct local_reply *reply, size_t content_len)
+/* Field lines that the head's own fields are not. */
+static void put_lines(struct text *out, const struct local_reply *reply)
 {
     const char *error = cause_proxy_error(reply->cause, reply->phase);
     enum sent sent = reply->is_call ? reply->fsm->sent : SENT_NONE;
-    uint16_t status = cause_status(reply->cause);
 
-    TEXT_LIT(out, "HTTP/1.1 ");
-    text_u64(out, status);
-    text_printf(out,
-                " %s\r\nContent-Type: application/problem+json\r\nContent-Length: ", http1_reason(status));
-    text_u64(out, content_len);
+    TEXT_LIT(out, "Content-Type: application/problem+json\r\n");
     if (error != NULL)
-        text_printf(out, "\r\nProxy-Status: curfew; error=%s", error);
-    TEXT_LIT(out, "\r\nDate: ");
-    text_put(out, reply->date);
-    TEXT_LIT(out, "\r\nX-Curfew-Call: ");
-    text_hex(out, reply->call_id);
+        text_printf(out, "Proxy-Status: curfew; error=%s\r\n", error);
     if (cause_invites_retry(reply->cause, sent))
-        TEXT_LIT(out, "\r\nRetry-After: 1");
-    if (status == 405)
-        TEXT_LIT(out, "\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
-    if (!reply->keep_alive)
-        TEXT_LIT(out, "\r\nConnection: close");
-    else if (reply->minor == 0)
-        TEXT_LIT(out, "\r\nConnection: keep-alive");
-    TEXT_LIT(out, "\r\n");
+        TEXT_LIT(out, "Retry-After: 1\r\n");
+    if (cause_status(reply->cause) == 405)
+        TEXT_LIT(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n");
     if (reply->timed && reply->is_call)
         call_fsm_put_timing(out, reply->fsm, reply->now_ns);
-    TEXT_LIT(out, "\r\n");
+}
+
+void local_reply_make(struct local_response *response, const struct local_reply *reply)
+{
+    struct text text = text_over(response->block, sizeof(response->block));
+    size_t lines_at;
+
+    PRE(cause_status(reply->cause) >= 400); /* what ended well has no reply of ours */
+    put_problem(&text, reply);
+    response->content = text_span(&text);
+    lines_at = text.len;
+    put_lines(&text, reply);
+    POST(!text.overflow);
+    response->head = (struct http1_head){
+        .code = cause_status(reply->cause),
+        .minor = 1,
+        .framing = reply->head_only ? HTTP1_NO_CONTENT : HTTP1_LENGTH,
+        .described = HTTP1_LENGTH,
+        .content_length = response->content.len,
+    };
+    response->own = (struct forward_own){
+        .call_id = reply->call_id,
+        .lines = {response->block + lines_at, text.len - lines_at},
+        .date = reply->date,
+    };
+    if (reply->head_only)
+        response->content.len = 0;
 }
 
 void local_reply_put(struct text *out, const struct local_reply *reply)
 {
-    char block[LOCAL_REPLY_MAX / 2];
-    struct text problem = text_over(block, sizeof(block));
+    struct local_response response;
 
-    PRE(cause_status(reply->cause) >= 400); /* what ended well has no reply of ours */
-    put_problem(&problem, reply);
-    POST(!problem.overflow);
-    put_fields(out, reply, problem.len);
-    if (!reply->head_only)
-        text_put(out, text_span(&problem));
+    local_reply_make(&response, reply);
+    forward_response_head(out, &response.head, (struct forward_framing){HTTP1_LENGTH, true}, 1, false,
+                          &response.own);
+    text_put(out, response.content);
+    POST(!out->overflow);
 }

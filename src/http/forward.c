@@ -255,7 +255,7 @@ void forward_response_head(struct text *out, const struct http1_head *response,
             run_keep(&run, field->line);
     }
     run_flush(&run, out);
-    if (own->rules->via)
+    if (own->rules != NULL && own->rules->via)
         put_via(out, response->minor);
     if (!interim)
         put_response_end(out, response, framing, caller_minor, keep_alive, own);

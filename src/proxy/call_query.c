@@ -54,7 +54,7 @@ static struct call_top_entry describe(const struct call *call)
         .begun_ns = call->fsm.begun_ns,
         .deadline_ns = call->fsm.deadline_ns,
         .phase_since_ns = call->fsm.phase_since_ns,
-        .bytes_up = call->request.content_bytes,
+        .bytes_up = call->caller->received,
         .bytes_down = call->exchange->received,
         .upstream = call->config->index,
         .route = call->route->index,

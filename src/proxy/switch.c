@@ -107,7 +107,7 @@ static bool make_listener(struct worker *pw, struct generation_switch *next, con
         return false;
     }
     lw->context = &pw->context;
-    lw->events = &call_events;
+    lw->begin = call_begin;
     lw->listener = listener;
     list_push_back(&next->listeners, &lw->node);
     return true;
@@ -331,7 +331,7 @@ void switch_commit(struct worker *pw)
     if (pw->generation != NULL)
         generation_retire(pw->generation, pw);
     pw->generation = parts->generation;
-    pw->context.snapshot = pw->generation->snapshot;
+    context_set_snapshot(&pw->context, pw->generation->snapshot);
     change_listeners(pw, next);
     POST(pw->context.text_cap >= text_size(pw->context.snapshot));
     POST(list_is_empty(&next->listeners));

@@ -38,20 +38,23 @@ static uint64_t first_call_id(uint32_t worker)
     return (uint64_t)run << 48 | (uint64_t)worker << 40 | 1;
 }
 
+static void end_calls(struct call_list *list)
+{
+    struct call *call;
+
+    while ((call = call_list_next(list, &list->places)) != NULL)
+        call_end(call, call_fsm_shutdown(&call->fsm), NULL);
+}
+
 static void end_downstreams(struct worker *pw)
 {
-    struct list_node all, *node;
+    struct call_set *calls = &pw->context.calls;
 
-    list_init(&all);
-    list_append_all(&all, &pw->context.downstreams);
-    while ((node = list_take_front(&all)) != NULL) {
-        struct downstream *downstream = CONTAINER_OF(node, struct downstream, node);
-
-        if (downstream->call != NULL)
-            call_end(downstream->call, call_fsm_shutdown(&downstream->call->fsm), NULL);
-        if (transport_is_open(&downstream->transport))
-            downstream_destroy(downstream);
-    }
+    for (uint32_t i = 0; i < calls->pool_count; i++)
+        end_calls(&calls->by_pool[i]);
+    end_calls(&calls->reading);
+    while (!list_is_empty(&pw->context.downstreams))
+        downstream_close(CONTAINER_OF(pw->context.downstreams.next, struct downstream, node));
 }
 
 /* Nothing of the proxy is left on the loop after this. */
@@ -128,6 +131,7 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
         .worker_count = proxy->worker_count,
         .callers = &proxy->downstream_count,
         .next_call = first_call_id(index),
+        .caller_common.user = &downstream_user,
     };
     list_init(&pw->retired);
     call_set_init(&pw->context.calls);

@@ -97,15 +97,20 @@ static bool tcp_peer_is_gone(const union socket_address *peer, const union socke
     return gone;
 }
 
-bool transport_peer_is_gone(const struct transport *transport)
+bool transport_has_hung_up(const struct transport *transport)
 {
     struct pollfd now = {.fd = transport->fd};
+
+    PRE(transport_is_open(transport));
+    return poll(&now, 1, 0) == 1 && (now.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+bool transport_peer_is_gone(const struct transport *transport)
+{
     union socket_address peer, own;
     socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
-    PRE(transport_is_open(transport));
-    /* A reset connection, or a unix socket closed at both ends, hangs up by itself. */
-    if (poll(&now, 1, 0) == 1 && (now.revents & (POLLHUP | POLLERR)) != 0)
+    if (transport_has_hung_up(transport))
         return true;
     memset(&peer, 0, sizeof(peer));
     if (getpeername(transport->fd, &peer.any, &peer_len) < 0)

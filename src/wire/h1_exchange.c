@@ -5,6 +5,7 @@
 #include "http/h1_head.h"
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
+#include "wire/h1_receive.h"
 #include "wire/h1_send.h"
 
 static struct h1_exchange *of(struct stream *stream)
@@ -57,12 +58,12 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
     return STREAM_OK;
 }
 
-static bool read_code(struct stream *stream, uint16_t *code)
+static bool read_start(struct stream *stream, struct stream_start *start)
 {
     struct h1_exchange *exchange = of(stream);
 
     return !exchange->reader.open && buffer_len(&exchange->in) != 0 &&
-           http1_read_status(buffer_span(&exchange->in), code);
+           http1_read_status(buffer_span(&exchange->in), &start->code);
 }
 
 static enum stream_result broken(struct h1_exchange *exchange, const char *detail)
@@ -75,21 +76,12 @@ static enum stream_result peek(struct stream *stream, bool is_first, struct stre
 {
     struct h1_exchange *exchange = of(stream);
     struct h1_reader *reader = &exchange->reader;
-    enum http1_status status = HTTP1_MORE;
 
     PRE(reader->open);
-    piece->trailers = (struct span){0};
-    if (reader->data == 0 && !reader->ended) {
-        while (status == HTTP1_MORE)
-            status = h1_reader_decode(reader, buffer_span(&exchange->in), &piece->trailers);
-        buffer_consume(&exchange->in, h1_reader_take(reader, 0));
-        if (status == HTTP1_BAD ||
-            (is_first && !reader->ended && h1_reader_is_broken(reader, buffer_span(&exchange->in))))
-            return broken(exchange, "the response's content breaks its framing");
-        stream->received = reader->content_bytes;
-    }
-    piece->data = h1_reader_data(reader, buffer_span(&exchange->in));
-    piece->last = reader->ended;
+    if (!h1_peek(reader, &exchange->in, is_first, piece))
+        return broken(exchange, "the response's content breaks its framing");
+    stream->received = reader->content_bytes;
+    stream->ended = reader->ended;
     return piece->data.len != 0 || piece->last ? STREAM_OK : STREAM_WAIT;
 }
 
@@ -99,30 +91,6 @@ static void take(struct stream *stream, size_t len)
 
     PRE(len <= exchange->reader.data);
     buffer_consume(&exchange->in, h1_reader_take(&exchange->reader, len));
-}
-
-/* Content of which more than a usual block is still to come is received into large ones. No empty block is kept. */
-static enum status receive_some(struct h1_exchange *exchange)
-{
-    struct buffer_spares *spares = &exchange->loop->spare_buffers;
-    struct buffer *in = &exchange->in;
-    enum status status;
-    size_t len;
-
-    if (!exchange->transport->can_read)
-        return ST_AGAIN;
-    status = h1_reader_is_in_bulk(&exchange->reader, BUFFER_SIZE) ? buffer_open_large(spares, in)
-                                                                  : buffer_open(spares, in);
-    if (status == ST_OK)
-        status = buffer_make_room(spares, in, exchange->reader.open ? BUFFER_LARGE : exchange->head_cap);
-    if (status != ST_OK)
-        return status;
-    status = transport_read(exchange->transport, in->data + in->end, in->cap - in->end, &len);
-    if (status == ST_OK)
-        in->end += (uint32_t)len;
-    else
-        buffer_close_if_empty(spares, in);
-    return status;
 }
 
 /*
@@ -172,7 +140,7 @@ static enum stream_result receive(struct stream *stream)
     if (stream->paused || may_hide_a_reset(exchange))
         exchange->transport->can_read = true;
     stream->paused = false;
-    status = receive_some(exchange);
+    status = h1_receive(exchange->transport, &exchange->in, &exchange->reader, exchange->head_cap);
     switch (status) {
     case ST_OK:
         stream->heard = true;
@@ -208,24 +176,14 @@ static void send_head(struct stream *stream, struct span head, enum http1_framin
 static enum stream_result send_piece(struct stream *stream, const struct stream_piece *piece, size_t *taken)
 {
     struct h1_exchange *exchange = of(stream);
-    bool progress = false;
     enum stream_result result;
 
     PRE(exchange->transport != NULL && !stream->lost);
-    result = h1_send(&exchange->writer, exchange->transport, piece, taken, &progress);
-    if (progress)
-        stream->sent = true;
-    stream->head_waits = exchange->writer.head.len != 0;
-    /* The peer's time to take more begins when we begin to wait for it. */
-    if (progress || (result == STREAM_WAIT && !stream->blocked))
-        stream->moved_ns = loop_now(exchange->loop);
-    stream->blocked = result == STREAM_WAIT;
-    if (result != STREAM_LOST)
-        return result;
+    result = h1_send(stream, &exchange->writer, exchange->transport, piece, taken);
     /* It may have answered before it closed: that is to be looked for. */
-    stream->lost = true;
-    exchange->transport->can_read = true;
-    return STREAM_LOST;
+    if (result == STREAM_LOST)
+        exchange->transport->can_read = true;
+    return result;
 }
 
 static bool let_go(struct stream *stream)
@@ -248,7 +206,7 @@ static const struct stream_ops ops = {
     .peek = peek,
     .take = take,
     .receive = receive,
-    .read_code = read_code,
+    .read_start = read_start,
     .has_all = has_all,
     .send_head = send_head,
     .send = send_piece,

@@ -88,13 +88,13 @@ static enum stream_result memory_receive(struct stream *stream)
     return memory->breaks.cause == CAUSE_HTTP_PROTOCOL ? STREAM_BAD : STREAM_LOST;
 }
 
-static bool memory_read_code(struct stream *stream, uint16_t *code)
+static bool memory_read_start(struct stream *stream, struct stream_start *start)
 {
     const struct memory_stream *memory = memory_of(stream);
 
     if (memory->head == NULL)
         return false;
-    *code = memory->head->code;
+    *start = (struct stream_start){memory->head->code, memory->head->method, memory->head->target};
     return true;
 }
 
@@ -158,7 +158,7 @@ static const struct stream_ops memory_ops = {
     .peek = memory_peek,
     .take = memory_take,
     .receive = memory_receive,
-    .read_code = memory_read_code,
+    .read_start = memory_read_start,
     .has_all = memory_has_all,
     .send_head = memory_send_head,
     .send = memory_send_piece,

@@ -25,7 +25,7 @@ static void a_head_is_there_once_it_was_received(void **state)
 {
     struct world world;
     struct http1_head head = {.code = 204}, *found;
-    uint16_t code;
+    struct stream_start start;
 
     begin(&world, 0);
     assert_int_equal(stream_head(world.stream, &found), STREAM_WAIT);
@@ -35,8 +35,8 @@ static void a_head_is_there_once_it_was_received(void **state)
     world.memory.stirs = true;
     assert_int_equal(stream_receive(world.stream), STREAM_OK);
     assert_true(world.stream->heard && world.stream->begun);
-    assert_true(stream_read_code(world.stream, &code));
-    assert_int_equal(code, 204);
+    assert_true(stream_read_start(world.stream, &start));
+    assert_int_equal(start.code, 204);
     assert_int_equal(stream_head(world.stream, &found), STREAM_OK);
     assert_ptr_equal(found, &head);
     assert_false(world.stream->begun);

@@ -1,0 +1,410 @@
+#include "wire/h1_caller.h"
+
+#include "base/invariant.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "http/h1_head.h"
+#include "wire/caller.h"
+#include "wire/h1_receive.h"
+
+/* How long a caller is listened to that has its answer and is still talking. */
+#define LINGER_NS     (2 * NS_PER_S)
+/* Reads of what it says then in one turn, so that others get theirs. */
+#define DRAINS_A_TURN 16
+/* How long a connection that is to be closed waits for a request that may be on its way. */
+#define LAST_CALL_NS  (250 * NS_PER_MS)
+
+static struct h1_caller *of(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct h1_caller, stream);
+}
+
+static enum stream_result fail(struct h1_caller *caller, enum stream_result result, enum cause cause,
+                               const char *detail)
+{
+    caller->stream.fault = (struct stream_fault){.cause = cause, .detail = detail};
+    return result;
+}
+
+static enum stream_result has_gone(struct h1_caller *caller)
+{
+    caller->stream.lost = true;
+    return fail(caller, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+}
+
+static struct buffer_spares *spares_of(struct h1_caller *caller)
+{
+    return &caller->common->loop->spare_buffers;
+}
+
+static void set_timer(struct h1_caller *caller, int64_t length_ns)
+{
+    struct loop *loop = caller->common->loop;
+
+    timer_set(&loop->timers, &caller->timer, loop_now(loop) + length_ns);
+}
+
+static void resume_later(struct h1_caller *caller)
+{
+    loop_undefer(&caller->resume);
+    loop_defer(caller->common->loop, &caller->resume);
+}
+
+/* ---- what comes ---------------------------------------------------------------------------------------- */
+
+/* News of a caller of which nothing is read: it has sent another request, or ended its side, or left for good. */
+static bool has_left(struct h1_caller *caller)
+{
+    struct transport *transport = &caller->transport;
+    bool unread = transport->can_read && (caller->stream.ended || caller->stream.paused);
+
+    if (caller->turn.caller_ended || !(transport->peer_ended || unread))
+        return false;
+    if (transport_peer_is_gone(transport))
+        return true;
+    caller->turn.caller_ended = transport->peer_ended;
+    return false;
+}
+
+static void begin_content(struct h1_caller *caller, const struct http1_head *head)
+{
+    struct h1_turn *turn = &caller->turn;
+    struct stream *stream = &caller->stream;
+
+    turn->minor = head->minor;
+    turn->expects_continue = head->expect_continue;
+    h1_reader_open(&turn->reader, false, head->framing, head->content_length);
+    stream->ended = turn->reader.ended;
+    stream->begun = false;
+    stream->persistent = head->keep_alive && !caller->winding_down;
+    if (has_left(caller))
+        (void)has_gone(caller);
+}
+
+static enum stream_result read_head(struct stream *stream, struct http1_head **head)
+{
+    struct h1_caller *caller = of(stream);
+    struct h1_turn *turn = &caller->turn;
+    struct h1_fault fault;
+    size_t end;
+
+    PRE(caller->in_use && !turn->reader.open);
+    *head = caller->common->parsed;
+    switch (h1_head_read_request(&turn->scan, buffer_span(&caller->in), caller->common->request_head_max,
+                                 *head, &end, &fault)) {
+    case HTTP1_MORE:
+        if (turn->has_told_line || !h1_head_read_request_line(&turn->scan, buffer_span(&caller->in), *head))
+            return STREAM_WAIT;
+        turn->has_told_line = true;
+        return STREAM_LINE;
+    case HTTP1_DONE: break;
+    case HTTP1_BAD: return fail(caller, STREAM_BAD, fault.cause, fault.detail);
+    }
+    buffer_consume(&caller->in, end);
+    begin_content(caller, *head);
+    return STREAM_OK;
+}
+
+static bool read_start(struct stream *stream, struct stream_start *start)
+{
+    struct h1_caller *caller = of(stream);
+    struct span bytes = buffer_span(&caller->in);
+    uint32_t at = caller->turn.scan.start;
+
+    if (caller->turn.reader.open || bytes.len <= at)
+        return false;
+    http1_request_words((struct span){bytes.ptr + at, bytes.len - at}, &start->method, &start->target);
+    return true;
+}
+
+static enum stream_result peek(struct stream *stream, bool is_first, struct stream_piece *piece)
+{
+    struct h1_caller *caller = of(stream);
+    struct h1_reader *reader = &caller->turn.reader;
+
+    PRE(reader->open);
+    if (!h1_peek(reader, &caller->in, is_first, piece))
+        return fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN, NULL);
+    stream->received = reader->content_bytes;
+    stream->ended = reader->ended;
+    return piece->data.len != 0 || piece->last ? STREAM_OK : STREAM_WAIT;
+}
+
+static void take(struct stream *stream, size_t len)
+{
+    struct h1_caller *caller = of(stream);
+
+    PRE(len <= caller->turn.reader.data);
+    buffer_consume(&caller->in, h1_reader_take(&caller->turn.reader, len));
+    if (stream->ended)
+        buffer_close_if_empty(spares_of(caller), &caller->in);
+}
+
+static enum stream_result receive(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+
+    PRE(caller->in_use);
+    stream->paused = false;
+    switch (h1_receive(&caller->transport, &caller->in, &caller->turn.reader,
+                       (uint32_t)caller->common->text_cap)) {
+    case ST_OK: stream->moved_ns = loop_now(caller->common->loop); return STREAM_OK;
+    case ST_AGAIN: return STREAM_WAIT;
+    case ST_NOMEM: return STREAM_NOMEM;
+    case ST_LIMIT:
+        return fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN,
+                    "a chunk's head or the trailer section is too long");
+    default: return has_gone(caller);
+    }
+}
+
+static bool has_all(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+    struct h1_rest rest;
+
+    return h1_reader_has_all(&caller->turn.reader, buffer_span(&caller->in), &rest);
+}
+
+static void discard(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+    struct h1_reader *reader = &caller->turn.reader;
+
+    if (!reader->open)
+        return;
+    buffer_consume(&caller->in, h1_reader_discard(reader, buffer_span(&caller->in)));
+    stream->ended = reader->ended;
+}
+
+static bool is_gone(struct stream *stream)
+{
+    const struct h1_caller *caller = of(stream);
+    const struct transport *transport = &caller->transport;
+
+    return transport_has_hung_up(transport) ||
+           ((transport->peer_ended || stream->paused) && transport_peer_is_gone(transport));
+}
+
+static void again(struct stream *stream)
+{
+    resume_later(of(stream));
+}
+
+/* ---- the connection ------------------------------------------------------------------------------------ */
+
+void h1_caller_close(struct h1_caller *caller)
+{
+    PRE(!caller->in_use);
+    transport_close(&caller->transport);
+    buffer_close(spares_of(caller), &caller->in);
+    timer_fini(&caller->common->loop->timers, &caller->timer);
+    loop_undefer(&caller->resume);
+    caller->common->user->closed(caller->owner);
+}
+
+/* Between requests, nobody is told: the caller only has to connect again. */
+static void time_is_up(struct timer *timer, int64_t now_ns)
+{
+    struct h1_caller *caller = CONTAINER_OF(timer, struct h1_caller, timer);
+
+    (void)now_ns;
+    if (caller->in_handshake && !caller->winding_down)
+        caller->common->user->handshake_is_late(caller->owner);
+    h1_caller_close(caller);
+}
+
+/* Takes what the caller still sends, to throw it away. */
+static void drain(struct h1_caller *caller)
+{
+    char bytes[4096];
+    enum status status = ST_OK;
+    size_t len;
+
+    for (int i = 0; i < DRAINS_A_TURN && status == ST_OK; i++)
+        status = transport_read(&caller->transport, bytes, sizeof(bytes), &len);
+    if (status == ST_OK)
+        resume_later(caller);
+    else if (status != ST_AGAIN)
+        h1_caller_close(caller);
+}
+
+void h1_caller_linger(struct h1_caller *caller)
+{
+    PRE(!caller->in_use && !caller->lingering);
+    caller->in_handshake = false;
+    caller->lingering = true;
+    buffer_close(spares_of(caller), &caller->in);
+    transport_end_write(&caller->transport);
+    set_timer(caller, LINGER_NS);
+    drain(caller);
+}
+
+/* Between requests: for how long one may still come. */
+static void set_idle_timer(struct h1_caller *caller)
+{
+    set_timer(caller, caller->winding_down ? LAST_CALL_NS : caller->common->idle_ns);
+}
+
+static void await_next(struct h1_caller *caller)
+{
+    buffer_close_if_empty(spares_of(caller), &caller->in);
+    set_idle_timer(caller);
+    if (buffer_len(&caller->in) != 0 || caller->transport.can_read)
+        resume_later(caller);
+}
+
+static void end_use(struct h1_caller *caller)
+{
+    PRE(caller->in_use);
+    caller->in_use = false;
+    h1_writer_fini(&caller->turn.writer);
+    mem_free(caller->turn.kept_head);
+}
+
+/*
+ * A connection that is not kept lingers if the caller may still be talking. Under TLS the end has to be told as such,
+ * which the socket may not take at once.
+ */
+static void finish(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+
+    /* An upstream that answered early may not have taken all of the content: what it left behind is no request. */
+    discard(stream);
+    end_use(caller);
+    if (stream->ended && stream->persistent)
+        await_next(caller);
+    else if (stream->ended && buffer_len(&caller->in) == 0 && !caller->transport.can_read &&
+             caller->transport.ssl == NULL)
+        h1_caller_close(caller);
+    else
+        h1_caller_linger(caller);
+}
+
+static void cut(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+
+    end_use(caller);
+    transport_reset(&caller->transport);
+    h1_caller_close(caller);
+}
+
+static const struct stream_ops ops = {
+    .protocol = "http/1.1",
+    .head = read_head,
+    .peek = peek,
+    .take = take,
+    .receive = receive,
+    .read_start = read_start,
+    .has_all = has_all,
+    .discard = discard,
+    .send_response = h1_caller_send_response,
+    .send = h1_caller_send,
+    .again = again,
+    .is_gone = is_gone,
+    .finish = finish,
+    .cut = cut,
+};
+
+/* The first byte of a request is there. */
+static void begin(struct h1_caller *caller)
+{
+    struct loop *loop = caller->common->loop;
+
+    PRE(!caller->in_use); /* one request at a time */
+    caller->stream = (struct stream){.ops = &ops, .heard = true, .begun = true};
+    caller->turn = (struct h1_turn){.minor = 1};
+    if (!caller->common->user->begin(caller->owner, &caller->stream, loop_refresh_now(loop))) {
+        h1_caller_close(caller);
+        return;
+    }
+    caller->in_use = true;
+    timer_set(&loop->timers, &caller->timer, NS_NEVER);
+    caller->stream.ready(&caller->stream);
+}
+
+/*
+ * What old software sends behind its content is no part of a request (RFC 9112 2.2): nothing has begun that could get
+ * stuck, and an answer to it would be taken for that to the next request.
+ */
+static bool is_empty_line(struct span bytes)
+{
+    return span_eq(bytes, SPAN_LIT("\r\n")) || span_eq(bytes, SPAN_LIT("\r"));
+}
+
+static void await_request(struct h1_caller *caller)
+{
+    static const struct h1_reader none;
+    enum status status;
+
+    do {
+        if (buffer_len(&caller->in) != 0 && !is_empty_line(buffer_span(&caller->in))) {
+            begin(caller);
+            return;
+        }
+        status = h1_receive(&caller->transport, &caller->in, &none, (uint32_t)caller->common->text_cap);
+    } while (status == ST_OK);
+    if (status != ST_AGAIN)
+        h1_caller_close(caller);
+}
+
+static void go_on(struct h1_caller *caller)
+{
+    if (!caller->in_use) {
+        caller->lingering ? drain(caller) : await_request(caller);
+        return;
+    }
+    if (caller->turn.reader.open && has_left(caller))
+        (void)has_gone(caller);
+    caller->stream.ready(&caller->stream);
+}
+
+static void ready(struct transport *transport)
+{
+    struct h1_caller *caller = CONTAINER_OF(transport, struct h1_caller, transport);
+
+    if (caller->in_handshake)
+        caller->common->user->handshake(caller->owner);
+    else
+        go_on(caller);
+}
+
+static void resume(struct mail *mail)
+{
+    go_on(CONTAINER_OF(mail, struct h1_caller, resume));
+}
+
+void h1_caller_wind_down(struct h1_caller *caller)
+{
+    caller->winding_down = true;
+    if (caller->lingering)
+        return;
+    if (!caller->in_use)
+        set_timer(caller, LAST_CALL_NS);
+    else if (caller->turn.answer_len == 0)
+        caller->stream.persistent = false;
+}
+
+void h1_caller_start(struct h1_caller *caller)
+{
+    caller->in_handshake = false;
+    set_idle_timer(caller);
+    go_on(caller);
+}
+
+enum status h1_caller_open(struct h1_caller *caller, const struct caller_common *common, void *owner, int fd,
+                           bool has_handshake)
+{
+    *caller = (struct h1_caller){.common = common, .owner = owner, .in_handshake = has_handshake};
+    if (transport_open(&caller->transport, common->loop, fd, ready) != ST_OK)
+        return ST_NOMEM;
+    if (timer_init(&common->loop->timers, &caller->timer, time_is_up) != ST_OK) {
+        transport_close(&caller->transport);
+        return ST_NOMEM;
+    }
+    mail_init(&caller->resume, resume);
+    set_timer(caller, has_handshake ? common->handshake_ns : common->idle_ns);
+    return ST_OK;
+}
