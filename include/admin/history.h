@@ -38,6 +38,7 @@ struct stuck_record {
     struct stuck_call call;
     char *upstream, *route;
     int64_t ended_unix_ms;
+    struct late_call late; /* id 0: nothing is known */
 };
 
 struct admin_history {
@@ -56,6 +57,7 @@ struct admin_history {
     uint32_t upstream_count;
     struct stuck_record stuck[STUCK_CALLS]; /* a ring */
     uint64_t stuck_count;                   /* all that ever were; the newest is the one before */
+    uint64_t late_count;                    /* of what became of them */
 };
 
 /* Set base, proxy, heartbeat and version first; they are borrowed. ST_NOMEM: nothing was begun. */

@@ -48,7 +48,8 @@ struct call_context {
     struct resolver *resolver;
     struct address_book *address_book;
     struct metrics *metrics;
-    struct stuck_calls stuck; /* that proxy/heartbeat has not taken yet */
+    struct stuck_calls stuck; /* that proxy/heartbeat has not taken yet, */
+    struct late_calls late;   /* and these */
     struct log_ring *log;     /* NULL: no access log */
     struct entropy entropy;
     struct pool **pools;          /* by number */

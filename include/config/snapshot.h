@@ -134,6 +134,7 @@ struct upstream_config {
     struct forward_rules rules;
     bool trace;         /* a call without a valid trace gets one of its own */
     bool hides_trace;   /* by these rules, the traceparent that came does not go on */
+    bool late;          /* what becomes of a call that was cut is found out */
     bool server_timing; /* responses say how long the call was in its phases */
     bool observe;       /* and then, in each route: */
     int64_t observe_ceiling_ns;

@@ -28,6 +28,7 @@ struct heartbeat {
     /* valid during a beat: */
     struct metrics *sum; /* NULL: there was no memory for it */
     struct stuck_calls stuck;
+    struct late_calls late;
 };
 
 enum status heartbeat_init(struct heartbeat *heartbeat, struct proxy *proxy) MUST_CHECK;

@@ -27,9 +27,12 @@ enum metric_result { RESULT_SUCCESS, RESULT_FAILURE, RESULT_COUNT };
 enum metric_age { AGE_UNDER_1S, AGE_1S, AGE_5S, AGE_30S, AGE_COUNT };
 
 /* Cells by class of status code; see metric_class. The first is never used, for no call ends with 1xx. */
-#define CLASS_COUNT    5
+#define CLASS_COUNT     5
+/* And of what came of a call that was cut: nothing. */
+#define LATE_CLASS_NONE CLASS_COUNT
+#define LATE_COUNT      (CLASS_COUNT + 1)
 
-#define METRIC_BUCKETS 16
+#define METRIC_BUCKETS  16
 
 struct metric_histogram {
     uint64_t bucket[METRIC_BUCKETS]; /* not cumulative; the last one is +Inf */

@@ -1,6 +1,7 @@
 #ifndef CURFEW_STATS_STUCK_CALLS_H
 #define CURFEW_STATS_STUCK_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/call_fsm.h"
@@ -31,6 +32,19 @@ struct stuck_calls {
     struct stuck_call list[STUCK_CALLS];
 };
 
+/* What became of a call after it was cut: of those as well there are the last few. */
+struct late_call {
+    uint64_t id;
+    int64_t after_ns; /* the call's beginning */
+    uint16_t status;  /* 0: no response */
+    bool is_whole;    /* of the response */
+};
+
+struct late_calls {
+    uint32_t first, count;
+    struct late_call list[STUCK_CALLS];
+};
+
 /* The place of one that has ended now, in place of the oldest if there is no other; the caller fills it. Never NULL. */
 struct stuck_call *stuck_calls_next(struct stuck_calls *calls);
 
@@ -40,5 +54,10 @@ const struct stuck_call *stuck_calls_at(const struct stuck_calls *calls, uint32_
 
 /* Moves all of `part`, which is empty then, to where they belong in `sum`; the oldest make room. */
 void stuck_calls_take(struct stuck_calls *sum, struct stuck_calls *part);
+
+/* Likewise; those of a part come behind those of the sum. */
+struct late_call *late_calls_next(struct late_calls *calls);
+const struct late_call *late_calls_at(const struct late_calls *calls, uint32_t place) __attribute__((pure));
+void late_calls_take(struct late_calls *sum, struct late_calls *part);
 
 #endif

@@ -52,6 +52,12 @@ struct h1_terms {
 void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport,
                        const struct h1_terms *terms);
 
+/*
+ * What is still to come is `to`'s from now on, which need not be initialised, on the same connection; nothing more is
+ * sent. `from` keeps its figures, and holds nothing of what had come.
+ */
+void h1_exchange_take_over(struct h1_exchange *to, struct h1_exchange *from);
+
 /* Gives back what it holds, but not the connection. */
 void h1_exchange_fini(struct h1_exchange *exchange);
 

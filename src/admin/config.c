@@ -302,6 +302,7 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     put_addresses(json, &upstream->origin);
     put_headers(json, upstream);
     jsonw_bool(json, "trace", upstream->trace);
+    jsonw_bool(json, "late", upstream->late);
     jsonw_bool(json, "server_timing", upstream->server_timing);
     put_routes(json, snapshot, upstream);
     jsonw_close_object(json);

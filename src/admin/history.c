@@ -155,6 +155,7 @@ static void keep(struct admin_history *history, const struct labels *labels, con
     stuck->upstream = mem_dup(upstream, strlen(upstream));
     stuck->route = mem_dup(route, strlen(route));
     stuck->call = *call;
+    stuck->late = (struct late_call){.id = 0};
     stuck->ended_unix_ms = call->ended_ns / NS_PER_MS + ahead_ms;
     history->stuck_count++;
 }
@@ -166,6 +167,19 @@ static void keep_all(struct admin_history *history, const struct stuck_calls *st
 
     for (uint32_t i = 0; i < stuck->count; i++)
         keep(history, labels, stuck_calls_at(stuck, i), ahead_ms);
+}
+
+/* Of a call that is not in the list any more, or was none that got stuck, nothing is kept. */
+static void keep_late(struct admin_history *history, const struct late_call *late)
+{
+    for (uint64_t i = 1; i <= history->stuck_count && i <= STUCK_CALLS; i++) {
+        struct stuck_record *stuck = &history->stuck[(history->stuck_count - i) % STUCK_CALLS];
+
+        if (stuck->call.id != late->id)
+            continue;
+        stuck->late = *late;
+        history->late_count++;
+    }
 }
 
 /* The second that is nearest to being over when the workers were asked. */
@@ -193,13 +207,15 @@ static void beat(struct heartbeat_listener *listener, const struct heartbeat *he
     history->asked_ns = 0;
     /* A second without a sample is a gap, and the next one has its calls. */
     if (sum == NULL || sum->lacks_codes || broadcast_is_stale(&heartbeat->broadcast) ||
-        (asked_ns == 0 && heartbeat->stuck.count == 0))
+        (asked_ns == 0 && heartbeat->stuck.count == 0 && heartbeat->late.count == 0))
         return;
     if (labels_init(&labels, history->proxy, sum->upstream_count, sum->route_count) &&
         make_room(history, history->proxy->numbering.upstreams.count)) {
         if (asked_ns != 0)
             add_second(history, sum, &labels, asked_ns);
         keep_all(history, &heartbeat->stuck, &labels);
+        for (uint32_t i = 0; i < heartbeat->late.count; i++)
+            keep_late(history, late_calls_at(&heartbeat->late, i));
     }
     labels_fini(&labels);
 }

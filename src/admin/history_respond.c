@@ -159,7 +159,7 @@ static void put_head(struct jsonw *json, const struct admin_history *history, co
     jsonw_i64(json, "from", grid->from);
     jsonw_i64(json, "step", grid->step);
     jsonw_i64(json, "points", grid->points);
-    jsonw_u64(json, "told", history->stuck_count);
+    jsonw_u64(json, "told", history->stuck_count + history->late_count);
 }
 
 static void put_pools(struct jsonw *json, struct proxy *proxy, const char **names)
@@ -241,6 +241,16 @@ static void put_phases(struct jsonw *json, const struct stuck_call *call)
     jsonw_close_array(json);
 }
 
+static void put_late(struct jsonw *json, const struct late_call *late)
+{
+    jsonw_open_object(json, "late");
+    jsonw_u64(json, "status", late->status);
+    jsonw_i64(json, "after_ms", late->after_ns / NS_PER_MS);
+    if (!late->is_whole)
+        jsonw_bool(json, "whole", false);
+    jsonw_close_object(json);
+}
+
 static void put_stuck(struct jsonw *json, const struct stuck_record *stuck)
 {
     const struct stuck_call *call = &stuck->call;
@@ -257,6 +267,8 @@ static void put_stuck(struct jsonw *json, const struct stuck_record *stuck)
     jsonw_i64(json, "elapsed_ms", (call->ended_ns - call->begun_ns) / NS_PER_MS);
     jsonw_i64(json, "ended_ms", stuck->ended_unix_ms);
     put_phases(json, call);
+    if (stuck->late.id != 0)
+        put_late(json, &stuck->late);
     jsonw_close_object(json);
 }
 
@@ -268,7 +280,7 @@ void admin_history_respond_stuck(struct admin_history *history, struct evhttp_re
     struct jsonw *json = json_answer_begin(&answer);
 
     jsonw_text(json, "instance", history->instance);
-    jsonw_u64(json, "told", history->stuck_count);
+    jsonw_u64(json, "told", history->stuck_count + history->late_count);
     jsonw_open_array(json, "stuck");
     for (uint64_t i = 1; i <= count; i++)
         put_stuck(json, &history->stuck[(history->stuck_count - i) % STUCK_CALLS]);

@@ -257,11 +257,11 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
     call_try_over(call, cause);
     if (cause != CAUSE_NONE) {
-        call_count_unfinished_head(call);
         call_doubt_connections(call, cause);
         call->reusable = false;
         detail = find_detail(call, detail, why);
         ghost_follow(call, cause);
+        call_count_unfinished_head(call);
     }
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;

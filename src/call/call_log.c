@@ -5,6 +5,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
+#include "call/late.h"
 #include "call/upstream.h"
 #include "runtime/socket_address.h"
 
@@ -26,13 +27,13 @@ static struct span wall_time(char block[40])
 }
 
 /* What tells this call from all others, here and, by its trace, elsewhere. */
-static void put_ids(struct jsonw *json, const struct call *call)
+static void put_ids(struct jsonw *json, uint64_t id, const struct trace *trace)
 {
-    jsonw_hex(json, "id", call->id);
-    if (!trace_is_set(&call->trace))
+    jsonw_hex(json, "id", id);
+    if (!trace_is_set(trace))
         return;
-    jsonw_string(json, "trace_id", trace_id(&call->trace));
-    jsonw_string(json, "parent_id", trace_parent(&call->trace));
+    jsonw_string(json, "trace_id", trace_id(trace));
+    jsonw_string(json, "parent_id", trace_parent(trace));
 }
 
 static void put_request(struct jsonw *json, const struct call *call)
@@ -100,29 +101,63 @@ static void put_detail(struct jsonw *json, enum cause cause, const char *detail,
     jsonw_string(json, "detail", text_span(&text));
 }
 
+/* A line on the worker's scratch text. */
+struct log_line {
+    struct text text;
+    struct jsonw json;
+};
+
+static void begin_line(struct log_line *line, struct call_context *context, uint64_t id,
+                       const struct trace *trace)
+{
+    size_t cap = context->text_cap < LINE_MAX_BYTES ? context->text_cap : LINE_MAX_BYTES;
+    char block[40];
+
+    line->text = text_over(context->text, cap);
+    line->json = jsonw_on(&line->text);
+    jsonw_open_object(&line->json, NULL);
+    jsonw_string(&line->json, "time", wall_time(block));
+    put_ids(&line->json, id, trace);
+}
+
+static void end_line(struct log_line *line, struct call_context *context)
+{
+    jsonw_close_object(&line->json);
+    TEXT_LIT(&line->text, "\n");
+    if (line->text.overflow || !log_ring_put(context->log, text_span(&line->text)))
+        context->metrics->process.log_dropped[0]++;
+}
+
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
               struct span odd)
 {
-    struct call_context *context = call->context;
-    struct text line =
-        text_over(context->text, context->text_cap < LINE_MAX_BYTES ? context->text_cap : LINE_MAX_BYTES);
-    struct jsonw json = jsonw_on(&line);
-    char block[40];
+    struct log_line line;
 
-    jsonw_open_object(&json, NULL);
-    jsonw_string(&json, "time", wall_time(block));
-    put_ids(&json, call);
-    jsonw_string(&json, "upstream", span_of(call->config->name));
-    jsonw_string(&json, "route", span_of(call->route->name));
-    put_request(&json, call);
-    put_end(&json, call, cause, phase);
-    call_fsm_put_times(&json, &call->fsm, now_ns);
+    begin_line(&line, call->context, call->id, &call->trace);
+    jsonw_string(&line.json, "upstream", span_of(call->config->name));
+    jsonw_string(&line.json, "route", span_of(call->route->name));
+    put_request(&line.json, call);
+    put_end(&line.json, call, cause, phase);
+    call_fsm_put_times(&line.json, &call->fsm, now_ns);
     if (call->lingers)
-        jsonw_ms(&json, "lingered_ms", call->route->linger_ns);
-    put_ends(&json, call);
-    put_detail(&json, cause, detail, odd);
-    jsonw_close_object(&json);
-    TEXT_LIT(&line, "\n");
-    if (line.overflow || !log_ring_put(context->log, text_span(&line)))
-        context->metrics->process.log_dropped[0]++;
+        jsonw_ms(&line.json, "lingered_ms", call->route->linger_ns);
+    put_ends(&line.json, call);
+    put_detail(&line.json, cause, detail, odd);
+    end_line(&line, call->context);
+}
+
+void call_log_late(const struct late *late)
+{
+    struct log_line line;
+
+    begin_line(&line, late->context, late->result.id, &late->trace);
+    jsonw_string(&line.json, "upstream", span_of(late->config->name));
+    jsonw_string(&line.json, "route", span_of(late->route->name));
+    jsonw_open_object(&line.json, "late");
+    jsonw_u64(&line.json, "status", late->result.status);
+    jsonw_ms(&line.json, "after_ms", late->result.after_ns);
+    if (!late->result.is_whole)
+        jsonw_bool(&line.json, "whole", false);
+    jsonw_close_object(&line.json);
+    end_line(&line, late->context);
 }

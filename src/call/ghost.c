@@ -4,15 +4,25 @@
 #include "base/mem.h"
 #include "call/call.h"
 #include "call/context.h"
+#include "call/late.h"
 #include "core/budget.h"
+
+struct watch;
 
 struct ghost {
     struct list_node node; /* in call_list.ghosts of its pool */
     struct timer over;
     struct pool_ticket ticket;
+    struct watch *watch; /* NULL: nobody wants to know what becomes of the call */
     struct pool *pool;
     struct call_terms *terms;
     struct call_context *context;
+};
+
+/* What a ghost whose API is listened to has besides. */
+struct watch {
+    struct late late;
+    struct ghost *ghost;
 };
 
 static struct ghost *ghost_of(struct list_node *node)
@@ -23,6 +33,9 @@ static struct ghost *ghost_of(struct list_node *node)
 static void end(struct ghost *ghost)
 {
     PRE(ghost->ticket.permit.state == PERMIT_HELD && ghost->terms->users > 0);
+    if (ghost->watch != NULL)
+        late_end(&ghost->watch->late);
+    mem_free(ghost->watch);
     list_remove(&ghost->node);
     timer_fini(&ghost->context->loop->timers, &ghost->over);
     pool_give_back_ghost(ghost->pool, &ghost->ticket);
@@ -68,6 +81,30 @@ static struct ghost *make(struct call *call)
     return ghost;
 }
 
+/* Where the API has ended the exchange, there is no more to wait for. */
+static void nothing_comes(struct late *late, bool api_has_ended)
+{
+    struct ghost *ghost = CONTAINER_OF(late, struct watch, late)->ghost;
+
+    if (api_has_ended)
+        end(ghost);
+}
+
+/* Without memory for it nothing will be known, as if the API said nothing. */
+static void watch(struct ghost *ghost, struct call *call)
+{
+    struct watch *made = mem_zalloc(sizeof(*made));
+
+    if (made == NULL) {
+        call->context->metrics->routes[call->route->index].late[LATE_CLASS_NONE]++;
+        return;
+    }
+    made->ghost = ghost;
+    made->late.over = nothing_comes;
+    ghost->watch = made;
+    late_begin(&made->late, call);
+}
+
 void ghost_follow(struct call *call, enum cause cause)
 {
     struct ghost *ghost;
@@ -83,6 +120,8 @@ void ghost_follow(struct call *call, enum cause cause)
     pool_pass_on_to_ghost(ghost->pool, &call->ticket, &ghost->ticket);
     timer_set(&call->context->loop->timers, &ghost->over,
               budget_end(loop_now(call->context->loop), call->route->linger_ns));
+    if (call->config->late)
+        watch(ghost, call);
 }
 
 uint32_t ghosts_count(const struct call_list *list)

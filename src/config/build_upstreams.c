@@ -107,6 +107,22 @@ static void require(struct build *b, const struct build_upstream *u)
     schema_require(&u->values, SECTION_UPSTREAM, u->node, b->errors);
 }
 
+/* A route whose pool keeps no permits finds nothing out. */
+static void check_late(struct build *b, struct build_upstream *u)
+{
+    const struct yaml_node *node = u->values.of[OPT_UPSTREAM_LATE].node;
+    uint32_t without = 0;
+
+    for (uint32_t id = 0; id <= u->out->route_count; id++)
+        without += snapshot_route(u->out, id)->linger_ns == 0;
+    if (!u->out->late || without == 0)
+        return;
+    if (without > u->out->route_count)
+        report_value(b->errors, node, "needs a pool with linger: for so long the API may still answer");
+    else
+        report_odd(b->errors, node, "finds nothing out where a route's pool has no linger");
+}
+
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
@@ -129,9 +145,12 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     u->out->observe = u->values.of[OPT_UPSTREAM_OBSERVE].number != 0;
     u->out->observe_ceiling_ns = u->values.of[OPT_UPSTREAM_OBSERVE_CEILING].number;
     u->out->trace = u->values.of[OPT_UPSTREAM_TRACE].number != 0;
+    u->out->late = u->values.of[OPT_UPSTREAM_LATE].number != 0;
     u->out->server_timing = u->values.of[OPT_UPSTREAM_SERVER_TIMING].number != 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ST_OK; i++)
         status = parts[i](b, u);
+    if (status == ST_OK)
+        check_late(b, u);
     return status;
 }
 

@@ -32,6 +32,7 @@ static const struct {
     {SECTION_UPSTREAM,
      " max_connections maxconn concurrency max_concurrency max_concurrent max_in_flight limit permits ",
      SIZE_OF_POOL},
+    {SECTION_UPSTREAM, " path paths methods ", "a route has it: routes: [{path: /v1}]"},
     {SECTION_UPSTREAM, " ssl https ", "did you mean \"tls\"?"},
     {SECTION_TLS, " ca cacert ca_cert ca_certs cafile root_ca ", "did you mean \"ca_file\"?"},
     {SECTION_TLS, " cert certificate client_cert certfile crt ", "did you mean \"cert_file\"?"},

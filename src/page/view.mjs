@@ -373,6 +373,8 @@ function describe(call) {
   one(item, ".when").textContent = new Date(call.ended_ms).toLocaleTimeString();
   one(item, ".sent").textContent = {none: "nothing was sent", partial: "partly sent", complete: "sent whole"}[call.sent] ?? call.sent;
   one(item, ".id").textContent = call.id;
+  one(item, ".late").hidden = !call.late;
+  if (call.late) one(item, ".late").textContent = words.late(call.late);
   one(item, ".waterfall").replaceChildren(...waterfall(call));
   return item;
 }

@@ -71,6 +71,12 @@ function erring(minute) {
 }
 
 /* "480 in wait, 20 in connect" */
+/* What became of a call after it was cut. */
+export function late({status, after_ms: after, whole}) {
+  if (!status) return `The API was waited for until ${duration(after)} after the call began, and gave no answer.`;
+  return `The API answered ${status} ${duration(after)} after the call began${whole === false ? ", but not to its end" : ""}: too late for its caller.`;
+}
+
 export function stuckWhere(by) {
   const phases = Object.entries(by).sort((a, b) => b[1] - a[1]);
   return phases.length === 1 ? `in ${phases[0][0]}` : phases.map(([phase, n]) => `${count(n)} in ${phase}`).join(", ");

@@ -13,6 +13,7 @@ static void answer(struct broadcast *broadcast, struct worker *pw)
     if (heartbeat->sum != NULL)
         metrics_add(heartbeat->sum, pw->context.metrics);
     stuck_calls_take(&heartbeat->stuck, &pw->context.stuck);
+    late_calls_take(&heartbeat->late, &pw->context.late);
     pthread_mutex_unlock(&broadcast->lock);
 }
 
@@ -60,7 +61,7 @@ void heartbeat_ask(struct heartbeat *heartbeat)
     if (heartbeat->broadcast.under_way)
         return;
     renew_sum(heartbeat);
-    heartbeat->stuck.count = 0;
+    heartbeat->stuck.count = heartbeat->late.count = 0;
     heartbeat->asked_ns = loop_clock_ns();
     broadcast_start(&heartbeat->broadcast, answer, all_have_answered);
 }

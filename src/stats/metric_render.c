@@ -7,6 +7,7 @@
 enum label {
     LABEL_NONE,
     LABEL_CLASS,
+    LABEL_LATE,
     LABEL_PHASE,
     LABEL_PHASE_AGE,
     LABEL_FAILED,
@@ -28,7 +29,7 @@ static const char *label_key(enum label label)
         [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
         [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
         [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
-        [LABEL_VERDICT] = "verdict", [LABEL_HANDSHAKE] = "reason",
+        [LABEL_VERDICT] = "verdict", [LABEL_HANDSHAKE] = "reason",    [LABEL_LATE] = "class",
     };
 
     return keys[label];
@@ -42,7 +43,7 @@ static const char *reason_of(enum outcome outcome, uint32_t cause)
 /* NULL: a cell that never counts. */
 static const char *cell_name(enum label label, uint32_t cell)
 {
-    static const char *const classes[CLASS_COUNT] = {NULL, "2xx", "3xx", "4xx", "5xx"};
+    static const char *const classes[LATE_COUNT] = {NULL, "2xx", "3xx", "4xx", "5xx", "none"};
     static const char *const directions[DIRECTION_COUNT] = {[DIRECTION_UP] = "up", [DIRECTION_DOWN] = "down"};
     static const char *const sides[SIDE_COUNT] = {[SIDE_DOWNSTREAM] = "downstream",
                                                   [SIDE_UPSTREAM] = "upstream",
@@ -54,7 +55,8 @@ static const char *cell_name(enum label label, uint32_t cell)
 
     switch (label) {
     case LABEL_NONE: return "";
-    case LABEL_CLASS: return classes[cell];
+    case LABEL_CLASS:
+    case LABEL_LATE: return classes[cell];
     case LABEL_PHASE: return phase_name((enum phase)cell);
     case LABEL_PHASE_AGE: return phase_name((enum phase)(cell / AGE_COUNT));
     case LABEL_FAILED: return reason_of(OUTCOME_FAILED, cell);

@@ -41,3 +41,26 @@ void stuck_calls_take(struct stuck_calls *sum, struct stuck_calls *part)
         insert(sum, stuck_calls_at(part, place));
     part->count = 0;
 }
+
+struct late_call *late_calls_next(struct late_calls *calls)
+{
+    if (calls->count == STUCK_CALLS)
+        calls->first = (calls->first + 1) % STUCK_CALLS;
+    else
+        calls->count++;
+    POST(calls->count <= STUCK_CALLS);
+    return &calls->list[(calls->first + calls->count - 1) % STUCK_CALLS];
+}
+
+const struct late_call *late_calls_at(const struct late_calls *calls, uint32_t place)
+{
+    PRE(place < calls->count);
+    return &calls->list[(calls->first + place) % STUCK_CALLS];
+}
+
+void late_calls_take(struct late_calls *sum, struct late_calls *part)
+{
+    for (uint32_t place = 0; place < part->count; place++)
+        *late_calls_next(sum) = *late_calls_at(part, place);
+    part->count = 0;
+}

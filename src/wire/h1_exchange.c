@@ -235,6 +235,16 @@ void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport
     h1_writer_rewind(&exchange->writer);
 }
 
+void h1_exchange_take_over(struct h1_exchange *to, struct h1_exchange *from)
+{
+    PRE(from->transport != NULL);
+    *to = *from;
+    to->writer = (struct h1_writer){.head = SPAN_LIT("")};
+    to->stream.head_waits = false;
+    from->transport = NULL;
+    from->in = (struct buffer){.data = NULL};
+}
+
 void h1_exchange_fini(struct h1_exchange *exchange)
 {
     buffer_close(&exchange->loop->spare_buffers, &exchange->in);

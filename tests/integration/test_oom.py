@@ -247,7 +247,8 @@ def test_a_call_that_waits_in_the_queue_without_memory(service, faults):
     endure(service(pool={"size": 2, "queue": 5}), faults, two)
 
 
-def test_a_caller_who_leaves_a_ghost_without_memory(service, faults):
+@pytest.mark.parametrize("late", [False, True])
+def test_a_caller_who_leaves_a_ghost_without_memory(service, faults, late):
     def leave(proxy):
         api.asked.clear()
         api.left.clear()
@@ -258,11 +259,12 @@ def test_a_caller_who_leaves_a_ghost_without_memory(service, faults):
                 _final(caller, 500)
         assert api.left.wait(SOON)
 
-    made = service(pool={"size": 2, "queue": 5, "linger": "30ms"})
+    made = service(pool={"size": 2, "queue": 5, "linger": "30ms"}, late=late)
     api = made[1]
     metrics, _ = endure(made, faults, leave)
     # Its permit goes back at once then: the next call finds it.
     assert metrics.sum("curfew_ghosts_missed_total") > 0 == metrics.sum("curfew_pool_ghosts")
+    assert (metrics.calls("late") > 0) == late
 
 
 def test_a_call_to_a_name_without_memory(service, faults, name_server):

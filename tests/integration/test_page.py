@@ -118,6 +118,13 @@ def test_what_got_stuck_is_shown_by_phase_with_where_its_time_went(curfew, fault
     browser.shot("what-got-stuck-dark", whole=True)
 
 
+def test_what_became_of_a_call_that_was_cut_is_shown(curfew, faulty, browser):
+    proxy = curfew(url=faulty().url, deadline="300ms", late=True, pool={"linger": "2s"})
+    assert proxy.ask("GET", "/delay/600").status == 504
+    browser.open(page_of(proxy))
+    browser.wait_text("#stuck li", "The API answered 200", "after the call began: too late for its caller.")
+
+
 def test_an_api_that_answers_with_errors_is_not_fine(curfew, faulty, browser):
     url = faulty().url
     proxy = curfew(upstreams={name: {"url": url, "deadline": "5s"} for name in ("charges", "mail", "search")})

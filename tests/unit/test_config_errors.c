@@ -113,7 +113,7 @@ static void wrong_keys(void **state)
         {WITH("deadline: 2"), "1:64: upstreams.p.deadline: \"2\" has no unit; write for example 2s or 500ms"},
         {WITH("timeouts: {conect: 2s}"),
          "1:65: upstreams.p.timeouts.conect: unknown key; did you mean \"connect\"?"},
-        {WITH("path: /x"), "1:54: upstreams.p.path: unknown key"},
+        {WITH("path: /x"), "1:54: upstreams.p.path: unknown key; a route has it: routes: [{path: /v1}]"},
         {GOOD "\"\\e[2J\": 1\n", "2:1: \"\\u001b[2J\": unknown key"},
         {GOOD "pools: {\"a b\": {}}\n",
          "2:9: pools.\"a b\": a name is 1 to 64 letters, digits, \"_\", \".\" or \"-\""},

@@ -79,6 +79,22 @@ static void of_too_many_the_newest_are_taken(void **state)
         assert_int_equal(stuck_calls_at(&sum, i)->ended_ns, 100 + STUCK_CALLS + i);
 }
 
+static void what_became_of_them_is_kept_likewise(void **state)
+{
+    struct late_calls sum = {0}, part = {0};
+
+    for (uint64_t id = 1; id <= STUCK_CALLS + 3; id++)
+        *late_calls_next(&part) = (struct late_call){.id = id, .status = 200};
+    assert_int_equal(part.count, STUCK_CALLS);
+    assert_int_equal(late_calls_at(&part, 0)->id, 4);
+    *late_calls_next(&sum) = (struct late_call){.id = 1000};
+    late_calls_take(&sum, &part);
+    assert_int_equal(part.count, 0);
+    assert_int_equal(sum.count, STUCK_CALLS);
+    assert_int_equal(late_calls_at(&sum, 0)->id, 4);
+    assert_int_equal(late_calls_at(&sum, STUCK_CALLS - 1)->id, STUCK_CALLS + 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -86,6 +102,7 @@ int main(void)
         cmocka_unit_test(the_oldest_makes_room),
         cmocka_unit_test(those_of_several_workers_come_together_by_their_ends),
         cmocka_unit_test(of_too_many_the_newest_are_taken),
+        cmocka_unit_test(what_became_of_them_is_kept_likewise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

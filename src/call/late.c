@@ -1,0 +1,141 @@
+#include "call/late.h"
+
+#include "base/invariant.h"
+#include "call/call.h"
+#include "call/context.h"
+#include "call/upstream.h"
+
+/* Of content; a response that is longer has shown its status. */
+#define CONTENT_MAX 65536u
+/* Reads in one turn, so that calls get theirs. */
+#define ROUNDS      8
+
+/* Everything about it is written down, and its connection is closed. */
+static void conclude(struct late *late, bool is_whole)
+{
+    struct call_context *context = late->context;
+    int64_t now_ns = loop_now(context->loop);
+    uint16_t status = late->result.status;
+
+    PRE(late->upstream != NULL && late->upstream->user == late);
+    late->result.is_whole = is_whole;
+    late->result.after_ns = now_ns - late->begun_ns;
+    context->metrics->routes[late->route->index].late[status != 0 ? metric_class(status) : LATE_CLASS_NONE]++;
+    *late_calls_next(&context->late) = late->result;
+    if (context->log != NULL)
+        call_log_late(late);
+    loop_undefer(&late->kick);
+    h1_exchange_fini(&late->h1);
+    if (is_whole)
+        upstream_close(&late->upstream);
+    else
+        upstream_cut(&late->upstream);
+    POST(late->upstream == NULL);
+}
+
+static void finish(struct late *late, bool is_whole, bool api_has_ended)
+{
+    conclude(late, is_whole);
+    late->over(late, api_has_ended);
+}
+
+/* False: no more can be had now, or it is over. */
+static bool receive(struct late *late)
+{
+    enum stream_result result = stream_receive(&late->h1.stream);
+
+    if (result == STREAM_OK || result == STREAM_WAIT)
+        return result == STREAM_OK;
+    finish(late, false, result == STREAM_LOST);
+    return false;
+}
+
+static void note_head(struct late *late, const struct http1_head *head)
+{
+    code_counts_count(&late->context->metrics->upstreams[late->config->index].responses, head->code);
+    if (head->code >= 200)
+        late->result.status = head->code;
+}
+
+static bool take_head(struct late *late)
+{
+    struct http1_head *head;
+
+    switch (stream_head(&late->h1.stream, &head)) {
+    case STREAM_OK: note_head(late, head); return true;
+    case STREAM_WAIT: return receive(late);
+    default: finish(late, false, false); return false;
+    }
+}
+
+static bool take_content(struct late *late)
+{
+    struct stream_piece piece;
+    enum stream_result result = stream_peek(&late->h1.stream, false, &piece);
+
+    if (result == STREAM_WAIT)
+        return receive(late);
+    if (result != STREAM_OK) {
+        finish(late, false, false);
+        return false;
+    }
+    stream_take(&late->h1.stream, piece.data.len);
+    late->taken += (uint32_t)piece.data.len;
+    if (!piece.last && late->taken < CONTENT_MAX)
+        return true;
+    finish(late, piece.last, piece.last);
+    return false;
+}
+
+static void read_on(struct late *late)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        bool goes_on = late->result.status == 0 ? take_head(late) : take_content(late);
+
+        if (!goes_on)
+            return;
+    }
+    loop_defer(late->context->loop, &late->kick);
+}
+
+static void kicked(struct mail *mail)
+{
+    read_on(CONTAINER_OF(mail, struct late, kick));
+}
+
+static void ready(struct upstream *upstream)
+{
+    struct late *late = upstream->user;
+
+    PRE(late->upstream == upstream);
+    loop_undefer(&late->kick);
+    read_on(late);
+}
+
+static const struct upstream_events events = {.ready = ready};
+
+void late_begin(struct late *late, struct call *call)
+{
+    PRE(call->upstream != NULL && call->upstream->connect == NULL && late->over != NULL);
+    late->context = call->context;
+    late->config = call->config;
+    late->route = call->route;
+    late->trace = call->trace;
+    late->begun_ns = call->fsm.begun_ns;
+    late->result = (struct late_call){.id = call->id, .status = call->status};
+    call->peer = call->upstream->peer;
+    late->upstream = call->upstream;
+    call->upstream = NULL;
+    late->upstream->events = &events;
+    late->upstream->user = late;
+    h1_exchange_take_over(&late->h1, &call->h1);
+    late->h1.stream.paused = true; /* what is there may raise no event any more */
+    mail_init(&late->kick, kicked);
+    loop_defer(late->context->loop, &late->kick);
+}
+
+void late_end(struct late *late)
+{
+    if (late->upstream != NULL)
+        conclude(late, false);
+}
