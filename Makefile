@@ -224,6 +224,7 @@ $(CURFEW): $(OBJS) $(B)/sources
 
 # Of rooms that are not pure, units that are.
 $(B)/unit/test_call_set: $(B)/obj/call/call_set.o
+$(B)/runtime/test_relay: $(B)/obj/call/relay.o
 
 $(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
