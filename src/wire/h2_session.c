@@ -1,0 +1,476 @@
+#include "wire/h2_session.h"
+
+#include <nghttp2/nghttp2.h>
+#include <string.h>
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "http/http1.h"
+
+/* What a peer that floods us may have us answer before the connection ends (CVE-2019-9512, 9515). */
+#define ACKS_MAX    100
+/* Pieces of a request's head, before a block for them is taken from the heap. */
+#define FIELDS_HERE 48
+
+struct h2_session {
+    nghttp2_session *nghttp2;
+    const struct h2_events *events;
+    void *user;
+    enum h2_side side;
+    bool knows_peer;
+    bool ended_by_trailers; /* within give: h2_session_trailers was called */
+    bool in_give;
+    bool says_goaway; /* by h2_session_goaway */
+    bool is_broken;
+    uint32_t pongs;
+    const uint8_t *frame; /* what has been serialized and not been pulled */
+    size_t frame_len;
+};
+
+/* ---- what came ----------------------------------------------------------------------------------------- */
+
+static void *stream_of(struct h2_session *session, int32_t id)
+{
+    return id == 0 ? NULL : nghttp2_session_get_stream_user_data(session->nghttp2, id);
+}
+
+static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
+{
+    struct h2_session *session = arg;
+    void *stream = stream_of(session, frame->hd.stream_id);
+
+    (void)nghttp2;
+    if (stream == NULL && session->side == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        stream = session->events->begun(session->user, frame->hd.stream_id);
+        if (stream == NULL) {
+            h2_session_reset(session, frame->hd.stream_id, H2_REFUSED_STREAM);
+            return 0;
+        }
+        (void)nghttp2_session_set_stream_user_data(nghttp2, frame->hd.stream_id, stream);
+    }
+    if (stream != NULL)
+        session->events->head(session->user, stream);
+    return 0;
+}
+
+static int take_field(struct h2_session *session, int32_t id, struct span name, struct span value)
+{
+    void *stream = stream_of(session, id);
+
+    if (stream == NULL || session->events->field(session->user, stream, name, value))
+        return 0;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
+{
+    (void)nghttp2;
+    (void)flags;
+    return take_field(arg, frame->hd.stream_id, (struct span){(const char *)name, name_len},
+                      (struct span){(const char *)value, value_len});
+}
+
+/*
+ * nghttp2 would leave a field out whose value it does not like, and go on with the rest of the head. White space at the
+ * edges of a value is no part of it; with anything else the message is malformed (RFC 9113 8.2.1).
+ */
+static int on_invalid_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name,
+                             size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                             void *arg)
+{
+    struct span field = {(const char *)name, name_len};
+    struct span trimmed = span_trim((struct span){(const char *)value, value_len});
+
+    (void)nghttp2;
+    (void)flags;
+    for (size_t i = 0; i < name_len; i++)
+        if (name[i] >= 'A' && name[i] <= 'Z')
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (trimmed.len == value_len || !http1_is_token(field) || !http1_is_field_value(trimmed))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return take_field(arg, frame->hd.stream_id, field, trimmed);
+}
+
+static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
+                   void *arg)
+{
+    struct h2_session *session = arg;
+    void *stream = stream_of(session, id);
+
+    (void)flags;
+    (void)nghttp2_session_consume_connection(nghttp2, len);
+    if (stream == NULL) /* it was reset by us: its window does not matter any more */
+        return 0;
+    if (!session->events->data(session->user, stream, (struct span){(const char *)bytes, len}))
+        h2_session_reset(session, id, H2_INTERNAL_ERROR);
+    return 0;
+}
+
+static void frame_ended(struct h2_session *session, const nghttp2_frame *frame)
+{
+    bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    void *stream = stream_of(session, frame->hd.stream_id);
+
+    if (stream == NULL)
+        return;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        session->events->head_done(session->user, stream, end);
+    /* Padding is counted against the windows, and is told to nobody. */
+    if (frame->hd.type == NGHTTP2_DATA && frame->data.padlen != 0)
+        h2_session_consume(session, frame->hd.stream_id, frame->data.padlen);
+    if (end)
+        session->events->ended(session->user, stream);
+}
+
+static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
+{
+    struct h2_session *session = arg;
+
+    (void)nghttp2;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA: frame_ended(session, frame); break;
+    case NGHTTP2_SETTINGS: session->knows_peer |= (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0; break;
+    case NGHTTP2_PING: session->pongs += (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0; break;
+    case NGHTTP2_GOAWAY:
+        session->events->goaway(session->user, frame->goaway.last_stream_id, frame->goaway.error_code);
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *arg)
+{
+    struct h2_session *session = arg;
+    void *stream = stream_of(session, id);
+
+    if (stream == NULL)
+        return 0;
+    (void)nghttp2_session_set_stream_user_data(nghttp2, id, NULL);
+    session->events->closed(session->user, stream, code);
+    return 0;
+}
+
+/* Where nobody has asked for it, nghttp2 ends the connection because of what the peer does. */
+static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
+{
+    struct h2_session *session = arg;
+
+    (void)nghttp2;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+        !session->says_goaway)
+        session->is_broken = true;
+    return 0;
+}
+
+/* ---- the session --------------------------------------------------------------------------------------- */
+
+static void *heap_alloc(size_t size, void *arg)
+{
+    (void)arg;
+    return mem_alloc(size);
+}
+
+static void heap_free(void *block, void *arg)
+{
+    (void)arg;
+    mem_free(block);
+}
+
+static void *heap_calloc(size_t count, size_t size, void *arg)
+{
+    (void)arg;
+    return mem_calloc(count, size);
+}
+
+static void *heap_realloc(void *block, size_t size, void *arg)
+{
+    (void)arg;
+    return mem_realloc(block, size);
+}
+
+static nghttp2_mem heap = {NULL, heap_alloc, heap_free, heap_calloc, heap_realloc};
+
+static void set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+}
+
+/* Resets of callers are counted elsewhere: nghttp2 would ask the clock at each. */
+static void set_options(nghttp2_option *option)
+{
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
+}
+
+static bool open_nghttp2(struct h2_session *session)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *option = NULL;
+    int result = -1;
+
+    if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0) {
+        set_callbacks(callbacks);
+        set_options(option);
+        result = session->side == H2_SERVER
+                     ? nghttp2_session_server_new3(&session->nghttp2, callbacks, session, option, &heap)
+                     : nghttp2_session_client_new3(&session->nghttp2, callbacks, session, option, &heap);
+    }
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return result == 0;
+}
+
+/* The connection's window is as large as it may be: what came is given back at once. */
+static bool submit_settings(struct h2_session *session, const struct h2_terms *terms)
+{
+    nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, terms->window},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, terms->head_max},
+        {session->side == H2_SERVER ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS : NGHTTP2_SETTINGS_ENABLE_PUSH,
+         session->side == H2_SERVER ? terms->max_streams : 0},
+    };
+    int32_t window = terms->window > (1 << 20) ? (int32_t)terms->window : 1 << 20;
+
+    return nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, 3) == 0 &&
+           nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, window) == 0;
+}
+
+struct h2_session *h2_session_new(const struct h2_terms *terms)
+{
+    struct h2_session *session = mem_zalloc(sizeof(*session));
+
+    if (session == NULL)
+        return NULL;
+    session->events = terms->events;
+    session->user = terms->user;
+    session->side = terms->side;
+    if (open_nghttp2(session) && submit_settings(session, terms))
+        return session;
+    h2_session_free(session);
+    return NULL;
+}
+
+void h2_session_free(struct h2_session *session)
+{
+    if (session->nghttp2 != NULL)
+        nghttp2_session_del(session->nghttp2);
+    mem_free(session);
+}
+
+enum status h2_session_receive(struct h2_session *session, struct span bytes)
+{
+    ssize_t taken = nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)bytes.ptr, bytes.len);
+
+    if (taken == NGHTTP2_ERR_NOMEM)
+        return ST_NOMEM;
+    return taken < 0 || (size_t)taken != bytes.len ? ST_BAD : ST_OK;
+}
+
+enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, size_t *len)
+{
+    *len = 0;
+    while (*len < cap) {
+        size_t part;
+
+        if (session->frame_len == 0) {
+            ssize_t made = nghttp2_session_mem_send(session->nghttp2, &session->frame);
+
+            if (made < 0)
+                return ST_NOMEM;
+            if (made == 0)
+                break;
+            session->frame_len = (size_t)made;
+        }
+        part = session->frame_len < cap - *len ? session->frame_len : cap - *len;
+        memcpy((char *)to + *len, session->frame, part);
+        session->frame += part;
+        session->frame_len -= part;
+        *len += part;
+    }
+    return ST_OK;
+}
+
+bool h2_session_is_broken(const struct h2_session *session)
+{
+    return session->is_broken;
+}
+
+bool h2_session_is_over(const struct h2_session *session)
+{
+    return session->frame_len == 0 && nghttp2_session_want_read(session->nghttp2) == 0 &&
+           nghttp2_session_want_write(session->nghttp2) == 0;
+}
+
+uint32_t h2_session_peer_streams(const struct h2_session *session)
+{
+    uint32_t streams =
+        nghttp2_session_get_remote_settings(session->nghttp2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+    return session->knows_peer || streams < 100 ? streams : 100;
+}
+
+bool h2_session_knows_peer(const struct h2_session *session)
+{
+    return session->knows_peer;
+}
+
+/* ---- what goes ----------------------------------------------------------------------------------------- */
+
+static ssize_t give(nghttp2_session *nghttp2, int32_t id, uint8_t *to, size_t cap, uint32_t *flags,
+                    nghttp2_data_source *source, void *arg)
+{
+    struct h2_session *session = arg;
+    void *stream = stream_of(session, id);
+    bool end = false;
+    size_t given;
+
+    (void)nghttp2;
+    (void)source;
+    if (stream == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    session->in_give = true;
+    session->ended_by_trailers = false;
+    given = session->events->give(session->user, stream, to, cap, &end);
+    session->in_give = false;
+    POST(given <= cap);
+    if (end)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (session->ended_by_trailers)
+        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    return given == 0 && *flags == 0 ? NGHTTP2_ERR_DEFERRED : (ssize_t)given;
+}
+
+static const nghttp2_data_provider provider = {.read_callback = give};
+
+/* A list of fields as nghttp2 has it, which copies what is in it. */
+struct list {
+    nghttp2_nv here[FIELDS_HERE];
+    nghttp2_nv *fields; /* NULL: no memory */
+};
+
+static void list_make(struct list *list, const struct h2_field *fields, size_t count)
+{
+    list->fields = count <= FIELDS_HERE ? list->here : mem_calloc(count, sizeof(*list->fields));
+    for (size_t i = 0; list->fields != NULL && i < count; i++)
+        list->fields[i] =
+            (nghttp2_nv){.name = (uint8_t *)(uintptr_t)fields[i].name.ptr,
+                         .namelen = fields[i].name.len,
+                         .value = (uint8_t *)(uintptr_t)fields[i].value.ptr,
+                         .valuelen = fields[i].value.len,
+                         .flags = fields[i].never_indexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE};
+}
+
+static enum status list_end(struct list *list, int result)
+{
+    if (list->fields != list->here)
+        mem_free(list->fields);
+    if (result == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
+        return ST_LIMIT;
+    return result < 0 ? ST_NOMEM : ST_OK;
+}
+
+enum status h2_session_request(struct h2_session *session, const struct h2_field *fields, size_t count,
+                               bool end, void *stream, int32_t *id)
+{
+    struct list list;
+
+    PRE(session->side == H2_CLIENT && stream != NULL);
+    *id = NGHTTP2_ERR_NOMEM;
+    list_make(&list, fields, count);
+    if (list.fields != NULL)
+        *id = nghttp2_submit_request(session->nghttp2, NULL, list.fields, count, end ? NULL : &provider,
+                                     stream);
+    return list_end(&list, *id);
+}
+
+enum status h2_session_respond(struct h2_session *session, int32_t id, const struct h2_field *fields,
+                               size_t count, bool end)
+{
+    int result = NGHTTP2_ERR_NOMEM;
+    struct list list;
+
+    PRE(session->side == H2_SERVER);
+    list_make(&list, fields, count);
+    if (list.fields != NULL)
+        result = nghttp2_submit_response(session->nghttp2, id, list.fields, count, end ? NULL : &provider);
+    return list_end(&list, result);
+}
+
+enum status h2_session_interim(struct h2_session *session, int32_t id, const struct h2_field *fields,
+                               size_t count)
+{
+    int result = NGHTTP2_ERR_NOMEM;
+    struct list list;
+
+    PRE(session->side == H2_SERVER);
+    list_make(&list, fields, count);
+    if (list.fields != NULL)
+        result =
+            nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, id, NULL, list.fields, count, NULL);
+    return list_end(&list, result);
+}
+
+enum status h2_session_trailers(struct h2_session *session, int32_t id, const struct h2_field *fields,
+                                size_t count)
+{
+    int result = NGHTTP2_ERR_NOMEM;
+    enum status status;
+    struct list list;
+
+    list_make(&list, fields, count);
+    if (list.fields != NULL)
+        result = nghttp2_submit_trailer(session->nghttp2, id, list.fields, count);
+    status = list_end(&list, result);
+    session->ended_by_trailers |= session->in_give && status == ST_OK;
+    return status;
+}
+
+/* What a function of nghttp2 can't do for want of memory ends the stream or the connection by the next pull. */
+void h2_session_resume(struct h2_session *session, int32_t id)
+{
+    (void)nghttp2_session_resume_data(session->nghttp2, id);
+}
+
+void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
+{
+    (void)nghttp2_session_consume_stream(session->nghttp2, id, len);
+}
+
+void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)
+{
+    (void)nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, id, code);
+}
+
+void h2_session_shut(struct h2_session *session)
+{
+    PRE(session->side == H2_SERVER);
+    (void)nghttp2_submit_shutdown_notice(session->nghttp2);
+}
+
+void h2_session_goaway(struct h2_session *session, enum h2_code code)
+{
+    session->says_goaway = true;
+    (void)nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session->nghttp2), code, NULL, 0);
+}
+
+void h2_session_ping(struct h2_session *session)
+{
+    (void)nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL);
+}
+
+uint32_t h2_session_pongs(const struct h2_session *session)
+{
+    return session->pongs;
+}
