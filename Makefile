@@ -273,7 +273,7 @@ $(PRELOADS): $(B)/tools/%.so: tests/preload/%.c $(B)/flags
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) $(TEST_CFLAGS) -Wno-missing-prototypes -shared -fPIC -o $@ $<
 
 # The product, that breaks its invariants when a test tells it to.
-$(BROKEN): SEAMS := call_fsm_move call_set_timer pool_acquire pool_give_back event_base_loop
+$(BROKEN): SEAMS := call_fsm_move try_fsm_move call_set_timer pool_acquire pool_give_back event_base_loop
 $(BROKEN): $(B)/obj/tests/broken/break.o $(OBJS) $(B)/sources
 	$(say) LINK $@
 	@mkdir -p $(@D)

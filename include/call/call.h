@@ -8,17 +8,14 @@
 #include "core/call_fsm.h"
 #include "http/forward.h"
 #include "http/http1.h"
+#include "call/try.h"
 #include "core/timer.h"
 #include "http/trace.h"
-#include "runtime/dns.h"
-#include "runtime/pool.h"
 #include "runtime/loop.h"
-#include "wire/h1_exchange.h"
 
 struct call_progress;
 struct downstream;
 struct call_context;
-struct upstream;
 
 /* Longer targets are cut in the log: a line is bounded. */
 #define CALL_TARGET_MAX 2048u
@@ -29,20 +26,18 @@ struct upstream;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_admit.c (from head to permit to connection), call_exchange.c (bytes
- * in both directions), call_response.c (heads of responses), call_verdict.c (what its try says of
- * the API), call_end.c (the way out), call_log.c; audit.c looks after
- * callers of whom no event tells.
+ * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_exchange.c
+ * (bytes in both directions), call_response.c (heads of responses), call_verdict.c (what its try says of the API),
+ * call_end.c (the way out), call_log.c; audit.c looks after callers of whom no event tells.
  */
 struct call {
     struct call_fsm fsm;
     struct deferred_free deferred_free;
     struct call_place place; /* in context.calls */
     struct timer timer;
-    struct pool_ticket ticket;
     struct call_context *context;
     struct downstream *downstream;
-    struct upstream *upstream; /* pending or in use */
+    struct try *try; /* the latest one; not begun before the call is one */
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
     const struct route_config *route;
@@ -63,23 +58,13 @@ struct call {
     enum http1_framing framing : 8; /* of the request's content */
     bool counted : 1;               /* is in started_total: must end in one outcome */
     bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
-    bool replaced : 1;              /* a stale connection has been replaced once */
-    bool uploaded : 1;              /* this connection has taken the whole request */
     bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
-    bool reusable : 1;              /* the upstream's response allows to keep its connection */
-    bool lingers : 1;               /* its permit is a ghost's now (call/ghost) */
-    bool dns_is_stale : 1;          /* its address is the last good one: DNS fails */
     bool overdue : 1;               /* at the last look, it was past its deadline */
-    bool trying : 1;                /* a try is under way, and has no verdict yet */
 
-    uint16_t status;         /* of the response that has come; at the end, of what the caller got; 0: none */
-    struct stream *caller;   /* the downstream's */
-    struct stream *exchange; /* with the upstream; before there is a connection, it has not begun */
-    struct h1_exchange h1;   /* which it is */
+    uint16_t status;                /* at the end, of what the caller got; 0: nothing */
+    struct stream *caller;          /* the downstream's */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
-    int64_t granted_ns;             /* the permit, 0: it never was; */
-    int64_t released_ns;            /* while the caller still reads, 0: at the end */
-    union dns_address peer;         /* the upstream's address; family 0: none was tried */
+    struct try first;               /* so that a call with one try needs no memory for it */
 };
 
 /* How a caller's requests become calls: a downstream_begin_fn. */
@@ -138,23 +123,20 @@ void call_note_request(struct call *call, struct span method, struct span target
 struct span call_host(const struct call *call);
 /* Puts the timer to the earlier of deadline and limit. */
 void call_set_timer(struct call *call);
-/* A permit is there: get a connection. */
-void call_granted(struct call *call);
-/* Replaces a kept-alive connection that turned out to be closed, if that is allowed. May end the call. */
-bool call_replace_connection(struct call *call);
-/*
- * The exchange ends, as `cause` says. If it ran on a connection that had served others, and this one got no byte for a
- * whole request, those that have been idle beside it are suspect.
- */
-void call_doubt_connections(struct call *call, enum cause cause);
+/* What its tries tell it. */
+extern const struct try_events call_try_events;
+/* Admitted: its try begins. May end the call. */
+void call_begin_try(struct call *call);
+/* Ends its try, whatever that is doing, as `cause` says: it gets its verdict, and its permit may become a ghost's. */
+void call_cut_try(struct call *call, enum cause cause);
+/* The request's head, complete, is put in front of what the try's exchange sends next. */
+void call_close_head(struct call *call);
 /* It has its permit: a try begins. */
 void call_try_begins(struct call *call);
 /* The exchange is over, as `cause` says: the try, if one is under way, gets its verdict. Before the call moves on. */
 void call_try_over(struct call *call, enum cause cause);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */
 bool call_take_response_head(struct call *call);
-/* Counts the status of a response whose head was begun, and is given up before it was taken. */
-void call_count_unfinished_head(struct call *call);
 /* Writes what waits of interim responses before the response has come. False: the call is over. */
 bool call_deliver_interim(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */

@@ -9,6 +9,7 @@
 struct call;
 struct call_context;
 struct call_list;
+struct try;
 
 /*
  * Ghosts (pool.linger). A call that is cut is over for its caller, and its connection is gone, but many an API works on
@@ -20,11 +21,11 @@ struct call_list;
  */
 
 /*
- * The call ends in this way, and still has what its state holds. If its API may be working on, its permit is a ghost's
- * from now on, and call->lingers says so. Without memory for one, the permit goes back with the call, and
+ * A try of the call ends in this way, and still has what its state holds. If its API may be working on, its permit is a
+ * ghost's from now on, and try->lingers says so. Without memory for one, the permit goes back with the try, and
  * curfew_ghosts_missed_total counts it.
  */
-void ghost_follow(struct call *call, enum cause cause);
+void ghost_follow(struct call *call, struct try *try, enum cause cause);
 
 /* Permits of the list's pool that ghosts hold. */
 uint32_t ghosts_count(const struct call_list *list) __attribute__((pure));

@@ -11,6 +11,7 @@
 
 struct call;
 struct call_context;
+struct try;
 struct late;
 struct route_config;
 struct upstream;
@@ -39,10 +40,10 @@ struct late {
 };
 
 /*
- * Takes over the connection of a call that is about to be cut, with what has come of the response; the call has none
+ * Takes over the connection of a try that is about to be cut, with what has come of the response; the try has none
  * then. `over` is set. Nothing is called back before this returns.
  */
-void late_begin(struct late *late, struct call *call);
+void late_begin(struct late *late, const struct call *call, struct try *try);
 
 /* Its line for the access log, of which there is one (call/call_log.c). */
 void call_log_late(const struct late *late);

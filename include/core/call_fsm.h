@@ -12,21 +12,18 @@
 /*
  * The life of a call as a table: what it holds in each state and where it may go from there (core/call_states.def).
  * A move says what has to be given back, so nothing can be forgotten on any way out; call/call does the giving.
- * Pure: the time comes in.
+ * Pure: the time comes in. What a call has to do with an API is the life of its tries (core/try_fsm).
  *
- *   READING -> ROUTED -> QUEUED -> CONNECTING -> SENDING -> WAITING -> STREAMING -> DELIVERING -> DONE
- *                 '------permit free---^  '-idle connection-^  '--early response--^
+ *   READING -> TRYING -> RESPONDING -> DELIVERING -> DONE
+ *                            '-------------------------^
  *
- * From each state on the way also to an early end: STUCK, FAILED, GONE; and, before a permit is held, REFUSED, which
- * tells the caller to ask again. From SENDING and WAITING back to CONNECTING when a kept-alive connection turns out to
- * have been closed, and may be replaced.
+ * RESPONDING: the final response's head is on its way to the caller. DELIVERING: the whole response is here, the
+ * caller has not taken it yet. From each state on the way also to an early end: STUCK, FAILED, GONE; and, before a
+ * permit was ever held, REFUSED, which tells the caller to ask again.
  */
 enum call_hold {
     HOLD_TIMER = 1,
-    HOLD_QUEUE = 2, /* a place in the pool's queue */
-    HOLD_PERMIT = 4,
-    HOLD_CONNECT = 8,  /* a connection that is being made */
-    HOLD_UPSTREAM = 16 /* a connection on which the exchange runs */
+    HOLD_TRY = 2, /* one that is alive, or more */
 };
 
 enum call_state {
@@ -51,6 +48,7 @@ struct call_fsm {
     enum sent sent : 8;          /* the most over all tries: what the upstream can have seen stays seen */
     enum cause spared_cause : 8; /* why it would have been cut; CAUSE_NONE: so far it would not have been */
     enum phase spared_phase : 8; /* where it was then */
+    bool admitted : 1;           /* it holds a permit, or has held one: an API may know of it */
 };
 
 void call_fsm_begin(struct call_fsm *fsm, int64_t now_ns, int64_t deadline_ns);
@@ -59,7 +57,13 @@ const char *call_state_name(enum call_state state);
 /* What a call holds in a state: bits of enum call_hold. */
 unsigned call_state_holds(enum call_state state);
 bool call_state_is_final(enum call_state state);
-bool call_fsm_may_move(enum call_state from, enum call_state to);
+bool call_fsm_may_move(const struct call_fsm *fsm, enum call_state to);
+
+/* A try of the call has got its permit: from now on it can't be refused. */
+static inline void call_fsm_admit(struct call_fsm *fsm)
+{
+    fsm->admitted = true;
+}
 
 static inline void call_fsm_note_sent(struct call_fsm *fsm, enum sent sent)
 {

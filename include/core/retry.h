@@ -4,6 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/span.h"
+#include "core/cause.h"
+#include "core/phase.h"
+
 /*
  * Whether a call tries once more after a try has come to nothing. Asked in one place, when a try is over; pure.
  *
@@ -12,11 +16,16 @@
  * (RFC 9110 9.2.2), it is: once, for the second connection is a new one, or was alive a moment ago.
  */
 
-/* How a try has ended. */
+/* How a try has ended: what call/try reports to its call. */
 struct try_result {
-    bool closed;   /* the upstream has closed or reset the connection, in whatever way */
-    bool reused;   /* which had served others before */
-    bool answered; /* and on which a byte has come back */
+    enum cause cause;
+    const char *detail; /* for people, NULL: none */
+    struct span odd;    /* of the upstream's bytes, what is at fault; empty: nothing is */
+    uint16_t status;    /* of the final response, 0: none has come */
+    enum sent sent;     /* what the upstream can have seen of the request in this try */
+    bool closed;   /* the upstream has closed or reset the connection, in whatever way, before a response */
+    bool reused;   /* the connection had served others before */
+    bool answered; /* a byte has come back on it */
 };
 
 /* What of the call bears on it. */

@@ -17,19 +17,16 @@ struct holders {
 };
 
 /*
- * By the calls' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
+ * By the tries' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
  * so is one that goes with a connection that is about to be cut, or has stayed with a ghost.
  */
 static uint32_t count_among(const struct call_list *calls)
 {
     uint32_t count = 0;
 
-    CALL_LIST_FOREACH(call, calls) {
-        bool in_the_mail = call->fsm.state == CALL_QUEUED && call->ticket.permit.state == PERMIT_HELD;
-
-        if ((call_state_holds(call->fsm.state) & HOLD_PERMIT) != 0 || in_the_mail)
+    CALL_LIST_FOREACH(call, calls)
+        if (try_has_permit(call->try))
             count++;
-    }
     return count;
 }
 

@@ -1,24 +1,18 @@
-/* From the request's head to a permit to a connection. */
+/* From the request's head to a try. */
 #include <string.h>
 
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "core/budget.h"
-#include "core/retry.h"
 #include "http/forwarded.h"
 #include "http/connection_auth.h"
 #include "call/call.h"
 #include "call/downstream.h"
-#include "call/keepalive.h"
 #include "call/policy.h"
 #include "call/context.h"
-#include "call/upstream.h"
-#include "runtime/tcp.h"
 
 /* Digits of the field that carries what is left, and line ends. */
 #define FORWARD_ROOM 32
-/* For a request to be acknowledged by the upstream's kernel: longer than any round trip and the delay of an ACK. */
-#define PATIENCE_NS  NS_PER_S
 /* A name with its port, RFC 1035 2.3.4. */
 #define HOST_MAX     261
 
@@ -158,33 +152,7 @@ static bool become_call(struct call *call)
     call->counted = true;
     context->metrics->routes[call->route->index].started[0]++;
     call_list_push(&context->calls.by_pool[call->route->pool], &call->place);
-    return call_move(call, CALL_ROUTED);
-}
-
-static void ask_for_permit(struct call *call)
-{
-    struct call_context *context = call->context;
-    int64_t now_ns = loop_now(context->loop);
-
-    switch (pool_acquire(context->pools[call->route->pool], &call->ticket)) {
-    case PERMIT_GRANTED: call_granted(call); return;
-    case PERMIT_QUEUED:
-        if (!call_move(call, CALL_QUEUED))
-            return;
-        if (context->draining) {
-            call_end(call, CAUSE_DRAINING, NULL);
-            return;
-        }
-        call_fsm_set_limit(&call->fsm, budget_end(now_ns, call->route->queue_timeout_ns), CAUSE_QUEUE_LIMIT);
-        call_set_timer(call);
-        return;
-    case PERMIT_QUEUE_FULL:
-        call_fsm_enter_phase(&call->fsm, PHASE_QUEUE, now_ns);
-        call_end(call, CAUSE_QUEUE_FULL, NULL);
-        return;
-    default: break;
-    }
-    call_break(call, "its pool's answer is none that a pool can give");
+    return call_move(call, CALL_TRYING);
 }
 
 /* It never becomes a call. */
@@ -229,7 +197,7 @@ static void start(struct call *call, const struct http1_head *head)
     if (cause == CAUSE_NONE && call->caller->lost)
         cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
-        ask_for_permit(call);
+        call_begin_try(call);
     else
         call_end(call, cause, NULL);
 }
@@ -261,29 +229,8 @@ void call_read_head(struct call *call)
     } while (receive_head(call));
 }
 
-/*
- * Addresses are raced at a pace that leaves the second one its turn until then. For an observed call that is what its
- * policy leaves, as if it were kept to, and what the ceiling leaves once that has passed.
- */
-static int64_t connecting_end(const struct call *call, int64_t now_ns)
-{
-    int64_t next_ns = call_fsm_next_ns(&call->fsm), policy_ns = call->fsm.policy_ns;
-
-    return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
-}
-
-/*
- * A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2): all of it is there
- * still. No content is no content, whether the head has no framing, or says "Content-Length: 0", or the last chunk was
- * the first one.
- */
-static bool is_repeatable(const struct call *call)
-{
-    return http1_method_is_idempotent(call->method) && call->caller->ended && call->caller->received == 0;
-}
-
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
-static void close_head(struct call *call)
+void call_close_head(struct call *call)
 {
     struct text head = text_over(call->head, call->head_cap);
     struct span name = call->config->caller_deadline.forward;
@@ -296,150 +243,5 @@ static void close_head(struct call *call)
         TEXT_LIT(&head, "\r\n");
     }
     TEXT_LIT(&head, "\r\n");
-    stream_send_head(call->exchange, text_span(&head), call->framing);
-}
-
-/* May end the call. */
-static void send_request(struct call *call)
-{
-    struct call_context *context = call->context;
-
-    h1_exchange_begin(&call->h1, &call->upstream->transport,
-                      &(struct h1_terms){.method = call->method,
-                                         .rules = &call->config->rules,
-                                         .head_max = context->snapshot->limits.response_head_bytes,
-                                         .head_cap = (uint32_t)context->text_cap});
-    call->upstream->is_personal |= call->authenticates;
-    close_head(call);
-    call_pump(call);
-}
-
-static void upstream_ready(struct upstream *upstream)
-{
-    struct call *call = upstream->user;
-
-    PRE(call->upstream == upstream);
-    call_pump(call);
-    POST(call_is_over(call) || call_is_sound(call));
-}
-
-static void phase_entered(struct upstream *upstream, enum phase phase)
-{
-    struct call *call = upstream->user;
-
-    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
-}
-
-static void resolved(struct upstream *upstream, bool is_stale)
-{
-    struct call *call = upstream->user;
-
-    call->dns_is_stale = is_stale;
-}
-
-static void connected(struct upstream *upstream, enum cause cause, const char *detail)
-{
-    struct call *call = upstream->user;
-
-    PRE(call->upstream == upstream && call->fsm.state == CALL_CONNECTING);
-    if (cause != CAUSE_NONE)
-        call_end(call, cause, detail);
-    else if (call_move(call, CALL_SENDING))
-        send_request(call);
-    POST(call_is_over(call) || call_is_sound(call));
-}
-
-static const struct upstream_events events = {
-    .ready = upstream_ready,
-    .phase = phase_entered,
-    .resolved = resolved,
-    .connected = connected,
-};
-
-static void connect_anew(struct call *call)
-{
-    struct call_context *context = call->context;
-    int64_t now_ns = loop_now(context->loop);
-    int64_t limit_ns = budget_end(now_ns, call->route->connect_ns);
-
-    if (!call_move(call, CALL_CONNECTING))
-        return;
-    PRE(call->upstream == NULL); /* the one before went with the move */
-    call_fsm_set_limit(&call->fsm, limit_ns, CAUSE_CONNECT_LIMIT);
-    call_set_timer(call);
-    call->upstream =
-        upstream_connect(context, call->terms, call->config, &events, call, connecting_end(call, now_ns));
-    if (call->upstream == NULL)
-        call_end(call, CAUSE_INTERNAL, NULL);
-}
-
-void call_granted(struct call *call)
-{
-    struct keepalive *keepalive = call->context->keepalive[call->config->index];
-    bool probe = !is_repeatable(call);
-
-    PRE(call->ticket.permit.state == PERMIT_HELD && call->upstream == NULL);
-    call->granted_ns = loop_now(call->context->loop);
-    call_try_begins(call);
-    if (call->downstream->reserved != NULL)
-        call->upstream =
-            keepalive_take_reserved(&call->downstream->reserved, call->config, call->granted_ns, probe);
-    if (call->upstream == NULL)
-        call->upstream = keepalive_take(keepalive, call->config, call->granted_ns, probe);
-    if (call->upstream == NULL) {
-        connect_anew(call);
-        return;
-    }
-    call->upstream->events = &events;
-    call->upstream->user = call;
-    if (call_move(call, CALL_SENDING))
-        send_request(call);
-}
-
-/* Did the connection serve others before, and give this call, which had no more to say, not a byte? */
-static bool was_silent(const struct call *call)
-{
-    const struct upstream *upstream = call->upstream;
-    const struct stream *exchange = call->exchange;
-    bool all_is_said = call->uploaded || exchange->blocked || exchange->lost;
-
-    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !exchange->heard &&
-           all_is_said;
-}
-
-/*
- * A caller that leaves says nothing about the upstream, but a request that is not acknowledged by then does. A
- * connection that ended may have been ended by the upstream alone, as it ends each: what has answered a moment ago is
- * not suspect for that.
- */
-void call_doubt_connections(struct call *call, enum cause cause)
-{
-    int64_t now_ns = loop_now(call->context->loop), sent_ns = call->granted_ns;
-    bool acknowledged;
-
-    if (!was_silent(call))
-        return;
-    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(call->upstream->transport.fd);
-    if (cause == CAUSE_CALLER_GONE && (acknowledged || now_ns - sent_ns < PATIENCE_NS))
-        return;
-    if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
-        sent_ns = now_ns - PATIENCE_NS;
-    if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
-        keepalive_doubt(call->context->keepalive[call->config->index], call->upstream, sent_ns, acknowledged);
-}
-
-bool call_replace_connection(struct call *call)
-{
-    struct retry_facts facts = {.repeatable = is_repeatable(call), .tries = call->replaced ? 2 : 1};
-    struct try_result result = {
-        .closed = true, .reused = call->upstream->served != 0, .answered = call->exchange->heard};
-
-    if (retry_decide(&facts, &result) == RETRY_GIVE_UP)
-        return false;
-    call_doubt_connections(call, CAUSE_TERMINATED);
-    PRE(buffer_len(&call->h1.in) == 0); /* nothing of a response has come that would be lost */
-    call->replaced = true;
-    call->uploaded = false;
-    connect_anew(call);
-    return true;
+    stream_send_head(call->try->exchange, text_span(&head), call->framing);
 }

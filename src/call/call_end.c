@@ -7,9 +7,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
-#include "call/ghost.h"
 #include "call/keepalive.h"
-#include "call/upstream.h"
 #include "runtime/tls_transport.h"
 
 static const enum call_state final_states[OUTCOME_COUNT] = {
@@ -21,8 +19,7 @@ static void free_deferred(struct deferred_free *deferred_free)
 {
     struct call *call = CONTAINER_OF(deferred_free, struct call, deferred_free);
 
-    PRE(call_is_over(call) && call->upstream == NULL && call->h1.in.data == NULL);
-    PRE(call->ticket.permit.state == PERMIT_FREE && list_is_empty(&call->place.node));
+    PRE(call_is_over(call) && call->first.h1.in.data == NULL && list_is_empty(&call->place.node));
     mem_free(call->progress);
     mem_free(call->head);
     mem_free(call);
@@ -69,7 +66,7 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     if (cause == CAUSE_DEADLINE)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
     metrics->bytes[DIRECTION_UP] += call->caller->received;
-    metrics->bytes[DIRECTION_DOWN] += call->exchange->received;
+    metrics->bytes[DIRECTION_DOWN] += call->try->exchange->received;
 }
 
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
@@ -104,9 +101,8 @@ static enum duration_histogram_end duration_histogram_end_of(enum cause cause, e
 static void add_to_histogram(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
 {
     struct duration_histogram *histogram = find_histogram(call);
-    int64_t released_ns = call->released_ns != 0 ? call->released_ns : now_ns;
     int64_t took_ns = now_ns - call->fsm.begun_ns;
-    int64_t held_ns = call->granted_ns != 0 ? released_ns - call->granted_ns : 0;
+    int64_t held_ns = try_held_ns(call->try, now_ns);
 
     if (histogram == NULL)
         return;
@@ -232,15 +228,6 @@ static void note_request(struct call *call)
         call_note_request(call, start.method, start.target);
 }
 
-/* Where nobody knows better: what has become of TLS on the connection, of which the call is still in possession. */
-static const char *find_detail(const struct call *call, const char *detail, char why[TLS_WHY_MAX])
-{
-    if (detail == NULL && call->upstream != NULL &&
-        tls_transport_why(&call->upstream->transport, why, TLS_WHY_MAX))
-        return why;
-    return detail;
-}
-
 void call_end(struct call *call, enum cause cause, const char *detail)
 {
     call_end_over(call, cause, detail, SPAN_LIT(""));
@@ -255,14 +242,9 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     char why[TLS_WHY_MAX];
 
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
-    call_try_over(call, cause);
-    if (cause != CAUSE_NONE) {
-        call_doubt_connections(call, cause);
-        call->reusable = false;
-        detail = find_detail(call, detail, why);
-        ghost_follow(call, cause);
-        call_count_unfinished_head(call);
-    }
+    if (detail == NULL && cause != CAUSE_NONE)       /* where nobody knows better */
+        detail = try_tls_why(call->try, why);
+    call_cut_try(call, cause);
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
     if (call->head == NULL)
@@ -274,7 +256,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     PRE(call->terms->users > 0);
     list_remove(&call->place.node);
     call->terms->users--;
-    h1_exchange_fini(&call->h1);
+    try_fini(call->try);
     loop_free_later(context->loop, &call->deferred_free, free_deferred);
     leave_caller(call, told);
 }

@@ -1,96 +1,83 @@
 /* Bytes in both directions: the request to the upstream, the response to the caller. */
 #include "base/invariant.h"
-#include "core/budget.h"
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/relay.h"
-#include "call/upstream.h"
 
 /* Heads of responses, or parts of them, that a call takes in one turn, so that others get theirs. */
 #define ROUNDS 8
 
 static void request_is_sent(struct call *call)
 {
-    PRE(!call->uploaded && call->caller->ended); /* all that has come is with the upstream */
-    call->uploaded = true;
+    PRE(call->caller->ended); /* all that has come is with the upstream */
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
-    if (call->fsm.state == CALL_SENDING)
-        call_move(call, CALL_WAITING);
+    try_note_uploaded(call->try);
 }
 
-/* The source of content has failed, as it says; `odd` is for the log, which has an upstream's bytes alone. */
-static void end_by(struct call *call, const struct stream *source)
+/* To the try, and of the call the most over its tries. */
+static void note_sent(struct call *call, enum sent sent)
 {
-    const struct stream_fault *fault = &source->fault;
-
-    call_end_over(call, fault->cause, fault->detail, fault->odd);
+    try_fsm_note_sent(&call->try->fsm, sent);
+    call_fsm_note_sent(&call->fsm, sent);
 }
 
 static void upload(struct call *call)
 {
     enum relay_end end;
 
-    if (call->uploaded || call->exchange->lost)
+    if (!try_fsm_is_exchanging(&call->try->fsm) || call->try->uploaded || call->try->exchange->lost)
         return;
-    end = relay_run(call->caller, call->exchange, NULL, NULL);
-    if (call->exchange->sent)
-        call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
+    end = relay_run(call->caller, call->try->exchange, NULL, NULL);
+    if (call->try->exchange->sent)
+        note_sent(call, SENT_PARTIAL);
     switch (end) {
     case RELAY_DONE: request_is_sent(call); break;
     case RELAY_WAIT: break;
     case RELAY_AGAIN: stream_again(call->caller); break;
-    case RELAY_SOURCE: end_by(call, call->caller); break;
+    case RELAY_SOURCE: call_end(call, call->caller->fault.cause, call->caller->fault.detail); break;
     case RELAY_SINK: break; /* it may have answered before: the response is looked for next */
     case RELAY_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
     }
 }
 
-/* False: nothing more can be received now, or the call is over. */
+/* False: nothing more can be received now, or the try is over. */
 static bool receive_response(struct call *call)
 {
-    switch (stream_receive(call->exchange)) {
+    struct try *try = call->try;
+
+    switch (stream_receive(try->exchange)) {
     case STREAM_OK: return true;
-    case STREAM_WAIT: return false;
-    case STREAM_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); return false;
-    case STREAM_LOST:
-        if (call_replace_connection(call))
-            return false;
-        break;
-    default: break;
+    case STREAM_WAIT: break;
+    case STREAM_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
+    case STREAM_LOST: try_fail(try, &try->exchange->fault, true); break;
+    default: try_fail(try, &try->exchange->fault, false); break;
     }
-    end_by(call, call->exchange);
     return false;
 }
 
-/*
- * The upstream has nothing more to give: its connection and the permit go back, though the caller may still read.
- */
-static void release_upstream(struct call *call)
+/* The upstream has nothing more to give: the try is over, though the caller may still read. */
+static bool finish_try(struct call *call)
 {
-    if (!stream_let_go(call->exchange) || !call->uploaded)
-        call->reusable = false;
-    PRE(call->fsm.state == CALL_STREAMING && call->granted_ns != 0);
-    call->released_ns = loop_now(call->context->loop);
     call_try_over(call, CAUSE_NONE);
     call_fsm_set_begin(&call->fsm, NS_NEVER); /* there may be no content at all */
-    if (call_move(call, CALL_DELIVERING))
-        call_set_timer(call);
+    return try_finish(call->try, call->caller->persistent);
 }
 
 static void response_is_delivered(struct call *call)
 {
-    if (call->fsm.state == CALL_STREAMING)
-        release_upstream(call);
-    if (!call_is_over(call))
+    if (call->fsm.state == CALL_DELIVERING || finish_try(call))
         call_end(call, CAUSE_NONE, NULL);
 }
 
 /* The upstream may have nothing more to give, though the caller has not taken all of it. */
-static void release_early(struct call *call)
+static void finish_early(struct call *call)
 {
-    if (call->caller->blocked && call->fsm.state == CALL_STREAMING && stream_has_all(call->exchange))
-        release_upstream(call);
+    bool is_here =
+        call->caller->blocked && call->fsm.state == CALL_RESPONDING && stream_has_all(call->try->exchange);
+
+    if (is_here && finish_try(call) && call_move(call, CALL_DELIVERING))
+        call_set_timer(call);
 }
 
 static void note_progress(void *arg, const struct stream_piece *piece)
@@ -100,11 +87,12 @@ static void note_progress(void *arg, const struct stream_piece *piece)
 
 static void deliver(struct call *call)
 {
-    switch (relay_run(call->exchange, call->caller, call->progress != NULL ? note_progress : NULL, call)) {
+    switch (
+        relay_run(call->try->exchange, call->caller, call->progress != NULL ? note_progress : NULL, call)) {
     case RELAY_DONE: response_is_delivered(call); break;
-    case RELAY_WAIT: release_early(call); break;
+    case RELAY_WAIT: finish_early(call); break;
     case RELAY_AGAIN: stream_again(call->caller); break;
-    case RELAY_SOURCE: end_by(call, call->exchange); break;
+    case RELAY_SOURCE: try_fail(call->try, &call->try->exchange->fault, false); break;
     case RELAY_SINK: call_caller_gone(call); break;
     case RELAY_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
     }
@@ -113,7 +101,7 @@ static void deliver(struct call *call)
 /* Is there no response yet, but for interim ones? */
 static bool awaits_response(const struct call *call)
 {
-    return call->fsm.state == CALL_SENDING || call->fsm.state == CALL_WAITING;
+    return call->fsm.state == CALL_TRYING && try_fsm_is_exchanging(&call->try->fsm);
 }
 
 /* False: nothing more can be done for it now, or the call is over. */
@@ -121,7 +109,7 @@ static bool look_for_response(struct call *call)
 {
     if (call->caller->head_waits && !call_deliver_interim(call))
         return false;
-    if (call->exchange->begun && call_take_response_head(call))
+    if (call->try->exchange->begun && call_take_response_head(call))
         return true;
     return !call_is_over(call) && receive_response(call);
 }
@@ -136,56 +124,37 @@ static void download(struct call *call)
         if (!look_for_response(call))
             return;
     }
-    if (call->fsm.state == CALL_STREAMING || call->fsm.state == CALL_DELIVERING)
+    if (call->fsm.state == CALL_RESPONDING || call->fsm.state == CALL_DELIVERING)
         deliver(call);
 }
 
-/* The limit that goes with what the call is waiting for. A caller who is slow costs the upstream no time. */
-static void set_limit(struct call *call)
+/* Is it in a state in which bytes move? */
+static bool is_moving(const struct call *call)
 {
-    const struct route_config *route = call->route;
-    int64_t idle_end_ns = budget_end(call->exchange->moved_ns, route->idle_ns);
-
-    call_fsm_set_limit(&call->fsm, NS_NEVER, CAUSE_NONE);
-    if (call->exchange->received != 0)
-        call_fsm_set_begin(&call->fsm, NS_NEVER);
-    switch (call->fsm.state) {
-    case CALL_SENDING:
-        if (call->exchange->blocked)
-            call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
-        break;
-    case CALL_WAITING:
-        if (call->exchange->begun)
-            call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
-        else
-            call_fsm_set_limit(&call->fsm, budget_end(call->fsm.phase_since_ns, route->first_byte_ns),
-                               CAUSE_FIRST_BYTE_LIMIT);
-        break;
-    case CALL_STREAMING:
-        if (!call->caller->blocked)
-            call_fsm_set_limit(&call->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
-        if (call->progress != NULL)
-            call_limit_by_progress(call);
-        break;
-    default: return;
-    }
-    call_set_timer(call);
+    return try_fsm_is_exchanging(&call->try->fsm) || call->fsm.state == CALL_DELIVERING;
 }
 
-/* States in which bytes move. */
-static bool is_exchanging(const struct call *call)
+static void set_limit(struct call *call)
 {
-    return call->fsm.state >= CALL_SENDING && call->fsm.state <= CALL_DELIVERING;
+    struct try *try = call->try;
+
+    if (try->exchange->received != 0)
+        call_fsm_set_begin(&call->fsm, NS_NEVER);
+    /* A caller that is slow costs the upstream no time. */
+    try_set_limit(try, call->caller->blocked);
+    if (call->progress != NULL)
+        call_limit_by_progress(call);
+    call_set_timer(call);
 }
 
 void call_pump(struct call *call)
 {
-    PRE(is_exchanging(call));
+    PRE(is_moving(call));
     upload(call);
     if (call_is_over(call))
         return;
     download(call);
-    if (!call_is_over(call) && call->fsm.state != CALL_CONNECTING)
+    if (!call_is_over(call) && try_fsm_is_exchanging(&call->try->fsm))
         set_limit(call);
 }
 
@@ -198,7 +167,7 @@ void call_caller_ready(struct stream *caller)
         call_read_head(call);
     else if (caller->lost)
         call_caller_gone(call);
-    else if (is_exchanging(call))
+    else if (is_moving(call))
         call_pump(call);
     POST(call_is_over(call) || call_is_sound(call));
 }

@@ -6,7 +6,6 @@
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/late.h"
-#include "call/upstream.h"
 #include "runtime/socket_address.h"
 
 #define LINE_MAX_BYTES 16384u
@@ -74,10 +73,10 @@ static void put_ends(struct jsonw *json, const struct call *call)
     struct text text = text_over(block, sizeof(block));
 
     jsonw_u64(json, "bytes_up", call->caller->received);
-    jsonw_u64(json, "bytes_down", call->exchange->received);
-    socket_address_put(&text, &call->peer.any);
+    jsonw_u64(json, "bytes_down", call->try->exchange->received);
+    socket_address_put(&text, &call->try->peer.any);
     jsonw_string(json, "upstream_address", text_span(&text));
-    if (call->dns_is_stale)
+    if (call->try->dns_is_stale)
         jsonw_string(json, "dns", SPAN_LIT("stale"));
     text.len = 0;
     downstream_put_caller(&text, call->downstream);
@@ -139,7 +138,7 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     put_request(&line.json, call);
     put_end(&line.json, call, cause, phase);
     call_fsm_put_times(&line.json, &call->fsm, now_ns);
-    if (call->lingers)
+    if (call->try->lingers)
         jsonw_ms(&line.json, "lingered_ms", call->route->linger_ns);
     put_ends(&line.json, call);
     put_detail(&line.json, cause, detail, odd);

@@ -9,7 +9,7 @@
 /* When the request had been sent; of a response that came before that, now. */
 static int64_t sent_ns(const struct call *call)
 {
-    return call->fsm.state == CALL_WAITING ? call->fsm.phase_since_ns : loop_now(call->context->loop);
+    return call->try->fsm.state == TRY_WAITING ? call->try->uploaded_ns : loop_now(call->context->loop);
 }
 
 bool call_watch_progress(struct call *call, const struct http1_head *head)
@@ -31,12 +31,12 @@ bool call_watch_progress(struct call *call, const struct http1_head *head)
 void call_note_progress(struct call *call, const struct stream_piece *piece)
 {
     struct call_progress *progress = call->progress;
-    uint64_t fresh = call->exchange->received - progress->seen;
+    uint64_t fresh = call->try->exchange->received - progress->seen;
 
     PRE(fresh <= piece->data.len); /* what was shown before is in front of it */
     if (fresh == 0)
         return;
-    progress->seen = call->exchange->received;
+    progress->seen = call->try->exchange->received;
     progress_note(&progress->progress, &progress->terms, fresh, 0, loop_now(call->context->loop));
 }
 
@@ -48,6 +48,6 @@ void call_limit_by_progress(struct call *call)
 
     progress_stand(progress, call->caller->blocked, loop_now(call->context->loop));
     limit_ns = progress_limit(progress, &call->progress->terms, &cause);
-    if (limit_ns < call->fsm.limit_ns)
-        call_fsm_set_limit(&call->fsm, limit_ns, cause);
+    if (limit_ns < call->try->fsm.limit_ns)
+        try_fsm_set_limit(&call->try->fsm, limit_ns, cause);
 }

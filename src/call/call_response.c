@@ -3,7 +3,6 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/context.h"
-#include "call/upstream.h"
 
 /* "[address]:port" */
 #define AUTHORITY_MAX 64
@@ -92,7 +91,6 @@ static void final_response(struct call *call, const struct http1_head *head)
 {
     PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
-    call->reusable = upstream_note_response(call->upstream, head);
     if (!hand_over_final(call, head))
         return;
     if (!call_watch_progress(call, head)) {
@@ -100,34 +98,20 @@ static void final_response(struct call *call, const struct http1_head *head)
         return;
     }
     call->answering = true;
-    call_move(call, CALL_STREAMING);
-}
-
-static void count_status(struct call *call, uint16_t code)
-{
-    code_counts_count(&call->context->metrics->upstreams[call->config->index].responses, code);
-}
-
-/* What is behind a final head is content, or nothing that was asked for. */
-void call_count_unfinished_head(struct call *call)
-{
-    struct stream_start start;
-
-    if (call->status == 0 && stream_read_start(call->exchange, &start))
-        count_status(call, start.code);
+    if (try_adopt(call->try))
+        call_move(call, CALL_RESPONDING);
 }
 
 bool call_take_response_head(struct call *call)
 {
-    const struct stream_fault *fault = &call->exchange->fault;
+    struct try *try = call->try;
     struct http1_head *head;
 
-    switch (stream_head(call->exchange, &head)) {
+    switch (try_head(try, &head)) {
     case STREAM_OK: break;
     case STREAM_WAIT: return false;
-    default: call_end_over(call, fault->cause, fault->detail, fault->odd); return false;
+    default: try_fail(try, &try->exchange->fault, false); return false;
     }
-    count_status(call, head->code);
     if (head->code < 200)
         interim_response(call, head);
     else

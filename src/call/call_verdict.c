@@ -11,31 +11,32 @@ static struct route_metrics *metrics_of(struct call *call)
 
 void call_try_begins(struct call *call)
 {
-    PRE(!call->trying && call->granted_ns != 0);
-    call->trying = true;
+    PRE(!call->try->has_no_verdict && call->try->granted_ns != 0);
+    call->try->has_no_verdict = true;
     metrics_of(call)->tries_started[TRY_FIRST]++;
 }
 
 /* Is it the API that has to do the next thing, and not the caller, who is slow to give or to take? */
 static bool api_is_to_move(const struct call *call)
 {
-    switch (call->fsm.state) {
-    case CALL_CONNECTING:
-    case CALL_WAITING: return true;
-    case CALL_SENDING: return call->exchange->blocked;
-    case CALL_STREAMING: return !call->caller->blocked;
+    switch (call->try->fsm.state) {
+    case TRY_CONNECTING:
+    case TRY_WAITING: return true;
+    case TRY_SENDING: return call->try->exchange->blocked;
+    case TRY_STREAMING: return !call->caller->blocked;
     default: return false;
     }
 }
 
 void call_try_over(struct call *call, enum cause cause)
 {
-    struct try_end end = {.cause = cause, .status = call->status, .deadline_ns = call->route->deadline_ns};
+    struct try *try = call->try;
+    struct try_end end = {.cause = cause, .status = try->status, .deadline_ns = call->route->deadline_ns};
 
-    if (!call->trying)
+    if (!try->has_no_verdict)
         return;
-    call->trying = false;
+    try->has_no_verdict = false;
     end.api_to_move = api_is_to_move(call);
-    end.took_ns = loop_now(call->context->loop) - call->granted_ns;
+    end.took_ns = loop_now(call->context->loop) - try->granted_ns;
     metrics_of(call)->tries_ended[verdict_of(&end, &verdict_bad_statuses)]++;
 }

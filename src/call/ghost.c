@@ -55,17 +55,17 @@ static bool has_api_ended(enum cause cause)
     return cause == CAUSE_TERMINATED || cause == CAUSE_INCOMPLETE || cause == CAUSE_TLS_PROTOCOL;
 }
 
-static bool is_due(const struct call *call, enum cause cause)
+static bool is_due(const struct try *try, enum cause cause)
 {
-    return call->route->linger_ns > 0 && (call_state_holds(call->fsm.state) & HOLD_UPSTREAM) != 0 &&
-           call->ticket.permit.state == PERMIT_HELD && call->fsm.sent != SENT_NONE && cause != CAUSE_NONE &&
+    return try_fsm_is_exchanging(&try->fsm) && try->plan.route->linger_ns > 0 &&
+           try->ticket.permit.state == PERMIT_HELD && try->fsm.sent != SENT_NONE && cause != CAUSE_NONE &&
            !has_api_ended(cause);
 }
 
 /* NULL: no memory. */
-static struct ghost *make(struct call *call)
+static struct ghost *make(const struct try *try)
 {
-    struct call_context *context = call->context;
+    struct call_context *context = try->context;
     struct ghost *ghost = mem_zalloc(sizeof(*ghost));
 
     if (ghost == NULL || timer_init(&context->loop->timers, &ghost->over, is_over) != ST_OK) {
@@ -73,11 +73,11 @@ static struct ghost *make(struct call *call)
         return NULL;
     }
     ghost->context = context;
-    ghost->terms = call->terms;
+    ghost->terms = try->plan.terms;
     ghost->terms->users++;
-    ghost->pool = context->pools[call->route->pool];
+    ghost->pool = try->plan.pool;
     pool_ticket_init(&ghost->ticket, context->loop, NULL);
-    list_push_back(&context->calls.by_pool[call->route->pool].ghosts, &ghost->node);
+    list_push_back(&context->calls.by_pool[try->plan.route->pool].ghosts, &ghost->node);
     return ghost;
 }
 
@@ -91,7 +91,7 @@ static void nothing_comes(struct late *late, bool api_has_ended)
 }
 
 /* Without memory for it nothing will be known, as if the API said nothing. */
-static void watch(struct ghost *ghost, struct call *call)
+static void watch(struct ghost *ghost, const struct call *call, struct try *try)
 {
     struct watch *made = mem_zalloc(sizeof(*made));
 
@@ -102,26 +102,26 @@ static void watch(struct ghost *ghost, struct call *call)
     made->ghost = ghost;
     made->late.over = nothing_comes;
     ghost->watch = made;
-    late_begin(&made->late, call);
+    late_begin(&made->late, call, try);
 }
 
-void ghost_follow(struct call *call, enum cause cause)
+void ghost_follow(struct call *call, struct try *try, enum cause cause)
 {
     struct ghost *ghost;
 
-    if (!is_due(call, cause))
+    if (!is_due(try, cause))
         return;
-    ghost = make(call);
+    ghost = make(try);
     if (ghost == NULL) {
         call->context->metrics->process.ghosts_missed[0]++;
         return;
     }
-    call->lingers = true;
-    pool_pass_on_to_ghost(ghost->pool, &call->ticket, &ghost->ticket);
+    try->lingers = true;
+    pool_pass_on_to_ghost(ghost->pool, &try->ticket, &ghost->ticket);
     timer_set(&call->context->loop->timers, &ghost->over,
-              budget_end(loop_now(call->context->loop), call->route->linger_ns));
-    if (call->config->late)
-        watch(ghost, call);
+              budget_end(loop_now(call->context->loop), try->plan.route->linger_ns));
+    if (try->plan.config->late)
+        watch(ghost, call, try);
 }
 
 uint32_t ghosts_count(const struct call_list *list)

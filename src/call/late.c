@@ -114,21 +114,21 @@ static void ready(struct upstream *upstream)
 
 static const struct upstream_events events = {.ready = ready};
 
-void late_begin(struct late *late, struct call *call)
+void late_begin(struct late *late, const struct call *call, struct try *try)
 {
-    PRE(call->upstream != NULL && call->upstream->connect == NULL && late->over != NULL);
+    PRE(try->upstream != NULL && try->upstream->connect == NULL && late->over != NULL);
     late->context = call->context;
-    late->config = call->config;
+    late->config = try->plan.config;
     late->route = call->route;
     late->trace = call->trace;
     late->begun_ns = call->fsm.begun_ns;
-    late->result = (struct late_call){.id = call->id, .status = call->status};
-    call->peer = call->upstream->peer;
-    late->upstream = call->upstream;
-    call->upstream = NULL;
+    late->result = (struct late_call){.id = call->id, .status = try->status};
+    try->peer = try->upstream->peer;
+    late->upstream = try->upstream;
+    try->upstream = NULL;
     late->upstream->events = &events;
     late->upstream->user = late;
-    h1_exchange_take_over(&late->h1, &call->h1);
+    h1_exchange_take_over(&late->h1, &try->h1);
     late->h1.stream.paused = true; /* what is there may raise no event any more */
     mail_init(&late->kick, kicked);
     loop_defer(late->context->loop, &late->kick);

@@ -4,10 +4,7 @@
 #include "base/number.h"
 
 #define T        HOLD_TIMER
-#define Q        HOLD_QUEUE
-#define P        HOLD_PERMIT
-#define C        HOLD_CONNECT
-#define U        HOLD_UPSTREAM
+#define A        HOLD_TRY
 #define N(state) (1u << CALL_##state)
 
 static const struct {
@@ -51,19 +48,9 @@ bool call_state_is_final(enum call_state state)
     return states[state].next == 0;
 }
 
-bool call_fsm_may_move(enum call_state from, enum call_state to)
+bool call_fsm_may_move(const struct call_fsm *fsm, enum call_state to)
 {
-    return (states[from].next & (1u << to)) != 0;
-}
-
-/* A pending connection becomes the exchange's, a place in the queue becomes a permit: these change, none goes. */
-static unsigned given_back(unsigned before, unsigned after)
-{
-    if ((after & HOLD_UPSTREAM) != 0)
-        before &= ~(unsigned)HOLD_CONNECT;
-    if ((after & HOLD_PERMIT) != 0)
-        before &= ~(unsigned)HOLD_QUEUE;
-    return before & ~after;
+    return (states[fsm->state].next & (1u << to)) != 0 && (to != CALL_REFUSED || !fsm->admitted);
 }
 
 /* The first time counts. Apart, so that the way of every call is short. */
@@ -89,10 +76,9 @@ bool call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, uns
     enum call_state from = fsm->state;
 
     PRE(to < CALL_STATE_COUNT);
-    if (!call_fsm_may_move(from, to))
+    if (!call_fsm_may_move(fsm, to))
         return false;
-    *give_back = given_back(states[from].holds, states[to].holds);
-    POST((*give_back & ~states[from].holds) == 0 && (*give_back & states[to].holds) == 0);
+    *give_back = states[from].holds & ~states[to].holds;
     fsm->state = to;
     call_fsm_set_limit(fsm, NS_NEVER, CAUSE_NONE);
     if (states[to].phase != PHASE_COUNT)
@@ -150,7 +136,7 @@ enum cause call_fsm_timer(struct call_fsm *fsm, int64_t now_ns)
 
 enum cause call_fsm_shutdown(const struct call_fsm *fsm)
 {
-    return call_fsm_may_move(fsm->state, CALL_REFUSED) ? CAUSE_DRAINING : CAUSE_DRAIN_OVER;
+    return call_fsm_may_move(fsm, CALL_REFUSED) ? CAUSE_DRAINING : CAUSE_DRAIN_OVER;
 }
 
 int64_t call_fsm_phase_ns(const struct call_fsm *fsm, enum phase phase, int64_t now_ns)

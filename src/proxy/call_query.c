@@ -55,7 +55,7 @@ static struct call_top_entry describe(const struct call *call)
         .deadline_ns = call->fsm.deadline_ns,
         .phase_since_ns = call->fsm.phase_since_ns,
         .bytes_up = call->caller->received,
-        .bytes_down = call->exchange->received,
+        .bytes_down = call->try->exchange->received,
         .upstream = call->config->index,
         .route = call->route->index,
         .phase = call->fsm.phase,

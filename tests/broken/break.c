@@ -2,7 +2,7 @@
  * A curfew that breaks its own invariants when it is told to: what happens then is tested on the real binary. Linked
  * over the seams of that binary with --wrap. CURFEW_BREAK says what goes wrong:
  *
- *   move STATE N      the Nth call that wants to go on to STATE may not
+ *   move STATE N      the Nth call, or try of a call, that wants to go on to STATE may not
  *   timer             no call's timer is moved once the call has begun
  *   release N         the Nth call that gives something back to its pool gives back nothing
  *   loop N            the Nth turn of a worker's event loop fails
@@ -17,11 +17,14 @@
 
 #include "base/invariant.h"
 #include "core/call_fsm.h"
+#include "core/try_fsm.h"
 #include "call/call.h"
 #include "runtime/pool.h"
 
 bool __real_call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back);
 bool __wrap_call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_ns, unsigned *give_back);
+bool __real_try_fsm_move(struct try_fsm *fsm, enum try_state to, unsigned *give_back);
+bool __wrap_try_fsm_move(struct try_fsm *fsm, enum try_state to, unsigned *give_back);
 void __real_call_set_timer(struct call *call);
 void __wrap_call_set_timer(struct call *call);
 void __real_pool_give_back(struct pool *pool, struct pool_ticket *ticket);
@@ -49,6 +52,15 @@ bool __wrap_call_fsm_move(struct call_fsm *fsm, enum call_state to, int64_t now_
 
     snprintf(what, sizeof(what), "move %s ", call_state_name(to));
     return !breaks(what, &times[to]) && __real_call_fsm_move(fsm, to, now_ns, give_back);
+}
+
+bool __wrap_try_fsm_move(struct try_fsm *fsm, enum try_state to, unsigned *give_back)
+{
+    static atomic_int times[TRY_STATE_COUNT];
+    char what[32];
+
+    snprintf(what, sizeof(what), "move %s ", try_state_name(to));
+    return !breaks(what, &times[to]) && __real_try_fsm_move(fsm, to, give_back);
 }
 
 void __wrap_call_set_timer(struct call *call)

@@ -42,12 +42,25 @@ static void move(struct call *call, enum call_state to)
     CHECK(&world, call_fsm_move(&call->fsm, to, world.now_ns, &holds));
     CHECK(&world, (holds & ~before) == 0 && (holds & after) == 0);
     call->limit_ns = NS_NEVER;
-    if ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0)
+    if ((holds & HOLD_TIMER) != 0)
+        timer_fini(&call->thread->timers, &call->timer);
+}
+
+static void move_try(struct call *call, enum try_state to)
+{
+    unsigned before = try_state_holds(call->try.state), after = try_state_holds(to), holds;
+
+    CHECK(&world, try_fsm_move(&call->try, to, &holds));
+    CHECK(&world, (holds & ~before) == 0 && (holds & after) == 0);
+    call_fsm_set_limit(&call->fsm, call->limit_ns = NS_NEVER, CAUSE_NONE);
+    if ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0)
         close_connection(call);
     if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0)
         give_back_permit(call);
-    if ((holds & HOLD_TIMER) != 0)
-        timer_fini(&call->thread->timers, &call->timer);
+    if ((after & HOLD_PERMIT) != 0)
+        call_fsm_admit(&call->fsm);
+    if (try_state_phase(to) != PHASE_COUNT)
+        call_fsm_enter_phase(&call->fsm, try_state_phase(to), world.now_ns);
 }
 
 static void end(struct call *call, enum cause cause)
@@ -55,6 +68,8 @@ static void end(struct call *call, enum cause cause)
     enum phase phase = call->fsm.phase;
 
     check_instant(call, cause);
+    if (call->try.state != TRY_OVER)
+        move_try(call, TRY_OVER);
     move(call, final_states[cause_outcome(cause)]);
     check_holds_nothing(call);
     check_spared(call);
@@ -142,7 +157,7 @@ static void pass_until(int64_t until_ns)
 
 static void connect_anew(struct call *call, uint8_t argument)
 {
-    move(call, CALL_CONNECTING);
+    move_try(call, TRY_CONNECTING);
     open_connection(call, false);
     set_limit(call, end_of(argument), CAUSE_CONNECT_LIMIT);
 }
@@ -154,7 +169,7 @@ static void use_permit(struct call *call, uint8_t argument)
         return;
     }
     open_connection(call, true);
-    move(call, CALL_SENDING);
+    move_try(call, TRY_SENDING);
     set_limit(call, end_of(argument), CAUSE_IDLE_LIMIT);
 }
 
@@ -167,7 +182,7 @@ static void deliver(struct event *event)
     while ((node = list_take_front(&thread->batch)) != NULL) {
         struct call *call = CONTAINER_OF(node, struct call, mail);
 
-        CHECK(&world, call->fsm.state == CALL_QUEUED && call->permit.state == PERMIT_HELD);
+        CHECK(&world, call->try.state == TRY_QUEUED && call->permit.state == PERMIT_HELD);
         use_permit(call, (uint8_t)draw(&world));
         world_check(&world);
     }
@@ -186,6 +201,7 @@ static void begin(uint8_t argument)
     CHECK(&world, timer_init(&call->thread->timers, &call->timer, time_is_up) == ST_OK);
     call->fixed_ns = world.now_ns;
     call->route_ns = end_of((uint8_t)(255 - argument));
+    try_fsm_begin(&call->try);
     call_fsm_begin(&call->fsm, world.now_ns, NS_NEVER);
     world_set_route(call, call->route_ns);
     set_limit(call, end_of(argument), CAUSE_HEAD_LIMIT);
@@ -209,7 +225,7 @@ static void head_comes(struct call *call, uint8_t argument)
     }
     call->counted = true;
     world.started++;
-    move(call, CALL_ROUTED);
+    move(call, CALL_TRYING);
     set_timer(call);
 }
 
@@ -233,7 +249,7 @@ static void asks_for_permit(struct call *call, uint8_t argument)
     case PERMIT_QUEUED:
         CHECK(&world, has_room && !has_free);
         call->number = ++world.queued;
-        move(call, CALL_QUEUED);
+        move_try(call, TRY_QUEUED);
         set_limit(call, end_of(argument), CAUSE_QUEUE_LIMIT);
         break;
     default:
@@ -253,7 +269,7 @@ static void next_phase(struct call *call, uint8_t argument)
 static void is_connected(struct call *call, uint8_t argument)
 {
     call->conn->open = true;
-    move(call, CALL_SENDING);
+    move_try(call, TRY_SENDING);
     set_limit(call, end_of(argument), CAUSE_IDLE_LIMIT);
 }
 
@@ -268,7 +284,7 @@ static void connecting_fails(struct call *call, uint8_t argument)
 static void is_sent(struct call *call, uint8_t argument)
 {
     call->fsm.sent = SENT_COMPLETE;
-    move(call, CALL_WAITING);
+    move_try(call, TRY_WAITING);
     set_limit(call, end_of(argument), CAUSE_FIRST_BYTE_LIMIT);
 }
 
@@ -279,8 +295,8 @@ static void stands_still(struct call *call, uint8_t argument)
 
 static void connection_is_lost(struct call *call, uint8_t argument)
 {
-    if (call->fsm.state == CALL_STREAMING || call->replaced || (argument & 1) != 0) {
-        end(call, call->fsm.state == CALL_STREAMING ? CAUSE_INCOMPLETE : CAUSE_TERMINATED);
+    if (call->try.state == TRY_STREAMING || call->replaced || (argument & 1) != 0) {
+        end(call, call->try.state == TRY_STREAMING ? CAUSE_INCOMPLETE : CAUSE_TERMINATED);
         return;
     }
     call->replaced = true;
@@ -290,7 +306,8 @@ static void connection_is_lost(struct call *call, uint8_t argument)
 
 static void response_begins(struct call *call, uint8_t argument)
 {
-    move(call, CALL_STREAMING);
+    move_try(call, TRY_STREAMING);
+    move(call, CALL_RESPONDING);
     set_limit(call, end_of(argument), CAUSE_IDLE_LIMIT);
 }
 
@@ -303,6 +320,7 @@ static void response_is_garbled(struct call *call, uint8_t argument)
 static void response_is_read(struct call *call, uint8_t argument)
 {
     (void)argument;
+    move_try(call, TRY_OVER);
     move(call, CALL_DELIVERING);
     CHECK(&world, call->conn == NULL && call->permit.state == PERMIT_FREE);
     set_timer(call);
@@ -333,7 +351,10 @@ static void is_turned_away(struct call *call, uint8_t argument)
     end(call, call_fsm_shutdown(&call->fsm));
 }
 
-#define IN(state)    (1u << CALL_##state)
+/* What its try is in; before and after it, the call's own state. */
+#define READING      (1u << (TRY_STATE_COUNT + CALL_READING))
+#define DELIVERING   (1u << (TRY_STATE_COUNT + CALL_DELIVERING))
+#define IN(state)    (1u << TRY_##state)
 #define IN_ANY_STATE UINT32_MAX
 #define EXCHANGING   (IN(SENDING) | IN(WAITING) | IN(STREAMING))
 
@@ -341,9 +362,9 @@ static const struct {
     unsigned states;
     void (*happens)(struct call *call, uint8_t argument);
 } happenings[] = {
-    {IN(READING), head_comes},
-    {IN(READING), head_is_bad},
-    {IN(ROUTED), asks_for_permit},
+    {READING, head_comes},
+    {READING, head_is_bad},
+    {IN(IDLE), asks_for_permit},
     {IN(CONNECTING), next_phase},
     {IN(CONNECTING), is_connected},
     {IN(CONNECTING), connecting_fails},
@@ -353,12 +374,19 @@ static const struct {
     {EXCHANGING, response_is_garbled},
     {IN(SENDING) | IN(WAITING), response_begins},
     {IN(STREAMING), response_is_read},
-    {IN(DELIVERING), response_is_delivered},
+    {DELIVERING, response_is_delivered},
     {IN_ANY_STATE, caller_leaves},
     {IN_ANY_STATE, is_turned_away},
 };
 
 #define HAPPENINGS (sizeof(happenings) / sizeof(happenings[0]))
+
+static unsigned state_of(const struct call *call)
+{
+    bool tries = (call_state_holds(call->fsm.state) & HOLD_TRY) != 0;
+
+    return 1u << (tries ? (unsigned)call->try.state : TRY_STATE_COUNT + (unsigned)call->fsm.state);
+}
 
 /* Moves that the table does not allow are refused, and have done nothing. */
 static void check_rules(struct call *call)
@@ -367,7 +395,7 @@ static void check_rules(struct call *call)
     unsigned holds = UINT32_MAX;
 
     for (enum call_state to = 0; to < CALL_STATE_COUNT; to++) {
-        if (call_fsm_may_move(before.state, to))
+        if (call_fsm_may_move(&before, to))
             continue;
         CHECK(&world, !call_fsm_move(&call->fsm, to, world.now_ns, &holds) && holds == UINT32_MAX);
         CHECK(&world, memcmp(&call->fsm, &before, sizeof(before)) == 0);
@@ -395,7 +423,7 @@ static void happen(struct input *input)
             begin(argument);
     } else {
         call = nth_call((uint32_t)(whom % world.live_calls));
-        if ((happenings[what].states & 1u << call->fsm.state) != 0)
+        if ((happenings[what].states & state_of(call)) != 0)
             happenings[what].happens(call, argument);
         else
             check_rules(call);

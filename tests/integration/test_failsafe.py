@@ -102,9 +102,9 @@ def told_once(proxy, state, step, *, completed):
 
 
 @pytest.mark.parametrize("state, step, sees", [
-    ("READING", "ROUTED", 500), ("ROUTED", "CONNECTING", 500), ("CONNECTING", "SENDING", 500),
-    ("SENDING", "WAITING", 500), ("WAITING", "STREAMING", 500), ("STREAMING", "DELIVERING", 200),
-    ("DELIVERING", "DONE", 200)])
+    ("READING", "TRYING", 500), ("IDLE", "CONNECTING", 500), ("CONNECTING", "SENDING", 500),
+    ("SENDING", "WAITING", 500), ("WAITING", "STREAMING", 500), ("STREAMING", "RESPONDING", 500),
+    ("RESPONDING", "OVER", 200), ("RESPONDING", "DONE", 200)])
 def test_a_call_that_can_not_go_on_ends_alone(doomed, state, step, sees):
     proxy, _ = doomed(ok, f"move {step} 2", keepalive={"max_idle": 0})
     assert ask(proxy) == 200
@@ -131,7 +131,7 @@ def test_a_call_on_a_kept_connection_that_can_not_go_on_destroys_it(doomed):
     assert first.recv_response().status == 200
     assert proxy.ask().status == 500
     assert exchange.wait_ended()
-    told_once(proxy, "ROUTED", "SENDING", completed=1)
+    told_once(proxy, "IDLE", "SENDING", completed=1)
     proxy.stop()
 
 
@@ -143,7 +143,7 @@ def test_a_call_that_can_not_wait_leaves_the_queue(doomed):
     assert proxy.ask().status == 500
     exchange.answer()
     assert holder.recv_response().status == 200
-    told_once(proxy, "ROUTED", "QUEUED", completed=1)
+    told_once(proxy, "IDLE", "QUEUED", completed=1)
     proxy.stop()
 
 
@@ -169,7 +169,7 @@ def test_a_call_to_which_something_impossible_happens_ends_alone(doomed):
     assert metrics.sum("curfew_broken_invariants_total") == 1
     assert metrics.calls("failed", reason="broken_invariant") == 1 and metrics.calls("completed") == 2
     complaint, = complaints(proxy)
-    assert complaint.endswith("in state ROUTED: its pool's answer is none that a pool can give")
+    assert complaint.endswith("in state IDLE: its pool's answer is none that a pool can give")
     proxy.stop()
 
 

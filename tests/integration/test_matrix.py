@@ -41,7 +41,8 @@ def test_a_new_state_event_or_cause_is_missed():
     without = TEXT[:TEXT.index("[DELIVERING")] + TEXT[TEXT.index("[causes"):]
     assert Table(without).missing(EVENTS) == ["no section for the state DELIVERING"]
     assert any("no row for" in complaint for complaint in TABLE.missing([*EVENTS, "upstream explodes"]))
-    assert live_states("CALL_STATE(NEW, PHASE_COUNT, T, N(DONE))\nCALL_STATE(DONE, PHASE_COUNT, 0, 0)\n") == ["NEW"]
+    assert live_states("CALL_STATE(NEW, PHASE_COUNT, T, N(DONE))\nCALL_STATE(DONE, PHASE_COUNT, 0, 0)\n",
+                       "TRY_STATE(OLD, PHASE_COUNT, P | X, N(OVER))\nTRY_STATE(OVER, PHASE_COUNT, 0, 0)\n") == ["NEW", "OLD"]
     without = Table(TEXT.replace("\nqueue_full ", "\nqueue_empty "))
     assert without.missing(EVENTS) == ["nothing provokes the cause queue_full",
                                        "queue_empty is no cause of include/core/causes.def"]

@@ -132,7 +132,17 @@ static void move(struct call *call, enum call_state to)
 
     CHECK(call->world, call_fsm_move(&call->fsm, to, call->world->now_ns, &holds));
     call->limit_ns = NS_NEVER;
-    if ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0 && call->conn != NULL) {
+    if ((holds & HOLD_TIMER) != 0)
+        timer_fini(&call->thread->timers, &call->timer);
+}
+
+static void move_try(struct call *call, enum try_state to)
+{
+    unsigned holds;
+
+    CHECK(call->world, try_fsm_move(&call->try, to, &holds));
+    call_fsm_set_limit(&call->fsm, call->limit_ns = NS_NEVER, CAUSE_NONE);
+    if ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0 && call->conn != NULL) {
         if (call->reusable && call->conn->open)
             keep_idle(call->conn);
         else
@@ -140,8 +150,10 @@ static void move(struct call *call, enum call_state to)
     }
     if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0)
         give_back_permit(call);
-    if ((holds & HOLD_TIMER) != 0)
-        timer_fini(&call->thread->timers, &call->timer);
+    if ((try_state_holds(to) & HOLD_PERMIT) != 0)
+        call_fsm_admit(&call->fsm);
+    if (try_state_phase(to) != PHASE_COUNT)
+        call_fsm_enter_phase(&call->fsm, try_state_phase(to), call->world->now_ns);
 }
 
 /* As set_limit in call/call_exchange.c. */
@@ -150,19 +162,20 @@ static void limit_exchange(struct call *call)
     const struct sim_upstream *upstream = call->upstream;
     int64_t idle_end_ns = budget_end(call->moved_ns, upstream->idle_ns);
 
-    switch (call->fsm.state) {
-    case CALL_SENDING: set_limit(call, call->upload_waits ? idle_end_ns : NS_NEVER, CAUSE_IDLE_LIMIT); break;
-    case CALL_WAITING:
+    if (call->fsm.state == CALL_DELIVERING)
+        set_limit(call, NS_NEVER, CAUSE_NONE);
+    switch (call->try.state) {
+    case TRY_SENDING: set_limit(call, call->upload_waits ? idle_end_ns : NS_NEVER, CAUSE_IDLE_LIMIT); break;
+    case TRY_WAITING:
         if (call->response_begun)
             set_limit(call, idle_end_ns, CAUSE_IDLE_LIMIT);
         else
             set_limit(call, budget_end(call->fsm.phase_since_ns, upstream->first_byte_ns),
                       CAUSE_FIRST_BYTE_LIMIT);
         break;
-    case CALL_STREAMING:
+    case TRY_STREAMING:
         set_limit(call, call->delivery_waits ? NS_NEVER : idle_end_ns, CAUSE_IDLE_LIMIT);
         break;
-    case CALL_DELIVERING: set_limit(call, NS_NEVER, CAUSE_NONE); break;
     default: break;
     }
 }
@@ -177,6 +190,8 @@ static void end(struct call *call, enum cause cause)
     check_instant(call, cause);
     if (cause != CAUSE_NONE)
         call->reusable = false;
+    if (call->try.state != TRY_OVER)
+        move_try(call, TRY_OVER);
     move(call, final_states[cause_outcome(cause)]);
     check_holds_nothing(call);
     check_spared(call);
@@ -234,7 +249,7 @@ static void connect_on(struct conn *conn)
     struct call *call = conn->call;
     struct world *world = call->world;
 
-    CHECK(world, call->fsm.state == CALL_CONNECTING);
+    CHECK(world, call->try.state == TRY_CONNECTING);
     if (chance(world, conn->upstream->refuses)) {
         end(call, failures[below(world, 4)]);
     } else if (conn->stage < 3) {
@@ -244,7 +259,7 @@ static void connect_on(struct conn *conn)
     } else {
         conn->open = true;
         conn->opened_ns = world->now_ns;
-        move(call, CALL_SENDING);
+        move_try(call, TRY_SENDING);
         begin_exchange(call);
     }
 }
@@ -267,7 +282,7 @@ static void connect_anew(struct call *call)
     struct world *world = call->world;
     struct conn *conn;
 
-    move(call, CALL_CONNECTING);
+    move_try(call, TRY_CONNECTING);
     set_limit(call, budget_end(world->now_ns, call->upstream->connect_ns), CAUSE_CONNECT_LIMIT);
     if (below(world, 500) == 0) { /* no memory for a connection */
         end(call, CAUSE_INTERNAL);
@@ -293,7 +308,7 @@ static void use_permit(struct call *call)
         return;
     }
     attach(conn, call);
-    move(call, CALL_SENDING);
+    move_try(call, TRY_SENDING);
     begin_exchange(call);
 }
 
@@ -308,7 +323,7 @@ static void deliver(struct event *event)
     while ((node = list_take_front(&thread->batch)) != NULL) {
         struct call *call = CONTAINER_OF(node, struct call, mail);
 
-        CHECK(world, call->fsm.state == CALL_QUEUED && call->permit.state == PERMIT_HELD);
+        CHECK(world, call->try.state == TRY_QUEUED && call->permit.state == PERMIT_HELD);
         use_permit(call);
         world_check(world);
     }
@@ -341,7 +356,8 @@ static void begin_response(struct call *call)
 {
     call->moved_ns = call->world->now_ns;
     call->reusable = chance(call->world, 80);
-    move(call, CALL_STREAMING);
+    move_try(call, TRY_STREAMING);
+    move(call, CALL_RESPONDING);
 }
 
 static void sending(struct call *call)
@@ -357,7 +373,7 @@ static void sending(struct call *call)
     } else if (dice < 60) {
         call->moved_ns = world->now_ns;
         call->fsm.sent = SENT_COMPLETE;
-        move(call, CALL_WAITING);
+        move_try(call, TRY_WAITING);
     } else if (dice < 80) { /* a part of the request, and the caller's next one is still to come */
         call->moved_ns = world->now_ns;
         call->fsm.sent = SENT_PARTIAL;
@@ -384,6 +400,7 @@ static void release_upstream(struct call *call)
 {
     if (call->fsm.sent != SENT_COMPLETE)
         call->reusable = false;
+    move_try(call, TRY_OVER);
     move(call, CALL_DELIVERING);
     CHECK(call->world, call->conn == NULL && call->permit.state == PERMIT_FREE);
     set_timer(call);
@@ -412,16 +429,16 @@ static void streaming(struct call *call)
 
 static void exchange(struct call *call)
 {
-    switch (call->fsm.state) {
-    case CALL_SENDING: sending(call); break;
-    case CALL_WAITING: waiting(call); break;
-    case CALL_STREAMING: streaming(call); break;
+    switch (call->try.state) {
+    case TRY_SENDING: sending(call); break;
+    case TRY_WAITING: waiting(call); break;
+    case TRY_STREAMING: streaming(call); break;
     default:
         CHECK(call->world, call->fsm.state == CALL_DELIVERING);
         if (chance(call->world, 50))
             end(call, CAUSE_NONE);
     }
-    if (is_over(call) || call->fsm.state == CALL_CONNECTING)
+    if (is_over(call) || call->try.state == TRY_CONNECTING)
         return;
     limit_exchange(call);
     go_on(call);
@@ -445,7 +462,7 @@ static void ask_for_permit(struct call *call)
     case PERMIT_QUEUED:
         CHECK(world, has_room && !has_free);
         call->number = ++world->queued;
-        move(call, CALL_QUEUED);
+        move_try(call, TRY_QUEUED);
         set_limit(call, budget_end(world->now_ns, pool->queue_timeout_ns), CAUSE_QUEUE_LIMIT);
         break;
     default:
@@ -483,7 +500,7 @@ static void head_is_there(struct call *call)
     shorten_deadline(call);
     call->counted = true;
     world->started++;
-    move(call, CALL_ROUTED);
+    move(call, CALL_TRYING);
     set_timer(call);
     cause = call_fsm_expired(&call->fsm, world->now_ns);
     if (cause == CAUSE_NONE)
@@ -517,6 +534,7 @@ static void begin(struct world *world)
     permit_init(&call->permit, (uint32_t)(call->thread - world->threads));
     CHECK(world, timer_init(&call->thread->timers, &call->timer, time_is_up) == ST_OK);
     call->fixed_ns = world->now_ns;
+    try_fsm_begin(&call->try);
     call_fsm_begin(&call->fsm, world->now_ns, NS_NEVER);
     world_set_route(call, budget_end(world->now_ns, call->upstream->deadline_ns));
     set_limit(call, world->patient ? NS_NEVER : world->now_ns + 50 * NS_PER_MS, CAUSE_HEAD_LIMIT);

@@ -11,6 +11,7 @@
 #include "core/call_fsm.h"
 #include "core/permit.h"
 #include "core/timer.h"
+#include "core/try_fsm.h"
 #include "events.h"
 
 /*
@@ -77,6 +78,7 @@ struct thread {
 /* What call/call is for the real ones. */
 struct call {
     struct call_fsm fsm;  /* under test */
+    struct try_fsm try;   /* its one try, likewise */
     struct permit permit; /* under test */
     struct timer timer;
     struct list_node node; /* in world.calls or .graves */
@@ -222,7 +224,7 @@ static inline struct call *first_waiter(const struct sim_pool *pool, const struc
     LIST_FOREACH(node, &world->calls) {
         struct call *call = CONTAINER_OF(node, struct call, node);
 
-        if (pool_of(call) == pool && call->fsm.state == CALL_QUEUED && list_is_empty(&call->mail) &&
+        if (pool_of(call) == pool && call->try.state == TRY_QUEUED && list_is_empty(&call->mail) &&
             call->permit.state == PERMIT_WAITING && (first == NULL || call->number < first->number))
             first = call;
     }
@@ -266,13 +268,15 @@ struct tally {
 
 static inline void check_call(const struct world *world, const struct call *call, struct tally *tally)
 {
-    unsigned holds = call_state_holds(call->fsm.state);
-    bool queued = call->fsm.state == CALL_QUEUED;
+    unsigned holds = try_state_holds(call->try.state);
+    bool queued = call->try.state == TRY_QUEUED;
+    bool tries = (call_state_holds(call->fsm.state) & HOLD_TRY) != 0;
     bool granted = !list_is_empty(&call->mail);
     int64_t phases_ns = 0;
 
     CHECK(world, !call_state_is_final(call->fsm.state));
     CHECK(world, queued == ((holds & HOLD_QUEUE) != 0));
+    CHECK(world, tries == try_fsm_is_alive(&call->try) || (tries && call->try.state == TRY_IDLE));
     CHECK(world, !granted || queued);
     if (queued)
         CHECK(world, call->permit.state == (granted ? PERMIT_HELD : PERMIT_WAITING));
@@ -283,9 +287,9 @@ static inline void check_call(const struct world *world, const struct call *call
     else if (queued)
         tally->waiters++;
 
-    CHECK(world, (call->conn != NULL) == ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0));
+    CHECK(world, (call->conn != NULL) == ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0));
     if (call->conn != NULL)
-        CHECK(world, call->conn->call == call && call->conn->open == ((holds & HOLD_UPSTREAM) != 0));
+        CHECK(world, call->conn->call == call && call->conn->open == ((holds & HOLD_EXCHANGE) != 0));
 
     CHECK(world, call->fsm.deadline_ns == call->deadline_ns);
     CHECK(world, call->fsm.limit_ns == call->limit_ns);
@@ -457,6 +461,7 @@ static inline void check_holds_nothing(const struct call *call)
 
     CHECK(world, call_state_is_final(call->fsm.state));
     CHECK(world, call_state_holds(call->fsm.state) == 0);
+    CHECK(world, call->try.state == TRY_OVER);
     CHECK(world, call->permit.state == PERMIT_FREE && list_is_empty(&call->permit.place.node));
     CHECK(world, list_is_empty(&call->mail));
     CHECK(world, call->conn == NULL);

@@ -14,21 +14,16 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * The table once more, written by hand: what a call holds (T timer, Q queue place, P permit, C pending connection,
- * U upstream connection), its phase ("": as before), and where it may go. From every state on the way a call can end
- * by its deadline or the end of a drain (STUCK), its caller (GONE) and curfew's own fault (FAILED); and, while it holds
- * no permit, by a refusal (REFUSED).
+ * The table once more, written by hand: what a call holds (T timer, A a try that is alive), its phase ("": as before),
+ * and where it may go. From every state on the way a call can end by its deadline or the end of a drain (STUCK), its
+ * caller (GONE) and curfew's own fault (FAILED); and, as long as it has held no permit, by a refusal (REFUSED).
  */
 static const struct row {
     const char *name, *holds, *phase, *next;
 } rows[] = {
-    {"READING", "T", "upload", "ROUTED REFUSED STUCK FAILED GONE"},
-    {"ROUTED", "T", "", "QUEUED CONNECTING SENDING REFUSED STUCK FAILED GONE"},
-    {"QUEUED", "TQ", "queue", "CONNECTING SENDING REFUSED STUCK FAILED GONE"},
-    {"CONNECTING", "TPC", "", "SENDING STUCK FAILED GONE"},
-    {"SENDING", "TPU", "send", "CONNECTING WAITING STREAMING STUCK FAILED GONE"},
-    {"WAITING", "TPU", "wait", "CONNECTING STREAMING STUCK FAILED GONE"},
-    {"STREAMING", "TPU", "receive", "DELIVERING STUCK FAILED GONE"},
+    {"READING", "T", "upload", "TRYING REFUSED STUCK FAILED GONE"},
+    {"TRYING", "TA", "", "RESPONDING REFUSED STUCK FAILED GONE"},
+    {"RESPONDING", "TA", "", "DELIVERING DONE STUCK FAILED GONE"},
     {"DELIVERING", "T", "", "DONE STUCK FAILED GONE"},
     {"DONE", "", "", ""},
     {"REFUSED", "", "", ""},
@@ -41,16 +36,14 @@ static const struct row {
 static const struct {
     const char *from, *to, *gives_back;
 } on_the_way[] = {
-    {"READING", "ROUTED", ""},      {"ROUTED", "QUEUED", ""},          {"ROUTED", "CONNECTING", ""},
-    {"ROUTED", "SENDING", ""},      {"QUEUED", "CONNECTING", ""},      {"QUEUED", "SENDING", ""},
-    {"CONNECTING", "SENDING", ""},  {"SENDING", "WAITING", ""},        {"SENDING", "STREAMING", ""},
-    {"SENDING", "CONNECTING", "U"}, {"WAITING", "CONNECTING", "U"},    {"WAITING", "STREAMING", ""},
-    {"DELIVERING", "DONE", "T"},    {"STREAMING", "DELIVERING", "PU"},
+    {"READING", "TRYING", ""},
+    {"TRYING", "RESPONDING", ""},
+    {"RESPONDING", "DELIVERING", "A"},
 };
 
 static unsigned holds_of(const char *letters)
 {
-    static const char all[] = "TQPCU";
+    static const char all[] = "TA";
     unsigned holds = 0;
 
     for (; *letters != '\0'; letters++)
@@ -89,6 +82,13 @@ static struct call_fsm fsm_in(enum call_state state)
     return fsm;
 }
 
+static bool may_move(enum call_state from, enum call_state to)
+{
+    struct call_fsm fsm = fsm_in(from);
+
+    return call_fsm_may_move(&fsm, to);
+}
+
 static void the_states_hold_what_the_table_says(void **state)
 {
     assert_int_equal(COUNT(rows), CALL_STATE_COUNT);
@@ -107,7 +107,7 @@ static void a_call_moves_where_the_table_allows_and_nowhere_else(void **state)
             bool allowed = lists(rows[from].next, rows[to].name);
             unsigned give_back;
 
-            assert_int_equal(call_fsm_may_move(from, to), allowed);
+            assert_int_equal(call_fsm_may_move(&fsm, to), allowed);
             assert_int_equal(call_fsm_move(&fsm, to, 2000, &give_back), allowed);
             assert_int_equal(fsm.state, allowed ? to : from);
         }
@@ -148,7 +148,7 @@ static void a_final_state_holds_nothing_and_has_no_way_on(void **state)
         assert_true(call_state_is_final(s));
         assert_int_equal(call_state_holds(s), 0);
         for (enum call_state to = 0; to < CALL_STATE_COUNT; to++)
-            assert_false(call_fsm_may_move(s, to));
+            assert_false(may_move(s, to));
     }
 }
 
@@ -160,27 +160,21 @@ static void from_everywhere_on_the_way_a_call_can_get_stuck_fail_and_be_left(voi
         assert_false(call_state_is_final(s));
         assert_true((call_state_holds(s) & HOLD_TIMER) != 0);
         for (size_t i = 0; i < COUNT(ends); i++)
-            assert_true(call_fsm_may_move(s, ends[i]));
+            assert_true(may_move(s, ends[i]));
     }
 }
 
 static void a_shutdown_refuses_what_never_held_a_permit_and_cuts_the_rest(void **state)
 {
-    static const enum call_state early[] = {CALL_READING, CALL_ROUTED, CALL_QUEUED};
-    static const enum call_state late[] = {CALL_CONNECTING, CALL_SENDING, CALL_WAITING, CALL_STREAMING,
-                                           CALL_DELIVERING};
+    for (enum call_state s = 0; s < CALL_DONE; s++) {
+        struct call_fsm fsm = fsm_in(s);
+        bool early = s <= CALL_TRYING;
 
-    for (size_t i = 0; i < COUNT(early); i++) {
-        struct call_fsm fsm = fsm_in(early[i]);
-
-        assert_int_equal(call_fsm_shutdown(&fsm), CAUSE_DRAINING);
-        assert_true(call_fsm_may_move(fsm.state, CALL_REFUSED));
-    }
-    for (size_t i = 0; i < COUNT(late); i++) {
-        struct call_fsm fsm = fsm_in(late[i]);
-
+        assert_int_equal(call_fsm_shutdown(&fsm), early ? CAUSE_DRAINING : CAUSE_DRAIN_OVER);
+        assert_int_equal(call_fsm_may_move(&fsm, CALL_REFUSED), early);
+        call_fsm_admit(&fsm);
         assert_int_equal(call_fsm_shutdown(&fsm), CAUSE_DRAIN_OVER);
-        assert_false(call_fsm_may_move(fsm.state, CALL_REFUSED));
+        assert_false(call_fsm_may_move(&fsm, CALL_REFUSED));
     }
 }
 
@@ -191,24 +185,13 @@ static void every_state_can_be_reached_and_leads_to_done(void **state)
     for (int round = 0; round < CALL_STATE_COUNT; round++)
         for (enum call_state from = 0; from < CALL_STATE_COUNT; from++)
             for (enum call_state to = 0; to < CALL_STATE_COUNT; to++)
-                if (call_fsm_may_move(from, to)) {
+                if (may_move(from, to)) {
                     reached[to] |= reached[from];
                     leads[from] |= leads[to];
                 }
     for (enum call_state s = 0; s < CALL_STATE_COUNT; s++) {
         assert_true(reached[s]);
         assert_int_equal(leads[s], s <= CALL_DONE);
-    }
-}
-
-static void a_connection_is_held_only_together_with_a_permit(void **state)
-{
-    for (enum call_state s = 0; s < CALL_STATE_COUNT; s++) {
-        unsigned holds = call_state_holds(s);
-
-        if ((holds & (HOLD_CONNECT | HOLD_UPSTREAM)) != 0)
-            assert_true((holds & HOLD_PERMIT) != 0);
-        assert_true((holds & (HOLD_QUEUE | HOLD_PERMIT)) != (HOLD_QUEUE | HOLD_PERMIT));
     }
 }
 
@@ -251,17 +234,17 @@ static void a_whole_call_is_accounted_for_to_the_nanosecond(void **state)
         enum phase phase;
         unsigned gives_back;
     } steps[] = {
-        {100, CALL_ROUTED, 0, 0},
-        {100, CALL_QUEUED, 0, 0},
-        {350, CALL_CONNECTING, 0, 0},
+        {100, CALL_TRYING, 0, 0},
+        {100, CALL_READING, PHASE_QUEUE, 0},
         {353, CALL_READING, PHASE_DNS, 0},
         {400, CALL_READING, PHASE_CONNECT, 0},
         {411, CALL_READING, PHASE_TLS, 0},
         {500, CALL_READING, PHASE_CONNECT, 0}, /* the next address */
-        {600, CALL_SENDING, 0, 0},
-        {700, CALL_WAITING, 0, 0},
-        {1000, CALL_STREAMING, 0, 0},
-        {1001, CALL_DELIVERING, 0, HOLD_PERMIT | HOLD_UPSTREAM},
+        {600, CALL_READING, PHASE_SEND, 0},
+        {700, CALL_READING, PHASE_WAIT, 0},
+        {1000, CALL_READING, PHASE_RECEIVE, 0},
+        {1000, CALL_RESPONDING, 0, 0},
+        {1001, CALL_DELIVERING, 0, HOLD_TRY},
         {2000, CALL_DONE, 0, HOLD_TIMER},
     };
     static const int64_t want_ns[PHASE_COUNT] = {
@@ -348,8 +331,7 @@ static void a_limit_expires_at_its_instant_with_its_cause_and_the_deadline_befor
 
 static void nothing_that_happens_to_a_call_moves_its_deadline(void **state)
 {
-    static const enum call_state way[] = {CALL_ROUTED,  CALL_QUEUED,    CALL_CONNECTING, CALL_SENDING,
-                                          CALL_WAITING, CALL_STREAMING, CALL_DELIVERING, CALL_STUCK};
+    static const enum call_state way[] = {CALL_TRYING, CALL_RESPONDING, CALL_DELIVERING, CALL_STUCK};
     struct call_fsm fsm;
     unsigned give_back;
 
@@ -374,7 +356,7 @@ static void a_limit_ends_with_the_state_that_it_was_set_in(void **state)
 
     call_fsm_begin(&fsm, 0, 2000);
     call_fsm_set_limit(&fsm, 500, CAUSE_HEAD_LIMIT);
-    assert_true(call_fsm_move(&fsm, CALL_ROUTED, 400, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_TRYING, 400, &give_back));
     assert_int_equal(fsm.limit_ns, NS_NEVER);
     assert_int_equal(call_fsm_expired(&fsm, 600), CAUSE_NONE);
 }
@@ -390,9 +372,9 @@ static void the_times_name_the_phases_that_took_any_and_the_one_that_lasts(void 
                                "\"phases_ms\":{\"upload\":0.5,\"queue\":1750,\"send\":0}}";
 
     call_fsm_begin(&fsm, NS_PER_S, 3 * NS_PER_S);
-    assert_true(call_fsm_move(&fsm, CALL_ROUTED, NS_PER_S + 500 * NS_PER_US, &give_back));
-    assert_true(call_fsm_move(&fsm, CALL_QUEUED, NS_PER_S + 500 * NS_PER_US, &give_back));
-    assert_true(call_fsm_move(&fsm, CALL_SENDING, NS_PER_S + 1750500 * NS_PER_US, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_TRYING, NS_PER_S + 500 * NS_PER_US, &give_back));
+    call_fsm_enter_phase(&fsm, PHASE_QUEUE, NS_PER_S + 500 * NS_PER_US);
+    call_fsm_enter_phase(&fsm, PHASE_SEND, NS_PER_S + 1750500 * NS_PER_US);
     jsonw_open_object(&json, NULL);
     call_fsm_put_times(&json, &fsm, NS_PER_S + 1750500 * NS_PER_US);
     jsonw_close_object(&json);
@@ -420,21 +402,20 @@ static void server_timing_names_what_lies_between_caller_and_response(void **sta
 
     call_fsm_begin(&fsm, 0, NS_PER_S);
     assert_timing(&fsm, NS_PER_MS, "");
-    assert_true(call_fsm_move(&fsm, CALL_ROUTED, NS_PER_MS, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_TRYING, NS_PER_MS, &give_back));
     assert_timing(&fsm, NS_PER_MS, "");
-    assert_true(call_fsm_move(&fsm, CALL_QUEUED, NS_PER_MS, &give_back));
+    call_fsm_enter_phase(&fsm, PHASE_QUEUE, NS_PER_MS);
     assert_timing(&fsm, NS_PER_MS, "Server-Timing: queue;dur=0\r\n");
-    assert_true(call_fsm_move(&fsm, CALL_CONNECTING, 2 * NS_PER_MS, &give_back));
     call_fsm_enter_phase(&fsm, PHASE_DNS, 2 * NS_PER_MS);
     call_fsm_enter_phase(&fsm, PHASE_CONNECT, 2 * NS_PER_MS);
     assert_timing(&fsm, 14 * NS_PER_MS + 123999, "Server-Timing: queue;dur=1, connect;dur=12.123\r\n");
     call_fsm_enter_phase(&fsm, PHASE_TLS, 14 * NS_PER_MS);
-    assert_true(call_fsm_move(&fsm, CALL_SENDING, 15 * NS_PER_MS, &give_back));
+    call_fsm_enter_phase(&fsm, PHASE_SEND, 15 * NS_PER_MS);
     assert_timing(&fsm, 25 * NS_PER_MS, "Server-Timing: queue;dur=1, connect;dur=12, tls;dur=1\r\n");
-    assert_true(call_fsm_move(&fsm, CALL_WAITING, 25 * NS_PER_MS, &give_back));
+    call_fsm_enter_phase(&fsm, PHASE_WAIT, 25 * NS_PER_MS);
     assert_timing(&fsm, 25 * NS_PER_MS,
                   "Server-Timing: queue;dur=1, connect;dur=12, tls;dur=1, wait;dur=0\r\n");
-    assert_true(call_fsm_move(&fsm, CALL_STREAMING, 125 * NS_PER_MS, &give_back));
+    call_fsm_enter_phase(&fsm, PHASE_RECEIVE, 125 * NS_PER_MS);
     assert_timing(&fsm, NS_PER_S, "Server-Timing: queue;dur=1, connect;dur=12, tls;dur=1, wait;dur=100\r\n");
 }
 
@@ -505,13 +486,14 @@ static void the_phase_at_the_deadline_is_found_when_the_call_leaves_it(void **st
 {
     struct call_fsm fsm = observed();
 
-    go(&fsm, CALL_ROUTED, NS_PER_S);
-    go(&fsm, CALL_QUEUED, NS_PER_S);
-    go(&fsm, CALL_SENDING, 3 * NS_PER_S - 1);
-    go(&fsm, CALL_WAITING, 3 * NS_PER_S - 1);
+    go(&fsm, CALL_TRYING, NS_PER_S);
+    call_fsm_enter_phase(&fsm, PHASE_QUEUE, NS_PER_S);
+    call_fsm_enter_phase(&fsm, PHASE_SEND, 3 * NS_PER_S - 1);
+    call_fsm_enter_phase(&fsm, PHASE_WAIT, 3 * NS_PER_S - 1);
     assert_spared(&fsm, CAUSE_NONE, 0, 0);
-    go(&fsm, CALL_STREAMING, 9 * NS_PER_S);
+    call_fsm_enter_phase(&fsm, PHASE_RECEIVE, 9 * NS_PER_S);
     assert_spared(&fsm, CAUSE_DEADLINE, PHASE_WAIT, 3 * NS_PER_S);
+    go(&fsm, CALL_RESPONDING, 9 * NS_PER_S);
     go(&fsm, CALL_DELIVERING, 10 * NS_PER_S);
     go(&fsm, CALL_DONE, 11 * NS_PER_S);
     assert_spared(&fsm, CAUSE_DEADLINE, PHASE_WAIT, 3 * NS_PER_S);
@@ -524,7 +506,7 @@ static void a_call_that_ends_in_time_is_not_spared(void **state)
     for (size_t i = 0; i < COUNT(ends_ns); i++) {
         struct call_fsm fsm = observed();
 
-        go(&fsm, CALL_ROUTED, NS_PER_S);
+        go(&fsm, CALL_TRYING, NS_PER_S);
         go(&fsm, CALL_FAILED, ends_ns[i]);
         assert_spared(&fsm, i == 0 ? CAUSE_NONE : CAUSE_DEADLINE, PHASE_UPLOAD, 3 * NS_PER_S);
     }
@@ -534,8 +516,8 @@ static void a_limit_of_an_observed_call_is_noted_and_taken_off(void **state)
 {
     struct call_fsm fsm = observed();
 
-    go(&fsm, CALL_ROUTED, NS_PER_S);
-    go(&fsm, CALL_QUEUED, NS_PER_S);
+    go(&fsm, CALL_TRYING, NS_PER_S);
+    call_fsm_enter_phase(&fsm, PHASE_QUEUE, NS_PER_S);
     call_fsm_set_limit(&fsm, 2 * NS_PER_S, CAUSE_QUEUE_LIMIT);
     assert_int_equal(call_fsm_next_ns(&fsm), 2 * NS_PER_S);
     assert_int_equal(call_fsm_timer(&fsm, 2 * NS_PER_S - 1), CAUSE_NONE);
@@ -544,7 +526,7 @@ static void a_limit_of_an_observed_call_is_noted_and_taken_off(void **state)
     assert_spared(&fsm, CAUSE_QUEUE_LIMIT, PHASE_QUEUE, 2 * NS_PER_S);
     assert_int_equal(call_fsm_next_ns(&fsm), fsm.deadline_ns);
     /* What passes later does not count again. */
-    go(&fsm, CALL_SENDING, 20 * NS_PER_S);
+    call_fsm_enter_phase(&fsm, PHASE_SEND, 20 * NS_PER_S);
     call_fsm_set_limit(&fsm, 21 * NS_PER_S, CAUSE_IDLE_LIMIT);
     assert_int_equal(call_fsm_timer(&fsm, 21 * NS_PER_S), CAUSE_NONE);
     assert_spared(&fsm, CAUSE_QUEUE_LIMIT, PHASE_QUEUE, 2 * NS_PER_S);
@@ -607,12 +589,12 @@ static void the_limit_of_the_beginning_outlives_states_and_their_limits(void **s
     call_fsm_begin(&fsm, 0, 10000);
     call_fsm_set_begin(&fsm, 3000);
     assert_int_equal(call_fsm_next_ns(&fsm), 3000);
-    assert_true(call_fsm_move(&fsm, CALL_ROUTED, 10, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_TRYING, 10, &give_back));
     call_fsm_set_limit(&fsm, 2000, CAUSE_QUEUE_LIMIT);
     assert_int_equal(call_fsm_next_ns(&fsm), 2000);
     assert_int_equal(call_fsm_expired(&fsm, 2000), CAUSE_QUEUE_LIMIT);
     assert_int_equal(call_fsm_expired(&fsm, 3000), CAUSE_QUEUE_LIMIT); /* it was the earlier one */
-    assert_true(call_fsm_move(&fsm, CALL_QUEUED, 20, &give_back));
+    assert_true(call_fsm_move(&fsm, CALL_RESPONDING, 20, &give_back));
     assert_int_equal(call_fsm_next_ns(&fsm), 3000);
     assert_int_equal(call_fsm_expired(&fsm, 2999), CAUSE_NONE);
     assert_int_equal(call_fsm_timer(&fsm, 3000), CAUSE_BEGIN_LIMIT);
@@ -646,7 +628,6 @@ int main(void)
         cmocka_unit_test(from_everywhere_on_the_way_a_call_can_get_stuck_fail_and_be_left),
         cmocka_unit_test(a_shutdown_refuses_what_never_held_a_permit_and_cuts_the_rest),
         cmocka_unit_test(every_state_can_be_reached_and_leads_to_done),
-        cmocka_unit_test(a_connection_is_held_only_together_with_a_permit),
         cmocka_unit_test(a_call_begins_reading_with_nothing_sent),
         cmocka_unit_test(a_state_enters_its_phase_or_stays_in_the_one_before),
         cmocka_unit_test(a_whole_call_is_accounted_for_to_the_nanosecond),

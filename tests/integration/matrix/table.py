@@ -10,7 +10,7 @@ NOT_PROVOKED = "causes that no row provokes"
 TRANSPORTS = ("plain", "tls")
 
 _SECTION = re.compile(r"\[([^]]+)\] *(?:-- )?(.*)")
-_STATE = re.compile(r"^CALL_STATE\((\w+),.*, (\S.*)\)$", re.M)
+_STATE = re.compile(r"^(?:CALL|TRY)_STATE\((\w+), \w+, ([^,]*), (\S.*)\)$", re.M)
 _CAUSE = re.compile(r'^CAUSE\(\w+, "(\w+)", (\w+),', re.M)
 _OUTCOME = re.compile(r"(completed|failed|rejected): (\w+)|(stuck|abandoned) in (\w+): (\w+)|no call")
 
@@ -86,8 +86,8 @@ class Table:
     def missing(self, events):
         """What the table does not say, or says of something that does not exist: a list of complaints."""
         states = live_states()
-        described = {situation.split("/")[0] for situation in self.situations} | set(self.excluded)
-        found = [f"no section for the state {state}" for state in states if state not in described]
+        described = {situation.split("/")[0] for situation in self.situations}
+        found = [f"no section for the state {state}" for state in states if state not in described | set(self.excluded)]
         found += [f"a section for {state}, which is no state" for state in described if state not in states]
         seen = [(row.situation, row.event, row.transport) for row in self.rows]
         for situation in self.situations:
@@ -107,10 +107,13 @@ class Table:
                         for cause in [*provoked, *self.not_provoked] if cause not in known]
 
 
-def live_states(text=None):
-    """The states of include/core/call_states.def in which there is still something that can be hit."""
-    rows = _STATE.findall(text or (TREE / "include/core/call_states.def").read_text())
-    return [state for state, following in rows if following != "0"]
+def live_states(calls=None, tries=None):
+    """The states in which there is still something that can be hit: of a call that has no try
+    (include/core/call_states.def), and of a try (try_states.def), once it has begun."""
+    calls = _STATE.findall(calls or (TREE / "include/core/call_states.def").read_text())
+    tries = _STATE.findall(tries or (TREE / "include/core/try_states.def").read_text())
+    return [state for state, holds, following in calls if following != "0" and "A" not in holds] + [
+        state for state, holds, following in tries if following != "0" and holds != "0"]
 
 
 def call_causes():

@@ -1,0 +1,168 @@
+#ifndef CURFEW_CALL_TRY_H
+#define CURFEW_CALL_TRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/retry.h"
+#include "core/try_fsm.h"
+#include "http/http1.h"
+#include "runtime/dns.h"
+#include "runtime/pool.h"
+#include "runtime/tls_transport.h"
+#include "wire/h1_exchange.h"
+
+struct call_context;
+struct call_terms;
+struct route_config;
+struct try;
+struct upstream;
+struct upstream_config;
+
+/*
+ * One exchange with an API on behalf of a call: a permit, a connection, a stream on it. core/try_fsm says what it holds
+ * when. It knows nothing of the caller and of the call's other tries: it gets what it has to know from its user (the
+ * call) in struct try_plan, tells it what happens by struct try_events, and ends in one of two ways: by
+ * try_finish when the whole response is here, or by try_cut. It never ends its call.
+ *
+ * The user moves the bytes: it sends the head and the content on `exchange`, and reads the response from there; what
+ * goes wrong there it tells the try by try_fail. Whatever goes wrong comes back as a result by one event, `over`. The
+ * try then holds still what it held, and its user says what follows (core/retry decides): try_reconnect, or try_cut.
+ *
+ * Another try. A call's first try lies in the call. What a second one takes: the first is over by `over`; the user cuts
+ * it (its connection and its permit go back: while nothing runs, nothing is held), and begins another struct try by
+ * try_init and try_begin, with a plan of its own: another configuration, its pool and its credentials for a fallback,
+ * the same ones else. It asks for a permit as a newcomer does. Between the two may lie any time. The first stays as it
+ * ended, with what had come of a response, until try_fini. Tries that run at once differ by nothing but their number.
+ *
+ * Threads: the loop's own. Ownership: memory is the user's, and goes at the end of a turn, since an event may be on its
+ * way out of a function of the try; permits and connections are the try's between try_begin and its end.
+ * What may call back: try_begin, try_reconnect and try_fail, before they return.
+ */
+struct try_events {
+    /* It has got its permit. */
+    void (*admitted)(struct try *try);
+    /* Its call is in this phase by it. */
+    void (*entered)(struct try *try, enum phase phase);
+    /* It waits, and has a limit until when (fsm.limit_ns). */
+    void (*waits)(struct try *try);
+    /* The exchange has begun: time to send the head. Once for each connection that it gets. */
+    void (*begun)(struct try *try);
+    /* Its connection may be read from or written to again. */
+    void (*ready)(struct try *try);
+    /* It has come to nothing. What the result points to is valid until this returns. */
+    void (*over)(struct try *try, const struct try_result *result);
+};
+
+/* What a try is to do. */
+struct try_plan {
+    struct call_terms *terms;             /* hold the configuration */
+    const struct upstream_config *config; /* the API: where it is, and who keeps idle connections to it */
+    struct pool *pool;
+    const struct route_config *route; /* limits of time */
+    struct upstream **reserved_at; /* the connection that authenticates this caller, if there is one there */
+    int64_t deadline_ns,
+        policy_ns; /* as in struct call_fsm, the first the earliest of all that is set by then */
+    enum http1_method method;
+    bool repeatable;    /* the request can be sent a second time if its connection turns out to be closed */
+    bool authenticates; /* its credentials belong to the connection that they are sent on */
+};
+
+/* The formatter takes the name for a keyword of C++. */
+/* clang-format off */
+struct try {
+    /* clang-format on */
+    struct try_fsm fsm;
+    const struct try_events *events;
+    void *user;
+    struct call_context *context;
+    struct try_plan plan;
+    struct pool_ticket ticket;
+    struct upstream *upstream; /* being made or in use, else NULL */
+    struct stream *exchange;   /* before there is a connection, it has not begun */
+    struct h1_exchange h1;     /* which it is */
+    int64_t granted_ns;        /* the permit, 0: it never was; */
+    int64_t released_ns;       /* and when it went back, 0: it has not */
+    int64_t uploaded_ns;       /* the request was all sent, and the wait for the response began */
+    union dns_address peer;    /* the upstream's address; family 0: none was tried */
+    uint16_t status;           /* of the final response's head; 0: none has come */
+    bool has_no_verdict : 1;   /* it is under way, and what it says of the API is still to come */
+    bool lingers : 1;          /* its permit is a ghost's now (call/ghost) */
+    bool uploaded : 1;         /* this connection has taken the whole request */
+    bool reusable : 1;         /* the response allows to keep its connection */
+    bool reconnected : 1;      /* a stale connection has been replaced */
+    bool dns_is_stale : 1;     /* its address is the last good one: DNS fails */
+};
+
+/* Ready to begin; zeroed memory otherwise. */
+void try_init(struct try *try, struct call_context *context, const struct try_events *events, void *user);
+
+/* Asks for a permit, and goes on as soon as it has one. */
+void try_begin(struct try *try, const struct try_plan *plan);
+
+/* The same try on a connection that is made for it, after one that was kept too long has been lost. */
+void try_reconnect(struct try *try);
+
+/*
+ * The next head of the response, as stream_head has it; its status is counted, and a final one's noted. Whether it is
+ * the caller's is not said by that: its user may begin another try in its place.
+ */
+enum stream_result try_head(struct try *try, struct http1_head **head) __attribute__((warn_unused_result));
+/* The final response is on its way to the caller. False: that can't be, which has been told. */
+bool try_adopt(struct try *try) __attribute__((warn_unused_result));
+
+/* The exchange has taken the whole request. */
+void try_note_uploaded(struct try *try);
+
+/* The limit that goes with what it waits for. `paused`: for the caller, who takes no more at the moment. */
+void try_set_limit(struct try *try, bool paused);
+
+/*
+ * It has come to nothing, by what its user has found. `closed` as in struct try_result. Ends in `over`.
+ */
+void try_fail(struct try *try, const struct stream_fault *fault, bool closed);
+
+/*
+ * The whole response is here: permit and connection go back. `keeps_caller`: the caller's connection goes on, for
+ * which one that authenticates the caller can be kept. False: that can't be, which has been told.
+ */
+bool try_finish(struct try *try, bool keeps_caller) __attribute__((warn_unused_result));
+
+/*
+ * It is about to be cut, as `cause` says. If it ran on a connection that had served others, and has got no byte for a
+ * whole request, those that have been idle beside it are suspect.
+ */
+void try_doubt_connections(struct try *try, enum cause cause);
+
+/*
+ * Ends it in whatever it is doing, with all that it holds; no event comes any more. Nothing, if it has not begun or is
+ * over. `is_broken`: gives back all that it has, whatever its state says.
+ */
+void try_cut(struct try *try, bool is_broken);
+
+/* What has become of TLS on its connection, for people, while there is one. NULL: nothing. */
+const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX]);
+
+/* Gives back the memory that it has. It is over, or never began. */
+void try_fini(struct try *try);
+
+/* Does it hold what its state says, and no more? */
+bool try_is_sound(const struct try *try) __attribute__((pure));
+
+/* Its permit is held, or has been granted and is still in the mail. */
+static inline bool try_has_permit(const struct try *try)
+{
+    bool in_the_mail = try->fsm.state == TRY_QUEUED && try->ticket.permit.state == PERMIT_HELD;
+
+    return (try_state_holds(try->fsm.state) & HOLD_PERMIT) != 0 || in_the_mail;
+}
+
+/* For how long it has held its permit. */
+static inline int64_t try_held_ns(const struct try *try, int64_t now_ns)
+{
+    int64_t released_ns = try->released_ns != 0 ? try->released_ns : now_ns;
+
+    return try->granted_ns != 0 ? released_ns - try->granted_ns : 0;
+}
+
+#endif

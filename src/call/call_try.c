@@ -1,0 +1,101 @@
+/* A call and its tries: what one is to do, what it tells, and whether another one follows. */
+#include "base/invariant.h"
+#include "core/retry.h"
+#include "call/call.h"
+#include "call/context.h"
+#include "call/downstream.h"
+#include "call/ghost.h"
+
+/*
+ * A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2): all of it is there
+ * still. No content is no content, whether the head has no framing, or says "Content-Length: 0", or the last chunk was
+ * the first one.
+ */
+static bool is_repeatable(const struct call *call)
+{
+    return http1_method_is_idempotent(call->method) && call->caller->ended && call->caller->received == 0;
+}
+
+void call_begin_try(struct call *call)
+{
+    struct call_context *context = call->context;
+
+    try_begin(call->try, &(struct try_plan){.terms = call->terms,
+                                            .config = call->config,
+                                            .pool = context->pools[call->route->pool],
+                                            .route = call->route,
+                                            .reserved_at = &call->downstream->reserved,
+                                            .deadline_ns = call_fsm_next_ns(&call->fsm),
+                                            .policy_ns = call->fsm.policy_ns,
+                                            .method = call->method,
+                                            .repeatable = is_repeatable(call),
+                                            .authenticates = call->authenticates});
+}
+
+void call_cut_try(struct call *call, enum cause cause)
+{
+    call_try_over(call, cause);
+    try_doubt_connections(call->try, cause);
+    ghost_follow(call, call->try, cause);
+    try_cut(call->try, cause == CAUSE_BROKEN);
+}
+
+static void admitted(struct try *try)
+{
+    struct call *call = try->user;
+
+    call_fsm_admit(&call->fsm);
+    call_try_begins(call);
+}
+
+static void entered(struct try *try, enum phase phase)
+{
+    struct call *call = try->user;
+
+    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
+}
+
+static void waits(struct try *try)
+{
+    call_set_timer(try->user);
+}
+
+static void begun(struct try *try)
+{
+    struct call *call = try->user;
+
+    call_close_head(call);
+    call_pump(call);
+    POST(call_is_over(call) || call_is_sound(call));
+}
+
+static void ready(struct try *try)
+{
+    struct call *call = try->user;
+
+    call_pump(call);
+    POST(call_is_over(call) || call_is_sound(call));
+}
+
+/* The one place where it is decided whether another try follows, and what the call ends by if none does. */
+static void over(struct try *try, const struct try_result *result)
+{
+    struct call *call = try->user;
+    struct retry_facts facts = {.repeatable = is_repeatable(call), .tries = try->reconnected ? 2 : 1};
+
+    if (result->cause == CAUSE_BROKEN)
+        call_break(call, result->detail);
+    else if (retry_decide(&facts, result) == RETRY_AT_ONCE)
+        try_reconnect(try);
+    else
+        call_end_over(call, result->cause, result->detail, result->odd);
+}
+
+const struct try_events call_try_events = {
+    .admitted = admitted,
+    .entered = entered,
+    .waits = waits,
+    .begun = begun,
+    .ready = ready,
+    .over = over,
+};

@@ -1,0 +1,470 @@
+#include "call/try.h"
+
+#include <stdio.h>
+
+#include "base/invariant.h"
+#include "core/budget.h"
+#include "call/context.h"
+#include "call/keepalive.h"
+#include "call/upstream.h"
+#include "config/snapshot.h"
+#include "runtime/tcp.h"
+
+/* For a request to be acknowledged by the upstream's kernel: longer than any round trip and the delay of an ACK. */
+#define PATIENCE_NS NS_PER_S
+
+static struct keepalive *keepalive_of(const struct try *try)
+{
+    return try->context->keepalive[try->plan.config->index];
+}
+
+/* ---- the result ---------------------------------------------------------------------------------------- */
+
+static void report(struct try *try, enum cause cause, const char *detail, struct span odd, bool closed)
+{
+    const struct upstream *upstream = try->upstream;
+    struct try_result result = {
+        .cause = cause,
+        .detail = detail,
+        .odd = odd,
+        .status = try->status,
+        .sent = try->fsm.sent,
+        .closed = closed,
+        .reused = upstream != NULL && upstream->served != 0,
+        .answered = try->exchange->heard,
+    };
+
+    try->events->over(try, &result);
+}
+
+void try_fail(struct try *try, const struct stream_fault *fault, bool closed)
+{
+    PRE(try_fsm_is_alive(&try->fsm));
+    report(try, fault->cause, fault->detail, fault->odd, closed);
+}
+
+static void fail(struct try *try, enum cause cause, const char *detail)
+{
+    report(try, cause, detail, SPAN_LIT(""), false);
+}
+
+/* Apart, so that the way of every try needs no room for the text. */
+static __attribute__((cold, noinline)) void refuse_move(struct try *try, enum try_state to)
+{
+    char what[64];
+
+    snprintf(what, sizeof(what), "it can't go on to %s", try_state_name(to));
+    fail(try, CAUSE_BROKEN, what);
+}
+
+/* ---- what is given back -------------------------------------------------------------------------------- */
+
+/* For the next call: anybody's, or this caller's, on whose connection it must come. */
+static void keep_upstream(struct try *try, bool keeps_caller)
+{
+    int64_t now_ns = loop_now(try->context->loop);
+
+    if (!try->upstream->is_personal)
+        keepalive_put(keepalive_of(try), &try->upstream, now_ns);
+    else if (keeps_caller)
+        keepalive_reserve(keepalive_of(try), &try->upstream, try->plan.reserved_at, now_ns);
+    else
+        upstream_close(&try->upstream);
+}
+
+static void note_peer(struct try *try)
+{
+    const struct upstream *upstream = try->upstream;
+
+    PRE(upstream->user == try);
+    try->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
+}
+
+/* The connection before the permit: nobody else may use the permit while the upstream still sees this try. */
+static void cut_held(struct try *try, unsigned holds)
+{
+    bool has_permit = (holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0;
+
+    if ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0 && try->upstream != NULL) {
+        note_peer(try);
+        if (try->upstream->connect == NULL && (holds & HOLD_PERMIT) != 0) {
+            upstream_cut_with_permit(&try->upstream, try->plan.pool, &try->ticket);
+            return;
+        }
+        upstream_cut(&try->upstream);
+    }
+    if (has_permit)
+        pool_give_back(try->plan.pool, &try->ticket);
+}
+
+/* False: the table does not allow it; that has been told, and the call may be over. */
+static bool move(struct try *try, enum try_state to)
+{
+    unsigned holds;
+
+    if (!try_fsm_move(&try->fsm, to, &holds)) {
+        refuse_move(try, to);
+        return false;
+    }
+    if ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0 && try->upstream != NULL)
+        cut_held(try, holds);
+    if (try_state_phase(to) != PHASE_COUNT)
+        try->events->entered(try, try_state_phase(to));
+    return true;
+}
+
+/* ---- what it says of idle connections ------------------------------------------------------------------ */
+
+/* Did the connection serve others before, and give this try, which had no more to say, not a byte? */
+static bool was_silent(const struct try *try)
+{
+    const struct upstream *upstream = try->upstream;
+    const struct stream *exchange = try->exchange;
+    bool all_is_said = try->uploaded || exchange->blocked || exchange->lost;
+
+    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !exchange->heard &&
+           all_is_said;
+}
+
+/*
+ * A caller that leaves says nothing about the upstream, but a request that is not acknowledged by then does. A
+ * connection that ended may have been ended by the upstream alone, as it ends each: what has answered a moment ago is
+ * not suspect for that.
+ */
+void try_doubt_connections(struct try *try, enum cause cause)
+{
+    int64_t now_ns = loop_now(try->context->loop), sent_ns = try->granted_ns;
+    bool acknowledged;
+
+    if (!was_silent(try))
+        return;
+    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(try->upstream->transport.fd);
+    if (cause == CAUSE_CALLER_GONE && (acknowledged || now_ns - sent_ns < PATIENCE_NS))
+        return;
+    if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
+        sent_ns = now_ns - PATIENCE_NS;
+    if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
+        keepalive_doubt(keepalive_of(try), try->upstream, sent_ns, acknowledged);
+}
+
+/* ---- the connection ------------------------------------------------------------------------------------ */
+
+static void begin_exchange(struct try *try)
+{
+    struct call_context *context = try->context;
+    const struct try_plan *plan = &try->plan;
+
+    if (!move(try, TRY_SENDING))
+        return;
+    h1_exchange_begin(&try->h1, &try->upstream->transport,
+                      &(struct h1_terms){.method = plan->method,
+                                         .rules = &plan->config->rules,
+                                         .head_max = context->snapshot->limits.response_head_bytes,
+                                         .head_cap = (uint32_t)context->text_cap});
+    try->upstream->is_personal |= plan->authenticates;
+    try->events->begun(try);
+}
+
+static void ready(struct upstream *upstream)
+{
+    struct try *try = upstream->user;
+
+    PRE(try->upstream == upstream && try_fsm_is_exchanging(&try->fsm));
+    try->events->ready(try);
+}
+
+static void phase_entered(struct upstream *upstream, enum phase phase)
+{
+    struct try *try = upstream->user;
+
+    try->events->entered(try, phase);
+}
+
+static void resolved(struct upstream *upstream, bool is_stale)
+{
+    struct try *try = upstream->user;
+
+    try->dns_is_stale = is_stale;
+}
+
+static void connected(struct upstream *upstream, enum cause cause, const char *detail)
+{
+    struct try *try = upstream->user;
+
+    PRE(try->upstream == upstream && try->fsm.state == TRY_CONNECTING);
+    if (cause != CAUSE_NONE)
+        fail(try, cause, detail);
+    else
+        begin_exchange(try);
+}
+
+static const struct upstream_events events = {
+    .ready = ready,
+    .phase = phase_entered,
+    .resolved = resolved,
+    .connected = connected,
+};
+
+/*
+ * Addresses are raced at a pace that leaves the second one its turn until then. For an observed call that is what its
+ * policy leaves, as if it were kept to, and what the ceiling leaves once that has passed.
+ */
+static int64_t connecting_end(const struct try *try, int64_t now_ns)
+{
+    int64_t limit_ns = try->fsm.limit_ns, deadline_ns = try->plan.deadline_ns;
+    int64_t next_ns = limit_ns < deadline_ns ? limit_ns : deadline_ns;
+    int64_t policy_ns = try->plan.policy_ns;
+
+    return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
+}
+
+static void connect_anew(struct try *try)
+{
+    int64_t now_ns = loop_now(try->context->loop);
+
+    if (!move(try, TRY_CONNECTING))
+        return;
+    PRE(try->upstream == NULL); /* the one before went with the move */
+    try_fsm_set_limit(&try->fsm, budget_end(now_ns, try->plan.route->connect_ns), CAUSE_CONNECT_LIMIT);
+    try->upstream = upstream_connect(try->context, try->plan.terms, try->plan.config, &events, try,
+                                     connecting_end(try, now_ns));
+    if (try->upstream == NULL)
+        fail(try, CAUSE_INTERNAL, NULL);
+    else
+        try->events->waits(try);
+}
+
+static struct upstream *take_idle(struct try *try)
+{
+    struct upstream **reserved_at = try->plan.reserved_at;
+    const struct upstream_config *config = try->plan.config;
+    bool probe = !try->plan.repeatable;
+    struct upstream *upstream = NULL;
+
+    if (*reserved_at != NULL)
+        upstream = keepalive_take_reserved(reserved_at, config, try->granted_ns, probe);
+    if (upstream == NULL)
+        upstream = keepalive_take(keepalive_of(try), config, try->granted_ns, probe);
+    return upstream;
+}
+
+/* The permit is there: get a connection. */
+static void granted(struct try *try)
+{
+    PRE(try->ticket.permit.state == PERMIT_HELD && try->upstream == NULL);
+    try->granted_ns = loop_now(try->context->loop);
+    try->events->admitted(try);
+    try->upstream = take_idle(try);
+    if (try->upstream == NULL) {
+        connect_anew(try);
+        return;
+    }
+    try->upstream->events = &events;
+    try->upstream->user = try;
+    begin_exchange(try);
+}
+
+static void permit_granted(struct mail *mail)
+{
+    struct try *try = CONTAINER_OF(mail, struct try, ticket.news);
+
+    PRE(try->fsm.state == TRY_QUEUED); /* who has left the queue is not told any more */
+    granted(try);
+}
+
+/* ---- its life ------------------------------------------------------------------------------------------ */
+
+void try_init(struct try *try, struct call_context *context, const struct try_events *try_events, void *user)
+{
+    try_fsm_begin(&try->fsm);
+    try->events = try_events;
+    try->user = user;
+    try->context = context;
+    h1_exchange_init(&try->h1, context->loop, &context->head);
+    try->exchange = &try->h1.stream;
+    pool_ticket_init(&try->ticket, context->loop, permit_granted);
+}
+
+static void join_queue(struct try *try)
+{
+    int64_t end_ns = budget_end(loop_now(try->context->loop), try->plan.route->queue_timeout_ns);
+
+    if (!move(try, TRY_QUEUED))
+        return;
+    if (try->context->draining) {
+        fail(try, CAUSE_DRAINING, NULL);
+        return;
+    }
+    try_fsm_set_limit(&try->fsm, end_ns, CAUSE_QUEUE_LIMIT);
+    try->events->waits(try);
+}
+
+void try_begin(struct try *try, const struct try_plan *plan)
+{
+    PRE(try->fsm.state == TRY_IDLE);
+    try->plan = *plan;
+    switch (pool_acquire(plan->pool, &try->ticket)) {
+    case PERMIT_GRANTED: granted(try); return;
+    case PERMIT_QUEUED: join_queue(try); return;
+    case PERMIT_QUEUE_FULL:
+        try->events->entered(try, PHASE_QUEUE);
+        fail(try, CAUSE_QUEUE_FULL, NULL);
+        return;
+    default: break;
+    }
+    fail(try, CAUSE_BROKEN, "its pool's answer is none that a pool can give");
+}
+
+void try_reconnect(struct try *try)
+{
+    PRE(try->fsm.state == TRY_SENDING || try->fsm.state == TRY_WAITING);
+    PRE(buffer_len(&try->h1.in) == 0); /* nothing of a response has come that would be lost */
+    try_doubt_connections(try, CAUSE_TERMINATED);
+    try->reconnected = true;
+    try->uploaded = false;
+    connect_anew(try);
+}
+
+/* ---- the response -------------------------------------------------------------------------------------- */
+
+static void count_status(struct try *try, uint16_t code)
+{
+    code_counts_count(&try->context->metrics->upstreams[try->plan.config->index].responses, code);
+}
+
+/* One that was begun, and is given up. What is behind a final head is content, or nothing that was asked for. */
+static void count_unfinished_head(struct try *try)
+{
+    struct stream_start start;
+
+    if (try->status == 0 && stream_read_start(try->exchange, &start))
+        count_status(try, start.code);
+}
+
+enum stream_result try_head(struct try *try, struct http1_head **head)
+{
+    enum stream_result result = stream_head(try->exchange, head);
+
+    PRE(try->status == 0); /* of final responses there is one */
+    if (result != STREAM_OK)
+        return result;
+    count_status(try, (*head)->code);
+    if ((*head)->code >= 200) {
+        try->status = (*head)->code;
+        try->reusable = upstream_note_response(try->upstream, *head);
+    }
+    return STREAM_OK;
+}
+
+bool try_adopt(struct try *try)
+{
+    PRE(try->status != 0);
+    return move(try, TRY_STREAMING);
+}
+
+void try_note_uploaded(struct try *try)
+{
+    PRE(!try->uploaded);
+    try->uploaded = true;
+    try->uploaded_ns = loop_now(try->context->loop);
+    try_fsm_note_sent(&try->fsm, SENT_COMPLETE);
+    if (try->fsm.state == TRY_SENDING)
+        (void)move(try, TRY_WAITING); /* the call is told */
+}
+
+void try_set_limit(struct try *try, bool paused)
+{
+    const struct route_config *route = try->plan.route;
+    int64_t idle_end_ns = budget_end(try->exchange->moved_ns, route->idle_ns);
+
+    try_fsm_set_limit(&try->fsm, NS_NEVER, CAUSE_NONE);
+    switch (try->fsm.state) {
+    case TRY_SENDING:
+        if (try->exchange->blocked)
+            try_fsm_set_limit(&try->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        return;
+    case TRY_WAITING:
+        if (try->exchange->begun)
+            try_fsm_set_limit(&try->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        else
+            try_fsm_set_limit(&try->fsm, budget_end(try->uploaded_ns, route->first_byte_ns),
+                              CAUSE_FIRST_BYTE_LIMIT);
+        return;
+    case TRY_STREAMING:
+        if (!paused)
+            try_fsm_set_limit(&try->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
+        return;
+    default: return;
+    }
+}
+
+/* ---- its end ------------------------------------------------------------------------------------------- */
+
+bool try_finish(struct try *try, bool keeps_caller)
+{
+    unsigned holds;
+
+    PRE(try->fsm.state == TRY_STREAMING && try->granted_ns != 0);
+    if (!stream_let_go(try->exchange) || !try->uploaded)
+        try->reusable = false;
+    if (!try_fsm_move(&try->fsm, TRY_OVER, &holds)) {
+        refuse_move(try, TRY_OVER);
+        return false;
+    }
+    try->released_ns = loop_now(try->context->loop);
+    if (!try->uploaded) { /* what it has not taken of the request, nobody sends any more */
+        cut_held(try, holds);
+        return true;
+    }
+    note_peer(try);
+    if (try->reusable)
+        keep_upstream(try, keeps_caller);
+    else
+        upstream_close(&try->upstream);
+    pool_give_back(try->plan.pool, &try->ticket);
+    POST(try->upstream == NULL); /* it is somebody else's now */
+    return true;
+}
+
+void try_cut(struct try *try, bool is_broken)
+{
+    unsigned holds;
+
+    if (try->fsm.state == TRY_OVER)
+        return;
+    count_unfinished_head(try);
+    if (!try_fsm_move(&try->fsm, TRY_OVER, &holds) || is_broken) {
+        try->fsm.state = TRY_OVER; /* whatever its state said */
+        holds = try->plan.pool != NULL ? HOLD_CONNECT | HOLD_EXCHANGE | HOLD_PERMIT | HOLD_QUEUE : 0;
+    }
+    if (holds == 0)
+        return;
+    try->released_ns = loop_now(try->context->loop);
+    cut_held(try, holds);
+    POST(try->upstream == NULL);
+}
+
+void try_fini(struct try *try)
+{
+    PRE(!try_fsm_is_alive(&try->fsm) && try->upstream == NULL);
+    PRE(try->ticket.permit.state == PERMIT_FREE);
+    h1_exchange_fini(&try->h1);
+}
+
+const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX])
+{
+    return try->upstream != NULL && tls_transport_why(&try->upstream->transport, why, TLS_WHY_MAX) ? why
+                                                                                                   : NULL;
+}
+
+bool try_is_sound(const struct try *try)
+{
+    unsigned holds = try_state_holds(try->fsm.state);
+    bool connected = (holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0;
+
+    if (connected != (try->upstream != NULL) || (connected && try->upstream->user != try))
+        return false;
+    /* Of one in the queue, other threads may change the state, under the pool's lock: the audit sees to it. */
+    return (holds & HOLD_QUEUE) != 0 ||
+           try->ticket.permit.state == ((holds & HOLD_PERMIT) != 0 ? PERMIT_HELD : PERMIT_FREE);
+}
