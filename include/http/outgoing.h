@@ -1,0 +1,58 @@
+#ifndef CURFEW_HTTP_OUTGOING_H
+#define CURFEW_HTTP_OUTGOING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slab.h"
+#include "base/span.h"
+#include "http/http1.h"
+
+struct forward_rules;
+
+/*
+ * A request as it is sent on, in one block: it may have to wait for a permit, or to be sent twice. HTTP/1.1 sends it as
+ * it stands, another version its parts. What of the caller's request is not in it, and has to be known as long, stands
+ * behind it.
+ *
+ *   | method, target, version, field lines | room for one line more, and the end | the caller's target | its host |
+ *   0                                      len                                  cap                            size
+ *
+ * Of a request that is refused, only the method and the target are kept, as far as they are known. One thread.
+ */
+struct outgoing {
+    char *bytes; /* NULL: nothing is known */
+    uint32_t len, cap, size;
+    uint32_t target_at, target_len;
+    uint16_t host_len;
+    uint8_t method_len;
+    enum http1_method method : 8;
+    enum http1_framing framing : 8; /* of the content */
+};
+
+/* Longer targets are cut where a call is told of: a line of the log is bounded. */
+#define OUTGOING_TARGET_MAX 2048u
+/* Of the caller's hosts, none is longer: a name with its port, RFC 1035 2.3.4. */
+#define OUTGOING_HOST_MAX   261u
+
+/*
+ * `text` is `head` as forward_request_head has written it by these rules, `room` the length of the longest line that
+ * outgoing_close may get. The host is kept if responses are to lead there. False: no memory.
+ */
+bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span text,
+                   const struct http1_head *head, const struct forward_rules *rules, uint32_t room);
+
+/* Of a request that is refused. Without memory nothing is known of it. */
+void outgoing_note(struct outgoing *outgoing, struct slab *slab, struct span method, struct span target);
+
+void outgoing_fini(struct outgoing *outgoing, struct slab *slab);
+
+/* As the caller sent them; empty: not known. */
+struct span outgoing_method(const struct outgoing *outgoing);
+struct span outgoing_target(const struct outgoing *outgoing);
+struct span outgoing_host(const struct outgoing *outgoing);
+
+/* The whole head, with `line`, a field line that only this sending has or nothing, and the empty line. */
+struct span outgoing_close(struct outgoing *outgoing, struct span line);
+
+#endif
