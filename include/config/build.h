@@ -68,6 +68,8 @@ enum status build_pools(struct build *b, const struct option_values *builtin, co
  */
 enum status build_pool(struct build *b, const struct option_values *values, enum option_id id,
                        const struct yaml_node *node, const char *own_name, uint32_t *index) MUST_CHECK;
+/* How the pool with these values adapts to what the API refuses. */
+struct adapt_config build_adapt(struct build *b, const struct option_values *values);
 /* Has a pool this name already? */
 bool build_has_pool(const struct build *b, const char *name);
 

@@ -16,6 +16,7 @@ enum option_section {
     SECTION_LIMITS,
     SECTION_DEFAULTS, /* has the options of SECTION_UPSTREAM */
     SECTION_POOL,
+    SECTION_ADAPT,
     SECTION_UPSTREAM,
     SECTION_TIMEOUTS,
     SECTION_MIN_RATE,

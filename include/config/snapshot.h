@@ -12,6 +12,7 @@
 #include "core/min_rate.h"
 #include "core/origin.h"
 #include "core/route.h"
+#include "core/status_set.h"
 #include "core/tls_spec.h"
 
 /*
@@ -43,6 +44,12 @@ struct limits_config {
     int64_t idle_timeout_ns; /* callers' connections between requests */
 };
 
+/* What of a pool's permits is given out goes by what the API refuses (core/adaptive). */
+struct adapt_config {
+    uint32_t min; /* 0: all are */
+    struct status_set when;
+};
+
 struct pool_config {
     const char *name;
     uint32_t index; /* its number (config/numbering.h); until it has one, its place in snapshot.pools */
@@ -51,6 +58,7 @@ struct pool_config {
     uint32_t queue_size;
     int64_t queue_timeout_ns;
     int64_t linger_ns; /* 0: a permit goes back with its call */
+    struct adapt_config adapt;
     const struct place *size_at;
     const struct place *queue_timeout_at;
 };
@@ -65,7 +73,8 @@ struct route_config {
     int64_t deadline_ns;
     int64_t ceiling_ns;       /* the upstream is observed: calls go on until then; NS_NEVER: it is not */
     int64_t queue_timeout_ns; /* its pool's, */
-    int64_t linger_ns;        /* and this too */
+    int64_t linger_ns;        /* and this too, and: */
+    const struct status_set *refusals; /* of adapt; NULL: there is none */
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t begin_ns; /* from the call's beginning to the first byte of the response's content */

@@ -2,10 +2,12 @@
 #define CURFEW_RUNTIME_POOL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
+#include "core/adaptive.h"
 #include "core/permit.h"
 #include "core/timer.h"
 #include "runtime/mailbox.h"
@@ -25,9 +27,11 @@ struct pool {
     uint32_t *held_by;          /* permits held, by loop; under lock */
     struct loop *const *workers;
     uint32_t worker_count;
-    uint32_t ghosts;       /* of the permits held, those without a call; under lock */
-    uint64_t audit_errors; /* under lock */
-    bool timed;            /* what may start depends on the time; under lock */
+    uint32_t ghosts;          /* of the permits held, those without a call; under lock */
+    uint64_t audit_errors;    /* under lock */
+    struct adaptive adaptive; /* how many permits are given out; under lock */
+    atomic_bool lowered;      /* fewer than the size */
+    bool timed;               /* what may start depends on the time; under lock */
     struct loop *home;
     struct timer timer; /* the home's thread */
     struct mail wake;
@@ -39,7 +43,9 @@ struct pool {
 /* All of a pool that a configuration sets. */
 struct pool_terms {
     uint32_t size, queue_size;
-    bool timed;             /* it has a rate, a pause, or waiters that can come too late */
+    uint32_t
+        adapt_min; /* what the API refuses lowers how many are given out, to this at the least; 0: it does not */
+    bool timed;    /* it has a rate, a pause, or waiters that can come too late */
     int64_t rate_period_ns; /* 0: no rate */
     uint32_t rate_burst;    /* at least 1 */
     bool pauses;            /* it may be paused */
@@ -90,6 +96,13 @@ void pool_set(struct pool *pool, const struct pool_terms *terms);
 /* The pool begins anew as another one, all its figures at zero. Nobody holds or waits. Any thread. */
 void pool_restart(struct pool *pool, const struct pool_terms *terms);
 
+/*
+ * Owner's thread: the API has refused a call because it is too much, or has answered one well, whose permit is held
+ * still. Of no effect where the pool does not adapt.
+ */
+void pool_note_refused(struct pool *pool, const struct loop *own);
+void pool_note_good(struct pool *pool, const struct loop *own);
+
 /* Owner's thread: the API asks for a pause until then. */
 void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns);
 /* Owner's thread: the holder, which started after a pause (permit.round), was answered well. */
@@ -99,7 +112,7 @@ void pool_start_again(struct pool *pool);
 
 /* The figures of a pool at one instant. Any thread. */
 struct pool_figures {
-    uint32_t size, held, held_peak, waiting, ghosts;
+    uint32_t size, limit, held, held_peak, waiting, ghosts;
     uint64_t acquired, released, audit_errors;
 };
 struct pool_figures pool_figures(struct pool *pool);

@@ -30,7 +30,7 @@ struct metrics_page_upstream {
 
 struct metrics_page_pool {
     char name[METRICS_PAGE_NAME];
-    double size, held, waiting;
+    double size, limit, held, waiting, ghosts; /* limit: how many of the size are given out */
 };
 
 struct metrics_page {

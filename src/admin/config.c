@@ -308,6 +308,22 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     jsonw_close_object(json);
 }
 
+static void put_adapt(struct jsonw *json, const struct adapt_config *adapt)
+{
+    if (adapt->min == 0) {
+        jsonw_text(json, "adapt", "none");
+        return;
+    }
+    jsonw_open_object(json, "adapt");
+    jsonw_u64(json, "min", adapt->min);
+    jsonw_open_array(json, "when");
+    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
+        if (status_set_has(&adapt->when, code))
+            jsonw_u64(json, NULL, code);
+    jsonw_close_array(json);
+    jsonw_close_object(json);
+}
+
 static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
 {
     jsonw_open_object(json, "pools");
@@ -319,6 +335,7 @@ static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
         jsonw_u64(json, "queue", pool->queue_size);
         put_duration(json, "queue_timeout", pool->queue_timeout_ns);
         put_duration(json, "linger", pool->linger_ns);
+        put_adapt(json, &pool->adapt);
         jsonw_close_object(json);
     }
     jsonw_close_object(json);

@@ -174,7 +174,9 @@ static void put_pools(struct jsonw *json, struct proxy *proxy, const char **name
         jsonw_open_object(json, NULL);
         jsonw_text(json, "name", names[i]);
         jsonw_u64(json, "size", figures.size);
+        jsonw_u64(json, "limit", figures.limit);
         jsonw_u64(json, "held", figures.held);
+        jsonw_u64(json, "ghosts", figures.ghosts);
         jsonw_u64(json, "held_peak", figures.held_peak);
         jsonw_u64(json, "waiting", figures.waiting);
         jsonw_close_object(json);

@@ -97,6 +97,17 @@ static void print_linger(const struct pool_config *pool)
                number_duration_text(pool->linger_ns).text);
 }
 
+static void print_adapt(const struct pool_config *pool)
+{
+    if (pool->adapt.min == 0)
+        return;
+    printf("            and fewer, down to %" PRIu32 ", after", pool->adapt.min);
+    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
+        if (status_set_has(&pool->adapt.when, code))
+            printf(" %" PRIu32, code);
+    printf(" of the API\n");
+}
+
 static void print_pool(const struct explanation *e)
 {
     const struct pool_config *pool = &e->snapshot->pools[e->policy.route->pool];
@@ -106,6 +117,7 @@ static void print_pool(const struct explanation *e)
     print_place(e->policy.route->at.pool);
     printf(")\n");
     print_linger(pool);
+    print_adapt(pool);
 }
 
 static void print_limit(const struct explanation *e, const char *name, int64_t limit_ns,

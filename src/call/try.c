@@ -8,6 +8,7 @@
 #include "call/keepalive.h"
 #include "call/upstream.h"
 #include "config/snapshot.h"
+#include "core/verdict.h"
 #include "runtime/tcp.h"
 
 /* For a request to be acknowledged by the upstream's kernel: longer than any round trip and the delay of an ACK. */
@@ -341,6 +342,19 @@ static void count_unfinished_head(struct try *try)
         count_status(try, start.code);
 }
 
+/* Its pool may adapt to what the API refuses. */
+static void tell_pool(struct try *try)
+{
+    const struct try_plan *plan = &try->plan;
+
+    if (plan->route->refusals == NULL)
+        return;
+    if (status_set_has(plan->route->refusals, try->status))
+        pool_note_refused(plan->pool, try->context->loop);
+    else if (verdict_of_status(try->status, &verdict_bad_statuses) == VERDICT_GOOD)
+        pool_note_good(plan->pool, try->context->loop);
+}
+
 enum stream_result try_head(struct try *try, struct http1_head **head)
 {
     enum stream_result result = stream_head(try->exchange, head);
@@ -352,6 +366,7 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
     if ((*head)->code >= 200) {
         try->status = (*head)->code;
         try->reusable = upstream_note_response(try->upstream, *head);
+        tell_pool(try);
     }
     return STREAM_OK;
 }

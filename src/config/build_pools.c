@@ -31,6 +31,7 @@ static uint32_t add(struct build *b, const char *name, const struct option_value
         .queue_size = (uint32_t)values->of[OPT_POOL_QUEUE].number,
         .queue_timeout_ns = values->of[OPT_POOL_QUEUE_TIMEOUT].number,
         .linger_ns = values->of[OPT_POOL_LINGER].number,
+        .adapt = build_adapt(b, values),
         .size_at = values->of[OPT_POOL_SIZE].place,
         .queue_timeout_at = values->of[OPT_POOL_QUEUE_TIMEOUT].place,
     };

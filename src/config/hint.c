@@ -345,6 +345,7 @@ static const struct {
 } shapes[] = {
     {OPT_ROOT_UPSTREAMS, YAML_LIST, "each is written with its name before it: NAME: {listen: …, url: …}"},
     {OPT_ROOT_POOLS, YAML_LIST, "each is written with its name before it: NAME: {size: 50}"},
+    {OPT_POOL_ADAPT, YAML_LIST, "write adapt: {when: [429, 503]}"},
     {OPT_ROOT_ADMIN, YAML_TEXT, "write admin: {listen: 127.0.0.1:9600}"},
     {OPT_ROOT_LOG, YAML_TEXT, "write log: {level: info, access: stdout}"},
     {OPT_UPSTREAM_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},

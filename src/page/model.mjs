@@ -184,7 +184,10 @@ export class Model {
   }
 }
 
-const isFull = (pool) => pool !== null && pool.held > 0 && pool.held >= pool.size;
+/* The size, or fewer by what the API has refused. */
+export const givenOut = (pool) => Math.min(pool.size, pool.limit ?? pool.size);
+
+const isFull = (pool) => pool !== null && pool.held > 0 && pool.held >= givenOut(pool);
 
 /* Of the calls that had a permit: the others say nothing of the API. */
 const isErring = (minute) => Math.max(minute["5xx"], minute["429"]) > ERRING * (minute.ended - minute.rejected);

@@ -1,5 +1,5 @@
 /* How the page says things. Touches no document. */
-import {KINDS, worstPhase} from "./model.mjs";
+import {KINDS, givenOut, worstPhase} from "./model.mjs";
 
 /* A figure and its unit stay on one line. */
 const NBSP = "\u00a0";
@@ -39,6 +39,9 @@ function inPhase(one) {
   return `${calls(one.calls)} in ${one.phase}, ${oldest(one)}`;
 }
 
+/* Those of calls that are over. */
+export const ghosts = ({ghosts: held}) => held ? `, ${count(held)} of them for calls that were cut` : "";
+
 /* What is wrong at one upstream, without its name. */
 export function trouble(one) {
   const now = one.phases[0] ? inPhase(one.phases[0]) : "nothing in flight";
@@ -49,7 +52,8 @@ export function trouble(one) {
     case "few":
       return `${share(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
     case "full": {
-      const held = one.pool.size === 1 ? "the only permit is held" : `all ${count(one.pool.size)} permits are held`;
+      const given = givenOut(one.pool);
+      const held = `${given === 1 ? "the only permit is held" : `all ${count(given)} permits are held`}${ghosts(one.pool)}`;
       const rejected = one.minute.rejected ? `; ${count(one.minute.rejected)} rejected in the last minute` : "";
       return `${held}: ${now}${waiting}${rejected}`;
     }
@@ -70,13 +74,13 @@ function erring(minute) {
   return [first, ...more].join(", ");
 }
 
-/* "480 in wait, 20 in connect" */
 /* What became of a call after it was cut. */
 export function late({status, after_ms: after, whole}) {
   if (!status) return `The API was waited for until ${duration(after)} after the call began, and gave no answer.`;
-  return `The API answered ${status} ${duration(after)} after the call began${whole === false ? ", but not to its end" : ""}: too late for its caller.`;
+  return `The API answered ${status}, ${duration(after)} after the call began${whole === false ? " and not to its end" : ""}: too late for its caller.`;
 }
 
+/* "480 in wait, 20 in connect" */
 export function stuckWhere(by) {
   const phases = Object.entries(by).sort((a, b) => b[1] - a[1]);
   return phases.length === 1 ? `in ${phases[0][0]}` : phases.map(([phase, n]) => `${count(n)} in ${phase}`).join(", ");

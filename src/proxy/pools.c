@@ -51,8 +51,10 @@ void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, cons
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *config = &snapshot->pools[i];
 
-        const struct pool_terms terms = {
-            .size = config->size, .queue_size = config->queue_size, .rate_burst = 1};
+        const struct pool_terms terms = {.size = config->size,
+                                         .queue_size = config->queue_size,
+                                         .adapt_min = config->adapt.min,
+                                         .rate_burst = 1};
 
         PRE(config->index < count);
         if (config->is_new)

@@ -34,6 +34,7 @@ enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, str
     *pool = (struct pool){
         .workers = workers, .worker_count = worker_count, .home = workers[0], .armed_ns = NS_NEVER};
     permit_pool_init(&pool->permits, size, queue_size);
+    adaptive_init(&pool->adaptive, size, 0);
     mail_init(&pool->wake, woken);
     pool->held_by = mem_calloc(worker_count, sizeof(uint32_t));
     if (pool->held_by == NULL)
@@ -252,10 +253,17 @@ void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket)
     pool_give_back(pool, ticket);
 }
 
+static void obey_limit_locked(struct pool *pool, uint32_t queue_size)
+{
+    permit_pool_resize(&pool->permits, pool->adaptive.limit, queue_size);
+    atomic_store_explicit(&pool->lowered, adaptive_is_lowered(&pool->adaptive), memory_order_relaxed);
+}
+
 static void set_locked(struct pool *pool, const struct pool_terms *terms)
 {
     pool->timed = terms->timed;
-    permit_pool_resize(&pool->permits, terms->size, terms->queue_size);
+    adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);
+    obey_limit_locked(pool, terms->queue_size);
     permit_pool_set_rate(&pool->permits, terms->rate_period_ns, terms->rate_burst, loop_clock_ns());
     if (!terms->pauses)
         permit_pool_unpause(&pool->permits);
@@ -278,9 +286,39 @@ void pool_restart(struct pool *pool, const struct pool_terms *terms)
     pthread_mutex_lock(&pool->lock);
     PRE(pool->permits.held == 0 && pool->permits.queue.length == 0 && pool->ghosts == 0);
     permit_pool_init(&pool->permits, terms->size, terms->queue_size);
+    adaptive_init(&pool->adaptive, terms->size, 0);
     set_locked(pool, terms);
     pool->audit_errors = 0;
     pthread_mutex_unlock(&pool->lock);
+}
+
+static void adapt(struct pool *pool, const struct loop *own, bool is_good)
+{
+    struct bells bells;
+    bool changed;
+
+    PRE(loop_is_own(own));
+    bells.any = false;
+    pthread_mutex_lock(&pool->lock);
+    changed = is_good ? adaptive_note_good(&pool->adaptive, pool->permits.held)
+                      : adaptive_note_refused(&pool->adaptive, loop_clock_ns());
+    if (changed) {
+        obey_limit_locked(pool, pool->permits.queue_size_asked);
+        spread_news_locked(pool, now_locked(pool), &bells);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    ring(pool, &bells, own);
+}
+
+void pool_note_refused(struct pool *pool, const struct loop *own)
+{
+    adapt(pool, own, false);
+}
+
+void pool_note_good(struct pool *pool, const struct loop *own)
+{
+    if (atomic_load_explicit(&pool->lowered, memory_order_relaxed))
+        adapt(pool, own, true);
 }
 
 void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
@@ -324,7 +362,7 @@ struct pool_figures pool_figures(struct pool *pool)
 
     pthread_mutex_lock(&pool->lock);
     figures = (struct pool_figures){
-        .size = pool->permits.size,
+        .limit = pool->adaptive.limit,
         .held = pool->permits.held,
         .held_peak = pool->permits.held_peak,
         .waiting = pool->permits.queue.length,
@@ -333,6 +371,8 @@ struct pool_figures pool_figures(struct pool *pool)
         .released = pool->permits.released,
         .audit_errors = pool->audit_errors,
     };
+    /* Of a smaller pool than before, it comes down as permits come back. */
+    figures.size = pool->adaptive.size > pool->permits.size ? pool->adaptive.size : pool->permits.size;
     pthread_mutex_unlock(&pool->lock);
     return figures;
 }

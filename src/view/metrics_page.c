@@ -160,25 +160,38 @@ static bool take_upstream(struct metrics_page *board, const struct prometheus_sa
     return true;
 }
 
+/* NULL: it is none that anybody looks at. */
+static double *pool_cell(struct metrics_page_pool *pool, struct span name)
+{
+    const struct {
+        const char *name;
+        double *cell;
+    } cells[] = {
+        {"curfew_pool_size", &pool->size},       {"curfew_pool_limit", &pool->limit},
+        {"curfew_pool_held", &pool->held},       {"curfew_pool_ghosts", &pool->ghosts},
+        {"curfew_pool_waiting", &pool->waiting},
+    };
+
+    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
+        if (span_eq(name, span_of(cells[i].name)))
+            return cells[i].cell;
+    return NULL;
+}
+
 static bool take_pool(struct metrics_page *board, const struct prometheus_sample *sample)
 {
-    bool is_size = span_eq(sample->name, SPAN_LIT("curfew_pool_size"));
-    bool is_held = span_eq(sample->name, SPAN_LIT("curfew_pool_held"));
-    bool is_waiting = span_eq(sample->name, SPAN_LIT("curfew_pool_waiting"));
     struct metrics_page_pool *pool;
     struct span name;
+    double *cell;
 
-    if (!(is_size || is_held || is_waiting) || !prometheus_label(sample, "pool", &name))
+    if (pool_cell(&(struct metrics_page_pool){.size = 0}, sample->name) == NULL ||
+        !prometheus_label(sample, "pool", &name))
         return true;
     pool = pool_named(board, name);
     if (pool == NULL)
         return false;
-    if (is_size)
-        pool->size = sample->value;
-    else if (is_held)
-        pool->held = sample->value;
-    else
-        pool->waiting = sample->value;
+    cell = pool_cell(pool, sample->name);
+    *cell = sample->value;
     return true;
 }
 

@@ -81,9 +81,15 @@ static int by_trouble(const void *a, const void *b)
     return order != 0 ? order : by_rate(a, b);
 }
 
+/* The size, or fewer by what the API has refused; a curfew that says nothing of that gives all out. */
+static double given_out(const struct metrics_page_pool *pool)
+{
+    return pool->limit > 0 && pool->limit < pool->size ? pool->limit : pool->size;
+}
+
 static bool is_full(const struct metrics_page_pool *pool)
 {
-    return pool != NULL && pool->held > 0 && pool->held >= pool->size;
+    return pool != NULL && pool->held > 0 && pool->held >= given_out(pool);
 }
 
 static void compare_all(const struct top_state *state, struct line *lines)
@@ -289,14 +295,19 @@ static int put_pool(struct screen *screen, int x, int y, const struct metrics_pa
     int width = screen->width < NARROW ? 12 : 24;
     int filled = cells_of(pool->held, pool->size, width);
     int queue = cells_of(pool->waiting, pool->size, QUEUE_WIDTH);
-    enum style style = pool->held >= pool->size  ? STYLE_ALERT
-                       : filled * 5 >= width * 4 ? STYLE_WARN
-                                                 : STYLE_GOOD;
+    enum style style = pool->held >= given_out(pool) ? STYLE_ALERT
+                       : filled * 5 >= width * 4     ? STYLE_WARN
+                                                     : STYLE_GOOD;
 
     x = screen_printf(screen, x, y, STYLE_PLAIN, "[");
     for (int i = 0; i < width; i++)
         x = screen_printf(screen, x, y, i < filled ? style : STYLE_DIM, "%c", i < filled ? '#' : '.');
-    x = screen_printf(screen, x, y, STYLE_PLAIN, "] %.0f/%.0f ", pool->held, pool->size);
+    x = screen_printf(screen, x, y, STYLE_PLAIN, "] %.0f/%.0f ", pool->held, given_out(pool));
+    if (given_out(pool) < pool->size)
+        x = screen_printf(screen, x, y, STYLE_WARN, "of %.0f ", pool->size);
+    if (pool->ghosts > 0)
+        x = screen_printf(screen, x, y, STYLE_DIM, "%.0f ghost%s ", pool->ghosts,
+                          pool->ghosts == 1 ? "" : "s");
     for (int i = 0; i < queue; i++)
         x = screen_printf(screen, x, y, STYLE_WARN, ">");
     if (pool->waiting > 0)

@@ -170,6 +170,19 @@ test("the headline says where, which phase, how many and how long", () => {
     "3 rejected in the last minute");
 });
 
+test("a pool is full when what is given out is held, ghosts included", () => {
+  const lowered = assess({}, {pool: {size: 50, limit: 14, held: 14, ghosts: 2, waiting: 1}, live: [["api", "wait", 12, 900, 1100]]});
+  assert.equal(lowered.kind, "full");
+  assert.equal(plain(words.trouble(lowered)), "all 14 permits are held, 2 of them for calls that were cut: 12 calls in wait, " +
+    "the oldest for 900 ms of 2 s; 1 waits for a permit");
+});
+
+test("what became of a call that was cut is one sentence", () => {
+  assert.equal(plain(words.late({status: 201, after_ms: 2300})), "The API answered 201, 2.3 s after the call began: too late for its caller.");
+  assert.match(words.late({status: 200, after_ms: 2300, whole: false}), /not to its end/);
+  assert.match(words.late({status: 0, after_ms: 2500, whole: false}), /gave no answer/);
+});
+
 test("the headline of a calm minute", () => {
   const {name, text} = words.headline([assess({completed: [10, 10]})]);
   assert.equal(name, null);

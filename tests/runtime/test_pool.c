@@ -272,6 +272,63 @@ static void a_ghost_holds_the_permit_that_its_call_had(void **state)
     give_back(desk, 1);
 }
 
+static struct pool_figures figures_of(struct desk *desk)
+{
+    return pool_figures(&desk->pool);
+}
+
+static void what_the_api_refuses_lowers_the_limit_and_what_it_takes_raises_it(void **state)
+{
+    struct desk *desk = *state;
+    const struct pool_terms terms = {.size = 4, .queue_size = 2, .adapt_min = 1, .rate_burst = 1};
+
+    open_pool(desk, 4, 2);
+    pool_set(&desk->pool, &terms);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask(desk, i), PERMIT_GRANTED);
+    pool_note_good(&desk->pool, &desk->rig.loop); /* it is at its most */
+    assert_int_equal(figures_of(desk).limit, 4);
+    pool_note_refused(&desk->pool, &desk->rig.loop);
+    pool_note_refused(&desk->pool, &desk->rig.loop); /* within a second */
+    assert_int_equal(figures_of(desk).limit, 2);
+    assert_int_equal(figures_of(desk).size, 4);
+    assert_int_equal(ask(desk, 4), PERMIT_QUEUED);
+    give_back(desk, 0);
+    give_back(desk, 1);
+    assert_int_equal(figures_of(desk).held, 2);
+    assert_int_equal(figures_of(desk).waiting, 1); /* the limit is reached */
+    pool_note_good(&desk->pool, &desk->rig.loop);
+    assert_int_equal(figures_of(desk).limit, 2);
+    pool_note_good(&desk->pool, &desk->rig.loop);
+    assert_int_equal(figures_of(desk).limit, 3);
+    assert_int_equal(figures_of(desk).held, 3); /* the waiter has it */
+    for (int i = 2; i < 5; i++)
+        give_back(desk, i);
+}
+
+static void a_pool_that_does_not_adapt_any_more_has_its_size_again(void **state)
+{
+    struct desk *desk = *state;
+    struct pool_terms terms = {.size = 4, .queue_size = 2, .adapt_min = 3, .rate_burst = 1};
+
+    open_pool(desk, 4, 2);
+    pool_note_refused(&desk->pool, &desk->rig.loop);
+    assert_int_equal(figures_of(desk).limit, 4); /* it does not yet */
+    pool_set(&desk->pool, &terms);
+    pool_note_refused(&desk->pool, &desk->rig.loop);
+    assert_int_equal(figures_of(desk).limit, 3);
+    terms.size = 9;
+    pool_set(&desk->pool, &terms);
+    assert_int_equal(figures_of(desk).limit, 3);
+    assert_int_equal(figures_of(desk).size, 9);
+    terms.adapt_min = 0;
+    pool_set(&desk->pool, &terms);
+    assert_int_equal(figures_of(desk).limit, 9);
+    pool_restart(&desk->pool, &(struct pool_terms){.size = 2, .adapt_min = 1, .rate_burst = 1});
+    assert_int_equal(figures_of(desk).limit, 2);
+    assert_int_equal(figures_of(desk).size, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +346,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_permit_that_is_passed_on_is_held_once_and_given_back_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_ghost_holds_the_permit_that_its_call_had, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_api_refuses_lowers_the_limit_and_what_it_takes_raises_it,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pool_that_does_not_adapt_any_more_has_its_size_again, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

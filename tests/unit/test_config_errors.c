@@ -393,6 +393,21 @@ static void pools(void **state)
         {GOOD "defaults: {pool: x}\n", "2:18: defaults.pool: there is no \"x\" in pools"},
         {GOOD "pools: {r: {queue_timeout: 5}}\n",
          "2:28: pools.r.queue_timeout: \"5\" has no unit; write for example 2s or 500ms"},
+        {WITH("pool: {linger: 25h}"), "1:69: upstreams.p.pool.linger: \"25h\" is out of bounds: 0s to 24h"},
+        {WITH("pool: {adapt: {min: 60}}"),
+         "1:74: upstreams.p.pool.adapt.min: is more than the pool has permits, 50"},
+        {WITH("pool: {size: 60, adapt: {min: 60, when: 429}}"), "no error"},
+        {WITH("pool: {adapt: {when: [429, 200, 5xx]}}"),
+         "1:81: upstreams.p.pool.adapt.when[1]: \"200\" is no status by which an API refuses: 400 to 599\n"
+         "1:86: upstreams.p.pool.adapt.when[2]: \"5xx\" is no status by which an API refuses: 400 to 599"},
+        {WITH("pool: {adapt: none}"), "no error"},
+        {WITH("pool: {adapt: true}"),
+         "1:68: upstreams.p.pool.adapt: \"true\" is no way to adapt; write none, or {min: 5, when: [429, 503]}"},
+        {WITH("pool: {adapt: [429]}"),
+         "1:68: upstreams.p.pool.adapt: a text or a map is needed here, not a list; write adapt: {when: [429, 503]}"},
+        {WITH("late: true"),
+         "1:60: upstreams.p.late: needs a pool with linger: for so long the API may still answer"},
+        {WITH("late: true, pool: {linger: 1s}"), "no error"},
     };
 
     CHECK(cases);

@@ -111,6 +111,29 @@ static void what_is_stuck_comes_first_with_its_phase(void **state)
     empty(&f);
 }
 
+static void a_pool_shows_what_is_given_out_and_its_ghosts(void **state)
+{
+    static const char small[] = "curfew_build_info{version=\"1\"} 1\n"
+                                "curfew_pool_size{pool=\"a\"} 50\ncurfew_pool_limit{pool=\"a\"} 14\n"
+                                "curfew_pool_held{pool=\"a\"} 14\ncurfew_pool_ghosts{pool=\"a\"} 3\n"
+                                "curfew_pool_waiting{pool=\"a\"} 2\n"
+                                "curfew_pool_size{pool=\"b\"} 50\ncurfew_pool_limit{pool=\"b\"} 50\n"
+                                "curfew_pool_held{pool=\"b\"} 1\ncurfew_pool_ghosts{pool=\"b\"} 1\n";
+    struct fixture f;
+    struct metrics_page board;
+    const char *drawn;
+
+    fill(&f);
+    assert_true(metrics_page_read(&board, span_of(small)));
+    f.state.board = &board;
+    drawn = draw(&f.state, 120, 24);
+    expect(drawn, "] 14/14 of 50 3 ghosts ");
+    expect(drawn, " 2 waiting");
+    expect(drawn, "] 1/50 1 ghost\n");
+    metrics_page_free(&board);
+    empty(&f);
+}
+
 /* Where nothing was cut yet, a pool that is full is worse than many calls. */
 static void a_full_pool_comes_before_many_calls(void **state)
 {
@@ -360,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
         cmocka_unit_test(a_full_pool_comes_before_many_calls),
+        cmocka_unit_test(a_pool_shows_what_is_given_out_and_its_ghosts),
         cmocka_unit_test(upstreams_whose_names_begin_alike_are_told_apart),
         cmocka_unit_test(an_api_that_answers_with_errors_is_seen),
         cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate_then_errors),
