@@ -1,13 +1,13 @@
 #ifndef CURFEW_ADMIN_ADMIN_H
 #define CURFEW_ADMIN_ADMIN_H
 
-#include <event2/event.h>
 #include <event2/http.h>
 #include <stddef.h>
 
 #include "admin/listener.h"
 #include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
+#include "runtime/loop.h"
 
 /*
  * The admin listener: what operators and their tools ask curfew. It lives on the main thread's loop, away from the
@@ -17,7 +17,7 @@ struct admin;
 
 /* What it is made of. All pointers are borrowed and outlive the admin. */
 struct admin_ground {
-    struct event_base *base;
+    struct loop *loop;
     struct proxy *proxy;
     struct heartbeat *heartbeat;
     const char *version;
@@ -32,8 +32,8 @@ struct admin_ground {
 
 /*
  * Listens on the `admin.listen` and `admin.metrics_listen` of the configuration in force, as far as it has them, and
- * stays there. NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of
- * `base`.
+ * stays there. NULL: nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. The
+ * loop's thread.
  */
 struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why_cap);
 

@@ -1,19 +1,19 @@
 #ifndef CURFEW_ADMIN_CALLS_H
 #define CURFEW_ADMIN_CALLS_H
 
-#include <event2/event.h>
 #include <event2/http.h>
 #include <stdbool.h>
 
 #include "base/list.h"
 #include "proxy/proxy.h"
+#include "runtime/loop.h"
 
 /*
  * GET /calls, DELETE /calls/ID: each is a query (proxy/call_query.h), one after another, so that no number of clients
- * makes the workers look more often than they can; who has waited for a second gets a 503. All on the thread of `base`.
+ * makes the workers look more often than they can; who has waited for a second gets a 503. All on the loop's thread.
  */
 struct calls {
-    struct event_base *base;
+    struct loop *loop;
     struct proxy *proxy;
     struct list_node waiting; /* requests, in the order of their coming; */
     struct asked *asked;      /* that whose query is under way; NULL: it was given up, or there is none */

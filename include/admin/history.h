@@ -1,8 +1,6 @@
 #ifndef CURFEW_ADMIN_HISTORY_H
 #define CURFEW_ADMIN_HISTORY_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <event2/http.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,11 +10,12 @@
 #include "stats/stuck_calls.h"
 #include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
+#include "runtime/loop.h"
 
 /*
  * What has happened in the last 15 minutes: once a second, the workers' counters go into a ring for each upstream
  * (stats/history.h), and the calls that got stuck into a list of the newest. GET /history and GET /stuck show it. All
- * on the thread of `base`.
+ * on the loop's thread.
  */
 
 /* The history of an upstream. It ends when nothing of the upstream is left, or another one has its number. */
@@ -42,7 +41,7 @@ struct stuck_record {
 };
 
 struct admin_history {
-    struct event_base *base;
+    struct loop *loop;
     struct proxy *proxy;
     struct heartbeat *heartbeat;
     const char *version;
@@ -51,7 +50,7 @@ struct admin_history {
     int64_t began_ns;                   /* where second 0 begins */
     int64_t began_unix_ms;
     int64_t asked_ns; /* when the heartbeat was asked for; 0: no second waits for one */
-    struct event tick;
+    struct timer tick;
     struct heartbeat_listener listener;
     struct upstream_history *upstreams; /* by number */
     uint32_t upstream_count;
@@ -60,7 +59,7 @@ struct admin_history {
     uint64_t late_count;                    /* of what became of them */
 };
 
-/* Set base, proxy, heartbeat and version first; they are borrowed. ST_NOMEM: nothing was begun. */
+/* Set loop, proxy, heartbeat and version first; they are borrowed. ST_NOMEM: nothing was begun. */
 enum status admin_history_init(struct admin_history *history) MUST_CHECK;
 /* When the workers have ended. */
 void admin_history_fini(struct admin_history *history);

@@ -1,7 +1,6 @@
 #ifndef CURFEW_ADMIN_SCRAPES_H
 #define CURFEW_ADMIN_SCRAPES_H
 
-#include <event2/event.h>
 #include <event2/http.h>
 #include <stdint.h>
 
@@ -9,13 +8,14 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "proxy/proxy.h"
+#include "runtime/loop.h"
 
 /*
  * GET /metrics and GET /durations: each request starts a scrape of its own and is answered when the last worker has
- * added its counters, or after a second at the latest. All on the thread of `base`.
+ * added its counters, or after a second at the latest. All on the loop's thread.
  */
 struct scrapes {
-    struct event_base *base;
+    struct loop *loop;
     struct proxy *proxy;
     const char *version;
     struct list_node under_way;

@@ -11,7 +11,8 @@
 #include "base/list.h"
 #include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
-#include "runtime/inbox.h"
+#include "core/timer.h"
+#include "runtime/loop.h"
 
 #define SERVICE_SIGNALS 4
 
@@ -25,9 +26,8 @@ struct service {
     struct event_log log;
     struct systemd_sockets sockets;
     struct watch *watch;
-    struct event_base *base;
-    struct inbox inbox;
-    bool has_inbox;
+    struct loop loop;
+    bool has_loop;
     struct proxy *proxy;
     struct heartbeat heartbeat;
     bool has_heartbeat;
@@ -35,8 +35,8 @@ struct service {
     struct admin *admin;
     bool admin_is_told; /* of, in the log */
     struct event *signals[SERVICE_SIGNALS];
-    struct event *delay_is_over, *drain_is_over; /* the time for them */
-    bool draining, delaying;                     /* a signal has come; and drain_delay is not over */
+    struct timer delay_is_over, drain_is_over; /* the time for them */
+    bool draining, delaying;                   /* a signal has come; and drain_delay is not over */
     bool hasty;  /* the end comes when those are refused who wait for a permit */
     bool ending; /* calls in flight are not waited for */
 

@@ -19,7 +19,7 @@
 #define HANGS_AFTER_NS (5 * NS_PER_S)
 
 struct admin {
-    struct event_base *base;
+    struct loop *loop;
     struct proxy *proxy;
     const struct admin_ground *ground;
     struct admin_listener listener, metrics_listener;
@@ -282,10 +282,10 @@ static enum status open_listeners(struct admin *admin, char *why, size_t why_cap
     enum status status = ST_OK;
 
     if (snapshot->has_admin)
-        status = admin_listener_open(&admin->listener, admin->base, &snapshot->admin, ground->handed_fd,
+        status = admin_listener_open(&admin->listener, admin->loop->base, &snapshot->admin, ground->handed_fd,
                                      request_came, admin, why, why_cap);
     if (status == ST_OK && snapshot->has_metrics)
-        status = admin_listener_open(&admin->metrics_listener, admin->base, &snapshot->metrics,
+        status = admin_listener_open(&admin->metrics_listener, admin->loop->base, &snapshot->metrics,
                                      ground->handed_metrics_fd, powerless_request_came, admin, why, why_cap);
     if (status != ST_OK)
         admin_listener_close(&admin->listener);
@@ -299,11 +299,11 @@ struct admin *admin_new(const struct admin_ground *ground, char *why, size_t why
     snprintf(why, why_cap, "admin: out of memory");
     if (!admin)
         return NULL;
-    *admin = (struct admin){.base = ground->base, .proxy = ground->proxy, .ground = ground};
+    *admin = (struct admin){.loop = ground->loop, .proxy = ground->proxy, .ground = ground};
     admin->scrapes =
-        (struct scrapes){.base = ground->base, .proxy = ground->proxy, .version = ground->version};
-    admin->calls = (struct calls){.base = ground->base, .proxy = ground->proxy};
-    admin->history = (struct admin_history){.base = ground->base,
+        (struct scrapes){.loop = ground->loop, .proxy = ground->proxy, .version = ground->version};
+    admin->calls = (struct calls){.loop = ground->loop, .proxy = ground->proxy};
+    admin->history = (struct admin_history){.loop = ground->loop,
                                             .proxy = ground->proxy,
                                             .heartbeat = ground->heartbeat,
                                             .version = ground->version};

@@ -1,7 +1,5 @@
 #include "admin/calls.h"
 
-#include <event2/event_struct.h>
-
 #include "admin/calls_filter.h"
 #include "admin/labels.h"
 #include "admin/respond.h"
@@ -10,9 +8,9 @@
 #include "proxy/call_query.h"
 #include "runtime/loop.h"
 
-#define NO_MEMORY "There is not enough memory to ask the workers."
+#define NO_MEMORY   "There is not enough memory to ask the workers."
 
-static const struct timeval patience = {.tv_sec = 1};
+#define PATIENCE_NS NS_PER_S
 
 /* A request that wants a query of the calls in flight. */
 struct asked {
@@ -21,7 +19,7 @@ struct asked {
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
     struct call_top_filter filter;
     enum call_query_act act;
-    struct event patience_over;
+    struct timer patience;
 };
 
 /* ---- the answer ------------------------------------------------------------------------------------------- */
@@ -124,7 +122,7 @@ static void start_next(struct calls *calls);
 
 static void asked_free(struct asked *asked)
 {
-    event_del(&asked->patience_over);
+    timer_fini(&asked->calls->loop->timers, &asked->patience);
     list_remove(&asked->node);
     mem_free(asked);
 }
@@ -168,12 +166,11 @@ static void start_next(struct calls *calls)
 }
 
 /* A late answer of the workers is dropped. */
-static void give_up(evutil_socket_t fd, short what, void *arg)
+static void give_up(struct timer *timer, int64_t now_ns)
 {
-    struct asked *asked = arg;
+    struct asked *asked = CONTAINER_OF(timer, struct asked, patience);
 
-    (void)fd;
-    (void)what;
+    (void)now_ns;
     if (asked->calls->asked == asked)
         asked->calls->asked = NULL;
     refuse(asked, 503, "A worker did not answer within 1 s.");
@@ -184,8 +181,7 @@ static void ask(struct calls *calls, struct evhttp_request *request, const struc
 {
     struct asked *asked = mem_zalloc(sizeof(*asked));
 
-    if (asked == NULL || event_assign(&asked->patience_over, calls->base, -1, 0, give_up, asked) < 0 ||
-        event_add(&asked->patience_over, &patience) < 0) {
+    if (asked == NULL || timer_init(&calls->loop->timers, &asked->patience, give_up) != ST_OK) {
         mem_free(asked);
         respond_problem(request, 503, NO_MEMORY);
         return;
@@ -194,6 +190,7 @@ static void ask(struct calls *calls, struct evhttp_request *request, const struc
     asked->request = request;
     asked->filter = *filter;
     asked->act = act;
+    timer_set(&calls->loop->timers, &asked->patience, loop_now(calls->loop) + PATIENCE_NS);
     list_push_back(&calls->waiting, &asked->node);
     start_next(calls);
 }

@@ -221,22 +221,18 @@ static void beat(struct heartbeat_listener *listener, const struct heartbeat *he
 }
 
 /* At the end of each second, so that what a turn of the loop takes does not add up. */
-static bool wait_for_next(struct admin_history *history, int64_t now_ns)
+static void wait_for_next(struct admin_history *history, int64_t now_ns)
 {
     int64_t in_ns = NS_PER_S - (now_ns - history->began_ns) % NS_PER_S;
-    struct timeval in = {in_ns / NS_PER_S, in_ns % NS_PER_S / NS_PER_US};
 
-    return event_add(&history->tick, &in) == 0;
+    timer_set(&history->loop->timers, &history->tick, now_ns + in_ns);
 }
 
-static void second_is_over(evutil_socket_t fd, short what, void *arg)
+static void second_is_over(struct timer *timer, int64_t now_ns)
 {
-    struct admin_history *history = arg;
-    int64_t now_ns = loop_clock_ns();
+    struct admin_history *history = CONTAINER_OF(timer, struct admin_history, tick);
 
-    (void)fd;
-    (void)what;
-    (void)wait_for_next(history, now_ns); /* a timer that has run has its place in the heap */
+    wait_for_next(history, now_ns);
     if (history->asked_ns != 0)
         return;
     history->asked_ns = now_ns;
@@ -267,9 +263,9 @@ enum status admin_history_init(struct admin_history *history)
     page_edition(history->edition);
     history->began_ns = loop_clock_ns();
     history->began_unix_ms = unix_ms();
-    if (event_assign(&history->tick, history->base, -1, 0, second_is_over, history) < 0 ||
-        !wait_for_next(history, history->began_ns))
+    if (timer_init(&history->loop->timers, &history->tick, second_is_over) != ST_OK)
         return ST_NOMEM;
+    wait_for_next(history, history->began_ns);
     history->listener.beat = beat;
     list_push_back(&history->heartbeat->listeners, &history->listener.node);
     return ST_OK;
@@ -277,7 +273,7 @@ enum status admin_history_init(struct admin_history *history)
 
 void admin_history_fini(struct admin_history *history)
 {
-    event_del(&history->tick);
+    timer_fini(&history->loop->timers, &history->tick);
     list_remove(&history->listener.node);
     for (uint32_t i = 0; i < history->upstream_count; i++)
         upstream_history_end(&history->upstreams[i]);

@@ -1,7 +1,5 @@
 #include "admin/scrapes.h"
 
-#include <event2/event_struct.h>
-
 #include "admin/durations.h"
 #include "admin/labels.h"
 #include "admin/pools.h"
@@ -18,7 +16,7 @@
 
 #define NO_MEMORY   "There is not enough memory to ask the workers."
 
-static const struct timeval patience = {.tv_sec = 1};
+#define PATIENCE_NS NS_PER_S
 
 struct pending {
     struct list_node node; /* on scrapes.under_way */
@@ -26,7 +24,7 @@ struct pending {
     struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
     struct scrape *scrape;
     bool wants_durations; /* in place of the page */
-    struct event patience_over;
+    struct timer patience;
 };
 
 /* --------------------------------------------------------------------------------------- the page */
@@ -129,7 +127,7 @@ static struct evhttp_request *pending_end(struct pending *pending)
 {
     struct evhttp_request *request = pending->request;
 
-    event_del(&pending->patience_over);
+    timer_fini(&pending->scrapes->loop->timers, &pending->patience);
     list_remove(&pending->node);
     mem_free(pending);
     return request;
@@ -148,12 +146,11 @@ static void scrape_done(void *arg, const struct metrics *sum)
         respond_with_page(scrapes, pending_end(pending), sum);
 }
 
-static void give_up(evutil_socket_t fd, short what, void *arg)
+static void give_up(struct timer *timer, int64_t now_ns)
 {
-    struct pending *pending = arg;
+    struct pending *pending = CONTAINER_OF(timer, struct pending, patience);
 
-    (void)fd;
-    (void)what;
+    (void)now_ns;
     scrape_forget(pending->scrape);
     respond_problem(pending_end(pending), 503, "A worker did not answer within 1 s.");
 }
@@ -164,18 +161,16 @@ static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_requ
 {
     struct pending *pending = mem_zalloc(sizeof(*pending));
 
-    if (!pending)
-        return NULL;
+    if (!pending || timer_init(&scrapes->loop->timers, &pending->patience, give_up) != ST_OK)
+        goto no_timer;
     pending->scrapes = scrapes;
     pending->request = request;
     pending->wants_durations = wants_durations;
-    if (event_assign(&pending->patience_over, scrapes->base, -1, 0, give_up, pending) < 0 ||
-        event_add(&pending->patience_over, &patience) < 0)
-        goto no_timer;
+    timer_set(&scrapes->loop->timers, &pending->patience, loop_now(scrapes->loop) + PATIENCE_NS);
     pending->scrape = scrape_start(scrapes->proxy, wants_durations, scrape_done, pending);
     if (pending->scrape != NULL)
         return pending;
-    event_del(&pending->patience_over);
+    timer_fini(&scrapes->loop->timers, &pending->patience);
 no_timer:
     mem_free(pending);
     return NULL;

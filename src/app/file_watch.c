@@ -18,7 +18,7 @@
 struct file_watch {
     struct service *service;
     void (*reload)(struct service *service);
-    struct event *tick;    /* pending while files are watched */
+    struct timer tick;     /* set while files are watched */
     struct file_list seen; /* as they were when they were last looked at */
     struct settle settle;
 };
@@ -47,12 +47,11 @@ static void look(struct file_watch *watch)
     file_list_fini(&now);
 }
 
-static void tick(evutil_socket_t fd, short what, void *arg)
+static void tick(struct timer *timer, int64_t now_ns)
 {
-    struct file_watch *watch = arg;
+    struct file_watch *watch = CONTAINER_OF(timer, struct file_watch, tick);
 
-    (void)fd;
-    (void)what;
+    timer_set(&watch->service->loop.timers, timer, now_ns + EVERY_NS);
     if (watch->service->draining || watch->service->reloading)
         return;
     look(watch);
@@ -64,15 +63,12 @@ struct file_watch *file_watch_new(struct service *service, void (*reload)(struct
 {
     struct file_watch *watch = mem_zalloc(sizeof(*watch));
 
-    if (watch == NULL)
-        return NULL;
-    watch->service = service;
-    watch->reload = reload;
-    watch->tick = event_new(service->base, -1, EV_PERSIST, tick, watch);
-    if (watch->tick == NULL) {
+    if (watch == NULL || timer_init(&service->loop.timers, &watch->tick, tick) != ST_OK) {
         mem_free(watch);
         return NULL;
     }
+    watch->service = service;
+    watch->reload = reload;
     file_watch_renew(watch);
     return watch;
 }
@@ -81,20 +77,19 @@ void file_watch_free(struct file_watch *watch)
 {
     if (watch == NULL)
         return;
-    event_free(watch->tick);
+    timer_fini(&watch->service->loop.timers, &watch->tick);
     file_list_fini(&watch->seen);
     mem_free(watch);
 }
 
 void file_watch_renew(struct file_watch *watch)
 {
-    static const struct timeval every = {.tv_usec = EVERY_NS / NS_PER_US};
-    const struct service *service = watch->service;
+    struct service *service = watch->service;
     struct file_list loaded = {0};
 
     watch->settle = (struct settle){0};
     if (!proxy_snapshot(service->proxy)->watch || strcmp(service->config_path, "-") == 0) {
-        (void)event_del(watch->tick); /* which may not be pending */
+        timer_set(&service->loop.timers, &watch->tick, NS_NEVER);
         return;
     }
     /* Without the memory, files that are as they were look as if they had changed: that is one reload too many. */
@@ -104,6 +99,5 @@ void file_watch_renew(struct file_watch *watch)
     see(watch, &loaded);
     if (service->config->is_short)
         settle_changed(&watch->settle, loop_clock_ns() + RETRY_NS);
-    if (!event_pending(watch->tick, EV_TIMEOUT, NULL) && event_add(watch->tick, &every) != 0)
-        event_log_put(&watch->service->log, LOG_ERROR, "watch: not enough memory to watch the files");
+    timer_set(&service->loop.timers, &watch->tick, loop_now(&service->loop) + EVERY_NS);
 }

@@ -4,7 +4,9 @@
 
 #include "app/reload.h"
 #include "app/service.h"
+#include "base/list.h"
 #include "base/number.h"
+#include "core/budget.h"
 #include "proxy/drain.h"
 
 /* What a stop may take beyond its drain. */
@@ -20,31 +22,27 @@ static void drained(void *arg)
     if (service->ending)
         return;
     event_log_put(&service->log, LOG_INFO, "drain: all calls have ended");
-    event_base_loopbreak(service->base);
+    loop_stop(&service->loop);
 }
 
 static void end_at_once(struct service *service)
 {
     service->ending = true;
-    event_base_loopbreak(service->base);
+    loop_stop(&service->loop);
 }
 
-static void time_is_up(evutil_socket_t fd, short what, void *arg)
+static void time_is_up(struct timer *timer, int64_t now_ns)
 {
-    struct service *service = arg;
+    struct service *service = CONTAINER_OF(timer, struct service, drain_is_over);
 
-    (void)fd;
-    (void)what;
+    (void)now_ns;
     event_log_put(&service->log, LOG_WARN, "drain: the time for it is up, calls in flight are ended");
     end_at_once(service);
 }
 
-static bool set_time(struct service *service, int64_t for_ns, struct event **event, event_callback_fn over)
+static void set_time(struct service *service, struct timer *timer, int64_t for_ns)
 {
-    const struct timeval length = {for_ns / NS_PER_S, for_ns % NS_PER_S / NS_PER_US};
-
-    *event = evtimer_new(service->base, over, service);
-    return *event != NULL && evtimer_add(*event, &length) == 0;
+    timer_set(&service->loop.timers, timer, budget_end(loop_refresh_now(&service->loop), for_ns));
 }
 
 static void waiters_are_gone(void *arg)
@@ -64,17 +62,16 @@ static void drain(struct service *service, int64_t drain_ns)
 {
     service->delaying = false;
     service->hasty = drain_ns == 0;
-    if (!set_time(service, service->hasty ? HASTE_NS : drain_ns, &service->drain_is_over, time_is_up) ||
-        proxy_drain(service->proxy, waiters_are_gone, drained, service) != ST_OK)
+    set_time(service, &service->drain_is_over, service->hasty ? HASTE_NS : drain_ns);
+    if (proxy_drain(service->proxy, waiters_are_gone, drained, service) != ST_OK)
         end_at_once(service);
 }
 
-static void delay_is_over(evutil_socket_t fd, short what, void *arg)
+static void delay_is_over(struct timer *timer, int64_t now_ns)
 {
-    struct service *service = arg;
+    struct service *service = CONTAINER_OF(timer, struct service, delay_is_over);
 
-    (void)fd;
-    (void)what;
+    (void)now_ns;
     event_log_put(&service->log, LOG_INFO, "drain: drain_delay is over, no more calls are taken");
     drain(service, proxy_snapshot(service->proxy)->drain_ns);
 }
@@ -90,9 +87,10 @@ static void begin_end(struct service *service)
     service->draining = true;
     proxy_announce_end(service->proxy);
     systemd_stopping(snapshot->drain_delay_ns + snapshot->drain_ns + STOP_SPARE_NS);
-    service->delaying = snapshot->drain_delay_ns != 0 &&
-                        set_time(service, snapshot->drain_delay_ns, &service->delay_is_over, delay_is_over);
-    if (!service->delaying)
+    service->delaying = snapshot->drain_delay_ns != 0;
+    if (service->delaying)
+        set_time(service, &service->delay_is_over, snapshot->drain_delay_ns);
+    else
         drain(service, snapshot->drain_ns);
 }
 
@@ -102,7 +100,7 @@ static void end_soon(struct service *service)
         end_at_once(service);
         return;
     }
-    (void)event_del(service->delay_is_over); /* it is pending */
+    timer_set(&service->loop.timers, &service->delay_is_over, NS_NEVER);
     drain(service, 0);
 }
 
@@ -152,8 +150,11 @@ enum status lifecycle_init(struct service *service)
         {SIGUSR1, reopen_asked},
     };
 
+    if (timer_init(&service->loop.timers, &service->delay_is_over, delay_is_over) != ST_OK ||
+        timer_init(&service->loop.timers, &service->drain_is_over, time_is_up) != ST_OK)
+        return ST_NOMEM;
     for (int i = 0; i < SERVICE_SIGNALS; i++) {
-        service->signals[i] = evsignal_new(service->base, signals[i].number, signals[i].came, service);
+        service->signals[i] = evsignal_new(service->loop.base, signals[i].number, signals[i].came, service);
         if (service->signals[i] == NULL || event_add(service->signals[i], NULL) < 0)
             return ST_NOMEM;
     }
@@ -165,8 +166,8 @@ void lifecycle_fini(struct service *service)
     for (int i = 0; i < SERVICE_SIGNALS; i++)
         if (service->signals[i] != NULL)
             event_free(service->signals[i]);
-    if (service->delay_is_over != NULL)
-        event_free(service->delay_is_over);
-    if (service->drain_is_over != NULL)
-        event_free(service->drain_is_over);
+    if (service->delay_is_over.fn != NULL)
+        timer_fini(&service->loop.timers, &service->delay_is_over);
+    if (service->drain_is_over.fn != NULL)
+        timer_fini(&service->loop.timers, &service->drain_is_over);
 }

@@ -19,7 +19,6 @@
 #include "app/watch.h"
 #include "proxy/lifetime.h"
 #include "runtime/journal.h"
-#include "runtime/precise_base.h"
 
 static const struct usage usage = {
     "serve",
@@ -113,7 +112,7 @@ static int fd_of(const struct handed_socket *socket)
 
 static bool open_service(struct service *service, struct snapshot *snapshot)
 {
-    struct proxy_ground ground = {.home = &service->inbox.mailbox,
+    struct proxy_ground ground = {.home = &service->loop.mailbox,
                                   .handed = service->sockets.list,
                                   .handed_count = service->sockets.count,
                                   .say = say,
@@ -121,9 +120,8 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     char why[512] = "";
 
     systemd_take_admin(&service->sockets, snapshot);
-    service->base = precise_base_new();
-    service->has_inbox = service->base != NULL && inbox_open(&service->inbox, service->base) == ST_OK;
-    if (!service->has_inbox || lifecycle_init(service) != ST_OK) {
+    service->has_loop = loop_init(&service->loop, 0) == ST_OK;
+    if (!service->has_loop || lifecycle_init(service) != ST_OK) {
         snapshot_free(snapshot);
         return give_up(service, "not enough memory or descriptors");
     }
@@ -137,7 +135,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     if (!proxy_snapshot(service->proxy)->has_admin && !proxy_snapshot(service->proxy)->has_metrics)
         return true;
     service->admin_ground = (struct admin_ground){
-        .base = service->base,
+        .loop = &service->loop,
         .proxy = service->proxy,
         .heartbeat = &service->heartbeat,
         .version = curfew_version,
@@ -164,10 +162,10 @@ static void close_service(struct service *service)
         heartbeat_fini(&service->heartbeat);
     if (service->proxy != NULL)
         proxy_free(service->proxy);
-    if (service->has_inbox)
-        inbox_close(&service->inbox);
-    if (service->base != NULL)
-        event_base_free(service->base);
+    if (service->has_loop) {
+        mailbox_deliver(&service->loop.mailbox);
+        loop_fini(&service->loop);
+    }
     systemd_free_sockets(&service->sockets);
     event_log_flush(&service->log);
 }
@@ -221,8 +219,7 @@ static bool run(struct service *service)
     event_log_put(&service->log, LOG_INFO, "ready");
     systemd_ready();
     reserve_open();
-    return event_base_dispatch(service->base) == 0 ||
-           give_up(service, "the main event loop has failed: ending");
+    return loop_run(&service->loop) == ST_OK || give_up(service, "the main event loop has failed: ending");
 }
 
 static int serve(const char *path)

@@ -18,7 +18,8 @@
 
 struct watch {
     struct service *service;
-    struct event *tick;
+    struct timer tick;
+    int64_t every_ns;
     struct heartbeat_listener listener;
     bool feeds; /* the watchdog */
     bool tells_systemd;
@@ -68,42 +69,37 @@ static bool is_wanted(const struct watch *watch)
     return watch->tells_systemd || watch->service->log.level >= LOG_DEBUG;
 }
 
-static void tick(evutil_socket_t fd, short what, void *arg)
+static void tick(struct timer *timer, int64_t now_ns)
 {
-    struct watch *watch = arg;
+    struct watch *watch = CONTAINER_OF(timer, struct watch, tick);
 
-    (void)fd;
-    (void)what;
+    timer_set(&watch->service->loop.timers, timer, now_ns + watch->every_ns);
     if (is_wanted(watch))
         heartbeat_ask(&watch->service->heartbeat);
 }
 
 /* Twice within the time that may pass, and no less often than every second; the status line has that rhythm too. */
-static struct timeval rhythm(int64_t watchdog_ns)
+static int64_t rhythm_ns(int64_t watchdog_ns)
 {
-    int64_t every_ns = watchdog_ns != 0 && watchdog_ns / 2 < EVERY_NS ? watchdog_ns / 2 : EVERY_NS;
-
-    return (struct timeval){every_ns / NS_PER_S, every_ns % NS_PER_S / NS_PER_US};
+    return watchdog_ns != 0 && watchdog_ns / 2 < EVERY_NS ? watchdog_ns / 2 : EVERY_NS;
 }
 
 struct watch *watch_new(struct service *service)
 {
     int64_t watchdog_ns = systemd_watchdog_ns();
-    struct timeval every = rhythm(watchdog_ns);
     struct watch *watch = mem_zalloc(sizeof(*watch));
 
-    if (watch == NULL)
+    if (watch == NULL || timer_init(&service->loop.timers, &watch->tick, tick) != ST_OK) {
+        mem_free(watch);
         return NULL;
+    }
     watch->service = service;
+    watch->every_ns = rhythm_ns(watchdog_ns);
     watch->feeds = watchdog_ns != 0;
     watch->tells_systemd = getenv("NOTIFY_SOCKET") != NULL;
     watch->listener.beat = all_loops_turn;
     list_push_back(&service->heartbeat.listeners, &watch->listener.node);
-    watch->tick = event_new(service->base, -1, EV_PERSIST, tick, watch);
-    if (watch->tick == NULL || event_add(watch->tick, &every) != 0) {
-        watch_free(watch);
-        return NULL;
-    }
+    timer_set(&service->loop.timers, &watch->tick, loop_now(&service->loop) + watch->every_ns);
     return watch;
 }
 
@@ -112,7 +108,6 @@ void watch_free(struct watch *watch)
     if (watch == NULL)
         return;
     list_remove(&watch->listener.node);
-    if (watch->tick != NULL)
-        event_free(watch->tick);
+    timer_fini(&watch->service->loop.timers, &watch->tick);
     mem_free(watch);
 }
