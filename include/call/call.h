@@ -135,10 +135,12 @@ void call_close_head(struct call *call);
 void call_try_begins(struct call *call);
 /* The exchange is over, as `cause` says: the try, if one is under way, gets its verdict. Before the call moves on. */
 void call_try_over(struct call *call, enum cause cause);
-/* A response's head is in the buffer, or a part of it. False: more bytes are needed, or the call is over. */
-bool call_take_response_head(struct call *call);
-/* Writes what waits of interim responses before the response has come. False: the call is over. */
-bool call_deliver_interim(struct call *call);
+/* What stops a call besides the faults of its streams. */
+extern const struct stream_fault call_no_memory, call_caller_left;
+/* A response's head is in the buffer, or a part of it. False: more bytes are needed, or there is a *fault. */
+bool call_take_response_head(struct call *call, const struct stream_fault **fault);
+/* Writes what waits of interim responses before the response has come. NULL: nothing is wrong. */
+const struct stream_fault *call_deliver_interim(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
 /* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */

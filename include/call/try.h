@@ -117,10 +117,8 @@ void try_note_uploaded(struct try *try);
 /* The limit that goes with what it waits for. `paused`: for the caller, who takes no more at the moment. */
 void try_set_limit(struct try *try, bool paused);
 
-/*
- * It has come to nothing, by what its user has found. `closed` as in struct try_result. Ends in `over`.
- */
-void try_fail(struct try *try, const struct stream_fault *fault, bool closed);
+/* It has come to nothing, by what its user has found. Ends in `over`. */
+void try_fail(struct try *try, const struct stream_fault *fault);
 
 /*
  * The whole response is here: permit and connection go back. `keeps_caller`: the caller's connection goes on, for

@@ -71,6 +71,7 @@ struct stream_fault {
     enum cause cause;
     const char *detail; /* for people, static; NULL: nothing more to say */
     struct span odd;    /* of the peer's bytes, what is at fault; valid until the stream's next function */
+    bool closed;        /* the peer has closed or reset: LOST */
 };
 
 /* Of a head of which only a part has come, or which is BAD: what can be told of it. */

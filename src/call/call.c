@@ -20,7 +20,7 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
     if (cause == CAUSE_NONE)
         call_set_timer(call);
     else if (call->try->fsm.limit_ns <= now_ns && cause == call->try->fsm.limit_cause)
-        try_fail(call->try, &(struct stream_fault){.cause = cause}, false);
+        try_fail(call->try, &(struct stream_fault){.cause = cause});
     else
         call_end(call, cause, NULL);
     POST(call_is_over(call) || call_is_sound(call));

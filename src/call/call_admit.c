@@ -155,12 +155,12 @@ static bool become_call(struct call *call)
     return call_move(call, CALL_TRYING);
 }
 
-/* It never becomes a call. */
-static void refuse(struct call *call, const struct http1_head *head, enum cause cause, const char *detail)
+/* It never becomes a call, for a reason that is given back. */
+static enum cause refuse(struct call *call, const struct http1_head *head, enum cause cause)
 {
     PRE(!call->counted && call->head == NULL);
     call_note_request(call, head->method, head->target);
-    call_end(call, cause, detail);
+    return cause;
 }
 
 static void apply(struct call *call, const struct policy *policy)
@@ -172,7 +172,8 @@ static void apply(struct call *call, const struct policy *policy)
     call->trace = policy->trace;
 }
 
-static void start(struct call *call, const struct http1_head *head)
+/* What it ends by; CAUSE_NONE: it goes on, or has ended. *detail is for people, and may be left as it is. */
+static enum cause start(struct call *call, const struct http1_head *head, const char **detail)
 {
     struct policy policy;
     enum cause cause;
@@ -181,52 +182,53 @@ static void start(struct call *call, const struct http1_head *head)
     policy_decide(&policy, call->config, head, call->fsm.begun_ns);
     if (policy.route != NULL)
         apply(call, &policy);
-    if (policy.refused != CAUSE_NONE) {
-        refuse(call, head, policy.refused, policy.detail);
-        return;
-    }
+    *detail = policy.detail;
+    if (policy.refused != CAUSE_NONE)
+        return refuse(call, head, policy.refused);
     cause = keep_head(call, head, policy.begins_trace);
-    if (cause == CAUSE_HEAD_TOO_LARGE) {
-        refuse(call, head, cause, NULL);
-        return;
-    }
+    if (cause == CAUSE_HEAD_TOO_LARGE)
+        return refuse(call, head, cause);
     if (!become_call(call))
-        return;
+        return CAUSE_NONE;
     if (cause == CAUSE_NONE)
         cause = call_fsm_expired(&call->fsm, loop_now(call->context->loop));
     if (cause == CAUSE_NONE && call->caller->lost)
         cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
         call_begin_try(call);
-    else
-        call_end(call, cause, NULL);
+    return cause;
 }
 
-/* Of a head that has not come: more of it. False: not now, or the call is over. */
-static bool receive_head(struct call *call)
+/* As start. */
+static enum cause read_head(struct call *call, const char **detail)
 {
-    enum stream_result result = stream_receive(call->caller);
+    struct stream *caller = call->caller;
+    enum stream_result result = STREAM_OK;
+    struct http1_head *head;
 
-    if (result == STREAM_OK || result == STREAM_WAIT)
-        return result == STREAM_OK;
-    call_end(call, result == STREAM_NOMEM ? CAUSE_INTERNAL : CAUSE_CALLER_GONE, NULL);
-    return false;
+    while (result == STREAM_OK) {
+        switch (stream_head(caller, &head)) {
+        case STREAM_OK: return start(call, head, detail);
+        case STREAM_LINE: route_early(call, head); break;
+        case STREAM_WAIT: break;
+        default: *detail = caller->fault.detail; return caller->fault.cause;
+        }
+        result = stream_receive(caller);
+    }
+    if (result == STREAM_WAIT)
+        return CAUSE_NONE;
+    return result == STREAM_NOMEM ? CAUSE_INTERNAL : CAUSE_CALLER_GONE;
 }
 
 void call_read_head(struct call *call)
 {
-    const struct stream_fault *fault = &call->caller->fault;
-    struct http1_head *head;
+    const char *detail = NULL;
+    enum cause cause;
 
     PRE(call->fsm.state == CALL_READING);
-    do {
-        switch (stream_head(call->caller, &head)) {
-        case STREAM_OK: start(call, head); return;
-        case STREAM_LINE: route_early(call, head); break;
-        case STREAM_WAIT: break;
-        default: call_end(call, fault->cause, fault->detail); return;
-        }
-    } while (receive_head(call));
+    cause = read_head(call, &detail);
+    if (cause != CAUSE_NONE)
+        call_end(call, cause, detail);
 }
 
 /* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */

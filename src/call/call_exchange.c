@@ -1,4 +1,8 @@
-/* Bytes in both directions: the request to the upstream, the response to the caller. */
+/*
+ * Bytes in both directions: the request to the upstream, the response to the caller. What stops a call here is returned
+ * as a fault, of a stream or of ours, NULL if nothing does; call_pump alone does what follows from it. Only a broken
+ * invariant ends a call by itself, and whoever goes on after a move asks for that.
+ */
 #include "base/invariant.h"
 #include "call/call.h"
 #include "call/downstream.h"
@@ -22,12 +26,14 @@ static void note_sent(struct call *call, enum sent sent)
     call_fsm_note_sent(&call->fsm, sent);
 }
 
-static void upload(struct call *call)
+static const struct stream_fault delivered = {.cause = CAUSE_NONE};
+
+static const struct stream_fault *upload(struct call *call)
 {
     enum relay_end end;
 
-    if (!try_fsm_is_exchanging(&call->try->fsm) || call->try->uploaded || call->try->exchange->lost)
-        return;
+    if (call->try->uploaded || call->try->exchange->lost || !try_fsm_is_exchanging(&call->try->fsm))
+        return NULL;
     end = relay_run(call->caller, call->try->exchange, NULL, NULL);
     if (call->try->exchange->sent)
         note_sent(call, SENT_PARTIAL);
@@ -35,25 +41,23 @@ static void upload(struct call *call)
     case RELAY_DONE: request_is_sent(call); break;
     case RELAY_WAIT: break;
     case RELAY_AGAIN: stream_again(call->caller); break;
-    case RELAY_SOURCE: call_end(call, call->caller->fault.cause, call->caller->fault.detail); break;
+    case RELAY_SOURCE: return &call->caller->fault;
     case RELAY_SINK: break; /* it may have answered before: the response is looked for next */
-    case RELAY_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
+    case RELAY_NOMEM: return &call_no_memory;
     }
+    return NULL;
 }
 
-/* False: nothing more can be received now, or the try is over. */
-static bool receive_response(struct call *call)
+/* True: there is more now. */
+static bool receive_response(struct call *call, const struct stream_fault **fault)
 {
-    struct try *try = call->try;
+    enum stream_result result = stream_receive(call->try->exchange);
 
-    switch (stream_receive(try->exchange)) {
-    case STREAM_OK: return true;
-    case STREAM_WAIT: break;
-    case STREAM_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
-    case STREAM_LOST: try_fail(try, &try->exchange->fault, true); break;
-    default: try_fail(try, &try->exchange->fault, false); break;
-    }
-    return false;
+    if (result == STREAM_LOST || result == STREAM_BAD)
+        *fault = &call->try->exchange->fault;
+    else if (result == STREAM_NOMEM)
+        *fault = &call_no_memory;
+    return result == STREAM_OK;
 }
 
 /* The upstream has nothing more to give: the try is over, though the caller may still read. */
@@ -62,12 +66,6 @@ static bool finish_try(struct call *call)
     call_try_over(call, CAUSE_NONE);
     call_fsm_set_begin(&call->fsm, NS_NEVER); /* there may be no content at all */
     return try_finish(call->try, call->caller->persistent);
-}
-
-static void response_is_delivered(struct call *call)
-{
-    if (call->fsm.state == CALL_DELIVERING || finish_try(call))
-        call_end(call, CAUSE_NONE, NULL);
 }
 
 /* The upstream may have nothing more to give, though the caller has not taken all of it. */
@@ -85,17 +83,19 @@ static void note_progress(void *arg, const struct stream_piece *piece)
     call_note_progress(arg, piece);
 }
 
-static void deliver(struct call *call)
+static const struct stream_fault *deliver(struct call *call)
 {
-    switch (
-        relay_run(call->try->exchange, call->caller, call->progress != NULL ? note_progress : NULL, call)) {
-    case RELAY_DONE: response_is_delivered(call); break;
+    struct stream *exchange = call->try->exchange;
+
+    switch (relay_run(exchange, call->caller, call->progress != NULL ? note_progress : NULL, call)) {
+    case RELAY_DONE: return call->fsm.state == CALL_DELIVERING || finish_try(call) ? &delivered : NULL;
     case RELAY_WAIT: finish_early(call); break;
     case RELAY_AGAIN: stream_again(call->caller); break;
-    case RELAY_SOURCE: try_fail(call->try, &call->try->exchange->fault, false); break;
-    case RELAY_SINK: call_caller_gone(call); break;
-    case RELAY_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
+    case RELAY_SOURCE: return &exchange->fault;
+    case RELAY_SINK: return &call_caller_left;
+    case RELAY_NOMEM: return &call_no_memory;
     }
+    return NULL;
 }
 
 /* Is there no response yet, but for interim ones? */
@@ -104,28 +104,29 @@ static bool awaits_response(const struct call *call)
     return call->fsm.state == CALL_TRYING && try_fsm_is_exchanging(&call->try->fsm);
 }
 
-/* False: nothing more can be done for it now, or the call is over. */
-static bool look_for_response(struct call *call)
+/* False: nothing more can be done for it now. */
+static bool look_for_response(struct call *call, const struct stream_fault **fault)
 {
-    if (call->caller->head_waits && !call_deliver_interim(call))
-        return false;
-    if (call->try->exchange->begun && call_take_response_head(call))
+    if (call->caller->head_waits)
+        *fault = call_deliver_interim(call);
+    if (*fault == NULL && call->try->exchange->begun && call_take_response_head(call, fault))
         return true;
-    return !call_is_over(call) && receive_response(call);
+    return *fault == NULL && !call_is_over(call) && receive_response(call, fault);
 }
 
-static void download(struct call *call)
+static const struct stream_fault *download(struct call *call)
 {
+    const struct stream_fault *fault = NULL;
+
     for (int round = 0; awaits_response(call); round++) {
         if (round == ROUNDS) {
             stream_again(call->caller);
-            return;
+            return NULL;
         }
-        if (!look_for_response(call))
-            return;
+        if (!look_for_response(call, &fault))
+            return fault;
     }
-    if (call->fsm.state == CALL_RESPONDING || call->fsm.state == CALL_DELIVERING)
-        deliver(call);
+    return call->fsm.state == CALL_RESPONDING || call->fsm.state == CALL_DELIVERING ? deliver(call) : NULL;
 }
 
 /* Is it in a state in which bytes move? */
@@ -149,12 +150,15 @@ static void set_limit(struct call *call)
 
 void call_pump(struct call *call)
 {
-    PRE(is_moving(call));
-    upload(call);
-    if (call_is_over(call))
-        return;
-    download(call);
-    if (!call_is_over(call) && try_fsm_is_exchanging(&call->try->fsm))
+    const struct stream_fault *fault = upload(call);
+
+    if (fault == NULL)
+        fault = download(call);
+    if (fault != NULL && fault == &call->try->exchange->fault)
+        try_fail(call->try, fault);
+    else if (fault != NULL)
+        call_end(call, fault->cause, fault->detail);
+    else if (try_fsm_is_exchanging(&call->try->fsm))
         set_limit(call);
 }
 

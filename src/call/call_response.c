@@ -7,39 +7,39 @@
 /* "[address]:port" */
 #define AUTHORITY_MAX 64
 
+const struct stream_fault call_no_memory = {.cause = CAUSE_INTERNAL};
+const struct stream_fault call_caller_left = {.cause = CAUSE_CALLER_GONE};
+
 /* There is no content before the response: only what there is of 1xx is written. */
-bool call_deliver_interim(struct call *call)
+const struct stream_fault *call_deliver_interim(struct call *call)
 {
     static const struct stream_piece nothing;
     size_t taken;
 
     switch (stream_send(call->caller, &nothing, &taken)) {
-    case STREAM_LOST: call_caller_gone(call); break;
-    case STREAM_NOMEM: call_end(call, CAUSE_INTERNAL, NULL); break;
-    default: break;
+    case STREAM_LOST: return &call_caller_left;
+    case STREAM_NOMEM: return &call_no_memory;
+    default: return NULL;
     }
-    return !call_is_over(call);
 }
 
-/* False: it can't be, and the call is over. */
-static bool hand_over(struct call *call, const struct http1_head *head, const struct forward_own *own)
+static const struct stream_fault *hand_over(struct call *call, const struct http1_head *head,
+                                            const struct forward_own *own)
 {
-    const struct stream_fault *fault = &call->caller->fault;
-
     switch (stream_send_response(call->caller, head, own)) {
-    case STREAM_OK: return true;
-    case STREAM_BAD: call_end(call, fault->cause, fault->detail); break;
-    default: call_end(call, CAUSE_INTERNAL, NULL); break;
+    case STREAM_OK: return NULL;
+    case STREAM_BAD: return &call->caller->fault;
+    default: return &call_no_memory;
     }
-    return false;
 }
 
 /* A 1xx: the wait for the response goes on, and so does its limit. */
-static void interim_response(struct call *call, const struct http1_head *head)
+static const struct stream_fault *interim_response(struct call *call, const struct http1_head *head)
 {
-    if (hand_over(call, head, &(struct forward_own){.rules = &call->config->rules}) &&
-        call->caller->head_waits)
-        (void)call_deliver_interim(call);
+    const struct stream_fault *fault =
+        hand_over(call, head, &(struct forward_own){.rules = &call->config->rules});
+
+    return fault == NULL && call->caller->head_waits ? call_deliver_interim(call) : fault;
 }
 
 static struct forward_own say_own(const struct call *call, const struct http1_head *head)
@@ -63,7 +63,8 @@ static struct span find_authority(const struct call *call, char block[AUTHORITY_
 }
 
 /* Apart, so that a response without all that needs no room for the texts. */
-static __attribute__((noinline)) bool hand_over_with_more(struct call *call, const struct http1_head *head)
+static __attribute__((noinline)) const struct stream_fault *hand_over_with_more(struct call *call,
+                                                                                const struct http1_head *head)
 {
     char lines[CALL_TIMING_MAX], authority[AUTHORITY_MAX];
     struct text timing = text_over(lines, sizeof(lines));
@@ -78,7 +79,7 @@ static __attribute__((noinline)) bool hand_over_with_more(struct call *call, con
     return hand_over(call, head, &own);
 }
 
-static bool hand_over_final(struct call *call, const struct http1_head *head)
+static const struct stream_fault *hand_over_final(struct call *call, const struct http1_head *head)
 {
     const struct forward_own own = say_own(call, head);
 
@@ -87,22 +88,24 @@ static bool hand_over_final(struct call *call, const struct http1_head *head)
     return hand_over(call, head, &own);
 }
 
-static void final_response(struct call *call, const struct http1_head *head)
+static const struct stream_fault *final_response(struct call *call, const struct http1_head *head)
 {
+    const struct stream_fault *fault;
+
     PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
-    if (!hand_over_final(call, head))
-        return;
-    if (!call_watch_progress(call, head)) {
-        call_end(call, CAUSE_INTERNAL, NULL);
-        return;
-    }
+    fault = hand_over_final(call, head);
+    if (fault != NULL)
+        return fault;
+    if (!call_watch_progress(call, head))
+        return &call_no_memory;
     call->answering = true;
     if (try_adopt(call->try))
-        call_move(call, CALL_RESPONDING);
+        (void)call_move(call, CALL_RESPONDING); /* if it can't be, the call is over */
+    return NULL;
 }
 
-bool call_take_response_head(struct call *call)
+bool call_take_response_head(struct call *call, const struct stream_fault **fault)
 {
     struct try *try = call->try;
     struct http1_head *head;
@@ -110,11 +113,8 @@ bool call_take_response_head(struct call *call)
     switch (try_head(try, &head)) {
     case STREAM_OK: break;
     case STREAM_WAIT: return false;
-    default: try_fail(try, &try->exchange->fault, false); return false;
+    default: *fault = &try->exchange->fault; return false;
     }
-    if (head->code < 200)
-        interim_response(call, head);
-    else
-        final_response(call, head);
-    return !call_is_over(call);
+    *fault = head->code < 200 ? interim_response(call, head) : final_response(call, head);
+    return *fault == NULL && !call_is_over(call);
 }

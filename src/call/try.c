@@ -21,16 +21,16 @@ static struct keepalive *keepalive_of(const struct try *try)
 
 /* ---- the result ---------------------------------------------------------------------------------------- */
 
-static void report(struct try *try, enum cause cause, const char *detail, struct span odd, bool closed)
+static void report(struct try *try, const struct stream_fault *fault)
 {
     const struct upstream *upstream = try->upstream;
     struct try_result result = {
-        .cause = cause,
-        .detail = detail,
-        .odd = odd,
+        .cause = fault->cause,
+        .detail = fault->detail,
+        .odd = fault->odd,
         .status = try->status,
         .sent = try->fsm.sent,
-        .closed = closed,
+        .closed = fault->closed,
         .reused = upstream != NULL && upstream->served != 0,
         .answered = try->exchange->heard,
     };
@@ -38,15 +38,15 @@ static void report(struct try *try, enum cause cause, const char *detail, struct
     try->events->over(try, &result);
 }
 
-void try_fail(struct try *try, const struct stream_fault *fault, bool closed)
+void try_fail(struct try *try, const struct stream_fault *fault)
 {
     PRE(try_fsm_is_alive(&try->fsm));
-    report(try, fault->cause, fault->detail, fault->odd, closed);
+    report(try, fault);
 }
 
 static void fail(struct try *try, enum cause cause, const char *detail)
 {
-    report(try, cause, detail, SPAN_LIT(""), false);
+    report(try, &(struct stream_fault){.cause = cause, .detail = detail});
 }
 
 /* Apart, so that the way of every try needs no room for the text. */

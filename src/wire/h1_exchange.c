@@ -16,7 +16,7 @@ static struct h1_exchange *of(struct stream *stream)
 static enum stream_result fail(struct h1_exchange *exchange, enum stream_result result, enum cause cause,
                                const char *detail, struct span odd)
 {
-    exchange->stream.fault = (struct stream_fault){cause, detail, odd};
+    exchange->stream.fault = (struct stream_fault){cause, detail, odd, result == STREAM_LOST};
     return result;
 }
 
