@@ -7,7 +7,8 @@
  * turns up. Callers come back for ever, so nothing bounds how long a story may be.
  *
  *   caller    asks; leaves the queue (by its deadline, its caller or the queue's time limit); gives its permit back;
- *             is told by the API to pause, or answered well after a pause
+ *             is told by the API to pause, or answered well after a pause; is cut, and its permit stays with a ghost,
+ *             which gives it back some time, while the caller may have come again
  *   operator  makes the pool larger or smaller, and its queue, and tells those who have a permit by it
  *   worker    rings another one's bell, which happens after the unlock; looks into its mailbox once it was rung or
  *             expects mail, and delivers one mail of its batch; the pool's home does what its timer is set to
@@ -45,6 +46,7 @@
 #define CALLERS  4
 #define KEY      112
 #define NOBODY   0xff
+#define GHOST    0xfd
 #define WAKE     0xfe    /* the mail that wakes the pool's home: no caller's */
 #define OPERATOR WORKERS /* who resizes: no worker */
 #define HOME     0
@@ -82,6 +84,7 @@ enum variant {
     TIMER_IS_NOT_SET,       /* the home looks when it is woken, and not again */
     PAUSE_IS_SHORTENED,     /* a second answer shortens a pause */
     PAUSE_LETS_ALL_IN,      /* all start when a pause ends */
+    GHOST_KEEPS_PERMIT,     /* a ghost ends and its permit does not come back */
     LEAVER_KEEPS_TURN,      /* the first after a pause ends without an answer, and none follows it */
     IMPATIENT_ONE_WAITS,    /* one stays in the queue though the pause ends too late for it */
     VARIANTS
@@ -91,7 +94,8 @@ enum stand { IDLE, WAITS, HOLDS }; /* what a caller knows */
 enum place { OUT, QUEUED, HAS };   /* where the oracle has it */
 
 struct caller {
-    struct pool_ticket ticket;
+    struct pool_ticket ticket, ghost;
+    bool haunts; /* its ghost has a permit */
     enum stand stand;
     enum place place;
 };
@@ -141,6 +145,7 @@ static struct world world;
 static struct queue_shares shares; /* saved with the world */
 static struct loop workers[WORKERS], *loops[WORKERS];
 static struct sizes sizes;
+static bool has_ghosts; /* of calls that are cut */
 static enum variant variant;
 static uint32_t acting;    /* the worker whose step it is */
 static const char *broken; /* the first thing that went wrong */
@@ -154,7 +159,10 @@ static void must(bool right, const char *what)
 static uint8_t id_of(const struct permit *permit)
 {
     const struct pool_ticket *ticket = CONTAINER_OF(permit, struct pool_ticket, permit);
+    size_t at = (size_t)((const char *)ticket - (const char *)world.callers) % sizeof(struct caller);
 
+    if (at == offsetof(struct caller, ghost))
+        return GHOST;
     return (uint8_t)(CONTAINER_OF(ticket, struct caller, ticket) - world.callers);
 }
 
@@ -327,8 +335,12 @@ static uint8_t oracle_goes_on(void)
 /* Who has the permit next, or is refused it; NOBODY. */
 static uint8_t oracle_gives_back(uint8_t id)
 {
-    enum place place = world.callers[id].place;
+    enum place place = id == GHOST ? HAS : world.callers[id].place;
 
+    if (id == GHOST) {
+        world.held--;
+        return oracle_goes_on();
+    }
     world.callers[id].place = OUT;
     if (place == QUEUED)
         leave_queue(id);
@@ -453,14 +465,19 @@ enum permit_answer __wrap_permit_acquire(struct permit_pool *pool, struct permit
 
 static struct permit *give_back_in_variant(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
 {
-    const struct caller *caller = &world.callers[id_of(permit)];
+    uint8_t id = id_of(permit);
+    bool is_told = id == GHOST || world.callers[id].stand != WAITS;
     struct list_node waiters;
     struct permit *next;
     uint32_t waiting = pool->queue.length;
 
+    if (variant == GHOST_KEEPS_PERMIT && id == GHOST) {
+        permit->state = PERMIT_FREE;
+        return NULL;
+    }
     if (variant == LEAVER_STAYS_IN_QUEUE && permit->state == PERMIT_WAITING)
         return NULL;
-    if (variant == LEAVER_KEEPS_PERMIT && permit->state == PERMIT_HELD && caller->stand == WAITS) {
+    if (variant == LEAVER_KEEPS_PERMIT && permit->state == PERMIT_HELD && !is_told) {
         permit->state = PERMIT_FREE;
         return NULL;
     }
@@ -726,14 +743,14 @@ static bool has_mail_to_deliver(uint32_t w)
     return world.rung[w] || workers[w].mail_waiting || !list_is_empty(&workers[w].mailbox.batch);
 }
 
-/* Steps are numbered: 2w and 2w + 1 are worker w's, then come three of each caller, and the others. */
-#define CALLER_STEPS 3
+/* Steps are numbered: 2w and 2w + 1 are worker w's, then come five of each caller, and the others. */
+#define CALLER_STEPS 5
 #define RESIZE       (2 * WORKERS + CALLER_STEPS * CALLERS)
 #define TIME         (RESIZE + 1)
 #define TIMER        (RESIZE + 2)
 #define STEPS        (RESIZE + 3)
 
-enum caller_step { MOVES, IS_PAUSED, IS_ANSWERED };
+enum caller_step { MOVES, IS_PAUSED, IS_ANSWERED, IS_CUT, GHOST_ENDS };
 
 static uint32_t caller_of(uint32_t step)
 {
@@ -751,7 +768,12 @@ static bool caller_can(uint32_t step)
 
     if (caller >= sizes.callers || owes(worker_of(caller)))
         return false;
-    return caller_step_of(step) == MOVES || (sizes.order == PAUSED && world.callers[caller].stand == HOLDS);
+    switch (caller_step_of(step)) {
+    case MOVES: return true;
+    case IS_CUT: return has_ghosts && world.callers[caller].stand == HOLDS && !world.callers[caller].haunts;
+    case GHOST_ENDS: return world.callers[caller].haunts;
+    default: return sizes.order == PAUSED && world.callers[caller].stand == HOLDS;
+    }
 }
 
 static bool can_step(uint32_t step)
@@ -805,6 +827,16 @@ static void take_caller_step(uint32_t step)
 
     switch (caller_step_of(step)) {
     case MOVES: move_caller(caller); break;
+    case IS_CUT:
+        pool_pass_on_to_ghost(&world.pool, &caller->ticket, &caller->ghost);
+        caller->haunts = true;
+        caller->stand = IDLE;
+        caller->place = OUT;
+        break;
+    case GHOST_ENDS:
+        caller->haunts = false;
+        pool_give_back_ghost(&world.pool, &caller->ghost);
+        break;
     case IS_PAUSED: pool_pause(&world.pool, &workers[acting], world.now + PAUSE); break;
     case IS_ANSWERED:
         oracle_is_answered((uint8_t)caller_of(step));
@@ -840,9 +872,10 @@ static uint32_t count_holders(void *arg)
     for (uint32_t i = 0; i < sizes.callers; i++) {
         const struct caller *caller = &world.callers[i];
 
-        if (worker_of(i) == *w &&
-            (caller->stand == HOLDS || (caller->stand == WAITS && caller->place == HAS)))
-            count++;
+        if (worker_of(i) != *w)
+            continue;
+        count += caller->haunts;
+        count += caller->stand == HOLDS || (caller->stand == WAITS && caller->place == HAS);
     }
     return count;
 }
@@ -877,6 +910,15 @@ static void check_queue(const struct queue *queue)
         check_line(&queue->shares->buckets[key], key);
 }
 
+static uint32_t count_ghosts(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < sizes.callers; i++)
+        count += world.callers[i].haunts;
+    return count;
+}
+
 static void check_books(void)
 {
     const struct permit_pool *permits = &world.pool.permits;
@@ -884,6 +926,7 @@ static void check_books(void)
     must(permits->held == world.held && permits->held <= permits->size, "held is wrong");
     must(permits->size == (world.held > world.size ? world.held : world.size), "the size is wrong");
     must(permits->acquired - permits->released == world.held, "acquired and released are wrong");
+    must(world.pool.ghosts == count_ghosts(), "the ghosts are miscounted");
     must(world.queue_len == 0 || world.held >= world.size || !oracle_lets_start() || is_looked_after(),
          "one waits beside a free permit");
     check_queue(&permits->queue);
@@ -936,10 +979,14 @@ static void let_it_arrive(void)
 static void give_back_in_turn(void)
 {
     for (uint32_t i = 0; i < sizes.callers && broken == NULL; i++) {
-        if (world.callers[i].stand != HOLDS)
-            continue;
-        take_step(2 * WORKERS + CALLER_STEPS * i);
-        let_it_arrive();
+        if (world.callers[i].stand == HOLDS) {
+            take_step(2 * WORKERS + CALLER_STEPS * i);
+            let_it_arrive();
+        }
+        if (world.callers[i].haunts) {
+            take_step(2 * WORKERS + CALLER_STEPS * i + GHOST_ENDS);
+            let_it_arrive();
+        }
     }
 }
 
@@ -1057,7 +1104,7 @@ static void write_key(uint8_t key[KEY])
         const struct caller *caller = &world.callers[i];
 
         *to++ = (uint8_t)(caller->stand | caller->place << 2 | (unsigned)caller->ticket.permit.state << 4 |
-                          (unsigned)caller->ticket.mailed << 6);
+                          (unsigned)caller->ticket.mailed << 6 | (unsigned)caller->haunts << 7);
     }
     *to++ = world.size;
     *to++ = world.queue_size;
@@ -1155,6 +1202,7 @@ static void begin(struct sizes with)
     begin_pool(&world.pool);
     for (uint32_t i = 0; i < sizes.callers; i++) {
         pool_ticket_init(&world.callers[i].ticket, &workers[worker_of(i)], heard);
+        pool_ticket_init(&world.callers[i].ghost, &workers[worker_of(i)], NULL);
         world.callers[i].ticket.permit.place.bucket = key_of((uint8_t)i);
     }
 }
@@ -1176,7 +1224,8 @@ static void end(void)
 static void print_step(uint32_t step)
 {
     static const char *const of_caller[] = {"asks, leaves or gives back", "is told to pause",
-                                            "is answered well"};
+                                            "is answered well", "is cut, and leaves a ghost",
+                                            "has its ghost end"};
 
     if (step == RESIZE)
         print_message("    the pool is resized\n");
@@ -1246,6 +1295,13 @@ static const struct sizes all_sizes[] = {
     {2, 3, {2, 2}, {0, 0}, PAUSED},  {2, 3, {3, 1}, {0, 0}, PAUSED},
 };
 
+/* With calls that are cut, and whose permits stay held by ghosts. */
+static const struct sizes ghost_sizes[] = {
+    {1, 3, {2, 2}, {0, 0}, ARRIVAL}, {2, 3, {2, 2}, {0, 0}, ARRIVAL}, {3, 3, {2, 2}, {0, 0}, ARRIVAL},
+    {2, 3, {3, 1}, {1, 2}, ARRIVAL}, {2, 4, {2, 2}, {0, 0}, ARRIVAL}, {2, 3, {2, 2}, {1, 1}, SHARES},
+    {2, 3, {2, 2}, {0, 0}, LEAST},
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const order_names[ORDERS] = {[ARRIVAL] = "by arrival",
@@ -1260,23 +1316,33 @@ static void print_sizes(struct sizes now)
 
     if (now.other.size != 0)
         snprintf(resized, sizeof(resized), " (resized to %u, %u)", now.other.size, now.other.queue);
-    print_message("%s: %u workers, %u callers, %u permits, a queue of %u%s: %u states, %llu steps\n",
-                  order_names[now.order], now.workers, now.callers, now.bounds.size, now.bounds.queue,
-                  resized, seen.count, (unsigned long long)seen.steps);
+    print_message("%s%s: %u workers, %u callers, %u permits, a queue of %u%s: %u states, %llu steps\n",
+                  order_names[now.order], has_ghosts ? ", with ghosts" : "", now.workers, now.callers,
+                  now.bounds.size, now.bounds.queue, resized, seen.count, (unsigned long long)seen.steps);
+}
+
+static void explore_all(const struct sizes *all, size_t count)
+{
+    variant = SOUND;
+    for (size_t i = 0; i < count; i++) {
+        explore(all[i], true);
+        if (broken != NULL)
+            fail_msg("%s", broken);
+        print_sizes(all[i]);
+        end();
+    }
 }
 
 static void no_interleaving_loses_doubles_or_leaks_a_permit(void **state)
 {
-    variant = SOUND;
-    for (size_t i = 0; i < COUNT(all_sizes); i++) {
-        struct sizes now = all_sizes[i];
+    explore_all(all_sizes, COUNT(all_sizes));
+}
 
-        explore(now, true);
-        if (broken != NULL)
-            fail_msg("%s", broken);
-        print_sizes(now);
-        end();
-    }
+static void nor_where_ghosts_hold_some(void **state)
+{
+    has_ghosts = true;
+    explore_all(ghost_sizes, COUNT(ghost_sizes));
+    has_ghosts = false;
 }
 
 static const char *const variant_names[VARIANTS] = {
@@ -1303,6 +1369,7 @@ static const char *const variant_names[VARIANTS] = {
     [TIMER_IS_NOT_SET] = "the timer is not set",
     [PAUSE_IS_SHORTENED] = "a pause is shortened",
     [PAUSE_LETS_ALL_IN] = "all start after a pause",
+    [GHOST_KEEPS_PERMIT] = "a ghost keeps its permit",
     [LEAVER_KEEPS_TURN] = "the first after a pause keeps its turn",
     [IMPATIENT_ONE_WAITS] = "one waits for a pause that is too long",
 };
@@ -1322,7 +1389,10 @@ static void every_way_to_get_it_wrong_is_found(void **state)
         bool resizes = variant == GROWTH_IS_FOR_ONE || variant == SHRINKING_IS_FORGOTTEN;
         struct bounds other = {resizes ? 3 : 0, 2};
         struct bounds bounds = {variant_orders[variant] >= RATE ? 2 : 1, 2};
-        uint32_t len = explore((struct sizes){2, 4, bounds, other, variant_orders[variant]}, false);
+        uint32_t len;
+
+        has_ghosts = variant == GHOST_KEEPS_PERMIT;
+        len = explore((struct sizes){2, 4, bounds, other, variant_orders[variant]}, false);
 
         if (broken == NULL)
             fail_msg("not found: %s", variant_names[variant]);
@@ -1335,6 +1405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_interleaving_loses_doubles_or_leaks_a_permit),
+        cmocka_unit_test(nor_where_ghosts_hold_some),
         cmocka_unit_test(every_way_to_get_it_wrong_is_found),
     };
 
