@@ -8,6 +8,7 @@
 #include "core/call_fsm.h"
 #include "http/forward.h"
 #include "http/http1.h"
+#include "http/outgoing.h"
 #include "call/try.h"
 #include "core/timer.h"
 #include "http/trace.h"
@@ -16,9 +17,6 @@
 struct call_progress;
 struct downstream;
 struct call_context;
-
-/* Longer targets are cut in the log: a line is bounded. */
-#define CALL_TARGET_MAX 2048u
 
 /*
  * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
@@ -44,22 +42,11 @@ struct call {
     uint64_t id;
     struct trace trace; /* that the upstream is told of */
 
-    /*
-     * The request head as it is sent on, and behind head_cap what of the caller's is not in it; of a request that is
-     * refused only method and target, if they are known. Lives until the call is over.
-     */
-    char *head;
-    uint32_t head_len, head_cap;
-    uint32_t target_at,
-        target_len;     /* the caller's target, of which CALL_TARGET_MAX bytes are kept, in `head` */
-    uint16_t host_len;  /* see call_host */
-    uint8_t method_len; /* the method is at the start of `head` */
-    enum http1_method method : 8;
-    enum http1_framing framing : 8; /* of the request's content */
-    bool counted : 1;               /* is in started_total: must end in one outcome */
-    bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
-    bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
-    bool overdue : 1;               /* at the last look, it was past its deadline */
+    struct outgoing request;
+    bool counted : 1;       /* is in started_total: must end in one outcome */
+    bool authenticates : 1; /* its credentials belong to the connection that they are sent on */
+    bool answering : 1;     /* the response's head has gone, or is on its way, to the caller */
+    bool overdue : 1;       /* at the last look, it was past its deadline */
 
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
     struct stream *caller;          /* the downstream's */
@@ -117,10 +104,6 @@ void call_caller_ready(struct stream *caller);
 void call_read_head(struct call *call);
 /* The route's policy is the call's: its deadline, from the first byte on. The timer is not put there yet. */
 void call_set_route(struct call *call, const struct route_config *route);
-/* Of a request that is refused: what the log says of it. */
-void call_note_request(struct call *call, struct span method, struct span target);
-/* The host by which the caller reached us, if responses are to lead there; empty: it named none. */
-struct span call_host(const struct call *call);
 /* Puts the timer to the earlier of deadline and limit. */
 void call_set_timer(struct call *call);
 /* What its tries tell it. */

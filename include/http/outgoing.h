@@ -36,8 +36,8 @@ struct outgoing {
 #define OUTGOING_HOST_MAX   261u
 
 /*
- * `text` is `head` as forward_request_head has written it by these rules, `room` the length of the longest line that
- * outgoing_close may get. The host is kept if responses are to lead there. False: no memory.
+ * `text` is `head` as forward_request_head has written it by these rules, `room` the most bytes that name and value of
+ * the field may have that outgoing_close gets. The host is kept if responses are to lead there. False: no memory.
  */
 bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span text,
                    const struct http1_head *head, const struct forward_rules *rules, uint32_t room);
@@ -52,7 +52,7 @@ struct span outgoing_method(const struct outgoing *outgoing);
 struct span outgoing_target(const struct outgoing *outgoing);
 struct span outgoing_host(const struct outgoing *outgoing);
 
-/* The whole head, with `line`, a field line that only this sending has or nothing, and the empty line. */
-struct span outgoing_close(struct outgoing *outgoing, struct span line);
+/* The whole head as HTTP/1.1 sends it, with a field that only this sending has; its name is empty: none. */
+struct span outgoing_close(struct outgoing *outgoing, struct span name, struct span value);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/slab.h"
 #include "base/status.h"
 #include "core/timer.h"
 #include "runtime/buffer.h"
@@ -42,6 +43,7 @@ struct loop {
     struct list_node deferred;   /* mails of our own, for the end of the turn */
     struct list_node free_later; /* memory to free at the end of the turn */
     struct buffer_spares spare_buffers;
+    struct slab slab; /* for what comes and goes with each request */
 };
 
 enum status loop_init(struct loop *loop, uint32_t index) MUST_CHECK;

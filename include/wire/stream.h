@@ -55,6 +55,7 @@
  * Errors: what went wrong is a result and in `fault`; the user decides what becomes of the call.
  */
 struct forward_own;
+struct outgoing;
 struct stream;
 
 enum stream_result {
@@ -116,8 +117,11 @@ struct stream_ops {
     /* The rest of the message is not wanted: what has come of it is thrown away. `ended`: that was all. */
     void (*discard)(struct stream *stream);
 
-    /* What goes. Written in front of what is sent next, in one write; `framing`: of its content, over HTTP/1.1. */
-    void (*send_head)(struct stream *stream, struct span head, enum http1_framing framing);
+    /*
+     * What goes. A request's head, with a field that only this sending has (its name is empty: none): written in front
+     * of what is sent next, in one write.
+     */
+    void (*send_head)(struct stream *stream, struct outgoing *request, struct span name, struct span value);
     /*
      * Likewise a response's: `head` as it came, or as we make it, and what we add. BAD: it can't be sent, see fault;
      * NOMEM. Nothing of both is needed behind it. An interim one goes to those that know such; a final one takes the
@@ -203,9 +207,10 @@ static inline void stream_discard(struct stream *stream)
     stream->ops->discard(stream);
 }
 
-static inline void stream_send_head(struct stream *stream, struct span head, enum http1_framing framing)
+static inline void stream_send_head(struct stream *stream, struct outgoing *request, struct span name,
+                                    struct span value)
 {
-    stream->ops->send_head(stream, head, framing);
+    stream->ops->send_head(stream, request, name, value);
 }
 
 static inline enum stream_result stream_send_response(struct stream *stream, const struct http1_head *head,

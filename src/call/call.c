@@ -29,11 +29,11 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
 bool call_begin(struct downstream *downstream, struct stream *caller, int64_t now_ns)
 {
     struct call_context *context = downstream->context;
-    struct call *call = mem_zalloc(sizeof(*call));
+    struct call *call = slab_take_zeroed(&context->loop->slab, sizeof(*call));
     int64_t head_limit_ns = budget_end(now_ns, context->snapshot->limits.request_head_timeout_ns);
 
     if (call == NULL || timer_init(&context->loop->timers, &call->timer, time_is_up) != ST_OK) {
-        mem_free(call);
+        slab_give(&context->loop->slab, call, sizeof(*call));
         return false;
     }
     caller->ready = call_caller_ready;

@@ -1,20 +1,14 @@
 /* From the request's head to a try. */
-#include <string.h>
-
 #include "base/invariant.h"
-#include "base/mem.h"
 #include "core/budget.h"
-#include "http/forwarded.h"
 #include "http/connection_auth.h"
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/policy.h"
 #include "call/context.h"
 
-/* Digits of the field that carries what is left, and line ends. */
-#define FORWARD_ROOM 32
-/* A name with its port, RFC 1035 2.3.4. */
-#define HOST_MAX     261
+/* Digits of a number. */
+#define NUMBER_ROOM 20
 
 void call_set_route(struct call *call, const struct route_config *route)
 {
@@ -35,9 +29,7 @@ static void route_early(struct call *call, const struct http1_head *line)
 
 static void note(struct call *call, const struct http1_head *head)
 {
-    call->method = head->method_id;
-    call->method_len = (uint8_t)head->method.len;
-    call->framing = head->framing;
+    call->request.method = head->method_id;
     call->authenticates = connection_auth_in_request(head);
 }
 
@@ -71,76 +63,20 @@ static void put_head(struct call *call, const struct http1_head *head, bool begi
         put_head_of_new_trace(call, head, out);
 }
 
-void call_note_request(struct call *call, struct span method, struct span target)
-{
-    size_t target_len = target.len < CALL_TARGET_MAX ? target.len : CALL_TARGET_MAX;
-
-    call->head = method.len != 0 ? mem_alloc(method.len + target_len) : NULL;
-    if (call->head == NULL)
-        return;
-    POST(method.len <= UINT8_MAX); /* HTTP1_METHOD_MAX of it are read */
-    memcpy(call->head, method.ptr, method.len);
-    memcpy(call->head + method.len, target.ptr, target_len);
-    call->method_len = (uint8_t)method.len;
-    call->target_at = (uint32_t)method.len;
-    call->target_len = (uint32_t)target_len;
-}
-
-/* The target as it came stands in the head as it is sent, or else behind it. */
-static void keep_target(struct call *call, const struct http1_head *head)
-{
-    if (head->authority.len != 0) {
-        call->target_at = call->head_cap;
-        memcpy(call->head + call->head_cap, head->target.ptr, call->target_len);
-        return;
-    }
-    call->target_at = (uint32_t)(head->method.len + 1);
-    if (head->path.ptr[0] != '*')
-        call->target_at += (uint32_t)call->config->rules.base_path.len;
-}
-
-/* For responses that lead somewhere. No name is as long as that. */
-static struct span host_to_keep(const struct call *call, const struct http1_head *head)
-{
-    struct span host = forwarded_host(head);
-
-    return call->config->rules.rewrites_location && host.len <= HOST_MAX ? host : SPAN_LIT("");
-}
-
-struct span call_host(const struct call *call)
-{
-    uint32_t at = call->head_cap + (call->target_at == call->head_cap ? call->target_len : 0);
-
-    return (struct span){call->head + at, call->host_len};
-}
-
-/* What is sent on, ready but for its end: it may have to wait for a permit, or to be sent twice. */
+/* What is sent on, ready but for its end. */
 static enum cause keep_head(struct call *call, const struct http1_head *head, bool begins_trace)
 {
     struct call_context *context = call->context;
     const struct upstream_config *config = call->config;
     struct text text = text_over(context->text, context->text_cap);
-    struct span host = host_to_keep(call, head);
-    size_t behind = host.len;
+    uint32_t room = (uint32_t)config->caller_deadline.forward.len + NUMBER_ROOM;
 
     put_head(call, head, begins_trace, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
-    call->target_len = (uint32_t)(head->target.len < CALL_TARGET_MAX ? head->target.len : CALL_TARGET_MAX);
-    call->head_cap = (uint32_t)(text.len + config->caller_deadline.forward.len + FORWARD_ROOM);
-    if (head->authority.len != 0)
-        behind += call->target_len;
-    call->head = mem_alloc(call->head_cap + behind);
-    if (call->head == NULL)
-        return CAUSE_INTERNAL;
-    memcpy(call->head, text.ptr, text.len);
-    call->head_len = (uint32_t)text.len;
-    keep_target(call, head);
-    POST(call->target_at + call->target_len <= call->head_cap + behind);
-    call->host_len = (uint16_t)host.len;
-    if (host.len != 0)
-        memcpy(call->head + call->head_cap + behind - host.len, host.ptr, host.len);
-    return CAUSE_NONE;
+    return outgoing_init(&call->request, &context->loop->slab, text_span(&text), head, &config->rules, room)
+               ? CAUSE_NONE
+               : CAUSE_INTERNAL;
 }
 
 /* From here on it counts as a call. False: it is over. */
@@ -158,8 +94,8 @@ static bool become_call(struct call *call)
 /* It never becomes a call, for a reason that is given back. */
 static enum cause refuse(struct call *call, const struct http1_head *head, enum cause cause)
 {
-    PRE(!call->counted && call->head == NULL);
-    call_note_request(call, head->method, head->target);
+    PRE(!call->counted && call->request.bytes == NULL);
+    outgoing_note(&call->request, &call->context->loop->slab, head->method, head->target);
     return cause;
 }
 
@@ -231,19 +167,14 @@ void call_read_head(struct call *call)
         call_end(call, cause, detail);
 }
 
-/* The field that tells the upstream what is left, and the empty line. What is left is taken when it is sent. */
+/* A field may tell the upstream what is left; that is taken when it is sent. */
 void call_close_head(struct call *call)
 {
-    struct text head = text_over(call->head, call->head_cap);
+    char digits[NUMBER_ROOM];
+    struct text left = text_over(digits, sizeof(digits));
     struct span name = call->config->caller_deadline.forward;
 
-    head.len = call->head_len;
-    if (name.len != 0) {
-        text_put(&head, name);
-        TEXT_LIT(&head, ": ");
-        text_u64(&head, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
-        TEXT_LIT(&head, "\r\n");
-    }
-    TEXT_LIT(&head, "\r\n");
-    stream_send_head(call->try->exchange, text_span(&head), call->framing);
+    if (name.len != 0)
+        text_u64(&left, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
+    stream_send_head(call->try->exchange, &call->request, name, text_span(&left));
 }

@@ -18,11 +18,12 @@ static const enum call_state final_states[OUTCOME_COUNT] = {
 static void free_deferred(struct deferred_free *deferred_free)
 {
     struct call *call = CONTAINER_OF(deferred_free, struct call, deferred_free);
+    struct slab *slab = &call->context->loop->slab;
 
     PRE(call_is_over(call) && call->first.h1.in.data == NULL && list_is_empty(&call->place.node));
     mem_free(call->progress);
-    mem_free(call->head);
-    mem_free(call);
+    outgoing_fini(&call->request, slab);
+    slab_give(slab, call, sizeof(*call));
 }
 
 /*
@@ -118,6 +119,7 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
 static void remember_stuck(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
 {
     struct stuck_call *stuck = stuck_calls_next(&call->context->stuck);
+    struct span method = outgoing_method(&call->request);
     const struct call_fsm *fsm = &call->fsm;
 
     *stuck = (struct stuck_call){
@@ -133,10 +135,9 @@ static void remember_stuck(struct call *call, enum cause cause, enum phase phase
     };
     for (enum phase each = 0; each < PHASE_COUNT; each++)
         stuck->phases_ns[each] = call_fsm_phase_ns(fsm, each, now_ns);
-    if (call->head == NULL)
-        return;
-    stuck->method_len = call->method_len < CALL_TOP_METHOD ? call->method_len : CALL_TOP_METHOD;
-    memcpy(stuck->method, call->head, stuck->method_len);
+    stuck->method_len = (uint8_t)(method.len < CALL_TOP_METHOD ? method.len : CALL_TOP_METHOD);
+    if (stuck->method_len != 0)
+        memcpy(stuck->method, method.ptr, stuck->method_len);
 }
 
 static void count(struct call *call, enum cause cause, enum phase phase, int64_t now_ns)
@@ -182,7 +183,7 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .date = context_date(call->context),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
-        .head_only = call->method == HTTP1_HEAD,
+        .head_only = call->request.method == HTTP1_HEAD,
         .timed = call->config->server_timing,
     };
 
@@ -225,7 +226,7 @@ static void note_request(struct call *call)
     struct stream_start start;
 
     if (stream_read_start(call->caller, &start))
-        call_note_request(call, start.method, start.target);
+        outgoing_note(&call->request, &call->context->loop->slab, start.method, start.target);
 }
 
 void call_end(struct call *call, enum cause cause, const char *detail)
@@ -247,7 +248,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     call_cut_try(call, cause);
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
-    if (call->head == NULL)
+    if (call->request.bytes == NULL)
         note_request(call);
     told = tell_caller(call, cause, phase, now_ns, detail);
     count(call, cause, phase, now_ns);

@@ -37,11 +37,13 @@ static void put_ids(struct jsonw *json, uint64_t id, const struct trace *trace)
 
 static void put_request(struct jsonw *json, const struct call *call)
 {
-    if (call->head == NULL)
+    struct span target = outgoing_target(&call->request);
+
+    if (call->request.bytes == NULL)
         return;
-    jsonw_string(json, "method", (struct span){call->head, call->method_len});
-    if (call->target_len != 0)
-        jsonw_string(json, "target", (struct span){call->head + call->target_at, call->target_len});
+    jsonw_string(json, "method", outgoing_method(&call->request));
+    if (target.len != 0)
+        jsonw_string(json, "target", target);
 }
 
 /* Once the response's head has gone, whatever ends the call is to the caller a response that ends early. */

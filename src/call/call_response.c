@@ -56,8 +56,8 @@ static struct span find_authority(const struct call *call, char block[AUTHORITY_
 {
     struct text text = text_over(block, AUTHORITY_MAX);
 
-    if (call->host_len != 0)
-        return call_host(call);
+    if (call->request.host_len != 0)
+        return outgoing_host(&call->request);
     downstream_put_listener(&text, call->downstream);
     return text_span(&text);
 }

@@ -13,7 +13,8 @@
  */
 static bool is_repeatable(const struct call *call)
 {
-    return http1_method_is_idempotent(call->method) && call->caller->ended && call->caller->received == 0;
+    return http1_method_is_idempotent(call->request.method) && call->caller->ended &&
+           call->caller->received == 0;
 }
 
 void call_begin_try(struct call *call)
@@ -27,7 +28,7 @@ void call_begin_try(struct call *call)
                                             .reserved_at = &call->downstream->reserved,
                                             .deadline_ns = call_fsm_next_ns(&call->fsm),
                                             .policy_ns = call->fsm.policy_ns,
-                                            .method = call->method,
+                                            .method = call->request.method,
                                             .repeatable = is_repeatable(call),
                                             .authenticates = call->authenticates});
 }

@@ -6,8 +6,8 @@
 #include "http/forward_rules.h"
 #include "http/forwarded.h"
 
-/* The empty line that ends the head. */
-#define END_LEN 2u
+/* Colon, space and line end of the field, and the empty line. */
+#define END_LEN 6u
 
 static uint32_t shortened(struct span target)
 {
@@ -112,11 +112,13 @@ struct span outgoing_host(const struct outgoing *outgoing)
     return (struct span){outgoing->bytes + outgoing->size - outgoing->host_len, outgoing->host_len};
 }
 
-struct span outgoing_close(struct outgoing *outgoing, struct span line)
+struct span outgoing_close(struct outgoing *outgoing, struct span name, struct span value)
 {
     char *end = outgoing->bytes + outgoing->len;
 
-    PRE(outgoing->len != 0 && outgoing->len + line.len + END_LEN <= outgoing->cap);
-    end = put(put(end, line), SPAN_LIT("\r\n"));
+    PRE(outgoing->len != 0 && outgoing->len + name.len + value.len + END_LEN <= outgoing->cap);
+    if (name.len != 0)
+        end = put(put(put(put(end, name), SPAN_LIT(": ")), value), SPAN_LIT("\r\n"));
+    end = put(end, SPAN_LIT("\r\n"));
     return (struct span){outgoing->bytes, (size_t)(end - outgoing->bytes)};
 }

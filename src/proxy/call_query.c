@@ -49,6 +49,7 @@ static struct call *next_call(struct call_query_part *part, struct worker *pw)
 
 static struct call_top_entry describe(const struct call *call)
 {
+    struct span method = outgoing_method(&call->request);
     struct call_top_entry entry = {
         .id = call->id,
         .begun_ns = call->fsm.begun_ns,
@@ -61,14 +62,11 @@ static struct call_top_entry describe(const struct call *call)
         .phase = call->fsm.phase,
         .sent = call->fsm.sent,
         .observed = call->fsm.policy_ns != NS_NEVER,
-        .method_len = call->method_len < CALL_TOP_METHOD ? call->method_len : CALL_TOP_METHOD,
+        .method_len = (uint8_t)(method.len < CALL_TOP_METHOD ? method.len : CALL_TOP_METHOD),
     };
 
-    /* Without memory for its head, a call ends before anybody looks at it. */
-    if (call->head != NULL)
-        memcpy(entry.method, call->head, entry.method_len);
-    else
-        entry.method_len = 0;
+    if (entry.method_len != 0)
+        memcpy(entry.method, method.ptr, entry.method_len);
     return entry;
 }
 

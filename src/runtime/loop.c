@@ -115,6 +115,7 @@ void loop_fini(struct loop *loop)
     mailbox_fini(&loop->mailbox);
     timers_fini(&loop->timers);
     buffer_drop_spares(&loop->spare_buffers);
+    slab_drop(&loop->slab);
 }
 
 int64_t loop_clock_ns(void)

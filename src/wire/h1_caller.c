@@ -271,7 +271,8 @@ static void finish(struct stream *stream)
     struct h1_caller *caller = of(stream);
 
     /* An upstream that answered early may not have taken all of the content: what it left behind is no request. */
-    discard(stream);
+    if (!stream->ended || caller->turn.reader.data != 0)
+        discard(stream);
     end_use(caller);
     if (stream->ended && stream->persistent)
         await_next(caller);

@@ -3,6 +3,7 @@
 #include "base/invariant.h"
 #include "base/list.h"
 #include "http/h1_head.h"
+#include "http/outgoing.h"
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
 #include "wire/h1_receive.h"
@@ -164,12 +165,12 @@ static bool has_all(struct stream *stream)
 
 /* ---- what goes ----------------------------------------------------------------------------------------- */
 
-static void send_head(struct stream *stream, struct span head, enum http1_framing framing)
+static void send_head(struct stream *stream, struct outgoing *request, struct span name, struct span value)
 {
     struct h1_exchange *exchange = of(stream);
 
-    exchange->writer.head = head;
-    exchange->writer.framing = framing;
+    exchange->writer.head = outgoing_close(request, name, value);
+    exchange->writer.framing = request->framing;
     stream->head_waits = true;
 }
 

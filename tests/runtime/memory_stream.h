@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "http/http1.h"
+#include "http/outgoing.h"
 #include "wire/stream.h"
 
 /*
@@ -103,11 +104,16 @@ static bool memory_has_all(struct stream *stream)
     return memory_of(stream)->ended;
 }
 
-static void memory_send_head(struct stream *stream, struct span head, enum http1_framing framing)
+static inline void memory_put_head(struct stream *stream, struct span head)
 {
-    (void)framing;
     memory_of(stream)->unsent_head = head;
     stream->head_waits = head.len != 0;
+}
+
+static void memory_send_head(struct stream *stream, struct outgoing *request, struct span name,
+                             struct span value)
+{
+    memory_put_head(stream, outgoing_close(request, name, value));
 }
 
 /* Takes the front of `bytes`, as far as there is room. */

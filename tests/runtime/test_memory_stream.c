@@ -98,7 +98,7 @@ static void a_head_goes_in_front_and_what_does_not_fit_is_offered_again(void **s
     size_t taken;
 
     begin(&world, 2);
-    stream_send_head(world.stream, SPAN_LIT("HEAD"), HTTP1_CHUNKED);
+    memory_put_head(world.stream, SPAN_LIT("HEAD"));
     assert_true(world.stream->head_waits);
     assert_int_equal(stream_send(world.stream, &piece, &taken), STREAM_WAIT);
     assert_int_equal(taken, 0);

@@ -43,7 +43,7 @@ static void a_message_goes_behind_the_head_that_waits(void **state)
     struct world world;
 
     begin(&world, SPAN_LIT("content"), true, 100);
-    stream_send_head(&world.to.stream, SPAN_LIT("HEAD "), HTTP1_LENGTH);
+    memory_put_head(&world.to.stream, SPAN_LIT("HEAD "));
     assert_int_equal(run(&world), RELAY_DONE);
     assert_true(span_eq(text_span(&world.out), SPAN_LIT("HEAD content")));
     assert_true(world.to.out_ended);
@@ -102,7 +102,7 @@ static void nothing_goes_of_a_message_whose_beginning_is_broken(void **state)
 
     begin(&world, SPAN_LIT("con"), false, 100);
     world.from.breaks = (struct stream_fault){.cause = CAUSE_HTTP_PROTOCOL};
-    stream_send_head(&world.to.stream, SPAN_LIT("HEAD "), HTTP1_LENGTH);
+    memory_put_head(&world.to.stream, SPAN_LIT("HEAD "));
     assert_int_equal(run(&world), RELAY_SOURCE);
     assert_int_equal(world.out.len, 0);
 }

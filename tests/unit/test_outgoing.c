@@ -58,12 +58,12 @@ static void it_is_sent_with_a_line_of_its_own_and_may_be_sent_again(void **state
     struct world world;
 
     parse(&world, "GET /x?y HTTP/1.1\r\nHost: me\r\nA: b\r\n\r\n");
-    init(&world, 20);
-    assert_is(outgoing_close(&world.outgoing, SPAN_LIT("Left: 1234\r\n")),
+    init(&world, 8);
+    assert_is(outgoing_close(&world.outgoing, SPAN_LIT("Left"), SPAN_LIT("1234")),
               "GET /base/x?y HTTP/1.1\r\nHost: api.example\r\nA: b\r\nLeft: 1234\r\n\r\n");
-    assert_is(outgoing_close(&world.outgoing, SPAN_LIT("Left: 5\r\n")),
+    assert_is(outgoing_close(&world.outgoing, SPAN_LIT("Left"), SPAN_LIT("5")),
               "GET /base/x?y HTTP/1.1\r\nHost: api.example\r\nA: b\r\nLeft: 5\r\n\r\n");
-    assert_is(outgoing_close(&world.outgoing, SPAN_LIT("")),
+    assert_is(outgoing_close(&world.outgoing, SPAN_LIT(""), SPAN_LIT("")),
               "GET /base/x?y HTTP/1.1\r\nHost: api.example\r\nA: b\r\n\r\n");
     assert_int_equal(world.outgoing.method, HTTP1_GET);
     assert_int_equal(world.outgoing.framing, HTTP1_NO_CONTENT);
@@ -89,7 +89,7 @@ static void what_the_caller_said_is_known_whatever_its_form(void **state)
         assert_int_equal(outgoing_method(&world.outgoing).len, strcspn(cases[i].request, " "));
         assert_is(outgoing_target(&world.outgoing), cases[i].target);
         assert_is(outgoing_host(&world.outgoing), "me:80");
-        (void)outgoing_close(&world.outgoing, SPAN_LIT(""));
+        (void)outgoing_close(&world.outgoing, SPAN_LIT(""), SPAN_LIT(""));
         assert_is(outgoing_target(&world.outgoing), cases[i].target);
         fini(&world);
     }
@@ -116,7 +116,7 @@ static void a_long_target_is_sent_whole_and_told_in_part(void **state)
     parse(&world, request);
     init(&world, 0);
     assert_int_equal(outgoing_target(&world.outgoing).len, OUTGOING_TARGET_MAX);
-    assert_true(outgoing_close(&world.outgoing, SPAN_LIT("")).len > 2500);
+    assert_true(outgoing_close(&world.outgoing, SPAN_LIT(""), SPAN_LIT("")).len > 2500);
     fini(&world);
 }
 
