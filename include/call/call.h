@@ -51,6 +51,7 @@ struct call {
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
     struct stream *caller;          /* the downstream's */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
+    int64_t caller_end_ns;          /* what the caller asks for; NS_NEVER: nothing */
     struct try first;               /* so that a call with one try needs no memory for it */
 };
 

@@ -18,6 +18,7 @@ struct policy {
     const char *detail;               /* of `refused`; NULL: none */
     const struct route_config *route; /* NULL: it was refused before it had one */
     int64_t deadline_ns;              /* the route's, or what the caller asks for if that is sooner */
+    int64_t caller_ns;                /* what the caller asks for; NS_NEVER: nothing */
     struct trace trace;               /* that the upstream gets to see; not set: none */
     bool begins_trace;                /* it has to get a new one (trace_begin), in place of all that came */
 };

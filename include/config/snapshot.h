@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/span.h"
 #include "config/place.h"
+#include "config/streams.h"
 #include "http/forward_rules.h"
 #include "core/min_rate.h"
 #include "core/origin.h"
@@ -80,16 +81,26 @@ struct route_config {
     int64_t begin_ns; /* from the call's beginning to the first byte of the response's content */
     int64_t idle_ns;
     struct min_rate_terms min_rate;
+    const struct streams_config *streams; /* NULL: no response is one */
     struct {
         const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *min_rate, *pool;
     } at;
 };
 
+/* The longest deadline that a call can have by this policy: its response may be a stream. */
+static inline int64_t route_longest_deadline_ns(const struct route_config *route)
+{
+    bool is_stream = route->streams != NULL && route->streams->deadline_ns > route->deadline_ns;
+
+    return is_stream ? route->streams->deadline_ns : route->deadline_ns;
+}
+
 /* How long a call may really take: what is observed cuts nothing, and a ceiling below the deadline is none. */
 static inline int64_t route_longest_ns(const struct route_config *route)
 {
-    return route->ceiling_ns != NS_NEVER && route->ceiling_ns > route->deadline_ns ? route->ceiling_ns
-                                                                                   : route->deadline_ns;
+    int64_t deadline_ns = route_longest_deadline_ns(route);
+
+    return route->ceiling_ns != NS_NEVER && route->ceiling_ns > deadline_ns ? route->ceiling_ns : deadline_ns;
 }
 
 /* Do both set calls the same time limits, kept to or observed in the same way? */

@@ -34,12 +34,14 @@ enum call_state {
 };
 
 struct call_fsm {
-    int64_t begun_ns;    /* the first byte of the request */
-    int64_t deadline_ns; /* when it is over: not moved once the route is known, but nearer by the caller */
-    int64_t limit_ns;    /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
-    int64_t begin_ns;    /* when the response's content must have begun; NS_NEVER: no such limit, or it has */
-    int64_t policy_ns;   /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */
-    int64_t spared_ns;   /* when an observed call would have been cut, if it would */
+    int64_t begun_ns; /* the first byte of the request */
+    int64_t
+        deadline_ns; /* when it is over: not moved once the route is known, but nearer by the caller, and once
+                            if the response is a stream */
+    int64_t limit_ns;  /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
+    int64_t begin_ns;  /* when the response's content must have begun; NS_NEVER: no such limit, or it has */
+    int64_t policy_ns; /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */
+    int64_t spared_ns; /* when an observed call would have been cut, if it would */
     int64_t phase_since_ns;
     int64_t phases_ns[PHASE_COUNT]; /* time spent in each phase that has been left */
     enum call_state state : 8;
@@ -117,6 +119,12 @@ enum cause call_fsm_expired(const struct call_fsm *fsm, int64_t now_ns);
  * Again for another route: what has passed until now has been noted.
  */
 void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns);
+
+/*
+ * The deadline is another one from now on, because of what the response turned out to be: once, and before the one that
+ * was has passed. An observed call's ceiling is at least that.
+ */
+void call_fsm_replace_deadline(struct call_fsm *fsm, int64_t deadline_ns, int64_t now_ns);
 
 /* The deadline that the policy, and the caller, set. */
 static inline int64_t *call_fsm_policy_deadline(struct call_fsm *fsm)

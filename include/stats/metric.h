@@ -48,6 +48,7 @@ struct upstream_metrics {
 #define UPSTREAM_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     struct metric_histogram field;
+#define STREAM_HISTOGRAM(field, name, bounds, help)       struct metric_histogram field;
 #define UPSTREAM_CODES(field, name, help)                 struct code_counts field;
 #include "stats/metrics.def"
 };

@@ -61,6 +61,21 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
     jsonw_close_object(json);
 }
 
+static void put_streams(struct jsonw *json, const struct streams_config *streams)
+{
+    if (streams == NULL) {
+        jsonw_null(json, "streams");
+        return;
+    }
+    jsonw_open_object(json, "streams");
+    put_list(json, "types", streams->types, streams->type_count);
+    put_duration(json, "deadline", streams->deadline_ns);
+    put_duration(json, "first_event", streams->first_event_ns);
+    put_duration(json, "idle", streams->idle_ns);
+    put_list(json, "ignore", streams->events.ignore, streams->events.ignore_count);
+    jsonw_close_object(json);
+}
+
 /* The address alone, or what else is written of a unix socket as well. */
 static void put_listener(struct jsonw *json, const char *key, struct span address, bool has_mode,
                          const struct endpoint *of)
@@ -264,6 +279,7 @@ static void put_route(struct jsonw *json, const struct snapshot *snapshot, const
         jsonw_text(json, "methods", "all");
     put_duration(json, "deadline", route->deadline_ns);
     put_timeouts(json, route);
+    put_streams(json, route->streams);
     jsonw_text(json, "pool", snapshot_pool_name(snapshot, route->pool));
     jsonw_close_object(json);
 }
@@ -293,6 +309,7 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     jsonw_bool(json, "observe", upstream->observe);
     put_duration(json, "observe_ceiling", upstream->observe_ceiling_ns);
     put_timeouts(json, own);
+    put_streams(json, own->streams);
     jsonw_text(json, "pool", snapshot_pool_name(snapshot, own->pool));
     put_caller_deadline(json, &upstream->caller_deadline);
     put_tls(json, &upstream->tls);

@@ -57,8 +57,8 @@ static void look_up_route(struct upstream_history *upstream, const struct route_
 {
     int64_t at_most_ns = route_longest_ns(route);
 
-    if (route->deadline_ns > upstream->longest_ns)
-        upstream->longest_ns = route->deadline_ns;
+    if (route_longest_deadline_ns(route) > upstream->longest_ns)
+        upstream->longest_ns = route_longest_deadline_ns(route);
     if (route->index < sum->route_count && sum->routes[route->index].started[0] != 0 &&
         at_most_ns > upstream->at_most_ns)
         upstream->at_most_ns = at_most_ns;

@@ -147,6 +147,13 @@ static void print_min_rate(const struct explanation *e)
     printf(")\n");
 }
 
+static void print_part(const char *name, int64_t limit_ns, const struct place *place)
+{
+    printf("  %-14s%s (", name, number_duration_text(limit_ns).text);
+    print_place(place);
+    printf(")\n");
+}
+
 /* Limits within the deadline; those that nobody has set are left out. */
 static void print_limits(const struct explanation *e)
 {
@@ -163,6 +170,31 @@ static void print_limits(const struct explanation *e)
     print_limit(e, "begin", route->begin_ns, route->at.begin);
     print_limit(e, "idle", route->idle_ns, route->at.idle);
     print_min_rate(e);
+}
+
+/* Of a response that is a stream other limits hold, and another deadline. */
+static void print_streams(const struct explanation *e)
+{
+    const struct streams_config *streams = e->policy.route->streams;
+    int64_t deadline_ns;
+
+    if (streams == NULL)
+        return;
+    deadline_ns = streams->deadline_ns < e->policy.caller_ns ? streams->deadline_ns : e->policy.caller_ns;
+    printf(LABEL_FMT, "streams");
+    for (uint32_t i = 0; i < streams->type_count; i++)
+        printf("%s%.*s", i == 0 ? "" : ", ", SPAN_FMT(streams->types[i]));
+    printf(" (");
+    print_place(streams->at);
+    printf("): once the head has come, in place of the deadline and idle\n");
+    print_part("deadline", deadline_ns, streams->deadline_at);
+    print_part("first_event", streams->first_event_ns, streams->first_event_at);
+    print_part("idle", streams->idle_ns, streams->idle_at);
+    for (uint32_t i = 0; i < streams->events.ignore_count; i++)
+        printf("%s%.*s", i == 0 ? "            comments are no events, nor are those of type " : ", ",
+               SPAN_FMT(streams->events.ignore[i]));
+    printf("%sevents are counted in text/event-stream without a Content-Encoding; else each read is one\n",
+           streams->events.ignore_count != 0 ? "\n            " : "            comments are no events; ");
 }
 
 /* ---- the head on its way -------------------------------------------------------------------------------- */
@@ -246,6 +278,12 @@ static bool strikes(const struct explanation *e, int64_t limit_ns)
     return limit_ns <= e->policy.deadline_ns && !is_observed(e->policy.route);
 }
 
+/* Limits of streams strike. */
+static bool has_streams(const struct explanation *e)
+{
+    return e->policy.route->streams != NULL && !is_observed(e->policy.route);
+}
+
 /* In which phases can a limit strike? */
 static bool can_strike(const struct explanation *e, enum cause cause, enum phase phase)
 {
@@ -260,10 +298,13 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->policy.route->connect_ns);
     case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->policy.route->first_byte_ns);
     case CAUSE_BEGIN_LIMIT: return strikes(e, e->policy.route->begin_ns);
+    case CAUSE_FIRST_EVENT_LIMIT: return phase == PHASE_RECEIVE && has_streams(e);
     case CAUSE_RATE_LIMIT:
         return phase == PHASE_RECEIVE && e->policy.route->min_rate.bytes != 0 &&
                strikes(e, e->policy.route->min_rate.per_ns);
-    case CAUSE_IDLE_LIMIT: return phase >= PHASE_SEND && strikes(e, e->policy.route->idle_ns);
+    case CAUSE_IDLE_LIMIT:
+        return phase >= PHASE_SEND &&
+               (strikes(e, e->policy.route->idle_ns) || (phase == PHASE_RECEIVE && has_streams(e)));
     default: return true;
     }
 }
@@ -349,6 +390,7 @@ bool explain_print(const struct explanation *e)
     print_deadline(e);
     print_pool(e);
     print_limits(e);
+    print_streams(e);
     if (e->refused != CAUSE_NONE)
         return true;
     if (!print_head(e))

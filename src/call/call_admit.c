@@ -105,6 +105,7 @@ static void apply(struct call *call, const struct policy *policy)
     if (policy->route != call->route)
         call_set_route(call, policy->route);
     *call_fsm_policy_deadline(&call->fsm) = policy->deadline_ns;
+    call->caller_end_ns = policy->caller_ns;
     call->trace = policy->trace;
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "call/local_reply.h"
 #include "call/call.h"
+#include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/keepalive.h"
@@ -68,6 +69,17 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
     metrics->bytes[DIRECTION_UP] += call->caller->received;
     metrics->bytes[DIRECTION_DOWN] += call->try->exchange->received;
+}
+
+static void observe_stream(struct call *call, int64_t now_ns)
+{
+    struct upstream_metrics *metrics = &call->context->metrics->upstreams[call->config->index];
+    const struct progress *progress = &call->progress->progress;
+
+    if (progress->events == 0)
+        return;
+    metric_observe_seconds(&metrics->first_event, progress_first_event_ns(progress));
+    metric_observe_seconds(&metrics->longest_gap, progress_longest_gap_ns(progress, now_ns));
 }
 
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
@@ -150,6 +162,8 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
     } else if (call->counted) {
         count_outcome(call, cause, phase);
         observe(call, cause, now_ns);
+        if (call_is_stream(call))
+            observe_stream(call, now_ns);
         add_to_histogram(call, cause, outcome, now_ns);
     }
     if (outcome == OUTCOME_STUCK)

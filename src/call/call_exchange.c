@@ -5,6 +5,7 @@
  */
 #include "base/invariant.h"
 #include "call/call.h"
+#include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/relay.h"
@@ -139,10 +140,10 @@ static void set_limit(struct call *call)
 {
     struct try *try = call->try;
 
-    if (try->exchange->received != 0)
+    if (try->exchange->received != 0 && !call_lacks_event(call))
         call_fsm_set_begin(&call->fsm, NS_NEVER);
-    /* A caller that is slow costs the upstream no time. */
-    try_set_limit(try, call->caller->blocked);
+    /* A caller that is slow costs the upstream no time, and of a stream bytes are no progress. */
+    try_set_limit(try, call->caller->blocked || call_is_stream(call));
     if (call->progress != NULL)
         call_limit_by_progress(call);
     call_set_timer(call);

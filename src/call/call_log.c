@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "call/access_log.h"
 #include "call/call.h"
+#include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/late.h"
@@ -87,6 +88,21 @@ static void put_ends(struct jsonw *json, const struct call *call)
         jsonw_string(json, "caller_name", span_of(call->downstream->tls.name));
 }
 
+/* Of a stream. */
+static void put_events(struct jsonw *json, const struct call *call, int64_t now_ns)
+{
+    const struct progress *progress;
+
+    if (!call_is_stream(call))
+        return;
+    progress = &call->progress->progress;
+    jsonw_u64(json, "events", progress->events);
+    if (progress->events == 0)
+        return;
+    jsonw_ms(json, "first_event_ms", progress_first_event_ns(progress));
+    jsonw_ms(json, "longest_gap_ms", progress_longest_gap_ns(progress, now_ns));
+}
+
 static void put_detail(struct jsonw *json, enum cause cause, const char *detail, struct span odd)
 {
     char block[256];
@@ -143,6 +159,7 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     if (call->try->lingers)
         jsonw_ms(&line.json, "lingered_ms", call->route->linger_ns);
     put_ends(&line.json, call);
+    put_events(&line.json, call, now_ns);
     put_detail(&line.json, cause, detail, odd);
     end_line(&line, call->context);
 }

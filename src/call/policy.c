@@ -55,12 +55,13 @@ static bool is_for_us(const struct upstream_config *upstream, const struct http1
            span_eq_nocase(host, SPAN_LIT("localhost")) || is_ip(host);
 }
 
-/* Shortens *deadline_ns by the fields of caller_deadline. False: one of them can't be read. */
+/* The earliest end that the fields of caller_deadline ask for; NS_NEVER: none. False: one of them can't be read. */
 static bool heed_caller(const struct upstream_config *upstream, const struct http1_head *head,
-                        int64_t begun_ns, int64_t *deadline_ns)
+                        int64_t begun_ns, int64_t *caller_ns)
 {
     const struct caller_deadline_config *config = &upstream->caller_deadline;
 
+    *caller_ns = NS_NEVER;
     for (uint32_t h = 0; h < config->header_count; h++) {
         for (uint32_t f = 0; f < head->field_count; f++) {
             const struct http1_field *field = &head->fields[f];
@@ -71,8 +72,8 @@ static bool heed_caller(const struct upstream_config *upstream, const struct htt
             if (!budget_parse(config->headers[h], field->value, &length_ns))
                 return false;
             end_ns = budget_end(begun_ns, length_ns);
-            if (end_ns < *deadline_ns)
-                *deadline_ns = end_ns;
+            if (end_ns < *caller_ns)
+                *caller_ns = end_ns;
         }
     }
     return true;
@@ -104,8 +105,11 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
     }
     policy->route = policy_route(upstream, head);
     policy->deadline_ns = budget_end(begun_ns, policy->route->deadline_ns);
-    if (!heed_caller(upstream, head, begun_ns, &policy->deadline_ns))
+    if (!heed_caller(upstream, head, begun_ns, &policy->caller_ns)) {
         policy->refused = CAUSE_BAD_DEADLINE;
-    else
-        policy->begins_trace = !find_trace(upstream, head, &policy->trace);
+        return;
+    }
+    if (policy->caller_ns < policy->deadline_ns)
+        policy->deadline_ns = policy->caller_ns;
+    policy->begins_trace = !find_trace(upstream, head, &policy->trace);
 }

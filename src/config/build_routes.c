@@ -18,18 +18,9 @@ struct route_build {
     uint32_t count;
 };
 
-/* A map, or the word that takes back what `defaults` set, or the upstream. */
-static bool is_set(struct build *b, const struct option_value *value, const char *example)
-{
-    if (value->node && value->node->kind == YAML_TEXT && !span_eq(value->node->text, SPAN_LIT("none")))
-        report_value(b->errors, value->node, "%s is no map; write %s, or none",
-                     quote_text(value->node->text).text, example);
-    return value->node && value->node->kind == YAML_MAP;
-}
-
 static struct min_rate_terms make_min_rate(struct build *b, const struct option_value *of)
 {
-    if (!is_set(b, &of[OPT_TIMEOUTS_MIN_RATE], "{bytes: 1KiB, per: 10s}"))
+    if (!build_is_map(b, &of[OPT_TIMEOUTS_MIN_RATE], "{bytes: 1KiB, per: 10s}"))
         return (struct min_rate_terms){0};
     return (struct min_rate_terms){.bytes = (uint64_t)of[OPT_MIN_RATE_BYTES].number,
                                    .per_ns = of[OPT_MIN_RATE_PER].number};
@@ -308,7 +299,7 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     r->entries[r->count++] = entry;
     status = choose_pool(r, node, &entry, &route->pool);
     take_from_pool(route, &r->b->pools[route->pool]);
-    return status;
+    return status == ST_OK ? build_streams(r->b, &r->values, &route->streams) : status;
 }
 
 static enum status build_default(struct build *b, struct build_upstream *u)
@@ -320,7 +311,7 @@ static enum status build_default(struct build *b, struct build_upstream *u)
     route->name = "default";
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
     take_from_pool(route, &b->pools[route->pool]);
-    return status;
+    return status == ST_OK ? build_streams(b, &u->values, &route->streams) : status;
 }
 
 enum status build_routes(struct build *b, struct build_upstream *u)

@@ -53,6 +53,7 @@ __attribute__((format(printf, 4, 5))) static void warn(struct config_errors *out
 /* The longest deadline that something has to do with; NULL: none. */
 struct longest {
     const struct route_config *route;
+    const struct route_config *without_streams; /* of a pool: one of its routes that have none */
 };
 
 static void keep_longest(struct longest *longest, const struct route_config *route)
@@ -63,7 +64,7 @@ static void keep_longest(struct longest *longest, const struct route_config *rou
 
 /* The time limits of routes by the place of each: one that is inherited is of use if it is so anywhere. */
 struct limits {
-    struct longest *by_place;
+    struct longest *by_place; /* by what a stream may have as well */
     struct longest *by_pool;
     struct longest of_all;
 };
@@ -88,10 +89,15 @@ static void note_route(void *arg, const struct route_config *route)
                                     route->at.min_rate};
 
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (places[i])
-            keep_longest(&limits->by_place[places[i]->index], route);
+        struct longest *longest = places[i] ? &limits->by_place[places[i]->index] : NULL;
+
+        if (longest &&
+            (!longest->route || route_longest_deadline_ns(route) > route_longest_deadline_ns(longest->route)))
+            longest->route = route;
     }
     keep_longest(&limits->by_pool[route->pool], route);
+    if (!route->streams)
+        limits->by_pool[route->pool].without_streams = route;
     if (!limits->of_all.route || route_longest_ns(route) > route_longest_ns(limits->of_all.route))
         limits->of_all.route = route;
 }
@@ -101,12 +107,22 @@ static void check_timeout(const struct limits *limits, const struct place *place
 {
     const struct route_config *route = place ? limits->by_place[place->index].route : NULL;
 
-    if (!route || timeout_ns == NS_NEVER || timeout_ns <= route->deadline_ns)
+    if (!route || timeout_ns == NS_NEVER || timeout_ns <= route_longest_deadline_ns(route))
         return;
     warn(out, place, "",
          "%s is longer than the deadline, %s%s, and can never strike; less than that, or none, is right",
          number_duration_text(timeout_ns).text, number_duration_text(route->deadline_ns).text,
          line_of(route->at.deadline).text);
+}
+
+static void check_stream_limit(const struct streams_config *streams, const struct place *place,
+                               int64_t limit_ns, struct config_errors *out)
+{
+    if (place && limit_ns > streams->deadline_ns)
+        warn(out, place, "",
+             "%s is longer than a stream's deadline, %s%s, and can never strike; less than that is right",
+             number_duration_text(limit_ns).text, number_duration_text(streams->deadline_ns).text,
+             line_of(streams->deadline_at).text);
 }
 
 struct checking {
@@ -115,6 +131,33 @@ struct checking {
     struct limits *limits;
     struct config_errors *out;
 };
+
+/* A stream holds its permit for minutes: whoever else waits for one of that pool waits so long. */
+static void check_shared_pool(const struct checking *checking, const struct route_config *route)
+{
+    const struct route_config *other = checking->limits->by_pool[route->pool].without_streams;
+    const struct place *at = route->streams->at;
+
+    if (!other || !at)
+        return;
+    warn(
+        checking->out, at, "",
+        "streams hold permits of pool %s for as long as %s, and other calls wait for them: those of route %s%s have it too; "
+        "a pool of their own is right",
+        checking->snapshot->pools[route->pool].name, number_duration_text(route->streams->deadline_ns).text,
+        other->name, line_of(other->at.pool).text);
+}
+
+static void check_streams(const struct checking *checking, const struct route_config *route)
+{
+    const struct streams_config *streams = route->streams;
+
+    if (!streams)
+        return;
+    check_stream_limit(streams, streams->first_event_at, streams->first_event_ns, checking->out);
+    check_stream_limit(streams, streams->idle_at, streams->idle_ns, checking->out);
+    check_shared_pool(checking, route);
+}
 
 static void check_timeouts(void *arg, const struct route_config *route)
 {
@@ -126,6 +169,7 @@ static void check_timeouts(void *arg, const struct route_config *route)
     check_timeout(checking->limits, route->at.idle, route->idle_ns, checking->out);
     if (route->min_rate.bytes != 0)
         check_timeout(checking->limits, route->at.min_rate, route->min_rate.per_ns, checking->out);
+    check_streams(checking, route);
 }
 
 static bool can_wait_out(const struct checking *checking, uint32_t i)

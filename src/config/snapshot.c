@@ -25,12 +25,21 @@ const char *snapshot_pool_name(const struct snapshot *snapshot, uint32_t number)
     return NULL;
 }
 
+static bool have_same_streams(const struct streams_config *a, const struct streams_config *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return a->deadline_ns == b->deadline_ns && a->first_event_ns == b->first_event_ns &&
+           a->idle_ns == b->idle_ns;
+}
+
 bool route_has_same_limits(const struct route_config *a, const struct route_config *b)
 {
     return a->deadline_ns == b->deadline_ns && a->ceiling_ns == b->ceiling_ns &&
            a->queue_timeout_ns == b->queue_timeout_ns && a->connect_ns == b->connect_ns &&
            a->first_byte_ns == b->first_byte_ns && a->begin_ns == b->begin_ns && a->idle_ns == b->idle_ns &&
-           a->min_rate.bytes == b->min_rate.bytes && a->min_rate.per_ns == b->min_rate.per_ns;
+           a->min_rate.bytes == b->min_rate.bytes && a->min_rate.per_ns == b->min_rate.per_ns &&
+           have_same_streams(a->streams, b->streams);
 }
 
 void snapshot_free(struct snapshot *snapshot)

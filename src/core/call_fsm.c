@@ -116,6 +116,20 @@ void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns)
     POST(fsm->policy_ns <= fsm->deadline_ns);
 }
 
+void call_fsm_replace_deadline(struct call_fsm *fsm, int64_t deadline_ns, int64_t now_ns)
+{
+    PRE(deadline_ns >= fsm->begun_ns);
+    look_back(fsm, now_ns);
+    if (fsm->policy_ns == NS_NEVER) {
+        fsm->deadline_ns = deadline_ns;
+        return;
+    }
+    fsm->policy_ns = deadline_ns;
+    if (deadline_ns > fsm->deadline_ns)
+        fsm->deadline_ns = deadline_ns;
+    POST(fsm->policy_ns <= fsm->deadline_ns);
+}
+
 enum cause call_fsm_timer(struct call_fsm *fsm, int64_t now_ns)
 {
     enum cause cause = call_fsm_expired(fsm, now_ns);

@@ -66,7 +66,7 @@ int64_t progress_limit(const struct progress *progress, const struct progress_te
     *cause = CAUSE_NONE;
     if (progress->is_stream && progress->events == 0) {
         limit_ns = budget_end(progress->sent_ns, terms->first_event_ns);
-        *cause = CAUSE_FIRST_BYTE_LIMIT;
+        *cause = CAUSE_FIRST_EVENT_LIMIT;
     } else if (progress->is_stream && runs) {
         limit_ns = budget_end(progress->last_ns + progress->stood_ns, terms->idle_ns);
         *cause = CAUSE_IDLE_LIMIT;

@@ -363,7 +363,7 @@ function waterfall(call) {
 const CAUSES = {
   deadline: "at its deadline of", operator: "cut by an operator, after", draining: "cut at a shutdown, after", request_head_timeout: "its head took",
   connect_timeout: "connect limit, after", first_byte_timeout: "first-byte limit, after", begin_timeout: "not begun after", idle_timeout: "stood still, after",
-  rate_limit: "too slow, after",
+  rate_limit: "too slow, after", first_event_timeout: "no event after",
 };
 
 function describe(call) {

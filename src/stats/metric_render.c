@@ -226,15 +226,28 @@ static void render_routes(const struct metrics *m, const struct metric_names *na
 #include "stats/metrics.def"
 }
 
+static bool has_counted(const struct metric_histogram *histogram)
+{
+    for (uint32_t i = 0; i < METRIC_BUCKETS; i++) {
+        if (histogram->bucket[i] != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of all upstreams, or of those alone that have counted something. */
 static void render_histogram(const struct metrics *m, const struct metric_names *names,
-                             struct exposition *out, const char *name, const int64_t *bounds, size_t offset)
+                             struct exposition *out, const char *name, const int64_t *bounds, size_t offset,
+                             bool all)
 {
     struct bound_texts texts = write_bounds(bounds);
 
-    for (uint32_t i = 0; i < m->upstream_count; i++)
-        if (names->upstream(names->arg, i) != NULL)
-            put_histogram(out, name, upstream_owner(names, i), &texts,
-                          (const void *)((const char *)&m->upstreams[i] + offset));
+    for (uint32_t i = 0; i < m->upstream_count; i++) {
+        const struct metric_histogram *histogram = (const void *)((const char *)&m->upstreams[i] + offset);
+
+        if (names->upstream(names->arg, i) != NULL && (all || has_counted(histogram)))
+            put_histogram(out, name, upstream_owner(names, i), &texts, histogram);
+    }
 }
 
 static void render_upstreams(const struct metrics *m, const struct metric_names *names,
@@ -251,7 +264,12 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
     UPSTREAM_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
-    render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field));
+    render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field),  \
+                     true);
+#define STREAM_HISTOGRAM(field, name, bounds, help)                                                          \
+    exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
+    render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field),  \
+                     false);
 #define UPSTREAM_CODES(field, name, help)                                                                    \
     exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
     for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \

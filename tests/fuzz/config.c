@@ -127,6 +127,15 @@ static bool is_limit(int64_t ns)
     return ns == NS_NEVER || (ns >= NS_PER_MS && ns <= HOURS_24);
 }
 
+static void check_streams(const struct streams_config *streams)
+{
+    MUST(streams->deadline_ns != NS_NEVER && is_limit(streams->deadline_ns));
+    MUST(is_limit(streams->first_event_ns) && is_limit(streams->idle_ns));
+    MUST(streams->type_count != 0 && streams->events.ignore_count <= SSE_IGNORE_MAX);
+    for (uint32_t i = 0; i < streams->type_count; i++)
+        MUST(streams_take(streams, streams->types[i]));
+}
+
 static void check_route(const struct snapshot *snapshot, const struct route_config *route)
 {
     MUST(route->name != NULL && route->name[0] != '\0' && route->pool < snapshot->pool_count);
@@ -134,6 +143,8 @@ static void check_route(const struct snapshot *snapshot, const struct route_conf
     MUST(route->deadline_ns >= NS_PER_MS && route->deadline_ns <= HOURS_24);
     MUST(is_limit(route->connect_ns) && is_limit(route->first_byte_ns) && is_limit(route->begin_ns) &&
          is_limit(route->idle_ns));
+    if (route->streams != NULL)
+        check_streams(route->streams);
     MUST((route->min_rate.bytes == 0) == (route->min_rate.per_ns == 0) && route->min_rate.bytes <= UINT64_C(1)
                                                                                                        << 30);
 }

@@ -34,7 +34,8 @@ def full(curfew, certificates, tmp_path):
              "limits": {"request_head": "16KiB", "idle_timeout": "2m"}},
         upstreams={"api": {
             "url": "https://api.example.com:8443/v2", "listen": ["127.0.0.1:0", f"unix:{tmp_path}/api.sock"],
-            "deadline": "2500us", "timeouts": {"connect": "1ms"}, "pool": "shared",
+            "deadline": "2500us", "timeouts": {"connect": "1ms", "min_rate": {"per": "3s"}}, "pool": "shared",
+            "streams": {"ignore": "none", "idle": "9s"},
             "caller_deadline": {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"},
             "tls": {"ca_file": certificates.ca, "cert_file": certificates.cert("client"), "key_file": key,
                     "renegotiate": True, "min_version": "1.3"},
@@ -45,7 +46,7 @@ def full(curfew, certificates, tmp_path):
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
                                 "Host": "from-host"},
                         "remove": ["Cookie", "X-Tenant", "X-Left"], "forwarded": "rfc7239"},
-            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}},
+            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}, "streams": "none"},
                        {"path": "/slow/very", "methods": ["GET", "BREW"], "timeouts": {"idle": "7s"}}]},
             "bare": {"url": "http://[::1]"}})
     return proxy, ("from-a-file", "from-the-defaults", "from-the-text", "from-host",
@@ -64,7 +65,8 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
                                "api/slow": {**pool, "size": 1}, "bare": pool}
     api = config["upstreams"]["api"]
     assert (api["url"], api["deadline"], api["pool"]) == ("https://api.example.com:8443/v2", "2.5ms", "shared")
-    assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none", "min_rate": "none"}
+    assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none",
+                               "min_rate": {"bytes": "1KiB", "per": "3s"}}
     assert api["caller_deadline"] == {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"}
     assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
     assert (api["server_timing"], api["trace"]) == (True, False)
@@ -72,12 +74,14 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     assert (api["tls"]["server_name"], api["tls"]["renegotiate"], api["tls"]["min_version"]) == ("api.example.com", True, "1.3")
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
-                    "timeouts": {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none", "min_rate": "none"}}
+                    "timeouts": api["timeouts"], "streams": None}
+    assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": []}
     assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
     assert len(api["listen_tls"]) == 1 and api["caller_tls"] == {
         "cert_file": certificates.cert("server"), "key_file": certificates.key("server"), "client_ca_file": certificates.ca,
         "client_names": ["client.test"], "min_version": "1.2"}
     bare = config["upstreams"]["bare"]
+    assert (bare["streams"], bare["timeouts"]["min_rate"]) == (None, "none")
     assert (bare["listen_tls"], bare["caller_tls"]) == ([], None)
     assert (bare["url"], bare["deadline"], bare["tls"], bare["routes"]) == ("http://[::1]", "5s", None, [])
 
@@ -87,7 +91,8 @@ def test_every_option_is_there(full):
     api = config["upstreams"]["api"]
     places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
               "POOL": config["pools"]["shared"], "ADAPT": config["pools"]["shared"]["adapt"],
-              "UPSTREAM": api, "TIMEOUTS": api["timeouts"], "TLS": api["tls"],
+              "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
+              "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "TLS": api["tls"],
               "CALLER_TLS": api["caller_tls"],
               "CALLER_DEADLINE": api["caller_deadline"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0]}

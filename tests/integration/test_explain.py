@@ -307,3 +307,29 @@ def test_what_is_observed_cuts_nothing(tmp_path):
     assert "The deadline of the call has passed (in queue)" in done.stdout
     assert "No permit became free in time" not in done.stdout and "took too long to begin" not in done.stdout
     assert "The request head took too long" in done.stdout
+
+
+def test_streams_are_explained(tmp_path):
+    path = tmp_path / "curfew.yaml"
+    path.write_text("""\
+upstreams:
+  llm:
+    listen: 127.0.0.1:8080
+    url: https://llm.example.com
+    streams: {first_event: 7s, ignore: [ping, keep]}
+    caller_deadline: {headers: [X-Left]}
+    routes: [{path: /off, streams: none}]
+""")
+    status, text, _ = explain(path, "-H", "X-Left: 9000", "POST", "/v1")
+    assert status == 0
+    assert """
+streams     text/event-stream (upstreams.llm.streams, FILE:5): once the head has come, in place of the deadline and idle
+  deadline      9s (the default)
+  first_event   7s (upstreams.llm.streams.first_event, FILE:5)
+  idle          30s (the default)
+            comments are no events, nor are those of type ping, keep
+            events are counted in text/event-stream without a Content-Encoding; else each read is one
+""" in text
+    assert "The upstream took too long to send the first event (in receive)" in text
+    text = explain(path, "POST", "/off")[1]
+    assert "streams  " not in text and "first event" not in text

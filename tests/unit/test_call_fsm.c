@@ -579,6 +579,41 @@ static void the_times_say_what_would_have_cut_a_call(void **state)
     assert_memory_equal(text.ptr, want, text.len);
 }
 
+/* ---- a response that has a deadline of its own ---------------------------------------------------------- */
+
+static void a_deadline_is_replaced_by_another_one(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 1000, 6000);
+    call_fsm_replace_deadline(&fsm, 91000, 5999);
+    assert_int_equal(call_fsm_next_ns(&fsm), 91000);
+    assert_int_equal(call_fsm_budget_ns(&fsm), 90000);
+    assert_int_equal(call_fsm_expired(&fsm, 90999), CAUSE_NONE);
+    assert_int_equal(call_fsm_expired(&fsm, 91000), CAUSE_DEADLINE);
+    call_fsm_begin(&fsm, 1000, 6000);
+    call_fsm_replace_deadline(&fsm, 2000, 1500);
+    assert_int_equal(call_fsm_next_ns(&fsm), 2000);
+}
+
+static void an_observed_calls_ceiling_is_at_least_its_new_deadline(void **state)
+{
+    struct call_fsm fsm;
+
+    call_fsm_begin(&fsm, 0, 5000);
+    call_fsm_observe(&fsm, 60000, 0);
+    call_fsm_replace_deadline(&fsm, 90000, 4000);
+    assert_int_equal(fsm.deadline_ns, 90000);
+    assert_int_equal(call_fsm_budget_ns(&fsm), 90000);
+    call_fsm_begin(&fsm, 0, 5000);
+    call_fsm_observe(&fsm, 60000, 0);
+    call_fsm_replace_deadline(&fsm, 30000, 6000); /* too late for the first one, which is noted */
+    assert_int_equal(fsm.deadline_ns, 60000);
+    assert_int_equal(call_fsm_budget_ns(&fsm), 30000);
+    assert_int_equal(fsm.spared_cause, CAUSE_DEADLINE);
+    assert_int_equal(fsm.spared_ns, 5000);
+}
+
 /* ---- by when the response's content must have begun ---------------------------------------------------- */
 
 static void the_limit_of_the_beginning_outlives_states_and_their_limits(void **state)
@@ -648,6 +683,8 @@ int main(void)
         cmocka_unit_test(the_time_of_a_request_head_is_kept_to),
         cmocka_unit_test(what_another_route_brings_does_not_undo_what_has_passed),
         cmocka_unit_test(the_times_say_what_would_have_cut_a_call),
+        cmocka_unit_test(a_deadline_is_replaced_by_another_one),
+        cmocka_unit_test(an_observed_calls_ceiling_is_at_least_its_new_deadline),
         cmocka_unit_test(the_limit_of_the_beginning_outlives_states_and_their_limits),
         cmocka_unit_test(the_limit_of_an_observed_calls_beginning_is_noted),
     };

@@ -195,6 +195,41 @@ static void a_least_rate(void **state)
     CHECK(cases);
 }
 
+static void streams(void **state)
+{
+    static const struct bad cases[] = {
+        {WITH("streams: {}"), "no error"},
+        {WITH("streams: none"), "no error"},
+        {WITH("streams: {types: Text/Event-Stream, ignore: none, first_event: 1ms, idle: 24h, deadline: 1s}"),
+         "no error"},
+        {WITH(
+             "streams: {idle: 9s}, routes: [{path: /a, streams: none}, {path: /b, streams: {ignore: [a, b]}}]"),
+         "no error"},
+        {WITH("streams: true, routes: [{path: /a}]"),
+         "1:63: upstreams.p.streams: \"true\" is no map; write {first_event: 20s, idle: 30s, deadline: 10m}, or none"},
+        {WITH("streams: {deadline: none}"),
+         "1:74: upstreams.p.streams.deadline: \"none\" is not a duration; write for example 2s or 500ms"},
+        {WITH("streams: {types: []}"), "1:71: upstreams.p.streams.types: the list is empty"},
+        {WITH("streams: {types: [text/event-stream, event-stream]}"),
+         "1:91: upstreams.p.streams.types[1]: \"event-stream\" is not a media type; write for example text/event-stream"},
+        {WITH("streams: {types: text/}"),
+         "1:71: upstreams.p.streams.types: \"text/\" is not a media type; write for example text/event-stream"},
+        {WITH("streams: {types: 'text/event-stream; charset=utf-8'}"),
+         "1:71: upstreams.p.streams.types: \"text/event-stream; charset=utf-8\" has parameters, which are not compared; the type alone is right"},
+        {WITH("streams: {types: text/*}"),
+         "1:71: upstreams.p.streams.types: \"text/*\" has a *, which stands for nothing; each type is written by itself"},
+        {WITH("streams: {ignore: [ping, '']}"),
+         "1:79: upstreams.p.streams.ignore[1]: \"\" is not the type of an event: those that can be ignored have 1 to 64 bytes"},
+        {WITH("streams: {ignore: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]}"),
+         "1:72: upstreams.p.streams.ignore: has 17 types; at most 16 can be ignored"},
+        {WITH("streams: {ttft: 9s}"),
+         "1:64: upstreams.p.streams.ttft: unknown key; did you mean \"first_event\"?"},
+        {WITH("sse: {}"), "1:54: upstreams.p.sse: unknown key; did you mean \"streams\"?"},
+    };
+
+    CHECK(cases);
+}
+
 static void addresses(void **state)
 {
     static const struct bad cases[] = {
@@ -618,6 +653,7 @@ int main(void)
         cmocka_unit_test(missing_and_empty_values),
         cmocka_unit_test(wrong_types),
         cmocka_unit_test(a_least_rate),
+        cmocka_unit_test(streams),
         cmocka_unit_test(addresses),
         cmocka_unit_test(maps_of_listeners),
         cmocka_unit_test(one_value_does_for_a_list),

@@ -431,6 +431,53 @@ static void observing_is_the_upstreams_and_gives_each_route_its_ceiling(void **s
     snapshot_free(s);
 }
 
+static void streams_are_off_unless_written(void **state)
+{
+    struct snapshot *s = load(full);
+
+    assert_null(s->upstreams[0].default_route.streams);
+    assert_int_equal(route_longest_deadline_ns(&s->upstreams[0].default_route), 3 * NS_PER_S);
+    snapshot_free(s);
+}
+
+static void streams_of_routes_have_what_the_upstreams_do_not_say(void **state)
+{
+    struct snapshot *s =
+        load("defaults: {streams: {idle: 7s}}\n"
+             "upstreams:\n"
+             "  p:\n"
+             "    listen: 127.0.0.1:1\n"
+             "    url: http://a\n"
+             "    streams: {first_event: 3s, types: [text/event-stream, Application/X-NDJSON]}\n"
+             "    routes:\n"
+             "      - {path: /a, streams: {deadline: 1m, ignore: [a, b]}}\n"
+             "      - {path: /b, streams: none}\n"
+             "      - {path: /c, deadline: 1h}\n");
+    const struct upstream_config *p = &s->upstreams[0];
+    const struct streams_config *a = p->routes[0].streams;
+
+    assert_int_equal(p->default_route.streams->deadline_ns, 600 * NS_PER_S);
+    assert_int_equal(p->default_route.streams->idle_ns, 7 * NS_PER_S);
+    assert_int_equal(p->default_route.streams->events.ignore_count, 1);
+    assert_true(span_eq(p->default_route.streams->events.ignore[0], SPAN_LIT("ping")));
+    assert_int_equal(a->deadline_ns, 60 * NS_PER_S);
+    assert_int_equal(a->first_event_ns, 3 * NS_PER_S);
+    assert_int_equal(a->events.ignore_count, 2);
+    assert_true(streams_take(a, SPAN_LIT("text/event-stream")));
+    assert_true(streams_take(a, SPAN_LIT("TEXT/event-stream\t; charset=utf-8")));
+    assert_true(streams_take(a, SPAN_LIT("application/x-ndjson")));
+    assert_false(streams_take(a, SPAN_LIT("text/event-stream2")));
+    assert_false(streams_take(a, SPAN_LIT("text/event")));
+    assert_false(streams_take(a, SPAN_LIT("")));
+    assert_null(p->routes[1].streams);
+    assert_int_equal(route_longest_ns(&p->default_route), 600 * NS_PER_S);
+    assert_int_equal(route_longest_ns(&p->routes[2]), 3600 * NS_PER_S);
+    assert_true(route_has_same_limits(&p->default_route, &p->default_route));
+    assert_false(route_has_same_limits(&p->routes[1], &p->default_route));
+    assert_int_equal(p->origin.longest_ns, 3600 * NS_PER_S);
+    snapshot_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +496,8 @@ int main(void)
         cmocka_unit_test(fields_are_set_and_dropped),
         cmocka_unit_test(no_memory_is_no_snapshot),
         cmocka_unit_test(a_file_cut_or_changed_anywhere_does_no_harm),
+        cmocka_unit_test(streams_are_off_unless_written),
+        cmocka_unit_test(streams_of_routes_have_what_the_upstreams_do_not_say),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

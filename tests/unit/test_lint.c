@@ -86,6 +86,34 @@ static void a_limit_longer_than_the_deadline_can_never_strike(void **state)
         "strike; less than that, or none, is right");
 }
 
+static void limits_of_streams_are_within_their_own_deadline(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    streams: {first_event: 11m, idle: 10m}\n", &plenty),
+        "5:28: upstreams.p.streams.first_event: 11m is longer than a stream's deadline, 10m (the default), and "
+        "can never strike; less than that is right");
+    assert_string_equal(advise(UPSTREAM "    streams: {deadline: 3s, first_event: 1s}\n", &plenty), "");
+    assert_string_equal(
+        advise(UPSTREAM "    streams: {}\n    timeouts: {begin: 30s, min_rate: {per: 30s}}\n", &plenty), "");
+    assert_string_equal(
+        advise(UPSTREAM "    timeouts: {begin: 30s, min_rate: {per: 31s}}\n", &plenty),
+        "5:23: upstreams.p.timeouts.begin: 30s is longer than the deadline, 5s (the default), and can never "
+        "strike; less than that, or none, is right\n"
+        "5:38: upstreams.p.timeouts.min_rate: 31s is longer than the deadline, 5s (the default), and can never "
+        "strike; less than that, or none, is right");
+}
+
+static void streams_want_a_pool_of_their_own(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    routes: [{path: /s, streams: {}}]\n", &plenty),
+        "5:34: upstreams.p.routes[0].streams: streams hold permits of pool p for as long as 10m, and other calls "
+        "wait for them: those of route default (the default) have it too; a pool of their own is right");
+    assert_string_equal(advise(UPSTREAM "    routes: [{path: /s, streams: {}, pool: {size: 2}}]\n", &plenty),
+                        "");
+    assert_string_equal(advise(UPSTREAM "    streams: {}\n    routes: [{path: /s}]\n", &plenty), "");
+}
+
 static void a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere(void **state)
 {
     assert_string_equal(advise("defaults: {timeouts: {idle: 6s}}\n" UPSTREAM
@@ -247,6 +275,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_said_of_what_makes_sense),
         cmocka_unit_test(a_limit_longer_than_the_deadline_can_never_strike),
+        cmocka_unit_test(limits_of_streams_are_within_their_own_deadline),
+        cmocka_unit_test(streams_want_a_pool_of_their_own),
         cmocka_unit_test(a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere),
         cmocka_unit_test(a_queue_timeout_that_the_deadline_precedes_can_never_strike),
         cmocka_unit_test(a_queue_timeout_without_a_queue_can_never_strike),

@@ -399,6 +399,7 @@ static void each_family_is_introduced_once(void **state)
 #define UPSTREAM_CODES(field, name, help)               "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
+#define STREAM_HISTOGRAM(field, name, bounds, help) "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
 #define PROCESS_COUNTER(field, name, label, cells, help)                                                     \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define PROCESS_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",

@@ -44,9 +44,9 @@ static void check(const struct progress_terms *by, enum cause expected, int64_t 
 static void a_head_is_no_event(void **state)
 {
     begin(true);
-    check(&only_events, CAUSE_FIRST_BYTE_LIMIT, 25);
+    check(&only_events, CAUSE_FIRST_EVENT_LIMIT, 25);
     note(&only_events, 1000, 0, 7); /* comments */
-    check(&only_events, CAUSE_FIRST_BYTE_LIMIT, 25);
+    check(&only_events, CAUSE_FIRST_EVENT_LIMIT, 25);
 }
 
 static void bytes_without_an_event_are_no_progress_of_a_stream(void **state)
@@ -65,7 +65,7 @@ static void the_first_event_is_waited_for_whether_the_caller_takes_or_not(void *
 {
     begin(true);
     stand(true, 6);
-    check(&only_events, CAUSE_FIRST_BYTE_LIMIT, 25);
+    check(&only_events, CAUSE_FIRST_EVENT_LIMIT, 25);
 }
 
 static void the_clock_stands_while_the_caller_takes_nothing(void **state)

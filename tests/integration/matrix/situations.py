@@ -482,6 +482,23 @@ class StreamingHead(StreamingChunked):
         cell.exchange.send(b"0")  # of the zeros that may stand before a chunk's size
 
 
+class StreamingComments(StreamingChunked):
+    content = b": ping\n\ndata: x\n\n"
+    half_of_response = (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        b"8\r\n: ping\n\n\r\n")
+    rest_of_response = b"9\r\ndata: x\n\n\r\n0\r\n\r\n"
+
+    def limit(self, keys, limit):
+        keys["streams"] = {"first_event": limit}
+
+    def begin_response(self, cell):
+        cell.exchange.send(self.half_of_response)
+        cell.caller_has(b": ping")
+
+    def progress(self, cell):
+        cell.exchange.send(b"8\r\n: ping\n\n\r\n")
+
+
 class StreamingClose(StreamingChunked):
     half_of_response = b"HTTP/1.1 200 OK\r\n\r\nhalf"
 
@@ -562,6 +579,7 @@ SITUATIONS = {
     "STREAMING/head": StreamingHead(),
     "STREAMING/length": StreamingLength(),
     "STREAMING/chunked": StreamingChunked(),
+    "STREAMING/comments": StreamingComments(),
     "STREAMING/close": StreamingClose(),
     "STREAMING/uploading": StreamingUploading(),
     "DELIVERING/unread": DeliveringUnread(),

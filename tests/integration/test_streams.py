@@ -1,0 +1,357 @@
+"""Responses that are streams: events count, not bytes; they have a deadline of their own."""
+
+import statistics
+import threading
+
+import pytest
+
+from harness.bounds import LATE, SOON, Stopwatch, poll
+from harness.wire import Cut
+
+pytestmark = pytest.mark.timed
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
+END = b"0\r\n\r\n"
+EVENT = b"event: token\ndata: {\"text\": \"a\"}\n\n"
+PING = b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
+COMMENT = b": ping\n\n"
+KEEP_ALIVES = {"comment": COMMENT, "ping": PING, "retry": b"retry: 3000\n\n", "blank": b"\n\n"}
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+class Beat:
+    """Sends a piece every 20 ms from a thread, until stopped or until the peer has gone."""
+
+    def __init__(self, peer, piece):
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(peer, piece))
+        self._thread.start()
+
+    def _run(self, peer, piece):
+        while not self._stop.wait(0.02):
+            try:
+                peer.send(piece)
+            except OSError:
+                return
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join(SOON)
+
+
+def due(watch, seconds):
+    """Now; the watch was started when the limit was running already, but only just."""
+    assert seconds - 0.1 <= watch.elapsed() <= seconds + LATE, watch.elapsed()
+
+
+def begin(pair, events=1, head=HEAD, caller=None, **keys):
+    """A call whose response is a stream of which the head, and so many events, have come."""
+    proxy, up = pair(**{"deadline": "5s", "streams": {}, **keys})
+    caller = proxy.caller(**(caller or {}))
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(head)
+    assert caller.recv_response_head().status == 200
+    for _ in range(events):
+        exchange.send(chunk(EVENT))
+        assert caller.read_until(b"\n\n\r\n").endswith(chunk(EVENT))
+    return proxy, caller, exchange
+
+
+def is_cut(proxy, caller, exchange, cause, watch=None, at=None, phase="receive"):
+    """The response ends early for the caller, and the API's connection and the permit go."""
+    with pytest.raises((Cut, ConnectionResetError)):
+        while caller.sock.recv(65536):
+            pass
+        raise Cut("end")
+    if watch:
+        due(watch, at)
+    exchange.wait_ended()
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"], line["phase"], line["error"]) == ("stuck", cause, phase, "http_response_incomplete")
+    metrics = proxy.wait_idle()
+    assert metrics.calls("stuck", phase=phase) == 1
+    assert metrics.sum("curfew_pool_held") == 0
+    return line
+
+
+# ------------------------------------------------------------------- S1: a head is no token
+
+@pytest.mark.parametrize("keep_alive", [None, *KEEP_ALIVES])
+def test_a_head_and_no_event_is_cut_at_first_event(pair, keep_alive):
+    proxy, caller, exchange = begin(pair, events=0, streams={"first_event": "300ms", "idle": "10s"})
+    watch = Stopwatch()
+    beat = Beat(exchange, chunk(KEEP_ALIVES[keep_alive])) if keep_alive else None
+    line = is_cut(proxy, caller, exchange, "first_event_timeout", watch, 0.3)
+    if beat:
+        beat.stop()
+    assert line["events"] == 0 and "first_event_ms" not in line
+
+
+def test_the_first_event_counts_from_the_request_sent(pair):
+    """What the head took is gone already; and what the queue took is not in it."""
+    proxy, up = pair(deadline="5s", streams={"first_event": "500ms"})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request()
+    exchange, _ = up.take()
+    poll(lambda: proxy.calls(older="300ms")["calls"], "300 ms without a head")
+    exchange.send(HEAD)
+    is_cut(proxy, caller, exchange, "first_event_timeout", watch, 0.5)
+
+
+# ------------------------------------------------------------------- S2: heartbeats hide a stall
+
+@pytest.mark.parametrize("keep_alive", [None, *KEEP_ALIVES])
+def test_keep_alives_are_no_progress(pair, keep_alive):
+    proxy, caller, exchange = begin(pair, streams={"idle": "300ms"}, timeouts={"idle": "150ms"})
+    watch = Stopwatch()
+    beat = Beat(exchange, chunk(KEEP_ALIVES[keep_alive])) if keep_alive else None
+    line = is_cut(proxy, caller, exchange, "idle_timeout", watch, 0.3)
+    if beat:
+        beat.stop()
+    assert line["events"] == 1 and line["longest_gap_ms"] >= 299
+
+
+def test_a_ping_byte_by_byte_is_no_progress_either(pair):
+    proxy, caller, exchange = begin(pair, streams={"idle": "500ms"})
+    watch = Stopwatch()
+    exchange.sock.setsockopt(6, 1, 1)
+    for i in range(len(PING)):
+        exchange.send(chunk(PING[i:i + 1]))
+    is_cut(proxy, caller, exchange, "idle_timeout", watch, 0.5)
+
+
+def test_events_of_other_types_can_be_ignored(pair):
+    proxy, caller, exchange = begin(pair, events=0, streams={"first_event": "300ms", "ignore": ["token"]})
+    exchange.send(chunk(EVENT))
+    assert is_cut(proxy, caller, exchange, "first_event_timeout")["events"] == 0
+
+
+def test_nothing_need_be_ignored(pair):
+    proxy, caller, exchange = begin(pair, events=0, streams={"first_event": "300ms", "ignore": "none"})
+    exchange.send(chunk(PING) + END)
+    caller.read_until(END)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["events"]) == ("completed", 1)
+
+
+def test_events_are_progress(pair):
+    """20 of them, each within the limit; the whole is longer than any limit but the deadline of streams."""
+    proxy, caller, exchange = begin(pair, streams={"first_event": "500ms", "idle": "500ms"},
+                                    deadline="300ms", timeouts={"begin": "300ms"})
+    for _ in range(20):
+        exchange.send(chunk(EVENT))
+        caller.read_until(b"\n\n\r\n")
+        caller.must_be_silent(0.04)
+    exchange.send(END)
+    caller.read_until(END)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["events"]) == ("completed", 21) and line["elapsed_ms"] > 800
+    assert 0 <= line["first_event_ms"] < 300 and 40 <= line["longest_gap_ms"] < 500
+
+
+# ------------------------------------------------------------------- S3: both limits; an end of its own
+
+def test_a_stream_that_never_ends_is_cut_at_its_own_deadline(pair):
+    proxy, caller, exchange = begin(pair, deadline="300ms", streams={"deadline": "800ms"})
+    beat = Beat(exchange, chunk(EVENT))
+    line = is_cut(proxy, caller, exchange, "deadline")
+    assert 800 <= line["elapsed_ms"] < 800 + LATE * 1000 and line["budget_ms"] == 800
+    beat.stop()
+
+
+def test_the_deadline_holds_until_the_head_has_come(pair):
+    proxy, up = pair(deadline="300ms", streams={"deadline": "10s"})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(HEAD[:-2])
+    assert caller.recv_response().status == 504
+    due(watch, 0.3)
+    assert proxy.log(1)[0]["budget_ms"] == 300
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-streams", "text", "", "text/plain;a=text/event-stream"])
+def test_what_is_no_stream_keeps_the_deadline(pair, content_type):
+    head = HEAD.replace(b"text/event-stream; charset=utf-8", content_type.encode())
+    proxy, caller, exchange = begin(pair, events=0, head=head, deadline="300ms", streams={"deadline": "10s"})
+    beat = Beat(exchange, chunk(EVENT))
+    line = is_cut(proxy, caller, exchange, "deadline")
+    beat.stop()
+    assert line["budget_ms"] == 300 and "events" not in line
+
+
+@pytest.mark.parametrize("content_type", ["TEXT/EVENT-STREAM", "text/event-stream ;charset=utf-8"])
+def test_media_types_have_no_case_and_no_parameters(pair, content_type):
+    head = HEAD.replace(b"text/event-stream; charset=utf-8", content_type.encode())
+    proxy, caller, exchange = begin(pair, head=head, deadline="300ms")
+    caller.must_be_silent(0.4)
+    exchange.send(END)
+    caller.read_until(END)
+    assert proxy.log(1)[0]["events"] == 1
+
+
+def test_a_caller_can_shorten_the_deadline_of_a_stream_too(pair):
+    proxy, up = pair(deadline="300ms", streams={"deadline": "10s"}, caller_deadline={"headers": ["X-Left"]})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request("GET", "/", "X-Left: 600")
+    exchange, _ = up.take()
+    exchange.send(HEAD)
+    beat = Beat(exchange, chunk(EVENT))
+    line = is_cut(proxy, caller, exchange, "deadline", watch, 0.6)
+    beat.stop()
+    assert line["budget_ms"] == 600 and line["elapsed_ms"] >= 600
+
+
+def test_begin_waits_for_the_first_event(pair):
+    proxy, caller, exchange = begin(pair, events=0, timeouts={"begin": "300ms"})
+    beat = Beat(exchange, chunk(COMMENT))
+    is_cut(proxy, caller, exchange, "begin_timeout")
+    beat.stop()
+
+
+# ------------------------------------------------------------------- S4, S5: the caller leaves
+
+@pytest.mark.parametrize("phase", ["wait", "head", "receive"])
+def test_the_api_sees_at_once_that_the_caller_has_left(pair, phase):
+    """The median of 20: litellm and others notice when they write next, or never."""
+    proxy, up = pair(deadline="5s", streams={}, pool={"size": 1, "queue": 0})
+    took = []
+    for _ in range(20):
+        caller = proxy.caller()
+        caller.request()
+        exchange, _ = up.take()
+        if phase != "wait":
+            exchange.send(HEAD + (chunk(EVENT) if phase == "receive" else b""))
+            caller.recv_response_head()
+        watch = Stopwatch()
+        caller.close()
+        exchange.wait_ended()
+        took.append(watch.elapsed())
+        proxy.wait_metric("curfew_pool_held", 0)
+    assert statistics.median(took) <= 0.005, took
+    lines = proxy.log(20)
+    assert {(line["outcome"], line["phase"]) for line in lines} == {("abandoned", "wait" if phase == "wait" else "receive")}
+    if phase == "receive":
+        assert {(line["events"], line["bytes_down"]) for line in lines} == {(1, len(EVENT))}
+        assert all("first_event_ms" in line for line in lines)
+    metrics = proxy.wait_idle()
+    assert metrics.calls("started") == metrics.calls("abandoned") == 20
+
+
+# ------------------------------------------------------------------- S7: a reader who sleeps
+
+def test_a_caller_who_does_not_read_stops_the_clock(pair):
+    data = EVENT + b"data: " + bytes(8 << 20) + b"\n\n" + EVENT
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(data)
+    proxy, caller, exchange = begin(pair, events=0, head=head, caller={"receive_buffer": 4096}, streams={"idle": "300ms"},
+                                    timeouts={"min_rate": {"bytes": "1KiB", "per": "300ms"}})
+    sender = threading.Thread(target=exchange.send, args=(data,))
+    sender.start()
+    poll(lambda: proxy.calls(older="1s")["calls"], "a second without a byte read")
+    assert caller.read_exactly(len(data)) == data
+    sender.join(SOON)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["events"]) == ("completed", 3) and line["longest_gap_ms"] < 1000
+
+
+# ------------------------------------------------------------------- what is not looked into
+
+@pytest.mark.parametrize("field", ["Content-Encoding: gzip", "Content-Type: application/x-ndjson"])
+def test_of_other_content_each_read_is_an_event(pair, field):
+    head = HEAD.replace(b"Transfer-Encoding", field.encode() + b"\r\nTransfer-Encoding")
+    if "Type" in field:
+        head = head.replace(b"Content-Type: text/event-stream; charset=utf-8\r\n", b"")
+    proxy, caller, exchange = begin(pair, events=0, head=head,
+                                    streams={"types": ["text/event-stream", "application/x-ndjson"], "idle": "400ms"})
+    for _ in range(3):
+        exchange.send(chunk(b"\x1f\x8b"))
+        caller.read_until(b"\x1f\x8b\r\n")
+    watch = Stopwatch()
+    assert is_cut(proxy, caller, exchange, "idle_timeout", watch, 0.4)["events"] == 3
+
+
+def test_an_identity_encoding_is_none(pair):
+    head = HEAD.replace(b"Transfer-Encoding", b"Content-Encoding: identity\r\nTransfer-Encoding")
+    proxy, caller, exchange = begin(pair, head=head)
+    exchange.send(chunk(COMMENT) + END)
+    caller.read_until(END)
+    assert proxy.log(1)[0]["events"] == 1
+
+
+# ------------------------------------------------------------------- what is shown
+
+def test_what_is_shown_of_streams(pair):
+    proxy, up = pair(deadline="5s", streams={})
+    text = proxy.admin_get("/metrics")[1]
+    assert "curfew_stream_first_event_seconds_count" not in text  # of upstreams alone that had one
+    caller = proxy.caller()
+    for n in range(2):
+        caller.request()
+        exchange, _ = up.take() if n == 0 else (exchange, exchange.recv_request())
+        exchange.send(HEAD)
+        caller.recv_response_head()
+        caller.must_be_silent(0.03)
+        exchange.send(chunk(EVENT + EVENT) + chunk(EVENT) + END)
+        caller.read_until(END)
+    lines = proxy.log(2)
+    assert [line["events"] for line in lines] == [3, 3]
+    assert all(line["first_event_ms"] >= 30 and line["longest_gap_ms"] < 30 for line in lines)
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_stream_first_event_seconds_count", upstream="api") == 2
+    assert metrics.sum("curfew_stream_first_event_seconds_bucket", upstream="api", le="0.025") == 0
+    assert metrics.sum("curfew_stream_longest_gap_seconds_count", upstream="api") == 2
+
+
+def test_a_response_without_content_is_no_stream(pair):
+    proxy, up = pair(deadline="5s", streams={"first_event": "200ms"})
+    caller = proxy.caller()
+    caller.request("HEAD", "/")
+    exchange, _ = up.take()
+    exchange.send(HEAD)
+    assert caller.recv_response_head().status == 200
+    line, = proxy.log(1)
+    assert line["outcome"] == "completed" and "events" not in line
+
+
+def test_a_stream_may_end_without_an_event(pair):
+    proxy, caller, exchange = begin(pair, events=0)
+    exchange.send(chunk(COMMENT) + END)
+    caller.read_until(END)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["events"]) == ("completed", 0)
+
+
+def test_observed_limits_of_streams_cut_nothing(pair):
+    proxy, caller, exchange = begin(pair, events=0, observe=True, streams={"first_event": "50ms", "deadline": "10s"})
+    caller.must_be_silent(0.1)
+    exchange.send(chunk(EVENT) + END)
+    caller.read_until(END)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["spared"]["cause"], line["spared"]["phase"]) == ("completed", "first_event_timeout", "receive")
+
+
+def test_a_route_may_have_streams_of_its_own(pair):
+    proxy, up = pair(deadline="5s", streams={"first_event": "200ms"},
+                     routes=[{"path": "/off", "streams": "none"}, {"path": "/slow", "streams": {"first_event": "10s"}}])
+    callers = {}
+    for path in ("/off", "/slow", "/"):
+        callers[path] = proxy.caller()
+        callers[path].request("GET", path)
+        exchange, _ = up.take()
+        exchange.send(HEAD)
+        callers[path].recv_response_head()
+        callers[path].exchange = exchange
+    with pytest.raises((Cut, ConnectionResetError, AssertionError)):
+        callers["/"].read_exactly(1)
+    assert proxy.log(1)[0]["cause"] == "first_event_timeout"
+    for path in ("/off", "/slow"):
+        callers[path].exchange.send(END)
+        callers[path].read_until(END)
+    assert {line["route"]: line.get("events") for line in proxy.log(3)} == {"default": 0, "/off": None, "/slow": 0}
