@@ -148,7 +148,7 @@ static void move_try(struct call *call, enum try_state to)
         else
             destroy(call->conn);
     }
-    if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0)
+    if ((holds & (HOLD_PERMIT | HOLD_QUEUE)) != 0 && call->permit.state != PERMIT_FREE)
         give_back_permit(call);
     if ((try_state_holds(to) & HOLD_PERMIT) != 0)
         call_fsm_admit(&call->fsm);
@@ -182,6 +182,14 @@ static void limit_exchange(struct call *call)
 
 /* ---- the way out, as in call/call_end.c --------------------------------------------------------------- */
 
+/* As is_due in call/ghost.c. */
+static bool may_work_on(const struct call *call, enum cause cause)
+{
+    return pool_of(call)->linger_ns != 0 && (try_state_holds(call->try.state) & HOLD_EXCHANGE) != 0 &&
+           call->fsm.sent != SENT_NONE && cause != CAUSE_NONE && cause != CAUSE_TERMINATED &&
+           cause != CAUSE_INCOMPLETE && cause != CAUSE_TLS_PROTOCOL;
+}
+
 static void end(struct call *call, enum cause cause)
 {
     struct world *world = call->world;
@@ -190,6 +198,8 @@ static void end(struct call *call, enum cause cause)
     check_instant(call, cause);
     if (cause != CAUSE_NONE)
         call->reusable = false;
+    if (may_work_on(call, cause))
+        leave_ghost(call);
     if (call->try.state != TRY_OVER)
         move_try(call, TRY_OVER);
     move(call, final_states[cause_outcome(cause)]);
@@ -684,6 +694,7 @@ static void make_world(struct world *world, uint64_t seed, uint64_t calls)
         pool->queue_size = below(world, 30);
         permit_pool_init(&pool->permits, pool->size, pool->queue_size);
         pool->queue_timeout_ns = some_limit(world, 20);
+        pool->linger_ns = chance(world, 40) ? (int64_t)(1 + below(world, 50)) * NS_PER_MS : 0;
     }
     for (int i = 0; i < UPSTREAMS; i++)
         make_upstream(world, &world->upstreams[i], pool_of_upstream[i]);
@@ -748,7 +759,7 @@ static void check_nothing_is_left(struct world *world)
 
         CHECK(world, permits->held == 0 && permits->queue.length == 0);
         CHECK(world, permits->acquired == permits->released);
-        CHECK(world, world->pools[i].in_work == 0);
+        CHECK(world, world->pools[i].in_work == 0 && world->pools[i].ghosts == 0);
     }
     for (int i = 0; i < THREADS; i++) {
         struct thread *thread = &world->threads[i];
@@ -773,6 +784,7 @@ static void add(struct world *sum, const struct world *world)
     sum->recalled += world->recalled;
     sum->grown_to += world->grown_to;
     sum->shrunk_below += world->shrunk_below;
+    sum->lingered += world->lingered;
     sum->queued += world->queued;
     if (world->most_waiting > sum->most_waiting)
         sum->most_waiting = world->most_waiting;
@@ -799,11 +811,11 @@ static void print(const struct world *sum)
     printf(
         "\nqueued %llu (at most %llu at once), grants called back %llu, connections used again %llu, "
         "replaced %llu, requests that never became a call %llu, permits from a pool made larger %llu, pools made "
-        "smaller than what was held %llu\n",
+        "smaller than what was held %llu, permits that lingered %llu\n",
         (unsigned long long)sum->queued, (unsigned long long)sum->most_waiting,
         (unsigned long long)sum->recalled, (unsigned long long)sum->reused, (unsigned long long)sum->replaced,
         (unsigned long long)sum->unheard, (unsigned long long)sum->grown_to,
-        (unsigned long long)sum->shrunk_below);
+        (unsigned long long)sum->shrunk_below, (unsigned long long)sum->lingered);
 }
 
 /* A simulation in which something never happens shows nothing about it. */
@@ -815,7 +827,7 @@ static void check_everything_happened(const struct world *sum)
         CHECK(sum, sum->stuck[phase] > 0 && sum->spared[phase] > 0);
     CHECK(sum, sum->spared_by_limit > 0);
     CHECK(sum, sum->recalled > 0 && sum->replaced > 0 && sum->reused > 0 && sum->unheard > 0);
-    CHECK(sum, sum->grown_to > 0 && sum->shrunk_below > 0);
+    CHECK(sum, sum->grown_to > 0 && sum->shrunk_below > 0 && sum->lingered > 0);
 }
 
 static uint64_t number_after(int argc, char **argv, const char *option, uint64_t otherwise)

@@ -29,11 +29,21 @@ struct call;
 struct sim_pool {
     struct permit_pool permits; /* under test */
     int64_t queue_timeout_ns;
+    int64_t linger_ns;         /* 0: none */
+    uint32_t ghosts;           /* that hold a permit of it */
     uint32_t in_work;          /* connections at upstreams, pending or open, on behalf of its calls */
     uint32_t size, queue_size; /* as last asked for */
     uint32_t allowed, largest; /* permits that may be held now: comes down as they come back; and ever */
     uint64_t granted;          /* by answer or by hand-over */
     uint64_t given_back;       /* by holders */
+};
+
+/* The permit of a call that was cut, held for a while. */
+struct ghost {
+    struct event over;
+    struct permit permit;
+    struct sim_pool *pool;
+    struct thread *thread; /* of the call */
 };
 
 /* How an upstream and its callers behave; figures in per cent of the occasions. */
@@ -119,7 +129,7 @@ struct world {
 
     uint64_t steps, started, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared[PHASE_COUNT],
         spared_by_limit;
-    uint64_t unheard, replaced, reused, recalled, most_waiting, grown_to, shrunk_below;
+    uint64_t unheard, replaced, reused, recalled, most_waiting, grown_to, shrunk_below, lingered;
 };
 
 __attribute__((noreturn)) static inline void world_broken(const struct world *world, const char *what,
@@ -231,23 +241,17 @@ static inline struct call *first_waiter(const struct sim_pool *pool, const struc
     return first;
 }
 
-static inline void give_back_permit(struct call *call)
+/* To whoever has waited longest, if it is one that the pool still has. */
+static inline void give_back(struct sim_pool *pool, struct permit *permit, const struct thread *from)
 {
-    struct world *world = call->world;
-    struct sim_pool *pool = pool_of(call);
-    bool held = call->permit.state == PERMIT_HELD;
+    struct world *world = from->world;
+    bool held = permit->state == PERMIT_HELD;
     bool is_free =
         held && pool->permits.held <= pool->size; /* not one of too many since the pool was made smaller */
     struct call *heir = is_free ? first_waiter(pool, world) : NULL;
     struct permit *next;
 
-    CHECK(world, call->conn == NULL);
-    CHECK(world, call->permit.state != PERMIT_FREE);
-    if (!list_is_empty(&call->mail)) {
-        list_remove(&call->mail);
-        world->recalled++;
-    }
-    next = permit_give_back(&pool->permits, &call->permit, 0);
+    next = permit_give_back(&pool->permits, permit, 0);
     CHECK(world, next == (heir != NULL ? &heir->permit : NULL));
     if (held)
         pool->given_back++;
@@ -257,7 +261,45 @@ static inline void give_back_permit(struct call *call)
         return;
     CHECK(world, next->state == PERMIT_HELD);
     pool->granted++;
-    post_grant(heir, call->thread);
+    post_grant(heir, from);
+}
+
+static inline void give_back_permit(struct call *call)
+{
+    struct world *world = call->world;
+
+    CHECK(world, call->conn == NULL);
+    CHECK(world, call->permit.state != PERMIT_FREE);
+    if (!list_is_empty(&call->mail)) {
+        list_remove(&call->mail);
+        world->recalled++;
+    }
+    give_back(pool_of(call), &call->permit, call->thread);
+}
+
+static inline void ghost_is_over(struct event *event)
+{
+    struct ghost *ghost = CONTAINER_OF(event, struct ghost, over);
+
+    ghost->pool->ghosts--;
+    give_back(ghost->pool, &ghost->permit, ghost->thread);
+    free(ghost);
+}
+
+/* The call is about to end, and has its permit still. */
+static inline void leave_ghost(struct call *call)
+{
+    struct ghost *ghost = calloc(1, sizeof(*ghost));
+
+    CHECK(call->world, ghost != NULL);
+    ghost->over.fn = ghost_is_over;
+    ghost->pool = pool_of(call);
+    ghost->thread = call->thread;
+    ghost->pool->ghosts++;
+    call->world->lingered++;
+    permit_init(&ghost->permit, call->permit.worker);
+    permit_pass_on(&call->permit, &ghost->permit);
+    plan(call->world, &ghost->over, ghost->pool->linger_ns);
 }
 
 /* ---- the invariants ------------------------------------------------------------------------------------ */
@@ -311,7 +353,7 @@ static inline void check_pool(struct world *world, const struct sim_pool *pool, 
     CHECK(world, permit_pool_is_sound(permits));
     CHECK(world, permits->size == pool->allowed && permits->held <= pool->allowed);
     CHECK(world, permits->held_peak <= pool->largest && permits->held_peak >= permits->held);
-    CHECK(world, permits->held == tally->holders);
+    CHECK(world, permits->held == tally->holders + pool->ghosts);
     CHECK(world, permits->queue.length == tally->waiters);
     CHECK(world, permits->queue.length <= permits->queue_size);
     CHECK(world, permits->queue.length == 0 || permits->held == permits->size);
