@@ -225,6 +225,7 @@ $(CURFEW): $(OBJS) $(B)/sources
 # Of rooms that are not pure, units that are.
 $(B)/unit/test_call_set: $(B)/obj/call/call_set.o
 $(B)/runtime/test_relay: $(B)/obj/call/relay.o
+$(B)/unit/test_pool_wait: $(B)/obj/call/pool_wait.o
 
 $(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
@@ -250,7 +251,7 @@ $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 $(B)/stress/pool: SEAMS := permit_acquire permit_give_back
 $(MODELS): SEAMS := pthread_mutex_lock pthread_mutex_unlock permit_acquire permit_give_back permit_pool_resize \
 	permit_next mailbox_put mailbox_ring mailbox_cancel loop_expect_mail rate_take pause_begin pause_end queue_take \
-	loop_clock_ns timer_init timer_set
+	loop_clock_ns timer_init timer_set rate_period_ns
 $(MODELS) $(STRESSES): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)

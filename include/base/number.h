@@ -32,6 +32,8 @@ enum number_status number_hex(struct span s, uint64_t *out) __attribute__((warn_
 enum number_status number_duration(struct span s, int64_t *out_ns) __attribute__((warn_unused_result));
 /* "512B", "32KiB", "4MiB", "1GiB", "10kB", "1MB", "1GB", "1.5MiB" to whole bytes. */
 enum number_status number_size(struct span s, uint64_t *out_bytes) __attribute__((warn_unused_result));
+/* "100/s", "3500/m", "20/h": how many in an hour. Whole numbers, in lower case. */
+enum number_status number_rate(struct span s, uint64_t *out_per_hour) __attribute__((warn_unused_result));
 
 /*
  * The shortest exact form that number_duration reads again and that does not begin with "0.": 2000000000 -> "2s",
@@ -45,5 +47,7 @@ struct number_text {
 struct number_text number_duration_text(int64_t ns);
 /* Likewise for number_size: 32768 -> "32KiB". */
 void number_put_size(struct text *t, uint64_t bytes);
+/* Likewise for number_rate, in the shortest unit that it is whole in: 360000 -> "100/s". */
+void number_put_rate(struct text *t, uint64_t per_hour);
 
 #endif

@@ -25,6 +25,7 @@ struct local_reply {
     bool is_call;              /* false: refused before it became one; then it has no budget */
     bool head_only;            /* to a HEAD request */
     bool timed;                /* with Server-Timing; for a call only */
+    uint64_t retry_after_s;    /* where asking again helps */
 };
 
 /* Longest one, as HTTP/1.1 writes it. */

@@ -17,6 +17,7 @@ enum option_section {
     SECTION_DEFAULTS, /* has the options of SECTION_UPSTREAM */
     SECTION_POOL,
     SECTION_ADAPT,
+    SECTION_RATE,
     SECTION_UPSTREAM,
     SECTION_TIMEOUTS,
     SECTION_MIN_RATE,
@@ -38,6 +39,7 @@ enum option_type {
     OPTION_SIZE,
     OPTION_INTEGER,
     OPTION_PERCENT,
+    OPTION_RATE,
     OPTION_BOOL,
     OPTION_CHOICE,
     OPTION_TEXT,

@@ -45,6 +45,9 @@ struct limits_config {
     int64_t idle_timeout_ns; /* callers' connections between requests */
 };
 
+/* least: p95. */
+#define LEAST_IS_P95 INT64_C(-1)
+
 /* What of a pool's permits is given out goes by what the API refuses (core/adaptive). */
 struct adapt_config {
     uint32_t min; /* 0: all are */
@@ -60,9 +63,19 @@ struct pool_config {
     int64_t queue_timeout_ns;
     int64_t linger_ns; /* 0: a permit goes back with its call */
     struct adapt_config adapt;
+    int64_t least_ns;       /* a waiter with less left is refused; or LEAST_IS_P95; NS_NEVER: none is */
+    uint32_t rate_per_hour; /* 0: no rate */
+    uint32_t rate_burst;
     const struct place *size_at;
     const struct place *queue_timeout_at;
+    const struct place *rate_at, *least_at;
 };
+
+/* Does it matter to the pool how long a call can wait for its turn? */
+static inline bool pool_asks_for_time(const struct pool_config *pool)
+{
+    return pool->least_ns != NS_NEVER || pool->rate_per_hour != 0;
+}
 
 /* The policy of a route. */
 struct route_config {
@@ -76,6 +89,7 @@ struct route_config {
     int64_t queue_timeout_ns; /* its pool's, */
     int64_t linger_ns;        /* and this too, and: */
     const struct status_set *refusals; /* of adapt; NULL: there is none */
+    const struct pool_config *waits;   /* the pool, if how long a call can wait matters to it; else NULL */
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t begin_ns; /* from the call's beginning to the first byte of the response's content */

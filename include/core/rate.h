@@ -16,10 +16,9 @@ struct rate {
     int64_t next_ns;   /* when a start is due by the period alone (the "theoretical arrival time") */
 };
 
-#define RATE_LIMIT_MAX UINT32_C(1000000)
 #define RATE_BURST_MAX UINT32_C(1000000)
 
-/* Between two starts, rounded up: `limit` of them, 1 to RATE_LIMIT_MAX, in `per_ns`, an hour at most. */
+/* Between two starts, rounded up: `limit` of them, at least 1, in `per_ns`, an hour at most. */
 int64_t rate_period_ns(uint32_t limit, int64_t per_ns) __attribute__((const));
 
 /*

@@ -31,6 +31,7 @@ struct pool {
     uint64_t audit_errors;    /* under lock */
     struct adaptive adaptive; /* how many permits are given out; under lock */
     atomic_bool lowered;      /* fewer than the size */
+    uint32_t rate_per_hour;   /* 0: no rate; under lock */
     bool timed;               /* what may start depends on the time; under lock */
     struct loop *home;
     struct timer timer; /* the home's thread */
@@ -46,7 +47,7 @@ struct pool_terms {
     uint32_t
         adapt_min; /* what the API refuses lowers how many are given out, to this at the least; 0: it does not */
     bool timed;    /* it has a rate, a pause, or waiters that can come too late */
-    int64_t rate_period_ns; /* 0: no rate */
+    uint32_t rate_per_hour; /* 0: no rate */
     uint32_t rate_burst;    /* at least 1 */
     bool pauses;            /* it may be paused */
 };
@@ -114,6 +115,9 @@ void pool_start_again(struct pool *pool);
 struct pool_figures {
     uint32_t size, limit, held, held_peak, waiting, ghosts;
     uint64_t acquired, released, audit_errors;
+    bool has_rate;
+    double rate_limit; /* in a second; 0: it has no rate */
+    uint64_t rate_started;
 };
 struct pool_figures pool_figures(struct pool *pool);
 

@@ -12,6 +12,7 @@
 #include "core/phase.h"
 #include "core/verdict.h"
 #include "stats/duration_histogram.h"
+#include "stats/start_times.h"
 
 /*
  * The counters of one worker, or the sum of several: a plain block that its owner alone writes. A scrape has each
@@ -66,6 +67,7 @@ struct metrics {
     struct upstream_metrics *upstreams;     /* by upstream_config.index */
     struct route_metrics *routes;           /* by route_config.index */
     struct duration_histogram **histograms; /* likewise; NULL: none of its calls has ended yet */
+    struct start_times **start_times;       /* likewise; NULL: nobody has wanted to know */
     bool lacks_histograms;                  /* of a sum: there was no memory for all of them */
     bool lacks_codes;                       /* likewise for the counters of status codes */
 };

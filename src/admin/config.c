@@ -341,6 +341,30 @@ static void put_adapt(struct jsonw *json, const struct adapt_config *adapt)
     jsonw_close_object(json);
 }
 
+static void put_least(struct jsonw *json, const struct pool_config *pool)
+{
+    if (pool->least_ns == LEAST_IS_P95)
+        jsonw_text(json, "least", "p95");
+    else
+        put_duration(json, "least", pool->least_ns);
+}
+
+static void put_rate(struct jsonw *json, const struct pool_config *pool)
+{
+    char block[40];
+    struct text text = text_over(block, sizeof(block));
+
+    if (pool->rate_per_hour == 0) {
+        jsonw_text(json, "rate", "none");
+        return;
+    }
+    number_put_rate(&text, pool->rate_per_hour);
+    jsonw_open_object(json, "rate");
+    jsonw_string(json, "limit", text_span(&text));
+    jsonw_u64(json, "burst", pool->rate_burst);
+    jsonw_close_object(json);
+}
+
 static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
 {
     jsonw_open_object(json, "pools");
@@ -353,6 +377,8 @@ static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
         put_duration(json, "queue_timeout", pool->queue_timeout_ns);
         put_duration(json, "linger", pool->linger_ns);
         put_adapt(json, &pool->adapt);
+        put_least(json, pool);
+        put_rate(json, pool);
         jsonw_close_object(json);
     }
     jsonw_close_object(json);

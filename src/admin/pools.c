@@ -24,6 +24,12 @@ static void put_pool(struct jsonw *json, const char *name, const struct pool_fig
     jsonw_text(json, "name", name);
 #define POOL_GAUGE(field, name, help)   jsonw_u64(json, #field, figures->field);
 #define POOL_COUNTER(field, name, help) jsonw_u64(json, #field, figures->field);
+#define RATE_GAUGE(field, name, help)                                                                        \
+    if (figures->has_rate)                                                                                   \
+        jsonw_real(json, #field, figures->field, 6);
+#define RATE_COUNTER(field, name, help)                                                                      \
+    if (figures->has_rate)                                                                                   \
+        jsonw_u64(json, #field, figures->field);
 #include "stats/metrics.def"
     jsonw_close_object(json);
 }
@@ -62,17 +68,21 @@ enum status pools_expose(struct proxy *proxy, struct exposition *out)
     }
     for (uint32_t i = 0; i < proxy->pool_count; i++)
         figures[i] = proxy_pool_figures(proxy, i);
-#define EXPOSE(type, field, family, help)                                                                    \
+#define EXPOSE(type, field, family, help, is_of, put)                                                        \
     exposition_family(out, family, type, help);                                                              \
     for (uint32_t i = 0; i < proxy->pool_count; i++) {                                                       \
-        if (!names[i])                                                                                       \
+        if (!names[i] || !(is_of))                                                                           \
             continue;                                                                                        \
         exposition_sample(out, family, "");                                                                  \
         exposition_label(out, "pool", names[i]);                                                             \
-        exposition_u64(out, figures[i].field);                                                               \
+        put(out, figures[i].field);                                                                          \
     }
-#define POOL_GAUGE(field, name, help)   EXPOSE(EXPOSITION_GAUGE, field, name, help)
-#define POOL_COUNTER(field, name, help) EXPOSE(EXPOSITION_COUNTER, field, name, help)
+#define POOL_GAUGE(field, name, help)   EXPOSE(EXPOSITION_GAUGE, field, name, help, true, exposition_u64)
+#define POOL_COUNTER(field, name, help) EXPOSE(EXPOSITION_COUNTER, field, name, help, true, exposition_u64)
+#define RATE_GAUGE(field, name, help)                                                                        \
+    EXPOSE(EXPOSITION_GAUGE, field, name, help, figures[i].has_rate, exposition_number)
+#define RATE_COUNTER(field, name, help)                                                                      \
+    EXPOSE(EXPOSITION_COUNTER, field, name, help, figures[i].has_rate, exposition_u64)
 #include "stats/metrics.def"
 #undef EXPOSE
     mem_free(figures);

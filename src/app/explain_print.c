@@ -108,14 +108,42 @@ static void print_adapt(const struct pool_config *pool)
     printf(" of the API\n");
 }
 
+static const struct pool_config *pool_of(const struct explanation *e)
+{
+    return &e->snapshot->pools[e->policy.route->pool];
+}
+
+static void print_least(const struct pool_config *pool)
+{
+    if (pool->least_ns == LEAST_IS_P95)
+        printf("            whose turn comes when less is left than 19 of 20 calls need is refused\n");
+    else if (pool->least_ns != NS_NEVER)
+        printf("            whose turn comes when less than %s is left is refused\n",
+               number_duration_text(pool->least_ns).text);
+}
+
+static void print_rate(const struct pool_config *pool)
+{
+    char block[40];
+    struct text rate = text_over(block, sizeof(block));
+
+    if (pool->rate_per_hour == 0)
+        return;
+    number_put_rate(&rate, pool->rate_per_hour);
+    printf("            %.*s may start, after a rest %" PRIu32 " at once; others wait for their slot\n",
+           SPAN_FMT(text_span(&rate)), pool->rate_burst);
+}
+
 static void print_pool(const struct explanation *e)
 {
-    const struct pool_config *pool = &e->snapshot->pools[e->policy.route->pool];
+    const struct pool_config *pool = pool_of(e);
 
     printf(LABEL_FMT "%s: %" PRIu32 " calls at once, %" PRIu32 " may wait (", "pool", pool->name, pool->size,
            pool->queue_size);
     print_place(e->policy.route->at.pool);
     printf(")\n");
+    print_least(pool);
+    print_rate(pool);
     print_linger(pool);
     print_adapt(pool);
 }
@@ -315,7 +343,9 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     const struct upstream_config *upstream = e->target.upstream;
 
     switch (cause) {
-    case CAUSE_QUEUE_LIMIT: return strikes(e, e->snapshot->pools[e->policy.route->pool].queue_timeout_ns);
+    case CAUSE_QUEUE_LIMIT: return strikes(e, pool_of(e)->queue_timeout_ns);
+    case CAUSE_TOO_LATE: return pool_of(e)->least_ns != NS_NEVER || pool_of(e)->rate_per_hour != 0;
+    case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
     case CAUSE_DNS: return !upstream->origin.host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;

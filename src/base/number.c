@@ -252,3 +252,36 @@ void number_put_size(struct text *t, uint64_t bytes)
 {
     put_quantity(t, bytes, size_units, ARRAY_SIZE(size_units));
 }
+
+static const struct unit rate_units[] = {{"s", 3600}, {"m", 60}, {"h", 1}};
+
+enum number_status number_rate(struct span s, uint64_t *out_per_hour)
+{
+    struct span digits = {s.ptr, count_digits(s)}, unit_name = skip(s, digits.len);
+    const struct unit *unit;
+    uint64_t n;
+
+    if (digits.len == 0)
+        return NUMBER_SYNTAX;
+    if (unit_name.len == 0)
+        return NUMBER_NO_UNIT;
+    if (unit_name.ptr[0] != '/')
+        return NUMBER_SYNTAX;
+    unit = find_unit(rate_units, ARRAY_SIZE(rate_units), skip(unit_name, 1));
+    if (!unit)
+        return NUMBER_BAD_UNIT;
+    if (!read_digits(digits, &n) || __builtin_mul_overflow(n, unit->factor, out_per_hour))
+        return NUMBER_TOO_LARGE;
+    return NUMBER_OK;
+}
+
+void number_put_rate(struct text *t, uint64_t per_hour)
+{
+    const struct unit *unit = rate_units;
+
+    while (per_hour % unit->factor != 0)
+        unit++;
+    text_u64(t, per_hour / unit->factor);
+    TEXT_LIT(t, "/");
+    text_put(t, span_of(unit->name));
+}

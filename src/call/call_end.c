@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "call/call_progress.h"
 #include "call/downstream.h"
+#include "call/pool_wait.h"
 #include "call/context.h"
 #include "call/keepalive.h"
 #include "runtime/tls_transport.h"
@@ -111,6 +112,17 @@ static enum duration_histogram_end duration_histogram_end_of(enum cause cause, e
     }
 }
 
+/* How long a call takes from its permit on, which its pool asks for. */
+static void count_start_time(const struct call *call, int64_t now_ns)
+{
+    struct start_times **times = &call->context->metrics->start_times[call->route->index];
+
+    if (*times == NULL)
+        *times = start_times_new();
+    if (*times != NULL && call->try->granted_ns != 0)
+        start_times_count(*times, now_ns - call->try->granted_ns);
+}
+
 static void add_to_histogram(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
 {
     struct duration_histogram *histogram = find_histogram(call);
@@ -124,6 +136,8 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
         return;
     }
     duration_histogram_count(histogram, took_ns, held_ns);
+    if (call->route->waits != NULL)
+        count_start_time(call, now_ns);
     if (call->fsm.spared_cause != CAUSE_NONE)
         histogram->spared++;
 }
@@ -199,6 +213,7 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->request.method == HTTP1_HEAD,
         .timed = call->config->server_timing,
+        .retry_after_s = pool_wait_retry_after_s(&call->try->ticket.permit, now_ns),
     };
 
     stream_discard(caller);

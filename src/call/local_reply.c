@@ -1,5 +1,7 @@
 #include "call/local_reply.h"
 
+#include <inttypes.h>
+
 #include "base/invariant.h"
 #include "base/json.h"
 
@@ -60,7 +62,7 @@ static void put_lines(struct text *out, const struct local_reply *reply)
     if (error != NULL)
         text_printf(out, "Proxy-Status: curfew; error=%s\r\n", error);
     if (cause_invites_retry(reply->cause, sent))
-        TEXT_LIT(out, "Retry-After: 1\r\n");
+        text_printf(out, "Retry-After: %" PRIu64 "\r\n", reply->retry_after_s);
     if (cause_status(reply->cause) == 405)
         TEXT_LIT(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n");
     if (reply->timed && reply->is_call)

@@ -6,6 +6,7 @@
 #include "core/budget.h"
 #include "call/context.h"
 #include "call/keepalive.h"
+#include "call/pool_wait.h"
 #include "call/upstream.h"
 #include "config/snapshot.h"
 #include "core/verdict.h"
@@ -265,12 +266,30 @@ static void granted(struct try *try)
     begin_exchange(try);
 }
 
-static void permit_granted(struct mail *mail)
+/* What is known of how long its route's calls take from their permit on; NULL: nothing. */
+static const struct start_times *times_of(const struct try *try)
+{
+    return try->context->metrics->start_times[try->plan.route->index];
+}
+
+static bool is_too_late(const struct try *try)
+{
+    return try->plan.route->waits != NULL &&
+           pool_wait_is_too_late(try->plan.route, times_of(try), try->plan.deadline_ns,
+                                 loop_now(try->context->loop));
+}
+
+static void wait_is_over(struct mail *mail)
 {
     struct try *try = CONTAINER_OF(mail, struct try, ticket.news);
 
     PRE(try->fsm.state == TRY_QUEUED); /* who has left the queue is not told any more */
-    granted(try);
+    if (try->ticket.permit.state != PERMIT_HELD)
+        fail(try, pool_wait_cause(try->ticket.permit.refused), NULL);
+    else if (is_too_late(try))
+        fail(try, CAUSE_TOO_LATE, NULL);
+    else
+        granted(try);
 }
 
 /* ---- its life ------------------------------------------------------------------------------------------ */
@@ -283,7 +302,7 @@ void try_init(struct try *try, struct call_context *context, const struct try_ev
     try->context = context;
     h1_exchange_init(&try->h1, context->loop, &context->head);
     try->exchange = &try->h1.stream;
-    pool_ticket_init(&try->ticket, context->loop, permit_granted);
+    pool_ticket_init(&try->ticket, context->loop, wait_is_over);
 }
 
 static void join_queue(struct try *try)
@@ -304,14 +323,19 @@ void try_begin(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
     try->plan = *plan;
+    if (plan->route->waits != NULL)
+        pool_wait_tell(&try->ticket.permit, plan->route, times_of(try), plan->deadline_ns,
+                       loop_now(try->context->loop));
     switch (pool_acquire(plan->pool, &try->ticket)) {
     case PERMIT_GRANTED: granted(try); return;
     case PERMIT_QUEUED: join_queue(try); return;
     case PERMIT_QUEUE_FULL:
+    case PERMIT_TOO_LATE:
+    case PERMIT_RATE:
+    case PERMIT_PAUSED:
         try->events->entered(try, PHASE_QUEUE);
-        fail(try, CAUSE_QUEUE_FULL, NULL);
+        fail(try, pool_wait_cause(try->ticket.permit.refused), NULL);
         return;
-    default: break;
     }
     fail(try, CAUSE_BROKEN, "its pool's answer is none that a pool can give");
 }
@@ -323,6 +347,8 @@ void try_reconnect(struct try *try)
     try_doubt_connections(try, CAUSE_TERMINATED);
     try->reconnected = true;
     try->uploaded = false;
+    if (try->plan.route->waits != NULL)
+        pool_start_again(try->plan.pool);
     connect_anew(try);
 }
 

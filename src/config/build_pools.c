@@ -20,6 +20,29 @@ bool build_has_pool(const struct build *b, const char *name)
     return find(b, name, b->snapshot->pool_count) != NULL;
 }
 
+/* A map that is on, or "none": false. */
+static bool is_on(struct build *b, const struct yaml_node *node, const char *hint)
+{
+    if (node && node->kind == YAML_TEXT && !span_eq(node->text, SPAN_LIT("none")))
+        report_value(b->errors, node, "%s is no map and not none; write %s", quote_text(node->text).text,
+                     hint);
+    return node && node->kind == YAML_MAP;
+}
+
+static void build_rate(struct build *b, const struct option_values *values, struct pool_config *out)
+{
+    const struct yaml_node *node = values->of[OPT_POOL_RATE].node;
+    int64_t per_hour = values->of[OPT_RATE_LIMIT].number;
+
+    out->rate_burst = (uint32_t)values->of[OPT_RATE_BURST].number;
+    if (!is_on(b, node, "rate: {limit: 100/s}"))
+        return;
+    if (!values->of[OPT_RATE_LIMIT].is_written)
+        report_missing(b->errors, node, "limit");
+    else if (per_hour != NS_NEVER)
+        out->rate_per_hour = (uint32_t)per_hour;
+}
+
 static uint32_t add(struct build *b, const char *name, const struct option_values *values)
 {
     uint32_t index = b->snapshot->pool_count++;
@@ -32,9 +55,13 @@ static uint32_t add(struct build *b, const char *name, const struct option_value
         .queue_timeout_ns = values->of[OPT_POOL_QUEUE_TIMEOUT].number,
         .linger_ns = values->of[OPT_POOL_LINGER].number,
         .adapt = build_adapt(b, values),
+        .least_ns = values->of[OPT_POOL_LEAST].number,
         .size_at = values->of[OPT_POOL_SIZE].place,
         .queue_timeout_at = values->of[OPT_POOL_QUEUE_TIMEOUT].place,
+        .least_at = values->of[OPT_POOL_LEAST].place,
+        .rate_at = values->of[OPT_POOL_RATE].place,
     };
+    build_rate(b, values, &b->pools[index]);
     return index;
 }
 

@@ -260,6 +260,7 @@ static void take_from_pool(struct route_config *route, const struct pool_config 
     route->queue_timeout_ns = pool->queue_timeout_ns;
     route->linger_ns = pool->linger_ns;
     route->refusals = pool->adapt.min != 0 ? &pool->adapt.when : NULL;
+    route->waits = pool_asks_for_time(pool) ? pool : NULL;
 }
 
 static enum status build_entry(struct route_build *r, struct route_entry *entry)

@@ -292,6 +292,31 @@ static bool put_quantity(enum option_type type, struct span s, struct text *out)
     return false;
 }
 
+/* "100/sec", "100r/s", "100 rps" and "100 per minute"; of a number alone, a second is meant. */
+static bool put_rate(struct span s, struct text *out)
+{
+    struct span number = {s.ptr, count_number(s)}, word = {s.ptr + number.len, s.len - number.len};
+    uint64_t per_hour;
+
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const ways[] = {"/", "r/", "per"};
+        size_t len = strlen(ways[i]);
+
+        if (word.len > len && memcmp(word.ptr, ways[i], len) == 0) {
+            word = (struct span){word.ptr + len, word.len - len};
+            break;
+        }
+    }
+    text_put(out, number);
+    if (word.len == 0 || is_among(" rps r/s ", word) || is_among(units_of_time[2].words, word))
+        TEXT_LIT(out, "/s");
+    else if (is_among(" rpm ", word) || is_among(units_of_time[3].words, word))
+        TEXT_LIT(out, "/m");
+    else if (is_among(" rph ", word) || is_among(units_of_time[4].words, word))
+        TEXT_LIT(out, "/h");
+    return number_rate(text_span(out), &per_hour) == NUMBER_OK;
+}
+
 /* Days have no unit here. */
 static bool put_days(struct span s, struct text *out)
 {
@@ -338,6 +363,7 @@ bool hint_value(enum option_type type, struct span value, struct text *out)
         return put_quantity(type, text_span(&squeezed), out) || put_days(text_span(&squeezed), out);
     case OPTION_SIZE: return put_quantity(type, text_span(&squeezed), out);
     case OPTION_INTEGER: return put_integer(text_span(&squeezed), out);
+    case OPTION_RATE: return put_rate(text_span(&squeezed), out);
     case OPTION_BOOL: return put_bool(text_span(&squeezed), out);
     default: return false;
     }
@@ -355,6 +381,7 @@ static const struct {
     {OPT_POOL_ADAPT, YAML_LIST, "write adapt: {when: [429, 503]}"},
     {OPT_ROOT_ADMIN, YAML_TEXT, "write admin: {listen: 127.0.0.1:9600}"},
     {OPT_ROOT_LOG, YAML_TEXT, "write log: {level: info, access: stdout}"},
+    {OPT_POOL_RATE, YAML_LIST, "write rate: {limit: 100/s, burst: 20}"},
     {OPT_UPSTREAM_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},
     {OPT_ROUTE_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},
     {OPT_UPSTREAM_TLS, YAML_TEXT, "https:// in the url is all it takes"},

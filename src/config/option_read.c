@@ -16,6 +16,41 @@ static bool read_word(const struct option *option, struct span value, int64_t *o
     return span_eq(value, SPAN_LIT("none")) || span_eq(value, SPAN_LIT("auto"));
 }
 
+/* "lowest..highest|word|word" in its parts. */
+static void split_range(const char *range, struct span *lowest, struct span *highest, struct span *words)
+{
+    const char *dots = strstr(range, ".."), *bar = strchr(range, '|');
+
+    *lowest = (struct span){range, (size_t)(dots - range)};
+    *words = span_of(bar ? bar + 1 : "");
+    *highest = span_of(dots + 2);
+    if (bar)
+        highest->len = (size_t)(bar - (dots + 2));
+}
+
+/* The next word of "a|b|c". */
+static bool next_word(struct span *rest, struct span *word)
+{
+    const char *bar = memchr(rest->ptr, '|', rest->len);
+
+    *word = (struct span){rest->ptr, bar ? (size_t)(bar - rest->ptr) : rest->len};
+    rest->ptr += word->len + (bar ? 1 : 0);
+    rest->len -= word->len + (bar ? 1 : 0);
+    return word->len != 0;
+}
+
+/* Is it one of the words that a range has beside its numbers? The first one is -1. */
+static bool read_word_of_range(const struct option *option, struct span value, int64_t *out)
+{
+    struct span lowest, highest, words, word;
+
+    split_range(option->values, &lowest, &highest, &words);
+    for (*out = -1; next_word(&words, &word); (*out)--)
+        if (span_eq(word, value))
+            return true;
+    return false;
+}
+
 /* Numbers of the file are held in 63 bits. */
 static enum number_status as_signed(enum number_status status, uint64_t n, int64_t *out)
 {
@@ -47,25 +82,17 @@ static enum number_status read_quantity(enum option_type type, struct span value
     case OPTION_DURATION: return number_duration(value, out);
     case OPTION_SIZE: status = number_size(value, &n); return as_signed(status, n, out);
     case OPTION_PERCENT: return read_percent(value, out);
+    case OPTION_RATE: status = number_rate(value, &n); return as_signed(status, n, out);
     default: status = number_u64(value, &n); return as_signed(status, n, out);
     }
 }
 
-/* "lowest..highest" in its two halves. */
-static void split_range(const char *range, struct span *lowest, struct span *highest)
-{
-    const char *dots = strstr(range, "..");
-
-    *lowest = (struct span){range, (size_t)(dots - range)};
-    *highest = span_of(dots + 2);
-}
-
 static bool is_within(const struct option *option, int64_t n)
 {
-    struct span lowest, highest;
+    struct span lowest, highest, words;
     int64_t low = 0, high = 0;
 
-    split_range(option->values, &lowest, &highest);
+    split_range(option->values, &lowest, &highest, &words);
     return read_quantity(option->type, lowest, &low) == NUMBER_OK &&
            read_quantity(option->type, highest, &high) == NUMBER_OK && n >= low && n <= high;
 }
@@ -95,6 +122,12 @@ static void explain_quantity(const struct option *option, struct span value, enu
     bool is_duration = option->type == OPTION_DURATION;
 
     put_quoted(why, value);
+    if (option->type == OPTION_RATE) {
+        TEXT_LIT(why, " is not a rate");
+        if (!put_meant(option, value, why))
+            TEXT_LIT(why, "; write for example 100/s, 3500/m or 20/h");
+        return;
+    }
     if (option->type == OPTION_PERCENT) {
         TEXT_LIT(why, " is not a percentage; write for example 80%");
         return;
@@ -114,9 +147,9 @@ static void explain_quantity(const struct option *option, struct span value, enu
 
 static void explain_bounds(const struct option *option, struct span value, struct text *why)
 {
-    struct span lowest, highest;
+    struct span lowest, highest, words;
 
-    split_range(option->values, &lowest, &highest);
+    split_range(option->values, &lowest, &highest, &words);
     put_quoted(why, value);
     TEXT_LIT(why, " is out of bounds: ");
     text_put(why, lowest);
@@ -128,7 +161,7 @@ static bool read_number(const struct option *option, struct span value, int64_t 
 {
     enum number_status status;
 
-    if (read_word(option, value, out))
+    if (read_word(option, value, out) || read_word_of_range(option, value, out))
         return true;
     status = read_quantity(option->type, value, out);
     if (status == NUMBER_TOO_LARGE || (status == NUMBER_OK && !is_within(option, *out))) {
@@ -149,17 +182,6 @@ static bool read_bool(const struct option *option, struct span value, int64_t *o
     TEXT_LIT(why, " is neither true nor false");
     (void)put_meant(option, value, why); /* where that is known */
     return false;
-}
-
-/* The next word of "a|b|c". */
-static bool next_word(struct span *rest, struct span *word)
-{
-    const char *bar = memchr(rest->ptr, '|', rest->len);
-
-    *word = (struct span){rest->ptr, bar ? (size_t)(bar - rest->ptr) : rest->len};
-    rest->ptr += word->len + (bar ? 1 : 0);
-    rest->len -= word->len + (bar ? 1 : 0);
-    return word->len != 0;
 }
 
 /* "WARN" and "warning" of "warn". */

@@ -43,6 +43,18 @@ struct pool **pools_prepare(struct proxy *proxy)
     return pools;
 }
 
+static struct pool_terms terms_of(const struct pool_config *config)
+{
+    return (struct pool_terms){
+        .size = config->size,
+        .queue_size = config->queue_size,
+        .adapt_min = config->adapt.min,
+        .timed = pool_asks_for_time(config),
+        .rate_per_hour = config->rate_per_hour,
+        .rate_burst = config->rate_burst,
+    };
+}
+
 void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, const struct snapshot *snapshot)
 {
     mem_free(proxy->pools);
@@ -51,10 +63,7 @@ void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, cons
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *config = &snapshot->pools[i];
 
-        const struct pool_terms terms = {.size = config->size,
-                                         .queue_size = config->queue_size,
-                                         .adapt_min = config->adapt.min,
-                                         .rate_burst = 1};
+        struct pool_terms terms = terms_of(config);
 
         PRE(config->index < count);
         if (config->is_new)

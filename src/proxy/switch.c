@@ -185,12 +185,17 @@ void switch_abort(struct worker *pw)
 
 /* ---- going over ---------------------------------------------------------------------------------------- */
 
-/* How long calls take is known for the limits that they had: under other ones it is found out anew. */
+/*
+ * How long calls take is known for the limits that they had: under other ones it is found out anew. What they need from
+ * their permit on is the API's affair, and stays known.
+ */
 static void take_spread_over(struct worker *pw, struct generation_switch *next,
                              const struct route_config *route)
 {
     struct duration_histogram *histogram = pw->context.metrics->histograms[route->index];
 
+    next->metrics->start_times[route->index] = pw->context.metrics->start_times[route->index];
+    pw->context.metrics->start_times[route->index] = NULL;
     if (histogram == NULL || !route_has_same_limits(histogram->terms, route))
         return;
     histogram->terms = route;

@@ -14,6 +14,8 @@ struct bells {
     uint64_t loops[LOOPS_MAX / 64]; /* of no meaning before there is any */
 };
 
+#define HOUR_NS (3600 * NS_PER_S)
+
 static void look(struct pool *pool, bool is_woken);
 
 static void woken(struct mail *mail)
@@ -261,10 +263,14 @@ static void obey_limit_locked(struct pool *pool, uint32_t queue_size)
 
 static void set_locked(struct pool *pool, const struct pool_terms *terms)
 {
+    uint32_t per_hour = terms->rate_per_hour;
+
     pool->timed = terms->timed;
+    pool->rate_per_hour = per_hour;
     adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);
     obey_limit_locked(pool, terms->queue_size);
-    permit_pool_set_rate(&pool->permits, terms->rate_period_ns, terms->rate_burst, loop_clock_ns());
+    permit_pool_set_rate(&pool->permits, per_hour != 0 ? rate_period_ns(per_hour, HOUR_NS) : 0,
+                         terms->rate_burst, loop_clock_ns());
     if (!terms->pauses)
         permit_pool_unpause(&pool->permits);
 }
@@ -367,6 +373,9 @@ struct pool_figures pool_figures(struct pool *pool)
         .held_peak = pool->permits.held_peak,
         .waiting = pool->permits.queue.length,
         .ghosts = pool->ghosts,
+        .has_rate = pool->rate_per_hour != 0,
+        .rate_limit = pool->rate_per_hour / 3600.0,
+        .rate_started = pool->permits.rate_started,
         .acquired = pool->permits.acquired,
         .released = pool->permits.released,
         .audit_errors = pool->audit_errors,

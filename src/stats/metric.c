@@ -38,8 +38,9 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
     size_t upstream_bytes = upstream_count * sizeof(struct upstream_metrics);
     size_t route_bytes = route_count * sizeof(struct route_metrics);
     size_t duration_histogram_bytes = route_count * sizeof(struct duration_histogram *);
+    size_t start_times_bytes = route_count * sizeof(struct start_times *);
     char *block = mem_zalloc(CACHE_LINE + sizeof(struct metrics) + upstream_bytes + route_bytes +
-                             duration_histogram_bytes + CACHE_LINE);
+                             duration_histogram_bytes + start_times_bytes + CACHE_LINE);
     struct metrics *metrics;
 
     if (!block)
@@ -50,6 +51,7 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
     metrics->upstreams = (void *)(metrics + 1);
     metrics->routes = (void *)((char *)metrics->upstreams + upstream_bytes);
     metrics->histograms = (void *)((char *)metrics->routes + route_bytes);
+    metrics->start_times = (void *)((char *)metrics->histograms + duration_histogram_bytes);
     return metrics;
 }
 
@@ -57,8 +59,10 @@ void metrics_free(struct metrics *metrics)
 {
     if (!metrics)
         return;
-    for (uint32_t i = 0; i < metrics->route_count; i++)
+    for (uint32_t i = 0; i < metrics->route_count; i++) {
         mem_free(metrics->histograms[i]);
+        mem_free(metrics->start_times[i]);
+    }
     for (uint32_t i = 0; i < metrics->upstream_count; i++)
         code_counts_fini(&metrics->upstreams[i].responses);
     mem_free((char *)metrics - CACHE_LINE);

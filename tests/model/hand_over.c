@@ -408,6 +408,7 @@ bool __wrap_pause_begin(struct pause *pause, int64_t until_ns, int64_t now_ns);
 void __wrap_pause_end(struct pause *pause, uint32_t round);
 struct queue_place *__wrap_queue_take(struct queue *queue);
 int64_t __wrap_loop_clock_ns(void);
+int64_t __wrap_rate_period_ns(uint32_t limit, int64_t per_ns);
 enum status __wrap_timer_init(struct timers *timers, struct timer *timer, timer_fn fn);
 void __wrap_timer_set(struct timers *timers, struct timer *timer, int64_t due_ns);
 
@@ -587,6 +588,13 @@ struct queue_place *__wrap_queue_take(struct queue *queue)
     if (variant == ONE_KEY_STAYS_IN_TURN && queue->shares != NULL)
         queue->shares->turn = turn;
     return place;
+}
+
+int64_t __wrap_rate_period_ns(uint32_t limit, int64_t per_ns)
+{
+    (void)limit;
+    (void)per_ns;
+    return PERIOD;
 }
 
 int64_t __wrap_loop_clock_ns(void)
@@ -796,7 +804,7 @@ static void set_terms(struct pool *pool, struct bounds to)
     pool_set(pool, &(struct pool_terms){.size = to.size,
                                         .queue_size = to.queue,
                                         .timed = sizes.order >= LEAST,
-                                        .rate_period_ns = sizes.order == RATE ? PERIOD : 0,
+                                        .rate_per_hour = sizes.order == RATE,
                                         .rate_burst = 1,
                                         .pauses = sizes.order == PAUSED});
 }

@@ -1,0 +1,35 @@
+#ifndef CURFEW_CALL_POOL_WAIT_H
+#define CURFEW_CALL_POOL_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/snapshot.h"
+#include "core/cause.h"
+#include "core/permit.h"
+#include "stats/start_times.h"
+
+/*
+ * What a call tells a pool that asks how long it can wait (route_config.waits), and what it makes of a refusal. Pure.
+ * `deadline_ns` is the end of the call; of an observed one, which is under no other limit, its ceiling. `times` is what
+ * is known of the route, or NULL.
+ */
+
+/* Before it asks for a permit. */
+void pool_wait_tell(struct permit *permit, const struct route_config *route, const struct start_times *times,
+                    int64_t deadline_ns, int64_t now_ns);
+
+/*
+ * It has waited, and its turn has come: is it too late after all, by what has been learnt of its route meanwhile? Then
+ * it is refused as it would have been by the pool, and its permit goes on.
+ */
+bool pool_wait_is_too_late(const struct route_config *route, const struct start_times *times,
+                           int64_t deadline_ns, int64_t now_ns);
+
+/* Why a permit was refused. */
+enum cause pool_wait_cause(enum permit_answer refused);
+
+/* After how many seconds asking again may be of use, for a call that has no permit; at least 1. */
+uint64_t pool_wait_retry_after_s(const struct permit *permit, int64_t now_ns);
+
+#endif

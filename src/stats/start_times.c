@@ -1,0 +1,70 @@
+#include "stats/start_times.h"
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "stats/duration_histogram.h"
+
+/* Calls after which the figures are found anew. */
+#define FRESH_FOR 32u
+
+struct start_times {
+    uint32_t known;
+    uint32_t fresh; /* calls since the figures were found */
+    int64_t median_ns, p95_ns;
+    uint16_t counts[DURATION_HISTOGRAM_BUCKETS];
+};
+
+_Static_assert(START_TIMES_FULL <= UINT16_MAX, "a bucket may have all of them");
+
+struct start_times *start_times_new(void)
+{
+    struct start_times *times = mem_zalloc(sizeof(*times));
+
+    if (times != NULL)
+        times->median_ns = times->p95_ns = -1;
+    return times;
+}
+
+static void halve(struct start_times *times)
+{
+    times->known = 0;
+    for (uint32_t i = 0; i < DURATION_HISTOGRAM_BUCKETS; i++)
+        times->known += times->counts[i] /= 2;
+}
+
+/* Where all but `above` of them have ended. */
+static int64_t find(const struct start_times *times, uint32_t above)
+{
+    uint32_t bucket = DURATION_HISTOGRAM_BUCKETS, seen = 0;
+
+    PRE(above < times->known);
+    while (bucket > 0 && seen <= above)
+        seen += times->counts[--bucket];
+    return duration_histogram_bound_ns(bucket);
+}
+
+void start_times_count(struct start_times *times, int64_t took_ns)
+{
+    PRE(took_ns >= 0);
+    times->counts[duration_histogram_bucket_of(took_ns)]++;
+    times->known++;
+    times->fresh++;
+    if (times->known >= START_TIMES_FULL)
+        halve(times);
+    if (times->known < START_TIMES_KNOWN || (times->fresh < FRESH_FOR && times->median_ns >= 0))
+        return;
+    times->fresh = 0;
+    times->median_ns = find(times, times->known / 2);
+    times->p95_ns = find(times, times->known / 20);
+    POST(times->median_ns <= times->p95_ns);
+}
+
+int64_t start_times_median_ns(const struct start_times *times)
+{
+    return times != NULL ? times->median_ns : -1;
+}
+
+int64_t start_times_p95_ns(const struct start_times *times)
+{
+    return times != NULL ? times->p95_ns : -1;
+}
