@@ -1,5 +1,5 @@
 /*
- * A pool under eight threads that ask, leave and give back as fast as they can.
+ * A pool under eight threads that ask, leave, pass their permits on to ghosts and give back as fast as they can.
  *
  *   pool [OPERATIONS [SEED]]      operations on the pool over all threads and rounds (1000000), seed (1)
  *
@@ -29,12 +29,13 @@
 #define LOOKS           1000000 /* for a free desk; there is one, but others sit down and get up meanwhile */
 #define TOO_LONG_S      1200
 
-enum stand { IDLE, WAITS, HOLDS };
+enum stand { IDLE, WAITS, HOLDS, HAUNTS };
 
 struct clerk;
 
 struct ticket {
     struct pool_ticket pool;
+    struct pool_ticket ghost; /* has the permit while it HAUNTS; nothing is mailed to it */
     struct clerk *clerk;
     enum stand stand; /* what the owner was told */
     uint32_t id, desk;
@@ -61,7 +62,7 @@ struct clerk {
     pthread_t thread;
     struct ticket tickets[TICKETS_EACH];
     struct mail turn;
-    uint64_t seed, operations, enough, at_once, by_mail, refused, left, slept;
+    uint64_t seed, operations, enough, at_once, by_mail, refused, left, slept, haunted;
     uint32_t waiting, holding;
     bool draining;
 };
@@ -92,7 +93,10 @@ struct permit *__wrap_permit_give_back(struct permit_pool *permits, struct permi
 
 static struct ticket *ticket_of(struct permit *permit)
 {
-    return CONTAINER_OF(CONTAINER_OF(permit, struct pool_ticket, permit), struct ticket, pool);
+    struct pool_ticket *ticket = CONTAINER_OF(permit, struct pool_ticket, permit);
+
+    return ticket->news.fn == NULL ? CONTAINER_OF(ticket, struct ticket, ghost)
+                                   : CONTAINER_OF(ticket, struct ticket, pool);
 }
 
 static void enter(void)
@@ -228,12 +232,20 @@ static void hold(struct ticket *ticket)
     ticket->clerk->holding++;
 }
 
+static void haunt(struct ticket *ticket)
+{
+    pool_pass_on_to_ghost(&pool, &ticket->pool, &ticket->ghost);
+    ticket->stand = HAUNTS;
+    ticket->clerk->haunted++;
+}
+
 static void return_ticket(struct ticket *ticket)
 {
     struct clerk *clerk = ticket->clerk;
+    bool is_ghost = ticket->stand == HAUNTS;
 
     clerk->operations++;
-    if (ticket->stand == HOLDS) {
+    if (ticket->stand == HOLDS || is_ghost) {
         get_up(ticket);
         clerk->holding--;
     } else {
@@ -241,7 +253,10 @@ static void return_ticket(struct ticket *ticket)
         clerk->left++;
     }
     ticket->stand = IDLE;
-    pool_give_back(&pool, &ticket->pool);
+    if (is_ghost)
+        pool_give_back_ghost(&pool, &ticket->ghost);
+    else
+        pool_give_back(&pool, &ticket->pool);
     must(list_is_empty(&ticket->pool.news.node), "a grant is on its way to one who left");
     ticket->heard = atomic_load(&ticket->granted); /* one that was called back is not heard of */
 }
@@ -301,7 +316,9 @@ static void operate(struct clerk *clerk)
 
     if (ticket->stand == IDLE)
         ask_for_permit(ticket);
-    else if (ticket->stand == HOLDS || random_below(clerk, 3) == 0)
+    else if (ticket->stand == HOLDS && random_below(clerk, 4) == 0)
+        haunt(ticket);
+    else if (ticket->stand != WAITS || random_below(clerk, 3) == 0)
         return_ticket(ticket);
 }
 
@@ -314,7 +331,8 @@ static uint32_t count_held(void *arg)
     for (int i = 0; i < TICKETS_EACH; i++) {
         const struct ticket *ticket = &clerk->tickets[i];
 
-        count += ticket->stand == HOLDS || (ticket->stand == WAITS && ledger.has[ticket->id]);
+        count += ticket->stand == HOLDS || ticket->stand == HAUNTS ||
+                 (ticket->stand == WAITS && ledger.has[ticket->id]);
     }
     return count;
 }
@@ -322,7 +340,7 @@ static uint32_t count_held(void *arg)
 static void return_all_held(struct clerk *clerk)
 {
     for (int i = 0; i < TICKETS_EACH; i++)
-        if (clerk->tickets[i].stand == HOLDS)
+        if (clerk->tickets[i].stand == HOLDS || clerk->tickets[i].stand == HAUNTS)
             return_ticket(&clerk->tickets[i]);
 }
 
@@ -398,6 +416,7 @@ static void open_clerk(uint32_t index, uint64_t operations, uint64_t seed)
         clerk->tickets[i].clerk = clerk;
         clerk->tickets[i].id = index * TICKETS_EACH + i;
         pool_ticket_init(&clerk->tickets[i].pool, &clerk->worker, permit_came);
+        pool_ticket_init(&clerk->tickets[i].ghost, &clerk->worker, NULL);
     }
     loop_defer(&clerk->worker, &clerk->turn);
 }
@@ -410,7 +429,7 @@ static void check_round(void)
         must(atomic_load(&desks[i]) == 0, "one still sits at a desk");
     must(ledger.held == 0 && ledger.waiting == 0, "one still has a permit, or waits for one");
     must(ledger.grants == ledger.given_back, "a permit was not given back");
-    must(figures.held == 0 && figures.waiting == 0, "the pool is not empty");
+    must(figures.held == 0 && figures.waiting == 0 && figures.ghosts == 0, "the pool is not empty");
     must(figures.acquired == ledger.grants && figures.released == ledger.given_back,
          "the pool counts otherwise");
     must(figures.held_peak == ledger.held_peak && figures.held_peak == size,
@@ -421,7 +440,7 @@ static void check_round(void)
 /* The number of operations. */
 static uint64_t print_round(uint32_t queue_size)
 {
-    uint64_t operations = 0, at_once = 0, by_mail = 0, left = 0, refused = 0, slept = 0;
+    uint64_t operations = 0, at_once = 0, by_mail = 0, left = 0, refused = 0, slept = 0, haunted = 0;
 
     for (uint32_t i = 0; i < THREADS; i++) {
         operations += clerks[i].operations;
@@ -430,17 +449,18 @@ static uint64_t print_round(uint32_t queue_size)
         left += clerks[i].left;
         refused += clerks[i].refused;
         slept += clerks[i].slept;
+        haunted += clerks[i].haunted;
     }
     /* Each permit was known to one who asked, heard of by mail, or called back from one who left. */
     must(at_once + by_mail <= ledger.grants && ledger.grants - at_once - by_mail <= left,
          "permits that nobody asked for");
     printf(
         "%u permits, a queue of %u: %llu operations; %llu granted at once, %llu by mail, %llu called back, "
-        "%llu left, %llu refused, %llu sleeps, at most %u seen at work\n",
+        "%llu left, %llu refused, %llu sleeps, %llu ghosts, at most %u seen at work\n",
         size, queue_size, (unsigned long long)operations, (unsigned long long)at_once,
         (unsigned long long)by_mail, (unsigned long long)(ledger.grants - at_once - by_mail),
         (unsigned long long)left, (unsigned long long)refused, (unsigned long long)slept,
-        atomic_load(&most_desks));
+        (unsigned long long)haunted, atomic_load(&most_desks));
     return operations;
 }
 
