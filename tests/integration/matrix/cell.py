@@ -16,6 +16,9 @@ from harness.wire import Cut
 LIMIT_MS = int(1500 * SLOW)
 LIMIT = f"{LIMIT_MS}ms"
 FAR = "120s"
+LINGER = "10ms"
+# By these causes the upstream itself has ended the exchange, and no permit lingers.
+ENDED_BY_UPSTREAM = ("connection_terminated", "http_response_incomplete", "tls_protocol_error")
 
 
 class Cell:
@@ -47,7 +50,9 @@ class Cell:
     def config(self):
         """The upstreams of this cell."""
         keys = {"url": self.situation.url(self), "deadline": self.event.deadline or FAR,
-                "pool": {"size": 1, "queue": 2}, "routes": [{"path": "/aux", "deadline": FAR}]}
+                "pool": {"size": 1, "queue": 2, "linger": LINGER}, "routes": [{"path": "/aux", "deadline": FAR}]}
+        if self.tls and not self.side:
+            keys["late"] = True
         if self.tls:
             keys["tls"] = {"ca_file": self.setting.certificates.ca, "server_name": "api.test"}
         if self.event.limit:
@@ -315,6 +320,17 @@ class Cell:
             assert line["phase"] == self.row.phase, line
         if self.row.answer.startswith("cut ") and self.row.outcome != "abandoned":
             assert line.get("error") == self.row.answer.split()[1], line
+        assert ("lingered_ms" in line) == self._lingers(line), line
+        if self.tls and self._lingers(line):
+            mark = f'"id":"{line["id"]}"'
+            poll(lambda: sum(mark in one for one in self.proxy.access_log.read_text("utf-8").splitlines()) == 2,
+                 f"what became of {self.name} to be in the access log")
+
+    def _lingers(self, line):
+        """Has the call ended in the middle of an exchange that its upstream may go on with?"""
+        is_exchanging = line["phase"] in ("send", "wait", "receive") and not self.row.situation.startswith("DELIVERING")
+        return is_exchanging and self.row.outcome != "completed" and self.row.cause not in ENDED_BY_UPSTREAM and \
+            line["sent"] != "none" and not self.side
 
     def _log_line(self):
         mark = f'"upstream":"{self.name}","route":"default"'
@@ -322,7 +338,7 @@ class Cell:
         def found():
             text = self.proxy.access_log.read_text("utf-8") if self.proxy.access_log.exists() else ""
             lines = text[:text.rfind("\n") + 1].splitlines()
-            return [line for line in lines if mark in line and '"outcome":"not_a_call"' not in line]
+            return [line for line in lines if mark in line and '"outcome":"' in line and '"outcome":"not_a_call"' not in line]
 
         lines = poll(found, f"a line of {self.name} in the access log")
         assert len(lines) == 1, lines
