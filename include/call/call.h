@@ -17,6 +17,7 @@
 struct call_progress;
 struct downstream;
 struct call_context;
+struct circuit_news;
 
 /*
  * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
@@ -115,9 +116,24 @@ void call_begin_try(struct call *call);
 void call_cut_try(struct call *call, enum cause cause);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
 void call_close_head(struct call *call);
+/*
+ * Asks the breaker that a try with this plan has to pass, if there is one. False: it is refused, and try->refusal says
+ * why. An observed call is never refused; that it would have been is noted.
+ */
+bool call_passes_breaker(struct call *call, struct try *try, const struct try_plan *plan)
+    __attribute__((warn_unused_result));
+/* Likewise, when it has its permit at last: the breaker may have opened meanwhile. False: it has failed by that. */
+bool call_may_go_on(struct call *call, struct try *try);
+/* The breaker has opened while it waits for its permit: it fails by that. */
+void call_refuse_waiting(struct call *call, struct try *try, const struct circuit_news *news);
 /* It has its permit: a try begins. */
 void call_try_begins(struct call *call);
-/* The exchange is over, as `cause` says: the try, if one is under way, gets its verdict. Before the call moves on. */
+/* The head of the final response has been read. */
+void call_try_answered(struct call *call);
+/*
+ * The exchange is over, as `cause` says: the try, if one is under way, gets its verdict, and what the breaker has given
+ * it goes back. Before the call moves on; also of one that never got so far.
+ */
 void call_try_over(struct call *call, enum cause cause);
 /* What stops a call besides the faults of its streams. */
 extern const struct stream_fault call_no_memory, call_caller_left;

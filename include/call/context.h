@@ -18,6 +18,7 @@
 #include "wire/caller.h"
 
 struct address_book;
+struct circuit;
 struct keepalive;
 struct log_ring;
 struct loop;
@@ -53,6 +54,7 @@ struct call_context {
     struct log_ring *log;     /* NULL: no access log */
     struct entropy entropy;
     struct pool **pools;          /* by number */
+    struct circuit **circuits;    /* by route_config.circuit; NULL: no breaker has been there yet */
     struct keepalive **keepalive; /* by upstream */
     struct call_set calls;
     struct list_node downstreams;

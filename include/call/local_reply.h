@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "core/breaker.h"
 #include "core/call_fsm.h"
 #include "core/cause.h"
 #include "http/forward.h"
@@ -17,7 +18,8 @@ struct local_reply {
     enum phase phase;
     const char *detail; /* NULL: none */
     const char *upstream;
-    const struct call_fsm *fsm; /* times */
+    const struct call_fsm *fsm;            /* times */
+    const struct breaker_refusal *refusal; /* by a breaker; NULL: by something else */
     int64_t now_ns;
     uint64_t call_id;
     struct span date;          /* as http/date writes it */

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/breaker.h"
 #include "core/retry.h"
 #include "core/try_fsm.h"
 #include "http/http1.h"
@@ -13,6 +14,7 @@
 #include "wire/h1_exchange.h"
 
 struct call_context;
+struct circuit;
 struct call_terms;
 struct route_config;
 struct try;
@@ -40,6 +42,8 @@ struct upstream_config;
  * What may call back: try_begin, try_reconnect and try_fail, before they return.
  */
 struct try_events {
+    /* It has got a permit that it had to wait for. False: it may not go on, which it has been told by try_fail. */
+    bool (*may_go_on)(struct try *try);
     /* It has got its permit. */
     void (*admitted)(struct try *try);
     /* Its call is in this phase by it. */
@@ -59,7 +63,9 @@ struct try_plan {
     struct call_terms *terms;             /* hold the configuration */
     const struct upstream_config *config; /* the API: where it is, and who keeps idle connections to it */
     struct pool *pool;
-    const struct route_config *route; /* limits of time */
+    const struct route_config *route;    /* limits of time */
+    struct circuit *circuit;             /* the breaker that it has to pass; NULL: there is none */
+    const struct breaker_terms *breaker; /* its terms */
     struct upstream **reserved_at; /* the connection that authenticates this caller, if there is one there */
     int64_t deadline_ns,
         policy_ns; /* as in struct call_fsm, the first the earliest of all that is set by then */
@@ -78,20 +84,25 @@ struct try {
     struct call_context *context;
     struct try_plan plan;
     struct pool_ticket ticket;
-    struct upstream *upstream; /* being made or in use, else NULL */
-    struct stream *exchange;   /* before there is a connection, it has not begun */
-    struct h1_exchange h1;     /* which it is */
-    int64_t granted_ns;        /* the permit, 0: it never was; */
-    int64_t released_ns;       /* and when it went back, 0: it has not */
-    int64_t uploaded_ns;       /* the request was all sent, and the wait for the response began */
-    union dns_address peer;    /* the upstream's address; family 0: none was tried */
-    uint16_t status;           /* of the final response's head; 0: none has come */
-    bool has_no_verdict : 1;   /* it is under way, and what it says of the API is still to come */
-    bool lingers : 1;          /* its permit is a ghost's now (call/ghost) */
-    bool uploaded : 1;         /* this connection has taken the whole request */
-    bool reusable : 1;         /* the response allows to keep its connection */
-    bool reconnected : 1;      /* a stale connection has been replaced */
-    bool dns_is_stale : 1;     /* its address is the last good one: DNS fails */
+    struct upstream *upstream;      /* being made or in use, else NULL */
+    struct stream *exchange;        /* before there is a connection, it has not begun */
+    struct h1_exchange h1;          /* which it is */
+    int64_t granted_ns;             /* the permit, 0: it never was; */
+    int64_t released_ns;            /* and when it went back, 0: it has not */
+    int64_t uploaded_ns;            /* the request was all sent, and the wait for the response began */
+    union dns_address peer;         /* the upstream's address; family 0: none was tried */
+    uint16_t status;                /* of the final response's head; 0: none has come */
+    struct breaker_pass pass;       /* with which the breaker has let it in */
+    struct breaker_refusal refusal; /* or has not */
+    bool probes : 1;                /* it was let in to see whether the API is well again */
+    bool judged : 1;                /* the breaker knows of the head that has come, */
+    bool judged_bad : 1;            /* which was a bad one */
+    bool has_no_verdict : 1;        /* it is under way, and what it says of the API is still to come */
+    bool lingers : 1;               /* its permit is a ghost's now (call/ghost) */
+    bool uploaded : 1;              /* this connection has taken the whole request */
+    bool reusable : 1;              /* the response allows to keep its connection */
+    bool reconnected : 1;           /* a stale connection has been replaced */
+    bool dns_is_stale : 1;          /* its address is the last good one: DNS fails */
 };
 
 /* Ready to begin; zeroed memory otherwise. */

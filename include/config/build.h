@@ -73,6 +73,12 @@ struct adapt_config build_adapt(struct build *b, const struct option_values *val
 /* Has a pool this name already? */
 bool build_has_pool(const struct build *b, const char *name);
 
+/*
+ * The breaker that option `id` of an upstream or a route describes: *out is in the snapshot, or NULL if there is none.
+ */
+enum status build_breaker(struct build *b, const struct option_values *values, enum option_id id,
+                          const struct breaker_terms **out) MUST_CHECK;
+
 enum status build_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
 /* After build_listen. */
 enum status build_caller_tls(struct build *b, struct build_upstream *u) MUST_CHECK;

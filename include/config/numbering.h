@@ -25,9 +25,9 @@ struct numbering {
 };
 
 /*
- * Gives all that the snapshot names its numbers: `index` of upstreams, routes and pools, and `pool` of routes; `is_new`
- * tells a newcomer, whose place may hold what another one left. The snapshot is fresh from config_load, and seen by
- * nobody else yet. ST_NOMEM: nothing has changed.
+ * Gives all that the snapshot names its numbers: `index` of upstreams, routes and pools, and of routes `pool` and
+ * `circuit`; `is_new` tells a newcomer, whose place may hold what another one left. The snapshot is fresh from
+ * config_load, and seen by nobody else yet. ST_NOMEM: nothing has changed.
  */
 enum status numbering_take(struct numbering *numbering, struct snapshot *snapshot) MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include "config/place.h"
 #include "config/streams.h"
 #include "http/forward_rules.h"
+#include "core/breaker.h"
 #include "core/min_rate.h"
 #include "core/origin.h"
 #include "core/route.h"
@@ -88,8 +89,11 @@ struct route_config {
     int64_t ceiling_ns;       /* the upstream is observed: calls go on until then; NS_NEVER: it is not */
     int64_t queue_timeout_ns; /* its pool's, */
     int64_t linger_ns;        /* and this too, and: */
-    const struct status_set *refusals; /* of adapt; NULL: there is none */
-    const struct pool_config *waits;   /* the pool, if how long a call can wait matters to it; else NULL */
+    const struct status_set *refusals;   /* of adapt; NULL: there is none */
+    const struct pool_config *waits;     /* the pool, if how long a call can wait matters to it; else NULL */
+    const struct breaker_terms *breaker; /* NULL: none */
+    bool has_own_breaker;                /* and not the upstream's */
+    uint32_t circuit; /* whose state it has: the number of the default route, or its own; once it has one */
     int64_t connect_ns;
     int64_t first_byte_ns;
     int64_t begin_ns; /* from the call's beginning to the first byte of the response's content */
@@ -115,6 +119,12 @@ static inline int64_t route_longest_ns(const struct route_config *route)
     int64_t deadline_ns = route_longest_deadline_ns(route);
 
     return route->ceiling_ns != NS_NEVER && route->ceiling_ns > deadline_ns ? route->ceiling_ns : deadline_ns;
+}
+
+/* Of the routes that share a circuit, is it the one that this is called after? Not of a route without a breaker. */
+static inline bool route_owns_circuit(const struct route_config *route)
+{
+    return route->breaker != NULL && route->circuit == route->index;
 }
 
 /* Do both set calls the same time limits, kept to or observed in the same way? */

@@ -78,6 +78,13 @@ struct breaker_pass {
     uint8_t place;       /* from 1; 0: it is no probe, or is none any more */
 };
 
+/* What whoever was refused is told. */
+struct breaker_refusal {
+    uint32_t left_ms; /* until a call is let in again, rounded up; 0: that hangs on a probe */
+    enum breaker_state state : 8;
+    enum breaker_reason reason : 8;
+};
+
 struct breaker {
     enum breaker_state state;
     enum breaker_reason reason; /* of the latest opening */

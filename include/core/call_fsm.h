@@ -126,6 +126,9 @@ void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns);
  */
 void call_fsm_replace_deadline(struct call_fsm *fsm, int64_t deadline_ns, int64_t now_ns);
 
+/* The call is an observed one, and would have been refused by now, for this cause. */
+void call_fsm_spare(struct call_fsm *fsm, enum cause cause, int64_t now_ns);
+
 /* The deadline that the policy, and the caller, set. */
 static inline int64_t *call_fsm_policy_deadline(struct call_fsm *fsm)
 {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct access_log;
+struct circuit;
 struct generation;
 struct list_node;
 struct pool;
@@ -16,6 +17,7 @@ struct snapshot;
 struct generation_parts {
     struct generation *generation;
     struct pool **pools;                              /* by number */
+    struct circuit **circuits;                        /* by number of a route */
     uint32_t pool_count, upstream_count, route_count; /* numbers */
     struct list_node *listeners;
     struct access_log *log; /* NULL: off */

@@ -36,7 +36,9 @@ struct proxy {
     struct worker **workers;
     struct loop **loops; /* the workers' loops, for the pools */
     uint32_t worker_count;
-    struct pool **pools; /* by number; they stay, whoever has the number */
+    struct pool **pools;       /* by number; they stay, whoever has the number */
+    struct circuit **circuits; /* by number of a route; NULL: no breaker was there. They stay, too */
+    uint32_t circuit_count;
     uint32_t pool_count;
     struct list_node listeners;
     struct handed_socket *handed; /* borrowed */

@@ -83,6 +83,7 @@ struct circuit_news circuit_look(struct circuit *circuit, int64_t now_ns);
  */
 bool circuit_audit(struct circuit *circuit, const struct loop *owner, uint32_t (*count)(void *arg),
                    void *arg);
+bool circuit_may_have_probes_locked(const struct circuit *circuit);
 bool circuit_is_live_probe_locked(const struct circuit *circuit, const struct breaker_pass *pass);
 
 #endif

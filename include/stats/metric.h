@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/breaker.h"
 #include "core/cause.h"
 #include "core/handshake_failure.h"
 #include "stats/code_counts.h"
@@ -42,6 +43,7 @@ struct metric_histogram {
 
 struct route_metrics {
 #define ROUTE_COUNTER(field, name, label, cells, help) uint64_t field[cells];
+#define ROUTE_STATE(field, name, label, cells, help)   uint64_t field[cells];
 #include "stats/metrics.def"
 };
 

@@ -172,6 +172,37 @@ static void put_dns(struct jsonw *json, const struct name_policy *dns)
     jsonw_close_object(json);
 }
 
+static void put_statuses(struct jsonw *json, const struct status_set *statuses)
+{
+    jsonw_open_array(json, "statuses");
+    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
+        if (status_set_has(statuses, code))
+            jsonw_u64(json, NULL, code);
+    jsonw_close_array(json);
+}
+
+static void put_breaker(struct jsonw *json, const struct breaker_terms *breaker)
+{
+    char percent[16];
+
+    if (breaker == NULL) {
+        jsonw_null(json, "breaker");
+        return;
+    }
+    snprintf(percent, sizeof(percent), "%u%%", breaker->ratio_percent);
+    jsonw_open_object(json, "breaker");
+    jsonw_u64(json, "failures", breaker->failures);
+    jsonw_text(json, "ratio", percent);
+    jsonw_u64(json, "volume", breaker->volume);
+    put_duration(json, "window", breaker->window_ns);
+    put_duration(json, "open", breaker->open_ns);
+    put_duration(json, "open_max", breaker->open_max_ns);
+    jsonw_u64(json, "probes", breaker->probes);
+    put_duration(json, "verdict", breaker->verdict_ns);
+    put_statuses(json, &breaker->statuses);
+    jsonw_close_object(json);
+}
+
 static void put_addresses(struct jsonw *json, const struct origin *addresses)
 {
     jsonw_open_object(json, "addresses");
@@ -281,6 +312,7 @@ static void put_route(struct jsonw *json, const struct snapshot *snapshot, const
     put_timeouts(json, route);
     put_streams(json, route->streams);
     jsonw_text(json, "pool", snapshot_pool_name(snapshot, route->pool));
+    put_breaker(json, route->breaker);
     jsonw_close_object(json);
 }
 
@@ -311,6 +343,7 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     put_timeouts(json, own);
     put_streams(json, own->streams);
     jsonw_text(json, "pool", snapshot_pool_name(snapshot, own->pool));
+    put_breaker(json, own->breaker);
     put_caller_deadline(json, &upstream->caller_deadline);
     put_tls(json, &upstream->tls);
     put_caller_tls(json, &upstream->caller_tls);

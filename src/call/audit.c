@@ -2,6 +2,7 @@
 
 #include "base/invariant.h"
 #include "call/call.h"
+#include "call/circuit_watch.h"
 #include "call/context.h"
 #include "call/ghost.h"
 #include "call/upstream.h"
@@ -116,6 +117,17 @@ static void count_impossible(struct call_context *context)
     log_error("broken invariant: %s", what);
 }
 
+static void audit_circuits(struct call_context *context)
+{
+    for (uint32_t i = 0; i < context->metrics->route_count; i++) {
+        if (context->circuits[i] == NULL || circuit_watch_audit(context, context->circuits[i]))
+            continue;
+        context->metrics->process.broken_invariants[0]++;
+        log_error("broken invariant: a breaker's places do not agree with the probes of worker %u",
+                  context->loop->index);
+    }
+}
+
 void audit_round(struct call_context *context, int64_t now_ns)
 {
     struct call *batch[BATCH];
@@ -129,6 +141,7 @@ void audit_round(struct call_context *context, int64_t now_ns)
                       context->loop->index);
         look_after_callers(batch, end_unsound(batch, take_batch(&context->calls.by_pool[i], batch), now_ns));
     }
+    audit_circuits(context);
     /* While a head is being read, the socket reports the caller's leaving by itself. */
     (void)end_unsound(batch, take_batch(&context->calls.reading, batch), now_ns);
 }

@@ -194,6 +194,16 @@ static bool send_reply(struct stream *caller, const struct local_response *respo
            stream_send(caller, &piece, &taken) == STREAM_OK;
 }
 
+/* Whole seconds, and never before it is of use. */
+static uint64_t find_retry_after_s(const struct call *call, enum cause cause, int64_t now_ns)
+{
+    uint32_t left_ms = call->try->refusal.left_ms;
+
+    if (cause != CAUSE_BREAKER_OPEN)
+        return pool_wait_retry_after_s(&call->try->ticket.permit, now_ns);
+    return left_ms > 1000 ? (left_ms + 999) / 1000 : 1;
+}
+
 /* False: not all of it has gone. */
 static bool say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail)
 {
@@ -206,6 +216,7 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .detail = detail,
         .upstream = call->config->name,
         .fsm = &call->fsm,
+        .refusal = cause == CAUSE_BREAKER_OPEN ? &call->try->refusal : NULL,
         .now_ns = now_ns,
         .call_id = call->id,
         .date = context_date(call->context),
@@ -213,7 +224,7 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->request.method == HTTP1_HEAD,
         .timed = call->config->server_timing,
-        .retry_after_s = pool_wait_retry_after_s(&call->try->ticket.permit, now_ns),
+        .retry_after_s = find_retry_after_s(call, cause, now_ns),
     };
 
     stream_discard(caller);

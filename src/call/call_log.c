@@ -79,6 +79,8 @@ static void put_ends(struct jsonw *json, const struct call *call)
     jsonw_u64(json, "bytes_down", call->try->exchange->received);
     socket_address_put(&text, &call->try->peer.any);
     jsonw_string(json, "upstream_address", text_span(&text));
+    if (call->try->probes)
+        jsonw_string(json, "breaker", SPAN_LIT("probe"));
     if (call->try->dns_is_stale)
         jsonw_string(json, "dns", SPAN_LIT("stale"));
     text.len = 0;

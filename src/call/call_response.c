@@ -94,6 +94,7 @@ static const struct stream_fault *final_response(struct call *call, const struct
 
     PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
+    call_try_answered(call);
     fault = hand_over_final(call, head);
     if (fault != NULL)
         return fault;

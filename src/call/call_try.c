@@ -20,17 +20,24 @@ static bool is_repeatable(const struct call *call)
 void call_begin_try(struct call *call)
 {
     struct call_context *context = call->context;
+    const struct breaker_terms *breaker = call->route->breaker;
+    struct try_plan plan = {.terms = call->terms,
+                            .config = call->config,
+                            .pool = context->pools[call->route->pool],
+                            .route = call->route,
+                            .breaker = breaker,
+                            .circuit = breaker != NULL ? context->circuits[call->route->circuit] : NULL,
+                            .reserved_at = &call->downstream->reserved,
+                            .deadline_ns = call_fsm_next_ns(&call->fsm),
+                            .policy_ns = call->fsm.policy_ns,
+                            .method = call->request.method,
+                            .repeatable = is_repeatable(call),
+                            .authenticates = call->authenticates};
 
-    try_begin(call->try, &(struct try_plan){.terms = call->terms,
-                                            .config = call->config,
-                                            .pool = context->pools[call->route->pool],
-                                            .route = call->route,
-                                            .reserved_at = &call->downstream->reserved,
-                                            .deadline_ns = call_fsm_next_ns(&call->fsm),
-                                            .policy_ns = call->fsm.policy_ns,
-                                            .method = call->request.method,
-                                            .repeatable = is_repeatable(call),
-                                            .authenticates = call->authenticates});
+    if (call_passes_breaker(call, call->try, &plan))
+        try_begin(call->try, &plan);
+    else
+        call_end(call, CAUSE_BREAKER_OPEN, NULL);
 }
 
 void call_cut_try(struct call *call, enum cause cause)
@@ -39,6 +46,11 @@ void call_cut_try(struct call *call, enum cause cause)
     try_doubt_connections(call->try, cause);
     ghost_follow(call, call->try, cause);
     try_cut(call->try, cause == CAUSE_BROKEN);
+}
+
+static bool may_go_on(struct try *try)
+{
+    return call_may_go_on(try->user, try);
 }
 
 static void admitted(struct try *try)
@@ -93,6 +105,7 @@ static void over(struct try *try, const struct try_result *result)
 }
 
 const struct try_events call_try_events = {
+    .may_go_on = may_go_on,
     .admitted = admitted,
     .entered = entered,
     .waits = waits,

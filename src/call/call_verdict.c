@@ -1,13 +1,95 @@
-/* A call's tries at the API: what each of them says about it. */
+/*
+ * A call's tries at the API, what each of them says about it, and the breaker that goes by that.
+ *
+ * A try asks its breaker before it asks for a permit, and carries the pass until it has a verdict: at the head of the
+ * response, where that says all, and once more at the end, if that is worse. However a call ends, it comes by
+ * call_try_over, where a probe's place is given back. When the breaker opens, each worker refuses the tries that wait
+ * for a permit (call/circuit_watch); those that had theirs in the mail ask again (call_may_go_on).
+ */
 #include "base/invariant.h"
 #include "call/call.h"
 #include "call/context.h"
 #include "core/verdict.h"
+#include "runtime/circuit.h"
 
-static struct route_metrics *metrics_of(struct call *call)
+static struct route_metrics *metrics_of(const struct call *call)
 {
     return &call->context->metrics->routes[call->route->index];
 }
+
+static void count_opening(const struct call *call, const struct try_plan *plan,
+                          const struct circuit_news *news)
+{
+    call->context->metrics->upstreams[plan->config->index].breaker_opened[news->reason]++;
+}
+
+/* ---- coming in ------------------------------------------------------------------------------------------ */
+
+/* An observed call goes on, and its verdict will tell the breaker nothing. True: it does. */
+static bool is_spared(struct call *call)
+{
+    if (call->fsm.policy_ns == NS_NEVER)
+        return false;
+    call_fsm_spare(&call->fsm, CAUSE_BREAKER_OPEN, loop_now(call->context->loop));
+    return true;
+}
+
+static void note_refusal(struct try *try, const struct circuit_news *news)
+{
+    try->refusal =
+        (struct breaker_refusal){.left_ms = (uint32_t)((news->left_ns + NS_PER_MS - 1) / NS_PER_MS),
+                                 .state = news->state,
+                                 .reason = news->reason};
+}
+
+bool call_passes_breaker(struct call *call, struct try *try, const struct try_plan *plan)
+{
+    struct loop *loop = call->context->loop;
+    struct circuit_news news;
+
+    PRE(try->pass.place == 0);
+    if (plan->circuit == NULL)
+        return true;
+    switch (circuit_ask(plan->circuit, loop, loop_now(loop), &try->pass, &news)) {
+    case BREAKER_LETS: return true;
+    case BREAKER_PROBES: try->probes = true; break;
+    case BREAKER_REFUSES: break;
+    }
+    if (news.opened)
+        count_opening(call, plan, &news);
+    note_refusal(try, &news);
+    return try->probes || is_spared(call);
+}
+
+static void fail(struct try *try)
+{
+    try_fail(try, &(struct stream_fault){.cause = CAUSE_BREAKER_OPEN});
+}
+
+bool call_may_go_on(struct call *call, struct try *try)
+{
+    struct circuit *circuit = try->plan.circuit;
+
+    if (circuit == NULL || circuit_generation(circuit) == try->pass.generation)
+        return true;
+    try->pass.place = 0; /* it is gone with its generation */
+    try->probes = false;
+    if (call_passes_breaker(call, try, &try->plan))
+        return true;
+    fail(try);
+    return false;
+}
+
+void call_refuse_waiting(struct call *call, struct try *try, const struct circuit_news *news)
+{
+    try->pass = (struct breaker_pass){0};
+    try->probes = false;
+    note_refusal(try, news);
+    if (!is_spared(call))
+        fail(try);
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------------------- */
 
 void call_try_begins(struct call *call)
 {
@@ -28,15 +110,56 @@ static bool api_is_to_move(const struct call *call)
     }
 }
 
+static void tell(struct call *call, enum verdict verdict)
+{
+    struct try *try = call->try;
+    struct loop *loop = try->context->loop;
+    struct circuit_news news;
+
+    if (circuit_tell(try->plan.circuit, loop, verdict, try->status == 429, loop_now(loop), &try->pass, &news))
+        count_opening(call, &try->plan, &news);
+}
+
+void call_try_answered(struct call *call)
+{
+    struct try *try = call->try;
+    enum verdict verdict;
+
+    PRE(try->has_no_verdict && try->status != 0);
+    if (try->plan.circuit == NULL)
+        return;
+    verdict = verdict_of_status(try->status, &try->plan.breaker->statuses);
+    try->judged = true;
+    try->judged_bad = verdict == VERDICT_BAD;
+    tell(call, verdict);
+}
+
+static enum verdict judge(const struct call *call, enum cause cause)
+{
+    const struct try *try = call->try;
+    const struct breaker_terms *breaker = try->plan.breaker;
+    struct try_end end = {.cause = cause,
+                          .status = try->status,
+                          .api_to_move = api_is_to_move(call),
+                          .took_ns = loop_now(call->context->loop) - try->granted_ns,
+                          .deadline_ns = call->route->deadline_ns};
+
+    return verdict_of(&end, breaker != NULL ? &breaker->statuses : &verdict_bad_statuses);
+}
+
 void call_try_over(struct call *call, enum cause cause)
 {
     struct try *try = call->try;
-    struct try_end end = {.cause = cause, .status = try->status, .deadline_ns = call->route->deadline_ns};
+    enum verdict verdict;
 
-    if (!try->has_no_verdict)
-        return;
-    try->has_no_verdict = false;
-    end.api_to_move = api_is_to_move(call);
-    end.took_ns = loop_now(call->context->loop) - try->granted_ns;
-    metrics_of(call)->tries_ended[verdict_of(&end, &verdict_bad_statuses)]++;
+    if (try->has_no_verdict) {
+        verdict = judge(call, cause);
+        metrics_of(call)->tries_ended[verdict]++;
+        try->has_no_verdict = false;
+        if (try->plan.circuit != NULL && (!try->judged || (verdict == VERDICT_BAD && !try->judged_bad)))
+            tell(call, verdict);
+    } else if (try->pass.place != 0) {
+        tell(call, VERDICT_NEUTRAL);
+    }
+    POST(try->pass.place == 0);
 }

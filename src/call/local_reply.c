@@ -38,6 +38,11 @@ static void put_problem(struct text *out, const struct local_reply *reply)
     jsonw_u64(&json, "status", cause_status(reply->cause));
     put_detail(&json, reply);
     jsonw_string(&json, "upstream", span_of(reply->upstream));
+    if (reply->refusal != NULL) {
+        jsonw_string(&json, "state", span_of(breaker_state_name(reply->refusal->state)));
+        jsonw_u64(&json, "opens_in_ms", reply->refusal->left_ms);
+        jsonw_string(&json, "reason", span_of(breaker_reason_name(reply->refusal->reason)));
+    }
     if (reply->is_call) {
         jsonw_string(&json, "phase", span_of(phase_name(reply->phase)));
         jsonw_string(&json, "sent", span_of(sent_name(reply->fsm->sent)));

@@ -288,7 +288,7 @@ static void wait_is_over(struct mail *mail)
         fail(try, pool_wait_cause(try->ticket.permit.refused), NULL);
     else if (is_too_late(try))
         fail(try, CAUSE_TOO_LATE, NULL);
-    else
+    else if (try->events->may_go_on(try))
         granted(try);
 }
 

@@ -263,6 +263,15 @@ static void take_from_pool(struct route_config *route, const struct pool_config 
     route->waits = pool_asks_for_time(pool) ? pool : NULL;
 }
 
+static enum status choose_breaker(struct route_build *r, struct route_config *route)
+{
+    route->has_own_breaker = r->values.of[OPT_ROUTE_BREAKER].node != NULL;
+    if (route->has_own_breaker)
+        return build_breaker(r->b, &r->values, OPT_ROUTE_BREAKER, &route->breaker);
+    route->breaker = r->u->out->default_route.breaker;
+    return ST_OK;
+}
+
 static enum status build_entry(struct route_build *r, struct route_entry *entry)
 {
     const struct option_value *methods = &r->values.of[OPT_ROUTE_METHODS];
@@ -300,7 +309,9 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     r->entries[r->count++] = entry;
     status = choose_pool(r, node, &entry, &route->pool);
     take_from_pool(route, &r->b->pools[route->pool]);
-    return status == ST_OK ? build_streams(r->b, &r->values, &route->streams) : status;
+    if (status == ST_OK)
+        status = build_streams(r->b, &r->values, &route->streams);
+    return status == ST_OK ? choose_breaker(r, route) : status;
 }
 
 static enum status build_default(struct build *b, struct build_upstream *u)
@@ -312,7 +323,11 @@ static enum status build_default(struct build *b, struct build_upstream *u)
     route->name = "default";
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
     take_from_pool(route, &b->pools[route->pool]);
-    return status == ST_OK ? build_streams(b, &u->values, &route->streams) : status;
+    if (status == ST_OK)
+        status = build_streams(b, &u->values, &route->streams);
+    if (status == ST_OK)
+        status = build_breaker(b, &u->values, OPT_UPSTREAM_BREAKER, &route->breaker);
+    return status;
 }
 
 enum status build_routes(struct build *b, struct build_upstream *u)

@@ -118,9 +118,10 @@ static bool use(struct number_table *table, uint32_t number)
 }
 
 static void use_route(struct numbering *numbering, const struct snapshot *snapshot,
-                      struct route_config *route)
+                      struct route_config *route, uint32_t own)
 {
     route->is_new = use(&numbering->routes, route->index);
+    route->circuit = route->has_own_breaker ? route->index : own;
     route->pool = snapshot->pools[route->pool].index;
 }
 
@@ -132,9 +133,9 @@ static void use_all(struct numbering *numbering, struct snapshot *snapshot)
         struct upstream_config *upstream = &snapshot->upstreams[i];
 
         upstream->is_new = use(&numbering->upstreams, upstream->index);
-        use_route(numbering, snapshot, &upstream->default_route);
+        use_route(numbering, snapshot, &upstream->default_route, upstream->default_route.index);
         for (uint32_t r = 0; r < upstream->route_count; r++)
-            use_route(numbering, snapshot, &upstream->routes[r]);
+            use_route(numbering, snapshot, &upstream->routes[r], upstream->default_route.index);
     }
 }
 

@@ -130,6 +130,13 @@ void call_fsm_replace_deadline(struct call_fsm *fsm, int64_t deadline_ns, int64_
     POST(fsm->policy_ns <= fsm->deadline_ns);
 }
 
+void call_fsm_spare(struct call_fsm *fsm, enum cause cause, int64_t now_ns)
+{
+    PRE(fsm->policy_ns != NS_NEVER);
+    look_back(fsm, now_ns);
+    spare(fsm, cause, now_ns);
+}
+
 enum cause call_fsm_timer(struct call_fsm *fsm, int64_t now_ns)
 {
     enum cause cause = call_fsm_expired(fsm, now_ns);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "call/access_log.h"
+#include "proxy/circuits.h"
 #include "proxy/drain.h"
 #include "proxy/generation.h"
 #include "proxy/parts.h"
@@ -130,12 +131,14 @@ void proxy_free(struct proxy *proxy)
     proxy_stop(proxy);
     /* What the workers have said last: their mails are parts of them. */
     mailbox_deliver(proxy->home);
+    circuits_recall(proxy);
     free_workers(proxy);
     reload_free(proxy);
     drain_free(proxy);
     if (proxy->log != NULL)
         access_log_free(proxy->log);
     listeners_close(&proxy->listeners);
+    circuits_free(proxy);
     for (uint32_t i = 0; i < proxy->pool_count; i++) {
         pool_fini(proxy->pools[i]);
         mem_free(proxy->pools[i]);

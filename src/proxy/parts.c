@@ -5,6 +5,7 @@
 
 #include "base/invariant.h"
 #include "call/access_log.h"
+#include "proxy/circuits.h"
 #include "proxy/generation.h"
 #include "proxy/listeners.h"
 #include "proxy/pools.h"
@@ -50,14 +51,15 @@ bool parts_prepare(struct proxy *proxy, struct snapshot **snapshot, struct gener
     *parts = (struct generation_parts){
         .generation = generation,
         .pools = pools_prepare(proxy),
+        .circuits = circuits_prepare(proxy, generation->snapshot),
         .pool_count = proxy->numbering.pools.count,
         .upstream_count = proxy->numbering.upstreams.count,
         .route_count = proxy->numbering.routes.count,
         .listeners = &proxy->listeners,
     };
-    if (parts->pools == NULL) {
+    if (parts->pools == NULL || parts->circuits == NULL) {
         snprintf(why, why_cap, "not enough memory");
-        goto no_pools;
+        goto no_listeners;
     }
     if (!listeners_prepare(&proxy->listeners, generation->snapshot, proxy->handed, proxy->handed_count, why,
                            why_cap))
@@ -66,8 +68,8 @@ bool parts_prepare(struct proxy *proxy, struct snapshot **snapshot, struct gener
         return true;
     listeners_abort(&proxy->listeners);
 no_listeners:
+    circuits_abort(proxy, parts->circuits, parts->route_count);
     pools_abort(proxy, parts->pools, parts->pool_count);
-no_pools:
     generation_free(generation);
     return false;
 }
@@ -76,6 +78,7 @@ void parts_abort(struct proxy *proxy, struct generation_parts *parts)
 {
     abort_log(proxy, parts);
     listeners_abort(&proxy->listeners);
+    circuits_abort(proxy, parts->circuits, parts->route_count);
     pools_abort(proxy, parts->pools, parts->pool_count);
     generation_free(parts->generation);
 }
@@ -86,6 +89,7 @@ void parts_commit(struct proxy *proxy, struct generation_parts *parts)
 
     PRE(parts->pool_count >= proxy->pool_count && generation != proxy->generation);
     pools_commit(proxy, parts->pools, parts->pool_count, generation->snapshot);
+    circuits_commit(proxy, parts->circuits, parts->route_count, generation->snapshot);
     listeners_commit(&proxy->listeners);
     if (parts->log_fd >= 0)
         access_log_turn(parts->log, parts->log_fd);

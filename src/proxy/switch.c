@@ -18,6 +18,7 @@ struct generation_switch {
     struct keepalive **keepalive; /* those that are there, and new ones */
     struct call_list *calls;
     struct pool **pools;
+    struct circuit **circuits;
     bool keeps_time; /* of new pools */
     char *text;      /* NULL: the old one is large enough */
     size_t text_cap;
@@ -61,8 +62,12 @@ static bool make_arrays(struct generation_switch *next)
     next->keepalive = mem_calloc(parts->upstream_count, sizeof(struct keepalive *));
     next->calls = call_lists_new(parts->pool_count);
     next->pools = mem_calloc(parts->pool_count, sizeof(struct pool *));
-    if (next->metrics == NULL || next->keepalive == NULL || next->calls == NULL || next->pools == NULL)
+    next->circuits = mem_calloc(parts->route_count, sizeof(struct circuit *));
+    if (next->metrics == NULL || next->keepalive == NULL || next->calls == NULL || next->pools == NULL ||
+        next->circuits == NULL)
         return false;
+    for (uint32_t i = 0; i < parts->route_count; i++)
+        next->circuits[i] = parts->circuits[i];
     for (uint32_t i = 0; i < parts->pool_count; i++)
         next->pools[i] = parts->pools[i];
     return true;
@@ -178,6 +183,7 @@ void switch_abort(struct worker *pw)
     mem_free(next->keepalive);
     mem_free(next->calls);
     mem_free(next->pools);
+    mem_free(next->circuits);
     mem_free(next->text);
     mem_free(next->fields);
     mem_free(next);
@@ -235,6 +241,8 @@ static void take_calls_over(struct worker *pw, struct generation_switch *next)
     call_set_grow(&pw->context.calls, next->calls, next->parts->pool_count);
     mem_free(pw->context.pools);
     pw->context.pools = next->pools;
+    mem_free(pw->context.circuits);
+    pw->context.circuits = next->circuits;
 }
 
 /*

@@ -6,6 +6,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/keepalive.h"
+#include "runtime/circuit.h"
 
 void worker_stop_listeners(struct worker *pw)
 {
@@ -32,13 +33,29 @@ static void add_calls(const struct call_list *calls, int64_t now_ns, struct metr
     }
 }
 
-/* By one worker, for the workers' gauges are added up. */
-static void mark_observed(const struct snapshot *snapshot, struct metrics *metrics)
+static void mark_breakers(const struct call_context *context, const struct upstream_config *upstream,
+                          int64_t now_ns)
 {
+    for (uint32_t id = 0; id <= upstream->route_count; id++) {
+        const struct route_config *route = snapshot_route(upstream, id);
+
+        if (route_owns_circuit(route))
+            context->metrics->routes[route->index]
+                .breaker[circuit_look(context->circuits[route->circuit], now_ns).state] = 1;
+    }
+}
+
+/* By one worker, for the workers' gauges are added up. */
+static void mark_states(const struct call_context *context, int64_t now_ns)
+{
+    const struct snapshot *snapshot = context->snapshot;
+    struct metrics *metrics = context->metrics;
+
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
 
         metrics->upstreams[upstream->index].observed[0] = upstream->observe;
+        mark_breakers(context, upstream, now_ns);
     }
 }
 
@@ -51,7 +68,7 @@ void worker_gauge(struct worker *pw)
     PRE(loop_is_own(&pw->loop));
     metrics_clear_gauges(metrics);
     if (pw->loop.index == 0)
-        mark_observed(pw->context.snapshot, metrics);
+        mark_states(&pw->context, now_ns);
     for (uint32_t i = 0; i < pw->context.calls.pool_count; i++)
         add_calls(&pw->context.calls.by_pool[i], now_ns, metrics);
     for (uint32_t i = 0; i < pw->upstream_places; i++)

@@ -90,6 +90,7 @@ static void release_memory(struct worker *pw)
     metrics_free(pw->context.metrics);
     call_set_fini(&pw->context.calls);
     mem_free(pw->context.pools);
+    mem_free(pw->context.circuits);
     mem_free(pw->context.keepalive);
 }
 

@@ -205,6 +205,11 @@ struct circuit_news circuit_look(struct circuit *circuit, int64_t now_ns)
     return news;
 }
 
+bool circuit_may_have_probes_locked(const struct circuit *circuit)
+{
+    return circuit->breaker.state == BREAKER_HALF;
+}
+
 bool circuit_is_live_probe_locked(const struct circuit *circuit, const struct breaker_pass *pass)
 {
     return breaker_is_live_probe(&circuit->breaker, pass);

@@ -83,6 +83,7 @@ static void add_histogram(struct metric_histogram *sum, const struct metric_hist
 static void add_route(struct route_metrics *sum, const struct route_metrics *part)
 {
 #define ROUTE_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
+#define ROUTE_STATE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
 #include "stats/metrics.def"
 }
 
@@ -134,6 +135,12 @@ void metrics_clear_gauges(struct metrics *metrics)
         struct upstream_metrics *upstream = &metrics->upstreams[i];
 
 #define UPSTREAM_GAUGE(field, name, label, cells, help) memset(upstream->field, 0, sizeof(upstream->field));
+#include "stats/metrics.def"
+    }
+    for (uint32_t i = 0; i < metrics->route_count; i++) {
+        struct route_metrics *route = &metrics->routes[i];
+
+#define ROUTE_STATE(field, name, label, cells, help) memset(route->field, 0, sizeof(route->field));
 #include "stats/metrics.def"
     }
 }

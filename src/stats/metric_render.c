@@ -19,17 +19,20 @@ enum label {
     LABEL_DNS,
     LABEL_KIND,
     LABEL_VERDICT,
+    LABEL_BREAKER,
+    LABEL_OPENED,
     LABEL_HANDSHAKE,
 };
 
 static const char *label_key(enum label label)
 {
     static const char *const keys[] = {
-        [LABEL_NONE] = NULL,         [LABEL_CLASS] = "class",         [LABEL_PHASE] = "phase",
-        [LABEL_PHASE_AGE] = "phase", [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
-        [LABEL_REFUSED] = "reason",  [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
-        [LABEL_RESULT] = "result",   [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
-        [LABEL_VERDICT] = "verdict", [LABEL_HANDSHAKE] = "reason",    [LABEL_LATE] = "class",
+        [LABEL_NONE] = NULL,          [LABEL_CLASS] = "class",         [LABEL_PHASE] = "phase",
+        [LABEL_PHASE_AGE] = "phase",  [LABEL_FAILED] = "reason",       [LABEL_REJECTED] = "reason",
+        [LABEL_REFUSED] = "reason",   [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
+        [LABEL_RESULT] = "result",    [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
+        [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
+        [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",
     };
 
     return keys[label];
@@ -68,6 +71,8 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_DNS: return answers[cell];
     case LABEL_KIND: return try_kind_name((enum try_kind)cell);
     case LABEL_VERDICT: return verdict_name((enum verdict)cell);
+    case LABEL_BREAKER: return breaker_state_name((enum breaker_state)cell);
+    case LABEL_OPENED: return breaker_reason_name((enum breaker_reason)cell);
     case LABEL_HANDSHAKE: return handshake_failure_name((enum handshake_failure)cell);
     }
     IMPOSSIBLE("a counter's label that has no names");
@@ -216,12 +221,25 @@ static struct owner route_owner(const struct metric_names *names, uint32_t route
     return (struct owner){names->upstream(names->arg, upstream), names->route(names->arg, route)};
 }
 
+static bool is_any_set(const uint64_t *cells, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (cells[i] != 0)
+            return true;
+    return false;
+}
+
 static void render_routes(const struct metrics *m, const struct metric_names *names, struct exposition *out)
 {
 #define ROUTE_COUNTER(field, name, label, cells, help)                                                       \
     exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
     for (uint32_t i = 0; i < m->route_count; i++)                                                            \
         if (names->route(names->arg, i) != NULL)                                                             \
+            put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
+#define ROUTE_STATE(field, name, label, cells, help)                                                         \
+    exposition_family(out, name, EXPOSITION_GAUGE, help);                                                    \
+    for (uint32_t i = 0; i < m->route_count; i++)                                                            \
+        if (names->route(names->arg, i) != NULL && is_any_set(m->routes[i].field, cells))                    \
             put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
 #include "stats/metrics.def"
 }

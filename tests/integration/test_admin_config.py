@@ -43,11 +43,11 @@ def full(curfew, certificates, tmp_path):
             "listen_tls": "127.0.0.1:0",
             "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
                            "client_ca_file": certificates.ca, "client_names": "client.test"},
-            "keepalive": {"max_idle": 3}, "server_timing": True,
+            "keepalive": {"max_idle": 3}, "server_timing": True, "breaker": {"failures": 7, "open": "3s", "statuses": [500, 503]},
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
                                 "Host": "from-host"},
                         "remove": ["Cookie", "X-Tenant", "X-Left"], "forwarded": "rfc7239"},
-            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}, "streams": "none"},
+            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}, "streams": "none", "breaker": "none"},
                        {"path": "/slow/very", "methods": ["GET", "BREW"], "timeouts": {"idle": "7s"}}]},
             "bare": {"url": "http://[::1]"}})
     return proxy, ("from-a-file", "from-the-defaults", "from-the-text", "from-host",
@@ -76,15 +76,18 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     assert (api["tls"]["server_name"], api["tls"]["renegotiate"], api["tls"]["min_version"]) == ("api.example.com", True, "1.3")
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
-                    "timeouts": api["timeouts"], "streams": None}
+                    "timeouts": api["timeouts"], "streams": None, "breaker": None}
     assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": []}
+    assert api["breaker"] == very["breaker"] == {
+        "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
+        "statuses": [500, 503]}
     assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
     assert len(api["listen_tls"]) == 1 and api["caller_tls"] == {
         "cert_file": certificates.cert("server"), "key_file": certificates.key("server"), "client_ca_file": certificates.ca,
         "client_names": ["client.test"], "min_version": "1.2"}
     bare = config["upstreams"]["bare"]
     assert (bare["streams"], bare["timeouts"]["min_rate"]) == (None, "none")
-    assert (bare["listen_tls"], bare["caller_tls"]) == ([], None)
+    assert (bare["listen_tls"], bare["caller_tls"], bare["breaker"]) == ([], None, None)
     assert (bare["url"], bare["deadline"], bare["tls"], bare["routes"]) == ("http://[::1]", "5s", None, [])
 
 
@@ -96,7 +99,7 @@ def test_every_option_is_there(full):
               "RATE": config["pools"]["shared"]["rate"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
               "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "TLS": api["tls"],
               "CALLER_TLS": api["caller_tls"],
-              "CALLER_DEADLINE": api["caller_deadline"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
+              "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0]}
     # A listener is shown as its address, and its mode and group only if they are written; a field as its name.
     rows = [row for row in ROW.findall((TREE / "include/config/options.def").read_text()) if row[0] not in ("LISTENER", "FIELD")]

@@ -39,7 +39,7 @@ static struct circuit circuit;
 static struct pilot pilots[THREADS];
 static struct loop *loops[THREADS];
 static atomic_bool well = true;
-static atomic_int flying[4]; /* probes on their way, by generation */
+static atomic_int flying[65536]; /* probes on their way, by generation */
 static uint64_t calls_each = 50000;
 
 static void must(bool right, const char *what)
@@ -77,7 +77,7 @@ static void land(struct pilot *pilot, struct flight *flight)
     struct circuit_news news;
 
     if (flight->is_probe)
-        atomic_fetch_sub(&flying[flight->pass.generation % 4], 1);
+        atomic_fetch_sub(&flying[flight->pass.generation % 65536], 1);
     flight->is_taken = false;
     if (circuit_tell(&circuit, &pilot->loop, verdict, draw(pilot, 4) == 0, loop_clock_ns(), &flight->pass,
                      &news))
@@ -97,7 +97,8 @@ static void begin(struct pilot *pilot, struct flight *flight)
     pilot->probes += flight->is_probe;
     pilot->refused += answer == BREAKER_REFUSES;
     if (flight->is_probe)
-        must(atomic_fetch_add(&flying[flight->pass.generation % 4], 1) < PROBES, "more probes than places");
+        must(atomic_fetch_add(&flying[flight->pass.generation % 65536], 1) < PROBES,
+             "more probes than places");
 }
 
 static uint32_t count_live(void *arg)

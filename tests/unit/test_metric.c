@@ -389,10 +389,24 @@ static void histograms_are_cumulative(void **state)
                      "\ncurfew_deadline_used_ratio_bucket{upstream=\"payments\",le=\"0.95\"} 0\n");
 }
 
+static void a_state_is_there_for_the_routes_that_have_one(void **state)
+{
+    struct metrics *m = fresh();
+
+    m->routes[0].breaker[BREAKER_HALF] = 1;
+    EXPECT_PAGE_WITH(m, "# TYPE curfew_breaker_state gauge\ncurfew_breaker_state{upstream=",
+                     "state=\"closed\"} 0\n", "state=\"open\"} 0\n", "state=\"half_open\"} 1\n");
+    m = fresh();
+    m->routes[0].breaker[BREAKER_OPEN] = 1;
+    metrics_clear_gauges(m);
+    EXPECT_PAGE_WITH(m, "# TYPE curfew_breaker_state gauge\n# HELP ");
+}
+
 static void each_family_is_introduced_once(void **state)
 {
     static const char *const families[] = {
 #define ROUTE_COUNTER(field, name, label, cells, help) "# HELP " name " " help "\n# TYPE " name " counter\n",
+#define ROUTE_STATE(field, name, label, cells, help)   "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
@@ -472,6 +486,7 @@ int main(void)
         cmocka_unit_test(a_label_longer_than_the_block_is_written_whole),
         cmocka_unit_test(samples_fit_together_across_blocks),
         cmocka_unit_test(histograms_are_cumulative),
+        cmocka_unit_test(a_state_is_there_for_the_routes_that_have_one),
         cmocka_unit_test(each_family_is_introduced_once),
         cmocka_unit_test(codes_that_were_seen_are_there_and_no_others),
         cmocka_unit_test(only_cells_that_can_count_are_there),

@@ -6,6 +6,7 @@ import re
 from .bounds import SLOW
 
 MEMBERS = {"type", "title", "status", "detail", "upstream", "phase", "sent", "budget_ms", "elapsed_ms", "phases_ms", "call"}
+BREAKER = {"state", "opens_in_ms", "reason"}  # of a call that a breaker has refused
 PHASES = ("upload", "queue", "dns", "connect", "tls", "send", "wait", "receive")
 
 TIMEOUT_ERROR = {"dns": "dns_timeout", "connect": "connection_timeout", "tls": "connection_timeout",
@@ -36,7 +37,8 @@ def expect(response, status, error, *, phase=None, sent=None, upstream="api"):
     """A call's failure, told in full."""
     assert response.status == status, (response, response.content)
     problem = parse(response)
-    assert set(problem) == MEMBERS, set(problem) ^ MEMBERS
+    members = MEMBERS | (BREAKER if problem["type"].endswith(":breaker_open") else set())
+    assert set(problem) == members, set(problem) ^ members
     assert proxy_error(response) == error, problem
     assert problem["upstream"] == upstream
     if phase:
