@@ -1,9 +1,9 @@
 #ifndef CURFEW_ADMIN_ADMIN_H
 #define CURFEW_ADMIN_ADMIN_H
 
-#include <event2/http.h>
 #include <stddef.h>
 
+#include "admin/request.h"
 #include "admin/listener.h"
 #include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
@@ -26,7 +26,7 @@ struct admin_ground {
     /*
      * POST /reload. Takes the request over, and answers it by admin/respond.h, now or later, before the admin is freed.
      */
-    void (*reload)(void *arg, struct evhttp_request *request);
+    void (*reload)(void *arg, struct admin_request *request);
     void *arg;
 };
 

@@ -1,9 +1,9 @@
 #ifndef CURFEW_ADMIN_BROWSER_H
 #define CURFEW_ADMIN_BROWSER_H
 
-#include <event2/http.h>
 #include <stdbool.h>
 
+#include "admin/request.h"
 #include "config/snapshot.h"
 
 /*
@@ -23,7 +23,7 @@ enum browser_use {
  * Why a request is not answered: *status is what it gets, and the text is for people. NULL: it is. `listens` is where
  * it came in. Requests of tools, which say neither where they come from nor a name of others, are answered.
  */
-const char *browser_refusal(struct evhttp_request *request, const struct endpoint *listens,
+const char *browser_refusal(struct admin_request *request, const struct endpoint *listens,
                             enum browser_use use, int *status);
 
 #endif

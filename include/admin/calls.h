@@ -1,9 +1,9 @@
 #ifndef CURFEW_ADMIN_CALLS_H
 #define CURFEW_ADMIN_CALLS_H
 
-#include <event2/http.h>
 #include <stdbool.h>
 
+#include "admin/request.h"
 #include "base/list.h"
 #include "proxy/proxy.h"
 #include "runtime/loop.h"
@@ -27,7 +27,7 @@ void calls_init(struct calls *calls);
 void calls_fini(struct calls *calls);
 
 /* Take the request over. */
-void calls_respond(struct calls *calls, struct evhttp_request *request);
-void calls_respond_cut(struct calls *calls, struct evhttp_request *request, const char *id);
+void calls_respond(struct calls *calls, struct admin_request *request);
+void calls_respond_cut(struct calls *calls, struct admin_request *request, const char *id);
 
 #endif

@@ -1,8 +1,7 @@
 #ifndef CURFEW_ADMIN_CONFIG_H
 #define CURFEW_ADMIN_CONFIG_H
 
-#include <event2/http.h>
-
+#include "admin/request.h"
 #include "admin/listener.h"
 #include "proxy/proxy.h"
 
@@ -14,7 +13,7 @@
  * Values of header fields are secrets and left out: the names of those that are set are there. Of files, the paths are.
  * A listener that is NULL is not there. On the main thread.
  */
-void config_respond(struct evhttp_request *request, const struct proxy *proxy,
+void config_respond(struct admin_request *request, const struct proxy *proxy,
                     const struct admin_listener *admin, const struct admin_listener *metrics);
 
 #endif

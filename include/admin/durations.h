@@ -1,8 +1,7 @@
 #ifndef CURFEW_ADMIN_DURATIONS_H
 #define CURFEW_ADMIN_DURATIONS_H
 
-#include <event2/http.h>
-
+#include "admin/request.h"
 #include "stats/metric.h"
 #include "proxy/proxy.h"
 
@@ -11,6 +10,6 @@
  * pools; whole microseconds. `sum` is that of proxy/scrape.h, with histograms. Answers the request. Main
  * thread.
  */
-void durations_respond(struct evhttp_request *request, const struct proxy *proxy, const struct metrics *sum);
+void durations_respond(struct admin_request *request, const struct proxy *proxy, const struct metrics *sum);
 
 #endif

@@ -1,10 +1,10 @@
 #ifndef CURFEW_ADMIN_HISTORY_H
 #define CURFEW_ADMIN_HISTORY_H
 
-#include <event2/http.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admin/request.h"
 #include "admin/page.h"
 #include "stats/history.h"
 #include "stats/stuck_calls.h"
@@ -68,7 +68,7 @@ void admin_history_fini(struct admin_history *history);
 int64_t admin_history_newest(const struct admin_history *history) __attribute__((pure));
 
 /* Take the request over. */
-void admin_history_respond_history(struct admin_history *history, struct evhttp_request *request);
-void admin_history_respond_stuck(struct admin_history *history, struct evhttp_request *request);
+void admin_history_respond_history(struct admin_history *history, struct admin_request *request);
+void admin_history_respond_stuck(struct admin_history *history, struct admin_request *request);
 
 #endif

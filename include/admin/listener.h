@@ -1,10 +1,9 @@
 #ifndef CURFEW_ADMIN_LISTENER_H
 #define CURFEW_ADMIN_LISTENER_H
 
-#include <event2/event.h>
-#include <event2/http.h>
 #include <stddef.h>
 
+#include "admin/request.h"
 #include "admin/clients.h"
 #include "base/text.h"
 #include "config/address.h"
@@ -13,19 +12,16 @@
 struct admin_listener {
     struct endpoint address; /* its texts are copies */
     int fd;
-    bool is_handed;      /* somebody else opened it, and closes it */
-    struct evhttp *http; /* NULL: it is not open */
+    bool is_handed; /* somebody else opened it, and closes it */
+    bool is_open;
     struct clients clients;
 };
 
-/* What it gets: clients_renew is done. */
-typedef void (*admin_request_fn)(struct evhttp_request *request, void *arg);
-
 /*
  * Listens on `address`, or by the socket `handed_fd` unless that is -1; a zeroed listener. ST_FAILED and ST_NOMEM:
- * nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. Thread of `base`.
+ * nothing is left open, and `why` (terminated, at most why_cap bytes) says what failed. The loop's thread.
  */
-enum status admin_listener_open(struct admin_listener *listener, struct event_base *base,
+enum status admin_listener_open(struct admin_listener *listener, struct loop *loop,
                                 const struct endpoint *address, int handed_fd, admin_request_fn came,
                                 void *arg, char *why, size_t why_cap) MUST_CHECK;
 

@@ -1,9 +1,9 @@
 #ifndef CURFEW_ADMIN_PAGE_H
 #define CURFEW_ADMIN_PAGE_H
 
-#include <event2/http.h>
 #include <stdbool.h>
 
+#include "admin/request.h"
 #include "page/assets.h"
 
 /*
@@ -12,10 +12,10 @@
  */
 
 /* Does this client want a page rather than a text (Accept, RFC 9110 12.5.1)? */
-bool page_is_wanted(struct evhttp_request *request);
+bool page_is_wanted(struct admin_request *request);
 
 /* Answers the request with one of the files. */
-void page_respond(struct evhttp_request *request, enum asset asset);
+void page_respond(struct admin_request *request, enum asset asset);
 
 /* What tells this page from those of other binaries: 16 hexadecimal digits, terminated. */
 #define PAGE_EDITION_LEN 16

@@ -1,8 +1,7 @@
 #ifndef CURFEW_ADMIN_POOLS_H
 #define CURFEW_ADMIN_POOLS_H
 
-#include <event2/http.h>
-
+#include "admin/request.h"
 #include "base/status.h"
 #include "stats/exposition.h"
 #include "proxy/proxy.h"
@@ -14,7 +13,7 @@
 const char **pools_name_all(const struct proxy *proxy);
 
 /* GET /pools: {"pools": [{"name": …, "size": …, …}]}, the figures of each pool of one instant. */
-void pools_respond(struct evhttp_request *request, struct proxy *proxy);
+void pools_respond(struct admin_request *request, struct proxy *proxy);
 
 /* The families of the pools: the POOL_ rows of stats/metrics.def. ST_NOMEM: nothing was written. */
 enum status pools_expose(struct proxy *proxy, struct exposition *out) MUST_CHECK;

@@ -1,9 +1,9 @@
 #ifndef CURFEW_ADMIN_SCRAPES_H
 #define CURFEW_ADMIN_SCRAPES_H
 
-#include <event2/http.h>
 #include <stdint.h>
 
+#include "admin/request.h"
 #include "admin/process.h"
 #include "base/list.h"
 #include "base/status.h"
@@ -29,7 +29,7 @@ void scrapes_init(struct scrapes *scrapes);
 void scrapes_fini(struct scrapes *scrapes);
 
 /* Take the request over. */
-void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request);
-void scrapes_respond_durations(struct scrapes *scrapes, struct evhttp_request *request);
+void scrapes_respond(struct scrapes *scrapes, struct admin_request *request);
+void scrapes_respond_durations(struct scrapes *scrapes, struct admin_request *request);
 
 #endif

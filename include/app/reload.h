@@ -1,7 +1,7 @@
 #ifndef CURFEW_APP_RELOAD_H
 #define CURFEW_APP_RELOAD_H
 
-#include <event2/http.h>
+#include "admin/request.h"
 
 struct service;
 
@@ -12,7 +12,7 @@ struct service;
 void reload_init(struct service *service);
 void reload_ask(struct service *service);
 /* admin_ground.reload; `arg` is the service. */
-void reload_asked_by_admin(void *arg, struct evhttp_request *request);
+void reload_asked_by_admin(void *arg, struct admin_request *request);
 /* Tells those who wait that nothing will come of it. */
 void reload_fini(struct service *service);
 

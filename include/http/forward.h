@@ -41,7 +41,7 @@ struct forward_framing forward_response_framing(const struct http1_head *respons
 /* What a response says that did not come with it. All but `rules` is for final responses alone. */
 struct forward_own {
     const struct forward_rules *rules; /* NULL: it did not come, it is our own */
-    uint64_t call_id;                  /* for "X-Curfew-Call: <in hex>" */
+    uint64_t call_id;                  /* for "X-Curfew-Call: <in hex>"; 0: it is of no call */
     struct span lines;                 /* ready field lines; empty: none */
     struct span date;      /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
     struct span authority; /* that the caller reached us by, for Location; empty: that stays as it came */

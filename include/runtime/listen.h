@@ -60,6 +60,7 @@ struct acceptor {
     struct loop *loop;
     struct timer resume;
     accepted_fn accepted;
+    bool (*shortage)(struct acceptor *acceptor); /* descriptors are short: has it found one? NULL: it can't */
     int fd;
 };
 

@@ -1,6 +1,5 @@
 #include "admin/admin.h"
 
-#include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,83 +33,81 @@ struct admin {
 #define CALL_PATH "/calls/"
 #define PAGE_PATH "/page/"
 
-static void respond_root(struct admin *admin, struct evhttp_request *request);
+static void respond_root(struct admin *admin, struct admin_request *request);
 
-static const char *path_of(struct evhttp_request *request)
-{
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-
-    return uri ? evhttp_uri_get_path(uri) : NULL;
-}
-
-static void respond_metrics(struct admin *admin, struct evhttp_request *request)
+static void respond_metrics(struct admin *admin, struct admin_request *request)
 {
     scrapes_respond(&admin->scrapes, request);
 }
 
-static void respond_durations(struct admin *admin, struct evhttp_request *request)
+static void respond_durations(struct admin *admin, struct admin_request *request)
 {
     scrapes_respond_durations(&admin->scrapes, request);
 }
 
-static void respond_pools(struct admin *admin, struct evhttp_request *request)
+static void respond_pools(struct admin *admin, struct admin_request *request)
 {
     pools_respond(request, admin->proxy);
 }
 
-static void respond_config(struct admin *admin, struct evhttp_request *request)
+static void respond_config(struct admin *admin, struct admin_request *request)
 {
     config_respond(request, admin->proxy, admin_listener(admin), admin_metrics_listener(admin));
 }
 
+static void respond_word(struct admin_request *request, int status, struct span word)
+{
+    respond_fixed(request, status, "text/plain; charset=utf-8", word);
+}
+
 /* Every worker is asked once a second; a loop that turns answers within milliseconds. */
-static void respond_healthz(struct admin *admin, struct evhttp_request *request)
+static void respond_healthz(struct admin *admin, struct admin_request *request)
 {
     if (heartbeat_unanswered_ns(admin->ground->heartbeat) < HANGS_AFTER_NS)
-        respond_text(request, 200, "ok\n");
+        respond_word(request, 200, SPAN_LIT("ok\n"));
     else
-        respond_text(request, 503, "a worker hangs\n");
+        respond_word(request, 503, SPAN_LIT("a worker hangs\n"));
 }
 
-static void respond_readyz(struct admin *admin, struct evhttp_request *request)
+static void respond_readyz(struct admin *admin, struct admin_request *request)
 {
     if (proxy_is_ready(admin->proxy))
-        respond_text(request, 200, "ready\n");
+        respond_word(request, 200, SPAN_LIT("ready\n"));
     else
-        respond_text(request, 503, "not ready\n");
+        respond_word(request, 503, SPAN_LIT("not ready\n"));
 }
 
-static void respond_calls(struct admin *admin, struct evhttp_request *request)
+static void respond_calls(struct admin *admin, struct admin_request *request)
 {
     calls_respond(&admin->calls, request);
 }
 
-static void respond_cut(struct admin *admin, struct evhttp_request *request)
+static void respond_cut(struct admin *admin, struct admin_request *request)
 {
-    calls_respond_cut(&admin->calls, request, path_of(request) + strlen(CALL_PATH));
+    calls_respond_cut(&admin->calls, request, request->path + strlen(CALL_PATH));
 }
 
-static void respond_reload(struct admin *admin, struct evhttp_request *request)
+static void respond_reload(struct admin *admin, struct admin_request *request)
 {
     admin->ground->reload(admin->ground->arg, request);
 }
 
-static void respond_history(struct admin *admin, struct evhttp_request *request)
+static void respond_history(struct admin *admin, struct admin_request *request)
 {
     admin_history_respond_history(&admin->history, request);
 }
 
-static void respond_stuck(struct admin *admin, struct evhttp_request *request)
+static void respond_stuck(struct admin *admin, struct admin_request *request)
 {
     admin_history_respond_stuck(&admin->history, request);
 }
 
-static void respond_file(struct admin *admin, struct evhttp_request *request)
+static void respond_file(struct admin *admin, struct admin_request *request)
 {
     enum asset asset;
 
     (void)admin;
-    if (asset_find(path_of(request) + strlen(PAGE_PATH), &asset))
+    if (asset_find(request->path + strlen(PAGE_PATH), &asset))
         page_respond(request, asset);
     else
         respond_problem(request, 404, "The page has no such file.");
@@ -123,8 +120,8 @@ static void respond_file(struct admin *admin, struct evhttp_request *request)
 static const struct resource {
     const char *path;
     const char *what;
-    void (*respond)(struct admin *admin, struct evhttp_request *request);
-    enum evhttp_cmd_type acts;
+    void (*respond)(struct admin *admin, struct admin_request *request);
+    enum http1_method acts;
     const char *allow;
     bool is_for_all; /* by admin.metrics_listen, too */
 } resources[] = {
@@ -133,7 +130,7 @@ static const struct resource {
      true},
     {"/calls", "calls in flight, least left first (JSON; ?older=1s&upstream=NAME&phase=wait&limit=100)",
      respond_calls, 0, READ_ONLY, false},
-    {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, EVHTTP_REQ_DELETE, "DELETE", false},
+    {CALL_PATH "ID", "DELETE: cuts the call", respond_cut, HTTP1_DELETE, "DELETE", false},
     {"/history", "the last 15 minutes by second (JSON; ?since=SECOND&step=SECONDS)", respond_history, 0,
      READ_ONLY, false},
     {"/stuck", "the calls that got stuck last, and where their time went (JSON)", respond_stuck, 0, READ_ONLY,
@@ -147,12 +144,12 @@ static const struct resource {
     {"/healthz", "200 while every worker turns, 503 when one has hung for 5 s", respond_healthz, 0, READ_ONLY,
      true},
     {"/readyz", "200 while curfew takes calls, else 503", respond_readyz, 0, READ_ONLY, true},
-    {"/reload", "POST: loads the configuration anew", respond_reload, EVHTTP_REQ_POST, "POST", false},
+    {"/reload", "POST: loads the configuration anew", respond_reload, HTTP1_POST, "POST", false},
     {PAGE_PATH "FILE", NULL, respond_file, 0, READ_ONLY, false},
 };
 #define RESOURCE_COUNT (sizeof(resources) / sizeof(resources[0]))
 
-static void respond_list(struct evhttp_request *request)
+static void respond_list(struct admin_request *request)
 {
     char block[2048];
     struct text list = text_over(block, sizeof(block) - 1);
@@ -160,11 +157,11 @@ static void respond_list(struct evhttp_request *request)
     for (size_t i = 0; i < RESOURCE_COUNT && resources[i].what != NULL; i++)
         text_printf(&list, "%-11s %s\n", resources[i].path, resources[i].what);
     block[list.len] = '\0';
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Vary", "Accept");
+    request_add_line(request, "Vary", "Accept");
     respond_text(request, 200, block);
 }
 
-static void respond_root(struct admin *admin, struct evhttp_request *request)
+static void respond_root(struct admin *admin, struct admin_request *request)
 {
     (void)admin;
     if (page_is_wanted(request))
@@ -190,18 +187,18 @@ static const struct resource *find_resource(const char *path)
     return NULL;
 }
 
-static bool takes(const struct resource *resource, enum evhttp_cmd_type method)
+static bool takes(const struct resource *resource, enum http1_method method)
 {
     if (resource->acts != 0)
         return method == resource->acts;
-    return method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    return method == HTTP1_GET || method == HTTP1_HEAD;
 }
 
-static void refuse_method(const struct resource *resource, struct evhttp_request *request)
+static void refuse_method(const struct resource *resource, struct admin_request *request)
 {
     char detail[64];
 
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", resource->allow);
+    request_add_line(request, "Allow", resource->allow);
     if (resource->acts != 0)
         snprintf(detail, sizeof(detail), "This does something: it takes %s.", resource->allow);
     else
@@ -213,16 +210,16 @@ static enum browser_use browser_use_of(const struct resource *resource)
 {
     if (resource->acts == 0)
         return BROWSER_READS;
-    return resource->acts == EVHTTP_REQ_DELETE ? BROWSER_ACTS : BROWSER_MUST_NOT;
+    return resource->acts == HTTP1_DELETE ? BROWSER_ACTS : BROWSER_MUST_NOT;
 }
 
-static void answer(struct admin *admin, const struct admin_listener *listener, struct evhttp_request *request,
+static void answer(struct admin *admin, const struct admin_listener *listener, struct admin_request *request,
                    const struct resource *resource)
 {
     const char *refusal;
     int status;
 
-    if (!takes(resource, evhttp_request_get_command(request)))
+    if (!takes(resource, request->method))
         refuse_method(resource, request);
     else if ((refusal = browser_refusal(request, &listener->address, browser_use_of(resource), &status)) !=
              NULL)
@@ -231,26 +228,33 @@ static void answer(struct admin *admin, const struct admin_listener *listener, s
         resource->respond(admin, request);
 }
 
-static void request_came(struct evhttp_request *request, void *arg)
+static void refuse(struct admin_request *request)
+{
+    respond_problem(request, cause_status(request->refused), request->why);
+}
+
+static void request_came(struct admin_request *request, void *arg)
 {
     struct admin *admin = arg;
-    const struct resource *resource = find_resource(path_of(request));
+    const struct resource *resource = find_resource(request->path);
 
-    clients_renew(&admin->listener.clients, request);
-    if (resource)
+    if (request->refused != CAUSE_NONE)
+        refuse(request);
+    else if (resource)
         answer(admin, &admin->listener, request, resource);
     else
         respond_problem(request, 404, "There is no such page here. GET / lists what there is.");
 }
 
 /* By admin.metrics_listen, which anybody may reach: it tells what a monitor and a probe want to know, and no more. */
-static void powerless_request_came(struct evhttp_request *request, void *arg)
+static void powerless_request_came(struct admin_request *request, void *arg)
 {
     struct admin *admin = arg;
-    const struct resource *resource = find_resource(path_of(request));
+    const struct resource *resource = find_resource(request->path);
 
-    clients_renew(&admin->metrics_listener.clients, request);
-    if (resource && resource->is_for_all)
+    if (request->refused != CAUSE_NONE)
+        refuse(request);
+    else if (resource && resource->is_for_all)
         answer(admin, &admin->metrics_listener, request, resource);
     else
         respond_problem(request, 404, "Here are /metrics, /healthz and /readyz, and nothing else.");
@@ -282,10 +286,10 @@ static enum status open_listeners(struct admin *admin, char *why, size_t why_cap
     enum status status = ST_OK;
 
     if (snapshot->has_admin)
-        status = admin_listener_open(&admin->listener, admin->loop->base, &snapshot->admin, ground->handed_fd,
+        status = admin_listener_open(&admin->listener, admin->loop, &snapshot->admin, ground->handed_fd,
                                      request_came, admin, why, why_cap);
     if (status == ST_OK && snapshot->has_metrics)
-        status = admin_listener_open(&admin->metrics_listener, admin->loop->base, &snapshot->metrics,
+        status = admin_listener_open(&admin->metrics_listener, admin->loop, &snapshot->metrics,
                                      ground->handed_metrics_fd, powerless_request_came, admin, why, why_cap);
     if (status != ST_OK)
         admin_listener_close(&admin->listener);
@@ -329,10 +333,10 @@ void admin_free(struct admin *admin)
 
 const struct admin_listener *admin_listener(const struct admin *admin)
 {
-    return admin->listener.http ? &admin->listener : NULL;
+    return admin->listener.is_open ? &admin->listener : NULL;
 }
 
 const struct admin_listener *admin_metrics_listener(const struct admin *admin)
 {
-    return admin->metrics_listener.http ? &admin->metrics_listener : NULL;
+    return admin->metrics_listener.is_open ? &admin->metrics_listener : NULL;
 }

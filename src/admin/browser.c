@@ -10,11 +10,6 @@
 
 #define NAME_MAX_BYTES 256
 
-static const char *field(struct evhttp_request *request, const char *name)
-{
-    return evhttp_find_header(evhttp_request_get_input_headers(request), name);
-}
-
 static bool ends_with(const char *text, const char *end)
 {
     size_t len = strlen(text), end_len = strlen(end);
@@ -43,9 +38,9 @@ static bool is_local(const char *host)
 }
 
 /* Sec-Fetch-Site (Fetch Metadata): a page of another origin asks, and it is not that somebody follows a link. */
-static bool is_of_another_page(struct evhttp_request *request)
+static bool is_of_another_page(struct admin_request *request)
 {
-    const char *site = field(request, "Sec-Fetch-Site"), *mode = field(request, "Sec-Fetch-Mode");
+    const char *site = request->fields[REQUEST_FETCH_SITE], *mode = request->fields[REQUEST_FETCH_MODE];
 
     if (site == NULL || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0)
         return false;
@@ -61,10 +56,10 @@ static bool is_ours(const char *origin, const char *host)
            strcasecmp(origin + sizeof(scheme) - 1, host) == 0;
 }
 
-const char *browser_refusal(struct evhttp_request *request, const struct endpoint *listens,
+const char *browser_refusal(struct admin_request *request, const struct endpoint *listens,
                             enum browser_use use, int *status)
 {
-    const char *host = field(request, "Host"), *origin = field(request, "Origin");
+    const char *host = request->fields[REQUEST_HOST], *origin = request->fields[REQUEST_ORIGIN];
 
     *status = 421;
     if (host != NULL && listens->family != ENDPOINT_UNIX && endpoint_is_local(listens) && !is_local(host))

@@ -16,7 +16,7 @@
 struct asked {
     struct list_node node; /* on calls.waiting, until it is its turn */
     struct calls *calls;
-    struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
+    struct admin_request *request;
     struct call_top_filter filter;
     enum call_query_act act;
     struct timer patience;
@@ -107,7 +107,7 @@ static void respond_with(const struct asked *asked, const struct call_query_resu
     }
     json = json_answer_begin(&answer);
     if (!labels_init(&labels, asked->calls->proxy, numbering->upstreams.count, numbering->routes.count))
-        answer.is_incomplete = true;
+        answer.content.is_incomplete = true;
     else if (asked->act == CALL_QUERY_LIST)
         put_list(json, &labels, result, now_ns);
     else
@@ -176,7 +176,7 @@ static void give_up(struct timer *timer, int64_t now_ns)
     refuse(asked, 503, "A worker did not answer within 1 s.");
 }
 
-static void ask(struct calls *calls, struct evhttp_request *request, const struct call_top_filter *filter,
+static void ask(struct calls *calls, struct admin_request *request, const struct call_top_filter *filter,
                 enum call_query_act act)
 {
     struct asked *asked = mem_zalloc(sizeof(*asked));
@@ -195,9 +195,9 @@ static void ask(struct calls *calls, struct evhttp_request *request, const struc
     start_next(calls);
 }
 
-void calls_respond(struct calls *calls, struct evhttp_request *request)
+void calls_respond(struct calls *calls, struct admin_request *request)
 {
-    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    const char *query = request->query;
     struct call_top_filter filter;
     char why[160];
 
@@ -207,7 +207,7 @@ void calls_respond(struct calls *calls, struct evhttp_request *request)
         respond_problem(request, 400, why);
 }
 
-void calls_respond_cut(struct calls *calls, struct evhttp_request *request, const char *id)
+void calls_respond_cut(struct calls *calls, struct admin_request *request, const char *id)
 {
     struct call_top_filter filter;
 

@@ -495,7 +495,7 @@ static void put_instant(struct jsonw *json, const char *key, const struct timesp
     jsonw_string(json, key, text_span(&text));
 }
 
-void config_respond(struct evhttp_request *request, const struct proxy *proxy,
+void config_respond(struct admin_request *request, const struct proxy *proxy,
                     const struct admin_listener *admin, const struct admin_listener *metrics)
 {
     const struct generation *generation = proxy->generation;

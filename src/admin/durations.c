@@ -109,13 +109,13 @@ static void put_pools(struct jsonw *json, const struct proxy *proxy, const struc
     jsonw_close_array(json);
 }
 
-void durations_respond(struct evhttp_request *request, const struct proxy *proxy, const struct metrics *sum)
+void durations_respond(struct admin_request *request, const struct proxy *proxy, const struct metrics *sum)
 {
     const struct snapshot *snapshot = proxy_snapshot(proxy);
     struct json_answer answer;
     struct jsonw *json = json_answer_begin(&answer);
 
-    answer.is_incomplete |= sum->lacks_histograms;
+    answer.content.is_incomplete |= sum->lacks_histograms;
     put_routes(json, snapshot, sum);
     put_pools(json, proxy, snapshot);
     json_answer_send(&answer, request, 500);

@@ -1,4 +1,5 @@
 /* GET /history and GET /stuck: what the history has, as JSON. */
+#include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,9 +198,9 @@ static void put_upstreams(struct jsonw *json, const struct admin_history *histor
     jsonw_close_array(json);
 }
 
-void admin_history_respond_history(struct admin_history *history, struct evhttp_request *request)
+void admin_history_respond_history(struct admin_history *history, struct admin_request *request)
 {
-    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    const char *query = request->query;
     struct history_sample *samples;
     struct json_answer answer;
     struct wanted wanted;
@@ -215,8 +216,8 @@ void admin_history_respond_history(struct admin_history *history, struct evhttp_
     samples = mem_calloc((size_t)grid.points + 1, sizeof(*samples));
     pools = pools_name_all(history->proxy);
     json = json_answer_begin(&answer);
-    answer.is_incomplete |= samples == NULL || pools == NULL;
-    if (!answer.is_incomplete) {
+    answer.content.is_incomplete |= samples == NULL || pools == NULL;
+    if (!answer.content.is_incomplete) {
         put_head(json, history, &grid);
         put_pools(json, history->proxy, pools);
         put_upstreams(json, history, pools, samples, &grid);
@@ -275,7 +276,7 @@ static void put_stuck(struct jsonw *json, const struct stuck_record *stuck)
 }
 
 /* The newest first. */
-void admin_history_respond_stuck(struct admin_history *history, struct evhttp_request *request)
+void admin_history_respond_stuck(struct admin_history *history, struct admin_request *request)
 {
     uint64_t count = history->stuck_count < STUCK_CALLS ? history->stuck_count : STUCK_CALLS;
     struct json_answer answer;

@@ -8,9 +8,6 @@
 #include "base/mem.h"
 #include "runtime/listen.h"
 
-#define HEAD_MAX_BYTES 8192
-#define BODY_MAX_BYTES 65536
-
 /* The configuration's own are gone after a reload. */
 static bool copy_address(struct admin_listener *listener, const struct endpoint *address)
 {
@@ -32,34 +29,13 @@ static void free_address(struct admin_listener *listener)
     mem_free((char *)(uintptr_t)listener->address.group_name);
 }
 
-static enum status open_http(struct admin_listener *listener, struct event_base *base, admin_request_fn came,
-                             void *arg)
-{
-    struct evhttp *http = evhttp_new(base);
-
-    if (!http)
-        return ST_NOMEM;
-    evhttp_set_max_headers_size(http, HEAD_MAX_BYTES);
-    evhttp_set_max_body_size(http, BODY_MAX_BYTES);
-    evhttp_set_timeout(http, CLIENT_SECONDS);
-    /* All, so that those that are not for us get a 405 of ours. */
-    evhttp_set_allowed_methods(http, UINT16_MAX);
-    evhttp_set_gencb(http, came, arg);
-    if (clients_init(&listener->clients, base, http, listener->fd) != ST_OK) {
-        evhttp_free(http);
-        return ST_NOMEM;
-    }
-    listener->http = http;
-    return ST_OK;
-}
-
 static void close_socket(struct admin_listener *listener)
 {
     if (!listener->is_handed)
         listen_close(&listener->address, listener->fd);
 }
 
-enum status admin_listener_open(struct admin_listener *listener, struct event_base *base,
+enum status admin_listener_open(struct admin_listener *listener, struct loop *loop,
                                 const struct endpoint *address, int handed_fd, admin_request_fn came,
                                 void *arg, char *why, size_t why_cap)
 {
@@ -76,8 +52,9 @@ enum status admin_listener_open(struct admin_listener *listener, struct event_ba
         status = ST_FAILED;
         goto no_listener;
     }
-    status = open_http(listener, base, came, arg);
-    if (status == ST_OK)
+    status = clients_init(&listener->clients, loop, listener->fd, came, arg);
+    listener->is_open = status == ST_OK;
+    if (listener->is_open)
         return ST_OK;
     close_socket(listener);
 no_listener:
@@ -87,10 +64,9 @@ no_listener:
 
 void admin_listener_close(struct admin_listener *listener)
 {
-    if (!listener->http)
+    if (!listener->is_open)
         return;
-    listener->clients.listener = NULL; /* evhttp frees it, then the connections */
-    evhttp_free(listener->http);
+    listener->is_open = false;
     clients_fini(&listener->clients);
     close_socket(listener);
     free_address(listener);

@@ -12,9 +12,9 @@ static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-bool page_is_wanted(struct evhttp_request *request)
+bool page_is_wanted(struct admin_request *request)
 {
-    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
+    const char *accept = request->fields[REQUEST_ACCEPT];
 
     return accept != NULL && strstr(accept, "text/html") != NULL;
 }
@@ -33,39 +33,32 @@ void page_edition(char out[PAGE_EDITION_LEN + 1])
     snprintf(out, PAGE_EDITION_LEN + 1, "%016llx", (unsigned long long)value);
 }
 
-static bool has_it(struct evhttp_request *request, const char *etag)
+static bool has_it(struct admin_request *request, const char *etag)
 {
-    const char *known = evhttp_find_header(evhttp_request_get_input_headers(request), "If-None-Match");
+    const char *known = request->fields[REQUEST_IF_NONE_MATCH];
 
     return known != NULL && strstr(known, etag) != NULL;
 }
 
-static void put_fields(struct evkeyvalq *fields, enum asset asset, const char *etag)
+static void add_lines(struct admin_request *request, enum asset asset, const char *etag)
 {
-    evhttp_add_header(fields, "ETag", etag);
-    evhttp_add_header(fields, "Cache-Control", "no-cache");
-    evhttp_add_header(fields, "Content-Security-Policy", policy);
-    evhttp_add_header(fields, "X-Frame-Options", "DENY");
-    evhttp_add_header(fields, "Referrer-Policy", "no-referrer");
+    request_add_line(request, "ETag", etag);
+    request_add_line(request, "Cache-Control", "no-cache");
+    request_add_line(request, "Content-Security-Policy", policy);
+    request_add_line(request, "X-Frame-Options", "DENY");
+    request_add_line(request, "Referrer-Policy", "no-referrer");
     if (asset == ASSET_INDEX)
-        evhttp_add_header(fields, "Vary", "Accept");
+        request_add_line(request, "Vary", "Accept");
     if (asset_is_gzip(asset))
-        evhttp_add_header(fields, "Content-Encoding", "gzip");
+        request_add_line(request, "Content-Encoding", "gzip");
 }
 
-void page_respond(struct evhttp_request *request, enum asset asset)
+void page_respond(struct admin_request *request, enum asset asset)
 {
     struct span bytes = asset_bytes(asset);
-    struct evbuffer *content = evbuffer_new();
     char etag[24];
 
     snprintf(etag, sizeof(etag), "\"%016llx\"", (unsigned long long)hash_of(HASH_OF_NOTHING, bytes));
-    if (content == NULL || evbuffer_add_reference(content, bytes.ptr, bytes.len, NULL, NULL) < 0) {
-        respond_problem(request, 503, "There is not enough memory for this answer.");
-    } else {
-        put_fields(evhttp_request_get_output_headers(request), asset, etag);
-        respond(request, has_it(request, etag) ? 304 : 200, asset_type(asset), content);
-    }
-    if (content != NULL)
-        evbuffer_free(content);
+    add_lines(request, asset, etag);
+    respond_fixed(request, has_it(request, etag) ? 304 : 200, asset_type(asset), bytes);
 }

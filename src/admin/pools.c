@@ -34,13 +34,13 @@ static void put_pool(struct jsonw *json, const char *name, const struct pool_fig
     jsonw_close_object(json);
 }
 
-void pools_respond(struct evhttp_request *request, struct proxy *proxy)
+void pools_respond(struct admin_request *request, struct proxy *proxy)
 {
     const char **names = pools_name_all(proxy);
     struct json_answer answer;
     struct jsonw *json = json_answer_begin(&answer);
 
-    answer.is_incomplete |= names == NULL;
+    answer.content.is_incomplete |= names == NULL;
     jsonw_open_array(json, "pools");
     for (uint32_t i = 0; names != NULL && i < proxy->pool_count; i++) {
         struct pool_figures figures;

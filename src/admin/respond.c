@@ -1,61 +1,67 @@
 #include "admin/respond.h"
 
-#include <stdio.h>
-
+#include "admin/clients.h"
 #include "base/list.h"
+#include "base/mem.h"
 #include "http/http1.h"
 
-/* evhttp leaves out the length of what it does not send. */
-static void put_length(struct evkeyvalq *fields, size_t bytes)
+/* The request is over by it, heard or not. */
+static void answer_with(struct admin_request *request, struct answer *answer, const char *type)
 {
-    char digits[24];
-
-    snprintf(digits, sizeof(digits), "%zu", bytes);
-    evhttp_add_header(fields, "Content-Length", digits);
+    if (!request_has_line(request, "Cache-Control"))
+        request_add_line(request, "Cache-Control", "no-store");
+    request_add_line(request, "X-Content-Type-Options", "nosniff");
+    request_add_line(request, "Cross-Origin-Resource-Policy", "same-origin");
+    answer->is_bare = answer->status == 304;
+    if (!answer->is_bare)
+        request_add_line(request, "Content-Type", type);
+    answer->head_only = request->method == HTTP1_HEAD;
+    answer->lines = text_span(&request->lines);
+    if (request->client != NULL)
+        client_answer(request->client, answer);
+    content_fini(&answer->content);
+    mem_free(request);
 }
 
-void respond(struct evhttp_request *request, int status, const char *type, struct evbuffer *content)
+void respond(struct admin_request *request, int status, const char *type, struct content *content)
 {
-    struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
-    size_t bytes = content ? evbuffer_get_length(content) : 0;
+    struct answer answer = {.status = (uint16_t)status};
 
-    if (evhttp_find_header(fields, "Cache-Control") == NULL)
-        evhttp_add_header(fields, "Cache-Control", "no-store");
-    evhttp_add_header(fields, "X-Content-Type-Options", "nosniff");
-    evhttp_add_header(fields, "Cross-Origin-Resource-Policy", "same-origin");
-    if (status != 304) {
-        evhttp_add_header(fields, "Content-Type", type);
-        put_length(fields, bytes);
+    if (content != NULL) {
+        answer.content = *content;
+        *content = (struct content){0};
     }
-    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
-        content = NULL;
-    evhttp_send_reply(request, status, http1_reason((uint16_t)status), content);
+    answer_with(request, &answer, type);
 }
 
-void respond_text(struct evhttp_request *request, int status, const char *text)
+void respond_fixed(struct admin_request *request, int status, const char *type, struct span content)
 {
-    struct evbuffer *content = evbuffer_new();
+    struct answer answer = {.status = (uint16_t)status, .fixed = content};
 
-    if (!content || evbuffer_add_printf(content, "%s", text) < 0)
-        status = 500;
-    respond(request, status, "text/plain; charset=utf-8", content);
-    if (content)
-        evbuffer_free(content);
+    answer_with(request, &answer, type);
+}
+
+void respond_text(struct admin_request *request, int status, const char *text)
+{
+    struct content content = {0};
+
+    content_add(&content, span_of(text));
+    if (content.is_incomplete)
+        content_fini(&content);
+    respond(request, content.bytes != NULL ? status : 500, "text/plain; charset=utf-8", &content);
 }
 
 static void flush(struct jsonw *json)
 {
     struct json_answer *answer = CONTAINER_OF(json, struct json_answer, json);
 
-    if (answer->content == NULL || evbuffer_add(answer->content, answer->block, answer->text.len) < 0)
-        answer->is_incomplete = true;
+    content_add(&answer->content, text_span(&answer->text));
     answer->text.len = 0;
 }
 
 struct jsonw *json_answer_begin(struct json_answer *answer)
 {
-    answer->is_incomplete = false;
-    answer->content = evbuffer_new();
+    answer->content = (struct content){0};
     answer->text = text_over(answer->block, sizeof(answer->block));
     answer->json = jsonw_flushed(&answer->text, flush);
     jsonw_open_object(&answer->json, NULL);
@@ -63,27 +69,27 @@ struct jsonw *json_answer_begin(struct json_answer *answer)
 }
 
 /* False: no memory, and nothing was answered. */
-static bool json_answer_end(struct json_answer *answer, struct evhttp_request *request, int status,
+static bool json_answer_end(struct json_answer *answer, struct admin_request *request, int status,
                             const char *type)
 {
     jsonw_close_object(&answer->json);
     flush(&answer->json);
-    if (answer->content != NULL && evbuffer_add(answer->content, "\n", 1) < 0)
-        answer->is_incomplete = true;
-    if (!answer->is_incomplete)
-        respond(request, status, type, answer->content);
-    if (answer->content != NULL)
-        evbuffer_free(answer->content);
-    return !answer->is_incomplete;
+    content_add(&answer->content, SPAN_LIT("\n"));
+    if (answer->content.is_incomplete) {
+        content_fini(&answer->content);
+        return false;
+    }
+    respond(request, status, type, &answer->content);
+    return true;
 }
 
-void json_answer_send(struct json_answer *answer, struct evhttp_request *request, int without_memory)
+void json_answer_send(struct json_answer *answer, struct admin_request *request, int without_memory)
 {
     if (!json_answer_end(answer, request, 200, "application/json"))
         respond_problem(request, without_memory, "There is not enough memory for this answer.");
 }
 
-void respond_problem(struct evhttp_request *request, int status, const char *detail)
+void respond_problem(struct admin_request *request, int status, const char *detail)
 {
     const char *type = "application/problem+json";
     struct json_answer answer;

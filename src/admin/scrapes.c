@@ -21,7 +21,7 @@
 struct pending {
     struct list_node node; /* on scrapes.under_way */
     struct scrapes *scrapes;
-    struct evhttp_request *request; /* outlives its client: evhttp frees it when it has been answered */
+    struct admin_request *request;
     struct scrape *scrape;
     bool wants_durations; /* in place of the page */
     struct timer patience;
@@ -73,16 +73,14 @@ static void expose_own(struct process_reader *process, struct exposition *out)
 
 /* A page without all of its bytes must not go out: half of the families would look like all of them. */
 struct page {
-    struct evbuffer *content;
-    bool incomplete;
+    struct content content;
 };
 
 static void put_piece(void *arg, struct span piece)
 {
     struct page *page = arg;
 
-    if (evbuffer_add(page->content, piece.ptr, piece.len) < 0)
-        page->incomplete = true;
+    content_add(&page->content, piece);
 }
 
 static void write_page(struct scrapes *scrapes, const struct metrics *sum, struct page *page)
@@ -96,36 +94,34 @@ static void write_page(struct scrapes *scrapes, const struct metrics *sum, struc
     if (labels_init(&labels, scrapes->proxy, sum->upstream_count, sum->route_count))
         metrics_render(sum, &names, &out);
     else
-        page->incomplete = true;
+        page->content.is_incomplete = true;
     labels_fini(&labels);
     if (pools_expose(scrapes->proxy, &out) != ST_OK)
-        page->incomplete = true;
+        page->content.is_incomplete = true;
     expose_build(scrapes->version, &out);
     expose_own(&scrapes->process, &out);
     exposition_end(&out);
 }
 
-static void respond_with_page(struct scrapes *scrapes, struct evhttp_request *request,
+static void respond_with_page(struct scrapes *scrapes, struct admin_request *request,
                               const struct metrics *sum)
 {
-    struct page page = {evbuffer_new(), sum->lacks_codes};
+    struct page page = {.content = {.is_incomplete = sum->lacks_codes}};
 
-    if (page.content)
-        write_page(scrapes, sum, &page);
-    if (!page.content || page.incomplete)
+    write_page(scrapes, sum, &page);
+    if (page.content.is_incomplete)
         respond_problem(request, 503, "There is not enough memory for this answer.");
     else
-        respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", page.content);
-    if (page.content)
-        evbuffer_free(page.content);
+        respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", &page.content);
+    content_fini(&page.content);
 }
 
 /* --------------------------------------------------------------------------------- a scrape's life */
 
 /* Ends a pending scrape; the request, which is to be answered next, is handed back. */
-static struct evhttp_request *pending_end(struct pending *pending)
+static struct admin_request *pending_end(struct pending *pending)
 {
-    struct evhttp_request *request = pending->request;
+    struct admin_request *request = pending->request;
 
     timer_fini(&pending->scrapes->loop->timers, &pending->patience);
     list_remove(&pending->node);
@@ -156,7 +152,7 @@ static void give_up(struct timer *timer, int64_t now_ns)
 }
 
 /* NULL: no memory, nothing was started. */
-static struct pending *pending_start(struct scrapes *scrapes, struct evhttp_request *request,
+static struct pending *pending_start(struct scrapes *scrapes, struct admin_request *request,
                                      bool wants_durations)
 {
     struct pending *pending = mem_zalloc(sizeof(*pending));
@@ -176,7 +172,7 @@ no_timer:
     return NULL;
 }
 
-static void start(struct scrapes *scrapes, struct evhttp_request *request, bool wants_durations)
+static void start(struct scrapes *scrapes, struct admin_request *request, bool wants_durations)
 {
     struct pending *pending;
 
@@ -192,12 +188,12 @@ static void start(struct scrapes *scrapes, struct evhttp_request *request, bool 
     list_push_back(&scrapes->under_way, &pending->node);
 }
 
-void scrapes_respond(struct scrapes *scrapes, struct evhttp_request *request)
+void scrapes_respond(struct scrapes *scrapes, struct admin_request *request)
 {
     start(scrapes, request, false);
 }
 
-void scrapes_respond_durations(struct scrapes *scrapes, struct evhttp_request *request)
+void scrapes_respond_durations(struct scrapes *scrapes, struct admin_request *request)
 {
     start(scrapes, request, true);
 }

@@ -15,7 +15,7 @@
 /* Somebody who waits for the outcome. */
 struct asker {
     struct list_node node;
-    struct evhttp_request *request;
+    struct admin_request *request;
 };
 
 void reload_init(struct service *service)
@@ -208,7 +208,7 @@ void reload_ask(struct service *service)
         begin(service);
 }
 
-void reload_asked_by_admin(void *arg, struct evhttp_request *request)
+void reload_asked_by_admin(void *arg, struct admin_request *request)
 {
     struct service *service = arg;
     struct asker *asker = service->draining ? NULL : mem_alloc(sizeof(*asker));

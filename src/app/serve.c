@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "admin/reserve.h"
 #include "app/config_file.h"
 #include "app/file_watch.h"
 #include "app/lifecycle.h"
@@ -198,7 +197,6 @@ static struct snapshot *load(struct service *service)
 /* What the process needs before there are threads and sockets. */
 static void prepare_process(const struct snapshot *snapshot)
 {
-    reserve_install();
     event_set_log_callback(libevent_says);
     raise_descriptor_limit();
     grow_descriptor_table(snapshot);
@@ -218,7 +216,6 @@ static bool run(struct service *service)
     service_say_where(service);
     event_log_put(&service->log, LOG_INFO, "ready");
     systemd_ready();
-    reserve_open();
     return loop_run(&service->loop) == ST_OK || give_up(service, "the main event loop has failed: ending");
 }
 

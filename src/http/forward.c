@@ -195,9 +195,11 @@ static void put_response_end(struct text *out, const struct http1_head *response
         TEXT_LIT(out, "Connection: keep-alive\r\n");
     if (own->date.len != 0)
         put_line(out, SPAN_LIT("Date: "), own->date);
-    TEXT_LIT(out, "X-Curfew-Call: ");
-    text_hex(out, own->call_id);
-    TEXT_LIT(out, "\r\n");
+    if (own->call_id != 0) {
+        TEXT_LIT(out, "X-Curfew-Call: ");
+        text_hex(out, own->call_id);
+        TEXT_LIT(out, "\r\n");
+    }
     text_put(out, own->lines);
 }
 

@@ -217,8 +217,11 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
     for (int i = 0; i < ACCEPT_BURST; i++) {
         if (take_one(acceptor))
             continue;
-        if (is_out_of_descriptors(errno))
-            pause_accepting(acceptor);
+        if (!is_out_of_descriptors(errno))
+            return;
+        if (acceptor->shortage != NULL && acceptor->shortage(acceptor))
+            continue;
+        pause_accepting(acceptor);
         return;
     }
 }
@@ -228,6 +231,7 @@ enum status acceptor_init(struct acceptor *acceptor, struct loop *loop, int fd, 
     acceptor->loop = loop;
     acceptor->fd = fd;
     acceptor->accepted = accepted;
+    acceptor->shortage = NULL;
     if (event_assign(&acceptor->event, loop->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) < 0)
         return ST_NOMEM;
     return timer_init(&loop->timers, &acceptor->resume, resume_accepting);

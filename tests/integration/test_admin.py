@@ -78,7 +78,7 @@ def test_pools_are_json(service, client):
     assert answer.status == 200 and answer["content-type"] == "application/json"
     [pool] = json.loads(answer.content)["pools"]
     assert pool == {"name": "api", "size": 50, "held": 0, "held_peak": 0, "waiting": 0, "acquired": 0, "released": 0,
-                    "audit_errors": 0, "ghosts": 0}
+                    "audit_errors": 0, "ghosts": 0, "limit": 50}
 
 
 def test_the_root_lists_the_endpoints(client):
