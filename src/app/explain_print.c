@@ -90,11 +90,14 @@ static void print_deadline(const struct explanation *e)
         printf("\n");
 }
 
-static void print_linger(const struct pool_config *pool)
+static void print_linger(const struct explanation *e, const struct pool_config *pool)
 {
-    if (pool->linger_ns != 0)
-        printf("            after a cut, its permit stays held for %s: the API may be working on\n",
-               number_duration_text(pool->linger_ns).text);
+    if (pool->linger_ns == 0)
+        return;
+    printf("            after a cut, its permit stays held for %s: the API may be working on\n",
+           number_duration_text(pool->linger_ns).text);
+    if (e->target.upstream->late)
+        printf("            and what the API still says is written down (late)\n");
 }
 
 static void print_adapt(const struct pool_config *pool)
@@ -144,7 +147,7 @@ static void print_pool(const struct explanation *e)
     printf(")\n");
     print_least(pool);
     print_rate(pool);
-    print_linger(pool);
+    print_linger(e, pool);
     print_adapt(pool);
 }
 

@@ -214,6 +214,12 @@ def test_a_reload_leaves_it(pair):
     assert proxy.wait_idle().calls("late", upstream="api", **{"class": "2xx"}) == 1
 
 
+def test_explain_says_it(pair):
+    proxy, _ = pair(**KEYS)
+    done = curfew_command("explain", "-c", proxy.config, "GET", "/")
+    assert "its permit stays held for 5s" in done.stdout and "what the API still says is written down" in done.stdout
+
+
 def test_what_is_completed_fails_or_was_not_sent_has_no_second_line(pair):
     proxy, up = pair(**KEYS)
     caller = proxy.caller()

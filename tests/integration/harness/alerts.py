@@ -62,7 +62,7 @@ HEALTHY = {
     call("abandoned", phase="wait"): steadily(0),
     response("200"): steadily(100),
     own("curfew_calls_overdue", upstream="api"): always(0),
-    own("curfew_pool_size", pool="api"): always(50),
+    own("curfew_pool_size", pool="api"): always(50), own("curfew_pool_limit", pool="api"): always(50),
     own("curfew_pool_held", pool="api"): always(10),
     own("curfew_pool_waiting", pool="api"): always(0),
     own("curfew_pool_audit_errors_total", pool="api"): always(0),
