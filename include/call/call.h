@@ -147,7 +147,7 @@ void call_pump(struct call *call);
 bool call_watch_progress(struct call *call, const struct http1_head *head);
 /* What of the content is there, in which some may be new. */
 void call_note_progress(struct call *call, const struct stream_piece *piece);
-/* Once it is known whether the caller takes more: limits the call by how the response gets on. */
+/* In place of try_set_limit, once it is known whether the caller takes more: by how the response gets on. */
 void call_limit_by_progress(struct call *call);
 /* One line for the access log; `detail` and `odd` as call_end_over has them. */
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,

@@ -4,10 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "call/call.h"
 #include "config/streams.h"
 #include "core/progress.h"
-
-struct call;
 
 /*
  * How a call's response gets on: of calls alone that have a limit which asks, or whose response is a stream. Within
@@ -23,9 +22,9 @@ struct call_progress {
 };
 
 /* Is its response a stream? */
-bool call_is_stream(const struct call *call) __attribute__((pure));
-
-/* Is its response a stream of which no event has come? */
-bool call_lacks_event(const struct call *call) __attribute__((pure));
+static inline bool call_is_stream(const struct call *call)
+{
+    return call->progress != NULL && call->progress->streams != NULL;
+}
 
 #endif

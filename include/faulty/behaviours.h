@@ -11,6 +11,7 @@ extern const struct faulty_behaviour faulty_answers[]; /* slow, large or unusual
 extern const struct faulty_behaviour faulty_uploads[]; /* what is done with a request's content */
 extern const struct faulty_behaviour faulty_faults[];  /* failures */
 extern const struct faulty_behaviour faulty_orders[];  /* failures in an order, or at times */
+extern const struct faulty_behaviour faulty_events[];  /* server-sent events */
 extern const struct faulty_behaviour faulty_admin[];   /* /stats */
 
 /* The behaviour for a request: never NULL, for an unknown path or a number out of bounds one that says so. */

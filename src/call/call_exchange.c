@@ -5,7 +5,6 @@
  */
 #include "base/invariant.h"
 #include "call/call.h"
-#include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/relay.h"
@@ -140,12 +139,13 @@ static void set_limit(struct call *call)
 {
     struct try *try = call->try;
 
-    if (try->exchange->received != 0 && !call_lacks_event(call))
-        call_fsm_set_begin(&call->fsm, NS_NEVER);
-    /* A caller that is slow costs the upstream no time, and of a stream bytes are no progress. */
-    try_set_limit(try, call->caller->blocked || call_is_stream(call));
-    if (call->progress != NULL)
+    if (call->progress != NULL) {
         call_limit_by_progress(call);
+    } else {
+        if (try->exchange->received != 0)
+            call_fsm_set_begin(&call->fsm, NS_NEVER);
+        try_set_limit(try, call->caller->blocked); /* a caller that is slow costs the upstream no time */
+    }
     call_set_timer(call);
 }
 

@@ -78,16 +78,6 @@ bool call_watch_progress(struct call *call, const struct http1_head *head)
     return begin_progress(call, head, find_value(head, SPAN_LIT("content-type")));
 }
 
-bool call_is_stream(const struct call *call)
-{
-    return call->progress != NULL && call->progress->streams != NULL;
-}
-
-bool call_lacks_event(const struct call *call)
-{
-    return call_is_stream(call) && call->progress->progress.events == 0;
-}
-
 /* In content that has not been looked at before. */
 static uint32_t count_events(struct call_progress *progress, struct span fresh)
 {
@@ -116,6 +106,10 @@ void call_limit_by_progress(struct call *call)
     enum cause cause;
     int64_t limit_ns;
 
+    if (progress->is_stream ? progress->events != 0 : call->progress->seen != 0)
+        call_fsm_set_begin(&call->fsm, NS_NEVER);
+    /* Of a stream bytes are no progress. */
+    try_set_limit(call->try, call->caller->blocked || progress->is_stream);
     progress_stand(progress, call->caller->blocked, loop_now(call->context->loop));
     limit_ns = progress_limit(progress, &call->progress->terms, &cause);
     if (limit_ns < call->try->fsm.limit_ns)

@@ -49,6 +49,8 @@ static const char usage[] =
     "?after=VALUE adds Retry-After to a status (%20 stands for a space), ?told X-Should-Retry: false.\n"
     "A STEP is a status code, reset, close (without an answer), half, garbage or stuck; with ~MS behind\n"
     "it, after MS milliseconds.\n"
+    "An EVENT is event, ping (an event of type ping), comment, retry or done, *N behind it for N of them,\n"
+    "each after ~MS; or end, close, reset, stall, or again, which begins anew.\n"
     "\n"
     "Paths; a request's content is read whole before the answer, where nothing else is said:\n";
 

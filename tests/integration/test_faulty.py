@@ -476,6 +476,40 @@ def test_a_step_may_be_a_failure(sock, step, ends):
     assert (data[:1], reset) == ends
 
 
+PIECES = {"event": b'data: {"text": "word "}\n\n', "ping": b'event: ping\ndata: {"type": "ping"}\n\n', "comment": b": ping\n\n",
+          "retry": b"retry: 3000\n\n", "done": b"data: [DONE]\n\n"}
+
+
+def test_events_come_by_their_schedule(sock):
+    began = time.monotonic()
+    status, fields, content = call(sock, "GET /sse/event,ping~50,comment,retry,event*3~20,done")
+    assert (status, fields["Content-Type"]) == (200, "text/event-stream")
+    assert content == b"".join(PIECES[name] for name in "event ping comment retry event event event done".split())
+    assert time.monotonic() - began >= 0.11
+    assert call(sock, "GET /sse/end")[2] == b""
+    assert call(sock, "GET /ok")[0] == 200
+
+
+@pytest.mark.parametrize("how, reset", [("close", False), ("reset", True)])
+def test_events_may_end_early(sock, how, reset):
+    sock.sendall(request(f"GET /sse/event,{how}~50"))
+    data, was_reset = end_of(sock)
+    assert data.endswith(b"\n\n\r\n") and was_reset == reset
+
+
+def test_events_may_begin_again_or_stall(sock):
+    sock.sendall(request("GET /sse/comment~10,again"))
+    received = b""
+    while received.count(PIECES["comment"]) < 5:
+        received += sock.recv(4096)
+
+
+def test_towards_http_1_0_events_end_with_the_connection(sock):
+    sock.sendall(b"GET /sse/event*2 HTTP/1.0\r\n\r\n")
+    data, _ = end_of(sock)
+    assert data.split(b"\r\n\r\n", 1)[1] == PIECES["event"] * 2
+
+
 def test_a_step_may_take_its_time(sock):
     began = time.monotonic()
     assert steps_of(sock, "/seq/204~100,200", 2) == [204, 200]
@@ -535,7 +569,7 @@ def test_a_request_that_breaks_the_rules_is_refused(sock, data, status):
 
 @pytest.mark.parametrize("path, status", [("/nope", 404), ("/ok/", 404), ("/bytes/", 400), ("/bytes/-1", 400)] + [
     (p, 400) for p in ("/bytes/99999999999999", "/status/600", "/drip/0", "/flaky/101", "/close?bytes=x", "/seq/", "/seq/99", "/seq/200,nope", "/seq/200~x", "/flap/0", "/flap/9?by=x",
-                        "/status/200?after=%0d", "/status/200?after=%4")
+                        "/sse/", "/sse/nope", "/sse/event~x", "/sse/event*0", "/sse/end*2", "/sse/event,again", "/status/200?after=%0d", "/status/200?after=%4")
 ])
 def test_a_wrong_path_or_number_is_said_and_the_connection_kept(sock, path, status):
     assert call(sock, f"POST {path}", content=b"abc")[0] == status
@@ -719,7 +753,7 @@ def run(*args):
 def test_help_lists_every_path():
     status, out, err = run("--help")
     assert (status, err) == (0, "")
-    for path in ("/ok", "/bytes/N", "/stuck", "/drip/MS", "/flaky/PERCENT", "/seq/STEP", "/flap/MS", "/slowread/RATE", "/stats"):
+    for path in ("/ok", "/bytes/N", "/stuck", "/drip/MS", "/flaky/PERCENT", "/seq/STEP", "/flap/MS", "/sse/EVENT", "/slowread/RATE", "/stats"):
         assert path in out
 
 
