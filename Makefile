@@ -108,7 +108,7 @@ TEST_PROGRAMS := $(MODELS) $(SIMS) $(UNIT_TESTS) $(RUNTIME_TESTS) $(REPLAYS) $(S
 TEST_OBJS := $(patsubst $(B)/%,$(B)/obj/tests/%.o,$(TEST_PROGRAMS) $(TOOLS) $(READERS)) \
 	$(B)/obj/tests/differential/records.o $(B)/obj/tests/broken/break.o
 C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix include/,$(ROOMS)) \
-	tests/unit tests/sim tests/runtime tests/model tests/stress tests/broken tests/fuzz tests/tools \
+	tests/unit tests/sim tests/world tests/runtime tests/model tests/stress tests/broken tests/fuzz tests/tools \
 	tests/preload tests/differential))
 
 # ---------------------------------------------------------------------------------------- flags
@@ -227,7 +227,19 @@ $(B)/unit/test_call_set: $(B)/obj/call/call_set.o
 $(B)/runtime/test_relay: $(B)/obj/call/relay.o
 $(B)/unit/test_pool_wait: $(B)/obj/call/pool_wait.o
 
-$(UNIT_TESTS) $(SIMS): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
+# Programs that have the real calls, and a network and clock of tests/world.
+WORLD_SOURCES := $(wildcard tests/world/*.c)
+WORLD_OBJS := $(patsubst tests/%.c,$(B)/obj/tests/%.o,$(WORLD_SOURCES)) $(call room_objs,call) \
+	$(filter-out $(patsubst %,$(B)/obj/runtime/%.o,transport transport_peer connect tcp listen),$(RUNTIME_OBJS))
+WORLDS := $(B)/sim/calls $(B)/fuzz/call
+$(B)/fuzz/call: $(B)/obj/tests/fuzz/replay.o
+$(WORLDS): SEAMS := clock_gettime recv call_log
+$(WORLDS): $(B)/%: $(B)/obj/tests/%.o $(WORLD_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ $(SEAMS:%=-Wl,--wrap=%) $(PKG_LIBS)
+
+$(UNIT_TESTS) $(filter-out $(WORLDS),$(SIMS)): $(B)/%: $(B)/obj/tests/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) -lcmocka $(YAML_LIBS) $(JANSSON_LIBS) -lm
@@ -237,10 +249,16 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) $^ -lcmocka $(PKG_LIBS)
 
-$(REPLAYS): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
+$(filter-out $(WORLDS),$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
+
+$(B)/fuzzers/call: SEAMS := clock_gettime recv call_log
+$(B)/fuzzers/call: $(B)/obj/tests/fuzz/call.o $(WORLD_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $^ $(SEAMS:%=-Wl,--wrap=%) $(PKG_LIBS)
 
 $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 	$(say) LINK $@

@@ -53,6 +53,11 @@ void loop_fini(struct loop *loop);
 /* The thread's body: turns until loop_stop. ST_FAILED: the event loop can't go on. */
 enum status loop_run(struct loop *loop) MUST_CHECK;
 /*
+ * For who has a clock of its own, such as a simulation, and does what descriptors ask for itself: all that a turn does
+ * after it has waited, at `now_ns`. The loop does not run.
+ */
+void loop_turn(struct loop *loop, int64_t now_ns);
+/*
  * Is this the thread that may touch what the loop owns: its own, or, as long as it does not run, whichever has it? Any
  * thread.
  */

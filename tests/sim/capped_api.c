@@ -40,20 +40,20 @@ struct terms {
 
 /* Its permit outlives it as a ghost's. */
 struct ghost {
-    struct event over;
+    struct happening over;
     struct permit permit;
     bool is_used;
 };
 
 /* A caller, who calls again as soon as a call is over, and the work at the API that a cut call leaves behind. */
 struct caller {
-    struct event next; /* the answer, the refusal, or the deadline */
+    struct happening next; /* the answer, the refusal, or the deadline */
     struct permit permit;
     bool is_refused, is_cut;
 };
 
 struct leftover {
-    struct event over;
+    struct happening over;
     bool is_used;
 };
 
@@ -86,7 +86,7 @@ static int64_t draw_until(int64_t max_ns)
     return (int64_t)(draw() % ((uint64_t)max_ns + 1));
 }
 
-static void plan(struct event *event, int64_t in_ns)
+static void plan(struct happening *event, int64_t in_ns)
 {
     events_plan(&world.events, event, world.now_ns + in_ns, draw());
 }
@@ -138,7 +138,7 @@ static void obey_limit(bool changed)
         grant(next);
 }
 
-static void ghost_is_over(struct event *event)
+static void ghost_is_over(struct happening *event)
 {
     struct ghost *ghost = CONTAINER_OF(event, struct ghost, over);
 
@@ -162,7 +162,7 @@ static void linger(struct permit *permit)
     plan(&ghost->over, world.terms.linger_ns);
 }
 
-static void leftover_is_done(struct event *event)
+static void leftover_is_done(struct happening *event)
 {
     struct leftover *leftover = CONTAINER_OF(event, struct leftover, over);
 
@@ -205,7 +205,7 @@ static void answered(struct caller *caller)
     grant(permit_give_back(&world.pool, &caller->permit, 0));
 }
 
-static void call_is_over(struct event *event)
+static void call_is_over(struct happening *event)
 {
     struct caller *caller = CONTAINER_OF(event, struct caller, next);
 

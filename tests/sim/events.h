@@ -11,10 +11,10 @@
  * What is going to happen in a simulated world: events by instant, and those of one instant in an order that is
  * drawn by lot. A binary heap of its own: the timers under test are not their own judge.
  */
-struct event;
-typedef void (*event_fn)(struct event *event);
+struct happening;
+typedef void (*event_fn)(struct happening *event);
 
-struct event {
+struct happening {
     int64_t at_ns;
     uint64_t lot;
     size_t place; /* in the heap, from 1; 0: not planned */
@@ -22,16 +22,16 @@ struct event {
 };
 
 struct events {
-    struct event **heap; /* heap[0] is not used */
+    struct happening **heap; /* heap[0] is not used */
     size_t count, cap;
 };
 
-static inline int event_is_before(const struct event *a, const struct event *b)
+static inline int event_is_before(const struct happening *a, const struct happening *b)
 {
     return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->lot < b->lot;
 }
 
-static inline void events_settle(struct events *events, size_t place, struct event *event)
+static inline void events_settle(struct events *events, size_t place, struct happening *event)
 {
     while (place > 1 && event_is_before(event, events->heap[place / 2])) {
         events->heap[place] = events->heap[place / 2];
@@ -50,10 +50,10 @@ static inline void events_settle(struct events *events, size_t place, struct eve
     event->place = place;
 }
 
-static inline void events_cancel(struct events *events, struct event *event)
+static inline void events_cancel(struct events *events, struct happening *event)
 {
     size_t place = event->place;
-    struct event *last;
+    struct happening *last;
 
     if (place == 0)
         return;
@@ -64,12 +64,12 @@ static inline void events_cancel(struct events *events, struct event *event)
 }
 
 /* Plans it, or plans it anew. */
-static inline void events_plan(struct events *events, struct event *event, int64_t at_ns, uint64_t lot)
+static inline void events_plan(struct events *events, struct happening *event, int64_t at_ns, uint64_t lot)
 {
     events_cancel(events, event);
     if (events->count + 1 >= events->cap) {
         events->cap = events->cap != 0 ? 2 * events->cap : 256;
-        events->heap = realloc(events->heap, events->cap * sizeof(struct event *));
+        events->heap = realloc(events->heap, events->cap * sizeof(struct happening *));
         if (events->heap == NULL) {
             fputs("no memory for the simulation\n", stderr);
             exit(2);
@@ -88,7 +88,7 @@ static inline int64_t events_next(const struct events *events)
 
 static inline void events_run_one(struct events *events)
 {
-    struct event *event = events->heap[1];
+    struct happening *event = events->heap[1];
 
     events_cancel(events, event);
     event->fn(event);

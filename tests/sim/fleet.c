@@ -60,14 +60,14 @@ struct plan {
 struct world;
 
 struct call {
-    struct event event; /* its end at the API */
+    struct happening event; /* its end at the API */
     struct host *host;
     uint32_t born;
     bool over; /* at the API; its host has still to hear of it */
 };
 
 struct host {
-    struct event arrival, poll, boot;
+    struct happening arrival, poll, boot;
     struct world *world;
     uint32_t index, id, born; /* id: to the store */
     bool alive, reached;
@@ -84,7 +84,7 @@ struct host {
 
 /* Under way to the store, or back, or a hint. */
 struct message {
-    struct event event;
+    struct happening event;
     struct host *host;
     uint32_t born, id;
     struct block_request request;
@@ -93,7 +93,7 @@ struct message {
 };
 
 struct heal {
-    struct event event;
+    struct happening event;
     struct world *world;
     uint8_t *reached; /* hosts to be reached again; NULL: the store */
 };
@@ -104,7 +104,7 @@ struct world {
     uint64_t random;
     int64_t now_ns, last_ns;
     struct events events;
-    struct event fault, snap;
+    struct happening fault, snap;
     struct ledger ledger, snaps[SNAPS];
     uint32_t snap_count, next_id;
     uint32_t away;
@@ -144,7 +144,7 @@ static double pick(struct world *world, const double *choices, size_t count)
 #define PICK(world, ...)                                                                                     \
     pick(world, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
-static void plan_in(struct world *world, struct event *event, int64_t in_ns)
+static void plan_in(struct world *world, struct happening *event, int64_t in_ns)
 {
     events_plan(&world->events, event, world->now_ns + (in_ns > 0 ? in_ns : 0), draw(world));
 }
@@ -176,7 +176,7 @@ static void count(struct world *world, int change)
         world->over++;
 }
 
-static bool is_stopped(struct host *host, struct event *event)
+static bool is_stopped(struct host *host, struct happening *event)
 {
     if (host->thaw_ns <= host->world->now_ns)
         return false;
@@ -184,7 +184,7 @@ static bool is_stopped(struct host *host, struct event *event)
     return true;
 }
 
-static void call_ends(struct event *event)
+static void call_ends(struct happening *event)
 {
     struct call *call = (struct call *)(void *)event;
     struct host *host = call->host;
@@ -250,7 +250,7 @@ static void pump(struct host *host)
     }
 }
 
-static void arrives(struct event *event)
+static void arrives(struct happening *event)
 {
     struct host *host = (struct host *)(void *)((char *)event - offsetof(struct host, arrival));
     struct world *world = host->world;
@@ -285,7 +285,7 @@ static struct message *new_message(struct host *host, event_fn fn)
     return message;
 }
 
-static void answered(struct event *event)
+static void answered(struct happening *event)
 {
     struct message *message = (struct message *)(void *)event;
     struct host *host = message->host;
@@ -304,7 +304,7 @@ static void answered(struct event *event)
 }
 
 /* It may come late, from a connection of before, or from a host that is not any more. */
-static void reaches_store(struct event *event)
+static void reaches_store(struct happening *event)
 {
     struct message *message = (struct message *)(void *)event;
     struct host *host = message->host;
@@ -326,7 +326,7 @@ static void reaches_store(struct event *event)
     plan_in(world, event, hop_ns(world));
 }
 
-static void hinted(struct event *event)
+static void hinted(struct happening *event)
 {
     struct message *message = (struct message *)(void *)event;
     struct host *host = message->host;
@@ -401,7 +401,7 @@ static void run(struct host *host)
         plan_in(world, &host->poll, next_ns - world->now_ns);
 }
 
-static void polls(struct event *event)
+static void polls(struct happening *event)
 {
     struct host *host = (struct host *)(void *)((char *)event - offsetof(struct host, poll));
 
@@ -409,7 +409,7 @@ static void polls(struct event *event)
         run(host);
 }
 
-static void boots(struct event *event)
+static void boots(struct happening *event)
 {
     struct host *host = (struct host *)(void *)((char *)event - offsetof(struct host, boot));
     struct world *world = host->world;
@@ -445,7 +445,7 @@ static void kill_host(struct world *world, struct host *host)
     plan_in(world, &host->boot, (int64_t)(PICK(world, 0.05, 1, 20) * 1e9));
 }
 
-static void heals(struct event *event)
+static void heals(struct happening *event)
 {
     struct heal *heal = (struct heal *)(void *)event;
     struct world *world = heal->world;
@@ -491,7 +491,7 @@ static void fail_over(struct world *world)
     world->ledger.epochs = epochs;
 }
 
-static void snaps(struct event *event)
+static void snaps(struct happening *event)
 {
     struct world *world = (struct world *)(void *)((char *)event - offsetof(struct world, snap));
 
@@ -499,7 +499,7 @@ static void snaps(struct event *event)
     plan_in(world, event, 20 * NS_A_MS);
 }
 
-static void strikes(struct event *event)
+static void strikes(struct happening *event)
 {
     struct world *world = (struct world *)(void *)((char *)event - offsetof(struct world, fault));
     struct host *host = &world->hosts[draw(world) % world->plan.hosts];
@@ -592,7 +592,7 @@ static void build(struct world *world, const struct plan *plan, uint64_t seed)
 static void live(struct world *world)
 {
     int64_t end_ns = world->plan.seconds * NS_A_S;
-    struct event *event;
+    struct happening *event;
 
     while (world->events.count > 0 && world->events.heap[1]->at_ns <= end_ns) {
         event = world->events.heap[1];
@@ -606,7 +606,7 @@ static void live(struct world *world)
     count(world, 0);
 }
 
-static bool is_on_heap(const struct event *event)
+static bool is_on_heap(const struct happening *event)
 {
     return event->fn == call_ends || event->fn == answered || event->fn == reaches_store ||
            event->fn == hinted;
@@ -615,7 +615,7 @@ static bool is_on_heap(const struct event *event)
 static void tear_down(struct world *world)
 {
     while (world->events.count > 0) {
-        struct event *event = world->events.heap[1];
+        struct happening *event = world->events.heap[1];
 
         events_cancel(&world->events, event);
         if (event->fn == heals)

@@ -1,0 +1,162 @@
+#ifndef CURFEW_TESTS_WORLD_WORLD_H
+#define CURFEW_TESTS_WORLD_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "call/context.h"
+#include "call/downstream.h"
+#include "config/numbering.h"
+#include "core/cause.h"
+#include "core/phase.h"
+#include "../sim/events.h"
+#include "net.h"
+#include "runtime/loop.h"
+#include "runtime/pool.h"
+
+/*
+ * A simulated world for the calls of curfew: the real ones, with the real rooms wire and call, pools, loops and
+ * mailboxes, of several workers in one thread and on one clock that stands while anything can be done. Callers and APIs
+ * that misbehave are at the other ends of net.h. What happens, when, and in which order of things of one instant, is
+ * drawn by lot; the lots come from whoever makes the world.
+ *
+ * The world has books of its own, and compares them with curfew's after each step: what a call holds, where its time
+ * went, that its deadline stays, and that it is over by then; who holds permits, in which order they were given; which
+ * request has come to an API, and how often; whether a caller has got the content that belongs to its request, and all
+ * of it or plainly not all.
+ */
+#define WORKERS   3
+#define UPSTREAMS 4
+#define POOLS     3
+
+struct world;
+
+/* How an API and its callers behave; figures in per cent of the occasions. */
+struct world_api {
+    uint32_t pool;
+    uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle;
+    uint32_t callers_leave, callers_dawdle;
+};
+
+struct world_pool {
+    struct pool pool;
+    uint32_t size, queue_size; /* as last asked for */
+    uint32_t allowed;          /* permits that may be held now: comes down as they come back */
+    uint64_t last_granted;     /* the highest place in the queue that got one */
+};
+
+struct world_worker {
+    struct world *world;
+    struct loop loop;
+    struct call_context context;
+    struct call_terms terms;
+    struct listener_worker listeners[UPSTREAMS];
+    char *text;
+};
+
+/* A request: its number is its target, and tells which content belongs to it. */
+struct world_request {
+    bool is_safe;     /* it may come to an API more than once */
+    uint8_t arrivals; /* at APIs */
+    bool over;
+};
+
+/* What the world notes of a call that it has seen, by the number of its id. */
+struct world_note {
+    int64_t deadline_ns, policy_ns, seen_ns;
+    uint64_t place; /* in the queue */
+    bool counted, was_queued, has_permit;
+};
+
+struct world {
+    uint64_t (*lot)(struct world *world);
+    void *lots;
+    uint64_t random;
+    uint64_t wanted, begun; /* requests */
+    int64_t now_ns;
+    bool patient; /* no deadlines, no limits, nobody stalls: only a lost wake-up can keep a call */
+    bool drains;  /* ends with all calls in flight turned away */
+    struct events events;
+    struct happening arrival, drain, resize, audit;
+    int64_t gap_ns;
+    uint32_t burst;
+    struct snapshot *snapshot;
+    struct numbering numbering;
+    struct loop *loops[WORKERS];
+    struct world_worker workers[WORKERS];
+    struct world_pool pools[POOLS];
+    struct pool *pool_list[POOLS];
+    struct world_api apis[UPSTREAMS];
+    struct world_request *requests; /* by number */
+    uint64_t request_cap;
+    struct world_note *notes; /* by the last bits of a call's id */
+    uint64_t note_cap;
+    uint64_t queued;
+    struct list_node callers, connections;
+
+    uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice,
+        lingered, reused, early, answers, cut_answers, grown, shrunk;
+};
+
+/* Ends the process, and says what is wrong. Who runs the world says how to make it again. */
+__attribute__((noreturn)) void world_broken(const struct world *world, const char *what, const char *where,
+                                            int line);
+void world_say_how(const struct world *world);
+
+#define CHECK(world, condition)                                                                              \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            world_broken(world, #condition, __FILE__, __LINE__);                                             \
+    } while (0)
+
+/* There is one world at a time. */
+void world_make(struct world *world, uint64_t (*lot)(struct world *world), void *lots, uint64_t seed,
+                uint64_t requests);
+/* One thing happens. False: nothing ever will. */
+bool world_step(struct world *world);
+/* After the last step: nothing is left. Frees what the world has. */
+void world_end(struct world *world);
+
+/* Of lots. */
+static inline uint32_t below(struct world *world, uint32_t bound)
+{
+    return (uint32_t)(world->lot(world) % bound);
+}
+
+static inline bool chance(struct world *world, uint32_t percent)
+{
+    return below(world, 100) < percent;
+}
+
+/* Whole milliseconds more often than not, so that many things fall into one instant. */
+static inline int64_t some_time(struct world *world, uint32_t max_ms)
+{
+    uint32_t kind = below(world, 10);
+
+    if (kind < 2)
+        return 0;
+    if (kind < 7)
+        return (int64_t)below(world, max_ms + 1) * NS_PER_MS;
+    return (int64_t)(world->lot(world) % ((uint64_t)max_ms * (uint64_t)NS_PER_MS + 1));
+}
+
+static inline void plan(struct world *world, struct happening *event, int64_t in_ns)
+{
+    events_plan(&world->events, event, world->now_ns + in_ns, world->lot(world));
+}
+
+/* What happens to a worker's loop outside of the loop's own turns is a turn by itself. */
+void world_begin_turn(struct world_worker *worker);
+void world_end_turn(struct world_worker *worker);
+
+/* people.c: callers and APIs. */
+void people_arrive(struct world *world);
+/* The content of the response to a request: its length, and each byte of it. */
+size_t content_length_of(uint64_t number);
+char content_byte_of(uint64_t number, size_t at);
+/* Everything that was written for callers and APIs, and that they are there for, is looked at. */
+void people_end(struct world *world);
+bool people_dialled(struct net_dial *dial);
+void people_given_up(struct net_dial *dial);
+
+#endif
