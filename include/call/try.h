@@ -12,6 +12,7 @@
 #include "runtime/pool.h"
 #include "runtime/tls_transport.h"
 #include "wire/h1_exchange.h"
+#include "wire/h2_exchange.h"
 
 struct call_context;
 struct circuit;
@@ -86,7 +87,8 @@ struct try {
     struct pool_ticket ticket;
     struct upstream *upstream;      /* being made or in use, else NULL */
     struct stream *exchange;        /* before there is a connection, it has not begun */
-    struct h1_exchange h1;          /* which it is */
+    struct h1_exchange h1;          /* which it is, */
+    struct h2_exchange *h2;         /* or this one; NULL: it has met no connection that speaks HTTP/2 */
     int64_t granted_ns;             /* the permit, 0: it never was; */
     int64_t released_ns;            /* and when it went back, 0: it has not */
     int64_t uploaded_ns;            /* the request was all sent, and the wait for the response began */
@@ -101,6 +103,7 @@ struct try {
     bool lingers : 1;               /* its permit is a ghost's now (call/ghost) */
     bool uploaded : 1;              /* this connection has taken the whole request */
     bool reusable : 1;              /* the response allows to keep its connection */
+    bool was_refused : 1;           /* not processed, by its last connection */
     bool reconnected : 1;           /* a stale connection has been replaced */
     bool dns_is_stale : 1;          /* its address is the last good one: DNS fails */
 };

@@ -15,6 +15,7 @@
 #include "runtime/loop.h"
 
 struct call_terms;
+struct h2_connection;
 struct upstream;
 struct call_context;
 
@@ -38,8 +39,9 @@ struct upstream {
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
     const struct upstream_events *events;
-    void *user;              /* whose exchange runs here; NULL: idle */
-    struct connect *connect; /* while it is being made, else NULL */
+    void *user;               /* whose exchange runs here; NULL: idle */
+    struct connect *connect;  /* while it is being made, else NULL */
+    struct h2_connection *h2; /* NULL: it speaks HTTP/1.1 */
     int64_t opened_ns;
     int64_t end_ns;     /* while it is idle: when it is to be closed */
     struct proof proof; /* that it is alive */

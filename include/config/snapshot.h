@@ -152,6 +152,14 @@ struct caller_tls_config {
     const struct place *key_at;
 };
 
+enum http2_use { HTTP2_NEVER, HTTP2_AUTO, HTTP2_ALWAYS };
+
+struct http2_config {
+    enum http2_use use;
+    uint32_t max_calls; /* of a connection */
+    uint32_t window;    /* of a stream, bytes */
+};
+
 struct keepalive_config {
     uint32_t max_idle; /* of an upstream, all workers together; 0: no connection is kept */
     int64_t idle_timeout_ns;
@@ -171,6 +179,7 @@ struct upstream_config {
     struct origin origin;
     struct tls_config tls;
     struct caller_tls_config caller_tls;
+    struct http2_config http2;
     struct keepalive_config keepalive;
     struct caller_deadline_config caller_deadline;
     bool host_is_set; /* the Host field is not the url's host */

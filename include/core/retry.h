@@ -13,7 +13,8 @@
  *
  * There is one rule today: a kept connection may have been closed by the upstream while the request was on its way
  * (RFC 9112 9.3.1). If so, the request has most likely not been looked at, and if it is one that may be sent twice
- * (RFC 9110 9.2.2), it is: once, for the second connection is a new one, or was alive a moment ago.
+ * (RFC 9110 9.2.2), it is: once, for the second connection is a new one, or was alive a moment ago. The other rule:
+ * what an upstream says it has not processed goes again, whatever it is, once.
  */
 
 /* How a try has ended: what call/try reports to its call. */
@@ -26,12 +27,14 @@ struct try_result {
     bool closed;   /* the upstream has closed or reset the connection, in whatever way, before a response */
     bool reused;   /* the connection had served others before */
     bool answered; /* a byte has come back on it */
+    bool refused;  /* the upstream says that it has not processed the request (RFC 9113 8.7) */
 };
 
 /* What of the call bears on it. */
 struct retry_facts {
     bool
         repeatable; /* sending the request twice does no more than sending it once, and all of it is still there */
+    bool whole;    /* all that was sent of the request is still here, whatever it means to send it twice */
     uint8_t tries; /* so far, the one that has just ended included */
 };
 

@@ -6,14 +6,18 @@
 
 #include "base/span.h"
 
+/* What a client offers by ALPN (RFC 7301). */
+enum tls_offer { TLS_OFFERS_HTTP1, TLS_OFFERS_BOTH, TLS_OFFERS_HTTP2 };
+
 /* How to speak TLS as a client: made by config, obeyed by runtime. Its texts outlive whoever obeys it. */
 struct tls_spec {
     const char *ca_file;     /* whom to trust; NULL: the system's */
     const char *cert_file;   /* our own certificate; NULL: none */
     const char *key_file;    /* its key; NULL: in cert_file */
     const char *server_name; /* for SNI and verification */
-    bool renegotiate;        /* once a connection, if the server asks for it (TLS 1.2) */
-    uint16_t min_version;    /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
+    enum tls_offer offer;
+    bool renegotiate;     /* once a connection, if the server asks for it (TLS 1.2) */
+    uint16_t min_version; /* as OpenSSL's TLS1_2_VERSION, TLS1_3_VERSION: 0x0303, 0x0304 */
 };
 
 /* How to speak TLS as a server, likewise. */

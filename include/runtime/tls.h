@@ -50,4 +50,7 @@ struct tls_failure {
 #define TLS_SHUN_NS (600 * NS_PER_S)
 enum status tls_handshake(struct transport *transport, struct tls_failure *failure) MUST_CHECK;
 
+/* After it: has the peer chosen HTTP/2 (ALPN)? */
+bool tls_speaks_http2(const struct transport *transport);
+
 #endif

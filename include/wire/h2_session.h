@@ -7,6 +7,7 @@
 
 #include "base/span.h"
 #include "base/status.h"
+#include "http/h2_head.h"
 
 /*
  * One HTTP/2 connection (RFC 9113) as a machine: bytes that came go in, bytes that are to go come out, and in between
@@ -33,12 +34,6 @@ enum h2_code {
     H2_ENHANCE_YOUR_CALM = 11,
 };
 
-struct h2_field {
-    struct span name; /* lower case; pseudo-fields first */
-    struct span value;
-    bool never_indexed; /* a secret, or a value of this message alone */
-};
-
 /* `stream` is what `begun` returned or h2_session_request was given: its user's. It is told nothing after `closed`. */
 struct h2_events {
     /* A server: a request's HEADERS begin. NULL: it is refused, by REFUSED_STREAM. A client: never told. */
@@ -53,8 +48,8 @@ struct h2_events {
     bool (*data)(void *user, void *stream, struct span bytes);
     /* The peer has ended the stream in order, in whichever frame. */
     void (*ended)(void *user, void *stream);
-    /* The stream is closed: H2_NO_ERROR and both sides ended, or reset by either side, or lost with the connection. */
-    void (*closed)(void *user, void *stream, uint32_t code);
+    /* The stream is closed: H2_NO_ERROR if both sides have ended, or reset; `by_peer`: not for what it has broken. */
+    void (*closed)(void *user, void *stream, uint32_t code, bool by_peer);
     /* Content is wanted: at most `cap` bytes are put at `to`. Returns how many; 0: none for now (h2_session_resume). */
     size_t (*give)(void *user, void *stream, void *to, size_t cap, bool *end);
     /* The peer begins no streams any more, or takes no more; those above `last` it has not processed. */
@@ -111,10 +106,14 @@ enum status h2_session_interim(struct h2_session *session, int32_t id, const str
  */
 enum status h2_session_trailers(struct h2_session *session, int32_t id, const struct h2_field *fields,
                                 size_t count) MUST_CHECK;
+/* Would the peer's windows take content of this stream? */
+bool h2_session_may_give(const struct h2_session *session, int32_t id);
 /* There is content again, or its end. */
 void h2_session_resume(struct h2_session *session, int32_t id);
 /* Content of this stream has gone on: so much more may come. */
 void h2_session_consume(struct h2_session *session, int32_t id, size_t len);
+/* The stream's user is told nothing more. */
+void h2_session_forget(struct h2_session *session, int32_t id);
 void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code);
 
 /* A server's first GOAWAY, after which streams still come; then the last one, or a client's. */

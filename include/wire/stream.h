@@ -73,6 +73,7 @@ struct stream_fault {
     const char *detail; /* for people, static; NULL: nothing more to say */
     struct span odd;    /* of the peer's bytes, what is at fault; valid until the stream's next function */
     bool closed;        /* the peer has closed or reset: LOST */
+    bool refused;       /* likewise, and it has not processed the request (RFC 9113 8.7) */
 };
 
 /* Of a head of which only a part has come, or which is BAD: what can be told of it. */
@@ -163,6 +164,7 @@ struct stream {
     bool ended; /* its content has been shown to its end; a request without content: its head was given */
     bool blocked;
     bool lost;
+    bool refused;    /* lost, and the peer says that it has not processed the request (RFC 9113 8.7) */
     bool sent;       /* a byte has gone */
     bool head_waits; /* of the heads that were given to be sent, a byte has not gone */
     bool answered;   /* to a caller: a byte of the final response's head has gone */

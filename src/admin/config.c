@@ -150,6 +150,18 @@ static void put_caller_tls(struct jsonw *json, const struct caller_tls_config *t
     jsonw_close_object(json);
 }
 
+static void put_http2(struct jsonw *json, const struct http2_config *http2)
+{
+    static const char *const uses[] = {
+        [HTTP2_NEVER] = "never", [HTTP2_AUTO] = "auto", [HTTP2_ALWAYS] = "always"};
+
+    jsonw_open_object(json, "http2");
+    jsonw_text(json, "use", uses[http2->use]);
+    jsonw_u64(json, "max_calls", http2->max_calls);
+    put_size(json, "window", http2->window);
+    jsonw_close_object(json);
+}
+
 static void put_keepalive(struct jsonw *json, const struct keepalive_config *keepalive)
 {
     jsonw_open_object(json, "keepalive");
@@ -347,6 +359,7 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     put_caller_deadline(json, &upstream->caller_deadline);
     put_tls(json, &upstream->tls);
     put_caller_tls(json, &upstream->caller_tls);
+    put_http2(json, &upstream->http2);
     put_keepalive(json, &upstream->keepalive);
     put_dns(json, &upstream->origin.dns);
     put_addresses(json, &upstream->origin);

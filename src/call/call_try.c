@@ -94,7 +94,13 @@ static void ready(struct try *try)
 static void over(struct try *try, const struct try_result *result)
 {
     struct call *call = try->user;
-    struct retry_facts facts = {.repeatable = is_repeatable(call), .tries = try->reconnected ? 2 : 1};
+    struct retry_facts facts = {.repeatable = is_repeatable(call),
+                                .whole = try->h2 != NULL && h2_exchange_is_whole(try->h2),
+                                .tries = try->reconnected ? 2 : 1};
+
+    if (result->refused && (!try->reconnected || try->was_refused))
+        call->fsm.sent = SENT_NONE;
+    try->was_refused = result->refused;
 
     if (result->cause == CAUSE_BROKEN)
         call_break(call, result->detail);

@@ -9,6 +9,7 @@
 #include "call/context.h"
 #include "call/upstream.h"
 #include "runtime/tcp.h"
+#include "wire/h2_connection.h"
 
 /* In one go, of those that would be used next; others are probed when their turn comes. */
 #define PROBES_AT_ONCE 64
@@ -198,6 +199,8 @@ static bool is_quiet(const struct upstream *upstream)
 {
     char byte;
 
+    if (upstream->h2 != NULL) /* a PING, or a GOAWAY */
+        return h2_connection_rest(upstream->h2);
     return recv(upstream->transport.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
@@ -293,6 +296,8 @@ static bool has_unread(struct upstream *upstream)
     char byte;
     size_t len;
 
+    if (upstream->h2 != NULL)
+        return !h2_connection_rest(upstream->h2);
     return upstream->transport.can_read && transport_read(&upstream->transport, &byte, 1, &len) != ST_AGAIN;
 }
 

@@ -32,6 +32,7 @@ static void report(struct try *try, const struct stream_fault *fault)
         .status = try->status,
         .sent = try->fsm.sent,
         .closed = fault->closed,
+        .refused = fault->refused,
         .reused = upstream != NULL && upstream->served != 0,
         .answered = try->exchange->heard,
     };
@@ -42,6 +43,8 @@ static void report(struct try *try, const struct stream_fault *fault)
 void try_fail(struct try *try, const struct stream_fault *fault)
 {
     PRE(try_fsm_is_alive(&try->fsm));
+    if (fault->refused)
+        try->fsm.sent = SENT_NONE; /* which the API has said */
     report(try, fault);
 }
 
@@ -151,19 +154,61 @@ void try_doubt_connections(struct try *try, enum cause cause)
 
 /* ---- the connection ------------------------------------------------------------------------------------ */
 
-static void begin_exchange(struct try *try)
+static void begin_h1(struct try *try)
 {
     struct call_context *context = try->context;
     const struct try_plan *plan = &try->plan;
 
-    if (!move(try, TRY_SENDING))
-        return;
+    try->exchange = &try->h1.stream;
     h1_exchange_begin(&try->h1, &try->upstream->transport,
                       &(struct h1_terms){.method = plan->method,
                                          .rules = &plan->config->rules,
                                          .head_max = context->snapshot->limits.response_head_bytes,
                                          .head_cap = (uint32_t)context->text_cap});
     try->upstream->is_personal |= plan->authenticates;
+}
+
+/* False: no memory. */
+static bool begin_h2(struct try *try)
+{
+    struct call_context *context = try->context;
+    const struct try_plan *plan = &try->plan;
+
+    if (try->h2 == NULL)
+        try->h2 = h2_exchange_new(context->loop, &context->head);
+    if (try->h2 == NULL)
+        return false;
+    try->exchange = &try->h2->stream;
+    h2_exchange_begin(try->h2, try->upstream->h2,
+                      &(struct h2_exchange_terms){.method = plan->method,
+                                                  .rules = &plan->config->rules,
+                                                  .head_max = context->snapshot->limits.response_head_bytes,
+                                                  .head_cap = (uint32_t)context->text_cap,
+                                                  .window = plan->config->http2.window,
+                                                  .is_https = plan->config->tls.enabled});
+    return true;
+}
+
+/* What of the content was sent before, and is kept, could not be sent over HTTP/1.1. */
+static bool has_kept_content(const struct try *try)
+{
+    return try->h2 != NULL && try->h2->kept_len != 0;
+}
+
+static void begin_exchange(struct try *try)
+{
+    if (!move(try, TRY_SENDING))
+        return;
+    if (try->upstream->h2 == NULL && has_kept_content(try)) {
+        fail(try, CAUSE_TERMINATED, "the API speaks HTTP/2 on one connection and HTTP/1.1 on the next");
+        return;
+    }
+    if (try->upstream->h2 == NULL) {
+        begin_h1(try);
+    } else if (!begin_h2(try)) {
+        fail(try, CAUSE_INTERNAL, NULL);
+        return;
+    }
     try->events->begun(try);
 }
 
@@ -490,6 +535,10 @@ void try_fini(struct try *try)
     PRE(!try_fsm_is_alive(&try->fsm) && try->upstream == NULL);
     PRE(try->ticket.permit.state == PERMIT_FREE);
     h1_exchange_fini(&try->h1);
+    if (try->h2 != NULL)
+        h2_exchange_free(try->h2);
+    try->h2 = NULL;
+    try->exchange = &try->h1.stream;
 }
 
 const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX])

@@ -4,6 +4,9 @@
 #include "base/mem.h"
 #include "http/connection_auth.h"
 #include "call/context.h"
+#include "runtime/tls.h"
+#include "wire/h2_connection.h"
+#include "wire/h2_exchange.h"
 
 /* In one turn, before answers go first. */
 #define CUTS_AT_ONCE 4
@@ -62,6 +65,34 @@ static void resolved(struct connect *connect, enum dns_result result)
     upstream->events->resolved(upstream, result == DNS_STALE);
 }
 
+static bool open_h2(struct upstream *upstream)
+{
+    const struct upstream_config *config = upstream->config;
+    uint64_t head_max = upstream->terms->snapshot->limits.response_head_bytes;
+
+    upstream->h2 = h2_connection_new(&upstream->transport, upstream->context->loop,
+                                     &(struct h2_connection_terms){.window = config->http2.window,
+                                                                   .head_max = (uint32_t)head_max,
+                                                                   .events = &h2_exchange_events});
+    return upstream->h2 != NULL;
+}
+
+static enum cause choose_protocol(struct upstream *upstream, const char **detail)
+{
+    enum http2_use use = upstream->config->http2.use;
+    bool is_tls = upstream->transport.ssl != NULL;
+    bool is_h2 =
+        use != HTTP2_NEVER && (is_tls ? tls_speaks_http2(&upstream->transport) : use == HTTP2_ALWAYS);
+
+    *detail = NULL;
+    if (is_h2)
+        return open_h2(upstream) ? CAUSE_NONE : CAUSE_INTERNAL;
+    if (use != HTTP2_ALWAYS)
+        return CAUSE_NONE;
+    *detail = "TLS: the upstream did not choose HTTP/2, and http2.use is always";
+    return CAUSE_TLS_PROTOCOL;
+}
+
 static void connected(struct connect *connect, enum cause cause, const char *detail)
 {
     struct upstream *upstream = owner_of(connect);
@@ -75,7 +106,8 @@ static void connected(struct connect *connect, enum cause cause, const char *det
     end_attempt(upstream);
     upstream->transport.on_ready = ready;
     upstream->opened_ns = loop_now(upstream->context->loop);
-    upstream->events->connected(upstream, CAUSE_NONE, NULL);
+    cause = choose_protocol(upstream, &detail);
+    upstream->events->connected(upstream, cause, detail);
 }
 
 static const struct connect_events connect_events = {
@@ -126,6 +158,8 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head)
 {
     upstream->served++;
+    if (upstream->h2 != NULL)
+        return upstream->served < upstream->config->http2.max_calls;
     upstream->is_personal |= connection_auth_in_response(head);
     return head->keep_alive && ((head->known & HTTP1_BIT(KEEP_ALIVE)) == 0 ||
                                 keep_alive_note(&upstream->said, head, upstream->served));
@@ -137,6 +171,8 @@ static void free_later(struct upstream *upstream)
     PRE(upstream->context->upstream_count > 0 && upstream->terms->users > 0);
     if (upstream->connect != NULL)
         end_attempt(upstream);
+    if (upstream->h2 != NULL)
+        h2_connection_free(upstream->h2);
     upstream->context->upstream_count--;
     upstream->terms->users--;
     loop_free_later(upstream->context->loop, &upstream->deferred_free, free_upstream);
@@ -147,6 +183,8 @@ void upstream_close(struct upstream **upstream_at)
     struct upstream *upstream = *upstream_at;
 
     *upstream_at = NULL;
+    if (upstream->h2 != NULL)
+        h2_connection_say_goodbye(upstream->h2);
     transport_close(&upstream->transport);
     free_later(upstream);
 }

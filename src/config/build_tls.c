@@ -68,6 +68,7 @@ enum status build_tls(struct build *b, struct build_upstream *u)
 
     tls->enabled = u->url.is_https;
     tls->spec.min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
+    tls->spec.offer = (enum tls_offer)of[OPT_HTTP2_USE].number; /* never, auto, always */
     tls->spec.renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
     if (!tls->enabled) {
         refuse(b, u, OPT_UPSTREAM_TLS, "only for https");

@@ -71,6 +71,13 @@ static void build_keepalive(const struct option_values *values, struct keepalive
     out->max_age_ns = values->of[OPT_KEEPALIVE_MAX_AGE].number;
 }
 
+static void build_http2(const struct option_values *values, struct http2_config *out)
+{
+    out->use = (enum http2_use)values->of[OPT_HTTP2_USE].number;
+    out->max_calls = (uint32_t)values->of[OPT_HTTP2_MAX_CALLS].number;
+    out->window = (uint32_t)values->of[OPT_HTTP2_WINDOW].number;
+}
+
 static void build_dns(const struct option_values *values, struct name_policy *out)
 {
     out->refresh_percent = (uint32_t)values->of[OPT_DNS_REFRESH].number;
@@ -138,6 +145,7 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     if (status == ST_OK)
         status = build_places(b, &u->values);
     require(b, u);
+    build_http2(&u->values, &u->out->http2);
     build_keepalive(&u->values, &u->out->keepalive);
     build_dns(&u->values, &u->out->origin.dns);
     u->out->origin.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;

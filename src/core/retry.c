@@ -8,6 +8,8 @@ enum retry retry_decide(const struct retry_facts *facts, const struct try_result
 {
     bool is_stale = result->closed && result->reused && !result->answered;
 
+    bool may_go_again = (is_stale && facts->repeatable) || (result->refused && facts->whole);
+
     PRE(facts->tries != 0);
-    return is_stale && facts->repeatable && facts->tries < TRIES_MAX ? RETRY_AT_ONCE : RETRY_GIVE_UP;
+    return may_go_again && facts->tries < TRIES_MAX ? RETRY_AT_ONCE : RETRY_GIVE_UP;
 }

@@ -108,7 +108,10 @@ static void message_came(int is_ours, int version, int type, const void *bytes, 
 
 static bool set_up(struct tls_client *client, const struct tls_spec *spec)
 {
-    static const unsigned char protocols[] = "\x08http/1.1";
+    static const struct span protocols[] = {[TLS_OFFERS_HTTP1] = SPAN_LIT("\x08http/1.1"),
+                                            [TLS_OFFERS_BOTH] = SPAN_LIT("\x02h2\x08http/1.1"),
+                                            [TLS_OFFERS_HTTP2] = SPAN_LIT("\x02h2")};
+    struct span offer = protocols[spec->offer];
     SSL_CTX *context = client->context;
 
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
@@ -124,7 +127,7 @@ static bool set_up(struct tls_client *client, const struct tls_spec *spec)
     SSL_CTX_sess_set_new_cb(context, session_came);
     return SSL_CTX_set_app_data(context, client) == 1 &&
            SSL_CTX_set_min_proto_version(context, spec->min_version) == 1 &&
-           SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0;
+           SSL_CTX_set_alpn_protos(context, (const unsigned char *)offer.ptr, (unsigned)offer.len) == 0;
 }
 
 static bool is_ip(const char *name)
@@ -299,4 +302,13 @@ enum status tls_handshake(struct transport *transport, struct tls_failure *failu
     }
     handshake_failed(transport, failure);
     return ST_FAILED;
+}
+
+bool tls_speaks_http2(const struct transport *transport)
+{
+    const unsigned char *chosen;
+    unsigned len;
+
+    SSL_get0_alpn_selected(transport->ssl, &chosen, &len);
+    return len == 2 && memcmp(chosen, "h2", 2) == 0;
 }

@@ -17,7 +17,8 @@ static struct h1_exchange *of(struct stream *stream)
 static enum stream_result fail(struct h1_exchange *exchange, enum stream_result result, enum cause cause,
                                const char *detail, struct span odd)
 {
-    exchange->stream.fault = (struct stream_fault){cause, detail, odd, result == STREAM_LOST};
+    exchange->stream.fault =
+        (struct stream_fault){.cause = cause, .detail = detail, .odd = odd, .closed = result == STREAM_LOST};
     return result;
 }
 

@@ -20,6 +20,7 @@ struct h2_session {
     bool knows_peer;
     bool ended_by_trailers; /* within give: h2_session_trailers was called */
     bool in_give;
+    int32_t reset_id; /* whose RST_STREAM came last */
     bool says_goaway; /* by h2_session_goaway */
     bool is_broken;
     uint32_t pongs;
@@ -133,6 +134,7 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
     case NGHTTP2_DATA: frame_ended(session, frame); break;
     case NGHTTP2_SETTINGS: session->knows_peer |= (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0; break;
     case NGHTTP2_PING: session->pongs += (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0; break;
+    case NGHTTP2_RST_STREAM: session->reset_id = frame->hd.stream_id; break;
     case NGHTTP2_GOAWAY:
         session->events->goaway(session->user, frame->goaway.last_stream_id, frame->goaway.error_code);
         break;
@@ -149,7 +151,9 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *a
     if (stream == NULL)
         return 0;
     (void)nghttp2_session_set_stream_user_data(nghttp2, id, NULL);
-    session->events->closed(session->user, stream, code);
+    session->events->closed(session->user, stream, code,
+                            code == NGHTTP2_NO_ERROR || code == NGHTTP2_REFUSED_STREAM ||
+                                id == session->reset_id);
     return 0;
 }
 
@@ -442,9 +446,20 @@ void h2_session_resume(struct h2_session *session, int32_t id)
     (void)nghttp2_session_resume_data(session->nghttp2, id);
 }
 
+bool h2_session_may_give(const struct h2_session *session, int32_t id)
+{
+    return nghttp2_session_get_stream_remote_window_size(session->nghttp2, id) > 0 &&
+           nghttp2_session_get_remote_window_size(session->nghttp2) > 0;
+}
+
 void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
 {
     (void)nghttp2_session_consume_stream(session->nghttp2, id, len);
+}
+
+void h2_session_forget(struct h2_session *session, int32_t id)
+{
+    (void)nghttp2_session_set_stream_user_data(session->nghttp2, id, NULL);
 }
 
 void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)

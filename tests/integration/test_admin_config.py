@@ -82,6 +82,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
         "statuses": [500, 503]}
     assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
+    assert api["http2"] == {"use": "never", "max_calls": 900, "window": "256KiB"}
     assert len(api["listen_tls"]) == 1 and api["caller_tls"] == {
         "cert_file": certificates.cert("server"), "key_file": certificates.key("server"), "client_ca_file": certificates.ca,
         "client_names": ["client.test"], "min_version": "1.2"}
@@ -98,7 +99,7 @@ def test_every_option_is_there(full):
               "POOL": config["pools"]["shared"], "ADAPT": config["pools"]["shared"]["adapt"],
               "RATE": config["pools"]["shared"]["rate"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
               "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "TLS": api["tls"],
-              "CALLER_TLS": api["caller_tls"],
+              "CALLER_TLS": api["caller_tls"], "HTTP2": api["http2"],
               "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0]}
     # A listener is shown as its address, and its mode and group only if they are written; a field as its name.

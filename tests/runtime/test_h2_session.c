@@ -83,9 +83,10 @@ static void ended(void *user, void *stream)
     tell(user, "ended ");
 }
 
-static void closed(void *user, void *stream, uint32_t code)
+static void closed(void *user, void *stream, uint32_t code, bool by_peer)
 {
     (void)stream;
+    (void)by_peer;
     tell(user, "closed(%u) ", code);
 }
 

@@ -1,0 +1,157 @@
+#include "http/h2_head.h"
+
+#include <string.h>
+
+#include "base/invariant.h"
+#include "http/http1.h"
+
+/* Of a request there is a method, a scheme, an authority and a path; gRPC wants a TE. */
+#define EXTRA_FIELDS 5
+/* Shorter ones are guessed by who sees the sizes of many requests (RFC 7541 7.1.3). */
+#define COOKIE_SAFE  20
+
+size_t h2_head_most(struct span lines)
+{
+    size_t count = EXTRA_FIELDS;
+
+    for (size_t i = 0; i < lines.len; i++)
+        count += lines.ptr[i] == '\n';
+    return count;
+}
+
+/* Up to the line end, which is consumed; false: there is none, or the line is empty. */
+static bool take_line(struct span *rest, struct span *line)
+{
+    const char *end = memchr(rest->ptr, '\n', rest->len);
+
+    if (end == NULL)
+        return false;
+    *line = (struct span){rest->ptr, (size_t)(end - rest->ptr)};
+    *rest = (struct span){end + 1, rest->len - line->len - 1};
+    if (line->len != 0 && line->ptr[line->len - 1] == '\r')
+        line->len--;
+    return line->len != 0;
+}
+
+static struct span take_until(struct span *rest, char mark)
+{
+    const char *end = memchr(rest->ptr, mark, rest->len);
+    struct span word = {rest->ptr, end != NULL ? (size_t)(end - rest->ptr) : rest->len};
+    size_t used = word.len + (end != NULL);
+
+    *rest = (struct span){rest->ptr + used, rest->len - used};
+    return word;
+}
+
+/* RFC 9113 8.2.2. TE goes no further than the next hop, which is ours to speak to. */
+static bool is_for_one_hop(struct span name)
+{
+    static const char *const names[] = {"connection",        "keep-alive", "proxy-connection", "te",
+                                        "transfer-encoding", "upgrade",    "http2-settings"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (span_eq(name, span_of(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_secret(const struct h2_field *field)
+{
+    return span_eq(field->name, SPAN_LIT("authorization")) ||
+           span_eq(field->name, SPAN_LIT("proxy-authorization")) ||
+           (span_eq(field->name, SPAN_LIT("cookie")) && field->value.len < COOKIE_SAFE);
+}
+
+static struct span lower(struct span name, char *to)
+{
+    for (size_t i = 0; i < name.len; i++)
+        to[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
+    return (struct span){to, name.len};
+}
+
+/* *host: what Host says, if that is wanted: it is another field here. */
+static size_t put_lines(struct span lines, struct h2_field *fields, char *names, struct span *host)
+{
+    struct span line;
+    size_t count = 0;
+
+    while (take_line(&lines, &line)) {
+        struct h2_field *field = &fields[count];
+
+        field->name = lower(take_until(&line, ':'), names);
+        field->value = span_trim(line);
+        field->never_indexed = is_secret(field);
+        names += field->name.len;
+        if (host != NULL && span_eq(field->name, SPAN_LIT("host")))
+            *host = field->value;
+        else if (!is_for_one_hop(field->name))
+            count++;
+    }
+    return count;
+}
+
+size_t h2_head_of_lines(struct span lines, struct h2_field *fields, char *names)
+{
+    return put_lines(lines, fields, names, NULL);
+}
+
+static bool is_grpc(const struct h2_field *fields, size_t count)
+{
+    const struct span grpc = SPAN_LIT("application/grpc");
+
+    for (size_t i = 0; i < count; i++) {
+        struct span value = fields[i].value;
+
+        if (span_eq(fields[i].name, SPAN_LIT("content-type")))
+            return value.len >= grpc.len && span_eq_nocase((struct span){value.ptr, grpc.len}, grpc) &&
+                   (value.len == grpc.len || value.ptr[grpc.len] == '+' || value.ptr[grpc.len] == ';');
+    }
+    return false;
+}
+
+size_t h2_head_of_request(struct span head, bool is_https, struct h2_field *fields, char *names)
+{
+    struct span line = {0}, host = SPAN_LIT("");
+    bool has_line = take_line(&head, &line);
+    size_t count = 4;
+
+    PRE(has_line); /* it is one that we have made */
+    fields[0] = (struct h2_field){SPAN_LIT(":method"), take_until(&line, ' '), false};
+    fields[1] =
+        (struct h2_field){SPAN_LIT(":scheme"), is_https ? SPAN_LIT("https") : SPAN_LIT("http"), false};
+    fields[3] = (struct h2_field){SPAN_LIT(":path"), take_until(&line, ' '), false};
+    count += put_lines(head, fields + count, names, &host);
+    fields[2] = (struct h2_field){SPAN_LIT(":authority"), host, false};
+    if (is_grpc(fields, count))
+        fields[count++] = (struct h2_field){SPAN_LIT("te"), SPAN_LIT("trailers"), false};
+    return count;
+}
+
+bool h2_head_put_status(struct text *out, struct span status)
+{
+    uint16_t code;
+
+    if (status.len != 3 || status.ptr[0] < '1' || status.ptr[0] > '9')
+        return false;
+    for (int i = 1; i < 3; i++)
+        if (status.ptr[i] < '0' || status.ptr[i] > '9')
+            return false;
+    code = (uint16_t)((status.ptr[0] - '0') * 100 + (status.ptr[1] - '0') * 10 + (status.ptr[2] - '0'));
+    if (code == 101)
+        return false;
+    TEXT_LIT(out, "HTTP/1.1 ");
+    text_put(out, status);
+    TEXT_LIT(out, " ");
+    text_put(out, span_of(http1_reason(code)));
+    TEXT_LIT(out, "\r\n");
+    return !out->overflow;
+}
+
+bool h2_head_put_field(struct text *out, struct span name, struct span value)
+{
+    text_put(out, name);
+    TEXT_LIT(out, ": ");
+    text_put(out, value);
+    TEXT_LIT(out, "\r\n");
+    return !out->overflow;
+}

@@ -1,0 +1,279 @@
+/* What comes of a response is noted, as the session tells it: nothing here acts. */
+#include <string.h>
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "runtime/loop.h"
+#include "wire/h2_exchange.h"
+
+/* What a field takes beside its name and value (RFC 9113 6.5.2). */
+#define FIELD_OVERHEAD 32u
+#define TRAILERS_MAX   8192u
+
+/* The first failure counts. */
+void h2_exchange_fail(struct h2_exchange *exchange, enum stream_result result, enum cause cause,
+                      const char *detail)
+{
+    exchange->news = true;
+    if (exchange->failure != STREAM_OK)
+        return;
+    exchange->failure = result;
+    exchange->stream.fault =
+        (struct stream_fault){.cause = cause,
+                              .detail = detail,
+                              .refused = exchange->stream.refused,
+                              .closed = exchange->stream.lost && !exchange->stream.heard};
+}
+
+void h2_exchange_fail_for_memory(struct h2_exchange *exchange)
+{
+    h2_exchange_fail(exchange, STREAM_NOMEM, CAUSE_INTERNAL, NULL);
+}
+
+static void *begun(void *user, int32_t id)
+{
+    (void)user;
+    (void)id;
+    IMPOSSIBLE("an API begins a stream");
+    return NULL;
+}
+
+/* Behind the final head, a block of fields is trailers. */
+static bool is_trailers(const struct h2_exchange *exchange)
+{
+    return exchange->open || exchange->head_is_final;
+}
+
+static void head_begins(void *user, void *stream)
+{
+    struct h2_exchange *exchange = stream;
+
+    (void)user;
+    exchange->stream.heard = true;
+    if (!is_trailers(exchange))
+        exchange->stream.begun = true;
+    exchange->head_bytes = 0;
+    exchange->head_is_bad = false;
+    exchange->stream.moved_ns = loop_now(exchange->loop);
+}
+
+static void head_is_bad(struct h2_exchange *exchange, enum cause cause, const char *detail)
+{
+    exchange->head_is_bad = true;
+    h2_exchange_fail(exchange, STREAM_BAD, cause, detail);
+}
+
+/* Puts `text` behind what there is. False: it does not fit, or there is no memory, which was noted. */
+static bool put(struct h2_exchange *exchange, struct text *text)
+{
+    struct buffer_spares *spares = &exchange->loop->spare_buffers;
+    struct buffer *heads = &exchange->heads;
+    enum status status = text->overflow ? ST_LIMIT : buffer_open(spares, heads);
+
+    while (status == ST_OK && heads->cap - heads->end < text->len)
+        status = buffer_make_room(spares, heads, exchange->head_cap);
+    if (status == ST_NOMEM)
+        h2_exchange_fail_for_memory(exchange);
+    if (status != ST_OK)
+        return false;
+    memcpy(heads->data + heads->end, text->ptr, text->len);
+    heads->end += (uint32_t)text->len;
+    return true;
+}
+
+static bool put_field(struct h2_exchange *exchange, struct span name, struct span value)
+{
+    uint64_t most = is_trailers(exchange) ? TRAILERS_MAX : exchange->head_max;
+    size_t room = name.len + value.len + FIELD_OVERHEAD;
+    char *block = mem_alloc(room);
+    struct text line = text_over(block, block != NULL ? room : 0);
+    bool fits = exchange->head_bytes + room <= most;
+    bool done = false;
+
+    exchange->head_bytes += (uint32_t)room;
+    if (block == NULL)
+        h2_exchange_fail_for_memory(exchange);
+    else if (fits && (span_eq(name, SPAN_LIT(":status")) ? h2_head_put_status(&line, value)
+                                                         : h2_head_put_field(&line, name, value)))
+        done = put(exchange, &line);
+    mem_free(block);
+    return done;
+}
+
+static bool field(void *user, void *stream, struct span name, struct span value)
+{
+    struct h2_exchange *exchange = stream;
+
+    (void)user;
+    if (exchange->head_is_bad || put_field(exchange, name, value))
+        return true; /* the rest of a bad one is passed over */
+    if (span_eq(name, SPAN_LIT(":status")))
+        head_is_bad(exchange, CAUSE_HTTP_PROTOCOL, "the response's status is none of HTTP/2");
+    else
+        head_is_bad(exchange, CAUSE_RESPONSE_HEAD_SIZE,
+                    is_trailers(exchange) ? "the trailer section is too long" : NULL);
+    return true;
+}
+
+static uint16_t code_of(const struct h2_exchange *exchange)
+{
+    struct span last = buffer_span(&exchange->heads);
+    uint16_t code = 0;
+
+    for (size_t i = last.len; i > 4; i--) /* of the last head: behind the empty line of the one before */
+        if (memcmp(last.ptr + i - 4, "\r\n\r\n", 4) == 0) {
+            last = (struct span){last.ptr + i, last.len - i};
+            break;
+        }
+    return http1_read_status(last, &code) ? code : 0;
+}
+
+/* A response that is its head alone says so in HTTP/1.1's form by a length; where none may be, it is left out. */
+static bool wants_length(const struct h2_exchange *exchange, uint16_t code)
+{
+    struct span heads = buffer_span(&exchange->heads);
+
+    return exchange->method != HTTP1_HEAD && code >= 200 && code != 204 && code != 304 &&
+           memmem(heads.ptr, heads.len, "\r\ncontent-length:", 17) == NULL;
+}
+
+static void response_head_done(struct h2_exchange *exchange, bool end)
+{
+    char block[64];
+    struct text rest = text_over(block, sizeof(block));
+    uint16_t code = code_of(exchange);
+
+    if (code < 200 && (end || ++exchange->interims > H2_INTERIMS_MAX)) {
+        head_is_bad(exchange, CAUSE_HTTP_PROTOCOL,
+                    end ? "the response ends with an interim one" : "too many interim responses");
+        return;
+    }
+    if (end && wants_length(exchange, code))
+        TEXT_LIT(&rest, "content-length: 0\r\n");
+    TEXT_LIT(&rest, "\r\n");
+    if (!put(exchange, &rest)) {
+        head_is_bad(exchange, CAUSE_RESPONSE_HEAD_SIZE, NULL);
+        return;
+    }
+    exchange->head_is_final = code >= 200;
+    exchange->whole_heads++;
+}
+
+static void head_done(void *user, void *stream, bool end)
+{
+    struct h2_exchange *exchange = stream;
+
+    (void)user;
+    exchange->news = true;
+    if (exchange->head_is_bad)
+        return;
+    if (is_trailers(exchange))
+        exchange->has_trailers = true;
+    else
+        response_head_done(exchange, end);
+}
+
+static bool data(void *user, void *stream, struct span bytes)
+{
+    struct h2_exchange *exchange = stream;
+    struct buffer_spares *spares = &exchange->loop->spare_buffers;
+    struct buffer *in = &exchange->in;
+    enum status status;
+
+    (void)user;
+    exchange->news = true;
+    exchange->stream.heard = true;
+    exchange->stream.moved_ns = loop_now(exchange->loop);
+    exchange->came += bytes.len;
+    if (exchange->failure != STREAM_OK)
+        return true;
+    status = buffer_open(spares, in);
+    while (status == ST_OK && in->cap - in->end < bytes.len)
+        status = buffer_make_room(spares, in, exchange->window + BUFFER_SIZE);
+    if (status == ST_LIMIT) { /* more than its window, which nghttp2 does not let pass */
+        h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL, "more content than the window allows");
+        return true;
+    }
+    if (status != ST_OK) {
+        h2_exchange_fail_for_memory(exchange);
+        return false;
+    }
+    memcpy(in->data + in->end, bytes.ptr, bytes.len);
+    in->end += (uint32_t)bytes.len;
+    return true;
+}
+
+static void ended(void *user, void *stream)
+{
+    struct h2_exchange *exchange = stream;
+
+    (void)user;
+    exchange->has_ended = true;
+    exchange->news = true;
+}
+
+static const char *code_name(uint32_t code)
+{
+    static const char *const details[] = {
+        "the API reset the stream: NO_ERROR",
+        "the API reset the stream: PROTOCOL_ERROR",
+        "the API reset the stream: INTERNAL_ERROR",
+        "the API reset the stream: FLOW_CONTROL_ERROR",
+        "the API reset the stream: SETTINGS_TIMEOUT",
+        "the API reset the stream: STREAM_CLOSED",
+        "the API reset the stream: FRAME_SIZE_ERROR",
+        "the API did not process the request: REFUSED_STREAM, or GOAWAY",
+        "the API reset the stream: CANCEL",
+        "the API reset the stream: COMPRESSION_ERROR",
+        "the API reset the stream: CONNECT_ERROR",
+        "the API reset the stream: ENHANCE_YOUR_CALM",
+        "the API reset the stream: INADEQUATE_SECURITY",
+        "the API reset the stream: HTTP_1_1_REQUIRED",
+    };
+
+    return code < sizeof(details) / sizeof(details[0]) ? details[code] : "the API reset the stream";
+}
+
+static void closed(void *user, void *stream, uint32_t code, bool by_peer)
+{
+    struct h2_exchange *exchange = stream;
+
+    (void)user;
+    exchange->closed = true;
+    exchange->news = true;
+    if (!exchange->end_given)
+        exchange->stream.lost = true;
+    if (exchange->has_ended)
+        return;
+    exchange->stream.lost = true;
+    if (!by_peer) {
+        h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
+                         "the response breaks the rules of HTTP/2 for messages");
+        return;
+    }
+    exchange->stream.refused = code == H2_REFUSED_STREAM && !exchange->stream.heard;
+    exchange->stream.heard = true;
+    h2_exchange_fail(exchange, STREAM_LOST, exchange->stream.refused ? CAUSE_TERMINATED : CAUSE_INCOMPLETE,
+                     code_name(code));
+}
+
+static void goes_away(void *user, int32_t last, uint32_t code)
+{
+    struct h2_connection *connection = user;
+
+    (void)last;
+    (void)code;
+    connection->retired = true;
+}
+
+const struct h2_events h2_exchange_events = {
+    .begun = begun,
+    .head = head_begins,
+    .field = field,
+    .head_done = head_done,
+    .data = data,
+    .ended = ended,
+    .closed = closed,
+    .give = h2_exchange_give,
+    .goaway = goes_away,
+};

@@ -1,0 +1,226 @@
+/* What goes: the request's head, its content as windows and the socket take it, its trailers. */
+#include <string.h>
+
+#include "base/invariant.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "http/forward.h"
+#include "http/outgoing.h"
+#include "runtime/loop.h"
+#include "wire/h2_exchange.h"
+
+/* Reads in one send, for a window that may have come. */
+#define LOOKS_FOR_WINDOW 4
+
+static struct h2_exchange *of(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct h2_exchange, stream);
+}
+
+static size_t give_kept(struct h2_exchange *exchange, void *to, size_t cap)
+{
+    size_t left = exchange->kept_len - exchange->again_at;
+    size_t len = left < cap ? left : cap;
+
+    memcpy(to, exchange->kept + exchange->again_at, len);
+    exchange->again_at += (uint32_t)len;
+    return len;
+}
+
+/* As long as all of it is there. */
+static void keep(struct h2_exchange *exchange, const char *bytes, size_t len)
+{
+    if (exchange->sent_bytes != exchange->kept_len || exchange->kept_len + len > H2_KEPT_MAX ||
+        exchange->open)
+        return;
+    if (exchange->kept == NULL)
+        exchange->kept = mem_alloc(H2_KEPT_MAX);
+    if (exchange->kept == NULL)
+        return; /* then it can't be sent again */
+    memcpy(exchange->kept + exchange->kept_len, bytes, len);
+    exchange->kept_len += (uint32_t)len;
+}
+
+static bool give_trailers(struct h2_exchange *exchange)
+{
+    struct span lines = {exchange->trailers, exchange->trailers_len};
+    size_t most = h2_head_most(lines);
+    struct h2_field *fields = mem_calloc(most, sizeof(*fields) + 1);
+    char *names = mem_alloc(lines.len + 1);
+    bool done = fields != NULL && names != NULL &&
+                h2_session_trailers(exchange->connection->session, exchange->id, fields,
+                                    h2_head_of_lines(lines, fields, names)) == ST_OK;
+
+    mem_free(fields);
+    mem_free(names);
+    return done;
+}
+
+size_t h2_exchange_give(void *user, void *stream, void *to, size_t cap, bool *end)
+{
+    struct h2_exchange *exchange = stream;
+    size_t again = give_kept(exchange, to, cap), len = exchange->offer.len - exchange->given;
+
+    (void)user;
+    if (len > cap - again)
+        len = cap - again;
+    if (len != 0) {
+        memcpy((char *)to + again, exchange->offer.ptr + exchange->given, len);
+        keep(exchange, exchange->offer.ptr + exchange->given, len);
+        exchange->sent_bytes += len;
+        exchange->again_at = exchange->kept_len;
+    }
+    exchange->given += len;
+    if (!exchange->end_offered || exchange->given != exchange->offer.len)
+        return again + len;
+    *end = true;
+    exchange->end_given = true;
+    if (exchange->trailers != NULL && !give_trailers(exchange))
+        h2_exchange_fail_for_memory(exchange);
+    return again + len;
+}
+
+void h2_exchange_send_head(struct stream *stream, struct outgoing *request, struct span name,
+                           struct span value)
+{
+    of(stream)->head = outgoing_close(request, name, value);
+    stream->head_waits = true;
+}
+
+/* Of the trailers only what is sent on; they are seen once. False: no memory. */
+static bool keep_trailers(struct h2_exchange *exchange, struct span trailers)
+{
+    struct text text;
+
+    if (trailers.len == 0 || exchange->trailers != NULL)
+        return true;
+    exchange->trailers = mem_alloc(trailers.len);
+    if (exchange->trailers == NULL)
+        return false;
+    text = text_over(exchange->trailers, trailers.len);
+    forward_trailers(&text, trailers, exchange->rules);
+    exchange->trailers_len = text.len;
+    if (text.len != 0)
+        return true;
+    mem_free(exchange->trailers);
+    exchange->trailers = NULL;
+    return true;
+}
+
+/* May the request be submitted? Not before the peer's limits are known, if it was refused by one already. */
+static bool may_begin(const struct h2_exchange *exchange)
+{
+    const struct h2_session *session = exchange->connection->session;
+
+    return (!exchange->waits_for_settings || h2_session_knows_peer(session)) &&
+           h2_session_peer_streams(session) != 0;
+}
+
+static enum stream_result submit(struct h2_exchange *exchange, bool is_whole)
+{
+    size_t most = h2_head_most(exchange->head);
+    struct h2_field *fields = mem_calloc(most, sizeof(*fields));
+    char *names = mem_alloc(exchange->head.len);
+    enum status status = ST_NOMEM;
+
+    if (fields != NULL && names != NULL)
+        status = h2_session_request(exchange->connection->session, fields,
+                                    h2_head_of_request(exchange->head, exchange->is_https, fields, names),
+                                    is_whole, exchange, &exchange->id);
+    mem_free(fields);
+    mem_free(names);
+    if (status == ST_NOMEM) {
+        exchange->id = 0;
+        return STREAM_NOMEM;
+    }
+    if (status == ST_OK) {
+        exchange->end_given = is_whole;
+        return STREAM_OK;
+    }
+    /* There is no number left: nobody has seen the request. */
+    exchange->connection->retired = true;
+    exchange->stream.refused = exchange->stream.lost = true;
+    h2_exchange_fail(exchange, STREAM_LOST, CAUSE_TERMINATED, "the connection has used up its streams");
+    return STREAM_LOST;
+}
+
+/* Has all gone that was offered? */
+static bool is_out(const struct h2_exchange *exchange)
+{
+    return exchange->given == exchange->offer.len && exchange->again_at == exchange->kept_len &&
+           (!exchange->end_offered || exchange->end_given) && buffer_len(&exchange->connection->out) == 0;
+}
+
+/* Writes what there is to be written, and looks for room in the window if that is what is wanted. */
+static enum stream_result push(struct h2_exchange *exchange)
+{
+    struct h2_connection *connection = exchange->connection;
+
+    for (int i = 0; i < LOOKS_FOR_WINDOW; i++) {
+        enum status status = h2_connection_flush(connection);
+        enum stream_result result;
+
+        if (status == ST_NOMEM)
+            return STREAM_NOMEM;
+        if (status == ST_FAILED) {
+            connection->transport->can_read = true; /* it may have answered before */
+            return STREAM_LOST;
+        }
+        if (exchange->stream.lost)
+            return STREAM_LOST;
+        if (exchange->failure == STREAM_NOMEM)
+            return STREAM_NOMEM;
+        if (exchange->id != 0 && is_out(exchange))
+            return STREAM_OK;
+        result = h2_exchange_after_read(exchange, h2_connection_receive(connection));
+        if (result == STREAM_WAIT || result == STREAM_NOMEM)
+            return result;
+        if (exchange->id == 0 && may_begin(exchange))
+            return STREAM_OK;
+    }
+    return STREAM_WAIT;
+}
+
+static enum stream_result offer(struct h2_exchange *exchange, const struct stream_piece *piece)
+{
+    bool is_whole = piece->last && piece->data.len == 0 && exchange->kept_len == 0;
+    enum stream_result result = STREAM_OK;
+
+    if (piece->last && !keep_trailers(exchange, piece->trailers))
+        return STREAM_NOMEM;
+    exchange->offer = piece->data;
+    exchange->given = 0;
+    exchange->end_offered = piece->last;
+    if (exchange->id == 0 && !may_begin(exchange))
+        result = push(exchange);
+    if (exchange->id == 0 && result == STREAM_OK)
+        result = submit(exchange, is_whole && exchange->trailers == NULL);
+    if (result != STREAM_OK)
+        return result;
+    h2_session_resume(exchange->connection->session, exchange->id);
+    return push(exchange);
+}
+
+enum stream_result h2_exchange_send(struct stream *stream, const struct stream_piece *piece, size_t *taken)
+{
+    struct h2_exchange *exchange = of(stream);
+    uint64_t before = exchange->connection->written;
+    enum stream_result result;
+
+    PRE(!stream->lost);
+    result = offer(exchange, piece);
+    *taken = exchange->given;
+    exchange->offer = SPAN_LIT(""); /* it is the user's */
+    exchange->given = 0;
+    if (exchange->id != 0 && exchange->connection->written != before) {
+        stream->sent = true;
+        stream->head_waits = false;
+        stream->moved_ns = loop_now(exchange->loop);
+    } else if (result == STREAM_WAIT && !stream->blocked) {
+        stream->moved_ns = loop_now(exchange->loop);
+    }
+    stream->blocked = result == STREAM_WAIT;
+    if (result == STREAM_LOST)
+        stream->lost = true;
+    return result;
+}
