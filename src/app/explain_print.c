@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/explain_breaker.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "core/budget.h"
@@ -349,6 +350,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     case CAUSE_QUEUE_LIMIT: return strikes(e, pool_of(e)->queue_timeout_ns);
     case CAUSE_TOO_LATE: return pool_of(e)->least_ns != NS_NEVER || pool_of(e)->rate_per_hour != 0;
     case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
+    case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
     case CAUSE_DNS: return !upstream->origin.host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
@@ -422,6 +424,7 @@ bool explain_print(const struct explanation *e)
     printf(LABEL_FMT "%s\n", "route", e->policy.route->name);
     print_deadline(e);
     print_pool(e);
+    explain_breaker_print(e->policy.route);
     print_limits(e);
     print_streams(e);
     if (e->refused != CAUSE_NONE)

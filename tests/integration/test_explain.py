@@ -333,3 +333,22 @@ streams     text/event-stream (upstreams.llm.streams, FILE:5): once the head has
     assert "The upstream took too long to send the first event (in receive)" in text
     text = explain(path, "POST", "/off")[1]
     assert "streams  " not in text and "first event" not in text
+
+
+def test_a_breaker_is_explained(tmp_path):
+    path = tmp_path / "curfew.yaml"
+    path.write_text("upstreams:\n  a:\n    listen: 127.0.0.1:8080\n    url: http://b\n    breaker: {open: 2s, open_max: 8s}\n    routes:\n"
+                    "      - {path: /own, breaker: {failures: 2, statuses: [500]}}\n      - {path: /none, breaker: none}\n")
+    status, text, _ = explain(path, "GET", "/")
+    assert status == 0
+    assert ("breaker     the upstream's, opens after 5 bad tries in a row, or 50% of at least 20 in 10s\n"
+            "            for 2s, twice as long each time that this was not enough, up to 8s; then 1 may see, for 5s\n"
+            "            answers of 502, 503, 504 are bad; so are tries that fail, or pass a limit\n") in text
+    assert "  503  destination_unavailable " in text
+    text = explain(path, "GET", "/own")[1]
+    assert "breaker     the route's own, opens after 2 bad tries in a row" in text and "answers of 500 are bad" in text
+    text = explain(path, "GET", "/none")[1]
+    assert "breaker" not in text and "destination_unavailable" not in text
+    path.write_text(path.read_text().replace("    breaker: {open", "    observe: true\n    breaker: {open"))
+    text = explain(path, "GET", "/")[1]
+    assert "observed: it refuses nobody" in text and "destination_unavailable" not in text

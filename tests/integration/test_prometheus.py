@@ -55,6 +55,10 @@ SCENARIOS = {
 
     "calls find the queue full": ({call("rejected", reason="queue_full"): steadily(2)}, firing(8, ("CurfewCallsRejected", {**API, "reason": "queue_full"}))),
     "one in two hundred finds the queue full": ({call("rejected", reason="queue_full"): steadily(0.5)}, firing(8)),
+    "a breaker that is open": ({own("curfew_breaker_state", upstream="api", route="default", state="closed"): always(0),
+                                call("rejected", reason="breaker_open"): steadily(50)}, firing(1), firing(8, ("CurfewBreakerOpen", API))),
+    "a breaker that was open for a moment": ({own("curfew_breaker_state", upstream="api", route="default", state="closed"): "1x20 0x1 1x200"},
+                                             firing(5), firing(8)),
     "a shutdown": ({call("rejected", reason="draining"): steadily(50)}, firing(8)),
 
     "slow calls that wait": ({**SLOW_CALLS, **LONG_QUEUE}, firing(4), firing(8, ("CurfewQueueWaitNearDeadline", API))),
@@ -162,7 +166,7 @@ def busy(curfew, faulty):
     api = faulty().url
     proxy = curfew(top={"limits": {"request_head": "1KiB"}}, upstreams={
         "api": {"url": api, "deadline": "300ms", "pool": {"size": 2, "queue": 1}},
-        "gone": {"url": "http://127.0.0.1:1"}})
+        "gone": {"url": "http://127.0.0.1:1", "breaker": {"failures": 1000000, "volume": 1000000}}})
     parked = [proxy.caller("api") for _ in range(2)]
     over = threading.Event()
 
