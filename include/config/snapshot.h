@@ -55,6 +55,12 @@ struct adapt_config {
     struct status_set when;
 };
 
+/* What pauses a pool (core/pause). */
+struct pause_config {
+    int64_t max_ns; /* 0: nothing does */
+    struct status_set statuses;
+};
+
 struct pool_config {
     const char *name;
     uint32_t index; /* its number (config/numbering.h); until it has one, its place in snapshot.pools */
@@ -67,6 +73,7 @@ struct pool_config {
     int64_t least_ns;       /* a waiter with less left is refused; or LEAST_IS_P95; NS_NEVER: none is */
     uint32_t rate_per_hour; /* 0: no rate */
     uint32_t rate_burst;
+    struct pause_config pause;
     const struct place *size_at;
     const struct place *queue_timeout_at;
     const struct place *rate_at, *least_at;
@@ -75,7 +82,7 @@ struct pool_config {
 /* Does it matter to the pool how long a call can wait for its turn? */
 static inline bool pool_asks_for_time(const struct pool_config *pool)
 {
-    return pool->least_ns != NS_NEVER || pool->rate_per_hour != 0;
+    return pool->least_ns != NS_NEVER || pool->rate_per_hour != 0 || pool->pause.max_ns != 0;
 }
 
 /* The policy of a route. */

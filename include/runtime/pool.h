@@ -32,6 +32,7 @@ struct pool {
     struct adaptive adaptive; /* how many permits are given out; under lock */
     atomic_bool lowered;      /* fewer than the size */
     uint32_t rate_per_hour;   /* 0: no rate; under lock */
+    bool pauses;              /* it may be paused; under lock */
     bool timed;               /* what may start depends on the time; under lock */
     struct loop *home;
     struct timer timer; /* the home's thread */
@@ -104,6 +105,10 @@ void pool_restart(struct pool *pool, const struct pool_terms *terms);
 void pool_note_refused(struct pool *pool, const struct loop *own);
 void pool_note_good(struct pool *pool, const struct loop *own);
 
+/*
+ * When the pause that is on ends; 0: none is. Any thread: whoever has another pool to turn to need not wait here.
+ */
+int64_t pool_paused_until_ns(struct pool *pool);
 /* Owner's thread: the API asks for a pause until then. */
 void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns);
 /* Owner's thread: the holder, which started after a pause (permit.round), was answered well. */
@@ -118,6 +123,9 @@ struct pool_figures {
     bool has_rate;
     double rate_limit; /* in a second; 0: it has no rate */
     uint64_t rate_started;
+    bool has_pause;
+    double pause_seconds; /* that are left of a pause; 0: none is on */
+    uint64_t pauses;
 };
 struct pool_figures pool_figures(struct pool *pool);
 

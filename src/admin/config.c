@@ -184,9 +184,9 @@ static void put_dns(struct jsonw *json, const struct name_policy *dns)
     jsonw_close_object(json);
 }
 
-static void put_statuses(struct jsonw *json, const struct status_set *statuses)
+static void put_statuses(struct jsonw *json, const char *key, const struct status_set *statuses)
 {
-    jsonw_open_array(json, "statuses");
+    jsonw_open_array(json, key);
     for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
         if (status_set_has(statuses, code))
             jsonw_u64(json, NULL, code);
@@ -211,7 +211,7 @@ static void put_breaker(struct jsonw *json, const struct breaker_terms *breaker)
     put_duration(json, "open_max", breaker->open_max_ns);
     jsonw_u64(json, "probes", breaker->probes);
     put_duration(json, "verdict", breaker->verdict_ns);
-    put_statuses(json, &breaker->statuses);
+    put_statuses(json, "statuses", &breaker->statuses);
     jsonw_close_object(json);
 }
 
@@ -371,6 +371,18 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     jsonw_close_object(json);
 }
 
+static void put_pause(struct jsonw *json, const struct pause_config *pause)
+{
+    if (pause->max_ns == 0) {
+        jsonw_text(json, "pause", "none");
+        return;
+    }
+    jsonw_open_object(json, "pause");
+    put_statuses(json, "statuses", &pause->statuses);
+    put_duration(json, "max", pause->max_ns);
+    jsonw_close_object(json);
+}
+
 static void put_adapt(struct jsonw *json, const struct adapt_config *adapt)
 {
     if (adapt->min == 0) {
@@ -379,11 +391,7 @@ static void put_adapt(struct jsonw *json, const struct adapt_config *adapt)
     }
     jsonw_open_object(json, "adapt");
     jsonw_u64(json, "min", adapt->min);
-    jsonw_open_array(json, "when");
-    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
-        if (status_set_has(&adapt->when, code))
-            jsonw_u64(json, NULL, code);
-    jsonw_close_array(json);
+    put_statuses(json, "when", &adapt->when);
     jsonw_close_object(json);
 }
 
@@ -425,6 +433,7 @@ static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
         put_adapt(json, &pool->adapt);
         put_least(json, pool);
         put_rate(json, pool);
+        put_pause(json, &pool->pause);
         jsonw_close_object(json);
     }
     jsonw_close_object(json);

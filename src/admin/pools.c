@@ -30,6 +30,12 @@ static void put_pool(struct jsonw *json, const char *name, const struct pool_fig
 #define RATE_COUNTER(field, name, help)                                                                      \
     if (figures->has_rate)                                                                                   \
         jsonw_u64(json, #field, figures->field);
+#define PAUSE_GAUGE(field, name, help)                                                                       \
+    if (figures->has_pause)                                                                                  \
+        jsonw_real(json, #field, figures->field, 3);
+#define PAUSE_COUNTER(field, name, help)                                                                     \
+    if (figures->has_pause)                                                                                  \
+        jsonw_u64(json, #field, figures->field);
 #include "stats/metrics.def"
     jsonw_close_object(json);
 }
@@ -83,6 +89,10 @@ enum status pools_expose(struct proxy *proxy, struct exposition *out)
     EXPOSE(EXPOSITION_GAUGE, field, name, help, figures[i].has_rate, exposition_number)
 #define RATE_COUNTER(field, name, help)                                                                      \
     EXPOSE(EXPOSITION_COUNTER, field, name, help, figures[i].has_rate, exposition_u64)
+#define PAUSE_GAUGE(field, name, help)                                                                       \
+    EXPOSE(EXPOSITION_GAUGE, field, name, help, figures[i].has_pause, exposition_number)
+#define PAUSE_COUNTER(field, name, help)                                                                     \
+    EXPOSE(EXPOSITION_COUNTER, field, name, help, figures[i].has_pause, exposition_u64)
 #include "stats/metrics.def"
 #undef EXPOSE
     mem_free(figures);

@@ -101,14 +101,29 @@ static void print_linger(const struct explanation *e, const struct pool_config *
         printf("            and what the API still says is written down (late)\n");
 }
 
+static void print_statuses(const struct status_set *set)
+{
+    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
+        if (status_set_has(set, code))
+            printf(" %" PRIu32, code);
+}
+
+static void print_pause(const struct pool_config *pool)
+{
+    if (pool->pause.max_ns == 0)
+        return;
+    printf("            nothing starts for as long as Retry-After says, %s at most, after",
+           number_duration_text(pool->pause.max_ns).text);
+    print_statuses(&pool->pause.statuses);
+    printf(" of the API; then one call first\n");
+}
+
 static void print_adapt(const struct pool_config *pool)
 {
     if (pool->adapt.min == 0)
         return;
     printf("            and fewer, down to %" PRIu32 ", after", pool->adapt.min);
-    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
-        if (status_set_has(&pool->adapt.when, code))
-            printf(" %" PRIu32, code);
+    print_statuses(&pool->adapt.when);
     printf(" of the API\n");
 }
 
@@ -148,6 +163,7 @@ static void print_pool(const struct explanation *e)
     printf(")\n");
     print_least(pool);
     print_rate(pool);
+    print_pause(pool);
     print_linger(e, pool);
     print_adapt(pool);
 }
@@ -349,6 +365,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     switch (cause) {
     case CAUSE_QUEUE_LIMIT: return strikes(e, pool_of(e)->queue_timeout_ns);
     case CAUSE_TOO_LATE: return pool_of(e)->least_ns != NS_NEVER || pool_of(e)->rate_per_hour != 0;
+    case CAUSE_PAUSED: return pool_of(e)->pause.max_ns != 0;
     case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
     case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
     case CAUSE_DNS: return !upstream->origin.host_is_ip;

@@ -59,9 +59,10 @@ enum cause pool_wait_cause(enum permit_answer refused)
         [PERMIT_QUEUE_FULL] = CAUSE_QUEUE_FULL,
         [PERMIT_TOO_LATE] = CAUSE_TOO_LATE,
         [PERMIT_RATE] = CAUSE_NO_SLOT,
+        [PERMIT_PAUSED] = CAUSE_PAUSED,
     };
 
-    PRE(refused > PERMIT_QUEUED && refused <= PERMIT_RATE);
+    PRE(refused > PERMIT_QUEUED && refused <= PERMIT_PAUSED);
     return causes[refused];
 }
 

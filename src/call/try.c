@@ -1,6 +1,7 @@
 #include "call/try.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/invariant.h"
 #include "core/budget.h"
@@ -9,6 +10,7 @@
 #include "call/pool_wait.h"
 #include "call/upstream.h"
 #include "config/snapshot.h"
+#include "http/retry_after.h"
 #include "core/verdict.h"
 #include "runtime/tcp.h"
 
@@ -426,6 +428,36 @@ static void tell_pool(struct try *try)
         pool_note_good(plan->pool, try->context->loop);
 }
 
+/* What the API asks for is kept to as far as `max` goes. What can't be read asks for nothing. */
+static void heed_retry_after(struct try *try, const struct http1_head *head)
+{
+    const struct pause_config *pause = &try->plan.route->waits->pause;
+    struct timespec today;
+    int64_t wait_ns;
+
+    clock_gettime(CLOCK_REALTIME, &today);
+    if (retry_after_read(head, (int64_t)today.tv_sec * NS_PER_S + today.tv_nsec, &wait_ns) !=
+        RETRY_AFTER_READ)
+        return;
+    if (wait_ns > pause->max_ns)
+        wait_ns = pause->max_ns;
+    pool_pause(try->plan.pool, try->context->loop, loop_now(try->context->loop) + wait_ns);
+}
+
+/* Its pool may pause if the API asks for it; after a pause, good answers let more calls start. */
+static void heed_pause(struct try *try, const struct http1_head *head)
+{
+    const struct pool_config *waits = try->plan.route->waits;
+
+    if (waits == NULL || waits->pause.max_ns == 0)
+        return;
+    if (status_set_has(&waits->pause.statuses, try->status))
+        heed_retry_after(try, head);
+    else if (try->ticket.permit.round != 0 &&
+             verdict_of_status(try->status, &verdict_bad_statuses) == VERDICT_GOOD)
+        pool_answered(try->plan.pool, &try->ticket);
+}
+
 enum stream_result try_head(struct try *try, struct http1_head **head)
 {
     enum stream_result result = stream_head(try->exchange, head);
@@ -438,6 +470,7 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
         try->status = (*head)->code;
         try->reusable = upstream_note_response(try->upstream, *head);
         tell_pool(try);
+        heed_pause(try, *head);
     }
     return STREAM_OK;
 }

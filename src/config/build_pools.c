@@ -43,6 +43,28 @@ static void build_rate(struct build *b, const struct option_values *values, stru
         out->rate_per_hour = (uint32_t)per_hour;
 }
 
+static void build_pause(struct build *b, const struct option_values *values, struct pause_config *out)
+{
+    const struct yaml_node *node = values->of[OPT_POOL_PAUSE].node;
+    const struct yaml_node *statuses = values->of[OPT_PAUSE_STATUSES].node;
+    uint64_t code;
+
+    if (!is_on(b, node, "pause: {statuses: [429]}"))
+        return;
+    if (!statuses && !values->of[OPT_PAUSE_STATUSES].is_written)
+        report_missing(b->errors, node, "statuses");
+    if (!statuses)
+        return;
+    out->max_ns = values->of[OPT_PAUSE_MAX].number;
+    YAML_FOREACH(item, statuses) {
+        if (number_u64(item->text, &code) == NUMBER_OK && status_set_takes(code))
+            status_set_add(&out->statuses, (uint32_t)code);
+        else
+            report_value(b->errors, item, "%s is no status of an error: %u to %u",
+                         quote_text(item->text).text, STATUS_SET_MIN, STATUS_SET_END - 1);
+    }
+}
+
 static uint32_t add(struct build *b, const char *name, const struct option_values *values)
 {
     uint32_t index = b->snapshot->pool_count++;
@@ -62,6 +84,7 @@ static uint32_t add(struct build *b, const char *name, const struct option_value
         .rate_at = values->of[OPT_POOL_RATE].place,
     };
     build_rate(b, values, &b->pools[index]);
+    build_pause(b, values, &b->pools[index].pause);
     return index;
 }
 

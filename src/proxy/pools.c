@@ -52,6 +52,7 @@ static struct pool_terms terms_of(const struct pool_config *config)
         .timed = pool_asks_for_time(config),
         .rate_per_hour = config->rate_per_hour,
         .rate_burst = config->rate_burst,
+        .pauses = config->pause.max_ns != 0,
     };
 }
 

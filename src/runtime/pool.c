@@ -271,6 +271,7 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
     obey_limit_locked(pool, terms->queue_size);
     permit_pool_set_rate(&pool->permits, per_hour != 0 ? rate_period_ns(per_hour, HOUR_NS) : 0,
                          terms->rate_burst, loop_clock_ns());
+    pool->pauses = terms->pauses;
     if (!terms->pauses)
         permit_pool_unpause(&pool->permits);
 }
@@ -362,6 +363,24 @@ void pool_start_again(struct pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static int64_t pause_left_locked(const struct pool *pool)
+{
+    const struct pause *pause = &pool->permits.pause;
+    int64_t now_ns = pool->pauses ? loop_clock_ns() : 0;
+
+    return pool->pauses && pause_is_on(pause, now_ns) ? pause->until_ns - now_ns : 0;
+}
+
+int64_t pool_paused_until_ns(struct pool *pool)
+{
+    int64_t until_ns;
+
+    pthread_mutex_lock(&pool->lock);
+    until_ns = pause_left_locked(pool) > 0 ? pool->permits.pause.until_ns : 0;
+    pthread_mutex_unlock(&pool->lock);
+    return until_ns;
+}
+
 struct pool_figures pool_figures(struct pool *pool)
 {
     struct pool_figures figures;
@@ -376,6 +395,9 @@ struct pool_figures pool_figures(struct pool *pool)
         .has_rate = pool->rate_per_hour != 0,
         .rate_limit = pool->rate_per_hour / 3600.0,
         .rate_started = pool->permits.rate_started,
+        .has_pause = pool->pauses,
+        .pause_seconds = (double)pause_left_locked(pool) * 1e-9,
+        .pauses = pool->permits.pause.count,
         .acquired = pool->permits.acquired,
         .released = pool->permits.released,
         .audit_errors = pool->audit_errors,

@@ -106,6 +106,7 @@ static void each_refusal_has_a_cause(void **state)
     assert_int_equal(pool_wait_cause(PERMIT_QUEUE_FULL), CAUSE_QUEUE_FULL);
     assert_int_equal(pool_wait_cause(PERMIT_TOO_LATE), CAUSE_TOO_LATE);
     assert_int_equal(pool_wait_cause(PERMIT_RATE), CAUSE_NO_SLOT);
+    assert_int_equal(pool_wait_cause(PERMIT_PAUSED), CAUSE_PAUSED);
 }
 
 static void retry_after_is_rounded_up_and_never_0(void **state)
