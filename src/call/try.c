@@ -526,14 +526,15 @@ bool try_finish(struct try *try, bool keeps_caller)
     unsigned holds;
 
     PRE(try->fsm.state == TRY_STREAMING && try->granted_ns != 0);
-    if (!stream_let_go(try->exchange) || !try->uploaded)
+    /* Over HTTP/1.1 the rest of the request would have to follow on the connection. */
+    if (!stream_let_go(try->exchange) || (!try->uploaded && try->upstream->h2 == NULL))
         try->reusable = false;
     if (!try_fsm_move(&try->fsm, TRY_OVER, &holds)) {
         refuse_move(try, TRY_OVER);
         return false;
     }
     try->released_ns = loop_now(try->context->loop);
-    if (!try->uploaded) { /* what it has not taken of the request, nobody sends any more */
+    if (!try->uploaded && !try->reusable) { /* what it has not taken of the request, nobody sends any more */
         cut_held(try, holds);
         return true;
     }

@@ -38,8 +38,10 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
         return STREAM_OK;
     exchange->open = true;
     stream->begun = false;
-    mem_free(exchange->kept);
-    exchange->kept = NULL;
+    if (exchange->again_at == exchange->kept_len) { /* else it is being sent once more */
+        mem_free(exchange->kept);
+        exchange->kept = NULL;
+    }
     exchange->length = (*head)->framing == HTTP1_LENGTH       ? (*head)->content_length
                        : (*head)->framing == HTTP1_NO_CONTENT ? 0
                                                               : UINT64_MAX;

@@ -22,7 +22,8 @@ static size_t give_kept(struct h2_exchange *exchange, void *to, size_t cap)
     size_t left = exchange->kept_len - exchange->again_at;
     size_t len = left < cap ? left : cap;
 
-    memcpy(to, exchange->kept + exchange->again_at, len);
+    if (len != 0)
+        memcpy(to, exchange->kept + exchange->again_at, len);
     exchange->again_at += (uint32_t)len;
     return len;
 }

@@ -20,8 +20,9 @@ struct h2_session {
     bool knows_peer;
     bool ended_by_trailers; /* within give: h2_session_trailers was called */
     bool in_give;
-    int32_t reset_id; /* whose RST_STREAM came last */
-    bool says_goaway; /* by h2_session_goaway */
+    int32_t reset_id;  /* whose RST_STREAM came last */
+    bool lacks_memory; /* for something that was to be sent: the connection is of no use any more */
+    bool says_goaway;  /* by h2_session_goaway */
     bool is_broken;
     uint32_t pongs;
     const uint8_t *frame; /* what has been serialized and not been pulled */
@@ -29,6 +30,12 @@ struct h2_session {
 };
 
 /* ---- what came ----------------------------------------------------------------------------------------- */
+
+/* What nghttp2 can't do for want of memory, the next pull says. Any other failure is of a stream that has gone. */
+static void note(struct h2_session *session, int result)
+{
+    session->lacks_memory |= result == NGHTTP2_ERR_NOMEM;
+}
 
 static void *stream_of(struct h2_session *session, int32_t id)
 {
@@ -100,7 +107,7 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const ui
     void *stream = stream_of(session, id);
 
     (void)flags;
-    (void)nghttp2_session_consume_connection(nghttp2, len);
+    note(session, nghttp2_session_consume_connection(nghttp2, len));
     if (stream == NULL) /* it was reset by us: its window does not matter any more */
         return 0;
     if (!session->events->data(session->user, stream, (struct span){(const char *)bytes, len}))
@@ -284,6 +291,8 @@ enum status h2_session_receive(struct h2_session *session, struct span bytes)
 enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, size_t *len)
 {
     *len = 0;
+    if (session->lacks_memory)
+        return ST_NOMEM;
     while (*len < cap) {
         size_t part;
 
@@ -440,10 +449,9 @@ enum status h2_session_trailers(struct h2_session *session, int32_t id, const st
     return status;
 }
 
-/* What a function of nghttp2 can't do for want of memory ends the stream or the connection by the next pull. */
 void h2_session_resume(struct h2_session *session, int32_t id)
 {
-    (void)nghttp2_session_resume_data(session->nghttp2, id);
+    note(session, nghttp2_session_resume_data(session->nghttp2, id));
 }
 
 bool h2_session_may_give(const struct h2_session *session, int32_t id)
@@ -454,7 +462,7 @@ bool h2_session_may_give(const struct h2_session *session, int32_t id)
 
 void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
 {
-    (void)nghttp2_session_consume_stream(session->nghttp2, id, len);
+    note(session, nghttp2_session_consume_stream(session->nghttp2, id, len));
 }
 
 void h2_session_forget(struct h2_session *session, int32_t id)
@@ -464,25 +472,26 @@ void h2_session_forget(struct h2_session *session, int32_t id)
 
 void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)
 {
-    (void)nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, id, code);
+    note(session, nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, id, code));
 }
 
 void h2_session_shut(struct h2_session *session)
 {
     PRE(session->side == H2_SERVER);
-    (void)nghttp2_submit_shutdown_notice(session->nghttp2);
+    note(session, nghttp2_submit_shutdown_notice(session->nghttp2));
 }
 
 void h2_session_goaway(struct h2_session *session, enum h2_code code)
 {
     session->says_goaway = true;
-    (void)nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(session->nghttp2), code, NULL, 0);
+    note(session,
+         nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE,
+                               nghttp2_session_get_last_proc_stream_id(session->nghttp2), code, NULL, 0));
 }
 
 void h2_session_ping(struct h2_session *session)
 {
-    (void)nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL);
+    note(session, nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL));
 }
 
 uint32_t h2_session_pongs(const struct h2_session *session)

@@ -288,6 +288,7 @@ def test_an_early_answer_ends_the_upload_and_the_connection_lives(front):
     caller.send(b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + bytes(1000))
     assert caller.recv_response().status == 413
     assert proxy.ask().content == b"ok"
+    assert (api.connections, api.peers[0].resets) == (1, {1: NO_ERROR})
 
 
 # ------------------------------------------------------------------------ what was not processed

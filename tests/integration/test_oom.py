@@ -14,6 +14,7 @@ import pytest
 from harness import bounds, problem
 from harness.bounds import SOON, poll, readable
 from harness.faults import ALLOC, MAIN, WORKERS, each_fault
+from harness.h2 import H2Api
 from harness.wire import Cut
 
 
@@ -279,6 +280,47 @@ def test_a_call_under_tls_without_memory(service, faults, certificates, version)
     which = ssl.TLSVersion.TLSv1_2 if version == "1.2" else ssl.TLSVersion.TLSv1_3
     options = {"tls": certificates.server(maximum=which)}
     endure(service(upstream_options=options, tls=tls), faults, post, 500, 502, stride=11)
+
+
+class H2Echo:
+    """An API that speaks HTTP/2; /bystander waits until it is released."""
+
+    def __init__(self):
+        self.waiting, self.release = threading.Event(), threading.Event()
+        self.listener = H2Api(self._serve)
+
+    def _serve(self, peer):
+        request = peer.take(whole=False)
+        if request[":path"] == "/bystander":
+            self.waiting.set()
+            self.release.wait(bounds.TEST)
+        peer.until(lambda _: request.ended)
+        peer.head(request, 103)
+        peer.head(request, 200)
+        peer.data(request, request.content)
+        peer.headers(request, [("x-sum", "1")], end=True)
+
+
+@pytest.mark.parametrize("kept", [0, 8])
+def test_a_call_over_http2_without_memory(curfew, faults, kept):
+    api = H2Echo()
+    try:
+        proxy = curfew(url=api.listener.url, env=faults.env, deadline="30s", http2={"use": "always"}, keepalive={"max_idle": kept})
+        bystander = proxy.caller()
+        bystander.request("POST", "/bystander", content=b"still there")
+        assert api.waiting.wait(SOON)
+        endure((proxy, api, bystander), faults, chunked_over_http2, stride=3)
+    finally:
+        api.release.set()
+        api.listener.close()
+
+
+def chunked_over_http2(proxy):
+    with _calling(proxy) as caller:
+        caller.request("POST", "/", "Transfer-Encoding: chunked", "TE: trailers", "Authorization: x",
+                       content=b"5\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n")
+        response = _final(caller, 500, 502)
+        assert response.content == b"hello" and response.trailers.get("x-sum") == "1"
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])

@@ -207,7 +207,9 @@ class H2Api:
             try:
                 peer = self.accept(None)
             except OSError:
-                return
+                if self.sock.fileno() < 0:
+                    return
+                continue  # curfew has given up already
             threading.Thread(target=self._run, args=(peer,), daemon=True).start()
 
     def _run(self, peer):
