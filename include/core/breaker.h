@@ -87,7 +87,8 @@ struct breaker_refusal {
 
 struct breaker {
     enum breaker_state state;
-    enum breaker_reason reason; /* of the latest opening */
+    enum breaker_reason reason; /* of the latest opening, */
+    bool has_opened;            /* if it was one */
     uint32_t generation;        /* from 1 */
     uint32_t consecutive;       /* bad ones since the last good one */
     uint32_t doublings;

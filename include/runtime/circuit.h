@@ -55,6 +55,7 @@ struct circuit_news {
     enum breaker_reason reason;
     int64_t left_ns; /* until it lets a call in again; 0: that hangs on a probe */
     bool opened;     /* just now, by this */
+    bool has_opened; /* once at least, since it began: else there is no reason */
 };
 
 /* The generation in force, for whoever has waited with a pass: another one than the pass's, and it has to ask again. */

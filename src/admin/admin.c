@@ -10,6 +10,7 @@
 #include "admin/listener.h"
 #include "admin/page.h"
 #include "admin/pools.h"
+#include "admin/upstreams.h"
 #include "admin/respond.h"
 #include "admin/scrapes.h"
 #include "base/mem.h"
@@ -43,6 +44,11 @@ static void respond_metrics(struct admin *admin, struct admin_request *request)
 static void respond_durations(struct admin *admin, struct admin_request *request)
 {
     scrapes_respond_durations(&admin->scrapes, request);
+}
+
+static void respond_upstreams(struct admin *admin, struct admin_request *request)
+{
+    upstreams_respond(request, admin->proxy);
 }
 
 static void respond_pools(struct admin *admin, struct admin_request *request)
@@ -137,6 +143,8 @@ static const struct resource {
      false},
     {"/pools", "the pools: permits held, waiting, acquired, released (JSON)", respond_pools, 0, READ_ONLY,
      false},
+    {"/upstreams", "the upstreams' breakers: open or not, and until when (JSON)", respond_upstreams, 0,
+     READ_ONLY, false},
     {"/config", "the configuration in force, defaults filled in, secrets left out (JSON)", respond_config, 0,
      READ_ONLY, false},
     {"/durations", "how long calls took, by route, for `curfew advise` (JSON)", respond_durations, 0,

@@ -129,6 +129,7 @@ static void open_at(struct breaker *breaker, const struct breaker_terms *terms, 
     breaker->doublings = breaker->state == BREAKER_HALF ? breaker->doublings + 1 : 0;
     breaker->state = BREAKER_OPEN;
     breaker->reason = reason;
+    breaker->has_opened = true;
     breaker->generation = next_generation(breaker);
     breaker->until_ns = at_ns + open_for(breaker, terms);
     free_all_places(breaker);

@@ -90,8 +90,10 @@ static struct circuit_news news_locked(const struct circuit *circuit, int64_t no
 {
     const struct breaker *breaker = &circuit->breaker;
 
-    return (struct circuit_news){
-        .state = breaker->state, .reason = breaker->reason, .left_ns = breaker_left_ns(breaker, now_ns)};
+    return (struct circuit_news){.state = breaker->state,
+                                 .reason = breaker->reason,
+                                 .left_ns = breaker_left_ns(breaker, now_ns),
+                                 .has_opened = breaker->has_opened};
 }
 
 /*

@@ -1,11 +1,16 @@
 """A breaker refuses calls while their API is down, and lets one through now and then to see."""
 
+import json
+import threading
 import time
 
 import pytest
 
-from harness.bounds import SLOW, poll
+from harness.bounds import SANITIZED, SLOW, poll
+from harness.curfew import BINARY, Faulty
+from harness.load import load
 from harness.problem import expect
+from harness.process import Process
 
 CLOSE = "Connection: close"
 
@@ -442,3 +447,65 @@ def test_a_drain_with_an_open_breaker_ends(api):
     assert holder.recv_response().status == 503
     refused(waiter.recv_response())
     proxy.stop()
+
+
+def test_get_upstreams_says_how_the_breakers_are(curfew, upstream):
+    up = upstream()
+    proxy = curfew(upstreams={"api": {"url": up.url + "/v1", "breaker": {"failures": 1, "open": "20s", "open_max": "20s"},
+                                      "routes": [{"path": "/own", "breaker": {}}, {"path": "/same"}]},
+                              "bare": {"url": "http://127.0.0.1:1"}})
+    status, text = proxy.admin_get("/upstreams")
+    closed = {"state": "closed", "opens_in_ms": 0, "reason": None}
+    assert status == 200 and json.loads(text) == {"upstreams": [
+        {"name": "api", "url": up.url + "/v1", "breakers": [{"route": "default", **closed}, {"route": "/own", **closed}]},
+        {"name": "bare", "url": "http://127.0.0.1:1", "breakers": []}]}
+    ask_and_answer(proxy, up, 503, "/", upstream="api")
+    must_be(proxy, "open")
+    default, own = json.loads(proxy.admin_get("/upstreams")[1])["upstreams"][0]["breakers"]
+    assert (default["state"], default["reason"], own["state"]) == ("open", "consecutive", "closed")
+    assert 10000 < default["opens_in_ms"] <= 22000
+
+
+class Killable:
+    """An API that is killed, and comes back at the same address."""
+
+    def __init__(self, api):
+        self.process, (self.host, self.port) = api.process, api.address
+
+    def kill(self):
+        self.process.kill()
+
+    def come_back(self):
+        self.process = Process([BINARY, "faulty", "--listen", f"{self.host}:{self.port}"])
+        assert self.process.stdout.wait(Faulty._address, 10 * SLOW)  # pylint: disable=protected-access
+
+
+@pytest.fixture
+def killable():
+    api = Killable(Faulty())
+    yield api
+    api.kill()
+
+
+@pytest.mark.timed
+def test_an_api_that_is_killed_costs_a_few_tries_and_is_asked_again_soon(curfew, killable):
+    """Dead for 4 s at 500 calls a second. For 10 s: 10 tries came to nothing, and the first 200 came 1.3 s after it was back."""
+    rate, outage = int(500 / SLOW), 4
+    proxy = curfew(url=f"http://{killable.host}:{killable.port}", breaker={}, deadline="2s", top={"log": {"access": "off"}})
+    results = []
+    calls = threading.Thread(target=lambda: results.append(load(proxy.address(), "/ok", calls=int(rate * (outage + 4)), rate=rate)))
+    calls.start()
+    poll(lambda: proxy.metrics().calls("completed") > rate // 2, "calls that go well")
+    killable.kill()
+    time.sleep(outage)
+    killable.come_back()
+    back = time.monotonic()
+    poll(lambda: proxy.ask("GET", "/ok").status == 200, "the API to be asked again")
+    assert time.monotonic() - back < 2.3 * SLOW
+    calls.join()
+    (result,) = results
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_tries_ended_total", verdict="bad") <= 20
+    assert result.statuses[503] > rate * (outage - 1) and result.statuses.get(502, 0) <= 20
+    refusals = result.told["from_sent_ms"]["503"]
+    assert SANITIZED or (refusals["p90"] <= 1 and refusals["p99"] <= 5), refusals
