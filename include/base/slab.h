@@ -10,7 +10,7 @@
  * largest step. Zero: none waits. One thread. Built with AddressSanitizer none is kept, so that it sees each end.
  */
 #define SLAB_STEP 128u
-#define SLAB_MAX  1024u
+#define SLAB_MAX  1280u
 
 struct slab_block;
 

@@ -9,7 +9,7 @@ struct slab_block {
     struct slab_block *next;
 };
 
-/* Of each size: 300 KiB in all, at most. */
+/* Of each size: 450 KiB in all, at most. */
 #if defined(__SANITIZE_ADDRESS__)
 #define KEPT 0u
 #else
@@ -48,9 +48,9 @@ void *slab_take_zeroed(struct slab *slab, size_t size)
 {
     void *block = slab_take(slab, size);
 
-    if (block != NULL)
-        memset(block, 0, size);
-    return block;
+    /* The compiler does not see the size: it would store word by word, and the C library has wider stores. */
+    __asm__("" : "+r"(size));
+    return block != NULL ? memset(block, 0, size) : NULL;
 }
 
 void slab_give(struct slab *slab, void *given, size_t size)

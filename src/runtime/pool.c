@@ -149,9 +149,10 @@ static void spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *
 }
 
 /* `own` is the loop of this thread, which looks into its mailbox without a bell; NULL: it has none. */
-static void ring(const struct pool *pool, const struct bells *bells, const struct loop *own)
+static __attribute__((noinline)) void ring_all(const struct pool *pool, const struct bells *bells,
+                                               const struct loop *own)
 {
-    for (uint32_t i = 0; bells->any && i < (pool->worker_count + 63) / 64; i++) {
+    for (uint32_t i = 0; i < (pool->worker_count + 63) / 64; i++) {
         for (uint64_t left = bells->loops[i]; left != 0; left &= left - 1) {
             struct loop *loop = pool->workers[64 * i + (uint32_t)__builtin_ctzll(left)];
 
@@ -161,6 +162,13 @@ static void ring(const struct pool *pool, const struct bells *bells, const struc
                 mailbox_ring(&loop->mailbox);
         }
     }
+}
+
+/* Mostly nobody has news. */
+static inline void ring(const struct pool *pool, const struct bells *bells, const struct loop *own)
+{
+    if (bells->any)
+        ring_all(pool, bells, own);
 }
 
 /* The home's thread: does what time has brought about, and sets the timer to when there will be more of it. */
