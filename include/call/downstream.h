@@ -16,6 +16,7 @@
 struct call_context;
 struct call_terms;
 struct caller_user;
+struct h2_caller;
 struct downstream;
 struct listener;
 struct stream;
@@ -44,6 +45,7 @@ struct listener_worker {
  */
 struct downstream {
     struct h1_caller h1;
+    struct h2_caller *h2; /* once it has said that it speaks HTTP/2; else NULL */
     struct caller_tls tls;
     struct deferred_free deferred_free;
     struct list_node node; /* in context.downstreams */

@@ -45,6 +45,13 @@ void buffer_close_if_empty(struct buffer_spares *spares, struct buffer *buffer);
  */
 enum status buffer_make_room(struct buffer_spares *spares, struct buffer *buffer, uint32_t max) MUST_CHECK;
 
+/*
+ * The same for so many bytes more, and opens the buffer if need be: for bytes that come from elsewhere than a socket.
+ * ST_LIMIT when more than `max` would be waiting; nothing has changed.
+ */
+enum status buffer_reserve(struct buffer_spares *spares, struct buffer *buffer, size_t len,
+                           uint32_t max) MUST_CHECK;
+
 static inline struct span buffer_span(const struct buffer *buffer)
 {
     return (struct span){buffer->data + buffer->start, buffer->end - buffer->start};

@@ -16,6 +16,11 @@ struct caller_user {
      * finishes or cuts it. False: no memory, and the connection is closed.
      */
     bool (*begin)(void *owner, struct stream *stream, int64_t now_ns);
+    /*
+     * The connection begins with HTTP/2's preface (RFC 9113 3.4), of which nothing was taken: to be gone on with as
+     * such, or closed. NULL: that is a request, as any other.
+     */
+    void (*speaks_h2)(void *owner);
     /* A connection that begins with a handshake has something to read, or room to write. */
     void (*handshake)(void *owner);
     /* The handshake has taken handshake_ns; the connection is closed next. */
@@ -34,6 +39,7 @@ struct caller_common {
     uint64_t request_head_max, response_head_max; /* bytes */
     int64_t idle_ns;                              /* between requests */
     int64_t handshake_ns;
+    int64_t head_timeout_ns;
 };
 
 #endif

@@ -45,6 +45,7 @@ struct h1_caller {
     void *owner;
     struct buffer in; /* received, not yet taken */
     struct h1_turn turn;
+    int64_t first_ns; /* when the first byte came of what is HTTP/2's preface so far; else 0 */
     bool in_handshake;
     bool in_use; /* the stream is the user's */
     bool lingering;
@@ -65,6 +66,14 @@ void h1_caller_linger(struct h1_caller *caller);
  * it comes within a moment, is the last, and its response says so if that can still be said.
  */
 void h1_caller_wind_down(struct h1_caller *caller);
+
+/*
+ * Between requests, the transport becomes another's, who hears of its events by on_ready, and of `arg` by the
+ * transport. What had been received is given with it. Its timer rests.
+ */
+struct buffer h1_caller_lend(struct h1_caller *caller, transport_fn on_ready, void *arg);
+/* It has the transport again, to linger or to close. */
+void h1_caller_take_back(struct h1_caller *caller);
 
 /* Closes at once. The stream is not in use. */
 void h1_caller_close(struct h1_caller *caller);

@@ -84,6 +84,9 @@ bool h2_session_is_broken(const struct h2_session *session);
 /* May anything come, or go? If neither, the connection is over. */
 bool h2_session_is_over(const struct h2_session *session);
 
+/* Frames that wait to be pulled, beside content. */
+size_t h2_session_queued(const struct h2_session *session);
+
 /* How many streams the peer lets us have open; as RFC 9113 6.5.2 has it before it says so: any number, taken as 100. */
 uint32_t h2_session_peer_streams(const struct h2_session *session);
 /* Have the peer's SETTINGS come? */

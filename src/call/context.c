@@ -18,6 +18,7 @@ void context_set_snapshot(struct call_context *context, const struct snapshot *s
     context->caller_common.response_head_max = limits->response_head_bytes;
     context->caller_common.idle_ns = limits->idle_timeout_ns;
     context->caller_common.handshake_ns = limits->handshake_timeout_ns;
+    context->caller_common.head_timeout_ns = limits->request_head_timeout_ns;
 }
 
 struct span context_date(struct call_context *context)

@@ -10,6 +10,7 @@
 #include "call/context.h"
 #include "runtime/socket_address.h"
 #include "wire/caller.h"
+#include "wire/h2_caller.h"
 
 /* Reads of what a connection has received that is turned away. */
 #define DISCARDS 16
@@ -70,8 +71,43 @@ static void step_handshake(struct handshake *step)
     }
 }
 
+/* Below it, its library would let requests wait where nobody sees them. */
+#define STREAMS_MIN 100u
+/* What a connection can have at all. */
+#define STREAMS_MAX 100000u
+
+/* Calls that the pools of this upstream can take, in work and waiting. */
+static uint32_t count_places(const struct upstream_config *upstream)
+{
+    const struct snapshot *snapshot = upstream->snapshot;
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < snapshot->pool_count; i++) {
+        const struct pool_config *pool = &snapshot->pools[i];
+        bool is_used = upstream->default_route.pool == pool->index;
+
+        for (uint32_t j = 0; j < upstream->route_count; j++)
+            is_used |= upstream->routes[j].pool == pool->index;
+        if (is_used)
+            count += (uint64_t)pool->size + pool->queue_size;
+    }
+    return (uint32_t)(count < STREAMS_MIN ? STREAMS_MIN : count > STREAMS_MAX ? STREAMS_MAX : count);
+}
+
+static void speaks_h2(void *owner)
+{
+    struct downstream *downstream = owner;
+
+    downstream->h2 = h2_caller_new(&downstream->h1, count_places(downstream->upstream), &downstream->h2);
+    if (downstream->h2 != NULL)
+        h2_caller_start(downstream->h2);
+    else
+        h1_caller_close(&downstream->h1);
+}
+
 const struct caller_user downstream_user = {
     .begin = begin,
+    .speaks_h2 = speaks_h2,
     .handshake = handshake,
     .handshake_is_late = handshake_is_late,
     .closed = closed,
@@ -79,12 +115,18 @@ const struct caller_user downstream_user = {
 
 void downstream_close(struct downstream *downstream)
 {
-    h1_caller_close(&downstream->h1);
+    if (downstream->h2 != NULL)
+        h2_caller_close(downstream->h2);
+    else
+        h1_caller_close(&downstream->h1);
 }
 
 void downstream_wind_down(struct downstream *downstream)
 {
-    h1_caller_wind_down(&downstream->h1);
+    if (downstream->h2 != NULL)
+        h2_caller_wind_down(downstream->h2);
+    else
+        h1_caller_wind_down(&downstream->h1);
 }
 
 void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,

@@ -32,13 +32,10 @@ bool adaptive_note_refused(struct adaptive *adaptive, int64_t now_ns)
 {
     uint32_t lower = (uint32_t)((uint64_t)adaptive->limit * KEPT_TENTHS / 10);
 
-    if (adaptive->min == 0)
+    if (adaptive->min == 0 || now_ns < adaptive->next_ns)
         return false;
-    adaptive->good = 0;
-    if (now_ns < adaptive->next_ns)
-        return false;
-    adaptive->refused = adaptive->limit;
     adaptive->next_ns = now_ns + NS_PER_S;
+    adaptive->good = 0;
     if (lower < adaptive->min)
         lower = adaptive->min;
     if (lower == adaptive->limit)
@@ -48,11 +45,9 @@ bool adaptive_note_refused(struct adaptive *adaptive, int64_t now_ns)
     return true;
 }
 
-bool adaptive_note_good(struct adaptive *adaptive, uint32_t held, int64_t now_ns)
+bool adaptive_note_good(struct adaptive *adaptive, uint32_t held)
 {
-    bool comes_back = adaptive->limit + 1 >= adaptive->refused && now_ns < adaptive->next_ns;
-
-    if (!adaptive_is_lowered(adaptive) || held < adaptive->limit || comes_back)
+    if (!adaptive_is_lowered(adaptive) || held < adaptive->limit)
         return false;
     adaptive->good++;
     if (adaptive->good < adaptive->limit)

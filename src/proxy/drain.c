@@ -63,7 +63,8 @@ static void turn_waiters_away(struct call_list *calls)
 
     call_cursor_start(&cursor, calls);
     while ((call = call_cursor_next(&cursor)) != NULL)
-        call_turn_away(call);
+        if (call->try->fsm.state == TRY_QUEUED)
+            call_end(call, CAUSE_DRAINING, NULL);
 }
 
 static void begin(struct broadcast *broadcast, struct worker *pw)

@@ -10,7 +10,6 @@
 #include "proxy/listeners.h"
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
-#include "proxy/retry_budgets.h"
 
 static bool open_log(struct proxy *proxy, struct generation_parts *parts, char *why, size_t why_cap)
 {
@@ -58,8 +57,7 @@ bool parts_prepare(struct proxy *proxy, struct snapshot **snapshot, struct gener
         .route_count = proxy->numbering.routes.count,
         .listeners = &proxy->listeners,
     };
-    if (parts->pools == NULL || parts->circuits == NULL ||
-        !retry_budgets_prepare(proxy, generation->snapshot)) {
+    if (parts->pools == NULL || parts->circuits == NULL) {
         snprintf(why, why_cap, "not enough memory");
         goto no_listeners;
     }
@@ -92,7 +90,6 @@ void parts_commit(struct proxy *proxy, struct generation_parts *parts)
     PRE(parts->pool_count >= proxy->pool_count && generation != proxy->generation);
     pools_commit(proxy, parts->pools, parts->pool_count, generation->snapshot);
     circuits_commit(proxy, parts->circuits, parts->route_count, generation->snapshot);
-    retry_budgets_commit(generation->snapshot);
     listeners_commit(&proxy->listeners);
     if (parts->log_fd >= 0)
         access_log_turn(parts->log, parts->log_fd);

@@ -80,12 +80,17 @@ void buffer_close_if_empty(struct buffer_spares *spares, struct buffer *buffer)
         buffer_close(spares, buffer);
 }
 
-static enum status enlarge(struct buffer_spares *spares, struct buffer *buffer, uint32_t max)
+static uint32_t doubled(uint32_t cap, uint32_t max)
 {
-    uint32_t cap = buffer->cap > max / 2 ? max : 2 * buffer->cap;
+    return cap > max / 2 ? max : 2 * cap;
+}
+
+/* Into a block of `cap` bytes. */
+static enum status enlarge(struct buffer_spares *spares, struct buffer *buffer, uint32_t cap)
+{
     char *data;
 
-    PRE(buffer->start == 0 && buffer->end == buffer->cap); /* full: nothing smaller would do */
+    PRE(buffer->start == 0); /* nothing smaller would do */
     if (cap <= buffer->cap)
         return ST_LIMIT;
     data = mem_alloc(cap);
@@ -98,20 +103,40 @@ static enum status enlarge(struct buffer_spares *spares, struct buffer *buffer, 
     return ST_OK;
 }
 
-enum status buffer_make_room(struct buffer_spares *spares, struct buffer *buffer, uint32_t max)
+static void move_to_front(struct buffer *buffer)
 {
     uint32_t len = buffer_len(buffer);
 
+    memmove(buffer->data, buffer->data + buffer->start, len);
+    buffer->start = 0;
+    buffer->end = len;
+}
+
+enum status buffer_make_room(struct buffer_spares *spares, struct buffer *buffer, uint32_t max)
+{
     PRE(buffer->data != NULL && buffer->start <= buffer->end && buffer->end <= buffer->cap);
     if (buffer->end < buffer->cap)
         return ST_OK;
     if (buffer->start > 0) {
-        memmove(buffer->data, buffer->data + buffer->start, len);
-        buffer->start = 0;
-        buffer->end = len;
+        move_to_front(buffer);
         return ST_OK;
     }
-    return enlarge(spares, buffer, max);
+    return enlarge(spares, buffer, doubled(buffer->cap, max));
+}
+
+enum status buffer_reserve(struct buffer_spares *spares, struct buffer *buffer, size_t len, uint32_t max)
+{
+    enum status status = buffer_open(spares, buffer);
+    uint32_t cap = buffer->cap;
+
+    if (status != ST_OK || cap - buffer->end >= len)
+        return status;
+    if (len > max || buffer_len(buffer) > max - len)
+        return ST_LIMIT;
+    move_to_front(buffer);
+    while (cap - buffer->end < len)
+        cap = doubled(cap, max);
+    return cap == buffer->cap ? ST_OK : enlarge(spares, buffer, cap);
 }
 
 void buffer_drop_spares(struct buffer_spares *spares)

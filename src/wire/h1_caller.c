@@ -1,5 +1,7 @@
 #include "wire/h1_caller.h"
 
+#include <string.h>
+
 #include "base/invariant.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -11,6 +13,8 @@
 #define LINGER_NS     (2 * NS_PER_S)
 /* Reads of what it says then in one turn, so that others get theirs. */
 #define DRAINS_A_TURN 16
+/* Of HTTP/2's. */
+#define PREFACE_LEN   24u
 /* How long a connection that is to be closed waits for a request that may be on its way. */
 #define LAST_CALL_NS  (250 * NS_PER_MS)
 
@@ -203,6 +207,8 @@ void h1_caller_close(struct h1_caller *caller)
     caller->common->user->closed(caller->owner);
 }
 
+static void begin(struct h1_caller *caller);
+
 /* Between requests, nobody is told: the caller only has to connect again. */
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
@@ -211,7 +217,10 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
     (void)now_ns;
     if (caller->in_handshake && !caller->winding_down)
         caller->common->user->handshake_is_late(caller->owner);
-    h1_caller_close(caller);
+    if (caller->first_ns != 0)
+        begin(caller); /* what stops in the middle of HTTP/2's preface is a request that stops in its line */
+    else
+        h1_caller_close(caller);
 }
 
 /* Takes what the caller still sends, to throw it away. */
@@ -313,11 +322,14 @@ static const struct stream_ops ops = {
 static void begin(struct h1_caller *caller)
 {
     struct loop *loop = caller->common->loop;
+    int64_t now_ns;
 
     PRE(!caller->in_use); /* one request at a time */
     caller->stream = (struct stream){.ops = &ops, .heard = true, .begun = true};
     caller->turn = (struct h1_turn){.minor = 1};
-    if (!caller->common->user->begin(caller->owner, &caller->stream, loop_refresh_now(loop))) {
+    now_ns = caller->first_ns != 0 ? caller->first_ns : loop_refresh_now(loop);
+    caller->first_ns = 0;
+    if (!caller->common->user->begin(caller->owner, &caller->stream, now_ns)) {
         h1_caller_close(caller);
         return;
     }
@@ -335,16 +347,50 @@ static bool is_empty_line(struct span bytes)
     return span_eq(bytes, SPAN_LIT("\r\n")) || span_eq(bytes, SPAN_LIT("\r"));
 }
 
+/* What HTTP/2 begins with (RFC 9113 3.4), as far as it has come. No request of HTTP/1.1 has it. */
+static bool is_preface(struct span bytes)
+{
+    static const char preface[PREFACE_LEN + 1] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    size_t len = bytes.len < PREFACE_LEN ? bytes.len : PREFACE_LEN;
+
+    return memcmp(bytes.ptr, preface, len) == 0;
+}
+
+/* It may become either: it is not waited for any longer than for a head. */
+static void await_rest_of_preface(struct h1_caller *caller)
+{
+    if (caller->first_ns != 0)
+        return;
+    caller->first_ns = loop_refresh_now(caller->common->loop);
+    set_timer(caller, caller->common->head_timeout_ns);
+}
+
+/*
+ * A request, whose time runs from its first byte, or HTTP/2, which nothing but its preface tells from one. False: of
+ * that, more is needed.
+ */
+static bool begin_something(struct h1_caller *caller)
+{
+    struct span bytes = buffer_span(&caller->in);
+
+    if (bytes.ptr[0] != 'P' || caller->common->user->speaks_h2 == NULL || !is_preface(bytes))
+        begin(caller);
+    else if (bytes.len >= PREFACE_LEN)
+        caller->common->user->speaks_h2(caller->owner);
+    else
+        return await_rest_of_preface(caller), false;
+    return true;
+}
+
 static void await_request(struct h1_caller *caller)
 {
     static const struct h1_reader none;
     enum status status;
 
     do {
-        if (buffer_len(&caller->in) != 0 && !is_empty_line(buffer_span(&caller->in))) {
-            begin(caller);
+        if (buffer_len(&caller->in) != 0 && !is_empty_line(buffer_span(&caller->in)) &&
+            begin_something(caller))
             return;
-        }
         status = h1_receive(&caller->transport, &caller->in, &none, (uint32_t)caller->common->text_cap);
     } while (status == ST_OK);
     if (status != ST_AGAIN)
@@ -386,6 +432,25 @@ void h1_caller_wind_down(struct h1_caller *caller)
         set_timer(caller, LAST_CALL_NS);
     else if (caller->turn.answer_len == 0)
         caller->stream.persistent = false;
+}
+
+struct buffer h1_caller_lend(struct h1_caller *caller, transport_fn on_ready, void *arg)
+{
+    struct buffer in = caller->in;
+
+    PRE(!caller->in_use && !caller->lingering);
+    caller->in = (struct buffer){0};
+    caller->transport.on_ready = on_ready;
+    caller->transport.arg = arg;
+    timer_set(&caller->common->loop->timers, &caller->timer, NS_NEVER);
+    loop_undefer(&caller->resume);
+    return in;
+}
+
+void h1_caller_take_back(struct h1_caller *caller)
+{
+    caller->transport.on_ready = ready;
+    caller->transport.arg = NULL;
 }
 
 void h1_caller_start(struct h1_caller *caller)

@@ -11,6 +11,8 @@
 #define ACKS_MAX    100
 /* Pieces of a request's head, before a block for them is taken from the heap. */
 #define FIELDS_HERE 48
+/* Of what we send, which is bounded elsewhere. */
+#define HEAD_MAX    (16u << 20)
 
 struct h2_session {
     nghttp2_session *nghttp2;
@@ -222,6 +224,7 @@ static void set_options(nghttp2_option *option)
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
+    nghttp2_option_set_max_send_header_block_length(option, HEAD_MAX);
 }
 
 static bool open_nghttp2(struct h2_session *session)
@@ -323,6 +326,11 @@ bool h2_session_is_over(const struct h2_session *session)
 {
     return session->frame_len == 0 && nghttp2_session_want_read(session->nghttp2) == 0 &&
            nghttp2_session_want_write(session->nghttp2) == 0;
+}
+
+size_t h2_session_queued(const struct h2_session *session)
+{
+    return nghttp2_session_get_outbound_queue_size(session->nghttp2);
 }
 
 uint32_t h2_session_peer_streams(const struct h2_session *session)

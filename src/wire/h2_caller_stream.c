@@ -1,0 +1,694 @@
+/*
+ * A request and its response on a caller's connection over HTTP/2. The head is written down in HTTP/1.1's form as its
+ * fields come, and read by HTTP/1.1's reader, so that what is refused there is refused here, and nothing gets by that
+ * could become two requests at the API.
+ */
+#include <string.h>
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "http/forward.h"
+#include "http/h1_head.h"
+#include "http/h2_head.h"
+#include "wire/caller.h"
+#include "wire/h2_caller.h"
+
+/* What a field counts beside its bytes (RFC 9113 6.5.2). */
+#define FIELD_OVERHEAD 32u
+#define FIELDS_MAX     128u
+#define TRAILERS_MAX   8192u
+
+static struct h2_stream *of(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct h2_stream, stream);
+}
+
+static struct buffer_spares *spares_of(struct h2_stream *stream)
+{
+    return &stream->caller->common->loop->spare_buffers;
+}
+
+static enum stream_result fail(struct h2_stream *stream, enum stream_result result, enum cause cause,
+                               const char *detail)
+{
+    stream->stream.fault = (struct stream_fault){.cause = cause, .detail = detail};
+    return result;
+}
+
+/* ---- events: what comes is noted ----------------------------------------------------------------------- */
+
+extern const struct stream_ops h2_stream_ops;
+
+static void *begun(void *user, int32_t id)
+{
+    struct h2_caller *caller = user;
+    struct h2_stream *stream = slab_take_zeroed(&caller->common->loop->slab, sizeof(*stream));
+
+    if (stream == NULL)
+        return NULL;
+    stream->stream = (struct stream){.ops = &h2_stream_ops, .heard = true, .begun = true};
+    stream->stream.moved_ns = loop_now(caller->common->loop);
+    stream->caller = caller;
+    stream->id = id;
+    h2_caller_add(stream);
+    return stream;
+}
+
+static void head_begins(void *user, void *arg)
+{
+    (void)user;
+    (void)arg;
+}
+
+static void refuse(struct h2_stream *stream, enum cause cause, const char *detail)
+{
+    if (stream->refused != CAUSE_NONE)
+        return;
+    stream->refused = cause;
+    stream->refused_detail = detail;
+}
+
+/* Room for `len` bytes more behind what there is of the head, or of trailers. */
+static bool make_room(struct h2_stream *stream, size_t len)
+{
+    uint32_t most = (uint32_t)stream->caller->common->text_cap;
+    enum status status = buffer_reserve(spares_of(stream), &stream->head, len, most);
+
+    if (status == ST_OK)
+        return true;
+    refuse(stream, status == ST_NOMEM ? CAUSE_INTERNAL : CAUSE_HEAD_TOO_LARGE, NULL);
+    return false;
+}
+
+static void put(struct h2_stream *stream, struct span bytes)
+{
+    if (bytes.len == 0 || !make_room(stream, bytes.len))
+        return;
+    memcpy(stream->head.data + stream->head.end, bytes.ptr, bytes.len);
+    stream->head.end += (uint32_t)bytes.len;
+}
+
+/* At an offset in what there is. */
+static void insert(struct h2_stream *stream, uint32_t at, struct span value)
+{
+    char *place;
+
+    if (value.len == 0 || !make_room(stream, value.len))
+        return;
+    place = stream->head.data + stream->head.start + at;
+    memmove(place + value.len, place, buffer_len(&stream->head) - at);
+    memcpy(place, value.ptr, value.len);
+    stream->head.end += (uint32_t)value.len;
+}
+
+static bool is_visible(struct span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if ((unsigned char)value.ptr[i] <= ' ' || value.ptr[i] == 0x7f)
+            return false;
+    return value.len != 0;
+}
+
+/*
+ * The session has seen to it that there is one of each, before all other fields, and that none is missing at the end.
+ * As long as they come, their values stand in `head` one behind the other: method, path, authority.
+ */
+static void take_pseudo(struct h2_stream *stream, struct span name, struct span value)
+{
+    uint32_t len = (uint32_t)value.len;
+
+    if (!is_visible(value) && !span_eq(name, SPAN_LIT(":authority")))
+        refuse(stream, CAUSE_BAD_REQUEST, "a pseudo-field is empty, or holds white space");
+    else if (span_eq(name, SPAN_LIT(":method"))) {
+        insert(stream, 0, value);
+        stream->method_len = len;
+    } else if (span_eq(name, SPAN_LIT(":path"))) {
+        if (value.ptr[0] != '/' && !span_eq(value, SPAN_LIT("*")))
+            refuse(stream, CAUSE_BAD_REQUEST, ":path does not begin with a slash");
+        insert(stream, stream->method_len, value);
+        stream->path_len = len;
+    } else if (span_eq(name, SPAN_LIT(":authority"))) {
+        if (len != 0 && !is_visible(value))
+            refuse(stream, CAUSE_BAD_REQUEST, ":authority holds white space");
+        insert(stream, stream->method_len + stream->path_len, value);
+        stream->authority_len = len;
+    }
+}
+
+/* "METHOD PATH HTTP/1.1", and Host if there is an authority: what stands there already is put in between. */
+static void put_line(struct h2_stream *stream)
+{
+    uint32_t at = stream->method_len;
+
+    stream->has_line = true;
+    insert(stream, at, SPAN_LIT(" "));
+    at += 1 + stream->path_len;
+    if (stream->path_len == 0) { /* CONNECT */
+        put(stream, SPAN_LIT(" HTTP/1.1\r\n"));
+        return;
+    }
+    insert(stream, at, stream->authority_len != 0 ? SPAN_LIT(" HTTP/1.1\r\nhost: ") : SPAN_LIT(" HTTP/1.1"));
+    put(stream, SPAN_LIT("\r\n"));
+}
+
+static struct span authority_of(const struct h2_stream *stream)
+{
+    uint32_t at = stream->method_len + 1 + stream->path_len + (uint32_t)(sizeof(" HTTP/1.1\r\nhost: ") - 1);
+
+    return (struct span){buffer_span(&stream->head).ptr + at, stream->authority_len};
+}
+
+/* RFC 9113 8.2.3: what was cut into fields is one again. */
+static void join_cookie(struct h2_stream *stream, struct span value)
+{
+    uint32_t at = stream->cookie_end;
+
+    insert(stream, at, SPAN_LIT("; "));
+    insert(stream, at + 2, value);
+    stream->cookie_end = at + 2 + (uint32_t)value.len;
+}
+
+static void put_field(struct h2_stream *stream, struct span name, struct span value)
+{
+    put(stream, name);
+    put(stream, SPAN_LIT(": "));
+    put(stream, value);
+    put(stream, SPAN_LIT("\r\n"));
+}
+
+static void take_field(struct h2_stream *stream, struct span name, struct span value)
+{
+    if (!stream->has_line)
+        put_line(stream);
+    if (stream->refused != CAUSE_NONE)
+        return;
+    if (stream->cookie_end != 0 && span_eq(name, SPAN_LIT("cookie"))) {
+        join_cookie(stream, value);
+        return;
+    }
+    if (++stream->fields > FIELDS_MAX) {
+        refuse(stream, CAUSE_HEAD_TOO_LARGE, "too many fields");
+    } else if (stream->authority_len != 0 && span_eq(name, SPAN_LIT("host"))) {
+        if (!span_eq_nocase(value, authority_of(stream)))
+            refuse(stream, CAUSE_BAD_REQUEST, "Host and :authority differ");
+    } else {
+        put_field(stream, name, value);
+        if (span_eq(name, SPAN_LIT("cookie")))
+            stream->cookie_end = buffer_len(&stream->head) - 2;
+    }
+}
+
+/* A block that goes on long after it was too long is no mistake: the connection ends (RFC 9113 10.5.1). */
+static bool field(void *user, void *arg, struct span name, struct span value)
+{
+    struct h2_caller *caller = user;
+    struct h2_stream *stream = arg;
+    uint64_t most = stream->head_is_whole ? TRAILERS_MAX : caller->common->request_head_max;
+
+    stream->head_bytes += (uint32_t)(name.len + value.len + FIELD_OVERHEAD);
+    if (stream->head_bytes > 2 * most)
+        caller->is_wild = true;
+    if (stream->head_bytes > most)
+        refuse(stream, CAUSE_HEAD_TOO_LARGE, NULL);
+    if (stream->refused != CAUSE_NONE)
+        return true; /* the rest is passed over */
+    if (stream->head_is_whole)
+        put_field(stream, name, value);
+    else if (name.ptr[0] == ':')
+        take_pseudo(stream, name, value);
+    else
+        take_field(stream, name, value);
+    return true;
+}
+
+/* Whether content follows, HTTP/2 says beside the head, and HTTP/1.1 in it. */
+static void head_done(void *user, void *arg, bool has_end)
+{
+    struct h2_stream *stream = arg;
+
+    (void)user;
+    h2_caller_note(stream);
+    stream->came = true;
+    stream->head_bytes = 0;
+    if (stream->head_is_whole)
+        return; /* trailers */
+    stream->head_is_whole = true;
+    if (stream->refused != CAUSE_NONE)
+        return;
+    if (!stream->has_line)
+        put_line(stream);
+    if (!has_end && memmem(stream->head.data + stream->head.start, buffer_len(&stream->head),
+                           "\r\ncontent-length: ", 18) == NULL)
+        put(stream, SPAN_LIT("transfer-encoding: chunked\r\n"));
+    put(stream, SPAN_LIT("\r\n"));
+}
+
+static bool data(void *user, void *arg, struct span bytes)
+{
+    struct h2_caller *caller = user;
+    struct h2_stream *stream = arg;
+    struct buffer *in = &stream->in;
+
+    if (buffer_reserve(spares_of(stream), in, bytes.len, BUFFER_LARGE) != ST_OK)
+        return false;
+    memcpy(in->data + in->end, bytes.ptr, bytes.len);
+    in->end += (uint32_t)bytes.len;
+    stream->stream.moved_ns = loop_now(caller->common->loop);
+    stream->came = true;
+    h2_caller_note(stream);
+    return true;
+}
+
+static void ended(void *user, void *arg)
+{
+    struct h2_stream *stream = arg;
+
+    (void)user;
+    stream->has_ended = stream->came = true;
+    h2_caller_note(stream);
+}
+
+void h2_stream_lose(struct h2_stream *stream)
+{
+    stream->closed = true;
+    stream->stream.lost = true;
+    (void)fail(stream, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+}
+
+static void closed(void *user, void *arg, uint32_t code, bool by_peer)
+{
+    struct h2_caller *caller = user;
+    struct h2_stream *stream = arg;
+
+    stream->closed = true;
+    if (stream->end_given && stream->has_ended && code == H2_NO_ERROR)
+        return; /* in order; the user may not know yet */
+    h2_stream_lose(stream);
+    if (!by_peer) {
+        caller->breaches++;
+        (void)fail(stream, STREAM_BAD, CAUSE_BAD_REQUEST, "the request breaks the rules of HTTP/2");
+    }
+    h2_caller_note(stream);
+}
+
+/* Fields that are submitted: as HTTP/1.1 writes them, behind one that HTTP/2 has in place of the first line. */
+struct list {
+    struct h2_field *fields; /* NULL: no memory */
+    char *names;
+    size_t count;
+};
+
+static void list_make(struct list *list, struct span lines)
+{
+    size_t room = h2_head_most(lines) * sizeof(struct h2_field);
+
+    list->fields = mem_alloc(room + lines.len);
+    if (list->fields == NULL)
+        return;
+    list->names = (char *)list->fields + room;
+    list->count = h2_head_of_lines(lines, list->fields, list->names);
+}
+
+/* Trailers follow the content, whose submission is the stream's end. False: no memory. */
+static bool submit_trailers(struct h2_stream *stream)
+{
+    enum status status = ST_NOMEM;
+    struct list list;
+
+    list_make(&list, (struct span){stream->trailers, stream->trailers_len});
+    if (list.fields != NULL)
+        status = h2_session_trailers(stream->caller->session, stream->id, list.fields, list.count);
+    mem_free(list.fields);
+    return status == ST_OK;
+}
+
+/* Content is what the user offers just now; without an offer, it is asked for one. */
+static size_t give(void *user, void *arg, void *to, size_t cap, bool *end)
+{
+    struct h2_stream *stream = arg;
+    size_t len = stream->offer.len < cap ? stream->offer.len : cap;
+
+    (void)user;
+    if (len != 0)
+        memcpy(to, stream->offer.ptr, len);
+    stream->offer.ptr += len;
+    stream->offer.len -= len;
+    if (stream->offer.len == 0 && stream->offers_last)
+        *end = stream->end_given = stream->trailers_len == 0 || submit_trailers(stream);
+    else if (len == 0 && stream->stream.blocked)
+        h2_caller_note(stream);
+    return len;
+}
+
+static void goes_away(void *user, int32_t last, uint32_t code)
+{
+    (void)last;
+    (void)code;
+    h2_caller_wants_turn(user);
+}
+
+const struct h2_events h2_caller_events = {
+    .begun = begun,
+    .head = head_begins,
+    .field = field,
+    .head_done = head_done,
+    .data = data,
+    .ended = ended,
+    .closed = closed,
+    .give = give,
+    .goaway = goes_away,
+};
+
+/* ---- for the stream's user ----------------------------------------------------------------------------- */
+
+static enum stream_result read_head(struct stream *stream, struct http1_head **head)
+{
+    struct h2_stream *own = of(stream);
+    struct span bytes = buffer_span(&own->head), whole;
+    struct http1_scan scan = {0};
+    struct h1_fault fault = {.cause = CAUSE_NONE};
+    size_t end;
+
+    PRE(!own->head_given);
+    if (stream->lost)
+        return stream->fault.cause == CAUSE_CALLER_GONE ? STREAM_LOST : STREAM_BAD;
+    if (!own->head_is_whole)
+        return STREAM_WAIT;
+    if (own->refused != CAUSE_NONE)
+        return fail(own, STREAM_BAD, own->refused, own->refused_detail);
+    *head = own->caller->common->parsed;
+    if (http1_scan(&scan, bytes, &whole, &end) != HTTP1_DONE)
+        return fail(own, STREAM_BAD, CAUSE_BAD_REQUEST, "a field holds what no head can hold");
+    fault.cause = http1_parse_request(whole, *head, &fault.detail);
+    if (fault.cause != CAUSE_NONE)
+        return fail(own, STREAM_BAD, fault.cause, fault.detail);
+    buffer_consume(&own->head, end);
+    own->head_given = true;
+    stream->begun = false;
+    stream->ended = own->has_ended && buffer_len(&own->in) == 0 && buffer_len(&own->head) == 0;
+    return STREAM_OK;
+}
+
+static bool read_start(struct stream *stream, struct stream_start *start)
+{
+    struct h2_stream *own = of(stream);
+
+    if (own->head_given || !own->has_line)
+        return false;
+    http1_request_words(buffer_span(&own->head), &start->method, &start->target);
+    return true;
+}
+
+static enum stream_result peek(struct stream *stream, bool is_first, struct stream_piece *piece)
+{
+    struct h2_stream *own = of(stream);
+
+    (void)is_first;
+    PRE(own->head_given);
+    *piece = (struct stream_piece){.data = buffer_span(&own->in)};
+    if (stream->lost && stream->fault.cause != CAUSE_CALLER_GONE)
+        return STREAM_BAD;
+    piece->last = own->has_ended;
+    stream->ended = piece->last;
+    if (piece->last && own->refused != CAUSE_NONE)
+        return fail(own, STREAM_BAD, CAUSE_CONTENT_BROKEN, "the trailer section is too long");
+    if (piece->last && !own->trailers_shown) {
+        piece->trailers = buffer_span(&own->head);
+        own->trailers_shown = true;
+    }
+    return piece->data.len != 0 || piece->last ? STREAM_OK : STREAM_WAIT;
+}
+
+static void take(struct stream *stream, size_t len)
+{
+    struct h2_stream *own = of(stream);
+
+    buffer_consume(&own->in, len);
+    stream->received += len;
+    buffer_close_if_empty(spares_of(own), &own->in);
+    if (len == 0 || own->has_ended || own->closed)
+        return;
+    h2_session_consume(own->caller->session, own->id, len);
+    h2_caller_wants_turn(own->caller);
+}
+
+/* The connection reads by itself: all that has come is here. */
+static enum stream_result receive(struct stream *stream)
+{
+    struct h2_stream *own = of(stream);
+    bool came = own->came;
+
+    own->came = false;
+    stream->paused = false;
+    if (came)
+        return STREAM_OK;
+    if (stream->lost)
+        return stream->fault.cause == CAUSE_CALLER_GONE ? STREAM_LOST : STREAM_BAD;
+    return STREAM_WAIT;
+}
+
+static bool has_all(struct stream *stream)
+{
+    return of(stream)->has_ended;
+}
+
+static void discard(struct stream *stream)
+{
+    struct h2_stream *own = of(stream);
+
+    take(stream, buffer_len(&own->in));
+    stream->ended = own->has_ended;
+}
+
+static bool is_gone(struct stream *stream)
+{
+    const struct transport *transport = of(stream)->caller->transport;
+
+    return transport_has_hung_up(transport) || transport->peer_ended;
+}
+
+static struct forward_framing framing_of(const struct http1_head *head)
+{
+    bool has_length = head->framing == HTTP1_LENGTH || head->framing == HTTP1_NO_CONTENT;
+
+    return (struct forward_framing){has_length ? head->framing : HTTP1_UNTIL_CLOSE, false};
+}
+
+static enum status submit(struct h2_stream *stream, struct span text, bool is_interim, bool has_end)
+{
+    const char *line_end = memchr(text.ptr, '\n', text.len);
+    size_t first = (size_t)(line_end - text.ptr) + 1;
+    struct h2_field status = {SPAN_LIT(":status"), {text.ptr + sizeof("HTTP/1.1 ") - 1, 3}, false};
+    enum status result = ST_NOMEM;
+    struct list list;
+
+    PRE(line_end != NULL && text.len > sizeof("HTTP/1.1 200"));
+    list_make(&list, (struct span){text.ptr + first, text.len - first});
+    if (list.fields != NULL) {
+        memmove(list.fields + 1, list.fields, list.count * sizeof(*list.fields));
+        list.fields[0] = status;
+        result = is_interim
+                     ? h2_session_interim(stream->caller->session, stream->id, list.fields, list.count + 1)
+                     : h2_session_respond(stream->caller->session, stream->id, list.fields, list.count + 1,
+                                          has_end);
+    }
+    mem_free(list.fields);
+    return result;
+}
+
+static enum stream_result send_response(struct stream *stream, const struct http1_head *head,
+                                        const struct forward_own *own)
+{
+    struct h2_stream *self = of(stream);
+    struct text text = text_over(self->caller->common->text, self->caller->common->text_cap);
+
+    PRE(!self->submitted);
+    if (!self->head_is_whole) /* an answer would stand within the question */
+        return fail(self, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+    forward_response_head(&text, head, framing_of(head), 1, true, own);
+    if (text.overflow)
+        return fail(self, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE, NULL);
+    if (head->code < 200) {
+        if (self->closed)
+            return STREAM_OK;
+        h2_caller_wants_turn(self->caller);
+        return submit(self, text_span(&text), true, false) == ST_OK ? STREAM_OK : STREAM_NOMEM;
+    }
+    mem_free(self->answer);
+    self->answer = mem_dup(text.ptr, text.len);
+    if (self->answer == NULL)
+        return STREAM_NOMEM;
+    self->answer_len = (uint32_t)text.len;
+    stream->head_waits = true;
+    return STREAM_OK;
+}
+
+/* The head goes with the first content, or with what turns out to be none. */
+static enum status send_head(struct h2_stream *stream, const struct stream_piece *piece)
+{
+    struct span answer = {stream->answer, stream->answer_len};
+    bool has_end = piece->last && piece->data.len == 0 && piece->trailers.len == 0;
+    enum status status = submit(stream, answer, false, has_end);
+
+    if (status != ST_OK)
+        return status;
+    mem_free(stream->answer);
+    stream->answer = NULL;
+    stream->submitted = true;
+    stream->end_given = has_end;
+    stream->stream.head_waits = false;
+    stream->stream.answered = stream->stream.committed = stream->stream.sent = true;
+    return ST_OK;
+}
+
+static void offer(struct h2_stream *stream, const struct stream_piece *piece)
+{
+    stream->offer = piece->data;
+    stream->offers_last = piece->last;
+    h2_session_resume(stream->caller->session, stream->id);
+    h2_caller_pull(stream->caller);
+    stream->offers_last = false;
+}
+
+static bool is_out(const struct h2_stream *stream)
+{
+    return stream->end_given && stream->end_at <= stream->caller->written;
+}
+
+/* They are shown once, and copied: they are rare. What a recipient may not get is left out. */
+static bool keep_trailers(struct h2_stream *stream, struct span trailers)
+{
+    struct text lines = text_over(mem_alloc(trailers.len), trailers.len);
+
+    if (lines.ptr == NULL)
+        return false;
+    PRE(stream->trailers == NULL);
+    forward_trailers(&lines, trailers, NULL);
+    stream->trailers = lines.ptr;
+    stream->trailers_len = (uint32_t)lines.len;
+    return true;
+}
+
+/* False: no memory. */
+static bool give_piece(struct h2_stream *stream, const struct stream_piece *piece, size_t *taken)
+{
+    if (stream->answer != NULL && send_head(stream, piece) != ST_OK)
+        return false;
+    if (piece->trailers.len != 0 && !keep_trailers(stream, piece->trailers))
+        return false;
+    if (stream->submitted && !stream->end_given)
+        offer(stream, piece);
+    else
+        h2_caller_pull(stream->caller);
+    *taken = stream->end_given ? piece->data.len : piece->data.len - stream->offer.len;
+    stream->offer.len = 0;
+    stream->end_at = stream->caller->pulled;
+    h2_caller_wants_turn(stream->caller);
+    return true;
+}
+
+static enum stream_result send_piece(struct stream *stream, const struct stream_piece *piece, size_t *taken)
+{
+    struct h2_stream *own = of(stream);
+
+    *taken = 0;
+    if (own->closed && !own->end_given)
+        h2_stream_lose(own);
+    if (stream->lost)
+        return STREAM_LOST;
+    if (!own->end_given && !give_piece(own, piece, taken))
+        return STREAM_NOMEM;
+    if (*taken != 0)
+        stream->moved_ns = loop_now(own->caller->common->loop);
+    stream->blocked = piece->last ? !is_out(own) : *taken != piece->data.len;
+    return stream->blocked ? STREAM_WAIT : STREAM_OK;
+}
+
+static void again(struct stream *stream)
+{
+    h2_caller_note(of(stream));
+}
+
+static void free_deferred(struct deferred_free *deferred_free)
+{
+    struct h2_stream *stream = CONTAINER_OF(deferred_free, struct h2_stream, deferred_free);
+
+    slab_give(&stream->caller->common->loop->slab, stream, sizeof(*stream));
+}
+
+/* The user, if it has one, knows it no more. */
+static void end_use(struct h2_stream *stream)
+{
+    struct h2_caller *caller = stream->caller;
+
+    if (!stream->closed)
+        h2_session_forget(caller->session, stream->id);
+    buffer_close(spares_of(stream), &stream->head);
+    buffer_close(spares_of(stream), &stream->in);
+    mem_free(stream->answer);
+    mem_free(stream->trailers);
+    h2_caller_drop(stream);
+    loop_free_later(caller->common->loop, &stream->deferred_free, free_deferred);
+}
+
+/* An early answer: the rest of the request is not wanted (RFC 9113 8.1). */
+static void finish(struct stream *stream)
+{
+    struct h2_stream *own = of(stream);
+
+    if (!own->closed && !own->has_ended)
+        h2_session_reset(own->caller->session, own->id, H2_NO_ERROR);
+    end_use(own);
+}
+
+/* CANCEL and NO_ERROR look to some clients like the end of a whole response. A head that does not come holds up all. */
+static void cut(struct stream *stream)
+{
+    struct h2_stream *own = of(stream);
+
+    if (!own->closed && !own->head_is_whole)
+        own->caller->is_wild = true;
+    if (!own->closed)
+        h2_session_reset(own->caller->session, own->id, H2_INTERNAL_ERROR);
+    end_use(own);
+}
+
+const struct stream_ops h2_stream_ops = {
+    .protocol = "h2",
+    .head = read_head,
+    .peek = peek,
+    .take = take,
+    .receive = receive,
+    .read_start = read_start,
+    .has_all = has_all,
+    .discard = discard,
+    .send_response = send_response,
+    .send = send_piece,
+    .again = again,
+    .is_gone = is_gone,
+    .finish = finish,
+    .cut = cut,
+};
+
+static bool tell_first(struct h2_stream *stream)
+{
+    struct h2_caller *caller = stream->caller;
+
+    stream->begun_told = true;
+    if (!stream->stream.lost &&
+        caller->common->user->begin(caller->base->owner, &stream->stream, stream->stream.moved_ns))
+        return true;
+    if (!stream->closed)
+        h2_session_reset(caller->session, stream->id, H2_INTERNAL_ERROR);
+    end_use(stream);
+    return false;
+}
+
+void h2_stream_tell(struct h2_stream *stream)
+{
+    if (!stream->begun_told && !tell_first(stream))
+        return;
+    stream->stream.ready(&stream->stream);
+    if (stream->head_given)
+        buffer_close_if_empty(spares_of(stream), &stream->head);
+}
