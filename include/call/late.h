@@ -8,6 +8,7 @@
 #include "runtime/mailbox.h"
 #include "stats/stuck_calls.h"
 #include "wire/h1_exchange.h"
+#include "wire/h2_exchange.h"
 
 struct call;
 struct call_context;
@@ -27,8 +28,10 @@ struct upstream_config;
 struct late {
     struct call_context *context;
     struct upstream *upstream; /* NULL: it is over */
+    struct stream *exchange;   /* one of these two */
     struct h1_exchange h1;
-    struct mail kick; /* begins to read: what came before may raise no event any more */
+    struct h2_exchange *h2; /* NULL: it is the other one */
+    struct mail kick;       /* begins to read: what came before may raise no event any more */
     const struct upstream_config *config;
     const struct route_config *route;
     struct trace trace;
@@ -38,6 +41,9 @@ struct late {
     /* It is over before late_end. True: the API has ended the exchange, nothing of the call is left there. */
     void (*over)(struct late *late, bool api_has_ended);
 };
+
+/* Can it be done for this try, which has an exchange? Over HTTP/2 the whole request must have gone. */
+bool late_can_begin(const struct try *try) __attribute__((pure));
 
 /*
  * Takes over the connection of a try that is about to be cut, with what has come of the response; the try has none

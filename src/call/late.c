@@ -10,6 +10,16 @@
 /* Reads in one turn, so that calls get theirs. */
 #define ROUNDS      8
 
+static void give_up_exchange(struct late *late)
+{
+    if (late->h2 != NULL)
+        h2_exchange_free(late->h2);
+    else
+        h1_exchange_fini(&late->h1);
+    late->h2 = NULL;
+    late->exchange = NULL;
+}
+
 /* Everything about it is written down, and its connection is closed. */
 static void conclude(struct late *late, bool is_whole)
 {
@@ -25,7 +35,7 @@ static void conclude(struct late *late, bool is_whole)
     if (context->log != NULL)
         call_log_late(late);
     loop_undefer(&late->kick);
-    h1_exchange_fini(&late->h1);
+    give_up_exchange(late);
     if (is_whole)
         upstream_close(&late->upstream);
     else
@@ -42,7 +52,7 @@ static void finish(struct late *late, bool is_whole, bool api_has_ended)
 /* False: no more can be had now, or it is over. */
 static bool receive(struct late *late)
 {
-    enum stream_result result = stream_receive(&late->h1.stream);
+    enum stream_result result = stream_receive(late->exchange);
 
     if (result == STREAM_OK || result == STREAM_WAIT)
         return result == STREAM_OK;
@@ -61,7 +71,7 @@ static bool take_head(struct late *late)
 {
     struct http1_head *head;
 
-    switch (stream_head(&late->h1.stream, &head)) {
+    switch (stream_head(late->exchange, &head)) {
     case STREAM_OK: note_head(late, head); return true;
     case STREAM_WAIT: return receive(late);
     default: finish(late, false, false); return false;
@@ -71,7 +81,7 @@ static bool take_head(struct late *late)
 static bool take_content(struct late *late)
 {
     struct stream_piece piece;
-    enum stream_result result = stream_peek(&late->h1.stream, false, &piece);
+    enum stream_result result = stream_peek(late->exchange, false, &piece);
 
     if (result == STREAM_WAIT)
         return receive(late);
@@ -79,7 +89,7 @@ static bool take_content(struct late *late)
         finish(late, false, false);
         return false;
     }
-    stream_take(&late->h1.stream, piece.data.len);
+    stream_take(late->exchange, piece.data.len);
     late->taken += (uint32_t)piece.data.len;
     if (!piece.last && late->taken < CONTENT_MAX)
         return true;
@@ -114,6 +124,26 @@ static void ready(struct upstream *upstream)
 
 static const struct upstream_events events = {.ready = ready};
 
+bool late_can_begin(const struct try *try)
+{
+    return try->exchange == &try->h1.stream || try->uploaded;
+}
+
+/* The try keeps its figures. */
+static void take_exchange(struct late *late, struct try *try)
+{
+    late->exchange = &late->h1.stream;
+    if (try->exchange == &try->h1.stream) {
+        h1_exchange_take_over(&late->h1, &try->h1);
+        return;
+    }
+    late->h2 = try->h2;
+    late->exchange = &late->h2->stream;
+    try->h1.stream.received = late->exchange->received;
+    try->h2 = NULL;
+    try->exchange = &try->h1.stream;
+}
+
 void late_begin(struct late *late, const struct call *call, struct try *try)
 {
     PRE(try->upstream != NULL && try->upstream->connect == NULL && late->over != NULL);
@@ -128,8 +158,8 @@ void late_begin(struct late *late, const struct call *call, struct try *try)
     try->upstream = NULL;
     late->upstream->events = &events;
     late->upstream->user = late;
-    h1_exchange_take_over(&late->h1, &try->h1);
-    late->h1.stream.paused = true; /* what is there may raise no event any more */
+    take_exchange(late, try);
+    late->exchange->paused = true; /* what is there may raise no event any more */
     mail_init(&late->kick, kicked);
     loop_defer(late->context->loop, &late->kick);
 }

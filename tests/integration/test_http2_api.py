@@ -649,3 +649,73 @@ def test_node_beside_calls_that_are_cut(curfew):
 def _listens(port):
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+# ---------------------------------------------------------------- what becomes of calls that were cut
+
+
+LATE = {"deadline": "200ms", "late": True, "pool": {"size": 1, "queue": 0, "linger": "5s"}}
+
+
+def late_of(proxy, lines=2):
+    return proxy.log(lines)[-1]["late"]
+
+
+def test_what_the_api_answers_after_the_cut_is_written_down(front):
+    proxy, api = front(**LATE)
+    caller = proxy.caller()
+    caller.request("POST", "/", content=b"pay")
+    peer = api.accept()
+    request = peer.take()
+    expect_stuck(caller.recv_response(), "wait", 200, sent="complete")
+    assert proxy.metrics().sum("curfew_pool_ghosts") == 1
+    peer.head(request, 201)
+    peer.data(request, b"paid", end=True)
+    assert late_of(proxy)["status"] == 201
+    assert proxy.wait_idle().calls("late", **{"class": "2xx"}) == 1
+
+
+@pytest.mark.parametrize("end", ["reset", "close", "nothing"])
+def test_an_api_that_ends_the_stream_or_says_nothing_has_no_late_answer(front, end):
+    proxy, api = front(**{**LATE, "pool": {**LATE["pool"], "linger": "300ms" if end == "nothing" else "5s"}})
+    caller = proxy.caller()
+    caller.request("POST", "/", content=b"pay")
+    peer = api.accept()
+    request = peer.take()
+    expect_stuck(caller.recv_response(), "wait", 200, sent="complete")
+    if end == "reset":
+        peer.reset(request, INTERNAL_ERROR)
+    elif end == "close":
+        peer.close()
+    late = late_of(proxy)
+    assert (late["status"], late["whole"]) == (0, False)
+    assert proxy.wait_idle().calls("late", **{"class": "none"}) == 1
+
+
+def test_a_response_in_the_middle_of_which_the_call_was_cut_is_read_to_its_end(front):
+    proxy, api = front(**LATE)
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    peer = api.accept()
+    request = peer.take()
+    peer.head(request, 200)
+    peer.data(request, b"half")
+    caller.recv_response_head()
+    proxy.log(1)
+    peer.data(request, b" whole", end=True)
+    late = late_of(proxy)
+    assert late["status"] == 200 and "whole" not in late
+    assert proxy.wait_idle().sum("curfew_responses_total") == 1
+
+
+def test_a_request_that_went_in_part_leaves_a_ghost_and_no_late_answer(front):
+    proxy, api = front(**{**LATE, "pool": {**LATE["pool"], "linger": "300ms"}})
+    caller = proxy.caller()
+    caller.request("POST", "/", "Content-Length: 100")
+    caller.send(b"a part")
+    peer = api.accept()
+    peer.take(whole=False)
+    expect_stuck(caller.recv_response(), "send", 200, sent="partial")
+    line, = proxy.log(1)
+    assert line["lingered_ms"] == 300
+    assert proxy.wait_idle().calls("late") == 0
