@@ -102,8 +102,8 @@ void pool_restart(struct pool *pool, const struct pool_terms *terms);
  * Owner's thread: the API has refused a call because it is too much, or has answered one well, whose permit is held
  * still. Of no effect where the pool does not adapt.
  */
-void pool_note_refused(struct pool *pool, const struct loop *own);
-void pool_note_good(struct pool *pool, const struct loop *own);
+void pool_note_refused(struct pool *pool, struct loop *own);
+void pool_note_good(struct pool *pool, struct loop *own);
 
 /*
  * When the pause that is on ends; 0: none is. Any thread: whoever has another pool to turn to need not wait here.

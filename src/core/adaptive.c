@@ -32,10 +32,13 @@ bool adaptive_note_refused(struct adaptive *adaptive, int64_t now_ns)
 {
     uint32_t lower = (uint32_t)((uint64_t)adaptive->limit * KEPT_TENTHS / 10);
 
-    if (adaptive->min == 0 || now_ns < adaptive->next_ns)
+    if (adaptive->min == 0)
         return false;
-    adaptive->next_ns = now_ns + NS_PER_S;
     adaptive->good = 0;
+    if (now_ns < adaptive->next_ns)
+        return false;
+    adaptive->refused = adaptive->limit;
+    adaptive->next_ns = now_ns + NS_PER_S;
     if (lower < adaptive->min)
         lower = adaptive->min;
     if (lower == adaptive->limit)
@@ -45,9 +48,11 @@ bool adaptive_note_refused(struct adaptive *adaptive, int64_t now_ns)
     return true;
 }
 
-bool adaptive_note_good(struct adaptive *adaptive, uint32_t held)
+bool adaptive_note_good(struct adaptive *adaptive, uint32_t held, int64_t now_ns)
 {
-    if (!adaptive_is_lowered(adaptive) || held < adaptive->limit)
+    bool comes_back = adaptive->limit + 1 >= adaptive->refused && now_ns < adaptive->next_ns;
+
+    if (!adaptive_is_lowered(adaptive) || held < adaptive->limit || comes_back)
         return false;
     adaptive->good++;
     if (adaptive->good < adaptive->limit)

@@ -307,7 +307,7 @@ void pool_restart(struct pool *pool, const struct pool_terms *terms)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void adapt(struct pool *pool, const struct loop *own, bool is_good)
+static void adapt(struct pool *pool, struct loop *own, bool is_good)
 {
     struct bells bells;
     bool changed;
@@ -315,8 +315,8 @@ static void adapt(struct pool *pool, const struct loop *own, bool is_good)
     PRE(loop_is_own(own));
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
-    changed = is_good ? adaptive_note_good(&pool->adaptive, pool->permits.held)
-                      : adaptive_note_refused(&pool->adaptive, loop_clock_ns());
+    changed = is_good ? adaptive_note_good(&pool->adaptive, pool->permits.held, loop_now(own))
+                      : adaptive_note_refused(&pool->adaptive, loop_now(own));
     if (changed) {
         obey_limit_locked(pool, pool->permits.queue_size_asked);
         spread_news_locked(pool, now_locked(pool), &bells);
@@ -325,12 +325,12 @@ static void adapt(struct pool *pool, const struct loop *own, bool is_good)
     ring(pool, &bells, own);
 }
 
-void pool_note_refused(struct pool *pool, const struct loop *own)
+void pool_note_refused(struct pool *pool, struct loop *own)
 {
     adapt(pool, own, false);
 }
 
-void pool_note_good(struct pool *pool, const struct loop *own)
+void pool_note_good(struct pool *pool, struct loop *own)
 {
     if (atomic_load_explicit(&pool->lowered, memory_order_relaxed))
         adapt(pool, own, true);

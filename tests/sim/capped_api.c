@@ -200,7 +200,7 @@ static void answered(struct caller *caller)
     } else {
         world.good++;
         world.at_api--;
-        obey_limit(adaptive_note_good(&world.adaptive, world.pool.held));
+        obey_limit(adaptive_note_good(&world.adaptive, world.pool.held, world.now_ns));
     }
     grant(permit_give_back(&world.pool, &caller->permit, 0));
 }

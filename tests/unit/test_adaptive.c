@@ -14,7 +14,7 @@ static struct adaptive adaptive;
 static uint32_t after_good(uint32_t tries)
 {
     for (uint32_t i = 0; i < tries; i++)
-        (void)adaptive_note_good(&adaptive, adaptive.limit);
+        (void)adaptive_note_good(&adaptive, adaptive.limit, NS_PER_S);
     return adaptive.limit;
 }
 
@@ -82,12 +82,12 @@ static void good_tries_below_the_limit_show_nothing(void **state)
     adaptive_init(&adaptive, 10, 1);
     (void)adaptive_note_refused(&adaptive, 0);
     for (uint32_t i = 0; i < 1000; i++)
-        assert_false(adaptive_note_good(&adaptive, 6));
+        assert_false(adaptive_note_good(&adaptive, 6, NS_PER_S));
     assert_int_equal(adaptive.limit, 7);
     /* More may be held than the limit, while it comes down. */
     for (uint32_t i = 0; i < 6; i++)
-        assert_false(adaptive_note_good(&adaptive, 10));
-    assert_true(adaptive_note_good(&adaptive, 10));
+        assert_false(adaptive_note_good(&adaptive, 10, NS_PER_S));
+    assert_true(adaptive_note_good(&adaptive, 10, NS_PER_S));
     assert_int_equal(adaptive.limit, 8);
 }
 
@@ -96,16 +96,38 @@ static void a_refusal_takes_back_what_was_counted(void **state)
     adaptive_init(&adaptive, 10, 7);
     (void)adaptive_note_refused(&adaptive, 0);
     assert_int_equal(after_good(6), 7);
-    assert_false(adaptive_note_refused(&adaptive, NS_PER_S));
+    assert_false(adaptive_note_refused(&adaptive, 1)); /* it lowers nothing */
     assert_int_equal(after_good(6), 7);
     assert_int_equal(after_good(1), 8);
+}
+
+static bool is_good_at(int64_t now_ns, uint32_t tries)
+{
+    bool changed = false;
+
+    for (uint32_t i = 0; i < tries; i++)
+        changed |= adaptive_note_good(&adaptive, adaptive.limit, now_ns);
+    return changed;
+}
+
+static void within_a_second_it_does_not_come_back_to_where_it_was_refused(void **state)
+{
+    adaptive_init(&adaptive, 100, 1);
+    adaptive.limit = 21;
+    assert_true(adaptive_note_refused(&adaptive, 0));
+    assert_int_equal(adaptive.limit, 14);
+    assert_true(is_good_at(NS_PER_S - 1, 1000));
+    assert_int_equal(adaptive.limit, 20);
+    assert_false(is_good_at(NS_PER_S - 1, 1000));
+    assert_true(is_good_at(NS_PER_S, 20));
+    assert_int_equal(adaptive.limit, 21);
 }
 
 static void off_it_is_the_size_whatever_comes(void **state)
 {
     adaptive_init(&adaptive, 10, 0);
     assert_false(adaptive_note_refused(&adaptive, 0));
-    assert_false(adaptive_note_good(&adaptive, 10));
+    assert_false(adaptive_note_good(&adaptive, 10, NS_PER_S));
     assert_int_equal(adaptive.limit, 10);
 }
 
@@ -167,6 +189,7 @@ int main(void)
         cmocka_unit_test(it_grows_by_one_after_as_many_good_tries_as_it_allows_at_once),
         cmocka_unit_test(good_tries_below_the_limit_show_nothing),
         cmocka_unit_test(a_refusal_takes_back_what_was_counted),
+        cmocka_unit_test(within_a_second_it_does_not_come_back_to_where_it_was_refused),
         cmocka_unit_test(off_it_is_the_size_whatever_comes),
         cmocka_unit_test(what_was_learnt_outlives_new_bounds),
         cmocka_unit_test(a_limit_that_was_never_lowered_follows_the_size),
