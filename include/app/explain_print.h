@@ -1,23 +1,7 @@
 #ifndef CURFEW_APP_EXPLAIN_PRINT_H
 #define CURFEW_APP_EXPLAIN_PRINT_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "app/explain_target.h"
-#include "call/policy.h"
-#include "core/cause.h"
-#include "http/http1.h"
-
-/* What `curfew explain` has found out about a request. */
-struct explanation {
-    const struct snapshot *snapshot;
-    struct explain_target target;
-    const struct http1_head *head;
-    struct policy policy; /* as of a call that begins at 0; without a route if it was refused before */
-    enum cause refused;   /* CAUSE_NONE: it becomes a call */
-    const char *detail;   /* of a request that can't be parsed; NULL: none */
-};
+#include "app/explanation.h"
 
 /* To standard output. False: out of memory. */
 bool explain_print(const struct explanation *explanation);

@@ -24,7 +24,7 @@ struct jsonw {
     struct text *out;
     jsonw_flush_fn flush; /* NULL: `out` has to do */
     uint8_t depth;
-    bool comma[8];
+    bool comma[16];
 };
 
 struct jsonw jsonw_on(struct text *out);

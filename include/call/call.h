@@ -9,6 +9,7 @@
 #include "http/forward.h"
 #include "http/http1.h"
 #include "http/outgoing.h"
+#include "call/retries.h"
 #include "call/try.h"
 #include "core/timer.h"
 #include "http/trace.h"
@@ -18,6 +19,7 @@ struct call_progress;
 struct downstream;
 struct call_context;
 struct circuit_news;
+struct replay;
 
 /*
  * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
@@ -44,15 +46,24 @@ struct call {
     struct trace trace; /* that the upstream is told of */
 
     struct outgoing request;
-    bool counted : 1;       /* is in started_total: must end in one outcome */
-    bool authenticates : 1; /* its credentials belong to the connection that they are sent on */
-    bool answering : 1;     /* the response's head has gone, or is on its way, to the caller */
-    bool overdue : 1;       /* at the last look, it was past its deadline */
+    bool counted : 1;               /* is in started_total: must end in one outcome */
+    bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
+    bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
+    bool overdue : 1;               /* at the last look, it was past its deadline */
+    bool may_repeat : 1;            /* its retries say so, of what the request's head says */
+    bool continued : 1;             /* a 100 has gone to the caller, */
+    bool interim_went : 1;          /* or another interim response */
+    bool content_went : 1;          /* of the request's content, something has gone, and is not kept */
+    bool renews : 1;                /* its next try is to be on a new connection */
+    enum retry_stop retry_stop : 8; /* why there is no other try, if one was asked for */
 
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
     struct stream *caller;          /* the downstream's */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
     int64_t caller_end_ns;          /* what the caller asks for; NS_NEVER: nothing */
+    int64_t per_try_ns;             /* when the try at hand has been silent for too long; NS_NEVER: never */
+    struct replay *replay;          /* the request's content, for another try; NULL: none was kept */
+    struct call_retries *retries;   /* NULL: no try has failed that another one may follow */
     struct try first;               /* so that a call with one try needs no memory for it */
 };
 
@@ -114,6 +125,12 @@ extern const struct try_events call_try_events;
 void call_begin_try(struct call *call);
 /* Ends its try, whatever that is doing, as `cause` says: it gets its verdict, and its permit may become a ghost's. */
 void call_cut_try(struct call *call, enum cause cause);
+/* As call_end; the phase is not the one at hand, but where `cause` struck. */
+void call_end_in(struct call *call, enum cause cause, enum phase phase, const char *detail);
+/* The response of a try that is over is on its way to the caller. NULL: nothing is wrong. */
+const struct stream_fault *call_deliver_parked(struct call *call, struct http1_head *head);
+/* Refuses, or ends as before, a call that waits for a permit or in its back-off: this curfew shuts down. */
+void call_turn_away(struct call *call);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
 void call_close_head(struct call *call);
 /*
@@ -149,6 +166,52 @@ bool call_watch_progress(struct call *call, const struct http1_head *head);
 void call_note_progress(struct call *call, const struct stream_piece *piece);
 /* In place of try_set_limit, once it is known whether the caller takes more: by how the response gets on. */
 void call_limit_by_progress(struct call *call);
+/* ---- its tries after the first one (call_retries.c) ---- */
+
+/* Is all of the request's content still there, to be sent by another try? */
+bool call_has_content(const struct call *call);
+
+/*
+ * A try has come to nothing without a response (`result`), or its response is one that `when` may list, and its head
+ * has been read (`head`); or `per_try` has struck, and it goes on otherwise (both NULL). True: the call is in BACKOFF,
+ * or over; the try has ended. False: there is no other try; call->retry_stop says why not.
+ */
+bool call_try_again(struct call *call, const struct try_result *result, const struct http1_head *head);
+
+/* The wait is over: the next try begins. May end the call. */
+void call_begin_again(struct call *call);
+
+/*
+ * The call ends with its last failure: the parked response is on its way to the caller, or the call is over, with an
+ * answer that tells of it. `stop` is why there is no other try.
+ */
+void call_end_as_before(struct call *call, enum retry_stop stop);
+
+/* The try at hand has its permit: from now on it may be silent for per_try. */
+void call_limit_try(struct call *call);
+
+/* per_try has passed. False: the try goes on. */
+bool call_try_is_too_long(struct call *call);
+
+/* A try has come to nothing, and no other one follows: the call ends, or its parked response is on its way. */
+void call_end_tries(struct call *call, const struct try_result *result);
+
+/* The try at hand is over, as `cause` says: it is recorded, too, if there was one before it. */
+void call_record_last(struct call *call, enum cause cause);
+
+/* Has the call completed as it should, after a try that had failed? */
+bool call_was_saved(const struct call *call);
+
+/* Where the try at hand takes the request's content from: the caller's stream, or one that keeps what goes. */
+struct stream *call_content(struct call *call);
+/* After a part of it may have gone. */
+void call_note_content(struct call *call);
+/* There will be no other try. */
+void call_forget_content(struct call *call);
+
+/* Gives back what is kept for and of its tries. */
+void call_retries_free(struct call *call);
+
 /* One line for the access log; `detail` and `odd` as call_end_over has them. */
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,
               struct span odd);

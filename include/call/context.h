@@ -23,6 +23,7 @@ struct keepalive;
 struct log_ring;
 struct loop;
 struct pool;
+struct replay_store;
 struct resolver;
 struct tls_client;
 struct tls_server;
@@ -62,10 +63,11 @@ struct call_context {
     struct list_node cutting; /* upstream connections that are about to be cut */
     uint32_t cut_turn, cuts;  /* how many have been cut at once in that turn */
     uint32_t downstream_count;
-    uint32_t upstream_count; /* open connections, idle ones included */
-    uint32_t worker_count;   /* that share what the configuration allows */
-    atomic_uint *callers;    /* connections of all workers, for limits.connections */
-    uint64_t next_call;      /* id of the next call */
+    uint32_t upstream_count;     /* open connections, idle ones included */
+    uint32_t worker_count;       /* that share what the configuration allows */
+    atomic_uint *callers;        /* connections of all workers, for limits.connections */
+    struct replay_store *replay; /* of all workers, for limits.replay */
+    uint64_t next_call;          /* id of the next call */
     bool draining;
     void (*emptied)(struct call_context *context); /* the last caller has gone, while it drains */
     int64_t date_s;                                /* the second that `date` tells */

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "core/breaker.h"
+#include "call/retries.h"
 #include "core/call_fsm.h"
 #include "core/cause.h"
 #include "http/forward.h"
@@ -22,16 +23,19 @@ struct local_reply {
     const struct breaker_refusal *refusal; /* by a breaker; NULL: by something else */
     int64_t now_ns;
     uint64_t call_id;
-    struct span date;          /* as http/date writes it */
-    const struct trace *trace; /* NULL: it is of none */
-    bool is_call;              /* false: refused before it became one; then it has no budget */
-    bool head_only;            /* to a HEAD request */
-    bool timed;                /* with Server-Timing; for a call only */
-    uint64_t retry_after_s;    /* where asking again helps */
+    struct span date;                   /* as http/date writes it */
+    const struct trace *trace;          /* NULL: it is of none */
+    bool is_call;                       /* false: refused before it became one; then it has no budget */
+    bool head_only;                     /* to a HEAD request */
+    bool timed;                         /* with Server-Timing; for a call only */
+    uint64_t retry_after_s;             /* where asking again helps */
+    const struct call_retries *retries; /* tries that there were; NULL: one at most */
+    enum retry_stop retry_stop;
+    bool says; /* that it has tried again, if it has */
 };
 
 /* Longest one, as HTTP/1.1 writes it. */
-#define LOCAL_REPLY_MAX 2048
+#define LOCAL_REPLY_MAX 4096
 
 /* As a stream sends it: a head, what goes with it, and the content. It lies in `block`. */
 struct local_response {

@@ -31,4 +31,11 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
 const struct route_config *policy_route(const struct upstream_config *upstream,
                                         const struct http1_head *head);
 
+/*
+ * May a request with this head be sent again once the API can have seen a part of it? By its method, or by the field
+ * that tells the API that it is the same one. A field without a value is none.
+ */
+bool policy_may_repeat(const struct retries_config *retries, const struct http1_head *head)
+    __attribute__((pure));
+
 #endif

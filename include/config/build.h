@@ -93,6 +93,17 @@ bool build_is_map(struct build *b, const struct option_value *value, const char 
 /* Streams of a route, or of an upstream; *out is NULL if no response is to be one. */
 enum status build_streams(struct build *b, const struct option_values *values,
                           const struct streams_config **out) MUST_CHECK;
+/* The upstream's budget of retries, and the field that tells of them; before build_rules. */
+enum status build_retry_budget(struct build *b, struct build_upstream *u) MUST_CHECK;
+/*
+ * A route's retries, of which `key`, an option of the upstream or of the route, says whether there are any. `outer` is
+ * what was in force before `values` and made `inherited`, or NULL: what came from there is good, or has been reported.
+ */
+enum status build_retries(struct build *b, const struct option_values *values, enum option_id key,
+                          const struct option_values *outer, const struct retries_config *inherited,
+                          struct retries_config *out) MUST_CHECK;
+/* Is it a method that a request may have? Reports if not. */
+bool build_is_method(struct build *b, const struct yaml_node *node);
 
 /* The upstream's default route, then its others. */
 enum status build_routes(struct build *b, struct build_upstream *u) MUST_CHECK;

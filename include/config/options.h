@@ -35,6 +35,10 @@ enum option_section {
     SECTION_FIELD,
     SECTION_ROUTE,
     SECTION_LISTENER,
+    SECTION_RETRIES,
+    SECTION_BACKOFF,
+    SECTION_BUDGET,
+    SECTION_REPEAT,
 };
 
 enum option_type {

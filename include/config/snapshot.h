@@ -13,6 +13,7 @@
 #include "core/breaker.h"
 #include "core/min_rate.h"
 #include "core/origin.h"
+#include "core/retry_policy.h"
 #include "core/route.h"
 #include "core/status_set.h"
 #include "core/tls_spec.h"
@@ -44,6 +45,7 @@ struct limits_config {
     int64_t request_head_timeout_ns;
     int64_t handshake_timeout_ns;
     int64_t idle_timeout_ns; /* callers' connections between requests */
+    uint64_t replay_bytes;   /* of requests, kept for retries */
 };
 
 /* least: p95. */
@@ -85,6 +87,26 @@ static inline bool pool_asks_for_time(const struct pool_config *pool)
     return pool->least_ns != NS_NEVER || pool->rate_per_hour != 0 || pool->pause.max_ns != 0;
 }
 
+/* When there is another try. */
+struct retries_config {
+    struct retry_policy policy; /* attempts 1: there is none, and nothing else counts */
+    int64_t per_try_ns;         /* NS_NEVER: none */
+    uint32_t methods;           /* that may be repeated, 1 << enum http1_method; those of OTHER by name */
+    const struct span *method_names;
+    uint32_t method_count;
+    struct span key; /* name of the field that lets a request be repeated; empty: none does */
+    uint64_t content_bytes;
+    bool say;
+    struct {
+        const struct place *attempts, *when, *per_try, *key, *share;
+    } at;
+};
+
+static inline bool retries_are_on(const struct retries_config *retries)
+{
+    return retries->policy.attempts > 1;
+}
+
 /* The policy of a route. */
 struct route_config {
     /* The label: "default" for the upstream itself, else the path, with its methods if it has any: "POST /v1". */
@@ -107,6 +129,7 @@ struct route_config {
     int64_t idle_ns;
     struct min_rate_terms min_rate;
     const struct streams_config *streams; /* NULL: no response is one */
+    struct retries_config retries;
     struct {
         const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *min_rate, *pool;
     } at;
@@ -198,6 +221,12 @@ struct upstream_config {
     bool server_timing; /* responses say how long the call was in its phases */
     bool observe;       /* and then, in each route: */
     int64_t observe_ceiling_ns;
+    /* Of all its routes' retries: */
+    bool has_retries; /* of one of them, at least */
+    struct retry_tokens
+        *retry_tokens; /* theirs, by the upstream's number; set before the snapshot is in force */
+    uint32_t retry_share_percent, retry_burst;
+    struct span retry_tell; /* name of the field that carries the number of a retry; empty: none */
 
     struct route_config default_route;
     struct route_config *routes; /* route_entry.id indexes it */

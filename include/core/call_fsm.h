@@ -15,8 +15,12 @@
  * Pure: the time comes in. What a call has to do with an API is the life of its tries (core/try_fsm).
  *
  *   READING -> TRYING -> RESPONDING -> DELIVERING -> DONE
- *                            '-------------------------^
+ *               |   ^        '-------------^-----------^
+ *               v   |                      |
+ *              BACKOFF --------------------'
  *
+ * BACKOFF: a try has failed, and another one follows when the wait is over: nothing is held but the timer. If none
+ * can follow after all, the response of the try before, which is here whole, is delivered, if there was one.
  * RESPONDING: the final response's head is on its way to the caller. DELIVERING: the whole response is here, the
  * caller has not taken it yet. From each state on the way also to an early end: STUCK, FAILED, GONE; and, before a
  * permit was ever held, REFUSED, which tells the caller to ask again.
@@ -125,6 +129,8 @@ void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns);
  * was has passed. An observed call's ceiling is at least that.
  */
 void call_fsm_replace_deadline(struct call_fsm *fsm, int64_t deadline_ns, int64_t now_ns);
+/* An observed call would have been given up now, as `cause` says: the first time counts. */
+void call_fsm_spare(struct call_fsm *fsm, enum cause cause, int64_t now_ns);
 
 /* The call is an observed one, and would have been refused by now, for this cause. */
 void call_fsm_spare(struct call_fsm *fsm, enum cause cause, int64_t now_ns);

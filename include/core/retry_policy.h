@@ -65,7 +65,7 @@ struct retry_policy {
 };
 
 /* How a try has ended, and what of the call bears on it. */
-struct retry_facts {
+struct retry_case {
     enum cause cause;  /* NONE if a response came, or per_try has struck */
     uint16_t status;   /* of the response whose head has come; 0: none has */
     bool struck;       /* per_try has struck: nothing has ended yet */
@@ -89,7 +89,7 @@ struct retry_answer {
     int64_t wait_ns; /* before the next try, if it goes on */
 };
 
-struct retry_answer retry_ask(const struct retry_policy *policy, const struct retry_facts *facts)
+struct retry_answer retry_ask(const struct retry_policy *policy, const struct retry_case *facts)
     __attribute__((warn_unused_result));
 
 /*

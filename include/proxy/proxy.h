@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "base/status.h"
+#include "call/replay.h"
 #include "config/numbering.h"
 #include "config/snapshot.h"
 #include "stats/metric.h"
@@ -40,6 +41,9 @@ struct proxy {
     struct circuit **circuits; /* by number of a route; NULL: no breaker was there. They stay, too */
     uint32_t circuit_count;
     uint32_t pool_count;
+    struct retry_tokens **retry_tokens; /* by the upstreams' numbers; they stay, too */
+    uint32_t retry_token_count;
+    struct replay_store replay; /* what workers keep of requests */
     struct list_node listeners;
     struct handed_socket *handed; /* borrowed */
     size_t handed_count;

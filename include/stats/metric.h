@@ -11,6 +11,7 @@
 #include "stats/exposition.h"
 #include "core/name_age.h"
 #include "core/phase.h"
+#include "core/retry_policy.h"
 #include "core/verdict.h"
 #include "stats/duration_histogram.h"
 #include "stats/start_times.h"

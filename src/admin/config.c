@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "admin/config_retries.h"
 #include "admin/respond.h"
 #include "base/number.h"
 #include "proxy/generation.h"
@@ -287,7 +288,8 @@ static void put_fields_removed(struct jsonw *json, const struct upstream_config 
     for (uint32_t i = 0; i < upstream->rules.dropped_count; i++) {
         struct span name = upstream->rules.dropped[i];
 
-        if (!is_set(upstream, name) && !is_of_caller_deadline(upstream, name))
+        if (!is_set(upstream, name) && !is_of_caller_deadline(upstream, name) &&
+            !span_eq_nocase(name, upstream->retry_tell))
             jsonw_string(json, NULL, name);
     }
     jsonw_close_array(json);
@@ -311,9 +313,11 @@ static void put_headers(struct jsonw *json, const struct upstream_config *upstre
 
 /* ---- all -------------------------------------------------------------------------------------------------- */
 
-static void put_route(struct jsonw *json, const struct snapshot *snapshot, const struct route_entry *entry,
-                      const struct route_config *route)
+static void put_route(struct jsonw *json, const struct upstream_config *upstream,
+                      const struct route_entry *entry)
 {
+    const struct route_config *route = &upstream->routes[entry->id];
+
     jsonw_open_object(json, NULL);
     jsonw_string(json, "path", entry->path);
     if (entry->method_count != 0)
@@ -323,20 +327,17 @@ static void put_route(struct jsonw *json, const struct snapshot *snapshot, const
     put_duration(json, "deadline", route->deadline_ns);
     put_timeouts(json, route);
     put_streams(json, route->streams);
-    jsonw_text(json, "pool", snapshot_pool_name(snapshot, route->pool));
+    jsonw_text(json, "pool", snapshot_pool_name(upstream->snapshot, route->pool));
     put_breaker(json, route->breaker);
+    config_put_retries(json, upstream, &route->retries);
     jsonw_close_object(json);
 }
 
-static void put_routes(struct jsonw *json, const struct snapshot *snapshot,
-                       const struct upstream_config *upstream)
+static void put_routes(struct jsonw *json, const struct upstream_config *upstream)
 {
     jsonw_open_array(json, "routes");
-    for (uint32_t i = 0; i < upstream->route_count; i++) {
-        const struct route_entry *entry = &upstream->route_entries[i];
-
-        put_route(json, snapshot, entry, &upstream->routes[entry->id]);
-    }
+    for (uint32_t i = 0; i < upstream->route_count; i++)
+        put_route(json, upstream, &upstream->route_entries[i]);
     jsonw_close_array(json);
 }
 
@@ -363,11 +364,12 @@ static void put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     put_keepalive(json, &upstream->keepalive);
     put_dns(json, &upstream->origin.dns);
     put_addresses(json, &upstream->origin);
+    config_put_retries(json, upstream, &own->retries);
     put_headers(json, upstream);
     jsonw_bool(json, "trace", upstream->trace);
     jsonw_bool(json, "late", upstream->late);
     jsonw_bool(json, "server_timing", upstream->server_timing);
-    put_routes(json, snapshot, upstream);
+    put_routes(json, upstream);
     jsonw_close_object(json);
 }
 
@@ -461,6 +463,7 @@ static void put_limits(struct jsonw *json, const struct limits_config *limits)
     put_size(json, "response_head", limits->response_head_bytes);
     put_duration(json, "request_head_timeout", limits->request_head_timeout_ns);
     put_duration(json, "handshake_timeout", limits->handshake_timeout_ns);
+    put_size(json, "replay", limits->replay_bytes);
     put_duration(json, "idle_timeout", limits->idle_timeout_ns);
     jsonw_close_object(json);
 }

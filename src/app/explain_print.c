@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/explain_breaker.h"
+#include "app/explain_retries.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "core/budget.h"
@@ -444,10 +445,12 @@ bool explain_print(const struct explanation *e)
     explain_breaker_print(e->policy.route);
     print_limits(e);
     print_streams(e);
+    explain_retries(e);
     if (e->refused != CAUSE_NONE)
         return true;
     if (!print_head(e))
         return false;
     print_answers(e);
+    explain_retry_answers(e);
     return true;
 }

@@ -10,19 +10,44 @@
 #include "call/context.h"
 #include "runtime/log_error.h"
 
+/* Its retry waits for a permit. */
+static bool is_newcomer(const struct call *call)
+{
+    return retries_had_one(call->retries) && call->fsm.state == CALL_TRYING && call->try->granted_ns == 0;
+}
+
+static void limit_is_up(struct call *call, enum cause cause, int64_t now_ns)
+{
+    if (is_newcomer(call) && cause == CAUSE_DEADLINE)
+        call_end_as_before(call, RETRY_STOP_QUEUE);
+    else if (call->try->fsm.limit_ns <= now_ns && cause == call->try->fsm.limit_cause)
+        try_fail(call->try, &(struct stream_fault){.cause = cause});
+    else
+        call_end(call, cause, NULL);
+}
+
+/* Nothing has to end: a wait is over, or a try has been silent for long, or what is observed has been noted. */
+static void go_on(struct call *call, int64_t now_ns)
+{
+    if (call->fsm.state == CALL_BACKOFF && call->fsm.limit_ns <= now_ns) {
+        call_begin_again(call);
+        return;
+    }
+    if (call->try->fsm.limit_ns <= now_ns) /* an observed call's: it has been noted */
+        try_fsm_set_limit(&call->try->fsm, NS_NEVER, CAUSE_NONE);
+    if (call->per_try_ns > now_ns || !call_try_is_too_long(call))
+        call_set_timer(call);
+}
+
 static void time_is_up(struct timer *timer, int64_t now_ns)
 {
     struct call *call = CONTAINER_OF(timer, struct call, timer);
     enum cause cause = call_fsm_timer(&call->fsm, now_ns);
 
-    if (cause == CAUSE_NONE && call->try->fsm.limit_ns <= now_ns) /* an observed call's: it has been noted */
-        try_fsm_set_limit(&call->try->fsm, NS_NEVER, CAUSE_NONE);
     if (cause == CAUSE_NONE)
-        call_set_timer(call);
-    else if (call->try->fsm.limit_ns <= now_ns && cause == call->try->fsm.limit_cause)
-        try_fail(call->try, &(struct stream_fault){.cause = cause});
+        go_on(call, now_ns);
     else
-        call_end(call, cause, NULL);
+        limit_is_up(call, cause, now_ns);
     POST(call_is_over(call) || call_is_sound(call));
 }
 
@@ -45,6 +70,7 @@ bool call_begin(struct downstream *downstream, struct stream *caller, int64_t no
     call->terms->users++;
     call->config = downstream->upstream;
     call->id = context->next_call++;
+    call->per_try_ns = NS_NEVER;
     call->try = &call->first;
     try_init(call->try, context, &call_try_events, call);
     call_fsm_begin(&call->fsm, now_ns, NS_NEVER);
@@ -61,7 +87,9 @@ void call_set_timer(struct call *call)
 {
     if ((call_state_holds(call->fsm.state) & HOLD_TRY) != 0)
         call_fsm_set_limit(&call->fsm, call->try->fsm.limit_ns, call->try->fsm.limit_cause);
-    timer_set(&call->context->loop->timers, &call->timer, call_fsm_next_ns(&call->fsm));
+    timer_set(&call->context->loop->timers, &call->timer,
+              call->per_try_ns < call_fsm_next_ns(&call->fsm) ? call->per_try_ns
+                                                              : call_fsm_next_ns(&call->fsm));
 }
 
 /* Inlined, because every call comes by here several times. */
@@ -119,5 +147,15 @@ bool call_is_sound(const struct call *call)
 
 void call_caller_gone(struct call *call)
 {
+    if (call->fsm.state == CALL_BACKOFF || is_newcomer(call))
+        call->retry_stop = RETRY_STOP_GONE;
     call_end(call, CAUSE_CALLER_GONE, NULL);
+}
+
+void call_turn_away(struct call *call)
+{
+    if (call->fsm.state == CALL_BACKOFF || is_newcomer(call))
+        call_end_as_before(call, RETRY_STOP_DRAINING);
+    else if (call->try->fsm.state == TRY_QUEUED)
+        call_end(call, CAUSE_DRAINING, NULL);
 }

@@ -71,6 +71,8 @@ static enum cause keep_head(struct call *call, const struct http1_head *head, bo
     struct text text = text_over(context->text, context->text_cap);
     uint32_t room = (uint32_t)config->caller_deadline.forward.len + NUMBER_ROOM;
 
+    if (config->retry_tell.len != 0)
+        room += (uint32_t)config->retry_tell.len + NUMBER_ROOM + OUTGOING_FIELD_ROOM;
     put_head(call, head, begins_trace, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
@@ -122,6 +124,8 @@ static enum cause start(struct call *call, const struct http1_head *head, const 
     *detail = policy.detail;
     if (policy.refused != CAUSE_NONE)
         return refuse(call, head, policy.refused);
+    if (retries_are_on(&call->route->retries))
+        call->may_repeat = policy_may_repeat(&call->route->retries, head);
     cause = keep_head(call, head, policy.begins_trace);
     if (cause == CAUSE_HEAD_TOO_LARGE)
         return refuse(call, head, cause);
@@ -168,6 +172,16 @@ void call_read_head(struct call *call)
         call_end(call, cause, detail);
 }
 
+/* Which try it is. */
+static __attribute__((noinline)) void tell_number(struct call *call)
+{
+    char digits[NUMBER_ROOM];
+    struct text number = text_over(digits, sizeof(digits));
+
+    text_u64(&number, call->retries->count + 1u);
+    outgoing_tell(&call->request, call->config->retry_tell, text_span(&number));
+}
+
 /* A field may tell the upstream what is left; that is taken when it is sent. */
 void call_close_head(struct call *call)
 {
@@ -177,5 +191,7 @@ void call_close_head(struct call *call)
 
     if (name.len != 0)
         text_u64(&left, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
+    if (call->config->retry_tell.len != 0 && retries_had_one(call->retries))
+        tell_number(call);
     stream_send_head(call->try->exchange, &call->request, name, text_span(&left));
 }

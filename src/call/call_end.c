@@ -23,6 +23,7 @@ static void free_deferred(struct deferred_free *deferred_free)
     struct slab *slab = &call->context->loop->slab;
 
     PRE(call_is_over(call) && call->first.h1.in.data == NULL && list_is_empty(&call->place.node));
+    call_retries_free(call);
     mem_free(call->progress);
     outgoing_fini(&call->request, slab);
     slab_give(slab, call, sizeof(*call));
@@ -46,7 +47,10 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
     struct route_metrics *route = &metrics->routes[call->route->index];
 
     switch (cause_outcome(cause)) {
-    case OUTCOME_COMPLETED: route->completed[metric_class(call->status)]++; break;
+    case OUTCOME_COMPLETED:
+        route->completed[metric_class(call->status)]++;
+        route->saved[0] += call_was_saved(call);
+        break;
     case OUTCOME_STUCK: route->stuck[phase]++; break;
     case OUTCOME_FAILED: route->failed[cause]++; break;
     case OUTCOME_REJECTED: route->rejected[cause]++; break;
@@ -70,6 +74,10 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
     metrics->bytes[DIRECTION_UP] += call->caller->received;
     metrics->bytes[DIRECTION_DOWN] += call->try->exchange->received;
+    if (call->retries != NULL)
+        metrics->bytes[DIRECTION_DOWN] += call->retries->received;
+    if (call->retry_stop > RETRY_NOT_MEANT)
+        metrics->retries_stopped[call->retry_stop]++;
 }
 
 static void observe_stream(struct call *call, int64_t now_ns)
@@ -127,7 +135,7 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
 {
     struct duration_histogram *histogram = find_histogram(call);
     int64_t took_ns = now_ns - call->fsm.begun_ns;
-    int64_t held_ns = try_held_ns(call->try, now_ns);
+    int64_t held_ns = try_held_ns(call->try, now_ns) + (call->retries != NULL ? call->retries->held_ns : 0);
 
     if (histogram == NULL)
         return;
@@ -231,6 +239,9 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .head_only = call->request.method == HTTP1_HEAD,
         .timed = call->config->server_timing,
         .retry_after_s = find_retry_after_s(call, cause, now_ns),
+        .retries = call->retries,
+        .retry_stop = call->retry_stop,
+        .says = call->route->retries.say,
     };
 
     stream_discard(caller);
@@ -275,16 +286,10 @@ static void note_request(struct call *call)
         outgoing_note(&call->request, &call->context->loop->slab, start.method, start.target);
 }
 
-void call_end(struct call *call, enum cause cause, const char *detail)
-{
-    call_end_over(call, cause, detail, SPAN_LIT(""));
-}
-
-void call_end_over(struct call *call, enum cause cause, const char *detail, struct span odd)
+static void end(struct call *call, enum cause cause, enum phase phase, const char *detail, struct span odd)
 {
     struct call_context *context = call->context;
     int64_t now_ns = loop_now(context->loop);
-    enum phase phase = call->fsm.phase;
     bool told;
     char why[TLS_WHY_MAX];
 
@@ -292,6 +297,7 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     if (detail == NULL && cause != CAUSE_NONE)       /* where nobody knows better */
         detail = try_tls_why(call->try, why);
     call_cut_try(call, cause);
+    call_record_last(call, cause);
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
     if (call->request.bytes == NULL)
@@ -303,7 +309,24 @@ void call_end_over(struct call *call, enum cause cause, const char *detail, stru
     PRE(call->terms->users > 0);
     list_remove(&call->place.node);
     call->terms->users--;
-    try_fini(call->try);
+    try_fini(&call->first);
+    if (call->retries != NULL)
+        try_fini(&call->retries->other);
     loop_free_later(context->loop, &call->deferred_free, free_deferred);
     leave_caller(call, told);
+}
+
+void call_end(struct call *call, enum cause cause, const char *detail)
+{
+    end(call, cause, call->fsm.phase, detail, SPAN_LIT(""));
+}
+
+void call_end_over(struct call *call, enum cause cause, const char *detail, struct span odd)
+{
+    end(call, cause, call->fsm.phase, detail, odd);
+}
+
+void call_end_in(struct call *call, enum cause cause, enum phase phase, const char *detail)
+{
+    end(call, cause, phase, detail, SPAN_LIT(""));
 }

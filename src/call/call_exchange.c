@@ -34,7 +34,8 @@ static const struct stream_fault *upload(struct call *call)
 
     if (call->try->uploaded || call->try->exchange->lost || !try_fsm_is_exchanging(&call->try->fsm))
         return NULL;
-    end = relay_run(call->caller, call->try->exchange, NULL, NULL);
+    end = relay_run(call_content(call), call->try->exchange, NULL, NULL);
+    call_note_content(call);
     if (call->try->exchange->sent)
         note_sent(call, SENT_PARTIAL);
     switch (end) {
@@ -111,7 +112,7 @@ static bool look_for_response(struct call *call, const struct stream_fault **fau
         *fault = call_deliver_interim(call);
     if (*fault == NULL && call->try->exchange->begun && call_take_response_head(call, fault))
         return true;
-    return *fault == NULL && !call_is_over(call) && receive_response(call, fault);
+    return *fault == NULL && awaits_response(call) && receive_response(call, fault);
 }
 
 static const struct stream_fault *download(struct call *call)

@@ -36,9 +36,15 @@ static const struct stream_fault *hand_over(struct call *call, const struct http
 /* A 1xx: the wait for the response goes on, and so does its limit. */
 static const struct stream_fault *interim_response(struct call *call, const struct http1_head *head)
 {
-    const struct stream_fault *fault =
-        hand_over(call, head, &(struct forward_own){.rules = &call->config->rules});
+    const struct stream_fault *fault;
 
+    if (head->code == 100 && call->continued) /* said by another try's API: the caller has heard it */
+        return NULL;
+    if (head->code == 100)
+        call->continued = true;
+    else
+        call->interim_went = true;
+    fault = hand_over(call, head, &(struct forward_own){.rules = &call->config->rules});
     return fault == NULL && call->caller->head_waits ? call_deliver_interim(call) : fault;
 }
 
@@ -62,16 +68,32 @@ static struct span find_authority(const struct call *call, char block[AUTHORITY_
     return text_span(&text);
 }
 
+static bool says_of_retries(const struct call *call)
+{
+    return retries_had_one(call->retries) && call->route->retries.say;
+}
+
+/* What the API says of another try goes no further: it has had that. */
+static void hide_should_retry(struct http1_head *head)
+{
+    for (uint32_t i = 0; i < head->field_count; i++)
+        if (span_eq_nocase(head->fields[i].name, SPAN_LIT("X-Should-Retry")))
+            head->fields[i].nominated = true;
+}
+
 /* Apart, so that a response without all that needs no room for the texts. */
 static __attribute__((noinline)) const struct stream_fault *hand_over_with_more(struct call *call,
-                                                                                const struct http1_head *head)
+                                                                                struct http1_head *head)
 {
-    char lines[CALL_TIMING_MAX], authority[AUTHORITY_MAX];
+    char lines[CALL_TIMING_MAX + RETRIES_LINES_MAX], authority[AUTHORITY_MAX];
     struct text timing = text_over(lines, sizeof(lines));
     struct forward_own own = say_own(call, head);
 
     if (call->config->server_timing)
         call_fsm_put_timing(&timing, &call->fsm, loop_now(call->context->loop));
+    retries_put_lines(&timing, call->retries, call->config->server_timing, call->route->retries.say);
+    if (says_of_retries(call))
+        hide_should_retry(head);
     if (call->config->rules.rewrites_location)
         own.authority = find_authority(call, authority);
     own.is_https = call->downstream->tls.server != NULL;
@@ -79,31 +101,59 @@ static __attribute__((noinline)) const struct stream_fault *hand_over_with_more(
     return hand_over(call, head, &own);
 }
 
-static const struct stream_fault *hand_over_final(struct call *call, const struct http1_head *head)
+static const struct stream_fault *hand_over_final(struct call *call, struct http1_head *head)
 {
     const struct forward_own own = say_own(call, head);
 
-    if (call->config->server_timing || call->config->rules.rewrites_location)
+    if (call->config->server_timing || call->config->rules.rewrites_location || says_of_retries(call))
         return hand_over_with_more(call, head);
     return hand_over(call, head, &own);
 }
 
-static const struct stream_fault *final_response(struct call *call, const struct http1_head *head)
+/* The final response's head is on its way to the caller. */
+static const struct stream_fault *begin_answer(struct call *call, struct http1_head *head)
 {
     const struct stream_fault *fault;
 
     PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
-    call_try_answered(call);
     fault = hand_over_final(call, head);
+    if (fault != NULL)
+        return fault;
+    call->answering = true;
+    call->per_try_ns = NS_NEVER;
+    call_forget_content(call);
+    return NULL;
+}
+
+const struct stream_fault *call_deliver_parked(struct call *call, struct http1_head *head)
+{
+    const struct stream_fault *fault = begin_answer(call, head);
+
+    if (fault == NULL && call_move(call, CALL_DELIVERING))
+        call_set_timer(call);
+    return fault;
+}
+
+static const struct stream_fault *final_response(struct call *call, struct http1_head *head)
+{
+    const struct stream_fault *fault = begin_answer(call, head);
+
     if (fault != NULL)
         return fault;
     if (!call_watch_progress(call, head))
         return &call_no_memory;
-    call->answering = true;
     if (try_adopt(call->try))
         (void)call_move(call, CALL_RESPONDING); /* if it can't be, the call is over */
     return NULL;
+}
+
+/* Only what is listed is asked about: a response that is as it should be costs a look at a bit. */
+static bool is_to_be_tried_again(const struct call *call, uint16_t code)
+{
+    const struct retries_config *retries = &call->route->retries;
+
+    return retries_are_on(retries) && retry_when_has_status(&retries->policy.when, code);
 }
 
 bool call_take_response_head(struct call *call, const struct stream_fault **fault)
@@ -116,6 +166,10 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
     case STREAM_WAIT: return false;
     default: *fault = &try->exchange->fault; return false;
     }
+    if (head->code >= 200)
+        call_try_answered(call);
+    if (is_to_be_tried_again(call, head->code) && call_try_again(call, NULL, head))
+        return false;
     *fault = head->code < 200 ? interim_response(call, head) : final_response(call, head);
     return *fault == NULL && !call_is_over(call);
 }

@@ -32,10 +32,13 @@ void call_begin_try(struct call *call)
                             .policy_ns = call->fsm.policy_ns,
                             .method = call->request.method,
                             .repeatable = is_repeatable(call),
+                            .fresh = call->renews,
                             .authenticates = call->authenticates};
 
     if (call_passes_breaker(call, call->try, &plan))
         try_begin(call->try, &plan);
+    else if (retries_had_one(call->retries))
+        call_end_as_before(call, RETRY_STOP_BREAKER);
     else
         call_end(call, CAUSE_BREAKER_OPEN, NULL);
 }
@@ -59,6 +62,7 @@ static void admitted(struct try *try)
 
     call_fsm_admit(&call->fsm);
     call_try_begins(call);
+    call_limit_try(call);
 }
 
 static void entered(struct try *try, enum phase phase)
@@ -106,8 +110,8 @@ static void over(struct try *try, const struct try_result *result)
         call_break(call, result->detail);
     else if (retry_decide(&facts, result) == RETRY_AT_ONCE)
         try_reconnect(try);
-    else
-        call_end_over(call, result->cause, result->detail, result->odd);
+    else if (!call_try_again(call, result, NULL))
+        call_end_tries(call, result);
 }
 
 const struct try_events call_try_events = {

@@ -95,7 +95,7 @@ void call_try_begins(struct call *call)
 {
     PRE(!call->try->has_no_verdict && call->try->granted_ns != 0);
     call->try->has_no_verdict = true;
-    metrics_of(call)->tries_started[TRY_FIRST]++;
+    metrics_of(call)->tries_started[retries_had_one(call->retries) ? TRY_RETRY : TRY_FIRST]++;
 }
 
 /* Is it the API that has to do the next thing, and not the caller, who is slow to give or to take? */
@@ -155,6 +155,8 @@ void call_try_over(struct call *call, enum cause cause)
     if (try->has_no_verdict) {
         verdict = judge(call, cause);
         metrics_of(call)->tries_ended[verdict]++;
+        if (verdict == VERDICT_GOOD && try->plan.config->has_retries)
+            retry_tokens_refill(try->plan.config->retry_tokens);
         try->has_no_verdict = false;
         if (try->plan.circuit != NULL && (!try->judged || (verdict == VERDICT_BAD && !try->judged_bad)))
             tell(call, verdict);

@@ -47,6 +47,7 @@ static void put_problem(struct text *out, const struct local_reply *reply)
         jsonw_string(&json, "phase", span_of(phase_name(reply->phase)));
         jsonw_string(&json, "sent", span_of(sent_name(reply->fsm->sent)));
         call_fsm_put_times(&json, reply->fsm, reply->now_ns);
+        retries_put(&json, reply->retries, reply->retry_stop);
     }
     word = text_over(block, sizeof(block));
     text_hex(&word, reply->call_id);
@@ -72,6 +73,7 @@ static void put_lines(struct text *out, const struct local_reply *reply)
         TEXT_LIT(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n");
     if (reply->timed && reply->is_call)
         call_fsm_put_timing(out, reply->fsm, reply->now_ns);
+    retries_put_lines(out, reply->retries, reply->timed, reply->says);
 }
 
 void local_reply_make(struct local_response *response, const struct local_reply *reply)

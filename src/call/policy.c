@@ -113,3 +113,23 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
         policy->deadline_ns = policy->caller_ns;
     policy->begins_trace = !find_trace(upstream, head, &policy->trace);
 }
+
+static bool lists_method(const struct retries_config *retries, const struct http1_head *head)
+{
+    if ((retries->methods & 1u << head->method_id) == 0)
+        return false;
+    for (uint32_t i = 0; head->method_id == HTTP1_METHOD_OTHER && i < retries->method_count; i++)
+        if (span_eq(retries->method_names[i], head->method))
+            return true;
+    return head->method_id != HTTP1_METHOD_OTHER;
+}
+
+bool policy_may_repeat(const struct retries_config *retries, const struct http1_head *head)
+{
+    if (lists_method(retries, head))
+        return true;
+    for (uint32_t i = 0; retries->key.len != 0 && i < head->field_count; i++)
+        if (span_eq_nocase(head->fields[i].name, retries->key) && head->fields[i].value.len != 0)
+            return true;
+    return false;
+}

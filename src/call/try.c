@@ -290,6 +290,8 @@ static struct upstream *take_idle(struct try *try)
     bool probe = !try->plan.repeatable;
     struct upstream *upstream = NULL;
 
+    if (try->plan.fresh)
+        return NULL;
     if (*reserved_at != NULL)
         upstream = keepalive_take_reserved(reserved_at, config, try->granted_ns, probe);
     if (upstream == NULL)

@@ -229,7 +229,7 @@ static enum status drop_all(struct build *b, struct build_upstream *u, const str
 {
     const struct caller_deadline_config *cd = &u->out->caller_deadline;
     const struct yaml_node *remove = u->values.of[OPT_HEADERS_REMOVE].node;
-    uint32_t most = fields->count + (remove ? remove->count : 0) + cd->header_count + 1, count = 0;
+    uint32_t most = fields->count + (remove ? remove->count : 0) + cd->header_count + 2, count = 0;
     struct span *names = arena_calloc(b->arena, most, sizeof(*names));
     enum status status = names ? ST_OK : ST_NOMEM;
 
@@ -246,6 +246,8 @@ static enum status drop_all(struct build *b, struct build_upstream *u, const str
         status = drop(b, names, &count, cd->headers[i]);
     if (cd->forward.len != 0 && status == ST_OK)
         status = drop(b, names, &count, cd->forward);
+    if (u->out->retry_tell.len != 0 && status == ST_OK)
+        status = drop(b, names, &count, u->out->retry_tell);
     u->out->rules.dropped = names;
     u->out->rules.dropped_count = count;
     return status;
@@ -282,6 +284,9 @@ static void check_written(struct build *b, const struct build_upstream *u, const
 
     if (field)
         report_key(b->errors, field->node, "is what caller_deadline.forward writes");
+    field = find_field(fields, u->out->retry_tell);
+    if (field)
+        report_key(b->errors, field->node, "is what retries.tell writes");
     field = u->out->trace ? find_field(fields, SPAN_LIT("traceparent")) : NULL;
     if (field)
         report_key(b->errors, field->node, "is what trace writes");

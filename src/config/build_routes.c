@@ -135,6 +135,15 @@ static bool means_all(struct span method)
            span_eq_nocase(method, SPAN_LIT("ANY"));
 }
 
+bool build_is_method(struct build *b, const struct yaml_node *node)
+{
+    const char *why = refuse_method(node->text);
+
+    if (why)
+        report_value(b->errors, node, "%s %s", quote_text(node->text).text, why);
+    return !why;
+}
+
 static bool takes(const struct route_entry *entry, struct span method)
 {
     for (uint32_t i = 0; i < entry->method_count; i++) {
@@ -306,6 +315,10 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     route->name = make_label(r->b, &entry);
     if (!route->name)
         return ST_NOMEM;
+    status = build_retries(r->b, &r->values, OPT_ROUTE_RETRIES, &r->u->values,
+                           &r->u->out->default_route.retries, &route->retries);
+    if (status != ST_OK)
+        return status;
     r->entries[r->count++] = entry;
     status = choose_pool(r, node, &entry, &route->pool);
     take_from_pool(route, &r->b->pools[route->pool]);
@@ -321,6 +334,9 @@ static enum status build_default(struct build *b, struct build_upstream *u)
 
     *route = make_policy(b, u->out, &u->values);
     route->name = "default";
+    status = build_retries(b, &u->values, OPT_UPSTREAM_RETRIES, NULL, NULL, &route->retries);
+    if (status != ST_OK)
+        return status;
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
     take_from_pool(route, &b->pools[route->pool]);
     if (status == ST_OK)

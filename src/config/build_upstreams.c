@@ -86,16 +86,18 @@ static void build_dns(const struct option_values *values, struct name_policy *ou
     out->negative_ns = values->of[OPT_DNS_NEGATIVE].number;
 }
 
-/* After its routes. */
-static enum status find_longest(struct build *b, struct build_upstream *u)
+/* What its routes come to: after them. */
+static enum status sum_up(struct build *b, struct build_upstream *u)
 {
     struct upstream_config *upstream = u->out;
     int64_t longest_ns = route_longest_ns(&upstream->default_route);
 
     (void)b;
+    upstream->has_retries = retries_are_on(&upstream->default_route.retries);
     for (uint32_t i = 0; i < upstream->route_count; i++) {
         int64_t route_ns = route_longest_ns(&upstream->routes[i]);
 
+        upstream->has_retries |= retries_are_on(&upstream->routes[i].retries);
         longest_ns = route_ns > longest_ns ? route_ns : longest_ns;
     }
     upstream->origin.longest_ns = longest_ns;
@@ -133,8 +135,8 @@ static void check_late(struct build *b, struct build_upstream *u)
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_listen,          build_url,   build_tls,    build_caller_tls,
-        build_caller_deadline, build_rules, build_routes, find_longest,
+        build_listen,       build_url,   build_tls,    build_caller_tls, build_caller_deadline,
+        build_retry_budget, build_rules, build_routes, sum_up,
     };
     enum status status;
 

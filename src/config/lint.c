@@ -1,11 +1,12 @@
 #include "config/lint.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "config/lint_retries.h"
+#include "config/lint_warn.h"
 #include "config/quote.h"
 #include "config/report.h"
 
@@ -22,30 +23,6 @@ static struct number_text megabytes(uint64_t bytes)
     snprintf(quantity.text, sizeof(quantity.text), "%" PRIu64 "MiB",
              bytes / (1 << 20) + (bytes % (1 << 20) != 0));
     return quantity;
-}
-
-/* " (line 7)", or nothing for a built-in default. */
-static struct number_text line_of(const struct place *place)
-{
-    struct number_text quantity = {" (the default)"};
-
-    if (place)
-        snprintf(quantity.text, sizeof(quantity.text), " (line %" PRIu32 ")", place->line);
-    return quantity;
-}
-
-/* Of a built-in default there is no place: `path` says what it is, at the top of the file. Too long a text is cut. */
-__attribute__((format(printf, 4, 5))) static void warn(struct config_errors *out, const struct place *place,
-                                                       const char *path, const char *format, ...)
-{
-    const struct place nowhere = {.file = out->file, .line = 1, .column = 1, .path = path};
-    char text[256];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    report_place(out, place ? place : &nowhere, "%s", text);
 }
 
 /* ---- what can never strike ------------------------------------------------------------------------------ */
@@ -109,20 +86,21 @@ static void check_timeout(const struct limits *limits, const struct place *place
 
     if (!route || timeout_ns == NS_NEVER || timeout_ns <= route_longest_deadline_ns(route))
         return;
-    warn(out, place, "",
-         "%s is longer than the deadline, %s%s, and can never strike; less than that, or none, is right",
-         number_duration_text(timeout_ns).text, number_duration_text(route->deadline_ns).text,
-         line_of(route->at.deadline).text);
+    lint_warn(out, place, "",
+              "%s is longer than the deadline, %s%s, and can never strike; less than that, or none, is right",
+              number_duration_text(timeout_ns).text, number_duration_text(route->deadline_ns).text,
+              lint_line(route->at.deadline).text);
 }
 
 static void check_stream_limit(const struct streams_config *streams, const struct place *place,
                                int64_t limit_ns, struct config_errors *out)
 {
     if (place && limit_ns > streams->deadline_ns)
-        warn(out, place, "",
-             "%s is longer than a stream's deadline, %s%s, and can never strike; less than that is right",
-             number_duration_text(limit_ns).text, number_duration_text(streams->deadline_ns).text,
-             line_of(streams->deadline_at).text);
+        lint_warn(
+            out, place, "",
+            "%s is longer than a stream's deadline, %s%s, and can never strike; less than that is right",
+            number_duration_text(limit_ns).text, number_duration_text(streams->deadline_ns).text,
+            lint_line(streams->deadline_at).text);
 }
 
 struct checking {
@@ -140,12 +118,12 @@ static void check_shared_pool(const struct checking *checking, const struct rout
 
     if (!other || !at)
         return;
-    warn(
+    lint_warn(
         checking->out, at, "",
         "streams hold permits of pool %s for as long as %s, and other calls wait for them: those of route %s%s have it too; "
         "a pool of their own is right",
         checking->snapshot->pools[route->pool].name, number_duration_text(route->streams->deadline_ns).text,
-        other->name, line_of(other->at.pool).text);
+        other->name, lint_line(other->at.pool).text);
 }
 
 static void check_streams(const struct checking *checking, const struct route_config *route)
@@ -196,13 +174,15 @@ static void warn_of_queue_timeout(const struct checking *checking, const struct 
     struct number_text timeout = number_duration_text(pool->queue_timeout_ns);
 
     if (pool->queue_size == 0)
-        warn(checking->out, pool->queue_timeout_at, "",
-             "%s can never strike: queue is 0, so that no call waits; a queue, or no queue_timeout, is right",
-             timeout.text);
+        lint_warn(
+            checking->out, pool->queue_timeout_at, "",
+            "%s can never strike: queue is 0, so that no call waits; a queue, or no queue_timeout, is right",
+            timeout.text);
     else
-        warn(checking->out, pool->queue_timeout_at, "",
-             "%s can never strike: the deadline is %s%s; less than that, or none, is right", timeout.text,
-             number_duration_text(route->deadline_ns).text, line_of(route->at.deadline).text);
+        lint_warn(checking->out, pool->queue_timeout_at, "",
+                  "%s can never strike: the deadline is %s%s; less than that, or none, is right",
+                  timeout.text, number_duration_text(route->deadline_ns).text,
+                  lint_line(route->at.deadline).text);
 }
 
 static void check_pools(const struct checking *checking)
@@ -228,19 +208,21 @@ static void check_drain(void *arg, const struct route_config *route)
     if (route->deadline_ns <= snapshot->drain_ns || !at)
         return;
     if (at == snapshot->drain_at)
-        warn(checking->out, at, "", "%s cuts calls that have a deadline of %s; at least that is right",
-             number_duration_text(snapshot->drain_ns).text, number_duration_text(route->deadline_ns).text);
+        lint_warn(checking->out, at, "", "%s cuts calls that have a deadline of %s; at least that is right",
+                  number_duration_text(snapshot->drain_ns).text,
+                  number_duration_text(route->deadline_ns).text);
     else
-        warn(checking->out, at, "",
-             "%s is longer than drain, %s%s: a shutdown cuts such calls early; drain: %s is right",
-             number_duration_text(route->deadline_ns).text, number_duration_text(snapshot->drain_ns).text,
-             line_of(snapshot->drain_at).text, number_duration_text(route->deadline_ns).text);
+        lint_warn(checking->out, at, "",
+                  "%s is longer than drain, %s%s: a shutdown cuts such calls early; drain: %s is right",
+                  number_duration_text(route->deadline_ns).text,
+                  number_duration_text(snapshot->drain_ns).text, lint_line(snapshot->drain_at).text,
+                  number_duration_text(route->deadline_ns).text);
 }
 
 /* drain_delay is in it. */
 static void warn_of_long_stop(const struct checking *checking, int64_t drain_ns, int64_t needed_ns)
 {
-    warn(
+    lint_warn(
         checking->out, checking->snapshot->drain_delay_at, "drain_delay",
         "%s, and %s for calls in flight after it, are longer than a stop may take, %s: calls would be killed; "
         "TimeoutStopSec= (or what stands for it) beyond %s, or a shorter drain_delay, is right",
@@ -271,11 +253,11 @@ static void check_stop(const struct checking *checking)
         warn_of_long_stop(checking, drain_ns, needed_ns);
         return;
     }
-    warn(checking->out, place, is_drain ? "drain" : "deadline",
-         "%s is longer than a stop may take, %s: calls would be killed; TimeoutStopSec= (or what "
-         "stands for it) beyond %s, or a shorter drain, is right",
-         number_duration_text(needed_ns).text, number_duration_text(checking->bounds->stop_ns).text,
-         number_duration_text(needed_ns).text);
+    lint_warn(checking->out, place, is_drain ? "drain" : "deadline",
+              "%s is longer than a stop may take, %s: calls would be killed; TimeoutStopSec= (or what "
+              "stands for it) beyond %s, or a shorter drain, is right",
+              number_duration_text(needed_ns).text, number_duration_text(checking->bounds->stop_ns).text,
+              number_duration_text(needed_ns).text);
 }
 
 /* ---- what the machine does not grant -------------------------------------------------------------------- */
@@ -312,11 +294,11 @@ static void check_descriptors(const struct checking *checking)
 
     if (needed <= checking->bounds->descriptors)
         return;
-    warn(checking->out, snapshot->connections_at, "limits.connections",
-         "%" PRIu32 " callers, %" PRIu64 " permits and %" PRIu64 " idle connections may need %" PRIu64
-         " descriptors, and there are %" PRIu64 "; LimitNOFILE=%" PRIu64 ", or fewer of them, is right",
-         snapshot->limits.connections, demand.permits, demand.idle, needed, checking->bounds->descriptors,
-         needed);
+    lint_warn(checking->out, snapshot->connections_at, "limits.connections",
+              "%" PRIu32 " callers, %" PRIu64 " permits and %" PRIu64 " idle connections may need %" PRIu64
+              " descriptors, and there are %" PRIu64 "; LimitNOFILE=%" PRIu64 ", or fewer of them, is right",
+              snapshot->limits.connections, demand.permits, demand.idle, needed,
+              checking->bounds->descriptors, needed);
 }
 
 /* A call, in the queue or not, holds its caller's connection. */
@@ -327,10 +309,10 @@ static void check_connections(const struct checking *checking)
 
     if (demand.permits <= snapshot->limits.connections)
         return;
-    warn(checking->out, snapshot->connections_at, "limits.connections",
-         "%" PRIu32 " callers can never use the pools' %" PRIu64 " permits; at least %" PRIu64
-         ", for the queues too, is right",
-         snapshot->limits.connections, demand.permits, demand.permits + demand.queued);
+    lint_warn(checking->out, snapshot->connections_at, "limits.connections",
+              "%" PRIu32 " callers can never use the pools' %" PRIu64 " permits; at least %" PRIu64
+              ", for the queues too, is right",
+              snapshot->limits.connections, demand.permits, demand.permits + demand.queued);
 }
 
 static void check_memory(const struct checking *checking)
@@ -339,10 +321,11 @@ static void check_memory(const struct checking *checking)
 
     if (bounds->worst_memory_bytes <= bounds->memory_bytes)
         return;
-    warn(checking->out, checking->snapshot->connections_at, "limits.connections",
-         "buffers may need %s at worst, and there are %s; fewer connections and permits, or smaller heads, "
-         "are right",
-         megabytes(bounds->worst_memory_bytes).text, megabytes(bounds->memory_bytes).text);
+    lint_warn(
+        checking->out, checking->snapshot->connections_at, "limits.connections",
+        "buffers may need %s at worst, and there are %s; fewer connections and permits, or smaller heads, "
+        "are right",
+        megabytes(bounds->worst_memory_bytes).text, megabytes(bounds->memory_bytes).text);
 }
 
 enum status lint_give(const struct snapshot *snapshot, const struct lint_bounds *bounds,
@@ -360,6 +343,7 @@ enum status lint_give(const struct snapshot *snapshot, const struct lint_bounds 
         for_each_route(snapshot, check_timeouts, &checking);
         for_each_route(snapshot, check_drain, &checking);
         check_pools(&checking);
+        lint_retries(snapshot, out);
         check_stop(&checking);
         check_descriptors(&checking);
         check_connections(&checking);
@@ -378,9 +362,9 @@ void lint_certificate(const struct place *place, const char *path, int64_t end_s
     if (days >= SOON_DAYS)
         return;
     if (end_s <= now_s)
-        warn(out, place, "tls", "%s has expired %" PRId64 " day%s ago; a new certificate is needed",
-             quote_text(span_of(path)).text, -days, days == -1 ? "" : "s");
+        lint_warn(out, place, "tls", "%s has expired %" PRId64 " day%s ago; a new certificate is needed",
+                  quote_text(span_of(path)).text, -days, days == -1 ? "" : "s");
     else
-        warn(out, place, "tls", "%s expires in %" PRId64 " day%s; a new certificate is needed soon",
-             quote_text(span_of(path)).text, days, days == 1 ? "" : "s");
+        lint_warn(out, place, "tls", "%s expires in %" PRId64 " day%s; a new certificate is needed soon",
+                  quote_text(span_of(path)).text, days, days == 1 ? "" : "s");
 }

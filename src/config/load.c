@@ -95,6 +95,7 @@ static void build_limits(struct build *b, const struct option_values *values)
         .request_head_timeout_ns = of[OPT_LIMITS_REQUEST_HEAD_TIMEOUT].number,
         .handshake_timeout_ns = of[OPT_LIMITS_HANDSHAKE_TIMEOUT].number,
         .idle_timeout_ns = of[OPT_LIMITS_IDLE_TIMEOUT].number,
+        .replay_bytes = (uint64_t)of[OPT_LIMITS_REPLAY].number,
     };
 }
 

@@ -75,7 +75,7 @@ bool retry_when_has_status(const struct retry_when *when, uint16_t status)
 /* What one question looks at. */
 struct inquiry {
     const struct retry_policy *policy;
-    const struct retry_facts *facts;
+    const struct retry_case *facts;
     int64_t wait_ns;
 };
 
@@ -116,7 +116,7 @@ static bool is_not_told_off(const struct inquiry *q)
 }
 
 /* Does the answer say that the request was not taken? */
-static bool says_not_taken(const struct retry_facts *facts)
+static bool says_not_taken(const struct retry_case *facts)
 {
     return facts->status == 429 || facts->status == 425 || (facts->status == 503 && facts->asked_ns >= 0);
 }
@@ -179,7 +179,7 @@ static const struct {
 };
 
 /* Never less than the API asks for, and not all at once. */
-static int64_t draw_wait(const struct retry_policy *policy, const struct retry_facts *facts)
+static int64_t draw_wait(const struct retry_policy *policy, const struct retry_case *facts)
 {
     int64_t wait_ns, more_ns;
 
@@ -191,7 +191,7 @@ static int64_t draw_wait(const struct retry_policy *policy, const struct retry_f
     return facts->status == 429 || facts->status == 425 ? wait_ns * REFUSED_FACTOR : wait_ns;
 }
 
-struct retry_answer retry_ask(const struct retry_policy *policy, const struct retry_facts *facts)
+struct retry_answer retry_ask(const struct retry_policy *policy, const struct retry_case *facts)
 {
     const struct inquiry q = {policy, facts, draw_wait(policy, facts)};
 

@@ -112,13 +112,29 @@ struct span outgoing_host(const struct outgoing *outgoing)
     return (struct span){outgoing->bytes + outgoing->size - outgoing->host_len, outgoing->host_len};
 }
 
+static char *put_field(char *at, struct span name, struct span value)
+{
+    return put(put(put(put(at, name), SPAN_LIT(": ")), value), SPAN_LIT("\r\n"));
+}
+
+void outgoing_tell(struct outgoing *outgoing, struct span name, struct span value)
+{
+    uint32_t len = (uint32_t)(name.len + value.len) + OUTGOING_FIELD_ROOM;
+
+    outgoing->len -= outgoing->told_len;
+    PRE(outgoing->len != 0 && outgoing->len + len <= outgoing->cap && len <= UINT16_MAX);
+    put_field(outgoing->bytes + outgoing->len, name, value);
+    outgoing->told_len = (uint16_t)len;
+    outgoing->len += len;
+}
+
 struct span outgoing_close(struct outgoing *outgoing, struct span name, struct span value)
 {
     char *end = outgoing->bytes + outgoing->len;
 
     PRE(outgoing->len != 0 && outgoing->len + name.len + value.len + END_LEN <= outgoing->cap);
     if (name.len != 0)
-        end = put(put(put(put(end, name), SPAN_LIT(": ")), value), SPAN_LIT("\r\n"));
+        end = put_field(end, name, value);
     end = put(end, SPAN_LIT("\r\n"));
     return (struct span){outgoing->bytes, (size_t)(end - outgoing->bytes)};
 }

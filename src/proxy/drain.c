@@ -63,8 +63,7 @@ static void turn_waiters_away(struct call_list *calls)
 
     call_cursor_start(&cursor, calls);
     while ((call = call_cursor_next(&cursor)) != NULL)
-        if (call->try->fsm.state == TRY_QUEUED)
-            call_end(call, CAUSE_DRAINING, NULL);
+        call_turn_away(call);
 }
 
 static void begin(struct broadcast *broadcast, struct worker *pw)

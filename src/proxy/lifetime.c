@@ -10,6 +10,7 @@
 #include "proxy/generation.h"
 #include "proxy/parts.h"
 #include "proxy/proxy.h"
+#include "proxy/retry_budgets.h"
 #include "proxy/reload.h"
 #include "proxy/switch.h"
 #include "proxy/worker.h"
@@ -150,5 +151,6 @@ void proxy_free(struct proxy *proxy)
     address_book_fini(&proxy->address_book);
     mem_free(proxy->loops);
     mem_free(proxy->pools);
+    retry_budgets_free(proxy);
     mem_free(proxy);
 }

@@ -10,6 +10,7 @@
 #include "proxy/listeners.h"
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
+#include "proxy/retry_budgets.h"
 
 static bool open_log(struct proxy *proxy, struct generation_parts *parts, char *why, size_t why_cap)
 {
@@ -57,7 +58,8 @@ bool parts_prepare(struct proxy *proxy, struct snapshot **snapshot, struct gener
         .route_count = proxy->numbering.routes.count,
         .listeners = &proxy->listeners,
     };
-    if (parts->pools == NULL || parts->circuits == NULL) {
+    if (parts->pools == NULL || parts->circuits == NULL ||
+        !retry_budgets_prepare(proxy, generation->snapshot)) {
         snprintf(why, why_cap, "not enough memory");
         goto no_listeners;
     }
@@ -90,6 +92,7 @@ void parts_commit(struct proxy *proxy, struct generation_parts *parts)
     PRE(parts->pool_count >= proxy->pool_count && generation != proxy->generation);
     pools_commit(proxy, parts->pools, parts->pool_count, generation->snapshot);
     circuits_commit(proxy, parts->circuits, parts->route_count, generation->snapshot);
+    retry_budgets_commit(generation->snapshot);
     listeners_commit(&proxy->listeners);
     if (parts->log_fd >= 0)
         access_log_turn(parts->log, parts->log_fd);

@@ -56,6 +56,8 @@ static void mark_states(const struct call_context *context, int64_t now_ns)
 
         metrics->upstreams[upstream->index].observed[0] = upstream->observe;
         mark_breakers(context, upstream, now_ns);
+        metrics->upstreams[upstream->index].retry_tokens[0] =
+            retry_tokens_level(upstream->retry_tokens) / RETRY_TOKEN;
     }
 }
 

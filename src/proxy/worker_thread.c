@@ -131,6 +131,7 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
         .address_book = &proxy->address_book,
         .worker_count = proxy->worker_count,
         .callers = &proxy->downstream_count,
+        .replay = &proxy->replay,
         .next_call = first_call_id(index),
         .caller_common.user = &downstream_user,
     };

@@ -17,6 +17,7 @@ enum label {
     LABEL_SIDE,
     LABEL_RESULT,
     LABEL_DNS,
+    LABEL_STOP,
     LABEL_KIND,
     LABEL_VERDICT,
     LABEL_BREAKER,
@@ -32,7 +33,7 @@ static const char *label_key(enum label label)
         [LABEL_REFUSED] = "reason",   [LABEL_DIRECTION] = "direction", [LABEL_SIDE] = "side",
         [LABEL_RESULT] = "result",    [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
-        [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",
+        [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
     };
 
     return keys[label];
@@ -69,6 +70,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_SIDE: return sides[cell];
     case LABEL_RESULT: return results[cell];
     case LABEL_DNS: return answers[cell];
+    case LABEL_STOP: return retry_stop_word((enum retry_stop)cell);
     case LABEL_KIND: return try_kind_name((enum try_kind)cell);
     case LABEL_VERDICT: return verdict_name((enum verdict)cell);
     case LABEL_BREAKER: return breaker_state_name((enum breaker_state)cell);

@@ -45,10 +45,12 @@ def full(curfew, certificates, tmp_path):
             "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
                            "client_ca_file": certificates.ca, "client_names": "client.test"},
             "keepalive": {"max_idle": 3}, "server_timing": True, "breaker": {"failures": 7, "open": "3s", "statuses": [500, 503]},
+            "retries": {"when": [503, "reset", 429], "repeat": {"methods": ["GET", "BREW"], "key": "none"}, "tell": "X-Try",
+                        "budget": {"share": "5%"}},
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
                                 "Host": "from-host"},
                         "remove": ["Cookie", "X-Tenant", "X-Left"], "forwarded": "rfc7239"},
-            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}, "streams": "none", "breaker": "none"},
+            "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}, "streams": "none", "breaker": "none", "retries": "none"},
                        {"path": "/slow/very", "methods": ["GET", "BREW"], "timeouts": {"idle": "7s"}}]},
             "bare": {"url": "http://[::1]"}})
     return proxy, ("from-a-file", "from-the-defaults", "from-the-text", "from-host",
@@ -58,7 +60,7 @@ def full(curfew, certificates, tmp_path):
 def test_it_has_what_is_set_and_the_defaults(full, certificates):
     proxy, _ = full
     config = shown(proxy)["config"]
-    assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB",
+    assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB", "replay": "64MiB",
                                 "request_head_timeout": "10s", "handshake_timeout": "10s", "idle_timeout": "2m"}
     assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
@@ -73,12 +75,16 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
                                "min_rate": {"bytes": "1KiB", "per": "3s"}}
     assert api["caller_deadline"] == {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"}
     assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
+    assert api["retries"] == {
+        "attempts": 2, "when": ["reset", "429", "503"], "per_try": "none", "backoff": {"base": "25ms", "max": "250ms"},
+        "budget": {"share": "5%", "burst": 10}, "retry_after": "2s", "tell": "X-Try", "say": False,
+        "repeat": {"methods": ["GET", "BREW"], "key": "none", "refused": False, "content": "64KiB"}}
     assert (api["server_timing"], api["trace"]) == (True, False)
     assert (api["observe"], api["observe_ceiling"]) == (False, "1m")
     assert (api["tls"]["server_name"], api["tls"]["renegotiate"], api["tls"]["min_version"]) == ("api.example.com", True, "1.3")
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
-                    "timeouts": api["timeouts"], "streams": None, "breaker": None}
+                    "timeouts": api["timeouts"], "streams": None, "breaker": None, "retries": None}
     assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": []}
     assert api["breaker"] == very["breaker"] == {
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
@@ -91,6 +97,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     bare = config["upstreams"]["bare"]
     assert (bare["streams"], bare["timeouts"]["min_rate"]) == (None, "none")
     assert (bare["listen_tls"], bare["caller_tls"], bare["breaker"]) == ([], None, None)
+    assert (very["retries"], bare["retries"]) == (api["retries"], None)
     assert (bare["url"], bare["deadline"], bare["tls"], bare["routes"]) == ("http://[::1]", "5s", None, [])
 
 
@@ -103,7 +110,9 @@ def test_every_option_is_there(full):
               "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "TLS": api["tls"],
               "CALLER_TLS": api["caller_tls"], "HTTP2": api["http2"],
               "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
-              "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0]}
+              "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0],
+              "RETRIES": api["retries"], "BACKOFF": api["retries"]["backoff"], "BUDGET": api["retries"]["budget"],
+              "REPEAT": api["retries"]["repeat"]}
     # A listener is shown as its address, and its mode and group only if they are written; a field as its name.
     rows = [row for row in ROW.findall((TREE / "include/config/options.def").read_text()) if row[0] not in ("LISTENER", "FIELD")]
     assert rows

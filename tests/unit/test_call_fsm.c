@@ -22,7 +22,8 @@ static const struct row {
     const char *name, *holds, *phase, *next;
 } rows[] = {
     {"READING", "T", "upload", "TRYING REFUSED STUCK FAILED GONE"},
-    {"TRYING", "TA", "", "RESPONDING REFUSED STUCK FAILED GONE"},
+    {"TRYING", "TA", "", "BACKOFF RESPONDING DELIVERING REFUSED STUCK FAILED GONE"},
+    {"BACKOFF", "T", "backoff", "TRYING DELIVERING STUCK FAILED GONE"},
     {"RESPONDING", "TA", "", "DELIVERING DONE STUCK FAILED GONE"},
     {"DELIVERING", "T", "", "DONE STUCK FAILED GONE"},
     {"DONE", "", "", ""},
@@ -36,8 +37,8 @@ static const struct row {
 static const struct {
     const char *from, *to, *gives_back;
 } on_the_way[] = {
-    {"READING", "TRYING", ""},
-    {"TRYING", "RESPONDING", ""},
+    {"READING", "TRYING", ""},         {"TRYING", "RESPONDING", ""}, {"TRYING", "BACKOFF", "A"},
+    {"TRYING", "DELIVERING", "A"},     {"BACKOFF", "TRYING", ""},    {"BACKOFF", "DELIVERING", ""},
     {"RESPONDING", "DELIVERING", "A"},
 };
 

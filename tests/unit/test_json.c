@@ -101,20 +101,20 @@ static void a_text_that_is_flushed_never_overflows(void **state)
     assert_false(t.overflow);
 }
 
-static void objects_nest_eight_deep(void **state)
+static void objects_nest_sixteen_deep(void **state)
 {
     char block[200];
     struct text t = text_over(block, sizeof(block));
     struct jsonw j = jsonw_on(&t);
 
     jsonw_open_object(&j, NULL);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 15; i++)
         jsonw_open_object(&j, "a");
     jsonw_u64(&j, "n", 1);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 16; i++)
         jsonw_close_object(&j);
     assert_false(t.overflow);
-    assert_text(&t, "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"n\":1}}}}}}}}");
+    assert_int_equal(t.len, strlen("{") + 15 * strlen("\"a\":{") + strlen("\"n\":1") + 16);
 }
 
 /* As SPAN_LIT, but fit for a static table. */
@@ -179,7 +179,7 @@ int main(void)
         cmocka_unit_test(elements_have_no_keys),
         cmocka_unit_test(a_real_number_stays_one_where_it_is_read),
         cmocka_unit_test(a_text_that_is_flushed_never_overflows),
-        cmocka_unit_test(objects_nest_eight_deep),
+        cmocka_unit_test(objects_nest_sixteen_deep),
         cmocka_unit_test(any_bytes_become_one_line_of_valid_json),
         cmocka_unit_test(a_value_that_does_not_fit_is_seen_at_the_end),
     };

@@ -28,7 +28,7 @@ static struct retry_policy everything(void)
 }
 
 /* To all questions yes. */
-static const struct retry_facts willing = {
+static const struct retry_case willing = {
     .cause = CAUSE_TERMINATED,
     .sent = SENT_COMPLETE,
     .repeatable = true,
@@ -40,7 +40,7 @@ static const struct retry_facts willing = {
     .random = UINT64_MAX,
 };
 
-static enum retry_stop stop_of(const struct retry_policy *policy, const struct retry_facts *facts)
+static enum retry_stop stop_of(const struct retry_policy *policy, const struct retry_case *facts)
 {
     return retry_ask(policy, facts).stop;
 }
@@ -110,9 +110,9 @@ static const struct row rows[] = {
      {RETRY_STOP_DRAINING, RETRY_STOP_DRAINING, RETRY_STOP_DRAINING, RETRY_STOP_DRAINING}},
 };
 
-static struct retry_facts facts_of(const struct row *row, enum sent sent, enum request request)
+static struct retry_case facts_of(const struct row *row, enum sent sent, enum request request)
 {
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     facts.cause = row->cause;
     facts.status = row->status;
@@ -135,7 +135,7 @@ static void each_cell_of_the_table_is_as_it_says(void **state)
         for (enum sent sent = SENT_NONE; sent <= SENT_COMPLETE; sent++)
             for (enum request request = 0; request < REQUEST_COUNT; request++) {
                 struct retry_policy policy = everything();
-                struct retry_facts facts = facts_of(&rows[r], sent, request);
+                struct retry_case facts = facts_of(&rows[r], sent, request);
 
                 policy.refused = request == POST_REFUSED;
                 if (stop_of(&policy, &facts) != table_says(&rows[r], sent, request))
@@ -158,7 +158,7 @@ static void where_the_table_says_yes_the_other_questions_agree_too(void **state)
             for (enum request request = 0; request < REQUEST_COUNT; request++)
                 for (size_t w = 0; w < LENGTH(why); w++) {
                     struct retry_policy policy = everything();
-                    struct retry_facts facts = facts_of(&rows[r], sent, request);
+                    struct retry_case facts = facts_of(&rows[r], sent, request);
                     enum retry_stop want = table_says(&rows[r], sent, request);
 
                     policy.refused = request == POST_REFUSED;
@@ -184,7 +184,7 @@ static void the_first_no_is_the_reason(void **state)
 {
     struct retry_tokens none;
     struct retry_policy policy = everything();
-    struct retry_facts facts = {
+    struct retry_case facts = {
         .cause = CAUSE_CALLER_GONE,
         .sent = SENT_PARTIAL,
         .delivered = true,
@@ -232,7 +232,7 @@ static void the_first_no_is_the_reason(void **state)
 static void a_token_is_taken_only_for_a_retry_that_happens(void **state)
 {
     struct retry_policy policy = everything();
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
     struct retry_tokens tokens;
 
     (void)state;
@@ -250,7 +250,7 @@ static void a_token_is_taken_only_for_a_retry_that_happens(void **state)
 static void a_good_response_has_no_reason(void **state)
 {
     struct retry_policy policy = everything();
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     facts.cause = CAUSE_NONE;
@@ -264,7 +264,7 @@ static void a_good_response_has_no_reason(void **state)
 static void what_is_not_listed_is_not_meant(void **state)
 {
     struct retry_policy policy = everything();
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     policy.when = (struct retry_when){0};
@@ -311,7 +311,7 @@ static void each_reason_has_a_word(void **state)
 
 /* ---- the wait ------------------------------------------------------------------------------------------ */
 
-static int64_t wait_of(const struct retry_facts *facts)
+static int64_t wait_of(const struct retry_case *facts)
 {
     struct retry_policy policy = everything();
     struct retry_answer answer;
@@ -325,7 +325,7 @@ static int64_t wait_of(const struct retry_facts *facts)
 static void the_back_off_grows_to_its_most(void **state)
 {
     static const int64_t most_ms[] = {25, 75, 175, 250};
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     facts.left_ns = MS(10000);
@@ -342,7 +342,7 @@ static void the_back_off_grows_to_its_most(void **state)
 
 static void too_many_without_a_time_waits_four_times_as_long(void **state)
 {
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     facts.cause = CAUSE_NONE;
@@ -356,7 +356,7 @@ static void too_many_without_a_time_waits_four_times_as_long(void **state)
 
 static void what_the_api_asks_for_is_the_least(void **state)
 {
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     facts.cause = CAUSE_NONE;
@@ -374,7 +374,7 @@ static void what_the_api_asks_for_is_the_least(void **state)
 static void a_wait_for_ever_is_too_long(void **state)
 {
     struct retry_policy policy = everything();
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     facts.cause = CAUSE_NONE;
@@ -388,7 +388,7 @@ static void a_wait_for_ever_is_too_long(void **state)
 static void what_just_fits_goes_on(void **state)
 {
     struct retry_policy policy = everything();
-    struct retry_facts facts = willing;
+    struct retry_case facts = willing;
 
     (void)state;
     facts.left_ns = MS(125);

@@ -55,6 +55,7 @@ class Cell:
             keys["late"] = True
         if self.tls:
             keys["tls"] = {"ca_file": self.setting.certificates.ca, "server_name": "api.test"}
+        keys.update(self.situation.keys)
         if self.event.limit:
             self.situation.limit(keys, self.event.limit)
         if not self.side:

@@ -2,7 +2,7 @@
 
 import socket
 
-from harness.bounds import SOON, poll, writable
+from harness.bounds import SLOW, SOON, poll, writable
 from harness.peers import ScriptedUpstream, SilentAddress
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -12,6 +12,7 @@ OK_HEAD = b"HTTP/1.1 200 OK\r\n"
 class Situation:
     """The defaults fit a call that has a connection of its own."""
 
+    keys = {}  # of the upstream, beside those that all have
     needs_names = False  # the cell's name, which the name server of the setting knows
     rest_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     content = b"ok"
@@ -114,6 +115,27 @@ class QueuedBehind(Situation):
 
     def is_reused(self, cell):
         return cell.row.upstream in ("reusable", "none")  # none of its own: by the holder's
+
+
+class BackoffAfter503(Situation):
+    """`cell.exchange` has given the answer that it is waited after, and is idle."""
+
+    keys = {"retries": {"attempts": 2, "when": [503], "retry_after": "1m"}}
+
+    def enter(self, cell):
+        cell.call()
+        cell.take("/cell")
+        cell.exchange.answer(503, f"Retry-After: {2 * SLOW:g}", content=b"later")
+        cell.reach("backoff")
+
+    def complete(self, cell):
+        if cell.event.together == "drain":  # it has ended, with the answer that it had
+            return
+        if cell.event.together == "reload":  # connections of a configuration go with it
+            cell.take("/cell")
+        else:
+            assert cell.exchange.recv_request().target == "/cell"
+        super().complete(cell)
 
 
 class ConnectingDns(Situation):
@@ -564,6 +586,7 @@ class DeliveringUnread(Situation):
 SITUATIONS = {
     "READING/head": ReadingHead(),
     "QUEUED/behind": QueuedBehind(),
+    "BACKOFF/503": BackoffAfter503(),
     "CONNECTING/dns": ConnectingDns(),
     "CONNECTING/connect": ConnectingConnect(),
     "CONNECTING/raced": ConnectingRaced(),

@@ -1,0 +1,429 @@
+/* A call's tries after its first one: whether there is one, the wait, and what stays of those before it. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/invariant.h"
+#include "base/mem.h"
+#include "call/call.h"
+#include "call/context.h"
+#include "call/replay.h"
+#include "core/budget.h"
+#include "http/head_copy.h"
+#include "http/retry_after.h"
+#include "runtime/circuit.h"
+
+/* So many completed calls of a route have to be known before their median says what a try needs. */
+#define CALLS_KNOWN 100u
+
+/* ---- what the decision goes by -------------------------------------------------------------------------- */
+
+static const struct http1_field *find_field(const struct http1_head *head, struct span name)
+{
+    for (uint32_t i = 0; i < head->field_count; i++)
+        if (span_eq_nocase(head->fields[i].name, name))
+            return &head->fields[i];
+    return NULL;
+}
+
+bool call_has_content(const struct call *call)
+{
+    return call->replay != NULL ? !call->replay->is_lost : !call->content_went;
+}
+
+/* The API knows better whether another try makes sense. */
+static bool tells_off(const struct http1_head *head)
+{
+    static const char *const names[] = {"X-Should-Retry", "Stripe-Should-Retry"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct http1_field *field = find_field(head, span_of(names[i]));
+
+        if (field != NULL && span_eq_nocase(field->value, SPAN_LIT("false")))
+            return true;
+    }
+    return false;
+}
+
+/* Below 0: it does not ask for a wait, or in a way that can't be read. */
+static int64_t asked_ns(const struct http1_head *head)
+{
+    struct timespec now;
+    int64_t wait_ns;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (retry_after_read(head, (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, &wait_ns) != RETRY_AFTER_READ)
+        return -1;
+    return wait_ns;
+}
+
+/* How long the half of the route's calls took at most, as this worker knows them; below 0: they are too few. */
+static int64_t median_ns(const struct call *call)
+{
+    const struct duration_histogram *histogram = call->context->metrics->histograms[call->route->index];
+    uint64_t calls = 0, seen = 0;
+
+    if (histogram == NULL)
+        return -1;
+    for (uint32_t i = 0; i < DURATION_HISTOGRAM_BUCKETS; i++)
+        calls += histogram->completed[i].calls;
+    if (calls < CALLS_KNOWN)
+        return -1;
+    for (uint32_t i = 0; i < DURATION_HISTOGRAM_BUCKETS; i++) {
+        seen += histogram->completed[i].calls;
+        if (seen * 2 >= calls)
+            return duration_histogram_bound_ns(i);
+    }
+    return -1;
+}
+
+/* Without the kernel's randomness, the clock's: it is to spread calls, not to be secret. */
+static uint64_t random_word(struct call *call)
+{
+    uint64_t word;
+
+    if (entropy_take(&call->context->entropy, &word, 1))
+        return word;
+    return (uint64_t)loop_clock_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ call->id << 32;
+}
+
+/* One that is half open has a place for a probe, or will say no when the try begins. */
+static bool is_breaker_open(const struct call *call)
+{
+    struct circuit *circuit = call->try->plan.circuit;
+
+    return circuit != NULL && circuit_look(circuit, loop_now(call->context->loop)).state == BREAKER_OPEN;
+}
+
+static struct retry_case case_of(struct call *call, const struct try_result *result,
+                                 const struct http1_head *head)
+{
+    const struct retries_config *retries = &call->route->retries;
+    int64_t left_ns = call->fsm.deadline_ns - loop_now(call->context->loop);
+
+    return (struct retry_case){
+        .cause = result != NULL ? result->cause : CAUSE_NONE,
+        .status = head != NULL ? head->code : 0,
+        .struck = result == NULL && head == NULL,
+        .sent = call->try->fsm.sent,
+        .delivered = call->answering || call->interim_went,
+        .draining = call->context->draining,
+        .told = head != NULL && tells_off(head),
+        .repeatable = call->may_repeat,
+        .has_content = call_has_content(call),
+        .tries = (uint8_t)((call->retries != NULL ? call->retries->count : 0) + 1),
+        .asked_ns = head != NULL ? asked_ns(head) : -1,
+        .left_ns = left_ns > 0 ? left_ns : 0,
+        .need_ns = retry_need_ns(retries->per_try_ns, median_ns(call), call_fsm_budget_ns(&call->fsm)),
+        .random = random_word(call),
+        .breaker_open = is_breaker_open(call),
+        .tokens = call->config->retry_tokens,
+    };
+}
+
+/* ---- what stays of a try -------------------------------------------------------------------------------- */
+
+static void record(struct call *call, enum cause cause, bool struck)
+{
+    struct call_retries *retries = call->retries;
+    struct try *try = call->try;
+
+    PRE(retries->count < TRIES_MAX && try->granted_ns != 0);
+    if (retries->count == 0)
+        retries->began_ns = try->granted_ns;
+    retries->tries[retries->count++] = (struct try_record){
+        .upstream = try->plan.config->name,
+        .peer = try->peer,
+        .took_ns = loop_now(call->context->loop) - try->granted_ns,
+        .status = try->status,
+        .cause = cause,
+        .sent = try->fsm.sent,
+        .struck = struck,
+    };
+}
+
+static void drop_parked(struct call_retries *retries)
+{
+    mem_free(retries->parked_head);
+    retries->parked_head = NULL;
+    retries->parked = NULL;
+}
+
+/* False: there is no memory for its head. */
+static bool park(struct call *call, const struct http1_head *head)
+{
+    struct http1_head *copy = http1_head_copy(head);
+
+    if (copy == NULL)
+        return false;
+    drop_parked(call->retries);
+    call->retries->parked = call->try;
+    call->retries->parked_head = copy;
+    return true;
+}
+
+/* The response is given up. If all of it is here it is parked, and its connection may serve others. */
+static void give_up_response(struct call *call, const struct http1_head *head)
+{
+    struct try *try = call->try;
+    bool is_whole;
+
+    call->retries->lost_status = 0;
+    call->retries->cause = CAUSE_NONE;
+    call->retries->phase = call->fsm.phase;
+    call->retries->detail[0] = '\0';
+    if (!stream_has_all(try->exchange) || !park(call, head)) {
+        drop_parked(call->retries);
+        call->retries->lost_status = head->code;
+        call_cut_try(call, CAUSE_NONE);
+        return;
+    }
+    call_try_over(call, CAUSE_NONE);
+    is_whole = try_adopt(try) && try_finish(try, call->caller->persistent);
+    POST(is_whole || call_is_over(call));
+}
+
+static void note_failure(struct call *call, const struct try_result *result)
+{
+    struct call_retries *retries = call->retries;
+    char why[TLS_WHY_MAX];
+    const char *detail = result->detail != NULL ? result->detail : try_tls_why(call->try, why);
+
+    retries->cause = result->cause;
+    retries->phase = call->fsm.phase;
+    snprintf(retries->detail, sizeof(retries->detail), "%s", detail != NULL ? detail : "");
+    call_cut_try(call, result->cause);
+}
+
+/* Nothing has come of it, and nothing is wrong that could be named but the time that it took. */
+static void give_up_silent(struct call *call)
+{
+    struct try_result result = {.cause = CAUSE_FIRST_BYTE_LIMIT};
+
+    note_failure(call, &result);
+}
+
+/* ---- the next try --------------------------------------------------------------------------------------- */
+
+/* Before a token is taken for a retry that there is no memory for. */
+static bool make_room(struct call *call)
+{
+    if (call->retries != NULL)
+        return true;
+    call->retries = mem_zalloc(sizeof(*call->retries));
+    if (call->retries == NULL)
+        return false;
+    call->retries->started = 1;
+    try_init(&call->retries->other, call->context, &call_try_events, call);
+    return true;
+}
+
+static void wait(struct call *call, int64_t wait_ns)
+{
+    int64_t now_ns = loop_now(call->context->loop);
+
+    call->retries->received += call->try->exchange->received;
+    call->retries->held_ns += try_held_ns(call->try, now_ns);
+    if (!call_move(call, CALL_BACKOFF))
+        return;
+    call_fsm_set_limit(&call->fsm, now_ns + wait_ns, CAUSE_NONE);
+    call_set_timer(call);
+}
+
+bool call_try_again(struct call *call, const struct try_result *result, const struct http1_head *head)
+{
+    const struct retries_config *config = &call->route->retries;
+    struct retry_case facts;
+    struct retry_answer answer;
+
+    if (!retries_are_on(config) || call->try->granted_ns == 0)
+        return false;
+    if (result != NULL)
+        call_try_over(call, result->cause); /* which may open the breaker */
+    facts = case_of(call, result, head);
+    if (facts.tries < config->policy.attempts && !make_room(call))
+        return false;
+    answer = retry_ask(&config->policy, &facts);
+    if (answer.stop != RETRY_GOES_ON) {
+        if (!facts.struck && call->retry_stop == RETRY_GOES_ON) /* what is only late may still end well */
+            call->retry_stop = answer.stop;
+        return false;
+    }
+    call->per_try_ns = NS_NEVER;
+    call->renews = call->try->exchange->lost || (result != NULL && result->closed);
+    if (head != NULL)
+        give_up_response(call, head);
+    else if (result != NULL)
+        note_failure(call, result);
+    else
+        give_up_silent(call);
+    if (call_is_over(call))
+        return true;
+    record(call, call->retries->cause, facts.struck);
+    wait(call, answer.wait_ns);
+    return true;
+}
+
+void call_begin_again(struct call *call)
+{
+    struct call_retries *retries = call->retries;
+    struct try *next = retries->parked == &call->first ? &retries->other : &call->first;
+
+    PRE(call->fsm.state == CALL_BACKOFF && retries->count != 0);
+    if (retries->parked == NULL)
+        next = call->try == &call->first ? &retries->other : &call->first;
+    try_fini(next);
+    memset(next, 0, sizeof(*next));
+    try_init(next, call->context, &call_try_events, call);
+    call->try = next;
+    if (call->replay != NULL)
+        replay_rewind(call->replay);
+    retries->again_ns = loop_now(call->context->loop);
+    if (call_move(call, CALL_TRYING))
+        call_begin_try(call);
+    POST(call_is_over(call) || call_is_sound(call));
+}
+
+/* ---- how it ends ---------------------------------------------------------------------------------------- */
+
+static void deliver_parked(struct call *call)
+{
+    struct call_retries *retries = call->retries;
+    const struct stream_fault *fault;
+
+    call_cut_try(call, CAUSE_NONE);
+    call->try = retries->parked;
+    retries->parked = NULL;
+    fault = call_deliver_parked(call, retries->parked_head);
+    if (fault != NULL)
+        call_end(call, fault->cause, fault->detail);
+    else if (!call_is_over(call))
+        call_pump(call);
+}
+
+void call_end_as_before(struct call *call, enum retry_stop stop)
+{
+    struct call_retries *retries = call->retries;
+    enum cause cause = retries->cause;
+
+    PRE(retries_had_one(retries));
+    call->retry_stop = stop;
+    if (retries->parked != NULL) {
+        deliver_parked(call);
+        return;
+    }
+    /* A response that was not kept is one that ended early. */
+    if (cause == CAUSE_NONE)
+        cause = CAUSE_INCOMPLETE;
+    call_end_in(call, cause, retries->phase, retries->detail[0] != '\0' ? retries->detail : NULL);
+}
+
+/* Why a retry was not let in. */
+static enum retry_stop newcomer_stop(const struct call *call, enum cause cause)
+{
+    if (cause == CAUSE_BREAKER_OPEN)
+        return RETRY_STOP_BREAKER;
+    return call->context->draining ? RETRY_STOP_DRAINING : RETRY_STOP_QUEUE;
+}
+
+void call_end_tries(struct call *call, const struct try_result *result)
+{
+    struct call_retries *retries = call->retries;
+    bool is_a_failure = retry_kind_of(result->cause) != RETRY_KIND_COUNT;
+
+    if (retries_had_one(retries) && call->try->granted_ns == 0) {
+        call_end_as_before(call, newcomer_stop(call, result->cause));
+    } else if (retries_had_one(retries) && retries->parked != NULL && is_a_failure) {
+        call_cut_try(call, result->cause);
+        call_record_last(call, result->cause);
+        call_end_as_before(call, call->retry_stop);
+    } else {
+        call_end_over(call, result->cause, result->detail, result->odd);
+    }
+}
+
+void call_record_last(struct call *call, enum cause cause)
+{
+    if (retries_had_one(call->retries) && call->retries->count < call->retries->started)
+        record(call, cause, false);
+}
+
+bool call_was_saved(const struct call *call)
+{
+    return retries_had_one(call->retries) &&
+           !retry_when_has_status(&call->route->retries.policy.when, call->status);
+}
+
+/* ---- the try at hand ------------------------------------------------------------------------------------ */
+
+void call_limit_try(struct call *call)
+{
+    const struct retries_config *config = &call->route->retries;
+    uint8_t tries = (uint8_t)((call->retries != NULL ? call->retries->count : 0) + 1);
+
+    if (call->retries != NULL)
+        call->retries->started = tries;
+    if (config->per_try_ns != NS_NEVER && tries < config->policy.attempts)
+        call->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
+}
+
+bool call_try_is_too_long(struct call *call)
+{
+    bool has_begun = call->try->exchange->begun || call->fsm.state != CALL_TRYING;
+
+    call->per_try_ns = NS_NEVER;
+    if (has_begun)
+        return false;
+    if (call->fsm.policy_ns == NS_NEVER)
+        return call_try_again(call, NULL, NULL);
+    call_fsm_spare(&call->fsm, CAUSE_FIRST_BYTE_LIMIT, loop_now(call->context->loop));
+    return false;
+}
+
+/* Can there be another try once the content has begun to go? */
+static bool keeps_content(const struct call *call)
+{
+    const struct retries_config *config = &call->route->retries;
+
+    return retries_are_on(config) && config->content_bytes != 0 && !call->content_went &&
+           (call->may_repeat || config->policy.refused);
+}
+
+struct stream *call_content(struct call *call)
+{
+    const struct retries_config *config = &call->route->retries;
+
+    if (call->replay == NULL && !call->caller->ended && keeps_content(call))
+        call->replay = replay_new(call->caller, call->context->replay, config->content_bytes,
+                                  call->context->snapshot->limits.replay_bytes);
+    if (call->replay == NULL)
+        return call->caller;
+    if ((call->retries != NULL ? call->retries->count : 0) + 1 >= config->policy.attempts)
+        call->replay->keeps = false;
+    return &call->replay->stream;
+}
+
+void call_note_content(struct call *call)
+{
+    if (call->replay != NULL)
+        call->caller->paused |= call->replay->stream.paused;
+    else if (call->caller->received != 0)
+        call->content_went = true;
+}
+
+void call_forget_content(struct call *call)
+{
+    if (call->replay != NULL)
+        replay_drop(call->replay);
+}
+
+void call_retries_free(struct call *call)
+{
+    struct call_retries *retries = call->retries;
+
+    replay_free(call->replay);
+    if (retries == NULL)
+        return;
+    mem_free(retries->parked_head);
+    mem_free(retries);
+}

@@ -1,0 +1,76 @@
+#include "config/lint_retries.h"
+
+#include <inttypes.h>
+
+#include "config/lint_warn.h"
+#include "config/report.h"
+
+static void check_per_try(const struct route_config *route, struct config_errors *out)
+{
+    const struct retries_config *retries = &route->retries;
+    struct number_text per_try = number_duration_text(retries->per_try_ns);
+    struct number_text deadline = number_duration_text(route->deadline_ns);
+
+    if (retries->per_try_ns == NS_NEVER)
+        return;
+    if (retries->per_try_ns >= route->deadline_ns)
+        lint_warn(out, retries->at.per_try, "",
+                  "%s can never strike: the deadline is %s%s; less than that, or none, is right",
+                  per_try.text, deadline.text, lint_line(route->at.deadline).text);
+    else if (retries->per_try_ns > route->deadline_ns / retries->policy.attempts)
+        lint_warn(
+            out, retries->at.per_try, "",
+            "%u tries of %s each are longer than the deadline, %s%s: the last ones never begin; %s, or fewer "
+            "attempts, is right",
+            retries->policy.attempts, per_try.text, deadline.text, lint_line(route->at.deadline).text,
+            number_duration_text(route->deadline_ns / retries->policy.attempts / NS_PER_MS * NS_PER_MS).text);
+}
+
+static bool lists_status(const struct retry_when *when)
+{
+    return (when->statuses[0] | when->statuses[1] | when->statuses[2] | when->statuses[3]) != 0;
+}
+
+static void check_repeat(const struct upstream_config *upstream, const struct retries_config *retries,
+                         struct config_errors *out)
+{
+    bool nothing_repeats = retries->methods == 0 && retries->key.len == 0 && !retries->policy.refused;
+
+    if (nothing_repeats && lists_status(&retries->policy.when))
+        lint_warn(
+            out, retries->at.when, "retries.when",
+            "a status is listed, and no request may be sent again after one: repeat has neither methods nor a "
+            "key, nor is refused true; one of them, or no status, is right");
+    if (retries->at.key && retries->key.len != 0 && !upstream->tls.enabled)
+        lint_warn(
+            out, retries->at.key, "",
+            "%.*s makes a payment safe to repeat only at an API that honours it, and this one is reached "
+            "without TLS; https:// is right",
+            SPAN_FMT(retries->key));
+    if (retries->at.share && upstream->retry_share_percent == 0)
+        lint_warn(out, retries->at.share, "",
+                  "with a share of 0%% no token ever comes back: after %" PRIu32
+                  " retries there are none for good; "
+                  "20%% is usual",
+                  upstream->retry_burst);
+}
+
+static void check_retries(const struct upstream_config *upstream, const struct route_config *route,
+                          struct config_errors *out)
+{
+    if (!retries_are_on(&route->retries))
+        return;
+    check_per_try(route, out);
+    check_repeat(upstream, &route->retries, out);
+}
+
+void lint_retries(const struct snapshot *snapshot, struct config_errors *out)
+{
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
+        const struct upstream_config *upstream = &snapshot->upstreams[i];
+
+        check_retries(upstream, &upstream->default_route, out);
+        for (uint32_t r = 0; r < upstream->route_count; r++)
+            check_retries(upstream, &upstream->routes[r], out);
+    }
+}
