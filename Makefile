@@ -249,7 +249,19 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) $^ -lcmocka $(PKG_LIBS)
 
-$(filter-out $(WORLDS),$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
+# An HTTP/2 connection over a transport of the target's own.
+H2_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_*.c) src/runtime/buffer.c)
+$(B)/fuzz/h2: $(B)/obj/tests/fuzz/h2.o $(B)/obj/tests/fuzz/replay.o $(H2_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ $(PKG_LIBS)
+
+$(B)/fuzzers/h2: $(B)/obj/tests/fuzz/h2.o $(H2_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
+
+$(filter-out $(WORLDS) $(B)/fuzz/h2,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)

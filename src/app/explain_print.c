@@ -24,6 +24,14 @@ static void print_place(const struct place *place)
         printf("the default");
 }
 
+/* Of HTTP/1.1 nothing is said. */
+static const char *protocol_of(const struct upstream_config *upstream)
+{
+    if (upstream->http2.use == HTTP2_ALWAYS)
+        return ", by HTTP/2";
+    return upstream->http2.use == HTTP2_AUTO && upstream->tls.enabled ? ", by HTTP/2 if it has that" : "";
+}
+
 /* The url that the file has, in its usual form. What Host says is in the head. */
 static void print_api(const struct upstream_config *upstream)
 {
@@ -31,7 +39,8 @@ static void print_api(const struct upstream_config *upstream)
     struct text origin = text_over(block, sizeof(block));
 
     upstream_put_origin(&origin, upstream);
-    printf(LABEL_FMT "%.*s%.*s\n", "API", SPAN_FMT(text_span(&origin)), SPAN_FMT(upstream->rules.base_path));
+    printf(LABEL_FMT "%.*s%.*s%s\n", "API", SPAN_FMT(text_span(&origin)), SPAN_FMT(upstream->rules.base_path),
+           protocol_of(upstream));
 }
 
 static void print_request(const struct explanation *e)

@@ -7,6 +7,12 @@
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
 
+/* Without a block there are none. */
+static struct span bytes_of(const struct buffer *buffer)
+{
+    return buffer_len(buffer) != 0 ? buffer_span(buffer) : SPAN_LIT("");
+}
+
 static struct h2_exchange *of(struct stream *stream)
 {
     return CONTAINER_OF(stream, struct h2_exchange, stream);
@@ -68,7 +74,7 @@ static enum stream_result peek(struct stream *stream, bool is_first, struct stre
     struct h2_exchange *exchange = of(stream);
 
     PRE(exchange->open);
-    *piece = (struct stream_piece){.data = buffer_span(&exchange->in)};
+    *piece = (struct stream_piece){.data = bytes_of(&exchange->in)};
     if (breaks_its_length(exchange))
         h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
                          "the response's content is not as long as its head says");
@@ -78,7 +84,7 @@ static enum stream_result peek(struct stream *stream, bool is_first, struct stre
     piece->last = exchange->has_ended && exchange->failure == STREAM_OK;
     stream->ended = piece->last;
     if (piece->last && exchange->has_trailers && !exchange->shown) {
-        piece->trailers = buffer_span(&exchange->heads);
+        piece->trailers = bytes_of(&exchange->heads);
         exchange->shown = true;
     }
     return piece->data.len != 0 || piece->last ? STREAM_OK : STREAM_WAIT;

@@ -117,7 +117,7 @@ static bool field(void *user, void *stream, struct span name, struct span value)
 
 static uint16_t code_of(const struct h2_exchange *exchange)
 {
-    struct span last = buffer_span(&exchange->heads);
+    struct span last = buffer_len(&exchange->heads) != 0 ? buffer_span(&exchange->heads) : SPAN_LIT("");
     uint16_t code = 0;
 
     for (size_t i = last.len; i > 4; i--) /* of the last head: behind the empty line of the one before */
@@ -133,7 +133,7 @@ static bool wants_length(const struct h2_exchange *exchange, uint16_t code)
 {
     struct span heads = buffer_span(&exchange->heads);
 
-    return exchange->method != HTTP1_HEAD && code >= 200 && code != 204 && code != 304 &&
+    return code != 0 && exchange->method != HTTP1_HEAD && code >= 200 && code != 204 && code != 304 &&
            memmem(heads.ptr, heads.len, "\r\ncontent-length:", 17) == NULL;
 }
 
