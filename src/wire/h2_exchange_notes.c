@@ -7,8 +7,10 @@
 #include "wire/h2_exchange.h"
 
 /* What a field takes beside its name and value (RFC 9113 6.5.2). */
-#define FIELD_OVERHEAD 32u
-#define TRAILERS_MAX   8192u
+#define FIELD_OVERHEAD  32u
+#define TRAILERS_MAX    8192u
+/* A status line with the longest reason; "content-length: 0" and the end of a head are shorter. */
+#define STATUS_LINE_MAX 64u
 
 /* The first failure counts. */
 void h2_exchange_fail(struct h2_exchange *exchange, enum stream_result result, enum cause cause,
@@ -63,40 +65,35 @@ static void head_is_bad(struct h2_exchange *exchange, enum cause cause, const ch
     h2_exchange_fail(exchange, STREAM_BAD, cause, detail);
 }
 
-/* Puts `text` behind what there is. False: it does not fit, or there is no memory, which was noted. */
-static bool put(struct h2_exchange *exchange, struct text *text)
+/* Room for so many bytes behind what there is. False: there is none, or no memory, which was noted. */
+static bool make_room(struct h2_exchange *exchange, size_t len)
 {
     struct buffer_spares *spares = &exchange->loop->spare_buffers;
     struct buffer *heads = &exchange->heads;
-    enum status status = text->overflow ? ST_LIMIT : buffer_open(spares, heads);
+    enum status status = buffer_open(spares, heads);
 
-    while (status == ST_OK && heads->cap - heads->end < text->len)
+    while (status == ST_OK && heads->cap - heads->end < len)
         status = buffer_make_room(spares, heads, exchange->head_cap);
     if (status == ST_NOMEM)
         h2_exchange_fail_for_memory(exchange);
-    if (status != ST_OK)
-        return false;
-    memcpy(heads->data + heads->end, text->ptr, text->len);
-    heads->end += (uint32_t)text->len;
-    return true;
+    return status == ST_OK;
 }
 
 static bool put_field(struct h2_exchange *exchange, struct span name, struct span value)
 {
     uint64_t most = is_trailers(exchange) ? TRAILERS_MAX : exchange->head_max;
-    size_t room = name.len + value.len + FIELD_OVERHEAD;
-    char *block = mem_alloc(room);
-    struct text line = text_over(block, block != NULL ? room : 0);
-    bool fits = exchange->head_bytes + room <= most;
-    bool done = false;
+    struct buffer *heads = &exchange->heads;
+    struct text line;
+    bool done;
 
-    exchange->head_bytes += (uint32_t)room;
-    if (block == NULL)
-        h2_exchange_fail_for_memory(exchange);
-    else if (fits && (span_eq(name, SPAN_LIT(":status")) ? h2_head_put_status(&line, value)
-                                                         : h2_head_put_field(&line, name, value)))
-        done = put(exchange, &line);
-    mem_free(block);
+    exchange->head_bytes += (uint32_t)(name.len + value.len + FIELD_OVERHEAD);
+    if (exchange->head_bytes > most || !make_room(exchange, name.len + value.len + STATUS_LINE_MAX))
+        return false;
+    line = text_over(heads->data + heads->end, heads->cap - heads->end);
+    done = span_eq(name, SPAN_LIT(":status")) ? h2_head_put_status(&line, value)
+                                              : h2_head_put_field(&line, name, value);
+    if (done)
+        heads->end += (uint32_t)line.len;
     return done;
 }
 
@@ -139,22 +136,24 @@ static bool wants_length(const struct h2_exchange *exchange, uint16_t code)
 
 static void response_head_done(struct h2_exchange *exchange, bool end)
 {
-    char block[64];
-    struct text rest = text_over(block, sizeof(block));
+    struct buffer *heads = &exchange->heads;
     uint16_t code = code_of(exchange);
+    struct text rest;
 
     if (code < 200 && (end || ++exchange->interims > H2_INTERIMS_MAX)) {
         head_is_bad(exchange, CAUSE_HTTP_PROTOCOL,
                     end ? "the response ends with an interim one" : "too many interim responses");
         return;
     }
-    if (end && wants_length(exchange, code))
-        TEXT_LIT(&rest, "content-length: 0\r\n");
-    TEXT_LIT(&rest, "\r\n");
-    if (!put(exchange, &rest)) {
+    if (!make_room(exchange, STATUS_LINE_MAX)) {
         head_is_bad(exchange, CAUSE_RESPONSE_HEAD_SIZE, NULL);
         return;
     }
+    rest = text_over(heads->data + heads->end, heads->cap - heads->end);
+    if (end && wants_length(exchange, code))
+        TEXT_LIT(&rest, "content-length: 0\r\n");
+    TEXT_LIT(&rest, "\r\n");
+    heads->end += (uint32_t)rest.len;
     exchange->head_is_final = code >= 200;
     exchange->whole_heads++;
 }

@@ -111,6 +111,13 @@ def test_head_and_responses_without_content(front):
     assert api.connections == 1
 
 
+@pytest.mark.parametrize("status", [200, 203, 299, 400, 431, 451, 500, 505, 511, 599, 999])
+def test_statuses_have_their_reasons(front, status):
+    proxy, _ = front(lambda peer: peer.answer(peer.take(), status))
+    response = proxy.ask()
+    assert response.status == status and response.reason is not None
+
+
 def test_content_of_unknown_length_and_trailers_both_ways(front):
     def script(peer):
         request = peer.take()
