@@ -384,6 +384,7 @@ static const struct {
     {OPT_POOL_RATE, YAML_LIST, "write rate: {limit: 100/s, burst: 20}"},
     {OPT_UPSTREAM_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},
     {OPT_ROUTE_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},
+    {OPT_UPSTREAM_HTTP2, YAML_TEXT, "write http2: {use: auto}"},
     {OPT_UPSTREAM_TLS, YAML_TEXT, "https:// in the url is all it takes"},
     {OPT_UPSTREAM_CALLER_DEADLINE, YAML_TEXT, "write caller_deadline: {headers: [NAME]}"},
     {OPT_UPSTREAM_CALLER_DEADLINE, YAML_LIST, "write caller_deadline: {headers: [NAME]}"},

@@ -230,6 +230,30 @@ static void streams(void **state)
     CHECK(cases);
 }
 
+#define BY_TLS(more) "upstreams: {p: {url: http://a, " more "}}\n"
+
+static void tls_from_callers_and_http2(void **state)
+{
+    static const struct bad cases[] = {
+        {BY_TLS("listen_tls: 1"),
+         "1:32: upstreams.p.listen_tls: needs caller_tls too, with cert_file and key_file"},
+        {BY_TLS("listen: 1, caller_tls: {min_version: 1.3}"),
+         "1:56: upstreams.p.caller_tls.min_version: only with listen_tls"},
+        {BY_TLS("listen: 1, listen_tls: 1, caller_tls: {}"),
+         "1:55: upstreams.p.listen_tls: \"1\" is used already, on line 1\n"
+         "1:58: upstreams.p.caller_tls.cert_file: is missing\n1:58: upstreams.p.caller_tls.key_file: is missing"},
+        {BY_TLS("listen: 1, http2: {use: yes}"),
+         "1:56: upstreams.p.http2.use: \"yes\" is none of never, auto, always"},
+        {BY_TLS("listen: 1, http2: always"),
+         "1:50: upstreams.p.http2: a map is needed here, not text; write http2: {use: auto}"},
+        {BY_TLS("listen: 1, http2: {use: always, window: 16MiB, max_calls: 1}"), "no error"},
+        {"defaults: {listen_tls: 1}\n" GOOD,
+         "1:12: defaults.listen_tls: belongs to a single upstream and can't be a default"},
+    };
+
+    CHECK(cases);
+}
+
 static void addresses(void **state)
 {
     static const struct bad cases[] = {
@@ -654,6 +678,7 @@ int main(void)
         cmocka_unit_test(wrong_types),
         cmocka_unit_test(a_least_rate),
         cmocka_unit_test(streams),
+        cmocka_unit_test(tls_from_callers_and_http2),
         cmocka_unit_test(addresses),
         cmocka_unit_test(maps_of_listeners),
         cmocka_unit_test(one_value_does_for_a_list),
