@@ -25,6 +25,12 @@ struct caller_user {
     void (*handshake)(void *owner);
     /* The handshake has taken handshake_ns; the connection is closed next. */
     void (*handshake_is_late)(void *owner);
+    /*
+     * A connection has one stream more beside its first; false: there are too many on the whole, and the stream is
+     * refused. And: it has one less.
+     */
+    bool (*take_place)(void *owner);
+    void (*give_place)(void *owner);
     /* The connection is closed. Its memory is the owner's, and is looked at until the end of the loop's turn. */
     void (*closed)(void *owner);
 };

@@ -37,6 +37,7 @@ struct h2_caller {
     struct list_node streams;    /* that are a user's, or are to be */
     struct list_node news;       /* those of them that have something to be told */
     uint32_t count;              /* of streams */
+    uint32_t places;             /* that it has taken: for each stream but one */
     struct mail turn;            /* to tell and to flush, at the end of the turn */
     struct timer timer;          /* idle; between the two GOAWAYs */
     struct deferred_free deferred_free;
@@ -105,8 +106,8 @@ void h2_caller_close(struct h2_caller *caller);
 
 extern const struct h2_events h2_caller_events;
 
-/* A new one, whose user is to hear of it. */
-void h2_caller_add(struct h2_stream *stream);
+/* A new one, whose user is to hear of it. False: it is one too many. */
+bool h2_caller_add(struct h2_stream *stream);
 /* There is something to tell the stream's user, at the end of this turn at the latest. */
 void h2_caller_note(struct h2_stream *stream);
 /* There is something to write by the end of this turn. */

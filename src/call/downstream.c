@@ -44,6 +44,28 @@ static void closed(void *owner)
     loop_free_later(context->loop, &downstream->deferred_free, free_deferred);
 }
 
+static bool is_full(struct call_context *context)
+{
+    atomic_uint *count = context->callers;
+    unsigned before = atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+
+    if (before < context->snapshot->limits.connections)
+        return false;
+    atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
+    return true;
+}
+
+/* A stream costs what a connection with a call costs, and counts as one, but for the first that a connection has. */
+static bool take_place(void *owner)
+{
+    return !is_full(((struct downstream *)owner)->context);
+}
+
+static void give_place(void *owner)
+{
+    atomic_fetch_sub_explicit(((struct downstream *)owner)->context->callers, 1, memory_order_relaxed);
+}
+
 static void handshake(void *owner)
 {
     struct downstream *downstream = owner;
@@ -108,6 +130,8 @@ static void speaks_h2(void *owner)
 const struct caller_user downstream_user = {
     .begin = begin,
     .speaks_h2 = speaks_h2,
+    .take_place = take_place,
+    .give_place = give_place,
     .handshake = handshake,
     .handshake_is_late = handshake_is_late,
     .closed = closed,
@@ -200,17 +224,6 @@ static void turn_away(struct call_context *context, const struct listener_worker
     discard_received(fd);
     close(fd);
     context->metrics->process.refused[CAUSE_CONNECTIONS]++;
-}
-
-static bool is_full(struct call_context *context)
-{
-    atomic_uint *count = context->callers;
-    unsigned before = atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
-
-    if (before < context->snapshot->limits.connections)
-        return false;
-    atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
-    return true;
 }
 
 static enum status open_downstream(struct call_context *context, struct listener_worker *lw, int fd,

@@ -127,7 +127,25 @@ static void tell(struct h2_caller *caller)
         h2_stream_tell(CONTAINER_OF(node, struct h2_stream, news));
 }
 
-void h2_caller_add(struct h2_stream *stream)
+static bool take_place(struct h2_caller *caller)
+{
+    if (caller->places + 1 >= caller->count)
+        return true;
+    if (!caller->common->user->take_place(caller->base->owner))
+        return false;
+    caller->places++;
+    return true;
+}
+
+static void give_places(struct h2_caller *caller)
+{
+    while (caller->places != 0 && caller->places >= caller->count) {
+        caller->places--;
+        caller->common->user->give_place(caller->base->owner);
+    }
+}
+
+bool h2_caller_add(struct h2_stream *stream)
 {
     struct h2_caller *caller = stream->caller;
 
@@ -136,6 +154,7 @@ void h2_caller_add(struct h2_stream *stream)
     caller->count++;
     set_idle_timer(caller);
     h2_caller_note(stream);
+    return take_place(caller);
 }
 
 void h2_caller_drop(struct h2_stream *stream)
@@ -146,6 +165,7 @@ void h2_caller_drop(struct h2_stream *stream)
     list_remove(&stream->node);
     list_remove(&stream->news);
     caller->count--;
+    give_places(caller);
     set_idle_timer(caller);
     h2_caller_wants_turn(caller);
 }

@@ -39,6 +39,14 @@ static enum stream_result fail(struct h2_stream *stream, enum stream_result resu
 
 extern const struct stream_ops h2_stream_ops;
 
+static void refuse(struct h2_stream *stream, enum cause cause, const char *detail)
+{
+    if (stream->refused != CAUSE_NONE)
+        return;
+    stream->refused = cause;
+    stream->refused_detail = detail;
+}
+
 static void *begun(void *user, int32_t id)
 {
     struct h2_caller *caller = user;
@@ -50,7 +58,8 @@ static void *begun(void *user, int32_t id)
     stream->stream.moved_ns = loop_now(caller->common->loop);
     stream->caller = caller;
     stream->id = id;
-    h2_caller_add(stream);
+    if (!h2_caller_add(stream))
+        refuse(stream, CAUSE_CONNECTIONS, NULL);
     return stream;
 }
 
@@ -58,14 +67,6 @@ static void head_begins(void *user, void *arg)
 {
     (void)user;
     (void)arg;
-}
-
-static void refuse(struct h2_stream *stream, enum cause cause, const char *detail)
-{
-    if (stream->refused != CAUSE_NONE)
-        return;
-    stream->refused = cause;
-    stream->refused_detail = detail;
 }
 
 /* Room for `len` bytes more behind what there is of the head, or of trailers. */

@@ -203,6 +203,26 @@ def test_more_streams_are_allowed_than_the_pool_takes_and_the_one_too_many_is_to
     assert full.settings[SETTINGS_STREAMS] == 100
 
 
+def test_a_stream_counts_as_a_connection_but_for_the_first(gate):
+    here = gate(lambda exchange: exchange.wait_ended(), top={"limits": {"connections": 5}}, deadline="20s")
+    caller = here.caller()
+    streams = [caller.begin("GET", "/") for _ in range(5)]
+    here.proxy.wait_in_flight(5)
+    answer = caller.ask2("GET", "/")
+    assert answer.status == 503 and answer.ended and problem(answer)["type"].endswith(":connections")
+    assert ScriptedCaller(here.proxy.address("api")).ask().status == 503
+    caller.reset_stream(streams[0])
+    here.proxy.wait_in_flight(4)
+    caller.begin("GET", "/")
+    here.proxy.wait_in_flight(5)
+    caller.close()
+    here.proxy.wait_idle()
+    other = here.caller()
+    for _ in range(5):
+        other.begin("GET", "/")
+    here.proxy.wait_in_flight(5)
+
+
 # What breaks HTTP's rules, though its frames are sound: (fields, status of the answer, or None for a reset by PROTOCOL_ERROR).
 def pseudo(method=b"GET", path=b"/", authority=b"a", scheme=b"http"):
     return [(b":method", method), (b":scheme", scheme), (b":path", path), (b":authority", authority)]
