@@ -19,7 +19,6 @@ struct call_progress;
 struct downstream;
 struct call_context;
 struct circuit_news;
-struct replay;
 
 /*
  * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
@@ -54,6 +53,7 @@ struct call {
     bool continued : 1;             /* a 100 has gone to the caller, */
     bool interim_went : 1;          /* or another interim response */
     bool content_went : 1;          /* of the request's content, something has gone, and is not kept */
+    bool falls_back : 1;            /* its try at hand, and those to come, go to the fallback */
     bool renews : 1;                /* its next try is to be on a new connection */
     enum retry_stop retry_stop : 8; /* why there is no other try, if one was asked for */
 
@@ -61,8 +61,7 @@ struct call {
     struct stream *caller;          /* the downstream's */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
     int64_t caller_end_ns;          /* what the caller asks for; NS_NEVER: nothing */
-    int64_t per_try_ns;             /* when the try at hand has been silent for too long; NS_NEVER: never */
-    struct replay *replay;          /* the request's content, for another try; NULL: none was kept */
+    struct call_spare *spare;       /* NULL: it has no retries, or no memory for them */
     struct call_retries *retries;   /* NULL: no try has failed that another one may follow */
     struct try first;               /* so that a call with one try needs no memory for it */
 };
@@ -166,7 +165,7 @@ bool call_watch_progress(struct call *call, const struct http1_head *head);
 void call_note_progress(struct call *call, const struct stream_piece *piece);
 /* In place of try_set_limit, once it is known whether the caller takes more: by how the response gets on. */
 void call_limit_by_progress(struct call *call);
-/* ---- its tries after the first one (call_retries.c) ---- */
+/* ---- its tries after the first one (call_retries.c); most are for calls that have retries: spare is not NULL ---- */
 
 /* Is all of the request's content still there, to be sent by another try? */
 bool call_has_content(const struct call *call);
@@ -177,6 +176,9 @@ bool call_has_content(const struct call *call);
  * or over; the try has ended. False: there is no other try; call->retry_stop says why not.
  */
 bool call_try_again(struct call *call, const struct try_result *result, const struct http1_head *head);
+
+/* The first try can't be made, as the upstream is known to be unwell: it goes to the fallback. False: there is none. */
+bool call_fall_back(struct call *call);
 
 /* The wait is over: the next try begins. May end the call. */
 void call_begin_again(struct call *call);
@@ -207,7 +209,7 @@ struct stream *call_content(struct call *call);
 /* After a part of it may have gone. */
 void call_note_content(struct call *call);
 /* There will be no other try. */
-void call_forget_content(struct call *call);
+void call_end_of_tries(struct call *call);
 
 /* Gives back what is kept for and of its tries. */
 void call_retries_free(struct call *call);

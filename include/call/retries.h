@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "call/try.h"
 #include "core/retry_policy.h"
+#include "http/outgoing.h"
 
 struct http1_head;
 
@@ -31,6 +32,15 @@ struct http1_head;
  */
 
 #define TRIES_MAX 5u
+
+struct replay;
+
+/* What a call with retries has from its beginning on. */
+struct call_spare {
+    int64_t per_try_ns;       /* when the try at hand has been silent for too long; NS_NEVER: never */
+    struct replay *replay;    /* the request's content, for another try; NULL: none was kept */
+    struct outgoing fallback; /* the request as the fallback's API gets it; no bytes: there is none */
+};
 
 /* What the answer and the log tell of one try. */
 struct try_record {

@@ -24,9 +24,10 @@ struct build {
     const struct config_files *files;
     const char **file_names; /* of all sources, in the snapshot */
     struct snapshot *snapshot;
-    struct pool_config *pools;     /* snapshot->pools; room for all that there can be */
-    uint32_t shared_pool_count;    /* those of `pools:`, which come first */
-    struct build_taken *listeners; /* all addresses so far */
+    const struct yaml_node *upstreams; /* the names of all, in the order of snapshot->upstreams */
+    struct pool_config *pools;         /* snapshot->pools; room for all that there can be */
+    uint32_t shared_pool_count;        /* those of `pools:`, which come first */
+    struct build_taken *listeners;     /* all addresses so far */
 };
 
 /* An upstream in the making. */
@@ -97,10 +98,11 @@ enum status build_streams(struct build *b, const struct option_values *values,
 enum status build_retry_budget(struct build *b, struct build_upstream *u) MUST_CHECK;
 /*
  * A route's retries, of which `key`, an option of the upstream or of the route, says whether there are any. `outer` is
- * what was in force before `values` and made `inherited`, or NULL: what came from there is good, or has been reported.
+ * what was in force before `values` and made the default route of `owner`, or NULL: what came from there is good, or
+ * has been reported.
  */
 enum status build_retries(struct build *b, const struct option_values *values, enum option_id key,
-                          const struct option_values *outer, const struct retries_config *inherited,
+                          const struct option_values *outer, const struct upstream_config *owner,
                           struct retries_config *out) MUST_CHECK;
 /* Is it a method that a request may have? Reports if not. */
 bool build_is_method(struct build *b, const struct yaml_node *node);

@@ -96,9 +96,11 @@ struct retries_config {
     uint32_t method_count;
     struct span key; /* name of the field that lets a request be repeated; empty: none does */
     uint64_t content_bytes;
+    const struct upstream_config
+        *fallback; /* tries after the first one go there; NULL: to the same upstream */
     bool say;
     struct {
-        const struct place *attempts, *when, *per_try, *key, *share;
+        const struct place *attempts, *when, *per_try, *key, *share, *fallback;
     } at;
 };
 

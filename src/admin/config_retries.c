@@ -78,6 +78,7 @@ void config_put_retries(struct jsonw *json, const struct upstream_config *upstre
     jsonw_close_object(json);
     put_repeat(json, retries);
     put_duration(json, "retry_after", retries->policy.retry_after_ns);
+    jsonw_text(json, "fallback", retries->fallback != NULL ? retries->fallback->name : "none");
     jsonw_string(json, "tell", upstream->retry_tell.len != 0 ? upstream->retry_tell : SPAN_LIT("none"));
     jsonw_bool(json, "say", retries->say);
     jsonw_close_object(json);

@@ -35,7 +35,7 @@ static void go_on(struct call *call, int64_t now_ns)
     }
     if (call->try->fsm.limit_ns <= now_ns) /* an observed call's: it has been noted */
         try_fsm_set_limit(&call->try->fsm, NS_NEVER, CAUSE_NONE);
-    if (call->per_try_ns > now_ns || !call_try_is_too_long(call))
+    if (call->spare == NULL || call->spare->per_try_ns > now_ns || !call_try_is_too_long(call))
         call_set_timer(call);
 }
 
@@ -50,6 +50,9 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
         limit_is_up(call, cause, now_ns);
     POST(call_is_over(call) || call_is_sound(call));
 }
+
+/* One that is larger would be asked of the heap for each request. */
+_Static_assert(sizeof(struct call) <= SLAB_MAX, "a call is a block of the slab");
 
 bool call_begin(struct downstream *downstream, struct stream *caller, int64_t now_ns)
 {
@@ -70,7 +73,6 @@ bool call_begin(struct downstream *downstream, struct stream *caller, int64_t no
     call->terms->users++;
     call->config = downstream->upstream;
     call->id = context->next_call++;
-    call->per_try_ns = NS_NEVER;
     call->try = &call->first;
     try_init(call->try, context, &call_try_events, call);
     call_fsm_begin(&call->fsm, now_ns, NS_NEVER);
@@ -85,11 +87,14 @@ bool call_begin(struct downstream *downstream, struct stream *caller, int64_t no
 
 void call_set_timer(struct call *call)
 {
+    int64_t due_ns;
+
     if ((call_state_holds(call->fsm.state) & HOLD_TRY) != 0)
         call_fsm_set_limit(&call->fsm, call->try->fsm.limit_ns, call->try->fsm.limit_cause);
-    timer_set(&call->context->loop->timers, &call->timer,
-              call->per_try_ns < call_fsm_next_ns(&call->fsm) ? call->per_try_ns
-                                                              : call_fsm_next_ns(&call->fsm));
+    due_ns = call_fsm_next_ns(&call->fsm);
+    if (call->spare != NULL && call->spare->per_try_ns < due_ns)
+        due_ns = call->spare->per_try_ns;
+    timer_set(&call->context->loop->timers, &call->timer, due_ns);
 }
 
 /* Inlined, because every call comes by here several times. */

@@ -54,6 +54,21 @@ static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, c
                          text_span(&line));
 }
 
+/* For the fallback's API: by its rules, and without what the upstream's own take away of what the caller sends. */
+static void put_fallback_head(struct call *call, const struct http1_head *head,
+                              const struct upstream_config *fallback, bool begins_trace, struct text *out)
+{
+    char block[TRACE_LINE_LEN];
+    struct text line = text_over(block, sizeof(block));
+
+    for (uint32_t i = 0; i < head->field_count; i++)
+        if (forward_rules_drop(&call->config->rules, head->fields[i].name))
+            head->fields[i].nominated = true;
+    if (begins_trace && trace_is_set(&call->trace))
+        trace_put_line(&line, &call->trace);
+    forward_request_head(out, head, &fallback->rules, forwarded_caller(call->downstream), text_span(&line));
+}
+
 static void put_head(struct call *call, const struct http1_head *head, bool begins_trace, struct text *out)
 {
     if (!begins_trace)
@@ -63,16 +78,36 @@ static void put_head(struct call *call, const struct http1_head *head, bool begi
         put_head_of_new_trace(call, head, out);
 }
 
+/* For the fields that a sending has and another has not: those that this upstream is told by. */
+static uint32_t room_for(const struct call *call, const struct upstream_config *config)
+{
+    uint32_t room = (uint32_t)config->caller_deadline.forward.len + NUMBER_ROOM;
+
+    if (call->config->retry_tell.len != 0)
+        room += (uint32_t)call->config->retry_tell.len + NUMBER_ROOM + OUTGOING_FIELD_ROOM;
+    return room;
+}
+
+/* Without memory for it, or room in a head, there is no fallback. Behind keep_head: fields of the head are marked. */
+static void keep_fallback_head(struct call *call, const struct http1_head *head, bool begins_trace)
+{
+    struct call_context *context = call->context;
+    const struct upstream_config *fallback = call->route->retries.fallback;
+    struct text text = text_over(context->text, context->text_cap);
+
+    put_fallback_head(call, head, fallback, begins_trace, &text);
+    if (!text.overflow)
+        (void)outgoing_init(&call->spare->fallback, &context->loop->slab, text_span(&text), head,
+                            &fallback->rules, room_for(call, fallback)); /* no memory: no fallback */
+}
+
 /* What is sent on, ready but for its end. */
 static enum cause keep_head(struct call *call, const struct http1_head *head, bool begins_trace)
 {
     struct call_context *context = call->context;
     const struct upstream_config *config = call->config;
     struct text text = text_over(context->text, context->text_cap);
-    uint32_t room = (uint32_t)config->caller_deadline.forward.len + NUMBER_ROOM;
-
-    if (config->retry_tell.len != 0)
-        room += (uint32_t)config->retry_tell.len + NUMBER_ROOM + OUTGOING_FIELD_ROOM;
+    uint32_t room = room_for(call, config);
     put_head(call, head, begins_trace, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
@@ -111,6 +146,15 @@ static void apply(struct call *call, const struct policy *policy)
     call->trace = policy->trace;
 }
 
+/* Without memory for them there are none. */
+static void prepare_retries(struct call *call, const struct http1_head *head)
+{
+    call->may_repeat = policy_may_repeat(&call->route->retries, head);
+    call->spare = slab_take_zeroed(&call->context->loop->slab, sizeof(*call->spare));
+    if (call->spare != NULL)
+        call->spare->per_try_ns = NS_NEVER;
+}
+
 /* What it ends by; CAUSE_NONE: it goes on, or has ended. *detail is for people, and may be left as it is. */
 static enum cause start(struct call *call, const struct http1_head *head, const char **detail)
 {
@@ -125,10 +169,12 @@ static enum cause start(struct call *call, const struct http1_head *head, const 
     if (policy.refused != CAUSE_NONE)
         return refuse(call, head, policy.refused);
     if (retries_are_on(&call->route->retries))
-        call->may_repeat = policy_may_repeat(&call->route->retries, head);
+        prepare_retries(call, head);
     cause = keep_head(call, head, policy.begins_trace);
     if (cause == CAUSE_HEAD_TOO_LARGE)
         return refuse(call, head, cause);
+    if (cause == CAUSE_NONE && retries_are_on(&call->route->retries) && call->route->retries.fallback != NULL)
+        keep_fallback_head(call, head, policy.begins_trace);
     if (!become_call(call))
         return CAUSE_NONE;
     if (cause == CAUSE_NONE)
@@ -173,13 +219,13 @@ void call_read_head(struct call *call)
 }
 
 /* Which try it is. */
-static __attribute__((noinline)) void tell_number(struct call *call)
+static __attribute__((noinline)) void tell_number(struct call *call, struct outgoing *request)
 {
     char digits[NUMBER_ROOM];
     struct text number = text_over(digits, sizeof(digits));
 
     text_u64(&number, call->retries->count + 1u);
-    outgoing_tell(&call->request, call->config->retry_tell, text_span(&number));
+    outgoing_tell(request, call->config->retry_tell, text_span(&number));
 }
 
 /* A field may tell the upstream what is left; that is taken when it is sent. */
@@ -187,11 +233,12 @@ void call_close_head(struct call *call)
 {
     char digits[NUMBER_ROOM];
     struct text left = text_over(digits, sizeof(digits));
-    struct span name = call->config->caller_deadline.forward;
+    struct span name = call->try->plan.config->caller_deadline.forward;
+    struct outgoing *request = call->falls_back ? &call->spare->fallback : &call->request;
 
     if (name.len != 0)
         text_u64(&left, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
     if (call->config->retry_tell.len != 0 && retries_had_one(call->retries))
-        tell_number(call);
-    stream_send_head(call->try->exchange, &call->request, name, text_span(&left));
+        tell_number(call, request);
+    stream_send_head(call->try->exchange, request, name, text_span(&left));
 }

@@ -23,7 +23,8 @@ static void free_deferred(struct deferred_free *deferred_free)
     struct slab *slab = &call->context->loop->slab;
 
     PRE(call_is_over(call) && call->first.h1.in.data == NULL && list_is_empty(&call->place.node));
-    call_retries_free(call);
+    if (call->spare != NULL)
+        call_retries_free(call);
     mem_free(call->progress);
     outgoing_fini(&call->request, slab);
     slab_give(slab, call, sizeof(*call));
@@ -49,7 +50,8 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
     switch (cause_outcome(cause)) {
     case OUTCOME_COMPLETED:
         route->completed[metric_class(call->status)]++;
-        route->saved[0] += call_was_saved(call);
+        if (call->retries != NULL)
+            route->saved[0] += call_was_saved(call);
         break;
     case OUTCOME_STUCK: route->stuck[phase]++; break;
     case OUTCOME_FAILED: route->failed[cause]++; break;
@@ -297,7 +299,8 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
     if (detail == NULL && cause != CAUSE_NONE)       /* where nobody knows better */
         detail = try_tls_why(call->try, why);
     call_cut_try(call, cause);
-    call_record_last(call, cause);
+    if (call->retries != NULL)
+        call_record_last(call, cause);
     if (!call_move(call, final_states[cause_outcome(cause)]))
         return;
     if (call->request.bytes == NULL)

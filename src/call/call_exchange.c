@@ -34,8 +34,9 @@ static const struct stream_fault *upload(struct call *call)
 
     if (call->try->uploaded || call->try->exchange->lost || !try_fsm_is_exchanging(&call->try->fsm))
         return NULL;
-    end = relay_run(call_content(call), call->try->exchange, NULL, NULL);
-    call_note_content(call);
+    end = relay_run(call->spare != NULL ? call_content(call) : call->caller, call->try->exchange, NULL, NULL);
+    if (call->spare != NULL)
+        call_note_content(call);
     if (call->try->exchange->sent)
         note_sent(call, SENT_PARTIAL);
     switch (end) {

@@ -44,13 +44,13 @@ static const struct stream_fault *interim_response(struct call *call, const stru
         call->continued = true;
     else
         call->interim_went = true;
-    fault = hand_over(call, head, &(struct forward_own){.rules = &call->config->rules});
+    fault = hand_over(call, head, &(struct forward_own){.rules = &call->try->plan.config->rules});
     return fault == NULL && call->caller->head_waits ? call_deliver_interim(call) : fault;
 }
 
 static struct forward_own say_own(const struct call *call, const struct http1_head *head)
 {
-    struct forward_own own = {.rules = &call->config->rules, .call_id = call->id};
+    struct forward_own own = {.rules = &call->try->plan.config->rules, .call_id = call->id};
 
     if (!head->has_date)
         own.date = context_date(call->context);
@@ -62,8 +62,10 @@ static struct span find_authority(const struct call *call, char block[AUTHORITY_
 {
     struct text text = text_over(block, AUTHORITY_MAX);
 
-    if (call->request.host_len != 0)
-        return outgoing_host(&call->request);
+    const struct outgoing *request = call->falls_back ? &call->spare->fallback : &call->request;
+
+    if (request->host_len != 0)
+        return outgoing_host(request);
     downstream_put_listener(&text, call->downstream);
     return text_span(&text);
 }
@@ -94,7 +96,7 @@ static __attribute__((noinline)) const struct stream_fault *hand_over_with_more(
     retries_put_lines(&timing, call->retries, call->config->server_timing, call->route->retries.say);
     if (says_of_retries(call))
         hide_should_retry(head);
-    if (call->config->rules.rewrites_location)
+    if (call->try->plan.config->rules.rewrites_location)
         own.authority = find_authority(call, authority);
     own.is_https = call->downstream->tls.server != NULL;
     own.lines = text_span(&timing);
@@ -105,7 +107,8 @@ static const struct stream_fault *hand_over_final(struct call *call, struct http
 {
     const struct forward_own own = say_own(call, head);
 
-    if (call->config->server_timing || call->config->rules.rewrites_location || says_of_retries(call))
+    if (call->config->server_timing || call->try->plan.config->rules.rewrites_location ||
+        says_of_retries(call))
         return hand_over_with_more(call, head);
     return hand_over(call, head, &own);
 }
@@ -121,8 +124,8 @@ static const struct stream_fault *begin_answer(struct call *call, struct http1_h
     if (fault != NULL)
         return fault;
     call->answering = true;
-    call->per_try_ns = NS_NEVER;
-    call_forget_content(call);
+    if (call->spare != NULL)
+        call_end_of_tries(call);
     return NULL;
 }
 
@@ -153,7 +156,7 @@ static bool is_to_be_tried_again(const struct call *call, uint16_t code)
 {
     const struct retries_config *retries = &call->route->retries;
 
-    return retries_are_on(retries) && retry_when_has_status(&retries->policy.when, code);
+    return call->spare != NULL && retry_when_has_status(&retries->policy.when, code);
 }
 
 bool call_take_response_head(struct call *call, const struct stream_fault **fault)

@@ -28,7 +28,9 @@ static const struct http1_field *find_field(const struct http1_head *head, struc
 
 bool call_has_content(const struct call *call)
 {
-    return call->replay != NULL ? !call->replay->is_lost : !call->content_went;
+    const struct replay *replay = call->spare->replay;
+
+    return replay != NULL ? !replay->is_lost : !call->content_went;
 }
 
 /* The API knows better whether another try makes sense. */
@@ -87,10 +89,17 @@ static uint64_t random_word(struct call *call)
     return (uint64_t)loop_clock_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ call->id << 32;
 }
 
-/* One that is half open has a place for a probe, or will say no when the try begins. */
+static bool has_fallback(const struct call *call)
+{
+    return call->spare != NULL && call->spare->fallback.bytes != NULL;
+}
+
+/* Of whom would be tried. One that is half open has a place for a probe, or will say no when the try begins. */
 static bool is_breaker_open(const struct call *call)
 {
-    struct circuit *circuit = call->try->plan.circuit;
+    const struct upstream_config *fallback = call->route->retries.fallback;
+    const struct route_config *route = has_fallback(call) ? &fallback->default_route : call->route;
+    struct circuit *circuit = route->breaker != NULL ? call->context->circuits[route->circuit] : NULL;
 
     return circuit != NULL && circuit_look(circuit, loop_now(call->context->loop)).state == BREAKER_OPEN;
 }
@@ -236,7 +245,7 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
     struct retry_case facts;
     struct retry_answer answer;
 
-    if (!retries_are_on(config) || call->try->granted_ns == 0)
+    if (call->spare == NULL || call->try->granted_ns == 0)
         return false;
     if (result != NULL)
         call_try_over(call, result->cause); /* which may open the breaker */
@@ -249,7 +258,7 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
             call->retry_stop = answer.stop;
         return false;
     }
-    call->per_try_ns = NS_NEVER;
+    call->spare->per_try_ns = NS_NEVER;
     call->renews = call->try->exchange->lost || (result != NULL && result->closed);
     if (head != NULL)
         give_up_response(call, head);
@@ -264,6 +273,27 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
     return true;
 }
 
+/* The calls of a pool are found by its list: a try of another pool takes the call along. */
+static void go_to_fallback(struct call *call)
+{
+    if (!has_fallback(call) || call->falls_back)
+        return;
+    call->falls_back = true;
+    call_list_push(&call->context->calls.by_pool[call->route->retries.fallback->default_route.pool],
+                   &call->place);
+}
+
+bool call_fall_back(struct call *call)
+{
+    if (!has_fallback(call) || call->falls_back || retries_had_one(call->retries) || !make_room(call))
+        return false;
+    call_cut_try(call, CAUSE_BREAKER_OPEN);
+    go_to_fallback(call);
+    call->try = &call->retries->other;
+    call_begin_try(call);
+    return true;
+}
+
 void call_begin_again(struct call *call)
 {
     struct call_retries *retries = call->retries;
@@ -272,12 +302,13 @@ void call_begin_again(struct call *call)
     PRE(call->fsm.state == CALL_BACKOFF && retries->count != 0);
     if (retries->parked == NULL)
         next = call->try == &call->first ? &retries->other : &call->first;
+    go_to_fallback(call);
     try_fini(next);
     memset(next, 0, sizeof(*next));
     try_init(next, call->context, &call_try_events, call);
     call->try = next;
-    if (call->replay != NULL)
-        replay_rewind(call->replay);
+    if (call->spare->replay != NULL)
+        replay_rewind(call->spare->replay);
     retries->again_ns = loop_now(call->context->loop);
     if (call_move(call, CALL_TRYING))
         call_begin_try(call);
@@ -364,14 +395,14 @@ void call_limit_try(struct call *call)
     if (call->retries != NULL)
         call->retries->started = tries;
     if (config->per_try_ns != NS_NEVER && tries < config->policy.attempts)
-        call->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
+        call->spare->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
 }
 
 bool call_try_is_too_long(struct call *call)
 {
     bool has_begun = call->try->exchange->begun || call->fsm.state != CALL_TRYING;
 
-    call->per_try_ns = NS_NEVER;
+    call->spare->per_try_ns = NS_NEVER;
     if (has_begun)
         return false;
     if (call->fsm.policy_ns == NS_NEVER)
@@ -385,45 +416,49 @@ static bool keeps_content(const struct call *call)
 {
     const struct retries_config *config = &call->route->retries;
 
-    return retries_are_on(config) && config->content_bytes != 0 && !call->content_went &&
-           (call->may_repeat || config->policy.refused);
+    return config->content_bytes != 0 && !call->content_went && (call->may_repeat || config->policy.refused);
 }
 
 struct stream *call_content(struct call *call)
 {
     const struct retries_config *config = &call->route->retries;
+    struct replay **replay = &call->spare->replay;
 
-    if (call->replay == NULL && !call->caller->ended && keeps_content(call))
-        call->replay = replay_new(call->caller, call->context->replay, config->content_bytes,
-                                  call->context->snapshot->limits.replay_bytes);
-    if (call->replay == NULL)
+    if (*replay == NULL && !call->caller->ended && keeps_content(call))
+        *replay = replay_new(call->caller, call->context->replay, config->content_bytes,
+                             call->context->snapshot->limits.replay_bytes);
+    if (*replay == NULL)
         return call->caller;
     if ((call->retries != NULL ? call->retries->count : 0) + 1 >= config->policy.attempts)
-        call->replay->keeps = false;
-    return &call->replay->stream;
+        (*replay)->keeps = false;
+    return &(*replay)->stream;
 }
 
 void call_note_content(struct call *call)
 {
-    if (call->replay != NULL)
-        call->caller->paused |= call->replay->stream.paused;
+    const struct replay *replay = call->spare->replay;
+
+    if (replay != NULL)
+        call->caller->paused |= replay->stream.paused;
     else if (call->caller->received != 0)
         call->content_went = true;
 }
 
-void call_forget_content(struct call *call)
+void call_end_of_tries(struct call *call)
 {
-    if (call->replay != NULL)
-        replay_drop(call->replay);
+    call->spare->per_try_ns = NS_NEVER;
+    if (call->spare->replay != NULL)
+        replay_drop(call->spare->replay);
 }
 
 void call_retries_free(struct call *call)
 {
-    struct call_retries *retries = call->retries;
+    struct slab *slab = &call->context->loop->slab;
 
-    replay_free(call->replay);
-    if (retries == NULL)
-        return;
-    mem_free(retries->parked_head);
-    mem_free(retries);
+    replay_free(call->spare->replay);
+    outgoing_fini(&call->spare->fallback, slab);
+    slab_give(slab, call->spare, sizeof(*call->spare));
+    if (call->retries != NULL)
+        mem_free(call->retries->parked_head);
+    mem_free(call->retries);
 }

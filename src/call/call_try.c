@@ -17,16 +17,19 @@ static bool is_repeatable(const struct call *call)
            call->caller->received == 0;
 }
 
+/* A fallback has its own limits of time within the call's deadline, its pool and its breaker. */
 void call_begin_try(struct call *call)
 {
     struct call_context *context = call->context;
-    const struct breaker_terms *breaker = call->route->breaker;
+    const struct upstream_config *config = call->falls_back ? call->route->retries.fallback : call->config;
+    const struct route_config *route = call->falls_back ? &config->default_route : call->route;
+    const struct breaker_terms *breaker = route->breaker;
     struct try_plan plan = {.terms = call->terms,
-                            .config = call->config,
-                            .pool = context->pools[call->route->pool],
-                            .route = call->route,
+                            .config = config,
+                            .pool = context->pools[route->pool],
+                            .route = route,
                             .breaker = breaker,
-                            .circuit = breaker != NULL ? context->circuits[call->route->circuit] : NULL,
+                            .circuit = breaker != NULL ? context->circuits[route->circuit] : NULL,
                             .reserved_at = &call->downstream->reserved,
                             .deadline_ns = call_fsm_next_ns(&call->fsm),
                             .policy_ns = call->fsm.policy_ns,
@@ -39,7 +42,7 @@ void call_begin_try(struct call *call)
         try_begin(call->try, &plan);
     else if (retries_had_one(call->retries))
         call_end_as_before(call, RETRY_STOP_BREAKER);
-    else
+    else if (!call_fall_back(call))
         call_end(call, CAUSE_BREAKER_OPEN, NULL);
 }
 
@@ -62,7 +65,8 @@ static void admitted(struct try *try)
 
     call_fsm_admit(&call->fsm);
     call_try_begins(call);
-    call_limit_try(call);
+    if (call->spare != NULL)
+        call_limit_try(call);
 }
 
 static void entered(struct try *try, enum phase phase)
@@ -110,6 +114,8 @@ static void over(struct try *try, const struct try_result *result)
         call_break(call, result->detail);
     else if (retry_decide(&facts, result) == RETRY_AT_ONCE)
         try_reconnect(try);
+    else if ((result->cause == CAUSE_BREAKER_OPEN || result->cause == CAUSE_PAUSED) && call_fall_back(call))
+        return;
     else if (!call_try_again(call, result, NULL))
         call_end_tries(call, result);
 }

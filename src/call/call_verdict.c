@@ -91,11 +91,18 @@ void call_refuse_waiting(struct call *call, struct try *try, const struct circui
 
 /* ---- verdicts ------------------------------------------------------------------------------------------- */
 
+static enum try_kind kind_of(const struct call *call)
+{
+    if (call->falls_back)
+        return TRY_FALLBACK;
+    return retries_had_one(call->retries) ? TRY_RETRY : TRY_FIRST;
+}
+
 void call_try_begins(struct call *call)
 {
     PRE(!call->try->has_no_verdict && call->try->granted_ns != 0);
     call->try->has_no_verdict = true;
-    metrics_of(call)->tries_started[retries_had_one(call->retries) ? TRY_RETRY : TRY_FIRST]++;
+    metrics_of(call)->tries_started[kind_of(call)]++;
 }
 
 /* Is it the API that has to do the next thing, and not the caller, who is slow to give or to take? */
@@ -155,8 +162,8 @@ void call_try_over(struct call *call, enum cause cause)
     if (try->has_no_verdict) {
         verdict = judge(call, cause);
         metrics_of(call)->tries_ended[verdict]++;
-        if (verdict == VERDICT_GOOD && try->plan.config->has_retries)
-            retry_tokens_refill(try->plan.config->retry_tokens);
+        if (verdict == VERDICT_GOOD && call->config->has_retries)
+            retry_tokens_refill(call->config->retry_tokens);
         try->has_no_verdict = false;
         if (try->plan.circuit != NULL && (!try->judged || (verdict == VERDICT_BAD && !try->judged_bad)))
             tell(call, verdict);

@@ -13,7 +13,7 @@ static const enum option_id placed[] = {
     OPT_UPSTREAM_OBSERVE, OPT_LOG_ACCESS,           OPT_ROOT_WATCH,          OPT_ROOT_DRAIN_DELAY,
     OPT_TLS_KEY_FILE,     OPT_CALLER_TLS_CERT_FILE, OPT_CALLER_TLS_KEY_FILE, OPT_CALLER_TLS_CLIENT_CA_FILE,
     OPT_RETRIES_ATTEMPTS, OPT_RETRIES_WHEN,         OPT_RETRIES_PER_TRY,     OPT_REPEAT_KEY,
-    OPT_BUDGET_SHARE,
+    OPT_BUDGET_SHARE,     OPT_RETRIES_FALLBACK,
 };
 
 static enum status make_place(struct build *b, const struct yaml_node *node, uint32_t line, uint32_t column,

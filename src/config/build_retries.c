@@ -118,6 +118,30 @@ static enum status take_key(struct build *b, const struct yaml_node *node, struc
     return out->ptr ? ST_OK : ST_NOMEM;
 }
 
+/* Whom defaults name is no fallback of its own: there is none, then. */
+static void take_fallback(struct build *b, const struct yaml_node *node, const struct upstream_config *owner,
+                          struct retries_config *out)
+{
+    struct suggestion suggestion;
+    const struct yaml_node *other;
+
+    if (!node || is_none(node))
+        return;
+    other = yaml_node_get(b->upstreams, node->text);
+    if (other) {
+        const struct upstream_config *upstream = &b->snapshot->upstreams[other->index];
+
+        out->fallback = upstream != owner ? upstream : NULL;
+        return;
+    }
+    suggestion = suggest_for(node->text);
+    YAML_FOREACH(upstream, b->upstreams) {
+        suggest_offer(&suggestion, upstream->key);
+    }
+    report_value(b->errors, node, "there is no upstream %s%s", quote_text(node->text).text,
+                 suggest_text(&suggestion).text);
+}
+
 /* ---- a route --------------------------------------------------------------------------------------------- */
 
 /* Whether there are retries: what the route says of it counts, else what its upstream says. */
@@ -148,6 +172,7 @@ static void take_numbers(const struct option_value *of, struct retries_config *o
     out->at.per_try = of[OPT_RETRIES_PER_TRY].place;
     out->at.key = of[OPT_REPEAT_KEY].place;
     out->at.share = of[OPT_BUDGET_SHARE].place;
+    out->at.fallback = of[OPT_RETRIES_FALLBACK].place;
 }
 
 /* All routes of an upstream have one bucket, and its API one field that tells of a try. */
@@ -171,12 +196,13 @@ static bool is_inherited(const struct option_values *values, const struct option
 }
 
 enum status build_retries(struct build *b, const struct option_values *values, enum option_id key,
-                          const struct option_values *outer, const struct retries_config *inherited,
+                          const struct option_values *outer, const struct upstream_config *owner,
                           struct retries_config *out)
 {
     const struct option_value *of = values->of;
     bool is_on = are_on(b, values, key);
-    bool was_on = inherited && retries_are_on(inherited);
+    const struct retries_config *inherited = &owner->default_route.retries;
+    bool was_on = outer && retries_are_on(inherited);
     enum status status = ST_OK;
 
     *out = (struct retries_config){.policy.attempts = 1, .per_try_ns = NS_NEVER};
@@ -189,6 +215,10 @@ enum status build_retries(struct build *b, const struct option_values *values, e
         out->policy.when = inherited->policy.when;
     else
         take_when(b, of[OPT_RETRIES_WHEN].node, &out->policy.when);
+    if (was_on && is_inherited(values, outer, OPT_RETRIES_FALLBACK))
+        out->fallback = inherited->fallback;
+    else
+        take_fallback(b, of[OPT_RETRIES_FALLBACK].node, owner, out);
     if (was_on && is_inherited(values, outer, OPT_REPEAT_METHODS)) {
         out->methods = inherited->methods;
         out->method_names = inherited->method_names;

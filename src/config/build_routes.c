@@ -315,8 +315,7 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     route->name = make_label(r->b, &entry);
     if (!route->name)
         return ST_NOMEM;
-    status = build_retries(r->b, &r->values, OPT_ROUTE_RETRIES, &r->u->values,
-                           &r->u->out->default_route.retries, &route->retries);
+    status = build_retries(r->b, &r->values, OPT_ROUTE_RETRIES, &r->u->values, r->u->out, &route->retries);
     if (status != ST_OK)
         return status;
     r->entries[r->count++] = entry;
@@ -334,7 +333,7 @@ static enum status build_default(struct build *b, struct build_upstream *u)
 
     *route = make_policy(b, u->out, &u->values);
     route->name = "default";
-    status = build_retries(b, &u->values, OPT_UPSTREAM_RETRIES, NULL, NULL, &route->retries);
+    status = build_retries(b, &u->values, OPT_UPSTREAM_RETRIES, NULL, u->out, &route->retries);
     if (status != ST_OK)
         return status;
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);

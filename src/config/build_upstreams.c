@@ -171,6 +171,7 @@ enum status build_upstreams(struct build *b, const struct option_values *default
 
     if (!all)
         return ST_NOMEM;
+    b->upstreams = upstreams;
     b->snapshot->upstreams = all;
     b->snapshot->upstream_count = upstreams->count;
     YAML_FOREACH(node, upstreams) {

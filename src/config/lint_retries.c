@@ -55,6 +55,26 @@ static void check_repeat(const struct upstream_config *upstream, const struct re
                   upstream->retry_burst);
 }
 
+static void check_fallback(const struct upstream_config *upstream, const struct retries_config *retries,
+                           struct config_errors *out)
+{
+    const struct upstream_config *next = retries->fallback;
+
+    if (!retries->at.fallback)
+        return;
+    if (!next)
+        lint_warn(
+            out, retries->at.fallback, "",
+            "%s can't fall back to itself: its tries all go to the same API; another upstream, or none, is right",
+            upstream->name);
+    else if (retries_are_on(&next->default_route.retries) && next->default_route.retries.fallback == upstream)
+        lint_warn(
+            out, retries->at.fallback, "",
+            "%s and %s fall back to each other: when one of them fails, the other gets the calls of both; "
+            "a third one, or one direction, is right",
+            upstream->name, next->name);
+}
+
 static void check_retries(const struct upstream_config *upstream, const struct route_config *route,
                           struct config_errors *out)
 {
@@ -62,6 +82,7 @@ static void check_retries(const struct upstream_config *upstream, const struct r
         return;
     check_per_try(route, out);
     check_repeat(upstream, &route->retries, out);
+    check_fallback(upstream, &route->retries, out);
 }
 
 void lint_retries(const struct snapshot *snapshot, struct config_errors *out)

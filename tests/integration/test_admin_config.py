@@ -77,7 +77,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     assert api["keepalive"] == {"max_idle": 3, "idle_timeout": "30s", "max_age": "10m"}
     assert api["retries"] == {
         "attempts": 2, "when": ["reset", "429", "503"], "per_try": "none", "backoff": {"base": "25ms", "max": "250ms"},
-        "budget": {"share": "5%", "burst": 10}, "retry_after": "2s", "tell": "X-Try", "say": False,
+        "budget": {"share": "5%", "burst": 10}, "retry_after": "2s", "fallback": "none", "tell": "X-Try", "say": False,
         "repeat": {"methods": ["GET", "BREW"], "key": "none", "refused": False, "content": "64KiB"}}
     assert (api["server_timing"], api["trace"]) == (True, False)
     assert (api["observe"], api["observe_ceiling"]) == (False, "1m")

@@ -626,6 +626,95 @@ def test_a_new_try_is_on_a_new_connection_if_the_old_one_broke(pair):
     assert callers[0].recv_response().status == 200
 
 
+# ----------------------------------------------------------------------- fallback
+
+
+@pytest.fixture
+def two(curfew, upstream):
+    """Two scripted APIs, the second one the fallback of the first: (proxy, main, backup)."""
+    def make(main_keys=None, backup_keys=None, top=None, **retries):
+        main, backup = upstream(), upstream()
+        proxy = curfew(top=top, upstreams={
+            "api": {"url": main.url + "/main", "deadline": "10s", "retries": {**RETRIES, "attempts": 2, "fallback": "backup", **retries},
+                    "headers": {"set": {"Authorization": "of-main", "X-Main": "1"}, "remove": ["X-Private"]}, **(main_keys or {})},
+            "backup": {"url": backup.url + "/backup", "headers": {"set": {"Authorization": "of-backup"}}, **(backup_keys or {})}})
+        return proxy, main, backup
+
+    return make
+
+
+def test_a_fallback_has_its_own_url_and_credentials(two):
+    proxy, main, backup = two(tell="X-Try")
+    caller = proxy.caller("api")
+    caller.request("POST", "/v1?x", "Authorization: of-caller", "Idempotency-Key: 1", "X-Private: 1", "X-Other: 1", content=b"abc")
+    exchange, first = main.take()
+    assert (first.target, first["authorization"], first["x-main"]) == ("/main/v1?x", "of-main", "1")
+    exchange.answer(503)
+    exchange, second = backup.take()
+    assert (second.target, second["host"], second["authorization"]) == ("/backup/v1?x", backup.authority, "of-backup")
+    assert (second["x-main"], second["x-private"], second["x-other"], second["x-try"]) == (None, None, "1", "2")
+    assert (second["idempotency-key"], second.content) == ("1", b"abc")
+    exchange.answer(200, content=b"from backup")
+    assert caller.recv_response().content == b"from backup"
+    line, = proxy.log()
+    assert (line["upstream"], line["route"]) == ("api", "default")
+    assert [(one["upstream"], one["status"]) for one in line["tries"]] == [("api", 503), ("backup", 200)]
+    metrics = proxy.wait_idle()
+    assert metrics.sum("tries_started_total", upstream="api", kind="fallback") == 1
+    assert metrics.sum("calls_started_total", upstream="backup") == 0
+    assert metrics.sum("responses_total", upstream="backup", code="200") == 1
+    assert metrics.sum("calls_saved_total", upstream="api") == 1
+
+
+def test_a_fallback_has_its_own_pool(two):
+    proxy, main, backup = two(backup_keys={"pool": {"size": 1, "queue": 0}})
+    holder = proxy.caller("backup")
+    holder.request("GET", "/holds")
+    backup.take()
+    caller = proxy.caller("api")
+    caller.request("GET", "/")
+    exchange, _ = main.take()
+    exchange.answer(503, content=b"main says no")
+    assert caller.recv_response().content == b"main says no"
+    holder.close()
+    assert stopped(proxy) == {"queue": 1}
+
+
+
+
+def test_an_open_breaker_sends_the_first_try_to_the_fallback(two):
+    proxy, main, backup = two(main_keys={"breaker": {"failures": 1, "open": "30s", "open_max": "30s"}}, when=[503])
+    caller = proxy.caller("api")
+    for target in ("/opens", "/next"):
+        caller.request("GET", target)
+        if target == "/opens":
+            main.take()[0].answer(503, "Connection: close")
+        exchange = backup.accept() if target == "/opens" else exchange
+        assert exchange.recv_request().target == f"/backup{target}"
+        exchange.answer(200, content=b"backup")
+        assert caller.recv_response().content == b"backup"
+    main.must_have_no_connection()
+    assert "tries" not in proxy.log(2)[1]
+    metrics = proxy.wait_idle()
+    assert metrics.sum("tries_started_total", kind="fallback") == 2 and metrics.calls("rejected") == 0
+    assert metrics.sum("retry_tokens", upstream="api") == 9  # it costs none
+
+
+def test_a_caller_who_leaves_in_the_fallback_frees_its_permit(two):
+    proxy, main, backup = two(backup_keys={"pool": {"size": 1, "queue": 0}})
+    caller = proxy.caller("api")
+    caller.request("GET", "/")
+    main.take()[0].answer(503)
+    exchange, _ = backup.take()
+    assert proxy.metrics().sum("pool_held", pool="backup") == 1
+    caller.close()
+    exchange.wait_ended()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("pool_held", pool="backup") == 0
+    assert metrics.calls("abandoned", upstream="api") == 1
+    assert metrics.sum("pool_audit_errors_total") == 0
+
+
 # ------------------------------------------------------------------- acceptance
 
 

@@ -187,6 +187,40 @@ static void a_route_has_its_own_and_the_rest_is_the_upstreams(void **state)
     snapshot_free(s);
 }
 
+#define OTHER "  q:\n    listen: 127.0.0.1:2\n    url: http://b\n"
+
+static void a_fallback_is_another_upstream(void **state)
+{
+    struct snapshot *s =
+        load("defaults: {retries: {fallback: q}}\n" UPSTREAM
+             "    routes: [{path: /x, retries: {say: true}}, {path: /y, retries: {fallback: none}}]\n" OTHER);
+
+    (void)state;
+    assert_ptr_equal(s->upstreams[0].default_route.retries.fallback, &s->upstreams[1]);
+    assert_ptr_equal(s->upstreams[0].routes[0].retries.fallback, &s->upstreams[1]);
+    assert_null(s->upstreams[0].routes[1].retries.fallback);
+    assert_null(s->upstreams[1].default_route.retries.fallback); /* itself */
+    snapshot_free(s);
+    assert_string_equal(errors_of(UPSTREAM "    retries: {fallback: quu}\n" OTHER),
+                        "5:25: there is no upstream \"quu\"");
+}
+
+static void a_fallback_that_leads_back_is_warned_of(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        warnings_of(UPSTREAM "    retries: {fallback: p}\n"),
+        "5:25: p can't fall back to itself: its tries all go to the same API; another upstream, or "
+        "none, is right");
+    assert_string_equal(
+        warnings_of(UPSTREAM "    retries: {fallback: q}\n" OTHER "    retries: {fallback: p}\n"),
+        "5:25: p and q fall back to each other: when one of them fails, the other gets the calls of both; a third one, "
+        "or one direction, is right\n"
+        "9:25: q and p fall back to each other: when one of them fails, the other gets the calls of both; a third one, "
+        "or one direction, is right");
+    assert_string_equal(warnings_of(UPSTREAM "    retries: {fallback: q}\n" OTHER), "");
+}
+
 /* ---- what is refused ------------------------------------------------------------------------------------- */
 
 static void what_can_not_be_is_said_with_its_place(void **state)
@@ -291,6 +325,8 @@ int main(void)
         cmocka_unit_test(an_empty_block_has_the_defaults),
         cmocka_unit_test(what_is_written_counts),
         cmocka_unit_test(a_route_has_its_own_and_the_rest_is_the_upstreams),
+        cmocka_unit_test(a_fallback_is_another_upstream),
+        cmocka_unit_test(a_fallback_that_leads_back_is_warned_of),
         cmocka_unit_test(what_can_not_be_is_said_with_its_place),
         cmocka_unit_test(budget_and_tell_are_no_routes),
         cmocka_unit_test(one_field_has_one_writer),
