@@ -40,7 +40,8 @@ struct call_top_entry {
     uint32_t upstream, route; /* numbers */
     enum phase phase : 8;
     enum sent sent : 8;
-    bool observed; /* what is left is left of the ceiling */
+    bool observed;      /* what is left is left of the ceiling */
+    uint8_t try_number; /* the try that is under way, or is waited for; 0: the first one */
     uint8_t method_len;
     char method[CALL_TOP_METHOD];
 };

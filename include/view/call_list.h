@@ -12,6 +12,7 @@ struct call_row {
     const char *id, *upstream, *route, *method, *phase, *sent; /* terminated; "?" for what is not known */
     int64_t age_ms, left_ms, phase_ms;
     uint64_t bytes_up, bytes_down;
+    int64_t try_number; /* 0: its first try */
 };
 
 struct call_list {

@@ -45,6 +45,8 @@ static void put_call(struct jsonw *json, const char *key, const struct labels *l
     jsonw_u64(json, "bytes_up", entry->bytes_up);
     jsonw_u64(json, "bytes_down", entry->bytes_down);
     jsonw_text(json, "sent", sent_name(entry->sent));
+    if (entry->try_number != 0)
+        jsonw_u64(json, "try", entry->try_number);
     if (entry->observed)
         jsonw_bool(json, "observed", true);
     jsonw_close_object(json);

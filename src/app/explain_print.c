@@ -350,6 +350,10 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
 
     if ((phase == PHASE_DNS && upstream->origin.host_is_ip) || (phase == PHASE_TLS && !upstream->tls.enabled))
         return false;
+    /* No limit strikes there, and a wait that the deadline would pass in is not begun. */
+    if (phase == PHASE_BACKOFF)
+        return (cause == CAUSE_OPERATOR || cause == CAUSE_DRAIN_OVER) &&
+               retries_are_on(&e->policy.route->retries);
     switch (cause) {
     case CAUSE_HEAD_LIMIT:
         return phase == PHASE_UPLOAD && e->snapshot->limits.request_head_timeout_ns <= longest_ns(e);

@@ -301,7 +301,7 @@ function rowOf(call) {
 
 function showCall(row, call) {
   const budget = call.age_ms + call.left_ms;
-  write(one(row, ".phase"), call.phase);
+  write(one(row, ".phase"), call.try ? `${call.phase}, try ${call.try}` : call.phase);
   write(one(row, ".phase-for"), `for ${words.duration(call.phase_ms)}`);
   write(one(row, ".used"), `${words.duration(call.age_ms)} of ${words.duration(budget)}`);
   one(row, ".fill").style.width = percent(call.age_ms, budget);

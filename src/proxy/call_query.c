@@ -62,6 +62,7 @@ static struct call_top_entry describe(const struct call *call)
         .phase = call->fsm.phase,
         .sent = call->fsm.sent,
         .observed = call->fsm.policy_ns != NS_NEVER,
+        .try_number = (uint8_t)(retries_had_one(call->retries) ? call->retries->count + 1 : 0),
         .method_len = (uint8_t)(method.len < CALL_TOP_METHOD ? method.len : CALL_TOP_METHOD),
     };
 

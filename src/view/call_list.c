@@ -1,5 +1,6 @@
 #include "view/call_list.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ static struct call_row row_of(const json_t *call)
         .phase_ms = number_of(call, "phase_ms"),
         .bytes_up = (uint64_t)number_of(call, "bytes_up"),
         .bytes_down = (uint64_t)number_of(call, "bytes_down"),
+        .try_number = number_of(call, "try"),
     };
 }
 
@@ -179,4 +181,6 @@ void call_list_put_row(struct text *out, struct call_columns columns, const stru
     put_left(out, row->sent, 8);
     put_bytes(out, "", row->bytes_up);
     put_bytes(out, " ", row->bytes_down);
+    if (row->try_number != 0)
+        text_printf(out, "  try %" PRId64, row->try_number);
 }

@@ -98,7 +98,7 @@ def test_filters(curfew, upstream):
 
 BAD_FILTERS = {
     "older=5": "duration", "older=": "duration", "older=-1s": "duration", "upstream=nobody": '"nobody"', "upstream=": "upstream",
-    "phase=thinking": "upload queue dns connect tls send wait receive", "limit=0": "1 to 10000", "limit=10001": "10000",
+    "phase=thinking": "upload queue backoff dns connect tls send wait receive", "limit=0": "1 to 10000", "limit=10001": "10000",
     "limit=x": "1 to 10000", "limit=1&limit=2": "twice", "colour=red": "older, upstream, phase, limit and sort",
     "sort=colour": "left or age", "older": "KEY=VALUE", "=1s": "KEY=VALUE",
     "upstream=%ff": 'upstream "?"', "upstream=%1b[31m": 'upstream "?[31m"', "upstream=api%00x": "KEY=VALUE",

@@ -419,7 +419,7 @@ def test_a_call_in_its_back_off_holds_nothing(flaky):
     assert proxy.ask("GET", "/ok").status == 200
     assert proxy.metrics().sum("connections", side="upstream") == 0
     call, = proxy.calls()["calls"]
-    assert call["phase"] == "backoff"
+    assert call["phase"] == "backoff" and call["try"] == 2
     assert api.stats()["in_work"] == 0
 
 
