@@ -233,7 +233,7 @@ WORLD_OBJS := $(patsubst tests/%.c,$(B)/obj/tests/%.o,$(WORLD_SOURCES)) $(call r
 	$(filter-out $(patsubst %,$(B)/obj/runtime/%.o,transport transport_peer connect tcp listen),$(RUNTIME_OBJS))
 WORLDS := $(B)/sim/calls $(B)/fuzz/call
 $(B)/fuzz/call: $(B)/obj/tests/fuzz/replay.o
-$(WORLDS): SEAMS := clock_gettime recv call_log
+$(WORLDS): SEAMS := clock_gettime recv call_log entropy_take pool_acquire
 $(WORLDS): $(B)/%: $(B)/obj/tests/%.o $(WORLD_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -267,7 +267,7 @@ $(filter-out $(WORLDS) $(B)/fuzz/h2,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
 
-$(B)/fuzzers/call: SEAMS := clock_gettime recv call_log
+$(B)/fuzzers/call: SEAMS := clock_gettime recv call_log entropy_take pool_acquire
 $(B)/fuzzers/call: $(B)/obj/tests/fuzz/call.o $(WORLD_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)

@@ -364,7 +364,7 @@ void call_end_tries(struct call *call, const struct try_result *result)
 
     if (retries_had_one(retries) && call->try->granted_ns == 0) {
         call_end_as_before(call, newcomer_stop(call, result->cause));
-    } else if (retries_had_one(retries) && retries->parked != NULL && is_a_failure) {
+    } else if (retries_had_one(retries) && retries->parked != NULL && is_a_failure && !call->answering) {
         call_cut_try(call, result->cause);
         call_record_last(call, result->cause);
         call_end_as_before(call, call->retry_stop);

@@ -8,6 +8,7 @@ import pytest
 from harness.bounds import SLOW, SOON, Stopwatch, poll
 from harness.load import load
 from harness.problem import expect, parse
+from harness.wire import Cut
 
 RETRIES = {"attempts": 3, "when": ["connect", "reset", 429, 500, 503], "backoff": {"base": "1ms", "max": "4ms"}}
 
@@ -190,6 +191,28 @@ def test_a_response_that_has_begun_is_not_taken_back(pair):
     caller.wait_ended()
     assert stopped(proxy) == {"delivered": 1}
     up.must_have_no_connection(0.05)
+
+
+@pytest.mark.parametrize("ending", ["reset", "close"])
+def test_a_response_that_is_cut_is_not_followed_by_one_that_was_kept(pair, ending):
+    """A kept 503 behind the beginning of a 200 would be taken for its content."""
+    proxy, up = retried(pair)
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    exchange = up.accept()
+    exchange.recv_request()
+    exchange.answer(503, content=b"later")
+    exchange.recv_request()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
+    assert caller.recv_response_head().status == 200
+    assert caller.read_exactly(5) == b"begun"
+    getattr(exchange, ending)()
+    with pytest.raises(Cut) as cut:
+        caller.read_exactly(95)
+    assert cut.value.content == b""
+    line, = proxy.log()
+    assert (line["outcome"], line["cause"]) == ("failed", "http_response_incomplete")
+    assert [one["status"] for one in line["tries"]] == [503, 200]
 
 
 def test_hints_are_a_part_of_the_response(pair):

@@ -42,6 +42,7 @@ static void add(struct world *sum, const struct world *world)
     sum->replaced += world->replaced;
     sum->reused += world->reused;
     sum->lingered += world->lingered;
+    sum->retried += world->retried;
     sum->sent_twice += world->sent_twice;
     sum->early += world->early;
     sum->answers += world->answers;
@@ -67,12 +68,12 @@ static void print(const struct world *sum)
         printf(" %s %llu", phase_name(phase), (unsigned long long)sum->stuck[phase]);
     printf(
         "\nwhole answers %llu, cut ones %llu, queued %llu, spared %llu, on used connections %llu, replaced %llu, "
-        "heard twice %llu, answered early %llu, pools made larger %llu, smaller than what was held %llu, permits that lingered %llu\n",
+        "heard twice %llu, answered early %llu, pools made larger %llu, smaller than what was held %llu, permits that lingered %llu, retried %llu\n",
         (unsigned long long)sum->answers, (unsigned long long)sum->cut_answers,
         (unsigned long long)sum->queued, (unsigned long long)sum->spared, (unsigned long long)sum->reused,
         (unsigned long long)sum->replaced, (unsigned long long)sum->sent_twice,
         (unsigned long long)sum->early, (unsigned long long)sum->grown, (unsigned long long)sum->shrunk,
-        (unsigned long long)sum->lingered);
+        (unsigned long long)sum->lingered, (unsigned long long)sum->retried);
 }
 
 /* A simulation in which something never happens shows nothing about it. */
@@ -83,8 +84,8 @@ static void check_everything_happened(const struct world *sum)
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) /* no call of these has retries */
         CHECK(sum, phase == PHASE_BACKOFF || sum->stuck[phase] > 0);
     CHECK(sum, sum->spared > 0 && sum->replaced > 0 && sum->reused > 0 && sum->early > 0);
-    CHECK(sum,
-          sum->cut_answers > 0 && sum->grown > 0 && sum->shrunk > 0 && sum->queued > 0 && sum->lingered > 0);
+    CHECK(sum, sum->cut_answers > 0 && sum->grown > 0 && sum->shrunk > 0 && sum->queued > 0 &&
+                   sum->lingered > 0 && sum->retried > 0);
 }
 
 static uint64_t number_after(int argc, char **argv, const char *option, uint64_t otherwise)

@@ -97,6 +97,14 @@ static void leave(struct happening *event)
     leave_for_good(caller);
 }
 
+/* A POST comes once. What has no content may come by a kept connection that is being closed, and once more. */
+static uint8_t most_arrivals(const struct world_api *api, const char *method, size_t content)
+{
+    if (method[1] == 'O')
+        return 1;
+    return (uint8_t)(api->attempts + (content == 0 ? 1 : 0));
+}
+
 static void write_request(struct sim_caller *caller)
 {
     struct world *world = caller->world;
@@ -112,7 +120,7 @@ static void write_request(struct sim_caller *caller)
     }
     caller->number = world->begun++;
     request = &world->requests[caller->number];
-    *request = (struct world_request){.is_safe = method[1] != 'O' && content == 0};
+    *request = (struct world_request){.most = most_arrivals(caller->api, method, content)};
     caller->request = realloc(caller->request, content + 256);
     CHECK(world, caller->request != NULL);
     if (below(world, 100) == 0) {
@@ -316,6 +324,7 @@ static void let_go(struct sim_connection *connection)
 
 static void compose(struct sim_connection *connection, uint64_t number)
 {
+    static const char unavailable[] = "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\nRetry-After: 0\r\n\r\nlater";
     struct world *world = connection->world;
     size_t length = content_length_of(number), at;
     char *out = connection->answer = realloc(connection->answer, 2 * length + 512);
@@ -324,7 +333,8 @@ static void compose(struct sim_connection *connection, uint64_t number)
     connection->sent = 0;
     connection->ends = false;
     if (chance(world, connection->api->garbles)) {
-        connection->len = (size_t)sprintf(out, "HTTP/1.1 2x0 junk\r\n\r\n");
+        connection->len =
+            (size_t)sprintf(out, "%s", chance(world, 50) ? "HTTP/1.1 2x0 junk\r\n\r\n" : unavailable);
         return;
     }
     at = chance(world, 5) ? (size_t)sprintf(out, "HTTP/1.1 103 Early Hints\r\n\r\n") : 0;
@@ -360,7 +370,7 @@ static void note_arrival(struct sim_connection *connection, uint64_t number)
     CHECK(world, number < world->begun);
     request = &world->requests[number];
     request->arrivals++;
-    CHECK(world, request->arrivals <= (request->is_safe ? 2 : 1));
+    CHECK(world, request->arrivals <= request->most);
     world->sent_twice += request->arrivals == 2;
 }
 

@@ -10,11 +10,15 @@
 #include "call/call.h"
 #include "call/ghost.h"
 #include "call/keepalive.h"
+#include "call/retries.h"
 #include "call/upstream.h"
 #include "config/load.h"
 #include "core/budget.h"
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+bool __wrap_entropy_take(struct entropy *entropy, uint64_t *out, uint32_t count);
+enum permit_answer __real_pool_acquire(struct pool *pool, struct pool_ticket *ticket);
+enum permit_answer __wrap_pool_acquire(struct pool *pool, struct pool_ticket *ticket);
 void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                      const char *detail, struct span odd);
 
@@ -26,6 +30,14 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
     (void)clock;
     *now = (struct timespec){the_world->now_ns / NS_PER_S, the_world->now_ns % NS_PER_S};
     return 0;
+}
+
+bool __wrap_entropy_take(struct entropy *entropy, uint64_t *out, uint32_t count)
+{
+    (void)entropy;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = the_world->lot(the_world);
+    return true;
 }
 
 void world_broken(const struct world *world, const char *what, const char *where, int line)
@@ -61,19 +73,25 @@ struct tally {
 static void check_queue(struct world *world, struct call *call, struct world_note *note)
 {
     struct world_pool *pool = &world->pools[call->route->pool];
-    const struct permit *permit = &call->try->ticket.permit;
 
-    if (call->try->fsm.state == TRY_QUEUED && !note->was_queued) {
-        note->was_queued = true;
-        note->place = ++world->queued;
-    }
-    if (!note->was_queued || note->has_permit)
+    if (!note->waits || call->try->ticket.permit.state == PERMIT_WAITING)
         return;
-    if (permit->state == PERMIT_HELD) {
-        note->has_permit = true;
-        if (note->place > pool->last_granted)
-            pool->last_granted = note->place;
-    }
+    note->waits = false;
+    if (call->try->ticket.permit.state == PERMIT_HELD && note->place > pool->last_granted)
+        pool->last_granted = note->place;
+}
+
+/* Who comes into a queue has the last place in it. */
+enum permit_answer __wrap_pool_acquire(struct pool *pool, struct pool_ticket *ticket)
+{
+    enum permit_answer answer = __real_pool_acquire(pool, ticket);
+    const struct try *try = CONTAINER_OF(ticket, struct try, ticket);
+    struct world_note *note = note_of(the_world, try->user);
+
+    note->waits = answer == PERMIT_QUEUED;
+    if (note->waits)
+        note->place = ++the_world->queued;
+    return answer;
 }
 
 /* A call in flight: what it holds, and that nothing but time goes on with its time. */
@@ -129,6 +147,24 @@ static void check_order(struct world *world, uint32_t number)
                              note_of(world, call)->place > world->pools[number].last_granted);
 }
 
+/* Retries are bounded by what was good. */
+static void check_tries(struct world *world)
+{
+    for (uint32_t number = 0; number < UPSTREAMS; number++) {
+        const struct world_api *api = &world->apis[number];
+        uint32_t route = world->snapshot->upstreams[number].default_route.index;
+        uint64_t retries = 0, good = 0;
+
+        for (uint32_t i = 0; i < WORKERS; i++) {
+            const struct route_metrics *metrics = &world->workers[i].context.metrics->routes[route];
+
+            retries += metrics->tries_started[TRY_RETRY];
+            good += metrics->tries_ended[VERDICT_GOOD];
+        }
+        CHECK(world, 100 * retries <= 100 * (uint64_t)api->burst + api->share * good);
+    }
+}
+
 static void check_world(struct world *world)
 {
     for (uint32_t number = 0; number < POOLS; number++) {
@@ -154,6 +190,7 @@ static void check_world(struct world *world)
         CHECK(world, tally.holders == 0 && tally.waiters == 0 && tally.in_work == 0);
         CHECK(world, world->workers[i].context.metrics->process.broken_invariants[0] == 0);
     }
+    check_tries(world);
 }
 
 /* ---- the end of a call --------------------------------------------------------------------------------- */
@@ -185,7 +222,8 @@ static void check_instant(struct world *world, const struct call *call, enum cau
     if (cause == CAUSE_DEADLINE)
         CHECK(world, world->now_ns >= call->fsm.deadline_ns);
     CHECK(world, world->now_ns <= call->fsm.deadline_ns || !note_of(world, call)->counted);
-    check_limit(world, call, cause);
+    if (call->retries == NULL) /* or the cause may be an earlier try's */
+        check_limit(world, call, cause);
 }
 
 /* What curfew says that an API can know of it, no API knows more. */
@@ -214,7 +252,8 @@ void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int6
     CHECK(world, now_ns == world->now_ns && call_is_over(call) && call_state_holds(call->fsm.state) == 0);
     CHECK(world, !try_fsm_is_alive(&try->fsm) && try->upstream == NULL && try_is_sound(try));
     CHECK(world, try->ticket.permit.state == PERMIT_FREE && call->timer.fn == NULL);
-    CHECK(world, list_is_alone(&try->ticket.news.node));
+    CHECK(world, list_is_alone(&try->ticket.news.node) && !try_fsm_is_alive(&call->first.fsm));
+    CHECK(world, call->retries == NULL || !try_fsm_is_alive(&call->retries->other.fsm));
     CHECK(world, call->counted || outcome == OUTCOME_NOT_A_CALL || outcome == OUTCOME_REJECTED);
     check_instant(world, call, cause);
     check_sent(world, call);
@@ -224,6 +263,7 @@ void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int6
         world->stuck[phase]++;
     world->replaced += try->reconnected;
     world->lingered += try->lingers;
+    world->retried += call->retries != NULL && call->retries->started > 1;
     world->spared += call->fsm.spared_cause != CAUSE_NONE;
 }
 
@@ -418,6 +458,21 @@ static void put_limit(struct world *world, struct text *yaml, const char *name, 
         text_printf(yaml, "%s: %ums, ", name, 1 + below(world, max_ms));
 }
 
+static void put_retries(struct world *world, struct text *yaml, struct world_api *api)
+{
+    api->attempts = chance(world, 50) ? 2 + below(world, 4) : 1;
+    api->burst = below(world, 20);
+    api->share = below(world, 100);
+    if (api->attempts == 1)
+        return;
+    text_printf(
+        yaml,
+        "    retries: {attempts: %u, when: [connect, dns, tls, reset, junk, timeout, 503], per_try: %s, "
+        "backoff: {base: %ums, max: 20ms}, budget: {share: %u%%, burst: %u}, repeat: {content: %uB}}\n",
+        api->attempts, chance(world, 50) && !world->patient ? "5ms" : "none", below(world, 20), api->share,
+        api->burst, below(world, 3000));
+}
+
 static void put_upstream(struct world *world, struct text *yaml, uint32_t number)
 {
     static const uint32_t pool_of[UPSTREAMS] = {0, 1, 1, 2};
@@ -443,6 +498,7 @@ static void put_upstream(struct world *world, struct text *yaml, uint32_t number
         if (chance(world, 40))
             text_printf(yaml, "    observe: true\n    observe_ceiling: %ums\n", 10 + below(world, 200));
     }
+    put_retries(world, yaml, api);
     text_printf(yaml, "    caller_deadline: {headers: [X-T]}\n    timeouts: {");
     put_limit(world, yaml, "connect", 15);
     put_limit(world, yaml, "first_byte", 15);
@@ -492,6 +548,10 @@ static void configure(struct world *world)
     if (yaml.overflow || config_load(text_span(&yaml), &files, &world->snapshot, &errors) != ST_OK)
         world_broken(world, errors.list[0].text, __FILE__, __LINE__);
     CHECK(world, numbering_take(&world->numbering, world->snapshot) == ST_OK);
+    for (uint32_t i = 0; i < UPSTREAMS; i++) {
+        world->snapshot->upstreams[i].retry_tokens = &world->apis[i].tokens;
+        retry_tokens_init(&world->apis[i].tokens, world->apis[i].burst, world->apis[i].share);
+    }
 }
 
 static void has_emptied(struct call_context *context)
@@ -511,6 +571,7 @@ static void make_context(struct world *world, struct world_worker *worker, uint3
                                      .caller_common.user = &downstream_user,
                                      .emptied = has_emptied,
                                      .pools = world->pool_list,
+                                     .replay = &world->replay,
                                      .log = (struct log_ring *)worker, /* not NULL: call_log is ours */
                                      .text = worker->text,
                                      .text_cap = 128 * 1024};

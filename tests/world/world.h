@@ -6,9 +6,11 @@
 
 #include "call/context.h"
 #include "call/downstream.h"
+#include "call/replay.h"
 #include "config/numbering.h"
 #include "core/cause.h"
 #include "core/phase.h"
+#include "core/retry_tokens.h"
 #include "../sim/events.h"
 #include "net.h"
 #include "runtime/loop.h"
@@ -36,6 +38,9 @@ struct world_api {
     uint32_t pool;
     uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle;
     uint32_t callers_leave, callers_dawdle;
+    uint32_t attempts; /* of a call, by its policy */
+    uint32_t burst, share;
+    struct retry_tokens tokens;
 };
 
 struct world_pool {
@@ -56,8 +61,8 @@ struct world_worker {
 
 /* A request: its number is its target, and tells which content belongs to it. */
 struct world_request {
-    bool is_safe;     /* it may come to an API more than once */
-    uint8_t arrivals; /* at APIs */
+    uint8_t most;     /* times that it may come to an API, */
+    uint8_t arrivals; /* and has */
     bool over;
 };
 
@@ -65,7 +70,7 @@ struct world_request {
 struct world_note {
     int64_t deadline_ns, policy_ns, seen_ns;
     uint64_t place; /* in the queue */
-    bool counted, was_queued, has_permit;
+    bool counted, waits;
 };
 
 struct world {
@@ -93,8 +98,9 @@ struct world {
     uint64_t note_cap;
     uint64_t queued;
     struct list_node callers, connections;
+    struct replay_store replay;
 
-    uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice,
+    uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice, retried,
         lingered, reused, early, answers, cut_answers, grown, shrunk;
 };
 
