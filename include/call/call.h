@@ -48,6 +48,7 @@ struct call {
     bool counted : 1;               /* is in started_total: must end in one outcome */
     bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
     bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
+    bool ends : 1;                  /* no other try follows the one that is being cut */
     bool overdue : 1;               /* at the last look, it was past its deadline */
     bool may_repeat : 1;            /* its retries say so, of what the request's head says */
     bool continued : 1;             /* a 100 has gone to the caller, */

@@ -298,6 +298,7 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
     if (detail == NULL && cause != CAUSE_NONE)       /* where nobody knows better */
         detail = try_tls_why(call->try, why);
+    call->ends = true;
     call_cut_try(call, cause);
     if (call->retries != NULL)
         call_record_last(call, cause);

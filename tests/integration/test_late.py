@@ -214,6 +214,22 @@ def test_a_reload_leaves_it(pair):
     assert proxy.wait_idle().calls("late", upstream="api", **{"class": "2xx"}) == 1
 
 
+def test_of_a_try_that_a_retry_has_replaced_the_permit_lingers_and_nothing_is_awaited(pair):
+    proxy, up = pair(**{**KEYS, "deadline": "5s", "pool": {**POOL, "size": 2}}, retries={"attempts": 2, "per_try": "150ms"})
+    caller = proxy.caller()
+    caller.request()
+    first, _ = up.take()
+    second, _ = up.take()
+    first.wait_ended()
+    assert proxy.metrics().sum("curfew_pool_ghosts") == 1
+    second.answer(content=b"second")
+    assert caller.recv_response().content == b"second"
+    line, = proxy.log(1)
+    assert (line["outcome"], line["tries"][0]["sent"]) == ("completed", "complete")
+    assert proxy.metrics().calls("late") == 0
+    proxy.stop()
+
+
 def test_explain_says_it(pair):
     proxy, _ = pair(**KEYS)
     done = curfew_command("explain", "-c", proxy.config, "GET", "/")
