@@ -5,8 +5,9 @@
 #include "proxy/proxy.h"
 
 /*
- * GET /upstreams: {"upstreams": [{"name": …, "url": …, "breakers": […]}]}, a breaker being {"route": …, "state": …,
- * "opens_in_ms": …, "reason": …} of one instant; `reason` is null until it has opened once. Main thread.
+ * GET /upstreams: {"upstreams": [{"name": …, "url": …, "breakers": […], "addresses": {"up": 2, "out": […], "probing":
+ * […]}}]}, a breaker being {"route": …, "state": …, "opens_in_ms": …, "reason": …} of one instant; `reason` is null
+ * until it has opened once; `addresses` is null without addresses.eject. Main thread.
  */
 void upstreams_respond(struct admin_request *request, struct proxy *proxy);
 

@@ -46,6 +46,7 @@ struct upstream {
     int64_t end_ns;     /* while it is idle: when it is to be closed */
     struct proof proof; /* that it is alive */
     union dns_address peer;
+    uint32_t addresses;     /* that its name had when it was made */
     uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
     uint32_t served;        /* final responses that it has given */
     struct keep_alive said; /* how long it lives, by what the upstream says */

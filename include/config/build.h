@@ -80,6 +80,9 @@ bool build_has_pool(const struct build *b, const char *name);
 enum status build_breaker(struct build *b, const struct option_values *values, enum option_id id,
                           const struct breaker_terms **out) MUST_CHECK;
 
+/* addresses.eject, of an upstream whose url is known. */
+enum status build_ejection(struct build *b, struct build_upstream *u) MUST_CHECK;
+
 enum status build_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
 /* After build_listen. */
 enum status build_caller_tls(struct build *b, struct build_upstream *u) MUST_CHECK;

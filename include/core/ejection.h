@@ -67,6 +67,10 @@ void ejection_good(struct ejection *ejection, const struct address_key *key);
 void ejection_bad(struct ejection *ejection, const struct ejection_terms *terms,
                   const struct address_key *key, uint32_t count, int64_t now_ns);
 
+/* A connection to it could not be made: of one that is not probed, that says nothing here. */
+void ejection_unreachable(struct ejection *ejection, const struct ejection_terms *terms,
+                          const struct address_key *key, int64_t now_ns);
+
 /* How many addresses of this owner are in this state, which is not UP. */
 uint32_t ejection_count(const struct ejection *ejection, uint32_t owner, enum ejection_state state)
     __attribute__((pure));

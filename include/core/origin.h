@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/endpoint.h"
+#include "core/ejection.h"
 #include "core/name_age.h"
 
 /* Where an upstream is, and how one gets there: made by config, obeyed by runtime. Immutable while it is used. */
@@ -18,7 +19,9 @@ struct origin {
     /* Of several addresses of one name: */
     int64_t stagger_ns;  /* the next one is tried, too, when nobody has answered for so long */
     int64_t remember_ns; /* one that has failed goes last for so long; 0: none does */
-    int64_t longest_ns;  /* how long a call to it may really take, by whatever route */
+    struct ejection_terms
+        eject;          /* at which tries go wrong one after the other; failures 0: none is left out */
+    int64_t longest_ns; /* how long a call to it may really take, by whatever route */
 };
 
 #endif

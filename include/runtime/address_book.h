@@ -6,20 +6,27 @@
 #include <stdint.h>
 
 #include "core/address_memory.h"
+#include "core/ejection.h"
 #include "core/origin.h"
+#include "core/verdict.h"
 #include "runtime/dns.h"
 
 /*
- * What all workers together know of upstreams' addresses: which ones have failed (core/address_memory), and whose turn
- * it is to be the first. All functions: any thread. While nothing has failed, nobody takes the lock.
+ * What all workers together know of upstreams' addresses: which ones have failed (core/address_memory) or are left out
+ * (core/ejection), and whose turn it is to be the first. All functions: any thread. While nothing has failed, nobody
+ * takes the lock.
  */
-#define ADDRESS_BOOK_TURNS 64u
+#define ADDRESS_BOOK_TURNS  64u
+#define ADDRESS_BOOK_COUNTS 256u
 
 struct address_book {
     pthread_mutex_t lock;
     struct address_memory memory;
-    atomic_uint noted;                     /* memory.count */
-    atomic_uint turns[ADDRESS_BOOK_TURNS]; /* of new connections, by the upstream's number */
+    struct ejection ejection;
+    atomic_uint noted;                       /* memory.count */
+    atomic_uint troubled;                    /* ejection.count */
+    atomic_uint counts[ADDRESS_BOOK_COUNTS]; /* addresses of names, by the upstream's number; 0: not known */
+    atomic_uint turns[ADDRESS_BOOK_TURNS];   /* of new connections, by the upstream's number */
 };
 
 void address_book_init(struct address_book *book);
@@ -37,5 +44,26 @@ void address_book_failed(struct address_book *book, const struct origin *origin,
                          const union dns_address *address, int64_t now_ns);
 void address_book_won(struct address_book *book, const struct origin *origin,
                       const union dns_address *address);
+
+/*
+ * What a try at one of `count` addresses says of it. While nothing is in trouble, and it is not bad, nobody takes the
+ * lock. The others are asked before an idle connection is used: is its address left out, and is there one that a new
+ * connection should see?
+ */
+void address_book_judge(struct address_book *book, const struct origin *origin,
+                        const union dns_address *address, uint32_t count, enum verdict verdict,
+                        int64_t now_ns);
+bool address_book_is_out(struct address_book *book, const struct origin *origin,
+                         const union dns_address *address, int64_t now_ns);
+bool address_book_wants_probe(struct address_book *book, const struct origin *origin, int64_t now_ns);
+
+/* How many of the name's addresses are in each state, as far as connections have been made. */
+struct address_states {
+    uint32_t of[EJECTION_STATE_COUNT];
+};
+struct address_states address_book_states(struct address_book *book, const struct origin *origin);
+/* The i-th address of the origin that is not up, as in struct address_key; ADDRESS_UP: there are no more. */
+enum ejection_state address_book_look(struct address_book *book, const struct origin *origin, uint32_t i,
+                                      uint8_t ip[16]);
 
 #endif

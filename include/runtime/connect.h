@@ -56,6 +56,7 @@ struct connect {
     union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
     struct timer timer;     /* when the race has to be looked at */
     struct mail begin;      /* the first step, from the loop */
+    uint32_t addresses;     /* of the name, as many as are tried; 0: not known yet */
     bool active;            /* between connect_start and done or connect_cancel */
     bool in_tls;            /* PHASE_TLS has been entered */
     enum cause cause;       /* of the failure that tells most */

@@ -6,6 +6,7 @@
 
 #include "core/breaker.h"
 #include "core/cause.h"
+#include "core/ejection.h"
 #include "core/handshake_failure.h"
 #include "stats/code_counts.h"
 #include "stats/exposition.h"
@@ -51,6 +52,7 @@ struct route_metrics {
 struct upstream_metrics {
 #define UPSTREAM_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
+#define UPSTREAM_STATE(field, name, label, cells, help)   uint64_t field[cells];
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     struct metric_histogram field;
 #define STREAM_HISTOGRAM(field, name, bounds, help)       struct metric_histogram field;
 #define UPSTREAM_CODES(field, name, help)                 struct code_counts field;

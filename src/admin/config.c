@@ -216,11 +216,25 @@ static void put_breaker(struct jsonw *json, const struct breaker_terms *breaker)
     jsonw_close_object(json);
 }
 
+static void put_eject(struct jsonw *json, const struct ejection_terms *eject)
+{
+    if (eject->failures == 0) {
+        jsonw_null(json, "eject");
+        return;
+    }
+    jsonw_open_object(json, "eject");
+    jsonw_u64(json, "failures", eject->failures);
+    put_duration(json, "time", eject->time_ns);
+    put_duration(json, "time_max", eject->time_max_ns);
+    jsonw_close_object(json);
+}
+
 static void put_addresses(struct jsonw *json, const struct origin *addresses)
 {
     jsonw_open_object(json, "addresses");
     put_duration(json, "stagger", addresses->stagger_ns);
     put_duration(json, "remember", addresses->remember_ns);
+    put_eject(json, &addresses->eject);
     jsonw_close_object(json);
 }
 

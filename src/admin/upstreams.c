@@ -1,6 +1,10 @@
 #include "admin/upstreams.h"
 
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "admin/respond.h"
+#include "runtime/address_book.h"
 #include "runtime/circuit.h"
 #include "runtime/loop.h"
 
@@ -11,6 +15,40 @@ static void put_breaker(struct jsonw *json, const struct route_config *route, co
     jsonw_text(json, "state", breaker_state_name(news->state));
     jsonw_u64(json, "opens_in_ms", (uint64_t)((news->left_ns + NS_PER_MS - 1) / NS_PER_MS));
     jsonw_text(json, "reason", news->has_opened ? breaker_reason_name(news->reason) : NULL);
+    jsonw_close_object(json);
+}
+
+/* IPv4 is mapped into IPv6. */
+static void put_address(struct jsonw *json, const uint8_t ip[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char block[INET6_ADDRSTRLEN] = "";
+    bool is_v4 = memcmp(ip, mapped, sizeof(mapped)) == 0;
+
+    (void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + 12 : ip, block, sizeof(block));
+    jsonw_text(json, NULL, block);
+}
+
+static void put_addresses(struct jsonw *json, struct address_book *book, const struct origin *origin)
+{
+    struct address_states states = address_book_states(book, origin);
+
+    if (origin->eject.failures == 0) {
+        jsonw_null(json, "addresses");
+        return;
+    }
+    jsonw_open_object(json, "addresses");
+    jsonw_u64(json, "up", states.of[ADDRESS_UP]);
+    for (enum ejection_state state = ADDRESS_OUT; state < EJECTION_STATE_COUNT; state++) {
+        enum ejection_state its;
+        uint8_t ip[16];
+
+        jsonw_open_array(json, ejection_state_name(state));
+        for (uint32_t i = 0; (its = address_book_look(book, origin, i, ip)) != ADDRESS_UP; i++)
+            if (its == state)
+                put_address(json, ip);
+        jsonw_close_array(json);
+    }
     jsonw_close_object(json);
 }
 
@@ -36,6 +74,7 @@ static void put_upstream(struct jsonw *json, struct proxy *proxy, const struct u
         put_breaker(json, route, &news);
     }
     jsonw_close_array(json);
+    put_addresses(json, &proxy->address_book, &upstream->origin);
     jsonw_close_object(json);
 }
 

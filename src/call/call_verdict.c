@@ -9,7 +9,9 @@
 #include "base/invariant.h"
 #include "call/call.h"
 #include "call/context.h"
+#include "call/upstream.h"
 #include "core/verdict.h"
+#include "runtime/address_book.h"
 #include "runtime/circuit.h"
 
 static struct route_metrics *metrics_of(const struct call *call)
@@ -117,41 +119,61 @@ static bool api_is_to_move(const struct call *call)
     }
 }
 
-static void tell(struct call *call, enum verdict verdict)
+/* Of an idle connection that was closed without a byte, the address is to blame least of all. */
+static bool was_stale(const struct try *try, enum cause cause)
+{
+    return cause == CAUSE_TERMINATED && try->upstream->served != 0 && !try->exchange->heard;
+}
+
+static void tell_address(const struct try *try, enum cause cause, enum verdict verdict)
+{
+    const struct upstream *upstream = try->upstream;
+    struct call_context *context = try->context;
+
+    if (upstream != NULL && upstream->connect == NULL && !was_stale(try, cause))
+        address_book_judge(context->address_book, &try->plan.config->origin, &upstream->peer,
+                           upstream->addresses, verdict, loop_now(context->loop));
+}
+
+static void tell_breaker(struct call *call, enum verdict verdict)
 {
     struct try *try = call->try;
     struct loop *loop = try->context->loop;
     struct circuit_news news;
 
+    if (try->plan.circuit == NULL)
+        return;
     if (circuit_tell(try->plan.circuit, loop, verdict, try->status == 429, loop_now(loop), &try->pass, &news))
         count_opening(call, &try->plan, &news);
+}
+
+static const struct status_set *bad_statuses(const struct try *try)
+{
+    return try->plan.breaker != NULL ? &try->plan.breaker->statuses : &verdict_bad_statuses;
 }
 
 void call_try_answered(struct call *call)
 {
     struct try *try = call->try;
-    enum verdict verdict;
+    enum verdict verdict = verdict_of_status(try->status, bad_statuses(try));
 
-    PRE(try->has_no_verdict && try->status != 0);
-    if (try->plan.circuit == NULL)
-        return;
-    verdict = verdict_of_status(try->status, &try->plan.breaker->statuses);
+    PRE(try->has_no_verdict);
     try->judged = true;
     try->judged_bad = verdict == VERDICT_BAD;
-    tell(call, verdict);
+    tell_address(try, CAUSE_NONE, verdict);
+    tell_breaker(call, verdict);
 }
 
 static enum verdict judge(const struct call *call, enum cause cause)
 {
     const struct try *try = call->try;
-    const struct breaker_terms *breaker = try->plan.breaker;
     struct try_end end = {.cause = cause,
                           .status = try->status,
                           .api_to_move = api_is_to_move(call),
                           .took_ns = loop_now(call->context->loop) - try->granted_ns,
                           .deadline_ns = call->route->deadline_ns};
 
-    return verdict_of(&end, breaker != NULL ? &breaker->statuses : &verdict_bad_statuses);
+    return verdict_of(&end, bad_statuses(try));
 }
 
 void call_try_over(struct call *call, enum cause cause)
@@ -165,10 +187,12 @@ void call_try_over(struct call *call, enum cause cause)
         if (verdict == VERDICT_GOOD && call->config->has_retries)
             retry_tokens_refill(call->config->retry_tokens);
         try->has_no_verdict = false;
-        if (try->plan.circuit != NULL && (!try->judged || (verdict == VERDICT_BAD && !try->judged_bad)))
-            tell(call, verdict);
+        if (!try->judged || (verdict == VERDICT_BAD && !try->judged_bad)) {
+            tell_address(try, cause, verdict);
+            tell_breaker(call, verdict);
+        }
     } else if (try->pass.place != 0) {
-        tell(call, VERDICT_NEUTRAL);
+        tell_breaker(call, VERDICT_NEUTRAL);
     }
     POST(try->pass.place == 0);
 }

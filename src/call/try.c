@@ -11,6 +11,7 @@
 #include "call/upstream.h"
 #include "config/snapshot.h"
 #include "http/retry_after.h"
+#include "runtime/address_book.h"
 #include "core/verdict.h"
 #include "runtime/tcp.h"
 
@@ -288,14 +289,21 @@ static struct upstream *take_idle(struct try *try)
     struct upstream **reserved_at = try->plan.reserved_at;
     const struct upstream_config *config = try->plan.config;
     bool probe = !try->plan.repeatable;
+    struct address_book *book = try->context->address_book;
     struct upstream *upstream = NULL;
 
     if (try->plan.fresh)
         return NULL;
     if (*reserved_at != NULL)
         upstream = keepalive_take_reserved(reserved_at, config, try->granted_ns, probe);
-    if (upstream == NULL)
+    if (upstream != NULL || address_book_wants_probe(book, &config->origin, try->granted_ns))
+        return upstream;
+    do {
+        if (upstream != NULL)
+            upstream_close(&upstream);
         upstream = keepalive_take(keepalive_of(try), config, try->granted_ns, probe);
+    } while (upstream != NULL &&
+             address_book_is_out(book, &config->origin, &upstream->peer, try->granted_ns));
     return upstream;
 }
 

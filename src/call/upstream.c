@@ -99,6 +99,7 @@ static void connected(struct connect *connect, enum cause cause, const char *det
 
     PRE(upstream->connect == connect && upstream->user != NULL);
     upstream->peer = connect->peer;
+    upstream->addresses = connect->addresses;
     if (cause != CAUSE_NONE) {
         upstream->events->connected(upstream, cause, detail);
         return;

@@ -135,8 +135,8 @@ static void check_late(struct build *b, struct build_upstream *u)
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_listen,       build_url,   build_tls,    build_caller_tls, build_caller_deadline,
-        build_retry_budget, build_rules, build_routes, sum_up,
+        build_listen,          build_url,          build_ejection, build_tls,    build_caller_tls,
+        build_caller_deadline, build_retry_budget, build_rules,    build_routes, sum_up,
     };
     enum status status;
 

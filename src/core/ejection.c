@@ -155,6 +155,15 @@ bool ejection_wants_probe(const struct ejection *ejection, uint32_t owner, int64
     return false;
 }
 
+void ejection_unreachable(struct ejection *ejection, const struct ejection_terms *terms,
+                          const struct address_key *key, int64_t now_ns)
+{
+    struct ejection_entry *entry = find(ejection, key);
+
+    if (entry != NULL && entry->state == ADDRESS_PROBING && terms->failures != 0)
+        put_out(ejection, terms, entry, now_ns);
+}
+
 /* ---- verdicts ------------------------------------------------------------------------------------------- */
 
 void ejection_good(struct ejection *ejection, const struct address_key *key)

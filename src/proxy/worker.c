@@ -6,6 +6,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/keepalive.h"
+#include "runtime/address_book.h"
 #include "runtime/circuit.h"
 
 void worker_stop_listeners(struct worker *pw)
@@ -45,6 +46,17 @@ static void mark_breakers(const struct call_context *context, const struct upstr
     }
 }
 
+static void mark_addresses(const struct call_context *context, const struct upstream_config *upstream)
+{
+    struct address_states states;
+
+    if (upstream->origin.eject.failures == 0)
+        return;
+    states = address_book_states(context->address_book, &upstream->origin);
+    for (enum ejection_state state = 0; state < EJECTION_STATE_COUNT; state++)
+        context->metrics->upstreams[upstream->index].addresses[state] = states.of[state];
+}
+
 /* By one worker, for the workers' gauges are added up. */
 static void mark_states(const struct call_context *context, int64_t now_ns)
 {
@@ -56,6 +68,7 @@ static void mark_states(const struct call_context *context, int64_t now_ns)
 
         metrics->upstreams[upstream->index].observed[0] = upstream->observe;
         mark_breakers(context, upstream, now_ns);
+        mark_addresses(context, upstream);
         metrics->upstreams[upstream->index].retry_tokens[0] =
             retry_tokens_level(upstream->retry_tokens) / RETRY_TOKEN;
     }

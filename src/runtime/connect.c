@@ -430,6 +430,7 @@ static void race(struct connect *connect)
 
     if (connect->answer != NULL)
         count = address_book_order(connect->book, origin, connect->answer, now_ns, connect->order);
+    connect->addresses = count;
     race_begin(&connect->race, count, origin->stagger_ns, now_ns, connect->limit_ns);
     go_on(connect);
 }

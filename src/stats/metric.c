@@ -94,6 +94,7 @@ static bool add_upstream(struct upstream_metrics *sum, const struct upstream_met
 
 #define UPSTREAM_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
+#define UPSTREAM_STATE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     add_histogram(&sum->field, &part->field);
 #define STREAM_HISTOGRAM(field, name, bounds, help)       add_histogram(&sum->field, &part->field);
 #define UPSTREAM_CODES(field, name, help)                 has_memory &= code_counts_add(&sum->field, &part->field);
@@ -135,6 +136,7 @@ void metrics_clear_gauges(struct metrics *metrics)
         struct upstream_metrics *upstream = &metrics->upstreams[i];
 
 #define UPSTREAM_GAUGE(field, name, label, cells, help) memset(upstream->field, 0, sizeof(upstream->field));
+#define UPSTREAM_STATE(field, name, label, cells, help) memset(upstream->field, 0, sizeof(upstream->field));
 #include "stats/metrics.def"
     }
     for (uint32_t i = 0; i < metrics->route_count; i++) {

@@ -22,6 +22,7 @@ enum label {
     LABEL_VERDICT,
     LABEL_BREAKER,
     LABEL_OPENED,
+    LABEL_ADDRESS,
     LABEL_HANDSHAKE,
 };
 
@@ -34,6 +35,7 @@ static const char *label_key(enum label label)
         [LABEL_RESULT] = "result",    [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
         [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
+        [LABEL_ADDRESS] = "state",
     };
 
     return keys[label];
@@ -74,6 +76,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_KIND: return try_kind_name((enum try_kind)cell);
     case LABEL_VERDICT: return verdict_name((enum verdict)cell);
     case LABEL_BREAKER: return breaker_state_name((enum breaker_state)cell);
+    case LABEL_ADDRESS: return ejection_state_name((enum ejection_state)cell);
     case LABEL_OPENED: return breaker_reason_name((enum breaker_reason)cell);
     case LABEL_HANDSHAKE: return handshake_failure_name((enum handshake_failure)cell);
     }
@@ -282,6 +285,11 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
     UPSTREAM_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
 #define UPSTREAM_GAUGE(field, name, label, cells, help)                                                      \
     UPSTREAM_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
+#define UPSTREAM_STATE(field, name, label, cells, help)                                                      \
+    exposition_family(out, name, EXPOSITION_GAUGE, help);                                                    \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
+        if (names->upstream(names->arg, i) != NULL && is_any_set(m->upstreams[i].field, cells))              \
+            put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
     render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field),  \

@@ -44,7 +44,7 @@ def full(curfew, certificates, tmp_path):
             "listen_tls": "127.0.0.1:0",
             "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
                            "client_ca_file": certificates.ca, "client_names": "client.test"},
-            "keepalive": {"max_idle": 3}, "server_timing": True, "breaker": {"failures": 7, "open": "3s", "statuses": [500, 503]},
+            "keepalive": {"max_idle": 3}, "server_timing": True, "addresses": {"eject": {"failures": 7, "time": "10m"}}, "breaker": {"failures": 7, "open": "3s", "statuses": [500, 503]},
             "retries": {"when": [503, "reset", 429], "repeat": {"methods": ["GET", "BREW"], "key": "none"}, "tell": "X-Try",
                         "budget": {"share": "5%"}},
             "headers": {"set": {"Authorization": {"file": str(token)}, "X-Tenant": "from-the-text",
@@ -86,6 +86,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
                     "timeouts": api["timeouts"], "streams": None, "breaker": None, "retries": None}
     assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": []}
+    assert api["addresses"] == {"stagger": "250ms", "remember": "10m", "eject": {"failures": 7, "time": "10m", "time_max": "10m"}}
     assert api["breaker"] == very["breaker"] == {
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
         "statuses": [500, 503]}
@@ -109,7 +110,7 @@ def test_every_option_is_there(full):
               "RATE": config["pools"]["shared"]["rate"], "PAUSE": config["pools"]["shared"]["pause"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
               "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "TLS": api["tls"],
               "CALLER_TLS": api["caller_tls"], "HTTP2": api["http2"],
-              "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
+              "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "EJECT": api["addresses"]["eject"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0],
               "RETRIES": api["retries"], "BACKOFF": api["retries"]["backoff"], "BUDGET": api["retries"]["budget"],
               "REPEAT": api["retries"]["repeat"]}

@@ -199,6 +199,51 @@ static void what_is_wrong_is_told(void **state)
     must_fail("    breaker:\n", "upstreams.p.breaker: has no value");
 }
 
+static void addresses_are_left_out_only_if_that_is_written(void **state)
+{
+    struct snapshot *s = must_load(GOOD);
+
+    (void)state;
+    assert_int_equal(s->upstreams[0].origin.eject.failures, 0);
+    snapshot_free(s);
+    s = must_load(GOOD "    addresses: {eject: none}\n");
+    assert_int_equal(s->upstreams[0].origin.eject.failures, 0);
+    snapshot_free(s);
+    s = must_load(GOOD "    addresses: {eject: {}}\n");
+    assert_int_equal(s->upstreams[0].origin.eject.failures, 5);
+    assert_int_equal(s->upstreams[0].origin.eject.time_ns, 10 * S);
+    assert_int_equal(s->upstreams[0].origin.eject.time_max_ns, 300 * S);
+    snapshot_free(s);
+    s = must_load(GOOD "    addresses: {eject: {failures: 2, time: 10m}}\n");
+    assert_int_equal(s->upstreams[0].origin.eject.time_max_ns, 600 * S);
+    snapshot_free(s);
+    must_fail("    addresses: {eject: {time: 3s, time_max: 1s}}\n",
+              "upstreams.p.addresses.eject.time_max: is shorter than time, 3s");
+    must_fail("    addresses: {eject: 5}\n",
+              "upstreams.p.addresses.eject: \"5\" is neither none nor a map; {} is one with the defaults");
+}
+
+static void an_url_with_one_address_is_told_that_nothing_is_left_out(void **state)
+{
+    static struct config_errors warnings;
+    struct snapshot *s;
+
+    (void)state;
+    memset(&warnings, 0, sizeof(warnings));
+    memset(&errors, 0, sizeof(errors));
+    errors.warnings = &warnings;
+    assert_int_equal(
+        config_load(span_of("upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: http://127.0.0.1\n"
+                            "    addresses: {eject: {}}\n"),
+                    &files, &s, &errors),
+        ST_OK);
+    assert_int_equal(warnings.count, 1);
+    assert_string_equal(warnings.list[0].text,
+                        "upstreams.p.addresses.eject: never leaves anything out: the url has "
+                        "one address; a breaker is for that");
+    snapshot_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +256,8 @@ int main(void)
         cmocka_unit_test(a_route_alone_may_have_one),
         cmocka_unit_test(defaults_are_for_all_that_do_not_say_none),
         cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(addresses_are_left_out_only_if_that_is_written),
+        cmocka_unit_test(an_url_with_one_address_is_told_that_nothing_is_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,26 @@ static void a_probe_that_says_nothing_is_followed_by_another(void **state)
     assert_int_equal(probe, 1);
 }
 
+static void a_probe_that_can_not_be_connected_is_bad(void **state)
+{
+    struct address_key key = key_of(1, 1), other = key_of(1, 2);
+    uint32_t probe;
+    int64_t now_ns;
+
+    (void)state;
+    fresh();
+    bad(1, 3, 100 * S, 3);
+    now_ns = ejection.entries[0].until_ns;
+    ejection_unreachable(&ejection, &terms, &key, now_ns - 1);
+    ejection_unreachable(&ejection, &terms, &other, now_ns - 1);
+    assert_int_equal(ejection.entries[0].until_ns, now_ns);
+    assert_int_equal(choose(3, now_ns, &probe), 0);
+    ejection_unreachable(&ejection, &terms, &key, now_ns);
+    assert_int_equal(ejection.entries[0].state, ADDRESS_OUT);
+    assert_int_equal(ejection.entries[0].times, 2);
+    assert_int_equal(ejection.count, 1);
+}
+
 static void late_verdicts_of_before_change_nothing(void **state)
 {
     uint32_t probe;
@@ -241,6 +261,7 @@ int main(void)
         cmocka_unit_test(its_time_over_the_next_call_is_a_probe_and_one_is),
         cmocka_unit_test(a_good_probe_ends_it_and_a_bad_one_makes_it_longer),
         cmocka_unit_test(a_probe_that_says_nothing_is_followed_by_another),
+        cmocka_unit_test(a_probe_that_can_not_be_connected_is_bad),
         cmocka_unit_test(late_verdicts_of_before_change_nothing),
         cmocka_unit_test(addresses_that_the_name_has_no_more_are_forgotten_and_others_stay),
         cmocka_unit_test(what_is_out_stays_out_as_long_as_the_name_has_it),

@@ -410,6 +410,7 @@ static void each_family_is_introduced_once(void **state)
 #define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
+#define UPSTREAM_STATE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #define UPSTREAM_CODES(field, name, help)               "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
