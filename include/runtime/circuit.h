@@ -64,6 +64,15 @@ static inline uint32_t circuit_generation(struct circuit *circuit)
     return atomic_load_explicit(&circuit->gate, memory_order_relaxed) >> 2;
 }
 
+/* A call comes: true if it is let in without more ado, with a pass, as it is while the breaker is closed. Any thread. */
+static inline bool circuit_lets(struct circuit *circuit, struct breaker_pass *pass)
+{
+    uint32_t gate = atomic_load_explicit(&circuit->gate, memory_order_relaxed);
+
+    *pass = (struct breaker_pass){.generation = gate >> 2};
+    return (gate & CIRCUIT_CLOSED) != 0;
+}
+
 /* A call of `owner`, on its thread, comes: is it let in? *news is set if the lock was taken, else all zero. */
 enum breaker_answer circuit_ask(struct circuit *circuit, const struct loop *owner, int64_t now_ns,
                                 struct breaker_pass *pass, struct circuit_news *news) MUST_CHECK;

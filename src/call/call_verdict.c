@@ -50,7 +50,7 @@ bool call_passes_breaker(struct call *call, struct try *try, const struct try_pl
     struct circuit_news news;
 
     PRE(try->pass.place == 0);
-    if (plan->circuit == NULL)
+    if (plan->circuit == NULL || circuit_lets(plan->circuit, &try->pass))
         return true;
     switch (circuit_ask(plan->circuit, loop, loop_now(loop), &try->pass, &news)) {
     case BREAKER_LETS: return true;

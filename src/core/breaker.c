@@ -50,8 +50,7 @@ void breaker_window_count(struct breaker_window *window, int64_t window_ns, uint
     uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
     uint64_t count = old >> 32 == tag >> 32 ? (uint32_t)old : 0;
 
-    if (count < UINT32_MAX)
-        count++;
+    count += count < UINT32_MAX;
     atomic_store_explicit(slot, tag | count, memory_order_relaxed);
 }
 
