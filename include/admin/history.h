@@ -28,6 +28,7 @@ struct upstream_history {
     int64_t at_most_ns;  /* the longest that any of the calls that there were may have taken */
     uint32_t pool;       /* number; that of the default route */
     bool observed;       /* its deadlines cut nothing */
+    bool refuses;        /* a breaker of its routes is not closed */
     bool goes_on;        /* seen in this second */
     bool is_late;        /* it has counted before it had a history */
 };

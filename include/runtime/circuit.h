@@ -64,7 +64,7 @@ static inline uint32_t circuit_generation(struct circuit *circuit)
     return atomic_load_explicit(&circuit->gate, memory_order_relaxed) >> 2;
 }
 
-/* A call comes: true if it is let in without more ado, with a pass, as it is while the breaker is closed. Any thread. */
+/* A call comes: true if it is let in without more ado, with a pass: while the breaker is closed. Any thread. */
 static inline bool circuit_lets(struct circuit *circuit, struct breaker_pass *pass)
 {
     uint32_t gate = atomic_load_explicit(&circuit->gate, memory_order_relaxed);

@@ -21,6 +21,7 @@ struct metrics_page_histogram {
 struct metrics_page_upstream {
     char name[METRICS_PAGE_NAME];
     double started, failed, rejected, abandoned, overdue, observed;
+    double breakers_open, breakers_half;  /* its routes' */
     double completed_fine, completed_4xx; /* 2xx and 3xx; of the 4xx, some are 429 */
     double server_errors, too_many;       /* responses: 5xx or `other`; 429 */
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "proxy/generation.h"
 #include "runtime/loop.h"
+#include "runtime/circuit.h"
 
 static int64_t unix_ms(void)
 {
@@ -52,11 +53,18 @@ static bool make_room(struct admin_history *history, uint32_t count)
     return true;
 }
 
-static void look_up_route(struct upstream_history *upstream, const struct route_config *route,
-                          const struct metrics *sum)
+static bool refuses(const struct admin_history *history, const struct route_config *route)
+{
+    return route_owns_circuit(route) &&
+           circuit_look(history->proxy->circuits[route->circuit], loop_clock_ns()).state != BREAKER_CLOSED;
+}
+
+static void look_up_route(const struct admin_history *history, struct upstream_history *upstream,
+                          const struct route_config *route, const struct metrics *sum)
 {
     int64_t at_most_ns = route_longest_ns(route);
 
+    upstream->refuses |= refuses(history, route);
     if (route_longest_deadline_ns(route) > upstream->longest_ns)
         upstream->longest_ns = route_longest_deadline_ns(route);
     if (route->index < sum->route_count && sum->routes[route->index].started[0] != 0 &&
@@ -76,8 +84,9 @@ static void look_up(struct admin_history *history, const struct upstream_config 
     upstream->deadline_ns = config->default_route.deadline_ns;
     upstream->pool = config->default_route.pool;
     upstream->observed = config->observe;
+    upstream->refuses = false;
     for (uint32_t id = 0; id <= config->route_count; id++)
-        look_up_route(upstream, snapshot_route(config, id), sum);
+        look_up_route(history, upstream, snapshot_route(config, id), sum);
     upstream->goes_on = true;
 }
 

@@ -142,6 +142,8 @@ static void put_upstream(struct jsonw *json, const struct upstream_history *upst
     jsonw_i64(json, "longest_ms", upstream->longest_ns / NS_PER_MS);
     if (upstream->observed)
         jsonw_bool(json, "observed", true);
+    if (upstream->refuses)
+        jsonw_bool(json, "breaker_open", true);
     if (pool != NULL)
         jsonw_text(json, "pool", pool);
     put_all_series(json, samples, grid);

@@ -166,7 +166,8 @@ class Card {
     one(this.root, "canvas.latency").setAttribute("aria-label", words.latencyInWords(quarter, upstream.deadline));
     const longer = upstream.longest > upstream.deadline ? `, a route has ${words.duration(upstream.longest)}` : "";
     const observed = upstream.observed ? "; observed: it cuts nothing" : "";
-    write(one(this.root, ".deadline-text"), `deadline ${words.duration(upstream.deadline)}${longer}${observed}`);
+    const refuses = upstream.refuses ? "; its breaker is open: calls are refused" : "";
+    write(one(this.root, ".deadline-text"), `deadline ${words.duration(upstream.deadline)}${longer}${observed}${refuses}`);
     this.showPhases(quarter.stuckBy);
   }
 

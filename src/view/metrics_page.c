@@ -114,10 +114,22 @@ static void add_responses(struct metrics_page_upstream *upstream, const struct p
         upstream->too_many += sample->value;
 }
 
+static void add_breaker(struct metrics_page_upstream *upstream, const struct prometheus_sample *sample)
+{
+    struct span state;
+
+    if (!prometheus_label(sample, "state", &state))
+        return;
+    if (span_eq(state, SPAN_LIT("open")))
+        upstream->breakers_open += sample->value;
+    else if (span_eq(state, SPAN_LIT("half_open")))
+        upstream->breakers_half += sample->value;
+}
+
 /* What the samples of an upstream are added to: a number, cells by phase, a histogram, or what their label says. */
 static const struct {
     const char *name;
-    enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET, ADD_COMPLETED, ADD_RESPONSES } how;
+    enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET, ADD_COMPLETED, ADD_RESPONSES, ADD_BREAKER } how;
     size_t offset;
 } families[] = {
     {"curfew_calls_started_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, started)},
@@ -128,6 +140,7 @@ static const struct {
     {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, abandoned)},
     {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct metrics_page_upstream, overdue)},
     {"curfew_upstream_observed", ADD_NUMBER, offsetof(struct metrics_page_upstream, observed)},
+    {"curfew_breaker_state", ADD_BREAKER, 0},
     {"curfew_calls_spared_total", ADD_BY_PHASE, offsetof(struct metrics_page_upstream, spared)},
     {"curfew_calls_stuck_total", ADD_BY_PHASE, offsetof(struct metrics_page_upstream, stuck)},
     {"curfew_calls_in_flight", ADD_BY_PHASE, offsetof(struct metrics_page_upstream, in_flight)},
@@ -155,6 +168,7 @@ static bool take_upstream(struct metrics_page *board, const struct prometheus_sa
         case ADD_BUCKET: add_bucket(cell, sample); break;
         case ADD_COMPLETED: add_completed(upstream, sample); break;
         case ADD_RESPONSES: add_responses(upstream, sample); break;
+        case ADD_BREAKER: add_breaker(upstream, sample); break;
         }
     }
     return true;

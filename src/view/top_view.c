@@ -323,6 +323,16 @@ static void draw_upstream_head(struct screen *screen, int name_width)
     screen_style_row(screen, 2, STYLE_HEAD);
 }
 
+/* Calls are refused: before all else. */
+static int put_breaker(struct screen *screen, int x, int y, const struct metrics_page_upstream *upstream)
+{
+    if (upstream->breakers_open > 0)
+        return screen_printf(screen, x, y, STYLE_ALERT, "breaker open ");
+    if (upstream->breakers_half > 0)
+        return screen_printf(screen, x, y, STYLE_WARN, "breaker half open ");
+    return x;
+}
+
 static void draw_upstream(const struct top_state *state, struct screen *screen, int y, int name_width,
                           const struct line *line)
 {
@@ -341,7 +351,7 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
     x = put_seconds(screen, x, y, 6, line->latency.p50, 0);
     x = put_seconds(screen, x, y, 6, line->latency.p99, 0);
     put_seconds(screen, x, y, 6, change->overshoot_p99, change->overshoot_most);
-    x = 2;
+    x = put_breaker(screen, 2, y + 1, line->upstream);
     if (pool != NULL)
         x = put_pool(screen, x, y + 1, pool);
     x = put_phases(screen, x, y + 1, STYLE_PLAIN, "now", line->upstream->in_flight);

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.bounds import SANITIZED, SLOW, poll
-from harness.curfew import BINARY, Faulty
+from harness.curfew import BINARY, Faulty, curfew_command
 from harness.load import load
 from harness.problem import expect
 from harness.process import Process
@@ -464,6 +464,16 @@ def test_get_upstreams_says_how_the_breakers_are(curfew, upstream):
     default, own = json.loads(proxy.admin_get("/upstreams")[1])["upstreams"][0]["breakers"]
     assert (default["state"], default["reason"], own["state"]) == ("open", "consecutive", "closed")
     assert 10000 < default["opens_in_ms"] <= 22000
+
+
+def test_the_history_and_top_say_that_calls_are_refused(api):
+    proxy, up = api({"failures": 1, "open": "20s", "open_max": "20s"})
+    told = lambda: [one.get("breaker_open", False) for one in json.loads(proxy.admin_get("/history")[1])["upstreams"]]  # noqa: E731
+    poll(lambda: told() == [False], "the history to begin")
+    open_it(proxy, up, 1)
+    poll(lambda: told() == [True], "the page to be told")
+    shown = curfew_command("top", "--once", "--admin", f"{proxy.admin[0]}:{proxy.admin[1]}", "--delay", "100ms")
+    assert shown.returncode == 0 and "breaker open" in shown.stdout
 
 
 class Killable:

@@ -20,6 +20,11 @@ static const char page[] =
     "curfew_calls_started_total{upstream=\"stuck-api\",route=\"default\"} 600\n"
     "curfew_calls_stuck_total{upstream=\"stuck-api\",route=\"default\",phase=\"wait\"} 100\n"
     "curfew_calls_in_flight{upstream=\"alpha\",phase=\"wait\"} 1\n"
+    "curfew_breaker_state{upstream=\"beta\",route=\"default\",state=\"closed\"} 0\n"
+    "curfew_breaker_state{upstream=\"beta\",route=\"default\",state=\"open\"} 1\n"
+    "curfew_breaker_state{upstream=\"beta\",route=\"default\",state=\"half_open\"} 0\n"
+    "curfew_breaker_state{upstream=\"stuck-api\",route=\"default\",state=\"closed\"} 1\n"
+    "curfew_breaker_state{upstream=\"alpha\",route=\"/v1\",state=\"half_open\"} 1\n"
     "curfew_upstream_observed{upstream=\"alpha\"} 1\ncurfew_upstream_observed{upstream=\"beta\"} 0\n"
     "curfew_calls_spared_total{upstream=\"alpha\",route=\"default\",phase=\"tls\"} 7\n"
     "curfew_calls_in_flight{upstream=\"stuck-api\",phase=\"wait\"} 50\n"
@@ -103,7 +108,8 @@ static void what_is_stuck_comes_first_with_its_phase(void **state)
         expect(drawn, "curfew 1.2.3: 501 in flight, up 1m40s, at 127.0.0.1:9600");
         expect(drawn, "oldest first; upstream: all, phase: all: 501 of 501");
         expect(drawn, "\n  500ms    9.0s wait       8.0s stuck-api GET     default a1");
-        expect(drawn, "\n  now wait 1 observed spared tls 7\n");
+        expect(drawn, "\n  breaker half open now wait 1 observed spared tls 7\n");
+        expect(drawn, "\n  breaker open");
         expect(drawn, "] 3/10\n");
         expect(drawn, "q quit");
     }
