@@ -80,6 +80,10 @@ bool build_has_pool(const struct build *b, const char *name);
 enum status build_breaker(struct build *b, const struct option_values *values, enum option_id id,
                           const struct breaker_terms **out) MUST_CHECK;
 
+/* Warns of a volume that the rate of the route's pool never lets come about. */
+void build_check_volume(struct build *b, const struct option_values *values,
+                        const struct route_config *route);
+
 /* addresses.eject, of an upstream whose url is known. */
 enum status build_ejection(struct build *b, struct build_upstream *u) MUST_CHECK;
 

@@ -68,3 +68,21 @@ enum status build_breaker(struct build *b, const struct option_values *values, e
     *out = terms;
     return ST_OK;
 }
+
+void build_check_volume(struct build *b, const struct option_values *values, const struct route_config *route)
+{
+    const struct yaml_node *node = values->of[OPT_BREAKER_VOLUME].node;
+    const struct breaker_terms *breaker = route->breaker;
+    const struct pool_config *pool = &b->pools[route->pool];
+    uint64_t most;
+
+    if (breaker == NULL || pool->rate_per_hour == 0)
+        return;
+    most = (uint64_t)((double)pool->rate_per_hour * (double)breaker->window_ns / (3600.0 * NS_PER_S)) +
+           pool->rate_burst;
+    if (breaker->volume > most)
+        report_odd(
+            b->errors, node != NULL ? node : values->of[OPT_UPSTREAM_BREAKER].node,
+            "ratio never says anything: the pool's rate lets %llu calls start in %s, fewer than volume, %u",
+            (unsigned long long)most, number_duration_text(breaker->window_ns).text, breaker->volume);
+}

@@ -275,8 +275,13 @@ static void take_from_pool(struct route_config *route, const struct pool_config 
 static enum status choose_breaker(struct route_build *r, struct route_config *route)
 {
     route->has_own_breaker = r->values.of[OPT_ROUTE_BREAKER].node != NULL;
-    if (route->has_own_breaker)
-        return build_breaker(r->b, &r->values, OPT_ROUTE_BREAKER, &route->breaker);
+    if (route->has_own_breaker) {
+        enum status status = build_breaker(r->b, &r->values, OPT_ROUTE_BREAKER, &route->breaker);
+
+        if (status == ST_OK && r->values.of[OPT_BREAKER_VOLUME].node != NULL)
+            build_check_volume(r->b, &r->values, route);
+        return status;
+    }
     route->breaker = r->u->out->default_route.breaker;
     return ST_OK;
 }
@@ -342,6 +347,8 @@ static enum status build_default(struct build *b, struct build_upstream *u)
         status = build_streams(b, &u->values, &route->streams);
     if (status == ST_OK)
         status = build_breaker(b, &u->values, OPT_UPSTREAM_BREAKER, &route->breaker);
+    if (status == ST_OK)
+        build_check_volume(b, &u->values, route);
     return status;
 }
 

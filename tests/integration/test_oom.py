@@ -347,14 +347,33 @@ def test_a_caller_under_tls_without_memory(service, faults, certificates, versio
     endure(service(**keys), faults, post_by_tls, stride=5)
 
 
+def test_a_call_that_a_breaker_refuses_without_memory(curfew, faults, upstream):
+    """That neither opens nor closes anything: memory is not the API's."""
+    api = upstream(lambda exchange: (exchange.recv_request(), exchange.answer(503)))
+    proxy = curfew(url=api.url, env=faults.env, breaker={"failures": 1, "open": "30s", "open_max": "30s"})
+    assert proxy.ask().status == 503
+    for _ in each_fault(faults, ALLOC):
+        caller = proxy.caller()
+        with contextlib.suppress(Cut, OSError):
+            caller.request()
+            assert caller.recv_response().status in (500, 503)
+        caller.close()
+        faults.disarm()
+        assert proxy.process.is_running(), proxy.process.stderr.text()
+        response = proxy.ask()
+        assert (response.status, response["proxy-status"]) == (503, "curfew; error=destination_unavailable")
+    metrics = proxy.metrics()
+    assert metrics.sum("curfew_breaker_opened_total") == metrics.sum("curfew_tries_started_total") == 1
+
+
 # -------------------------------------------------------------------------------- for an operator
 
 
 @pytest.mark.parametrize("target,ever", [("/metrics", False), ("/pools", False), ("/calls", False), ("/config", False),
-                                         ("/durations", False), ("/none", False), ("/metrics", True)])
+                                         ("/durations", False), ("/upstreams", False), ("/none", False), ("/metrics", True)])
 def test_an_operators_question_without_memory(service, faults, target, ever):
     """It may have no answer, but the next one has, and calls are served all the while."""
-    proxy, api, _ = service()
+    proxy, api, _ = service(breaker={}, addresses={"eject": {}})
     wanted = proxy.admin_get(target)[0]
     for _ in each_fault(faults, ALLOC, threads=MAIN, ever=ever):
         with contextlib.suppress(OSError, http.client.HTTPException):

@@ -49,8 +49,8 @@ def config(tmp_path):
 
 
 def test_a_start_without_memory_says_so(config, faults):
-    routes = [{"path": "/a", "methods": ["GET"], "deadline": "1s"}, {"path": "/b", "pool": {"size": 3}}]
-    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}), faults, ALLOC, stride=3)
+    routes = [{"path": "/a", "methods": ["GET"], "deadline": "1s"}, {"path": "/b", "pool": {"size": 3}, "breaker": {"statuses": 500}}]
+    _must_start_or_say_why(config(routes=routes, headers={"set": {"X-A": "1"}}, breaker={}, addresses={"eject": {}}), faults, ALLOC, stride=3)
 
 
 def callers_by_tls(certificates):

@@ -244,6 +244,33 @@ static void an_url_with_one_address_is_told_that_nothing_is_left_out(void **stat
     snapshot_free(s);
 }
 
+static void a_volume_that_the_pools_rate_never_lets_come_about_is_told(void **state)
+{
+    static struct config_errors warnings;
+    struct snapshot *s;
+
+    (void)state;
+    memset(&warnings, 0, sizeof(warnings));
+    memset(&errors, 0, sizeof(errors));
+    errors.warnings = &warnings;
+    assert_int_equal(
+        config_load(span_of(GOOD "    pool: {rate: {limit: 1/s, burst: 5}}\n    breaker: {volume: 16}\n"),
+                    &files, &s, &errors),
+        ST_OK);
+    assert_int_equal(warnings.count, 1);
+    assert_string_equal(warnings.list[0].text,
+                        "upstreams.p.breaker.volume: ratio never says anything: the pool's rate "
+                        "lets 15 calls start in 10s, fewer than volume, 16");
+    snapshot_free(s);
+    memset(&warnings, 0, sizeof(warnings));
+    assert_int_equal(
+        config_load(span_of(GOOD "    pool: {rate: {limit: 1/s, burst: 5}}\n    breaker: {volume: 15}\n"),
+                    &files, &s, &errors),
+        ST_OK);
+    assert_int_equal(warnings.count, 0);
+    snapshot_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +284,7 @@ int main(void)
         cmocka_unit_test(defaults_are_for_all_that_do_not_say_none),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(addresses_are_left_out_only_if_that_is_written),
+        cmocka_unit_test(a_volume_that_the_pools_rate_never_lets_come_about_is_told),
         cmocka_unit_test(an_url_with_one_address_is_told_that_nothing_is_left_out),
     };
 
