@@ -88,13 +88,18 @@ def test_a_probe_that_goes_wrong_leaves_it_out_for_longer(three):
 def test_kept_connections_to_it_are_not_used_and_it_is_tried_by_a_new_one(three):
     proxy, servers = three(count=2, eject={"failures": 2, "time": "1s"}, keepalive={"max_idle": 10})
     callers = [proxy.caller() for _ in range(6)]
-    for caller in callers:
-        caller.request()
-    for caller in callers:
-        assert caller.recv_response().status == 200
+
+    def all_ask():
+        for caller in callers:
+            caller.request()
+        for caller in callers:
+            caller.recv_response()
+        return states(proxy)["out"] == 1
+
+    assert not all_ask()
     assert all(server.requests for server in servers)
     servers[0].status = 503
-    ask_until(proxy, lambda: states(proxy)["out"] == 1, "the address to be left out")
+    poll(all_ask, "the address to be left out")
     before = servers[0].requests
     assert [proxy.ask().status for _ in range(8)] == [200] * 8 and servers[0].requests == before
     servers[0].status = 200
