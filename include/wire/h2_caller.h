@@ -41,8 +41,7 @@ struct h2_caller {
     struct mail turn;            /* to tell and to flush, at the end of the turn */
     struct timer timer;          /* idle; between the two GOAWAYs */
     struct deferred_free deferred_free;
-    char *out; /* bytes to be written: out[out_start..out_end); NULL: none */
-    uint32_t out_start, out_end;
+    struct buffer out;        /* to be written */
     uint64_t pulled, written; /* bytes, on the whole */
     uint32_t breaches;        /* streams that have broken the protocol */
     bool is_wild;             /* it is to be sent away */

@@ -1,13 +1,9 @@
 #include "wire/h2_caller.h"
 
-#include <string.h>
-
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "wire/caller.h"
 
-/* What waits to be written to a socket, at most. */
-#define OUT_SIZE     BUFFER_LARGE
 /* What is read in one turn, so that others get theirs. */
 #define READ_A_TURN  65536u
 #define READ_AT_ONCE 16384u
@@ -53,17 +49,19 @@ static void set_idle_timer(struct h2_caller *caller)
 
 /* ---- what goes ----------------------------------------------------------------------------------------- */
 
+static struct buffer_spares *spares_of(struct h2_caller *caller)
+{
+    return &caller->common->loop->spare_buffers;
+}
+
+/* False: no memory. There may be no room, too. */
 static bool make_room(struct h2_caller *caller)
 {
-    if (caller->out == NULL)
-        caller->out = mem_alloc(OUT_SIZE);
-    if (caller->out == NULL)
-        return false;
-    if (caller->out_start != 0)
-        memmove(caller->out, caller->out + caller->out_start, caller->out_end - caller->out_start);
-    caller->out_end -= caller->out_start;
-    caller->out_start = 0;
-    return true;
+    enum status status = buffer_open_large(spares_of(caller), &caller->out);
+
+    if (status == ST_OK)
+        status = buffer_make_room(spares_of(caller), &caller->out, BUFFER_LARGE);
+    return status != ST_NOMEM;
 }
 
 void h2_caller_pull(struct h2_caller *caller)
@@ -74,10 +72,10 @@ void h2_caller_pull(struct h2_caller *caller)
         caller->ending = true;
         return;
     }
-    if (h2_session_pull(caller->session, caller->out + caller->out_end, OUT_SIZE - caller->out_end, &len) !=
-        ST_OK)
+    if (h2_session_pull(caller->session, caller->out.data + caller->out.end,
+                        caller->out.cap - caller->out.end, &len) != ST_OK)
         caller->ending = true;
-    caller->out_end += (uint32_t)len;
+    caller->out.end += (uint32_t)len;
     caller->pulled += len;
 }
 
@@ -87,20 +85,16 @@ static enum status flush(struct h2_caller *caller)
     enum status status = ST_OK;
     size_t written;
 
-    while (caller->out_start < caller->out_end && status == ST_OK) {
-        struct iovec piece = {caller->out + caller->out_start, caller->out_end - caller->out_start};
+    while (buffer_len(&caller->out) != 0 && status == ST_OK) {
+        struct iovec piece = {caller->out.data + caller->out.start, buffer_len(&caller->out)};
 
         status = transport_write(caller->transport, &piece, 1, &written);
         if (status != ST_OK)
             break;
-        caller->out_start += (uint32_t)written;
+        buffer_consume(&caller->out, written);
         caller->written += written;
     }
-    if (caller->out_start == caller->out_end) {
-        caller->out_start = caller->out_end = 0;
-        mem_free(caller->out);
-        caller->out = NULL;
-    }
+    buffer_close_if_empty(spares_of(caller), &caller->out);
     return status;
 }
 
@@ -177,7 +171,7 @@ static void free_deferred(struct deferred_free *deferred_free)
     struct h2_caller *caller = CONTAINER_OF(deferred_free, struct h2_caller, deferred_free);
 
     h2_session_free(caller->session);
-    mem_free(caller->out);
+    buffer_close(spares_of(caller), &caller->out);
     mem_free(caller);
 }
 
@@ -246,7 +240,7 @@ static void give_up(struct h2_caller *caller, enum h2_code code)
 /* Nothing is under way any more on a connection that is to end. */
 static bool is_done(const struct h2_caller *caller)
 {
-    return caller->last_said && caller->count == 0 && caller->out == NULL;
+    return caller->last_said && caller->count == 0 && buffer_len(&caller->out) == 0;
 }
 
 /* Draws, tells and writes until nothing moves, or its share of the turn is over. */
@@ -258,7 +252,7 @@ static enum status move(struct h2_caller *caller)
     for (int round = 0; round < ROUNDS; round++) {
         tell(caller);
         h2_caller_pull(caller);
-        was_full = caller->out_end == OUT_SIZE;
+        was_full = caller->out.end == caller->out.cap;
         status = flush(caller);
         note_flushed(caller);
         if (list_is_empty(&caller->news) && (!was_full || status != ST_OK))

@@ -15,6 +15,7 @@ from harness import bounds, problem
 from harness.bounds import SOON, poll, readable
 from harness.faults import ALLOC, MAIN, WORKERS, each_fault
 from harness.h2 import H2Api
+from harness.h2_caller import INTERNAL_ERROR, REFUSED_STREAM, H2Caller
 from harness.wire import Cut
 
 
@@ -313,6 +314,29 @@ def test_a_call_over_http2_without_memory(curfew, faults, kept):
     finally:
         api.release.set()
         api.listener.close()
+
+
+def two_streams_over_http2(proxy):
+    """Each stream may fail alone, or all with their connection."""
+    caller = None
+    try:
+        caller = H2Caller(proxy.address("api"))
+        streams = [caller.begin("POST", "/", ("x-long", "z" * 300), end=False) for _ in range(2)] + [caller.begin("GET", "/chunked")]
+        for stream in streams[:2]:
+            caller.data(stream, b"to and fro" * 2000)
+        answers = [caller.recv(stream) for stream in streams]
+    except (ConnectionResetError, BrokenPipeError) as error:
+        raise Cut("reset") from error
+    finally:
+        if caller:
+            caller.close()
+    if any(answer.status == 500 or answer.reset == INTERNAL_ERROR or answer.reset == REFUSED_STREAM for answer in answers):
+        raise Unserved("a stream")
+    assert [answer.content for answer in answers] == [b"to and fro" * 2000] * 2 + [b"abcdefg"] and all(answer.ended for answer in answers)
+
+
+def test_a_caller_over_http2_without_memory(service, faults):
+    endure(service(), faults, two_streams_over_http2)
 
 
 def chunked_over_http2(proxy):
