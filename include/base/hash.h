@@ -28,4 +28,10 @@ static inline uint32_t hash_fold(uint64_t hash)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
+/*
+ * SipHash-2-4: for keys that others choose. Whoever does not know `key`, which is random, can't make two of them
+ * collide.
+ */
+uint64_t hash_keyed(const uint64_t key[2], const void *bytes, size_t len) __attribute__((pure));
+
 #endif

@@ -43,6 +43,7 @@ struct call {
     const struct route_config *route;
     uint64_t id;
     struct trace trace; /* that the upstream is told of */
+    uint8_t bucket;     /* in the queue of its route's pool, if that is shared */
 
     struct outgoing request;
     bool counted : 1;               /* is in started_total: must end in one outcome */

@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "core/cause.h"
 #include "core/permit.h"
+#include "http/http1.h"
 #include "stats/start_times.h"
 
 /*
@@ -14,6 +15,9 @@
  * `deadline_ns` is the end of the call; of an observed one, which is under no other limit, its ceiling. `times` is what
  * is known of the route, or NULL.
  */
+
+/* By what its waiters share the queue with others: the first value of a field, or the caller's address; empty: none. */
+struct span pool_wait_key(const struct pool_config *pool, const struct http1_head *head, struct span caller);
 
 /* Before it asks for a permit. */
 void pool_wait_tell(struct permit *permit, const struct route_config *route, const struct start_times *times,

@@ -71,6 +71,7 @@ struct try_plan {
     int64_t deadline_ns,
         policy_ns; /* as in struct call_fsm, the first the earliest of all that is set by then */
     enum http1_method method;
+    uint8_t bucket;     /* in the pool's queue, if that is shared */
     bool repeatable;    /* the request can be sent a second time if its connection turns out to be closed */
     bool fresh;         /* on a new connection: one of before has been lost */
     bool authenticates; /* its credentials belong to the connection that they are sent on */

@@ -76,15 +76,23 @@ struct pool_config {
     uint32_t rate_per_hour; /* 0: no rate */
     uint32_t rate_burst;
     struct pause_config pause;
+    struct span share_by; /* name of the field whose values share the queue; empty: none does, or: */
+    bool shares_by_caller;
     const struct place *size_at;
     const struct place *queue_timeout_at;
     const struct place *rate_at, *least_at;
 };
 
-/* Does it matter to the pool how long a call can wait for its turn? */
+static inline bool pool_is_shared(const struct pool_config *pool)
+{
+    return pool->shares_by_caller || pool->share_by.len != 0;
+}
+
+/* Does it matter to the pool how long a call can wait for its turn, or whose it is? */
 static inline bool pool_asks_for_time(const struct pool_config *pool)
 {
-    return pool->least_ns != NS_NEVER || pool->rate_per_hour != 0 || pool->pause.max_ns != 0;
+    return pool_is_shared(pool) || pool->least_ns != NS_NEVER || pool->rate_per_hour != 0 ||
+           pool->pause.max_ns != 0;
 }
 
 /* When there is another try. */
@@ -121,7 +129,7 @@ struct route_config {
     int64_t queue_timeout_ns; /* its pool's, */
     int64_t linger_ns;        /* and this too, and: */
     const struct status_set *refusals;   /* of adapt; NULL: there is none */
-    const struct pool_config *waits;     /* the pool, if how long a call can wait matters to it; else NULL */
+    const struct pool_config *waits;     /* the pool, if it asks of calls that may have to wait; else NULL */
     const struct breaker_terms *breaker; /* NULL: none */
     bool has_own_breaker;                /* and not the upstream's */
     uint32_t circuit; /* whose state it has: the number of the default route, or its own; once it has one */

@@ -40,8 +40,7 @@ void queue_init(struct queue *queue);
  * Shares the queue, or with NULL does so no more. Those who wait keep their places, as far as the new order has them.
  * Returns what it was shared by before; `shares` needs no beginning. Takes as long as there are waiters.
  */
-struct queue_shares *queue_share(struct queue *queue, struct queue_shares *shares)
-    __attribute__((warn_unused_result));
+struct queue_shares *queue_share(struct queue *queue, struct queue_shares *shares);
 
 void queue_push(struct queue *queue, struct queue_place *place);
 void queue_remove(struct queue *queue, struct queue_place *place);

@@ -12,8 +12,9 @@ struct proxy;
 
 /* The pools of the next generation: by number, which stays whoever has it. Main thread. */
 
-/* A pool for each number: those that are there, and new ones. NULL: no memory. */
-struct pool **pools_prepare(struct proxy *proxy) __attribute__((warn_unused_result));
+/* A pool for each number, as the snapshot needs them: those that are there, and new ones. NULL: no memory. */
+struct pool **pools_prepare(struct proxy *proxy, const struct snapshot *snapshot)
+    __attribute__((warn_unused_result));
 /* Gives up the new ones. */
 void pools_abort(struct proxy *proxy, struct pool **pools, uint32_t count);
 /* They are the proxy's pools from now on, as large as the snapshot wants them. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/span.h"
 #include "base/status.h"
 #include "core/adaptive.h"
 #include "core/permit.h"
@@ -27,13 +28,14 @@ struct pool {
     uint32_t *held_by;          /* permits held, by loop; under lock */
     struct loop *const *workers;
     uint32_t worker_count;
-    uint32_t ghosts;          /* of the permits held, those without a call; under lock */
-    uint64_t audit_errors;    /* under lock */
-    struct adaptive adaptive; /* how many permits are given out; under lock */
-    atomic_bool lowered;      /* fewer than the size */
-    uint32_t rate_per_hour;   /* 0: no rate; under lock */
-    bool pauses;              /* it may be paused; under lock */
-    bool timed;               /* what may start depends on the time; under lock */
+    uint32_t ghosts;            /* of the permits held, those without a call; under lock */
+    uint64_t audit_errors;      /* under lock */
+    struct adaptive adaptive;   /* how many permits are given out; under lock */
+    atomic_bool lowered;        /* fewer than the size */
+    uint32_t rate_per_hour;     /* 0: no rate; under lock */
+    bool pauses;                /* it may be paused; under lock */
+    struct pool_shares *shares; /* room for a queue that is shared; NULL: there is none */
+    bool timed;                 /* what may start depends on the time; under lock */
     struct loop *home;
     struct timer timer; /* the home's thread */
     struct mail wake;
@@ -51,6 +53,7 @@ struct pool_terms {
     uint32_t rate_per_hour; /* 0: no rate */
     uint32_t rate_burst;    /* at least 1 */
     bool pauses;            /* it may be paused */
+    bool is_shared;         /* the queue is; pool_make_sharable has been called */
 };
 
 /* A call's ticket at a pool. */
@@ -88,6 +91,11 @@ void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to);
 /* The same, to a ticket that no call has any more (call/ghost); and how that one gives it back. */
 void pool_pass_on_to_ghost(struct pool *pool, struct pool_ticket *from, struct pool_ticket *to);
 void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket);
+
+/* Makes room for a queue that is shared, once, and stays. One thread, before pool_set says so. */
+enum status pool_make_sharable(struct pool *pool) MUST_CHECK;
+/* The bucket of a key in its queue; 0 if it is not sharable. Any thread. */
+uint8_t pool_bucket(const struct pool *pool, struct span key) __attribute__((pure));
 
 /*
  * Any thread: from now on these are its terms. Waiters for whom there is a permit now are told; where more is held than

@@ -435,6 +435,13 @@ static void put_rate(struct jsonw *json, const struct pool_config *pool)
     jsonw_close_object(json);
 }
 
+static struct span find_share(const struct pool_config *pool)
+{
+    if (pool->shares_by_caller)
+        return SPAN_LIT("caller");
+    return pool->share_by.len != 0 ? pool->share_by : SPAN_LIT("none");
+}
+
 static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
 {
     jsonw_open_object(json, "pools");
@@ -448,6 +455,7 @@ static void put_pools(struct jsonw *json, const struct snapshot *snapshot)
         put_duration(json, "linger", pool->linger_ns);
         put_adapt(json, &pool->adapt);
         put_least(json, pool);
+        jsonw_string(json, "share_by", find_share(pool));
         put_rate(json, pool);
         put_pause(json, &pool->pause);
         jsonw_close_object(json);

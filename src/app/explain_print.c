@@ -142,6 +142,14 @@ static const struct pool_config *pool_of(const struct explanation *e)
     return &e->snapshot->pools[e->policy.route->pool];
 }
 
+static void print_share(const struct pool_config *pool)
+{
+    if (pool->shares_by_caller)
+        printf("            callers' addresses are served in turn\n");
+    else if (pool->share_by.len != 0)
+        printf("            values of %.*s are served in turn\n", SPAN_FMT(pool->share_by));
+}
+
 static void print_least(const struct pool_config *pool)
 {
     if (pool->least_ns == LEAST_IS_P95)
@@ -171,6 +179,7 @@ static void print_pool(const struct explanation *e)
            pool->queue_size);
     print_place(e->policy.route->at.pool);
     printf(")\n");
+    print_share(pool);
     print_least(pool);
     print_rate(pool);
     print_pause(pool);

@@ -5,6 +5,7 @@
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/policy.h"
+#include "call/pool_wait.h"
 #include "call/context.h"
 
 /* Digits of a number. */
@@ -136,7 +137,16 @@ static enum cause refuse(struct call *call, const struct http1_head *head, enum 
     return cause;
 }
 
-static void apply(struct call *call, const struct policy *policy)
+static void find_bucket(struct call *call, const struct http1_head *head)
+{
+    const struct pool_config *waits = call->route->waits;
+    const struct pool *pool = call->context->pools[call->route->pool];
+
+    if (pool_is_shared(waits))
+        call->bucket = pool_bucket(pool, pool_wait_key(waits, head, downstream_caller(call->downstream)));
+}
+
+static void apply(struct call *call, const struct http1_head *head, const struct policy *policy)
 {
     /* Mostly the whole head has come at once, and is for the route that was taken at first. */
     if (policy->route != call->route)
@@ -144,6 +154,8 @@ static void apply(struct call *call, const struct policy *policy)
     *call_fsm_policy_deadline(&call->fsm) = policy->deadline_ns;
     call->caller_end_ns = policy->caller_ns;
     call->trace = policy->trace;
+    if (call->route->waits != NULL)
+        find_bucket(call, head);
 }
 
 /* Without memory for them there are none. */
@@ -164,7 +176,7 @@ static enum cause start(struct call *call, const struct http1_head *head, const 
     note(call, head);
     policy_decide(&policy, call->config, head, call->fsm.begun_ns);
     if (policy.route != NULL)
-        apply(call, &policy);
+        apply(call, head, &policy);
     *detail = policy.detail;
     if (policy.refused != CAUSE_NONE)
         return refuse(call, head, policy.refused);

@@ -34,6 +34,7 @@ void call_begin_try(struct call *call)
                             .deadline_ns = call_fsm_next_ns(&call->fsm),
                             .policy_ns = call->fsm.policy_ns,
                             .method = call->request.method,
+                            .bucket = call->bucket,
                             .repeatable = is_repeatable(call),
                             .fresh = call->renews,
                             .authenticates = call->authenticates};

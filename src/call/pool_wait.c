@@ -32,6 +32,16 @@ static int64_t find_needed_ns(const struct pool_config *pool, const struct start
     return more(least_ns, more(start_times_median_ns(times), LEAST_FOR_A_SLOT_NS) + late_ns);
 }
 
+struct span pool_wait_key(const struct pool_config *pool, const struct http1_head *head, struct span caller)
+{
+    if (pool->shares_by_caller)
+        return caller;
+    for (uint32_t i = 0; i < head->field_count; i++)
+        if (span_eq_nocase(head->fields[i].name, pool->share_by))
+            return head->fields[i].value;
+    return SPAN_LIT("");
+}
+
 void pool_wait_tell(struct permit *permit, const struct route_config *route, const struct start_times *times,
                     int64_t deadline_ns, int64_t now_ns)
 {

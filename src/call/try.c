@@ -380,6 +380,7 @@ void try_begin(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
     try->plan = *plan;
+    try->ticket.permit.place.bucket = plan->bucket;
     if (plan->route->waits != NULL)
         pool_wait_tell(&try->ticket.permit, plan->route, times_of(try), plan->deadline_ns,
                        loop_now(try->context->loop));

@@ -5,6 +5,7 @@
 #include "config/quote.h"
 #include "config/report.h"
 #include "config/suggest.h"
+#include "http/http1.h"
 
 static struct pool_config *find(const struct build *b, const char *name, uint32_t count)
 {
@@ -65,7 +66,22 @@ static void build_pause(struct build *b, const struct option_values *values, str
     }
 }
 
-static uint32_t add(struct build *b, const char *name, const struct option_values *values)
+static enum status build_share(struct build *b, const struct option_values *values, struct pool_config *out)
+{
+    const struct yaml_node *node = values->of[OPT_POOL_SHARE_BY].node;
+
+    if (!node || span_eq(node->text, SPAN_LIT("none")))
+        return ST_OK;
+    out->shares_by_caller = span_eq(node->text, SPAN_LIT("caller"));
+    if (out->shares_by_caller)
+        return ST_OK;
+    if (!http1_is_token(node->text))
+        report_value(b->errors, node, "%s is no name of a field, nor caller", quote_text(node->text).text);
+    out->share_by = (struct span){arena_text(b->arena, node->text), node->text.len};
+    return out->share_by.ptr ? ST_OK : ST_NOMEM;
+}
+
+static enum status add(struct build *b, const char *name, const struct option_values *values, uint32_t *out)
 {
     uint32_t index = b->snapshot->pool_count++;
 
@@ -85,7 +101,8 @@ static uint32_t add(struct build *b, const char *name, const struct option_value
     };
     build_rate(b, values, &b->pools[index]);
     build_pause(b, values, &b->pools[index].pause);
-    return index;
+    *out = index;
+    return build_share(b, values, &b->pools[index]);
 }
 
 enum status build_pools(struct build *b, const struct option_values *builtin, const struct yaml_node *pools,
@@ -98,6 +115,7 @@ enum status build_pools(struct build *b, const struct option_values *builtin, co
     for (const struct yaml_node *node = pools ? pools->first : NULL; node; node = node->next) {
         struct option_values values = *builtin;
         const char *name = arena_text(b->arena, node->key);
+        uint32_t index;
 
         if (!name)
             return ST_NOMEM;
@@ -105,7 +123,8 @@ enum status build_pools(struct build *b, const struct option_values *builtin, co
         if (schema_read(&values, SECTION_POOL, node, b->scratch, b->errors) != ST_OK ||
             build_places(b, &values) != ST_OK)
             return ST_NOMEM;
-        (void)add(b, name, &values);
+        if (add(b, name, &values, &index) != ST_OK)
+            return ST_NOMEM;
     }
     b->shared_pool_count = b->snapshot->pool_count;
     return ST_OK;
@@ -144,6 +163,5 @@ enum status build_pool(struct build *b, const struct option_values *values, enum
     if (find(b, own_name, b->shared_pool_count))
         report_key(b->errors, node, "its own pool would be named like one in pools; share that with pool: %s",
                    own_name);
-    *index = add(b, own_name, values);
-    return ST_OK;
+    return add(b, own_name, values, index);
 }

@@ -51,7 +51,7 @@ bool parts_prepare(struct proxy *proxy, struct snapshot **snapshot, struct gener
         return false;
     *parts = (struct generation_parts){
         .generation = generation,
-        .pools = pools_prepare(proxy),
+        .pools = pools_prepare(proxy, generation->snapshot),
         .circuits = circuits_prepare(proxy, generation->snapshot),
         .pool_count = proxy->numbering.pools.count,
         .upstream_count = proxy->numbering.upstreams.count,

@@ -28,19 +28,31 @@ void pools_abort(struct proxy *proxy, struct pool **pools, uint32_t count)
     mem_free(pools);
 }
 
-struct pool **pools_prepare(struct proxy *proxy)
+static bool fill(struct proxy *proxy, struct pool **pools, uint32_t count, const struct snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        pools[i] = i < proxy->pool_count ? proxy->pools[i] : new_pool(proxy, i);
+        if (pools[i] == NULL)
+            return false;
+    }
+    for (uint32_t i = 0; i < snapshot->pool_count; i++) {
+        const struct pool_config *config = &snapshot->pools[i];
+
+        if (pool_is_shared(config) && pool_make_sharable(pools[config->index]) != ST_OK)
+            return false;
+    }
+    return true;
+}
+
+struct pool **pools_prepare(struct proxy *proxy, const struct snapshot *snapshot)
 {
     uint32_t count = proxy->numbering.pools.count;
     struct pool **pools = mem_calloc(count, sizeof(struct pool *));
 
-    for (uint32_t i = 0; pools != NULL && i < count; i++) {
-        pools[i] = i < proxy->pool_count ? proxy->pools[i] : new_pool(proxy, i);
-        if (pools[i] == NULL) {
-            pools_abort(proxy, pools, count);
-            return NULL;
-        }
-    }
-    return pools;
+    if (pools == NULL || fill(proxy, pools, count, snapshot))
+        return pools;
+    pools_abort(proxy, pools, count);
+    return NULL;
 }
 
 static struct pool_terms terms_of(const struct pool_config *config)
@@ -53,6 +65,7 @@ static struct pool_terms terms_of(const struct pool_config *config)
         .rate_per_hour = config->rate_per_hour,
         .rate_burst = config->rate_burst,
         .pauses = config->pause.max_ns != 0,
+        .is_shared = pool_is_shared(config),
     };
 }
 

@@ -1,7 +1,9 @@
 #include "runtime/pool.h"
 
 #include <errno.h>
+#include <sys/random.h>
 
+#include "base/hash.h"
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -12,6 +14,12 @@
 struct bells {
     bool any;
     uint64_t loops[LOOPS_MAX / 64]; /* of no meaning before there is any */
+};
+
+/* A queue that is shared, and what makes its buckets this process's own. */
+struct pool_shares {
+    struct queue_shares queue;
+    uint64_t key[2];
 };
 
 #define HOUR_NS (3600 * NS_PER_S)
@@ -53,6 +61,7 @@ void pool_fini(struct pool *pool)
     PRE(pool->permits.held == 0 && pool->permits.queue.length == 0);
     PRE(!pool->keeps_time);
     pthread_mutex_destroy(&pool->lock);
+    mem_free(pool->shares);
     mem_free(pool->held_by);
 }
 
@@ -279,9 +288,35 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
     obey_limit_locked(pool, terms->queue_size);
     permit_pool_set_rate(&pool->permits, per_hour != 0 ? rate_period_ns(per_hour, HOUR_NS) : 0,
                          terms->rate_burst, loop_clock_ns());
+    if (terms->is_shared != (pool->permits.queue.shares != NULL))
+        (void)queue_share(&pool->permits.queue, terms->is_shared ? &pool->shares->queue : NULL);
     pool->pauses = terms->pauses;
     if (!terms->pauses)
         permit_pool_unpause(&pool->permits);
+}
+
+enum status pool_make_sharable(struct pool *pool)
+{
+    struct pool_shares *shares;
+
+    if (pool->shares != NULL)
+        return ST_OK;
+    shares = mem_zalloc(sizeof(*shares));
+    if (shares == NULL)
+        return ST_NOMEM;
+    if (getrandom(shares->key, sizeof(shares->key), 0) != sizeof(shares->key)) {
+        mem_free(shares);
+        return ST_NOMEM;
+    }
+    pool->shares = shares;
+    return ST_OK;
+}
+
+uint8_t pool_bucket(const struct pool *pool, struct span key)
+{
+    if (pool->shares == NULL)
+        return 0;
+    return (uint8_t)(hash_keyed(pool->shares->key, key.ptr, key.len) % QUEUE_BUCKETS);
 }
 
 void pool_set(struct pool *pool, const struct pool_terms *terms)

@@ -29,7 +29,7 @@ def full(curfew, certificates, tmp_path):
     key = certificates.key("client")
     proxy = curfew(
         top={"pools": {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms", "adapt": {"when": 503},
-                                  "least": "p95", "rate": {"limit": "3000/m", "burst": 4},
+                                  "least": "p95", "share_by": "X-Tenant", "rate": {"limit": "3000/m", "burst": 4},
                                   "pause": {"statuses": [429, 503]}}},
              "drain": "1500ms", "drain_delay": "20ms",
              "defaults": {"headers": {"set": {"X-Api-Key": "from-the-defaults"}}},
@@ -64,9 +64,9 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
                                 "request_head_timeout": "10s", "handshake_timeout": "10s", "idle_timeout": "2m"}
     assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
-    pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s", "adapt": "none", "least": "none", "rate": "none", "pause": "none"}
+    pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s", "adapt": "none", "least": "none", "share_by": "none", "rate": "none", "pause": "none"}
     assert config["pools"] == {"shared": {**pool, "size": 5, "queue": 7, "queue_timeout": "900ms", "adapt": {"min": 1, "when": [503]},
-                                          "least": "p95", "rate": {"limit": "50/s", "burst": 4},
+                                          "least": "p95", "share_by": "X-Tenant", "rate": {"limit": "50/s", "burst": 4},
                                           "pause": {"statuses": [429, 503], "max": "30s"}},
                                "api/slow": {**pool, "size": 1}, "bare": pool}
     api = config["upstreams"]["api"]

@@ -806,6 +806,7 @@ static void set_terms(struct pool *pool, struct bounds to)
                                         .timed = sizes.order >= LEAST,
                                         .rate_per_hour = sizes.order == RATE,
                                         .rate_burst = 1,
+                                        .is_shared = sizes.order == SHARES,
                                         .pauses = sizes.order == PAUSED});
 }
 
@@ -1190,9 +1191,9 @@ static void begin_pool(struct pool *pool)
     pool->held_by = world.held_by;
     assert_int_equal(pool_keep_time(pool), ST_OK);
     acting = OPERATOR;
-    set_terms(pool, sizes.bounds);
     if (sizes.order == SHARES)
         assert_null(queue_share(&pool->permits.queue, &shares));
+    set_terms(pool, sizes.bounds);
 }
 
 static void begin(struct sizes with)

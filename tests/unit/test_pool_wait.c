@@ -109,6 +109,24 @@ static void each_refusal_has_a_cause(void **state)
     assert_int_equal(pool_wait_cause(PERMIT_PAUSED), CAUSE_PAUSED);
 }
 
+static void waiters_share_by_the_first_value_of_a_field_or_by_their_caller(void **state)
+{
+    struct http1_field fields[] = {{.name = SPAN_LIT("Host"), .value = SPAN_LIT("a")},
+                                   {.name = SPAN_LIT("x-tenant"), .value = SPAN_LIT("blue")},
+                                   {.name = SPAN_LIT("X-Tenant"), .value = SPAN_LIT("red")}};
+    struct http1_head head = {.fields = fields, .field_count = 3};
+    struct span caller = SPAN_LIT("127.0.0.1");
+
+    (void)state;
+    set(NS_NEVER, 0, NS_NEVER);
+    pool.share_by = SPAN_LIT("X-Tenant");
+    assert_true(span_eq(pool_wait_key(&pool, &head, caller), SPAN_LIT("blue")));
+    head.field_count = 1;
+    assert_int_equal(pool_wait_key(&pool, &head, caller).len, 0);
+    pool.shares_by_caller = true;
+    assert_true(span_eq(pool_wait_key(&pool, &head, caller), caller));
+}
+
 static void retry_after_is_rounded_up_and_never_0(void **state)
 {
     (void)state;
@@ -133,6 +151,7 @@ int main(void)
         cmocka_unit_test(the_larger_of_least_and_median_counts),
         cmocka_unit_test(nobody_waits_for_a_slot_beyond_queue_timeout),
         cmocka_unit_test(each_refusal_has_a_cause),
+        cmocka_unit_test(waiters_share_by_the_first_value_of_a_field_or_by_their_caller),
         cmocka_unit_test(retry_after_is_rounded_up_and_never_0),
     };
 
