@@ -122,14 +122,18 @@ static enum duration_histogram_end duration_histogram_end_of(enum cause cause, e
     }
 }
 
-/* How long a call takes from its permit on, which its pool asks for. */
-static void count_start_time(const struct call *call, int64_t now_ns)
+/* How long a call takes from its permit on, which its pool asks for; of one that is cut, how long it had. */
+static void count_start_time(const struct call *call, bool is_cut, int64_t now_ns)
 {
     struct start_times **times = &call->context->metrics->start_times[call->route->index];
 
+    if (call->try->granted_ns == 0)
+        return;
     if (*times == NULL)
         *times = start_times_new();
-    if (*times != NULL && call->try->granted_ns != 0)
+    if (*times != NULL && is_cut)
+        start_times_count_cut(*times, now_ns - call->try->granted_ns);
+    else if (*times != NULL)
         start_times_count(*times, now_ns - call->try->granted_ns);
 }
 
@@ -139,6 +143,8 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
     int64_t took_ns = now_ns - call->fsm.begun_ns;
     int64_t held_ns = try_held_ns(call->try, now_ns) + (call->retries != NULL ? call->retries->held_ns : 0);
 
+    if (call->route->waits != NULL && (outcome == OUTCOME_COMPLETED || cause == CAUSE_DEADLINE))
+        count_start_time(call, outcome != OUTCOME_COMPLETED, now_ns);
     if (histogram == NULL)
         return;
     if (outcome != OUTCOME_COMPLETED) {
@@ -146,8 +152,6 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
         return;
     }
     duration_histogram_count(histogram, took_ns, held_ns);
-    if (call->route->waits != NULL)
-        count_start_time(call, now_ns);
     if (call->fsm.spared_cause != CAUSE_NONE)
         histogram->spared++;
 }

@@ -43,10 +43,9 @@ static int64_t find(const struct start_times *times, uint32_t above)
     return duration_histogram_bound_ns(bucket);
 }
 
-void start_times_count(struct start_times *times, int64_t took_ns)
+static void count(struct start_times *times, uint32_t bucket)
 {
-    PRE(took_ns >= 0);
-    times->counts[duration_histogram_bucket_of(took_ns)]++;
+    times->counts[bucket]++;
     times->known++;
     times->fresh++;
     if (times->known >= START_TIMES_FULL)
@@ -57,6 +56,29 @@ void start_times_count(struct start_times *times, int64_t took_ns)
     times->median_ns = find(times, times->known / 2);
     times->p95_ns = find(times, times->known / 20);
     POST(times->median_ns <= times->p95_ns);
+}
+
+void start_times_count(struct start_times *times, int64_t took_ns)
+{
+    PRE(took_ns >= 0);
+    count(times, duration_histogram_bucket_of(took_ns));
+}
+
+/* The one in the middle of those that took longer; without any, twice as long is as good a guess as another. */
+void start_times_count_cut(struct start_times *times, int64_t had_ns)
+{
+    uint32_t had = duration_histogram_bucket_of(had_ns), longer = 0, bucket = had, seen = 0;
+
+    PRE(had_ns >= 0);
+    for (uint32_t i = had + 1; i < DURATION_HISTOGRAM_BUCKETS; i++)
+        longer += times->counts[i];
+    if (longer == 0) {
+        count(times, duration_histogram_bucket_of(had_ns <= INT64_MAX / 2 ? 2 * had_ns : had_ns));
+        return;
+    }
+    while (2 * seen <= longer)
+        seen += times->counts[++bucket];
+    count(times, bucket);
 }
 
 int64_t start_times_median_ns(const struct start_times *times)

@@ -65,6 +65,27 @@ static void it_forgets_what_was_long_ago(void **state)
     mem_free(times);
 }
 
+static void one_that_was_cut_counts_as_one_that_took_longer(void **state)
+{
+    struct start_times *times = start_times_new();
+
+    (void)state;
+    count(times, 90, 10 * MS);
+    count(times, 10, 300 * MS);
+    assert_about(start_times_p95_ns(times), 300 * MS);
+    for (int i = 0; i < 1000; i++)
+        start_times_count_cut(times, 100 * MS);
+    assert_about(start_times_median_ns(times), 300 * MS); /* not 100: they would have gone on */
+    mem_free(times);
+    times = start_times_new();
+    for (int i = 0; i < 100; i++)
+        start_times_count_cut(times, 100 * MS); /* nothing is known of longer ones */
+    assert_about(start_times_median_ns(times), 200 * MS);
+    start_times_count_cut(times, INT64_MAX);
+    start_times_count_cut(times, 0);
+    mem_free(times);
+}
+
 static void the_shortest_and_the_longest_have_a_place(void **state)
 {
     struct start_times *times = start_times_new();
@@ -83,6 +104,7 @@ int main(void)
         cmocka_unit_test(nothing_is_said_of_fewer_than_a_hundred),
         cmocka_unit_test(half_and_nineteen_of_twenty_are_told_apart),
         cmocka_unit_test(it_forgets_what_was_long_ago),
+        cmocka_unit_test(one_that_was_cut_counts_as_one_that_took_longer),
         cmocka_unit_test(the_shortest_and_the_longest_have_a_place),
     };
 
