@@ -70,6 +70,8 @@ struct advise_pool {
     double mean_held_then;
     uint64_t size_then;
     uint64_t rejected; /* calls: the demand is higher than what was measured */
+    bool with_queue;   /* of one of its routes it is known how long calls take; by that: */
+    uint64_t queue;    /* so many may wait and still have time for their own call behind the others */
 };
 
 /* Of all routes that use the pool. False: no call has held a permit of it. */

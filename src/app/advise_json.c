@@ -124,6 +124,7 @@ static void put_pool(struct jsonw *json, const struct advise_question *question,
     jsonw_u64(json, "rejected", advice.rejected);
     put_size(json, "advised_size", is_known, advice.size);
     put_size(json, "advised_size_with_deadlines", is_known && advice.with_deadlines, advice.size_then);
+    put_size(json, "advised_queue", is_known && advice.with_queue, advice.queue);
     jsonw_close_object(json);
 }
 

@@ -172,6 +172,11 @@ static void print_pool(const struct advise_question *question, const struct dura
     if (advice.with_deadlines)
         printf("  size: %" PRIu64 ", with the deadlines for at most %s (%.3g on average)\n", advice.size_then,
                percent(rate_ppm).text, advice.mean_held_then);
+    if (advice.with_queue)
+        printf("  queue: %" PRIu64
+               " at most, by the p95: who waits behind more has no time left for its own call; "
+               "least: p95 refuses who comes too late\n",
+               advice.queue);
     if (advice.rejected != 0)
         printf("  %" PRIu64 " calls were rejected: more are asked for than were measured.\n",
                advice.rejected);

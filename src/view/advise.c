@@ -11,6 +11,9 @@
 #define WEIGHT_LEAST  1e-18
 #define RULE_OF_THREE 3
 #define RATE_DECIMALS 4
+/* The share of calls that a place in the queue is to leave time for, and the longest queue that there is. */
+#define QUEUE_PPM     950000u
+#define QUEUE_MAX     1e6
 #define RATE_MAX_PPM  (ADVISE_PPM / 2)
 #define US_PER_S      1e6
 
@@ -196,6 +199,21 @@ static void add_route(const struct duration_route *route, uint64_t rate_ppm, str
     out->rejected += route->rejected.calls;
 }
 
+/* The place in the queue at which the wait, p95 / size for each before it, leaves the deadline no p95 any more. */
+static void add_queue(const struct duration_route *route, uint64_t size, struct advise_pool *out)
+{
+    int64_t p95_us = advise_percentile_us(route, QUEUE_PPM);
+    double places;
+
+    if (p95_us <= 0)
+        return;
+    places = (double)size * (double)(route->deadline_us - p95_us) / (double)p95_us;
+    places = places < 0 ? 0 : places > QUEUE_MAX ? QUEUE_MAX : places;
+    if (!out->with_queue || (uint64_t)places < out->queue)
+        out->queue = (uint64_t)places;
+    out->with_queue = true;
+}
+
 bool advise_pool(const struct durations *durations, const struct duration_pool *pool, uint64_t rate_ppm,
                  struct advise_pool *out)
 {
@@ -203,8 +221,10 @@ bool advise_pool(const struct durations *durations, const struct duration_pool *
     for (uint32_t i = 0; i < durations->route_count; i++) {
         const struct duration_route *route = &durations->routes[i];
 
-        if (strcmp(route->pool, pool->name) == 0 && route->for_us > 0)
-            add_route(route, rate_ppm, out);
+        if (strcmp(route->pool, pool->name) != 0 || route->for_us <= 0)
+            continue;
+        add_route(route, rate_ppm, out);
+        add_queue(route, pool->size, out);
     }
     if (out->rate <= 0)
         return false;

@@ -295,6 +295,30 @@ static void a_pool_that_is_shared_bears_all_of_its_routes(void **state)
     assert_false(advice.with_deadlines); /* 100 calls are too few for 1 % */
 }
 
+static void a_queue_is_as_long_as_the_last_in_it_has_time_for(void **state)
+{
+    struct measured *m = nothing_measured();
+    struct duration_pool pool = {"api", 50, 7};
+    struct duration_route routes[2];
+    struct durations durations = {.routes = routes, .pools = &pool, .route_count = 2, .pool_count = 1};
+    struct advise_pool advice;
+
+    completes(m, 10, 500000);
+    routes[0] = routes[1] = *route_of(m);
+    assert_true(advise_pool(&durations, &pool, 10000, &advice));
+    assert_false(advice.with_queue); /* of so few the p95 is not known */
+    completes(m, 1000, 500000);
+    routes[0] = routes[1] = *route_of(m);
+    assert_true(advise_pool(&durations, &pool, 10000, &advice));
+    assert_true(advice.with_queue && advice.queue > 130 && advice.queue <= 150); /* 50 * 1.5 s / 0.5 s */
+    routes[1].deadline_us = 600000; /* the route that has the least time */
+    assert_true(advise_pool(&durations, &pool, 10000, &advice));
+    assert_true(advice.queue <= 10);
+    routes[1].deadline_us = 100000;
+    assert_true(advise_pool(&durations, &pool, 10000, &advice));
+    assert_true(advice.with_queue && advice.queue == 0);
+}
+
 /* ---- rates ------------------------------------------------------------------------------------------------------ */
 
 static void rates_are_percentages_with_up_to_four_decimals(void **state)
@@ -336,6 +360,7 @@ int main(void)
         cmocka_unit_test(permits_are_those_of_the_poisson_distribution),
         cmocka_unit_test(a_pool_is_sized_by_littles_law),
         cmocka_unit_test(a_pool_that_is_shared_bears_all_of_its_routes),
+        cmocka_unit_test(a_queue_is_as_long_as_the_last_in_it_has_time_for),
         cmocka_unit_test(rates_are_percentages_with_up_to_four_decimals),
     };
 
