@@ -104,6 +104,12 @@ static bool is_breaker_open(const struct call *call)
     return circuit != NULL && circuit_look(circuit, loop_now(call->context->loop)).state == BREAKER_OPEN;
 }
 
+/* What a retry is decided by: a head that was cut, or a stream of HTTP/2 that was reset before it, is no response. */
+static enum cause retry_cause(const struct call *call, const struct try_result *result)
+{
+    return result->cause == CAUSE_INCOMPLETE && call->try->status == 0 ? CAUSE_TERMINATED : result->cause;
+}
+
 static struct retry_case case_of(struct call *call, const struct try_result *result,
                                  const struct http1_head *head)
 {
@@ -111,7 +117,7 @@ static struct retry_case case_of(struct call *call, const struct try_result *res
     int64_t left_ns = call->fsm.deadline_ns - loop_now(call->context->loop);
 
     return (struct retry_case){
-        .cause = result != NULL ? result->cause : CAUSE_NONE,
+        .cause = result != NULL ? retry_cause(call, result) : CAUSE_NONE,
         .status = head != NULL ? head->code : 0,
         .struck = result == NULL && head == NULL,
         .sent = call->try->fsm.sent,
@@ -360,7 +366,7 @@ static enum retry_stop newcomer_stop(const struct call *call, enum cause cause)
 void call_end_tries(struct call *call, const struct try_result *result)
 {
     struct call_retries *retries = call->retries;
-    bool is_a_failure = retry_kind_of(result->cause) != RETRY_KIND_COUNT;
+    bool is_a_failure = retry_kind_of(retry_cause(call, result)) != RETRY_KIND_COUNT;
 
     if (retries_had_one(retries) && call->try->granted_ns == 0) {
         call_end_as_before(call, newcomer_stop(call, result->cause));

@@ -529,3 +529,20 @@ def test_five_thousand_requests_of_a_multiplexing_client_are_all_answered(curfew
         assert "2500 succeeded, 0 failed" in done.stdout, done.stdout
     metrics = proxy.metrics()
     assert metrics.calls("started") == 5000 == metrics.calls("completed")
+
+
+# -------------------------------------------------------------------------------------- tried again
+
+
+def test_a_stream_is_tried_again(gate):
+    tries = []
+
+    def second(exchange):
+        request = exchange.recv_request()
+        tries.append(request.content)
+        exchange.answer(200 if len(tries) > 1 else 503, content=request.content)
+
+    front = gate(second, retries={"attempts": 2, "when": [503], "backoff": {"base": "1ms"}})
+    answer = front.caller().ask2("PUT", "/", content=b"x" * 5000)
+    assert (answer.status, answer.content, answer.ended) == (200, b"x" * 5000, True)
+    assert tries == [b"x" * 5000] * 2

@@ -727,3 +727,28 @@ def test_a_request_that_went_in_part_leaves_a_ghost_and_no_late_answer(front):
     line, = proxy.log(1)
     assert line["lingered_ms"] == 300
     assert proxy.wait_idle().calls("late") == 0
+
+
+# -------------------------------------------------------------------------------------- tried again
+
+
+@pytest.mark.parametrize("fails", ["status", "reset"])
+def test_a_call_over_http2_is_tried_again(front, fails):
+    tries = []
+
+    def second(peer):
+        request = peer.take()
+        tries.append(request.content)
+        if len(tries) > 1:
+            peer.answer(request, content=request.content)
+        elif fails == "status":
+            peer.answer(request, 503)
+        else:
+            peer.reset(request, INTERNAL_ERROR)
+
+    proxy, _ = front(second, retries={"attempts": 2, "when": ["reset", 503], "backoff": {"base": "1ms"}})
+    response = proxy.ask("PUT", "/", content=b"x" * 5000)
+    assert (response.status, response.content) == (200, b"x" * 5000)
+    assert tries == [b"x" * 5000] * 2
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_calls_saved_total") == 1

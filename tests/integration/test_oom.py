@@ -6,6 +6,7 @@ of the long scenarios.
 
 import contextlib
 import http.client
+import itertools
 import ssl
 import threading
 
@@ -32,6 +33,7 @@ class Api:
     def __init__(self, upstream, **more):
         self.waiting, self.release = threading.Event(), threading.Event()
         self.asked, self.left = threading.Event(), threading.Event()
+        self.failed = set()
         self.upstream = upstream(self._serve, **more)
 
     def _serve(self, exchange):
@@ -53,7 +55,10 @@ class Api:
             readable(exchange.sock, bounds.TEST)
             self.left.set()
             return False
-        if request.target == "/chunked":
+        if request.target == "/second" and request["x-key"] not in self.failed:
+            self.failed.add(request["x-key"])
+            exchange.answer(503, content=b"not now")
+        elif request.target == "/chunked":
             exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
                           b"4;x=y\r\ndefg\r\n0\r\nX-After: 1\r\n\r\n")
         elif request.target == "/close":
@@ -228,6 +233,27 @@ def test_a_head_that_grows_without_memory_is_answered(service, faults):
 
 def test_a_call_to_a_kept_connection_without_memory(service, faults):
     endure(service(keepalive={"max_idle": 8}), faults, post, 500)
+
+
+def test_a_call_that_is_tried_again_without_memory(service, faults):
+    """Without memory for another try, its caller has the API's answer to the first one."""
+    keys = itertools.count()
+
+    def again(proxy):
+        with _calling(proxy) as caller:
+            caller.request("POST", "/second", f"X-Key: {next(keys)}", "Idempotency-Key: k", content=b"twice")
+            response = caller.recv_response()
+            if response.status == 503 and response.content == b"not now":
+                raise Unserved("503")
+            if response.status == 500:
+                problem.parse(response)
+                raise Unserved("500")
+            assert (response.status, response.content) == (200, b"twice")
+
+    retries = {"attempts": 2, "when": [503], "backoff": {"base": "1ms", "max": "1ms"}, "budget": {"share": "100%", "burst": 1000}}
+    metrics, _ = endure(service(retries=retries), faults, again)
+    assert metrics.calls("abandoned") == metrics.calls("stuck") == metrics.calls("rejected") == 0
+    assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
 
 
 def test_a_call_that_waits_in_the_queue_without_memory(service, faults):

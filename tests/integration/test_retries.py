@@ -103,6 +103,21 @@ def test_a_response_is_kept_for_when_no_later_try_has_one(pair):
     caller.must_be_open()
 
 
+def test_half_a_head_is_no_response(pair):
+    proxy, up = retried(pair, attempts=3)
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    up.take()[0].answer(503, "X-Number: 1", "Connection: close", content=b"no")
+    for _ in range(2):
+        exchange, _ = up.take()
+        exchange.send(b"HTTP/1.1 200 OK\r\nX-Num")
+        exchange.close()
+    response = caller.recv_response()
+    assert (response.status, response["x-number"], response.content) == (503, "1", b"no")
+    assert stopped(proxy) == {"attempts": 1}
+    caller.must_be_open()
+
+
 def test_a_response_that_was_not_here_whole_is_told_by_its_status(pair):
     proxy, up = retried(pair, attempts=2)
     caller = proxy.caller()
