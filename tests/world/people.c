@@ -35,6 +35,7 @@ struct sim_connection {
     int stage;
     char *answer;            /* of which `sent` has gone */
     size_t len, sent, asked; /* asked: bytes of the request that is being answered */
+    size_t solid;            /* of the answer: what is behind its end goes with its last byte */
     size_t owed;             /* of content that was answered before it had come */
     bool ends;               /* behind the answer */
 };
@@ -330,11 +331,12 @@ static void compose(struct sim_connection *connection, uint64_t number)
     char *out = connection->answer = realloc(connection->answer, 2 * length + 512);
 
     CHECK(world, out != NULL);
-    connection->sent = 0;
+    connection->sent = connection->solid = 0;
     connection->ends = false;
     if (chance(world, connection->api->garbles)) {
         connection->len =
             (size_t)sprintf(out, "%s", chance(world, 50) ? "HTTP/1.1 2x0 junk\r\n\r\n" : unavailable);
+        connection->solid = connection->len;
         return;
     }
     at = chance(world, 5) ? (size_t)sprintf(out, "HTTP/1.1 103 Early Hints\r\n\r\n") : 0;
@@ -355,6 +357,7 @@ static void compose(struct sim_connection *connection, uint64_t number)
         }
         at += (size_t)sprintf(out + at, "0\r\n\r\n");
     }
+    connection->solid = at;
     if (chance(world, connection->api->garbles / 2)) /* what nobody has asked for */
         at += (size_t)sprintf(out + at, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad");
     connection->len = at;
@@ -405,6 +408,9 @@ static void answer_some(struct sim_connection *connection)
     size_t left = connection->len - connection->sent;
     size_t len = chance(world, 100 - connection->api->drips) ? left : some_below(world, left + 1);
 
+    /* What comes later than the answer may be taken for the next one by anybody: it can't be told from that. */
+    if (connection->sent + len >= connection->solid)
+        len = left;
     net_send(end, connection->answer + connection->sent, len);
     connection->sent += len;
     if (connection->sent < connection->len)
