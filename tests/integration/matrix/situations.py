@@ -125,7 +125,9 @@ class BackoffAfter503(Situation):
     def enter(self, cell):
         cell.call()
         cell.take("/cell")
-        cell.exchange.answer(503, f"Retry-After: {2 * SLOW:g}", content=b"later")
+        # What hits all cells together comes when the last one of them is where it has to be.
+        wait = {"drain": 30, "shutdown": 30, "reload": 4}.get(cell.event.together, 2)
+        cell.exchange.answer(503, f"Retry-After: {wait * SLOW:g}", content=b"later")
         cell.reach("backoff")
 
     def complete(self, cell):
