@@ -163,6 +163,9 @@ const struct stream_fault *call_deliver_interim(struct call *call);
 void call_pump(struct call *call);
 /* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */
 bool call_watch_progress(struct call *call, const struct http1_head *head);
+void call_free_progress(struct call *call);
+/* The response whose head was handed over goes to the caller. If that can't be, the call is over. */
+void call_adopt_response(struct call *call);
 /* What of the content is there, in which some may be new. */
 void call_note_progress(struct call *call, const struct stream_piece *piece);
 /* In place of try_set_limit, once it is known whether the caller takes more: by how the response gets on. */

@@ -19,6 +19,7 @@ struct streams_config {
     int64_t deadline_ns; /* from the first byte of the request; none of these is NS_NEVER */
     int64_t first_event_ns;
     int64_t idle_ns;
+    bool commits_by_event;  /* the head goes to the caller with the first event, not before */
     const struct place *at; /* where the map stands; NULL: nowhere alone, parts of it do */
     const struct place *deadline_at, *first_event_at, *idle_at;
 };

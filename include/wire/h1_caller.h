@@ -81,6 +81,8 @@ void h1_caller_close(struct h1_caller *caller);
 /* Within wire/h1_caller*.c: functions of the stream. */
 enum stream_result h1_caller_send_response(struct stream *stream, const struct http1_head *head,
                                            const struct forward_own *own);
+bool h1_caller_keep_response(struct stream *stream);
+void h1_caller_drop_response(struct stream *stream);
 enum stream_result h1_caller_send(struct stream *stream, const struct stream_piece *piece, size_t *taken);
 
 #endif

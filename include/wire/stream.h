@@ -131,6 +131,13 @@ struct stream_ops {
     enum stream_result (*send_response)(struct stream *stream, const struct http1_head *head,
                                         const struct forward_own *own);
     /*
+     * The response's head that was given is not to be sent yet, and has to outlive this turn. False: no memory. NULL:
+     * it does so anyway.
+     */
+    bool (*keep_response)(struct stream *stream);
+    /* Nothing of the response's head that was kept so has gone, and nothing of it will. */
+    void (*drop_response)(struct stream *stream);
+    /*
      * OK: all has been taken, and with `last` the message is out. WAIT: *taken of the data has been. An empty piece,
      * not the last one, writes what is left of what was taken before.
      */
@@ -219,6 +226,16 @@ static inline enum stream_result stream_send_response(struct stream *stream, con
                                                       const struct forward_own *own)
 {
     return stream->ops->send_response(stream, head, own);
+}
+
+static inline bool stream_keep_response(struct stream *stream)
+{
+    return stream->ops->keep_response == NULL || stream->ops->keep_response(stream);
+}
+
+static inline void stream_drop_response(struct stream *stream)
+{
+    stream->ops->drop_response(stream);
 }
 
 static inline enum stream_result stream_send(struct stream *stream, const struct stream_piece *piece,

@@ -74,6 +74,7 @@ static void put_streams(struct jsonw *json, const struct streams_config *streams
     put_duration(json, "first_event", streams->first_event_ns);
     put_duration(json, "idle", streams->idle_ns);
     put_list(json, "ignore", streams->events.ignore, streams->events.ignore_count);
+    jsonw_text(json, "commit", streams->commits_by_event ? "event" : "head");
     jsonw_close_object(json);
 }
 

@@ -257,6 +257,8 @@ static void print_streams(const struct explanation *e)
     print_part("deadline", deadline_ns, streams->deadline_at);
     print_part("first_event", streams->first_event_ns, streams->first_event_at);
     print_part("idle", streams->idle_ns, streams->idle_at);
+    if (streams->commits_by_event)
+        printf("  %-14sevent: the head goes to the caller with the first event\n", "commit");
     for (uint32_t i = 0; i < streams->events.ignore_count; i++)
         printf("%s%.*s", i == 0 ? "            comments are no events, nor are those of type " : ", ",
                SPAN_FMT(streams->events.ignore[i]));
@@ -369,7 +371,9 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     case CAUSE_CONNECT_LIMIT: return is_connecting && strikes(e, e->policy.route->connect_ns);
     case CAUSE_FIRST_BYTE_LIMIT: return phase == PHASE_WAIT && strikes(e, e->policy.route->first_byte_ns);
     case CAUSE_BEGIN_LIMIT: return strikes(e, e->policy.route->begin_ns);
-    case CAUSE_FIRST_EVENT_LIMIT: return phase == PHASE_RECEIVE && has_streams(e);
+    case CAUSE_FIRST_EVENT_LIMIT:
+        return has_streams(e) && (phase == PHASE_RECEIVE ||
+                                  (phase == PHASE_WAIT && e->policy.route->streams->commits_by_event));
     case CAUSE_RATE_LIMIT:
         return phase == PHASE_RECEIVE && e->policy.route->min_rate.bytes != 0 &&
                strikes(e, e->policy.route->min_rate.per_ns);

@@ -25,7 +25,7 @@ static void free_deferred(struct deferred_free *deferred_free)
     PRE(call_is_over(call) && call->first.h1.in.data == NULL && list_is_empty(&call->place.node));
     if (call->spare != NULL)
         call_retries_free(call);
-    mem_free(call->progress);
+    call_free_progress(call);
     outgoing_fini(&call->request, slab);
     slab_give(slab, call, sizeof(*call));
 }

@@ -5,6 +5,7 @@
  */
 #include "base/invariant.h"
 #include "call/call.h"
+#include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/relay.h"
@@ -85,12 +86,41 @@ static void note_progress(void *arg, const struct stream_piece *piece)
     call_note_progress(arg, piece);
 }
 
+/* All of the response has gone. */
+static const struct stream_fault *complete(struct call *call)
+{
+    return call->fsm.state == CALL_DELIVERING || finish_try(call) ? &delivered : NULL;
+}
+
+/* What was held back goes first. False: the rest can't follow yet, or there is none. */
+static bool deliver_held(struct call *call, const struct stream_fault **fault)
+{
+    bool is_last;
+
+    switch (call_send_held(call, &is_last)) {
+    case STREAM_OK:
+        if (is_last)
+            *fault = complete(call);
+        return !is_last;
+    case STREAM_WAIT:
+        call->try->exchange->paused = true;
+        finish_early(call);
+        break;
+    case STREAM_NOMEM: *fault = &call_no_memory; break;
+    default: *fault = &call_caller_left; break;
+    }
+    return false;
+}
+
 static const struct stream_fault *deliver(struct call *call)
 {
     struct stream *exchange = call->try->exchange;
+    const struct stream_fault *fault = NULL;
 
+    if (call_has_held(call) && !deliver_held(call, &fault))
+        return fault;
     switch (relay_run(exchange, call->caller, call->progress != NULL ? note_progress : NULL, call)) {
-    case RELAY_DONE: return call->fsm.state == CALL_DELIVERING || finish_try(call) ? &delivered : NULL;
+    case RELAY_DONE: return complete(call);
     case RELAY_WAIT: finish_early(call); break;
     case RELAY_AGAIN: stream_again(call->caller); break;
     case RELAY_SOURCE: return &exchange->fault;
@@ -103,7 +133,7 @@ static const struct stream_fault *deliver(struct call *call)
 /* Is there no response yet, but for interim ones? */
 static bool awaits_response(const struct call *call)
 {
-    return call->fsm.state == CALL_TRYING && try_fsm_is_exchanging(&call->try->fsm);
+    return call->fsm.state == CALL_TRYING && try_fsm_is_exchanging(&call->try->fsm) && !call_holds(call);
 }
 
 /* False: nothing more can be done for it now. */
@@ -128,6 +158,10 @@ static const struct stream_fault *download(struct call *call)
         if (!look_for_response(call, &fault))
             return fault;
     }
+    if (call_holds(call))
+        fault = call_hold_back(call);
+    if (fault != NULL)
+        return fault;
     return call->fsm.state == CALL_RESPONDING || call->fsm.state == CALL_DELIVERING ? deliver(call) : NULL;
 }
 

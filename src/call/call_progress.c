@@ -45,6 +45,8 @@ static void become_stream(struct call *call, const struct http1_head *head, stru
     progress->reads_events = has_events(content_type, head);
     progress->terms.first_event_ns = streams->first_event_ns;
     progress->terms.idle_ns = streams->idle_ns;
+    progress->hold.is_on = streams->commits_by_event;
+    progress->deadline_before_ns = *call_fsm_policy_deadline(&call->fsm);
     sse_begin(&progress->sse, &streams->events);
     call_fsm_replace_deadline(&call->fsm, end_ns < call->caller_end_ns ? end_ns : call->caller_end_ns,
                               loop_now(call->context->loop));
@@ -108,10 +110,30 @@ void call_limit_by_progress(struct call *call)
 
     if (progress->is_stream ? progress->events != 0 : call->progress->seen != 0)
         call_fsm_set_begin(&call->fsm, NS_NEVER);
-    /* Of a stream bytes are no progress. */
-    try_set_limit(call->try, call->caller->blocked || progress->is_stream);
+    /* Of a stream bytes are no progress, and its head is no answer that is waited for. */
+    if (call->progress->hold.is_on)
+        try_fsm_set_limit(&call->try->fsm, NS_NEVER, CAUSE_NONE);
+    else
+        try_set_limit(call->try, call->caller->blocked || progress->is_stream);
     progress_stand(progress, call->caller->blocked, loop_now(call->context->loop));
     limit_ns = progress_limit(progress, &call->progress->terms, &cause);
     if (limit_ns < call->try->fsm.limit_ns)
         try_fsm_set_limit(&call->try->fsm, limit_ns, cause);
+}
+
+void call_forget_response(struct call *call)
+{
+    PRE(call_holds(call) && !call->answering);
+    call_fsm_replace_deadline(&call->fsm, call->progress->deadline_before_ns, loop_now(call->context->loop));
+    stream_drop_response(call->caller);
+    call_free_progress(call);
+}
+
+void call_free_progress(struct call *call)
+{
+    if (call->progress == NULL)
+        return;
+    held_response_fini(&call->progress->hold);
+    mem_free(call->progress);
+    call->progress = NULL;
 }

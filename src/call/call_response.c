@@ -1,6 +1,7 @@
 /* Heads of responses: from the upstream's bytes to what is written to the caller. */
 #include "base/invariant.h"
 #include "call/call.h"
+#include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
 
@@ -113,29 +114,38 @@ static const struct stream_fault *hand_over_final(struct call *call, struct http
     return hand_over(call, head, &own);
 }
 
-/* The final response's head is on its way to the caller. */
 static const struct stream_fault *begin_answer(struct call *call, struct http1_head *head)
 {
-    const struct stream_fault *fault;
-
     PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
-    fault = hand_over_final(call, head);
-    if (fault != NULL)
-        return fault;
+    return hand_over_final(call, head);
+}
+
+/* The head that was handed over is on its way: no other response can follow. */
+static void answer(struct call *call)
+{
     call->answering = true;
     if (call->spare != NULL)
         call_end_of_tries(call);
-    return NULL;
+}
+
+void call_adopt_response(struct call *call)
+{
+    answer(call);
+    if (try_adopt(call->try))
+        (void)call_move(call, CALL_RESPONDING); /* if it can't be, the call is over */
 }
 
 const struct stream_fault *call_deliver_parked(struct call *call, struct http1_head *head)
 {
     const struct stream_fault *fault = begin_answer(call, head);
 
-    if (fault == NULL && call_move(call, CALL_DELIVERING))
+    if (fault != NULL)
+        return fault;
+    answer(call);
+    if (call_move(call, CALL_DELIVERING))
         call_set_timer(call);
-    return fault;
+    return NULL;
 }
 
 static const struct stream_fault *final_response(struct call *call, struct http1_head *head)
@@ -146,8 +156,12 @@ static const struct stream_fault *final_response(struct call *call, struct http1
         return fault;
     if (!call_watch_progress(call, head))
         return &call_no_memory;
-    if (try_adopt(call->try))
-        (void)call_move(call, CALL_RESPONDING); /* if it can't be, the call is over */
+    if (!call_holds(call))
+        call_adopt_response(call);
+    else if (!stream_keep_response(call->caller))
+        return &call_no_memory;
+    else if (call->spare != NULL)
+        call->spare->per_try_ns = NS_NEVER;
     return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "call/call.h"
+#include "call/call_progress.h"
 #include "call/context.h"
 #include "call/replay.h"
 #include "core/budget.h"
@@ -104,10 +105,15 @@ static bool is_breaker_open(const struct call *call)
     return circuit != NULL && circuit_look(circuit, loop_now(call->context->loop)).state == BREAKER_OPEN;
 }
 
-/* What a retry is decided by: a head that was cut, or a stream of HTTP/2 that was reset before it, is no response. */
+/*
+ * What a retry is decided by: a head that was cut, or a stream of HTTP/2 that was reset before it, is no response; nor
+ * is a stream that was held back and breaks off: it has told the caller nothing.
+ */
 static enum cause retry_cause(const struct call *call, const struct try_result *result)
 {
-    return result->cause == CAUSE_INCOMPLETE && call->try->status == 0 ? CAUSE_TERMINATED : result->cause;
+    bool has_begun = call->try->status != 0 && !call_holds(call);
+
+    return result->cause == CAUSE_INCOMPLETE && !has_begun ? CAUSE_TERMINATED : result->cause;
 }
 
 static struct retry_case case_of(struct call *call, const struct try_result *result,
@@ -121,7 +127,7 @@ static struct retry_case case_of(struct call *call, const struct try_result *res
         .status = head != NULL ? head->code : 0,
         .struck = result == NULL && head == NULL,
         .sent = call->try->fsm.sent,
-        .delivered = call->answering || call->interim_went,
+        .delivered = call->answering || call->interim_went || (call_holds(call) && call->caller->committed),
         .draining = call->context->draining,
         .told = head != NULL && tells_off(head),
         .repeatable = call->may_repeat,
@@ -266,6 +272,8 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
     }
     call->spare->per_try_ns = NS_NEVER;
     call->renews = call->try->exchange->lost || (result != NULL && result->closed);
+    if (call_holds(call))
+        call_forget_response(call);
     if (head != NULL)
         give_up_response(call, head);
     else if (result != NULL)

@@ -94,6 +94,7 @@ enum status build_streams(struct build *b, const struct option_values *values,
     streams->deadline_ns = of[OPT_STREAMS_DEADLINE].number;
     streams->first_event_ns = of[OPT_STREAMS_FIRST_EVENT].number;
     streams->idle_ns = of[OPT_STREAMS_IDLE].number;
+    streams->commits_by_event = of[OPT_STREAMS_COMMIT].number != 0;
     streams->at = map->place;
     streams->deadline_at = of[OPT_STREAMS_DEADLINE].place;
     streams->first_event_at = of[OPT_STREAMS_FIRST_EVENT].place;

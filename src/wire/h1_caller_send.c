@@ -128,6 +128,23 @@ enum stream_result h1_caller_send_response(struct stream *stream, const struct h
     return STREAM_OK;
 }
 
+bool h1_caller_keep_response(struct stream *stream)
+{
+    struct h1_turn *turn = &of(stream)->turn;
+
+    PRE(turn->answer_len != 0);
+    return keep_unsent_head(turn);
+}
+
+void h1_caller_drop_response(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+
+    PRE(!stream->committed);
+    drop_unsent_answer(&caller->turn);
+    note_progress(caller);
+}
+
 enum stream_result h1_caller_send(struct stream *stream, const struct stream_piece *piece, size_t *taken)
 {
     struct h1_caller *caller = of(stream);

@@ -85,7 +85,8 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     slow, very = api["routes"]
     assert slow == {"path": "/slow", "methods": "all", "deadline": "1h", "pool": "api/slow",
                     "timeouts": api["timeouts"], "streams": None, "breaker": None, "retries": None}
-    assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": []}
+    assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": [],
+                               "commit": "head"}
     assert api["addresses"] == {"stagger": "250ms", "remember": "10m", "eject": {"failures": 7, "time": "10m", "time_max": "10m"}}
     assert api["breaker"] == very["breaker"] == {
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",

@@ -61,6 +61,10 @@ class Api:
         elif request.target == "/chunked":
             exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
                           b"4;x=y\r\ndefg\r\n0\r\nX-After: 1\r\n\r\n")
+        elif request.target == "/stream":
+            exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          b"7\r\n: warm\n\r\n1\r\n\n\r\n9\r\ndata: 1\n\n\r\n")
+            exchange.send(b"bbb\r\ndata: " + bytes(2995) + b"\n\n\r\n0\r\nX-After: 1\r\n\r\n")
         elif request.target == "/close":
             exchange.send(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
             return False
@@ -158,6 +162,12 @@ SCENARIOS = [post, two_on_one_connection, chunked_both_ways, until_the_end, larg
              bad_request]
 
 
+def stream(proxy, content):
+    with _calling(proxy) as caller:
+        caller.request("GET", "/stream")
+        assert _final(caller, 500).content == content
+
+
 @pytest.fixture
 def service(curfew, faults, upstream):
     """A proxy with faults, and a call that waits at the upstream through all of them."""
@@ -221,6 +231,15 @@ def test_a_call_without_memory(service, faults, scenario):
     metrics, _ = endure(service(), faults, scenario, *([500] if scenario is post else []))
     # Nobody else is blamed.
     assert metrics.calls("abandoned") == metrics.calls("stuck") == metrics.calls("rejected") == 0
+    assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
+
+
+@pytest.mark.parametrize("commit", ["head", "event"])
+def test_a_stream_without_memory(service, faults, commit):
+    events = b"data: 1\n\ndata: " + bytes(2995) + b"\n\n"
+    content = (b": warm\n\n" if commit == "head" else b"") + events
+    keys = {"streams": {"commit": commit}, "timeouts": {"min_rate": {}}}
+    metrics, _ = endure(service(**keys), faults, stream, content)
     assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
 
 

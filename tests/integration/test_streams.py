@@ -355,3 +355,200 @@ def test_a_route_may_have_streams_of_its_own(pair):
         callers[path].exchange.send(END)
         callers[path].read_until(END)
     assert {line["route"]: line.get("events") for line in proxy.log(3)} == {"default": 0, "/off": None, "/slow": 0}
+
+
+# ------------------------------------------------------------------- S6: commit: event
+
+COMMIT = {"commit": "event", "first_event": "300ms"}
+
+
+def ask(pair, head=HEAD, streams=COMMIT, **keys):
+    """A call of which the API has sent a stream's head, and the caller has nothing."""
+    proxy, up = pair(**{"deadline": "5s", "streams": streams, **keys})
+    caller = proxy.caller()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(head)
+    caller.must_be_silent(0.03)
+    return proxy, caller, exchange
+
+
+@pytest.mark.parametrize("keep_alive", [None, *KEEP_ALIVES])
+def test_a_stream_that_never_begins_is_answered_by_504(pair, keep_alive):
+    proxy, caller, exchange = ask(pair)
+    beat = Beat(exchange, chunk(KEEP_ALIVES[keep_alive])) if keep_alive else None
+    response = caller.recv_response()
+    assert response.status == 504 and response.fields.get("Content-Type") == "application/problem+json"
+    exchange.wait_ended()
+    if beat:
+        beat.stop()
+    line, = proxy.log(1)
+    assert (line["cause"], line["phase"], line["status"], line["events"]) == ("first_event_timeout", "wait", 504, 0)
+    assert proxy.wait_idle().calls("stuck", phase="wait") == 1
+    caller.must_be_open()
+
+
+def test_head_and_first_event_go_together_without_the_comments_before(pair):
+    proxy, caller, exchange = ask(pair)
+    for piece in (COMMENT, b": a\n:", b" b\n\n", b"retry: 3000\n\n", COMMENT, PING, b"event: to"):
+        exchange.send(chunk(piece))
+        caller.must_be_silent(0.02)
+    exchange.send(chunk(b"ken\ndata: 1\n\n" + COMMENT + EVENT))
+    response = caller.recv_response_head()
+    assert response.status == 200 and response.fields.get("Content-Type").startswith("text/event-stream")
+    exchange.send(chunk(COMMENT) + END)
+    caller.recv_content(response)
+    assert response.content == b"retry: 3000\n\n" + PING + b"event: token\ndata: 1\n\n" + COMMENT + EVENT + COMMENT
+    line, = proxy.log(1)
+    assert (line["outcome"], line["events"], line["status"]) == ("completed", 2, 200)
+    caller.must_be_open()
+
+
+def test_an_end_before_the_first_event_goes_to_the_caller(pair):
+    proxy, caller, exchange = ask(pair)
+    exchange.send(chunk(COMMENT) + chunk(b"data: half") + b"0\r\nX-Trailer: 1\r\n\r\n")
+    response = caller.recv_response()
+    assert (response.status, response.content) == (200, b"data: half")
+    assert proxy.log(1)[0]["outcome"] == "completed"
+    caller.request()
+    exchange.recv_request()
+    exchange.answer()
+    assert caller.recv_response().status == 200
+
+
+def test_what_breaks_before_the_first_event_is_answered_by_502(pair):
+    proxy, caller, exchange = ask(pair)
+    exchange.send(chunk(b"data: half"))
+    caller.must_be_silent(0.02)
+    exchange.reset()
+    assert caller.recv_response().status == 502
+    line, = proxy.log(1)
+    assert (line["outcome"], line["cause"], line["status"]) == ("failed", "http_response_incomplete", 502)
+
+
+def test_no_more_than_64_kib_are_held_back(pair):
+    proxy, caller, exchange = ask(pair, streams={"commit": "event", "first_event": "2s"})
+    data = b"data: " + bytes(100) + b"\n"
+    for _ in range(700):
+        exchange.send(chunk(data))
+    response = caller.recv_response_head()
+    assert response.status == 200
+    exchange.send(chunk(b"\n") + END)
+    caller.recv_content(response)
+    assert response.content == data * 700 + b"\n"
+    assert proxy.log(1)[0]["events"] == 1
+
+
+def test_comments_fill_nothing_however_many_come(pair):
+    proxy, caller, exchange = ask(pair, streams={"commit": "event", "first_event": "10s"})
+    exchange.send(chunk(b": " + bytes(998) + b"\n\n") * 200)
+    assert caller.has_bytes() is False
+    caller.must_be_silent(0.1)
+    exchange.send(chunk(EVENT) + END)
+    response = caller.recv_response()
+    assert response.content == EVENT
+    assert proxy.log(1)[0]["bytes_down"] == 200 * 1002 + len(EVENT)
+
+
+@pytest.mark.parametrize("phase", ["before", "after"])
+def test_a_caller_that_leaves_a_held_stream_is_noticed(pair, phase):
+    proxy, caller, exchange = ask(pair, streams={"commit": "event"})
+    exchange.send(chunk(b"data: half"))
+    if phase == "after":
+        exchange.send(chunk(b"\n\n"))
+        caller.recv_response_head()
+    caller.close()
+    exchange.wait_ended()
+    line, = proxy.log(1)
+    assert (line["outcome"], line["phase"], line["events"]) == ("abandoned", "wait" if phase == "before" else "receive", phase == "after")
+
+
+def test_a_held_stream_whose_caller_reads_late_comes_whole(pair):
+    data = b"data: " + bytes(50000) + b"\n\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % (300 * len(data))
+    proxy, up = pair(deadline="5s", streams={"commit": "event"})
+    caller = proxy.caller(receive_buffer=4096)
+    caller.request()
+    exchange, _ = up.take()
+    sender = threading.Thread(target=exchange.send, args=(head + 300 * data,))
+    sender.start()
+    proxy.wait_in_flight(1, phase="receive")
+    caller.must_be_open()
+    assert caller.recv_response().content == 300 * data
+    sender.join(SOON)
+    assert proxy.log(1)[0]["events"] == 300
+
+
+def test_what_is_no_stream_is_not_held_back(pair):
+    proxy, up = pair(deadline="5s", streams={"commit": "event"})
+    caller = proxy.caller()
+    caller.request()
+    exchange, _ = up.take()
+    exchange.send(HEAD.replace(b"text/event-stream; charset=utf-8", b"text/plain"))
+    assert caller.recv_response_head().status == 200
+    exchange.send(END)
+    caller.read_until(END)
+
+
+def test_of_encoded_content_the_first_read_is_waited_for(pair):
+    _, caller, exchange = ask(pair, head=HEAD.replace(b"Transfer", b"Content-Encoding: gzip\r\nTransfer"))
+    exchange.send(chunk(b"\x1f") + END)
+    assert caller.recv_response().content == b"\x1f"
+
+
+@pytest.mark.parametrize("framing", ["length", "close"])
+def test_a_held_stream_in_other_framings(pair, framing):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n%s\r\n" % (
+        b"Content-Length: %d\r\n" % (2 * len(EVENT)) if framing == "length" else b"")
+    _, caller, exchange = ask(pair, head=head)
+    exchange.send(EVENT[:-1])
+    caller.must_be_silent(0.02)
+    exchange.send(EVENT[-1:] + EVENT)
+    if framing == "close":
+        exchange.close()
+    assert caller.recv_response().content == EVENT + EVENT
+
+
+@pytest.mark.parametrize("stall", ["silent", "comments", "breaks"])
+def test_a_stream_that_never_begins_is_tried_again(pair, stall):
+    """The caller has one head, the second one's, and the deadline of a stream."""
+    proxy, up = pair(deadline="5s", streams={**COMMIT, "deadline": "8s"},
+                     retries={"attempts": 2, "when": ["timeout", "reset"], "repeat": {"key": "Idempotency-Key"}})
+    caller = proxy.caller()
+    caller.request("POST", "/", "Idempotency-Key: 1", content=b"prompt")
+    first, request = up.take()
+    assert request.content == b"prompt"
+    first.send(HEAD.replace(b"200 OK", b"203 First"))
+    beat = Beat(first, chunk(COMMENT)) if stall == "comments" else None
+    if stall == "breaks":
+        first.send(chunk(b"data: half"))
+        first.reset()
+    second, request = up.take()
+    if beat:
+        beat.stop()
+    assert request.content == b"prompt"
+    second.send(HEAD)
+    caller.must_be_silent(0.03)
+    second.send(chunk(EVENT) + END)
+    response = caller.recv_response()
+    assert (response.status, response.content) == (200, EVENT)
+    line, = proxy.log(1)
+    assert (line["outcome"], line["status"], line["events"], line["budget_ms"], len(line["tries"])) == ("completed", 200, 1, 8000, 2)
+    caller.must_be_open()
+    proxy.wait_idle()
+
+
+def test_after_a_stream_that_never_began_another_response_has_the_deadline_of_any(pair):
+    proxy, up = pair(deadline="700ms", streams={**COMMIT, "deadline": "8s"}, retries={"attempts": 2, "when": ["timeout"]})
+    caller = proxy.caller()
+    watch = Stopwatch()
+    caller.request()
+    first, _ = up.take()
+    first.send(HEAD)
+    second, _ = up.take()
+    second.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf")
+    with pytest.raises(Cut):
+        caller.recv_response()
+    due(watch, 0.7)
+    line, = proxy.log(1)
+    assert (line["cause"], line["budget_ms"]) == ("deadline", 700) and "events" not in line

@@ -56,6 +56,7 @@ class Cell:
         if self.tls:
             keys["tls"] = {"ca_file": self.setting.certificates.ca, "server_name": "api.test"}
         keys.update(self.situation.keys)
+        self.situation.fit(keys)
         if self.event.limit:
             self.situation.limit(keys, self.event.limit)
         if not self.side:

@@ -139,6 +139,8 @@ class UpstreamAnswersAndResets(Event):
         name = cell.row.situation
         if name.startswith("STREAMING"):
             part = b"1\r\nr\r\n" if name in ("STREAMING/chunked", "STREAMING/head", "STREAMING/comments") else b"r"
+        elif name == "WAITING/held":
+            part = b"1\r\nr\r\n"
         else:
             part = b"\r\nContent-Length: 8\r\n\r\nhalf"
             part = part if name == "WAITING/head" else b"HTTP/1.1 200 OK" + part

@@ -24,6 +24,9 @@ class Situation:
     def url(self, cell):
         return f"{cell.scheme}://{cell.up.authority}"
 
+    def fit(self, keys):
+        """Adds keys that hang on others."""
+
     def limit(self, keys, limit):
         """The limit that runs in this situation."""
         keys["timeouts"] = {"idle": limit}
@@ -460,6 +463,28 @@ class WaitingHead(WaitingWhole):
         cell.exchange.send(b"x")
 
 
+class WaitingHeld(WaitingWhole):
+    """A stream's head and a comment have come, and are held back until there is an event."""
+
+    content = b"data: x\n\n"
+    rest_of_response = b"9\r\ndata: x\n\n\r\n0\r\n\r\n"
+
+    def fit(self, keys):
+        keys["streams"] = {"commit": "event", "deadline": keys["deadline"], "first_event": keys["deadline"]}
+
+    def limit(self, keys, limit):
+        keys["streams"]["first_event"] = limit
+
+    def enter(self, cell):
+        super().enter(cell)
+        cell.exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.progress(cell)
+        cell.watch.barrier()
+
+    def progress(self, cell):
+        cell.exchange.send(b"8\r\n: ping\n\n\r\n")
+
+
 class StreamingLength(Situation):
     content = b"halfrest"
     half_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nhalf"
@@ -601,6 +626,7 @@ SITUATIONS = {
     "WAITING/kept": WaitingKept(),
     "WAITING/once": WaitingOnce(),
     "WAITING/head": WaitingHead(),
+    "WAITING/held": WaitingHeld(),
     "STREAMING/head": StreamingHead(),
     "STREAMING/length": StreamingLength(),
     "STREAMING/chunked": StreamingChunked(),
