@@ -65,17 +65,34 @@ struct process_metrics {
 #include "stats/metrics.def"
 };
 
+/* What is known finely of a route's calls: how long they took, and of those that were streams apart: */
+enum metric_spread {
+    SPREAD_CALLS,        /* how long all others took */
+    SPREAD_STREAMS,      /* how long they took */
+    SPREAD_FIRST_EVENTS, /* from the request sent to the first event */
+    SPREAD_GAPS,         /* the longest time without an event */
+    SPREAD_COUNT
+};
+
 struct metrics {
     uint32_t upstream_count;
     uint32_t route_count;
     struct process_metrics process;
-    struct upstream_metrics *upstreams;     /* by upstream_config.index */
-    struct route_metrics *routes;           /* by route_config.index */
-    struct duration_histogram **histograms; /* likewise; NULL: none of its calls has ended yet */
-    struct start_times **start_times;       /* likewise; NULL: nobody has wanted to know */
-    bool lacks_histograms;                  /* of a sum: there was no memory for all of them */
-    bool lacks_codes;                       /* likewise for the counters of status codes */
+    struct upstream_metrics *upstreams; /* by upstream_config.index */
+    struct route_metrics *routes;       /* by route_config.index */
+    struct duration_histogram *
+        *histograms; /* likewise, of SPREAD_CALLS; behind them metrics_spread's. NULL: none yet */
+    struct start_times **start_times; /* likewise; NULL: nobody has wanted to know */
+    bool lacks_histograms;            /* of a sum: there was no memory for all of them */
+    bool lacks_codes;                 /* likewise for the counters of status codes */
 };
+
+/* The histogram of a route, NULL as long as there is none. */
+static inline struct duration_histogram **metrics_spread(const struct metrics *metrics,
+                                                         enum metric_spread spread, uint32_t route)
+{
+    return &metrics->histograms[spread * metrics->route_count + route];
+}
 
 /* All zero, on cache lines that nobody else's block shares. Heap; NULL without memory. */
 struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)

@@ -22,6 +22,7 @@ struct duration_end {
 
 struct duration_route {
     const char *upstream, *route, *pool; /* terminated; pool may be "?" */
+    const char *of; /* what is counted: "calls", "streams"; of streams "first_event", "idle". Terminated */
     int64_t deadline_us;
     int64_t longest_allowed_us; /* the deadline, or the ceiling while it is observed */
     bool observed;

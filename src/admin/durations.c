@@ -45,15 +45,36 @@ static void put_end(struct jsonw *json, const char *key, const struct duration_h
     jsonw_close_object(json);
 }
 
-static void put_policy(struct jsonw *json, const struct snapshot *snapshot,
-                       const struct upstream_config *upstream, const struct route_config *route)
+/* What is counted of streams beside how long they take, and the limit that it is for. No permit is held by that. */
+static const char *const stream_spreads[SPREAD_COUNT] = {
+    [SPREAD_STREAMS] = "streams", [SPREAD_FIRST_EVENTS] = "first_event", [SPREAD_GAPS] = "idle"};
+
+static int64_t limit_of(const struct route_config *route, enum metric_spread spread)
 {
+    switch (spread) {
+    case SPREAD_STREAMS: return route->streams->deadline_ns;
+    case SPREAD_FIRST_EVENTS: return route->streams->first_event_ns;
+    case SPREAD_GAPS: return route->streams->idle_ns;
+    default: return route->deadline_ns;
+    }
+}
+
+static void put_policy(struct jsonw *json, const struct snapshot *snapshot,
+                       const struct upstream_config *upstream, const struct route_config *route,
+                       enum metric_spread spread)
+{
+    int64_t limit_ns = limit_of(route, spread);
+    int64_t ceiling_ns = route->ceiling_ns != NS_NEVER ? route_longest_ns(route) : limit_ns;
+
     jsonw_text(json, "upstream", upstream->name);
     jsonw_text(json, "route", route->name);
-    jsonw_text(json, "pool", snapshot_pool_name(snapshot, route->pool));
-    put_us(json, "deadline_us", route->deadline_ns);
+    if (spread != SPREAD_CALLS)
+        jsonw_text(json, "of", stream_spreads[spread]);
+    if (spread <= SPREAD_STREAMS)
+        jsonw_text(json, "pool", snapshot_pool_name(snapshot, route->pool));
+    put_us(json, "deadline_us", limit_ns);
     jsonw_bool(json, "observed", upstream->observe);
-    put_us(json, "longest_allowed_us", route_longest_ns(route));
+    put_us(json, "longest_allowed_us", ceiling_ns > limit_ns ? ceiling_ns : limit_ns);
 }
 
 static void put_calls(struct jsonw *json, const struct duration_histogram *histogram)
@@ -70,16 +91,23 @@ static void put_calls(struct jsonw *json, const struct duration_histogram *histo
     put_buckets(json, histogram);
 }
 
-/* A route without calls has its policy alone. */
+/* A route without calls has its policy alone, and one without streams nothing of them. */
 static void put_route(struct jsonw *json, const struct snapshot *snapshot,
                       const struct upstream_config *upstream, const struct route_config *route,
                       const struct metrics *sum)
 {
-    jsonw_open_object(json, NULL);
-    put_policy(json, snapshot, upstream, route);
-    if (route->index < sum->route_count && sum->histograms[route->index] != NULL)
-        put_calls(json, sum->histograms[route->index]);
-    jsonw_close_object(json);
+    for (enum metric_spread spread = 0; spread < SPREAD_COUNT; spread++) {
+        const struct duration_histogram *histogram =
+            route->index < sum->route_count ? *metrics_spread(sum, spread, route->index) : NULL;
+
+        if (spread != SPREAD_CALLS && (route->streams == NULL || histogram == NULL))
+            continue;
+        jsonw_open_object(json, NULL);
+        put_policy(json, snapshot, upstream, route, spread);
+        if (histogram != NULL)
+            put_calls(json, histogram);
+        jsonw_close_object(json);
+    }
 }
 
 static void put_routes(struct jsonw *json, const struct snapshot *snapshot, const struct metrics *sum)

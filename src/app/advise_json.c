@@ -84,6 +84,7 @@ static void put_route(struct jsonw *json, const struct advise_question *question
     jsonw_open_object(json, NULL);
     jsonw_text(json, "upstream", route->upstream);
     jsonw_text(json, "route", route->route);
+    jsonw_text(json, "of", route->of);
     jsonw_text(json, "pool", route->pool);
     put_real(json, "seconds", (double)route->for_us * 1e-6);
     jsonw_u64(json, "completed", route->completed);

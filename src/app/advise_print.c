@@ -73,6 +73,23 @@ uint64_t advise_strictest(const struct advise_question *question)
 
 /* ---- a route ---------------------------------------------------------------------------------------------------- */
 
+/* What the deadline of a row is called in the configuration. */
+static const char *limit_name(const struct duration_route *route)
+{
+    if (strcmp(route->of, "first_event") == 0)
+        return "FIRST_EVENT";
+    return strcmp(route->of, "idle") == 0 ? "IDLE" : "DEADLINE";
+}
+
+static const char *subject(const struct duration_route *route)
+{
+    if (strcmp(route->of, "first_event") == 0)
+        return ", streams, first event";
+    if (strcmp(route->of, "idle") == 0)
+        return ", streams, longest time without an event";
+    return strcmp(route->of, "streams") == 0 ? ", streams" : "";
+}
+
 static void print_percentiles(const struct duration_route *route)
 {
     static const struct {
@@ -117,7 +134,7 @@ static void print_deadlines(const struct advise_question *question, const struct
     double false_share, cut_share;
 
     advise_present(route, &false_share, &cut_share);
-    printf("  %-12s %14s %11s\n", "DEADLINE", "FALSE TIMEOUTS", "CUT IN ALL");
+    printf("  %-12s %14s %11s\n", limit_name(route), "FALSE TIMEOUTS", "CUT IN ALL");
     print_row(number_duration_text(route->deadline_us * NS_PER_US).text, false_share, cut_share,
               route->observed ? "now, observed" : "now");
     for (uint32_t i = 0; i < question->rate_count; i++)
@@ -139,7 +156,7 @@ static void print_deadlines(const struct advise_question *question, const struct
 
 static void print_route(const struct advise_question *question, const struct duration_route *route)
 {
-    printf("%s, route %s: ", route->upstream, route->route);
+    printf("%s, route %s%s: ", route->upstream, route->route, subject(route));
     if (route->for_us == 0) {
         printf("no call has ended yet\n\n");
         return;

@@ -82,22 +82,11 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
         metrics->retries_stopped[call->retry_stop]++;
 }
 
-static void observe_stream(struct call *call, int64_t now_ns)
-{
-    struct upstream_metrics *metrics = &call->context->metrics->upstreams[call->config->index];
-    const struct progress *progress = &call->progress->progress;
-
-    if (progress->events == 0)
-        return;
-    metric_observe_seconds(&metrics->first_event, progress_first_event_ns(progress));
-    metric_observe_seconds(&metrics->longest_gap, progress_longest_gap_ns(progress, now_ns));
-}
-
 /* The route's histogram; the first call to end makes it. NULL: no memory, or the call's policy is an older one. */
-static struct duration_histogram *find_histogram(const struct call *call)
+static struct duration_histogram *find_histogram(const struct call *call, enum metric_spread spread)
 {
     const struct call_context *context = call->context;
-    struct duration_histogram **histogram = &context->metrics->histograms[call->route->index];
+    struct duration_histogram **histogram = metrics_spread(context->metrics, spread, call->route->index);
 
     if (*histogram == NULL && call->config->snapshot == context->snapshot)
         *histogram = duration_histogram_new(call->route, call->fsm.begun_ns);
@@ -122,6 +111,41 @@ static enum duration_histogram_end duration_histogram_end_of(enum cause cause, e
     }
 }
 
+/* A time that a limit of streams is for: it came to an end, or `limit` cut it, or something else did. */
+static void add_stream_time(const struct call *call, enum metric_spread spread, enum cause limit,
+                            enum cause cause, int64_t took_ns, bool is_whole)
+{
+    struct duration_histogram *histogram = find_histogram(call, spread);
+
+    if (histogram == NULL)
+        return;
+    if (!is_whole || cause == limit) {
+        duration_histogram_count_end(
+            histogram, cause == limit ? DURATION_HISTOGRAM_CUT : DURATION_HISTOGRAM_ABANDONED, took_ns, 0);
+        return;
+    }
+    duration_histogram_count(histogram, took_ns, 0);
+    histogram->spared += call->fsm.spared_cause == limit;
+}
+
+static void observe_stream(struct call *call, enum cause cause, int64_t now_ns)
+{
+    struct upstream_metrics *metrics = &call->context->metrics->upstreams[call->config->index];
+    const struct progress *progress = &call->progress->progress;
+    int64_t gap_ns = progress_longest_gap_ns(progress, now_ns);
+
+    if (progress->events == 0) {
+        add_stream_time(call, SPREAD_FIRST_EVENTS, CAUSE_FIRST_EVENT_LIMIT, cause, now_ns - progress->sent_ns,
+                        false);
+        return;
+    }
+    metric_observe_seconds(&metrics->first_event, progress_first_event_ns(progress));
+    metric_observe_seconds(&metrics->longest_gap, gap_ns);
+    add_stream_time(call, SPREAD_FIRST_EVENTS, CAUSE_FIRST_EVENT_LIMIT, CAUSE_NONE,
+                    progress_first_event_ns(progress), true);
+    add_stream_time(call, SPREAD_GAPS, CAUSE_IDLE_LIMIT, cause, gap_ns, true);
+}
+
 /* How long a call takes from its permit on, which its pool asks for; of one that is cut, how long it had. */
 static void count_start_time(const struct call *call, bool is_cut, int64_t now_ns)
 {
@@ -139,7 +163,8 @@ static void count_start_time(const struct call *call, bool is_cut, int64_t now_n
 
 static void add_to_histogram(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
 {
-    struct duration_histogram *histogram = find_histogram(call);
+    struct duration_histogram *histogram =
+        find_histogram(call, call_is_stream(call) ? SPREAD_STREAMS : SPREAD_CALLS);
     int64_t took_ns = now_ns - call->fsm.begun_ns;
     int64_t held_ns = try_held_ns(call->try, now_ns) + (call->retries != NULL ? call->retries->held_ns : 0);
 
@@ -191,7 +216,7 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
         count_outcome(call, cause, phase);
         observe(call, cause, now_ns);
         if (call_is_stream(call))
-            observe_stream(call, now_ns);
+            observe_stream(call, cause, now_ns);
         add_to_histogram(call, cause, outcome, now_ns);
     }
     if (outcome == OUTCOME_STUCK)

@@ -198,15 +198,17 @@ void switch_abort(struct worker *pw)
 static void take_spread_over(struct worker *pw, struct generation_switch *next,
                              const struct route_config *route)
 {
-    struct duration_histogram *histogram = pw->context.metrics->histograms[route->index];
-
     next->metrics->start_times[route->index] = pw->context.metrics->start_times[route->index];
     pw->context.metrics->start_times[route->index] = NULL;
-    if (histogram == NULL || !route_has_same_limits(histogram->terms, route))
-        return;
-    histogram->terms = route;
-    next->metrics->histograms[route->index] = histogram;
-    pw->context.metrics->histograms[route->index] = NULL;
+    for (enum metric_spread spread = 0; spread < SPREAD_COUNT; spread++) {
+        struct duration_histogram **from = metrics_spread(pw->context.metrics, spread, route->index);
+
+        if (*from == NULL || !route_has_same_limits((*from)->terms, route))
+            continue;
+        (*from)->terms = route;
+        *metrics_spread(next->metrics, spread, route->index) = *from;
+        *from = NULL;
+    }
 }
 
 /* What stays goes on counting; a newcomer whose number was another one's begins at zero. */

@@ -37,7 +37,7 @@ struct metrics *metrics_new(uint32_t upstream_count, uint32_t route_count)
 {
     size_t upstream_bytes = upstream_count * sizeof(struct upstream_metrics);
     size_t route_bytes = route_count * sizeof(struct route_metrics);
-    size_t duration_histogram_bytes = route_count * sizeof(struct duration_histogram *);
+    size_t duration_histogram_bytes = SPREAD_COUNT * route_count * sizeof(struct duration_histogram *);
     size_t start_times_bytes = route_count * sizeof(struct start_times *);
     char *block = mem_zalloc(CACHE_LINE + sizeof(struct metrics) + upstream_bytes + route_bytes +
                              duration_histogram_bytes + start_times_bytes + CACHE_LINE);
@@ -60,7 +60,8 @@ void metrics_free(struct metrics *metrics)
     if (!metrics)
         return;
     for (uint32_t i = 0; i < metrics->route_count; i++) {
-        mem_free(metrics->histograms[i]);
+        for (enum metric_spread spread = 0; spread < SPREAD_COUNT; spread++)
+            mem_free(*metrics_spread(metrics, spread, i));
         mem_free(metrics->start_times[i]);
     }
     for (uint32_t i = 0; i < metrics->upstream_count; i++)
@@ -147,19 +148,28 @@ void metrics_clear_gauges(struct metrics *metrics)
     }
 }
 
+static void add_spread(struct metrics *sum, const struct metrics *part, enum metric_spread spread,
+                       uint32_t route)
+{
+    const struct duration_histogram *histogram = *metrics_spread(part, spread, route);
+    struct duration_histogram **to = metrics_spread(sum, spread, route);
+
+    if (histogram == NULL)
+        return;
+    if (*to == NULL)
+        *to = duration_histogram_new(histogram->terms, histogram->since_ns);
+    if (*to != NULL)
+        duration_histogram_add(*to, histogram);
+    else
+        sum->lacks_histograms = true;
+}
+
 void metrics_add_histograms(struct metrics *sum, const struct metrics *part)
 {
-    for (uint32_t i = 0; i < part->route_count; i++) {
-        const struct duration_histogram *histogram = part->histograms[i];
-
-        if (histogram == NULL)
-            continue;
-        if (sum->histograms[i] == NULL)
-            sum->histograms[i] = duration_histogram_new(histogram->terms, histogram->since_ns);
-        if (sum->histograms[i] != NULL)
-            duration_histogram_add(sum->histograms[i], histogram);
-        else
-            sum->lacks_histograms = true;
+    PRE(sum->route_count >= part->route_count);
+    for (uint32_t route = 0; route < part->route_count; route++) {
+        for (enum metric_spread spread = 0; spread < SPREAD_COUNT; spread++)
+            add_spread(sum, part, spread, route);
     }
 }
 

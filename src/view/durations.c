@@ -70,6 +70,7 @@ static bool read_route(json_t *json, struct duration_route *route)
     *route = (struct duration_route){
         .upstream = text_of(json, "upstream"),
         .route = text_of(json, "route"),
+        .of = json_object_get(json, "of") != NULL ? text_of(json, "of") : "calls",
         .pool = text_of(json, "pool"),
         .deadline_us = number_of(json, "deadline_us"),
         .longest_allowed_us = number_of(json, "longest_allowed_us"),

@@ -26,7 +26,8 @@ static const struct duration_route *find_before(const struct durations *before,
     for (uint32_t i = 0; before != NULL && i < before->route_count; i++) {
         const struct duration_route *other = &before->routes[i];
 
-        if (strcmp(other->upstream, route->upstream) == 0 && strcmp(other->route, route->route) == 0)
+        if (strcmp(other->upstream, route->upstream) == 0 && strcmp(other->route, route->route) == 0 &&
+            strcmp(other->of, route->of) == 0)
             return other->for_us <= route->for_us && other->completed <= route->completed &&
                            other->cut.calls <= route->cut.calls
                        ? other
@@ -112,7 +113,7 @@ struct latency latency_between(const struct durations *now, const struct duratio
     for (uint32_t i = 0; i < now->route_count; i++) {
         const struct duration_route *route = &now->routes[i];
 
-        if (strcmp(route->upstream, upstream) == 0)
+        if (strcmp(route->upstream, upstream) == 0 && strcmp(route->of, "calls") == 0)
             end = put_route(end, route, find_before(before, route));
     }
     latency = of_points(points, (size_t)(end - points));

@@ -7,6 +7,7 @@ import pytest
 
 from harness.bounds import SOON, poll
 from harness.curfew import curfew_command
+from harness.wire import Cut
 
 
 def durations(proxy):
@@ -36,7 +37,10 @@ def call_often(proxy, targets, callers=6):
     def call_all():
         caller = proxy.caller()
         for target in targets:
-            caller.ask("GET", target)
+            try:
+                caller.ask("GET", target)
+            except Cut:
+                caller = proxy.caller()
 
     threads = [threading.Thread(target=call_all) for _ in range(callers)]
     for thread in threads:
@@ -200,3 +204,25 @@ def test_the_command_says_what_is_wrong(tmp_path):
         assert curfew_command("advise", *args).returncode == 2, args
     done = curfew_command("advise", "--help")
     assert done.returncode == 0 and done.stdout.startswith("usage: curfew advise [OPTION]... [[-c] FILE]")
+
+
+@pytest.mark.timed
+def test_streams_are_counted_apart(curfew, faulty):
+    """How long they take says nothing of the other calls, and their limits have rows of their own."""
+    proxy = curfew(url=faulty().url, deadline="2s", streams={"deadline": "9s", "first_event": "100ms", "idle": "250ms"})
+    call_often(proxy, ["/ok", "/sse/comment,event~50,event~150"] * 2, callers=5)
+    call_often(proxy, ["/sse/comment~10,again"], callers=2)
+    call_often(proxy, ["/sse/event,ping*9~100"], callers=1)
+    rows = {row["of"]: row for row in advice(proxy, "20%")["routes"]}
+    assert {of: (row["completed"], row["cut"]) for of, row in rows.items()} == {
+        "calls": (10, 0), "streams": (10, 3), "first_event": (11, 2), "idle": (10, 1)}
+    assert {of: row["now"]["deadline_ms"] for of, row in rows.items()} == {
+        "calls": 2000, "streams": 9000, "first_event": 100, "idle": 250}
+    assert rows["calls"]["completed_in_ms"]["longest"] < 50 < rows["first_event"]["completed_in_ms"]["longest"] < 100
+    assert 150 <= rows["idle"]["completed_in_ms"]["longest"] <= 250 and rows["streams"]["completed_in_ms"]["longest"] >= 200
+    text = advise(proxy)
+    for words in ("route default, streams: 10 completed and 3 were cut", "route default, streams, first event: 11 completed and 2 were cut",
+                  "route default, streams, longest time without an event: 10 completed", "  FIRST_EVENT ", "  IDLE "):
+        assert words in text, text
+    pool, = advice(proxy)["pools"]
+    assert pool["calls_per_second"] > 0
