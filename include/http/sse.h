@@ -39,7 +39,8 @@ struct sse {
     uint8_t state;
     bool after_cr; /* a LF that follows belongs to the line end before */
     bool has_fields, has_data;
-    bool is_ignored; /* the block's type is */
+    bool is_ignored;       /* the block's type is */
+    bool ignores_messages; /* and so is that of an event that says none */
 };
 
 void sse_begin(struct sse *sse, const struct sse_terms *terms);

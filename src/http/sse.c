@@ -29,22 +29,22 @@ static bool is_message_ignored(const struct sse_terms *terms)
     return false;
 }
 
-static void begin_block(struct sse *sse, const struct sse_terms *terms)
+static void begin_block(struct sse *sse)
 {
     sse->state = AT_LINE;
     sse->has_fields = sse->has_data = false;
-    sse->is_ignored = is_message_ignored(terms);
+    sse->is_ignored = sse->ignores_messages;
 }
 
 void sse_begin(struct sse *sse, const struct sse_terms *terms)
 {
     PRE(terms->ignore_count <= SSE_IGNORE_MAX);
-    *sse = (struct sse){0};
-    begin_block(sse, terms);
+    *sse = (struct sse){.ignores_messages = is_message_ignored(terms)};
+    begin_block(sse);
     sse->state = AT_MARK;
 }
 
-static enum sse_block end_block(struct sse *sse, const struct sse_terms *terms)
+static enum sse_block end_block(struct sse *sse)
 {
     enum sse_block block = SSE_COMMENT;
 
@@ -52,7 +52,7 @@ static enum sse_block end_block(struct sse *sse, const struct sse_terms *terms)
         block = SSE_EVENT;
     else if (sse->has_fields)
         block = SSE_OTHER;
-    begin_block(sse, terms);
+    begin_block(sse);
     return block;
 }
 
@@ -73,12 +73,10 @@ static void end_line(struct sse *sse, const struct sse_terms *terms)
     case IN_DATA: sse->has_data |= sse->at == strlen("data"); break;
     case IN_EVENT:
         if (sse->at == strlen("event"))
-            sse->is_ignored = is_message_ignored(terms);
+            sse->is_ignored = sse->ignores_messages;
         break;
-    case AT_TYPE: sse->is_ignored = is_message_ignored(terms); break;
-    case IN_TYPE:
-        sse->is_ignored = sse->at == 0 ? is_message_ignored(terms) : is_type_ignored(sse, terms);
-        break;
+    case AT_TYPE: sse->is_ignored = sse->ignores_messages; break;
+    case IN_TYPE: sse->is_ignored = sse->at == 0 ? sse->ignores_messages : is_type_ignored(sse, terms); break;
     case AT_MARK: sse->has_fields = true; break;
     default: break;
     }
@@ -95,7 +93,7 @@ static enum sse_block take_line_end(struct sse *sse, const struct sse_terms *ter
     if (is_second_half)
         return SSE_NONE;
     if (is_empty)
-        return end_block(sse, terms);
+        return end_block(sse);
     end_line(sse, terms);
     return SSE_NONE;
 }
@@ -199,8 +197,16 @@ enum sse_block sse_next(struct sse *sse, const struct sse_terms *terms, struct s
         char c;
 
         at = take_data_name(sse, bytes, at);
-        if (sse->state == IN_REST && (at = octet_find_line_break(bytes, at)) == bytes.len)
-            break;
+        if (sse->state == IN_REST) {
+            at = octet_find_line_break(bytes, at);
+            if (at == bytes.len)
+                break;
+            if (bytes.len - at >= 2 && bytes.ptr[at] == '\n' && bytes.ptr[at + 1] == '\n') {
+                at += 2;
+                block = end_block(sse);
+                break;
+            }
+        }
         c = bytes.ptr[at++];
         if (c == '\n' || c == '\r') {
             block = take_line_end(sse, terms, c);
