@@ -118,5 +118,7 @@ void h2_caller_drop(struct h2_stream *stream);
 /* Calls the user, for the first time if need be. Its memory lasts until the end of the turn. */
 void h2_stream_tell(struct h2_stream *stream);
 void h2_stream_lose(struct h2_stream *stream);
+/* As struct stream_ops has it. */
+void h2_stream_drop_response(struct stream *stream);
 
 #endif

@@ -664,6 +664,7 @@ const struct stream_ops h2_stream_ops = {
     .has_all = has_all,
     .discard = discard,
     .send_response = send_response,
+    .drop_response = h2_stream_drop_response,
     .send = send_piece,
     .again = again,
     .is_gone = is_gone,

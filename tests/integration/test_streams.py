@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from harness.bounds import LATE, SOON, Stopwatch, poll
+from harness.h2 import DATA, H2Api, frame
+from harness.h2_caller import H2Caller
 from harness.wire import Cut
 
 pytestmark = pytest.mark.timed
@@ -552,3 +554,68 @@ def test_after_a_stream_that_never_began_another_response_has_the_deadline_of_an
     due(watch, 0.7)
     line, = proxy.log(1)
     assert (line["cause"], line["budget_ms"]) == ("deadline", 700) and "events" not in line
+
+
+# ------------------------------------------------------------------- over HTTP/2
+
+@pytest.fixture
+def over_http2(curfew):
+    """(proxy, a call by HTTP/2, the API's side of it by HTTP/2 too)."""
+    made = []
+
+    def make(**keys):
+        api = H2Api()
+        made.append(api)
+        proxy = curfew(url=api.url, deadline="5s", http2={"use": "always"}, **keys)
+        caller = H2Caller(proxy.address("api"))
+        made.append(caller)
+        stream = caller.begin("GET", "/")
+        peer = api.accept()
+        peer.api = api
+        return proxy, caller, stream, peer, peer.take()
+
+    yield make
+    for one in made:
+        one.close()
+
+
+SSE = ("content-type", "text/event-stream")
+
+
+def test_over_http2_events_count_too(over_http2):
+    proxy, caller, stream, peer, request = over_http2(streams={"idle": "300ms"})
+    peer.head(request, 200, SSE)
+    peer.data(request, EVENT[:10])
+    peer.data(request, EVENT[10:] + PING)
+    answer = caller.answer_to(stream)
+    caller.until(lambda: answer.content.endswith(PING))
+    watch = Stopwatch()
+    beat = Beat(peer, frame(DATA, request.stream, 0, COMMENT))
+    caller.recv(stream)
+    due(watch, 0.3)
+    beat.stop()
+    assert answer.reset is not None
+    line, = proxy.log(1)
+    assert (line["cause"], line["phase"], line["events"]) == ("idle_timeout", "receive", 1)
+
+
+def test_over_http2_a_head_is_held_back_until_the_first_event(over_http2):
+    proxy, caller, stream, peer, request = over_http2(streams={"commit": "event"})
+    peer.head(request, 200, SSE)
+    peer.data(request, COMMENT)
+    proxy.wait_in_flight(1, phase="wait")
+    peer.data(request, EVENT, end=True)
+    answer = caller.recv(stream)
+    assert (answer.status, bytes(answer.content)) == (200, EVENT)
+    assert proxy.log(1)[0]["events"] == 1
+
+
+def test_over_http2_what_never_begins_is_tried_again_or_answered_by_504(over_http2):
+    proxy, caller, stream, peer, request = over_http2(streams=COMMIT, retries={"attempts": 2, "when": ["timeout"]})
+    peer.head(request, 200, SSE)
+    peer = peer.api.accept()
+    peer.head(peer.take(), 200, SSE)
+    answer = caller.recv(stream)
+    assert answer.status == 504
+    line, = proxy.log(1)
+    assert (line["cause"], line["phase"], len(line["tries"])) == ("first_event_timeout", "wait", 2)
