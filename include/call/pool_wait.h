@@ -12,8 +12,8 @@
 
 /*
  * What a call tells a pool that asks how long it can wait (route_config.waits), and what it makes of a refusal. Pure.
- * `deadline_ns` is the end of the call; of an observed one, which is under no other limit, its ceiling. `times` is what
- * is known of the route, or NULL.
+ * `deadline_ns` is the end of the call; of an observed one, which is under no other limit, its ceiling: what `least`
+ * would have refused of that is noted alone. `times` is what is known of the route, or NULL.
  */
 
 /* By what its waiters share the queue with others: the first value of a field, or the caller's address; empty: none. */

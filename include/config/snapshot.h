@@ -80,7 +80,7 @@ struct pool_config {
     bool shares_by_caller;
     const struct place *size_at;
     const struct place *queue_timeout_at;
-    const struct place *rate_at, *least_at;
+    const struct place *least_at;
 };
 
 static inline bool pool_is_shared(const struct pool_config *pool)

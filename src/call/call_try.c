@@ -5,6 +5,7 @@
 #include "call/context.h"
 #include "call/downstream.h"
 #include "call/ghost.h"
+#include "call/pool_wait.h"
 
 /*
  * A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2): all of it is there
@@ -60,10 +61,24 @@ static bool may_go_on(struct try *try)
     return call_may_go_on(try->user, try);
 }
 
+/* An observed call has waited for longer than its pool's `least` would have let it. */
+static void note_too_late(struct call *call)
+{
+    const struct call_context *context = call->context;
+    int64_t now_ns = loop_now(context->loop);
+
+    if (call->fsm.phase == PHASE_QUEUE &&
+        pool_wait_is_too_late(call->route, context->metrics->start_times[call->route->index],
+                              call->fsm.policy_ns, now_ns))
+        call_fsm_spare(&call->fsm, CAUSE_TOO_LATE, now_ns);
+}
+
 static void admitted(struct try *try)
 {
     struct call *call = try->user;
 
+    if (call->fsm.policy_ns != NS_NEVER && call->route->waits != NULL)
+        note_too_late(call);
     call_fsm_admit(&call->fsm);
     call_try_begins(call);
     if (call->spare != NULL)

@@ -6,7 +6,7 @@
 /* A slot that leaves less is of no use, whatever the route's median is. */
 #define LEAST_FOR_A_SLOT_NS NS_PER_MS
 /* One that is counted on may come so much late: it has to leave that as well, and may then have lost it. */
-#define SLOT_IS_LATE_NS     NS_PER_MS
+#define SLOT_IS_LATE_NS     (2 * NS_PER_MS)
 
 static int64_t more(int64_t a, int64_t b)
 {
@@ -48,7 +48,7 @@ void pool_wait_tell(struct permit *permit, const struct route_config *route, con
     const struct pool_config *pool = route->waits;
     int64_t queue_end_ns = budget_end(now_ns, route->queue_timeout_ns);
     int64_t slot_end_ns = deadline_ns - find_needed_ns(pool, times, SLOT_IS_LATE_NS);
-    int64_t needed_ns = find_needed_ns(pool, times, 0);
+    int64_t needed_ns = route->ceiling_ns == NS_NEVER ? find_needed_ns(pool, times, 0) : 0;
 
     PRE(permit->state == PERMIT_FREE);
     permit->start_by_ns = needed_ns != 0 ? deadline_ns - needed_ns : NS_NEVER;

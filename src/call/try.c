@@ -331,7 +331,7 @@ static const struct start_times *times_of(const struct try *try)
 
 static bool is_too_late(const struct try *try)
 {
-    return try->plan.route->waits != NULL &&
+    return try->plan.route->waits != NULL && try->plan.policy_ns == NS_NEVER &&
            pool_wait_is_too_late(try->plan.route, times_of(try), try->plan.deadline_ns,
                                  loop_now(try->context->loop));
 }

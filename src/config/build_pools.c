@@ -97,7 +97,6 @@ static enum status add(struct build *b, const char *name, const struct option_va
         .size_at = values->of[OPT_POOL_SIZE].place,
         .queue_timeout_at = values->of[OPT_POOL_QUEUE_TIMEOUT].place,
         .least_at = values->of[OPT_POOL_LEAST].place,
-        .rate_at = values->of[OPT_POOL_RATE].place,
     };
     build_rate(b, values, &b->pools[index]);
     build_pause(b, values, &b->pools[index].pause);

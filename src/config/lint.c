@@ -185,12 +185,27 @@ static void warn_of_queue_timeout(const struct checking *checking, const struct 
                   lint_line(route->at.deadline).text);
 }
 
+/* Whoever has to wait is refused, whatever is free when its turn comes. */
+static void check_least(const struct checking *checking, const struct pool_config *pool,
+                        const struct route_config *route)
+{
+    if (pool->least_ns == NS_NEVER || pool->least_ns < route->deadline_ns || pool->queue_size == 0)
+        return;
+    lint_warn(
+        checking->out, pool->least_at, "",
+        "%s is all that the deadline leaves, %s%s: no call that waits would ever be let in; what a call needs, or p95, is right",
+        number_duration_text(pool->least_ns).text, number_duration_text(route->deadline_ns).text,
+        lint_line(route->at.deadline).text);
+}
+
 static void check_pools(const struct checking *checking)
 {
     for (uint32_t i = 0; i < checking->snapshot->pool_count; i++) {
         const struct pool_config *pool = &checking->snapshot->pools[i];
         const struct route_config *route = checking->limits->by_pool[i].route;
 
+        if (route)
+            check_least(checking, pool, route);
         if (route && pool->queue_timeout_at && pool->queue_timeout_ns != NS_NEVER &&
             !is_of_use(checking, pool->queue_timeout_at))
             warn_of_queue_timeout(checking, pool, route);

@@ -127,6 +127,17 @@ static void a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere(void *
         "strike; less than that, or none, is right");
 }
 
+static void a_least_that_is_all_of_the_deadline_lets_nobody_in(void **state)
+{
+    assert_string_equal(
+        advise(UPSTREAM "    deadline: 2s\n    pool: {least: 2s}\n", &plenty),
+        "6:19: upstreams.p.pool.least: 2s is all that the deadline leaves, 2s (line 5): no call that waits would ever be "
+        "let in; what a call needs, or p95, is right");
+    assert_string_equal(advise(UPSTREAM "    deadline: 2s\n    pool: {least: 1999ms}\n", &plenty), "");
+    assert_string_equal(advise(UPSTREAM "    deadline: 2s\n    pool: {least: p95}\n", &plenty), "");
+    assert_string_equal(advise(UPSTREAM "    deadline: 2s\n    pool: {least: 5s, queue: 0}\n", &plenty), "");
+}
+
 static void a_queue_timeout_that_the_deadline_precedes_can_never_strike(void **state)
 {
     assert_string_equal(
@@ -278,6 +289,7 @@ int main(void)
         cmocka_unit_test(limits_of_streams_are_within_their_own_deadline),
         cmocka_unit_test(streams_want_a_pool_of_their_own),
         cmocka_unit_test(a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere),
+        cmocka_unit_test(a_least_that_is_all_of_the_deadline_lets_nobody_in),
         cmocka_unit_test(a_queue_timeout_that_the_deadline_precedes_can_never_strike),
         cmocka_unit_test(a_queue_timeout_without_a_queue_can_never_strike),
         cmocka_unit_test(a_deadline_longer_than_drain_is_cut_by_a_shutdown),
