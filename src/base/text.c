@@ -5,28 +5,49 @@
 
 #include "base/invariant.h"
 
+static const char two_digits[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+/* The digits of `n`, most significant first in memory, all at once: each nibble has its byte. */
+static uint64_t eight_hex(uint32_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x = n, letters;
+
+    x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+    x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    x = (x | x << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    letters = (x + 6 * ones) >> 4 & ones; /* 1 in each byte above 9 */
+    x += '0' * ones + letters * ('a' - '0' - 10);
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(x) : x;
+}
+
 void text_u64(struct text *t, uint64_t n)
 {
     char digits[20];
     size_t at = sizeof(digits);
 
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
+    for (; n >= 100; n /= 100) {
+        at -= 2;
+        memcpy(digits + at, two_digits + 2 * (n % 100), 2);
+    }
+    if (n >= 10) {
+        at -= 2;
+        memcpy(digits + at, two_digits + 2 * n, 2);
+    } else {
+        digits[--at] = (char)('0' + n);
+    }
     text_bytes(t, digits + at, sizeof(digits) - at);
 }
 
 void text_hex(struct text *t, uint64_t n)
 {
-    char digits[16];
-    size_t at = sizeof(digits);
+    unsigned len = n != 0 ? (67u - (unsigned)__builtin_clzll(n)) / 4 : 1;
+    uint64_t halves[2] = {eight_hex((uint32_t)(n >> 32)), eight_hex((uint32_t)n)};
 
-    do {
-        digits[--at] = "0123456789abcdef"[n & 15];
-        n >>= 4;
-    } while (n != 0);
-    text_bytes(t, digits + at, sizeof(digits) - at);
+    text_bytes(t, (const char *)halves + sizeof(halves) - len, len);
 }
 
 void text_ms(struct text *t, int64_t ns)

@@ -105,8 +105,11 @@ static void cut_held(struct try *try, unsigned holds)
         pool_give_back(try->plan.pool, &try->ticket);
 }
 
-/* False: the table does not allow it; that has been told, and the call may be over. */
-static bool move(struct try *try, enum try_state to)
+/*
+ * False: the table does not allow it; that has been told, and the call may be over. Inlined, because every try comes by
+ * here several times.
+ */
+static inline __attribute__((always_inline)) bool move(struct try *try, enum try_state to)
 {
     unsigned holds;
 
