@@ -158,7 +158,7 @@ static void run(struct h2_exchange *exchange, bool has_content)
         if (result != STREAM_OK)
             return;
     }
-    MUST(!"it goes on for ever");
+    MUST(false); /* it goes on for ever */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
