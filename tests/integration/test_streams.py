@@ -540,6 +540,27 @@ def test_a_stream_that_never_begins_is_tried_again(pair, stall):
     proxy.wait_idle()
 
 
+def test_a_stream_that_never_begins_falls_back(curfew, upstream):
+    """Of two starts of a stream the caller has one: the other provider's."""
+    api, other = upstream(), upstream()
+    retries = {"attempts": 2, "when": ["timeout"], "repeat": {"methods": ["POST"]}, "fallback": "other"}
+    proxy = curfew(upstreams={"api": {"url": api.url, "deadline": "5s", "streams": COMMIT, "retries": retries},
+                              "other": {"url": other.url, "deadline": "5s"}})
+    caller = proxy.caller()
+    caller.request("POST", "/", content=b"prompt")
+    first, _ = api.take()
+    first.send(HEAD.replace(b"200 OK", b"200 First") + chunk(COMMENT))
+    second, request = other.take()
+    assert request.content == b"prompt"
+    second.send(HEAD + chunk(EVENT) + END)
+    response = caller.recv_response()
+    assert (response.status, response.reason, response.content) == (200, "OK", EVENT)
+    first.wait_ended()
+    line, = proxy.log(1)
+    assert (line["upstream"], line["events"], [one["upstream"] for one in line["tries"]]) == ("api", 1, ["api", "other"])
+    proxy.wait_idle()
+
+
 def test_after_a_stream_that_never_began_another_response_has_the_deadline_of_any(pair):
     proxy, up = pair(deadline="700ms", streams={**COMMIT, "deadline": "8s"}, retries={"attempts": 2, "when": ["timeout"]})
     caller = proxy.caller()
