@@ -129,6 +129,7 @@ struct route_config {
     int64_t queue_timeout_ns; /* its pool's, */
     int64_t linger_ns;        /* and this too, and: */
     const struct status_set *refusals;   /* of adapt; NULL: there is none */
+    bool times_starts;                   /* what calls need from their permit on matters to the pool */
     const struct pool_config *waits;     /* the pool, if it asks of calls that may have to wait; else NULL */
     const struct breaker_terms *breaker; /* NULL: none */
     bool has_own_breaker;                /* and not the upstream's */

@@ -34,6 +34,7 @@ struct pool {
     atomic_bool lowered;        /* fewer than the size */
     uint32_t rate_per_hour;     /* 0: no rate; under lock */
     bool pauses;                /* it may be paused; under lock */
+    atomic_bool busy;           /* none is free, or some wait; kept up to date if it is sharable */
     struct pool_shares *shares; /* room for a queue that is shared; NULL: there is none */
     bool timed;                 /* what may start depends on the time; under lock */
     struct loop *home;
@@ -77,6 +78,11 @@ void pool_stop_time(struct pool *pool);
 /* `news` runs on the owner's thread when a waiter has its permit, or was refused: the permit's state says which. */
 void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn news);
 
+/*
+ * Owner's thread. Most calls find a permit free: true, it is theirs; what the permit says of how long it can wait has
+ * not been looked at.
+ */
+bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket) __attribute__((warn_unused_result));
 /* Owner's thread. */
 enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket);
 
@@ -94,6 +100,11 @@ void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket);
 
 /* Makes room for a queue that is shared, once, and stays. One thread, before pool_set says so. */
 enum status pool_make_sharable(struct pool *pool) MUST_CHECK;
+/* May somebody who asks for a permit of it now have to wait? A little later it may be otherwise. Any thread. */
+static inline bool pool_is_busy(struct pool *pool)
+{
+    return atomic_load_explicit(&pool->busy, memory_order_relaxed);
+}
 /* The bucket of a key in its queue; 0 if it is not sharable. Any thread. */
 uint8_t pool_bucket(const struct pool *pool, struct span key) __attribute__((pure));
 

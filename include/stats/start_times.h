@@ -14,7 +14,7 @@
  *
  * A histogram that forgets: each time it is full, all counts are halved, so that the last few thousand calls count
  * most. Its buckets are those of stats/duration_histogram. The median and the 95th percentile are found anew for each
- * few dozen calls. A plain block, about 1 KiB, that one thread writes.
+ * hundred calls. A plain block, about 1 KiB, that one thread writes.
  */
 #define START_TIMES_KNOWN 100u  /* with fewer calls nothing is said */
 #define START_TIMES_FULL  2000u /* calls that are counted before they are halved */

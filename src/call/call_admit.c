@@ -137,12 +137,13 @@ static enum cause refuse(struct call *call, const struct http1_head *head, enum 
     return cause;
 }
 
+/* Of a pool in which nobody has to wait at the moment, it does not matter. */
 static void find_bucket(struct call *call, const struct http1_head *head)
 {
     const struct pool_config *waits = call->route->waits;
-    const struct pool *pool = call->context->pools[call->route->pool];
+    struct pool *pool = call->context->pools[call->route->pool];
 
-    if (pool_is_shared(waits))
+    if (pool_is_shared(waits) && pool_is_busy(pool))
         call->bucket = pool_bucket(pool, pool_wait_key(waits, head, downstream_caller(call->downstream)));
 }
 

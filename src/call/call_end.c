@@ -168,7 +168,7 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
     int64_t took_ns = now_ns - call->fsm.begun_ns;
     int64_t held_ns = try_held_ns(call->try, now_ns) + (call->retries != NULL ? call->retries->held_ns : 0);
 
-    if (call->route->waits != NULL && (outcome == OUTCOME_COMPLETED || cause == CAUSE_DEADLINE))
+    if (call->route->times_starts && (outcome == OUTCOME_COMPLETED || cause == CAUSE_DEADLINE))
         count_start_time(call, outcome != OUTCOME_COMPLETED, now_ns);
     if (histogram == NULL)
         return;

@@ -383,10 +383,15 @@ void try_begin(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
     try->plan = *plan;
-    try->ticket.permit.place.bucket = plan->bucket;
-    if (plan->route->waits != NULL)
+    if (plan->route->waits != NULL) {
+        if (pool_acquire_at_once(plan->pool, &try->ticket)) {
+            granted(try);
+            return;
+        }
+        try->ticket.permit.place.bucket = plan->bucket;
         pool_wait_tell(&try->ticket.permit, plan->route, times_of(try), plan->deadline_ns,
                        loop_now(try->context->loop));
+    }
     switch (pool_acquire(plan->pool, &try->ticket)) {
     case PERMIT_GRANTED: granted(try); return;
     case PERMIT_QUEUED: join_queue(try); return;

@@ -270,6 +270,7 @@ static void take_from_pool(struct route_config *route, const struct pool_config 
     route->linger_ns = pool->linger_ns;
     route->refusals = pool->adapt.min != 0 ? &pool->adapt.when : NULL;
     route->waits = pool_asks_for_time(pool) ? pool : NULL;
+    route->times_starts = pool->least_ns == LEAST_IS_P95 || pool->rate_per_hour != 0;
 }
 
 static enum status choose_breaker(struct route_build *r, struct route_config *route)

@@ -119,15 +119,24 @@ static __attribute__((noinline)) enum permit_answer wait(struct permit_pool *poo
     return PERMIT_QUEUED;
 }
 
-enum permit_answer permit_acquire(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
+bool permit_pool_is_open(const struct permit_pool *pool, int64_t now_ns)
+{
+    return pool->held < pool->size && pool->queue.length == 0 && gate_is_open(pool, now_ns);
+}
+
+bool permit_acquire_at_once(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
 {
     MUST_HOLD(permit->state == PERMIT_FREE && list_is_empty(&permit->place.node));
     permit->refused = PERMIT_GRANTED;
-    if (pool->held < pool->size && pool->queue.length == 0 && gate_is_open(pool, now_ns)) {
-        grant(pool, permit, now_ns);
-        return PERMIT_GRANTED;
-    }
-    return wait(pool, permit, now_ns);
+    if (!permit_pool_is_open(pool, now_ns))
+        return false;
+    grant(pool, permit, now_ns);
+    return true;
+}
+
+enum permit_answer permit_acquire(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
+{
+    return permit_acquire_at_once(pool, permit, now_ns) ? PERMIT_GRANTED : wait(pool, permit, now_ns);
 }
 
 /* ---- bounds that move ----------------------------------------------------------------------------------- */

@@ -199,6 +199,31 @@ static void look(struct pool *pool, bool is_woken)
     ring(pool, &bells, pool->home);
 }
 
+/* Of a gate that is open at an instant, which stays so until somebody starts. */
+static void note_busy_locked(struct pool *pool, int64_t now_ns)
+{
+    if (pool->shares != NULL)
+        atomic_store_explicit(&pool->busy, !permit_pool_is_open(&pool->permits, now_ns),
+                              memory_order_relaxed);
+}
+
+bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
+{
+    int64_t now_ns;
+    bool granted;
+
+    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
+    ticket->mailed = false;
+    pthread_mutex_lock(&pool->lock);
+    now_ns = pool->permits.gated ? now_locked(pool) : 0;
+    granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
+    if (granted)
+        pool->held_by[ticket->permit.worker]++;
+    note_busy_locked(pool, now_ns);
+    pthread_mutex_unlock(&pool->lock);
+    return granted;
+}
+
 enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
 {
     struct bells bells;
@@ -219,6 +244,7 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
         pool->held_by[ticket->permit.worker]++;
     else if (answer == PERMIT_QUEUED)
         spread_news_locked(pool, now_ns, &bells);
+    note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     ring(pool, &bells, pool->workers[ticket->permit.worker]);
     return answer;
@@ -244,6 +270,8 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
     tell_all_locked(pool, next, now_ns, &bells);
     if (pool->permits.gated)
         wake_home_locked(pool, now_ns, &bells);
+    if (!pool->permits.gated) /* else a start looks at the time */
+        note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     ring(pool, &bells, own);
 }
@@ -327,6 +355,7 @@ void pool_set(struct pool *pool, const struct pool_terms *terms)
     pthread_mutex_lock(&pool->lock);
     set_locked(pool, terms);
     spread_news_locked(pool, now_locked(pool), &bells);
+    note_busy_locked(pool, now_locked(pool));
     pthread_mutex_unlock(&pool->lock);
     ring(pool, &bells, NULL);
 }
@@ -383,6 +412,7 @@ void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
     now_ns = now_locked(pool);
     permit_pool_pause(&pool->permits, until_ns, now_ns);
     spread_news_locked(pool, now_ns, &bells);
+    note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     ring(pool, &bells, own);
 }

@@ -5,7 +5,7 @@
 #include "stats/duration_histogram.h"
 
 /* Calls after which the figures are found anew. */
-#define FRESH_FOR 32u
+#define FRESH_FOR 100u
 
 struct start_times {
     uint32_t known;
@@ -32,15 +32,19 @@ static void halve(struct start_times *times)
         times->known += times->counts[i] /= 2;
 }
 
-/* Where all but `above` of them have ended. */
-static int64_t find(const struct start_times *times, uint32_t above)
+/* From the longest on: where all but a twentieth have ended, and all but half. */
+static void find(struct start_times *times)
 {
     uint32_t bucket = DURATION_HISTOGRAM_BUCKETS, seen = 0;
 
-    PRE(above < times->known);
-    while (bucket > 0 && seen <= above)
+    PRE(times->known > 0);
+    while (seen <= times->known / 20)
         seen += times->counts[--bucket];
-    return duration_histogram_bound_ns(bucket);
+    times->p95_ns = duration_histogram_bound_ns(bucket);
+    while (seen <= times->known / 2)
+        seen += times->counts[--bucket];
+    times->median_ns = duration_histogram_bound_ns(bucket);
+    POST(times->median_ns <= times->p95_ns);
 }
 
 static void count(struct start_times *times, uint32_t bucket)
@@ -53,9 +57,7 @@ static void count(struct start_times *times, uint32_t bucket)
     if (times->known < START_TIMES_KNOWN || (times->fresh < FRESH_FOR && times->median_ns >= 0))
         return;
     times->fresh = 0;
-    times->median_ns = find(times, times->known / 2);
-    times->p95_ns = find(times, times->known / 20);
-    POST(times->median_ns <= times->p95_ns);
+    find(times);
 }
 
 void start_times_count(struct start_times *times, int64_t took_ns)
