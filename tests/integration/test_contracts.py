@@ -17,7 +17,7 @@ BROKEN = ("sh", "-c", 'shift; exec "$CURFEW_BROKEN" "$@"', "sh")
 
 
 @pytest.mark.parametrize("breaks, script, contract", [
-    ("release 1", ok, "free_deferred: Assertion `PRE(call->ticket.permit.state == PERMIT_FREE"),
+    ("release 1", ok, "try_fini: Assertion `PRE(try->ticket.permit.state == PERMIT_FREE"),
     ("timer", None, "POST(call_is_over(call) || call_is_sound(call))"),
     ("answer 1", ok, "call_break: "),
 ])
