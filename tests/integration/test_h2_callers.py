@@ -420,7 +420,7 @@ def test_a_caller_that_opens_no_window_holds_what_one_stream_holds_and_no_other(
     def script(exchange):
         exchange.recv_request()
         exchange.answer(content=b"z" * 3_000_000)
-    here = gate(script, deadline="1s")
+    here = gate(script, deadline="20s")
     caller = here.caller(settings=[(SETTINGS_WINDOW, 0)])
     stuck = caller.begin("GET", "/a")
     caller.until(lambda: caller.answer_to(stuck).status == 200)
