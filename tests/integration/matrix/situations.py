@@ -123,7 +123,7 @@ class QueuedBehind(Situation):
 class BackoffAfter503(Situation):
     """`cell.exchange` has given the answer that it is waited after, and is idle."""
 
-    keys = {"retries": {"attempts": 2, "when": [503], "retry_after": "1m"}}
+    keys = {"retries": {"attempts": 2, "when": [503], "retry_after": "2m"}}
 
     def enter(self, cell):
         cell.call()
