@@ -26,8 +26,9 @@ struct circuit_news;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_exchange.c
- * (bytes in both directions), call_response.c (heads of responses), call_verdict.c (what its try says of the API),
+ * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_retries.c
+ * (whether another one follows, and what is kept for it), call_exchange.c (bytes in both directions), call_response.c
+ * (heads of responses), call_progress.c and call_hold.c (streams), call_verdict.c (what its try says of the API),
  * call_end.c (the way out), call_log.c; audit.c looks after callers of whom no event tells.
  */
 struct call {

@@ -129,10 +129,8 @@ void call_fsm_observe(struct call_fsm *fsm, int64_t ceiling_ns, int64_t now_ns);
  * was has passed. An observed call's ceiling is at least that.
  */
 void call_fsm_replace_deadline(struct call_fsm *fsm, int64_t deadline_ns, int64_t now_ns);
-/* An observed call would have been given up now, as `cause` says: the first time counts. */
-void call_fsm_spare(struct call_fsm *fsm, enum cause cause, int64_t now_ns);
 
-/* The call is an observed one, and would have been refused by now, for this cause. */
+/* The call is an observed one, and would have been refused or given up now, as `cause` says. The first time counts. */
 void call_fsm_spare(struct call_fsm *fsm, enum cause cause, int64_t now_ns);
 
 /* The deadline that the policy, and the caller, set. */

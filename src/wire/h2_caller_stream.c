@@ -37,7 +37,7 @@ static enum stream_result fail(struct h2_stream *stream, enum stream_result resu
 
 /* ---- events: what comes is noted ----------------------------------------------------------------------- */
 
-extern const struct stream_ops h2_stream_ops;
+static const struct stream_ops ops;
 
 static void refuse(struct h2_stream *stream, enum cause cause, const char *detail)
 {
@@ -54,7 +54,7 @@ static void *begun(void *user, int32_t id)
 
     if (stream == NULL)
         return NULL;
-    stream->stream = (struct stream){.ops = &h2_stream_ops, .heard = true, .begun = true};
+    stream->stream = (struct stream){.ops = &ops, .heard = true, .begun = true};
     stream->stream.moved_ns = loop_now(caller->common->loop);
     stream->caller = caller;
     stream->id = id;
@@ -654,7 +654,7 @@ static void cut(struct stream *stream)
     end_use(own);
 }
 
-const struct stream_ops h2_stream_ops = {
+static const struct stream_ops ops = {
     .protocol = "h2",
     .head = read_head,
     .peek = peek,

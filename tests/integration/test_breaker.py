@@ -145,11 +145,18 @@ def test_a_bad_probe_opens_it_again_for_longer(api):
     assert opened(proxy) == 3
 
 
+def breaker_of(proxy):
+    status, text = proxy.admin_get("/upstreams")
+    assert status == 200, text
+    [breaker] = json.loads(text)["upstreams"][0]["breakers"]
+    return breaker
+
+
 def test_two_hundred_callers_at_half_open_are_one_call_at_the_api(api):
     proxy, up = api({"open": "100ms"}, deadline="20s")
     open_it(proxy, up)
     callers = [proxy.caller() for _ in range(200)]
-    time.sleep(0.2)  # its time is over: nobody has asked
+    poll(lambda: breaker_of(proxy)["opens_in_ms"] == 0, "its time to be over, though nobody has asked")
     for caller in callers:
         caller.request("GET", "/many")
     exchange, _ = up.take()
@@ -509,7 +516,7 @@ def test_an_api_that_is_killed_costs_a_few_tries_and_is_asked_again_soon(curfew,
     calls.start()
     poll(lambda: proxy.metrics().calls("completed") > rate // 2, "calls that go well")
     killable.kill()
-    time.sleep(outage)
+    poll(lambda: rejected(proxy) > rate * (outage - 0.5), "calls that are refused", 3 * outage * SLOW)
     killable.come_back()
     back = time.monotonic()
     poll(lambda: proxy.ask("GET", "/ok").status == 200, "the API to be asked again")
@@ -520,4 +527,4 @@ def test_an_api_that_is_killed_costs_a_few_tries_and_is_asked_again_soon(curfew,
     assert metrics.sum("curfew_tries_ended_total", verdict="bad") <= 20
     assert result.statuses[503] > rate * (outage - 1) and result.statuses.get(502, 0) <= 20
     refusals = result.told["from_sent_ms"]["503"]
-    assert SANITIZED or refusals["p50"] <= 1, refusals  # most: a machine that others use is late now and then
+    assert SANITIZED or (refusals["p90"] <= 1 and refusals["p99"] <= 20), refusals

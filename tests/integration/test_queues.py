@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness.bounds import SANITIZED, SLOW, SOON, Stopwatch
+from harness.bounds import SANITIZED, SLOW, SOON, Stopwatch, poll
 from harness.curfew import curfew_command
 from harness.load import load
 from harness.problem import expect
@@ -34,7 +34,7 @@ def test_a_waiter_with_too_little_time_left_is_refused_and_the_permit_goes_on(pa
         proxy.wait_metric("curfew_pool_waiting", n + 1)
         short.append(caller)
     long, = queue_up(proxy, 1, "/long", already=3)
-    time.sleep(0.35 * SLOW)  # by now less than 10 s are left to the three
+    poll(lambda: sum(call["left_ms"] < 10_000 for call in proxy.calls()["calls"]) == 3, "less than 10 s to be left to the three")
     exchange.answer()
     assert exchange.recv_request().target == "/long0"  # on the connection that has become free
     for caller in short:
@@ -67,7 +67,7 @@ def test_of_an_observed_upstream_nobody_is_refused_and_it_is_counted(pair):
     holder, = ask_many(proxy, 1)
     exchange, _ = up.take()
     waiting, = queue_up(proxy, 1)
-    time.sleep(0.2 * SLOW)
+    poll(lambda: all(call["age_ms"] > 100 for call in proxy.calls()["calls"]), "less than 900 ms of 1 s to be left")
     exchange.answer()
     exchange.recv_request()
     exchange.answer()
