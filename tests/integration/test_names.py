@@ -188,11 +188,11 @@ def test_calls_go_on_while_dns_is_silent_or_denies(curfew, upstream, names):
     lines = [json.loads(line) for line in proxy.access_log.read_text().splitlines()]
     assert "dns" not in lines[0]
     assert max(line["elapsed_ms"] for line in lines[1:]) < 300 * SLOW
-    began = [line for line in list(proxy.process.stderr.lines) if "its last addresses are used" in line]
+    began = [line for line in proxy.process.stderr.lines if "its last addresses are used" in line]
     assert len(began) == 1 and "api.test can't be looked up" in began[0]
     mood[0] = Answer("127.0.0.1")
     assert poll(lambda: proxy.ask().status == 200 and
-                any("api.test can be looked up again" in line for line in list(proxy.process.stderr.lines)), "it is over", 15 * SLOW)
+                any("api.test can be looked up again" in line for line in proxy.process.stderr.lines), "it is over", 15 * SLOW)
 
 
 def test_without_stale_an_answer_ends_with_its_time(curfew, upstream, names):

@@ -74,7 +74,7 @@ class Curfew:
 
     def _read_addresses(self):
         self.listeners = {}
-        for line in list(self.process.stderr.lines):
+        for line in self.process.stderr.lines:
             if match := LISTENS.search(line):
                 self.listeners.setdefault(match[1], []).append(address_of(match[2]))
             elif match := ADMIN.search(line):

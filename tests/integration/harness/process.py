@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import resource
+import select
 import signal
 import subprocess
 import threading
@@ -25,34 +26,62 @@ def many_descriptors():
 
 
 class Lines:
-    """The lines of a stream, collected by a thread so that its writer never blocks."""
+    """The lines of a pipe. A thread collects them, so that the pipe's writer never blocks; whoever asks for them has all that
+    was written before it asked, whether or not that thread has had its turn."""
+
+    CHUNK = 1 << 16  # what a pipe holds
+    CHUNKS = 16      # at once, of a writer that never pauses
 
     def __init__(self, stream):
-        self.lines = []
+        self._stream = stream
+        os.set_blocking(stream.fileno(), False)
+        self._lines = []
+        self._rest = b""
         self._changed = threading.Condition()
         self._ended = False
-        self._thread = threading.Thread(target=self._collect, args=(stream,), daemon=True)
+        self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
-    def _collect(self, stream):
-        with stream:
-            for raw in stream:
-                with self._changed:
-                    self.lines.append(raw.decode("utf-8", "backslashreplace").rstrip("\n"))
-                    self._changed.notify_all()
-        with self._changed:
-            self._ended = True
+    def _collect(self):
+        readable = select.poll()
+        readable.register(self._stream.fileno(), select.POLLIN)
+        while not self._ended:
+            readable.poll()
+            with self._changed:
+                self._take()
+        self._stream.close()  # by this thread alone: another could close what it polls
+
+    def _take(self):
+        """Takes what is in the pipe; its caller holds the lock."""
+        for _ in range(self.CHUNKS):
+            if self._ended:
+                return
+            try:
+                raw = os.read(self._stream.fileno(), self.CHUNK)
+            except BlockingIOError:
+                return
+            *whole, self._rest = (self._rest + raw).split(b"\n")
+            if not raw:
+                self._ended = True
+                whole, self._rest = [self._rest] if self._rest else [], b""
+            self._lines += [line.decode("utf-8", "backslashreplace") for line in whole]
             self._changed.notify_all()
 
     def wait(self, found, seconds):
         """Until `found(lines)` is true, or the stream has ended, or time is up: what it returned last."""
         with self._changed:
-            self._changed.wait_for(lambda: found(self.lines) or self._ended, seconds)
-            return found(self.lines)
+            self._take()
+            self._changed.wait_for(lambda: found(self._lines) or self._ended, seconds)
+            return found(self._lines)
+
+    @property
+    def lines(self):
+        with self._changed:
+            self._take()
+            return list(self._lines)
 
     def text(self):
-        with self._changed:
-            return "\n".join(self.lines)
+        return "\n".join(self.lines)
 
     def join(self, seconds=SOON):
         self._thread.join(seconds)
