@@ -54,11 +54,20 @@ SCENARIOS = {
                                           own("curfew_pool_waiting", **POOL): "3 3 0 " * 100}, firing(8)),
 
     "calls find the queue full": ({call("rejected", reason="queue_full"): steadily(2)}, firing(8, ("CurfewCallsRejected", {**API, "reason": "queue_full"}))),
+    "the pool's rate has no slot for calls": ({call("rejected", reason="rate"): steadily(2)}, firing(8, ("CurfewCallsRejected", {**API, "reason": "rate"}))),
     "one in two hundred finds the queue full": ({call("rejected", reason="queue_full"): steadily(0.5)}, firing(8)),
     "a breaker that is open": ({own("curfew_breaker_state", upstream="api", route="default", state="closed"): always(0),
                                 call("rejected", reason="breaker_open"): steadily(50)}, firing(1), firing(8, ("CurfewBreakerOpen", API))),
     "a breaker that was open for a moment": ({own("curfew_breaker_state", upstream="api", route="default", state="closed"): "1x20 0x1 1x200"},
                                              firing(5), firing(8)),
+    "more failures than retries may add": ({own("curfew_retries_stopped_total", **API, reason="budget"): steadily(2)},
+                                           firing(1), firing(8, ("CurfewRetriesStopped", {**API, "reason": "budget"}))),
+    "failures that may not be tried again": ({own("curfew_retries_stopped_total", **API, reason="unsafe"): steadily(20),
+                                              own("curfew_retries_stopped_total", **API, reason="attempts"): steadily(20)}, firing(8)),
+    "a budget that was empty for a moment": ({own("curfew_retries_stopped_total", **API, reason="budget"): "0x20 2x200"}, firing(12)),
+    "a name that no longer resolves": ({own("curfew_dns_answers_total", **API, result="stale"): steadily(1)},
+                                       firing(4), firing(8, ("CurfewDnsStale", API))),
+    "a name that did not resolve once": ({own("curfew_dns_answers_total", **API, result="stale"): "0x20 1x200"}, firing(13), firing(20)),
     "a shutdown": ({call("rejected", reason="draining"): steadily(50)}, firing(8)),
 
     "slow calls that wait": ({**SLOW_CALLS, **LONG_QUEUE}, firing(4), firing(8, ("CurfewQueueWaitNearDeadline", API))),
@@ -132,6 +141,17 @@ def test_an_alert_says_where_it_is_stuck_and_what_to_read(tmp_path):
         {"eval_time": "20m", "alertname": "CurfewCallsStuck", "exp_alerts": [expected]}])]) == ""
 
 
+def test_an_alert_of_rejected_calls_leads_to_what_rejects_them(tmp_path):
+    for reason, anchor in {"rate": "rate", "paused": "paused", "too_late": "too_late", "queue_full": "queue"}.items():
+        expected = {"exp_labels": {"severity": "warning", "job": "curfew", "instance": "one", "upstream": "api", "reason": reason},
+                    "exp_annotations": {
+                        "summary": f"api: calls are rejected ({reason})",
+                        "description": "1.961% of the calls of the last 5 minutes at one got no permit: their callers had a 503.",
+                        "runbook_url": f"/usr/share/doc/curfew/docs/stuck.md#{anchor}"}}
+        assert run_groups(tmp_path, [group({call("rejected", reason=reason): steadily(2)}, alerts=[
+            {"eval_time": "20m", "alertname": "CurfewCallsRejected", "exp_alerts": [expected]}])]) == ""
+
+
 def test_the_page_is_amber_where_the_alerts_begin():
     [amber] = re.findall(r"ERRING = ([\d.]+);", (TREE / "src/page/model.mjs").read_text())
     shares = {rule["alert"]: rule["expr"].split(" > ")[1] for rule in rules() if rule.get("alert", "").startswith("CurfewApiAnswers")}
@@ -162,9 +182,10 @@ GUIDE = TREE / "docs/stuck.md"
 
 @pytest.fixture
 def busy(curfew, faulty):
-    """A proxy with a call of each outcome, and one that waits for a permit; and more calls as long as the test runs."""
+    """A proxy with a call of each outcome, one that waits for a permit, and a stream; and more calls as long as the test runs."""
     api = faulty().url
     proxy = curfew(top={"limits": {"request_head": "1KiB"}}, upstreams={
+        "paced": {"url": api, "streams": {}, "pool": {"size": 2, "rate": {"limit": "1000/s", "burst": 10}, "pause": {"statuses": [429], "max": "1s"}}},
         "api": {"url": api, "deadline": "300ms", "pool": {"size": 2, "queue": 1}},
         "gone": {"url": "http://127.0.0.1:1", "breaker": {"failures": 1000000, "volume": 1000000}}})
     parked = [proxy.caller("api") for _ in range(2)]
@@ -181,6 +202,7 @@ def busy(curfew, faulty):
             for status in (200, 429, 500):
                 assert proxy.ask("GET", f"/status/{status}", upstream="api").status == status
             assert proxy.ask("GET", "/", upstream="gone").status == 502
+            assert proxy.ask("GET", "/sse/event*2~10", upstream="paced").status == 200
 
     caller = threading.Thread(target=call)
     leaver = proxy.caller("api")
@@ -189,6 +211,7 @@ def busy(curfew, faulty):
     leaver.close()
     proxy.wait_metric("curfew_calls_abandoned_total", 1)
     assert proxy.ask("GET", "/", "X: " + "x" * 2000, upstream="api").status == 431
+    assert proxy.ask("GET", "/sse/event*2~10", upstream="paced").status == 200
     caller.start()
     yield proxy
     over.set()
@@ -305,8 +328,11 @@ def test_each_alert_leads_to_a_section_of_the_guide():
             continue
         path, anchor = rule["annotations"]["runbook_url"].split("#")
         assert path == "/usr/share/doc/curfew/docs/stuck.md"
-        for one in phases if anchor == "{{ $labels.phase }}" else [anchor]:
-            assert one in anchors(), rule["alert"]
+        if "$labels" in anchor:
+            leads = phases if anchor == "{{ $labels.phase }}" else [*re.findall(r'"(\w+)"', anchor), "queue"]
+        else:
+            leads = [anchor]
+        assert set(leads) <= set(anchors()), rule["alert"]
 
 
 def test_the_guide_names_every_alert():
