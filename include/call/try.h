@@ -116,7 +116,10 @@ void try_init(struct try *try, struct call_context *context, const struct try_ev
 /* Asks for a permit, and goes on as soon as it has one. */
 void try_begin(struct try *try, const struct try_plan *plan);
 
-/* The same try on a connection that is made for it, after one that was kept too long has been lost. */
+/*
+ * The same try on a connection that is made for it, after one that was kept too long has been lost, and with it
+ * nothing that had come of a response.
+ */
 void try_reconnect(struct try *try);
 
 /*
@@ -141,12 +144,6 @@ void try_fail(struct try *try, const struct stream_fault *fault);
  * which one that authenticates the caller can be kept. False: that can't be, which has been told.
  */
 bool try_finish(struct try *try, bool keeps_caller) __attribute__((warn_unused_result));
-
-/*
- * It is about to be cut, as `cause` says. If it ran on a connection that had served others, and has got no byte for a
- * whole request, those that have been idle beside it are suspect.
- */
-void try_doubt_connections(struct try *try, enum cause cause);
 
 /*
  * Ends it in whatever it is doing, with all that it holds; no event comes any more. Nothing, if it has not begun or is

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/endpoint.h"
 #include "core/ip.h"
 
 union dns_address {
@@ -35,6 +36,8 @@ bool dns_answer_has(const struct dns_answer *answer, const union dns_address *ad
 /* Have both the same addresses, in whatever order? */
 bool dns_answer_is_same(const struct dns_answer *a, const struct dns_answer *b);
 
+/* Of an endpoint that is an IPv4 or IPv6 address; port 0. */
+union dns_address dns_address_of(const struct endpoint *ip);
 struct ip dns_address_ip(const union dns_address *address);
 
 #endif

@@ -2,21 +2,7 @@
 
 #include <stdio.h>
 
-#include "admin/respond.h"
-#include "base/number.h"
-
-static void put_duration(struct jsonw *json, const char *key, int64_t ns)
-{
-    jsonw_text(json, key, number_duration_text(ns).text);
-}
-
-static void put_percent(struct jsonw *json, const char *key, uint32_t percent)
-{
-    char text[16];
-
-    snprintf(text, sizeof(text), "%u%%", percent);
-    jsonw_text(json, key, text);
-}
+#include "admin/config_values.h"
 
 static void put_when(struct jsonw *json, const struct retry_when *when)
 {
@@ -35,25 +21,13 @@ static void put_when(struct jsonw *json, const struct retry_when *when)
     jsonw_close_array(json);
 }
 
-static void put_methods(struct jsonw *json, const struct retries_config *retries)
-{
-    jsonw_open_array(json, "methods");
-    for (uint32_t i = 0; i < retries->method_count; i++)
-        jsonw_string(json, NULL, retries->method_names[i]);
-    jsonw_close_array(json);
-}
-
 static void put_repeat(struct jsonw *json, const struct retries_config *retries)
 {
-    char block[40];
-    struct text size = text_over(block, sizeof(block));
-
     jsonw_open_object(json, "repeat");
-    put_methods(json, retries);
+    config_put_list(json, "methods", retries->method_names, retries->method_count);
     jsonw_string(json, "key", retries->key.len != 0 ? retries->key : SPAN_LIT("none"));
     jsonw_bool(json, "refused", retries->policy.refused);
-    number_put_size(&size, retries->content_bytes);
-    jsonw_string(json, "content", text_span(&size));
+    config_put_size(json, "content", retries->content_bytes);
     jsonw_close_object(json);
 }
 
@@ -67,17 +41,17 @@ void config_put_retries(struct jsonw *json, const struct upstream_config *upstre
     jsonw_open_object(json, "retries");
     jsonw_u64(json, "attempts", retries->policy.attempts);
     put_when(json, &retries->policy.when);
-    put_duration(json, "per_try", retries->per_try_ns);
+    config_put_duration(json, "per_try", retries->per_try_ns);
     jsonw_open_object(json, "backoff");
-    put_duration(json, "base", retries->policy.base_ns);
-    put_duration(json, "max", retries->policy.max_ns);
+    config_put_duration(json, "base", retries->policy.base_ns);
+    config_put_duration(json, "max", retries->policy.max_ns);
     jsonw_close_object(json);
     jsonw_open_object(json, "budget");
-    put_percent(json, "share", upstream->retry_share_percent);
+    config_put_percent(json, "share", upstream->retry_share_percent);
     jsonw_u64(json, "burst", upstream->retry_burst);
     jsonw_close_object(json);
     put_repeat(json, retries);
-    put_duration(json, "retry_after", retries->policy.retry_after_ns);
+    config_put_duration(json, "retry_after", retries->policy.retry_after_ns);
     jsonw_text(json, "fallback", retries->fallback != NULL ? retries->fallback->name : "none");
     jsonw_string(json, "tell", upstream->retry_tell.len != 0 ? upstream->retry_tell : SPAN_LIT("none"));
     jsonw_bool(json, "say", retries->say);

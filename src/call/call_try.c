@@ -6,6 +6,7 @@
 #include "call/downstream.h"
 #include "call/ghost.h"
 #include "call/pool_wait.h"
+#include "call/try_doubt.h"
 
 /*
  * A request that can be sent again if its connection turns out to have been closed (RFC 9110 9.2.2): all of it is there
@@ -114,6 +115,12 @@ static void ready(struct try *try)
     POST(call_is_over(call) || call_is_sound(call));
 }
 
+static void reconnect(struct try *try)
+{
+    try_doubt_connections(try, CAUSE_TERMINATED);
+    try_reconnect(try);
+}
+
 /* The one place where it is decided whether another try follows, and what the call ends by if none does. */
 static void over(struct try *try, const struct try_result *result)
 {
@@ -129,7 +136,7 @@ static void over(struct try *try, const struct try_result *result)
     if (result->cause == CAUSE_BROKEN)
         call_break(call, result->detail);
     else if (retry_decide(&facts, result) == RETRY_AT_ONCE)
-        try_reconnect(try);
+        reconnect(try);
     else if ((result->cause == CAUSE_BREAKER_OPEN || result->cause == CAUSE_PAUSED) && call_fall_back(call))
         return;
     else if (!call_try_again(call, result, NULL))

@@ -1,22 +1,16 @@
 #include "call/try.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "base/invariant.h"
 #include "core/budget.h"
 #include "call/context.h"
 #include "call/keepalive.h"
+#include "call/pool_feedback.h"
 #include "call/pool_wait.h"
 #include "call/upstream.h"
 #include "config/snapshot.h"
-#include "http/retry_after.h"
 #include "runtime/address_book.h"
-#include "core/verdict.h"
-#include "runtime/tcp.h"
-
-/* For a request to be acknowledged by the upstream's kernel: longer than any round trip and the delay of an ACK. */
-#define PATIENCE_NS NS_PER_S
 
 static struct keepalive *keepalive_of(const struct try *try)
 {
@@ -122,40 +116,6 @@ static inline __attribute__((always_inline)) bool move(struct try *try, enum try
     if (try_state_phase(to) != PHASE_COUNT)
         try->events->entered(try, try_state_phase(to));
     return true;
-}
-
-/* ---- what it says of idle connections ------------------------------------------------------------------ */
-
-/* Did the connection serve others before, and give this try, which had no more to say, not a byte? */
-static bool was_silent(const struct try *try)
-{
-    const struct upstream *upstream = try->upstream;
-    const struct stream *exchange = try->exchange;
-    bool all_is_said = try->uploaded || exchange->blocked || exchange->lost;
-
-    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !exchange->heard &&
-           all_is_said;
-}
-
-/*
- * A caller that leaves says nothing about the upstream, but a request that is not acknowledged by then does. A
- * connection that ended may have been ended by the upstream alone, as it ends each: what has answered a moment ago is
- * not suspect for that.
- */
-void try_doubt_connections(struct try *try, enum cause cause)
-{
-    int64_t now_ns = loop_now(try->context->loop), sent_ns = try->granted_ns;
-    bool acknowledged;
-
-    if (!was_silent(try))
-        return;
-    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(try->upstream->transport.fd);
-    if (cause == CAUSE_CALLER_GONE && (acknowledged || now_ns - sent_ns < PATIENCE_NS))
-        return;
-    if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
-        sent_ns = now_ns - PATIENCE_NS;
-    if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
-        keepalive_doubt(keepalive_of(try), try->upstream, sent_ns, acknowledged);
 }
 
 /* ---- the connection ------------------------------------------------------------------------------------ */
@@ -410,7 +370,6 @@ void try_reconnect(struct try *try)
 {
     PRE(try->fsm.state == TRY_SENDING || try->fsm.state == TRY_WAITING);
     PRE(buffer_len(&try->h1.in) == 0); /* nothing of a response has come that would be lost */
-    try_doubt_connections(try, CAUSE_TERMINATED);
     try->reconnected = true;
     try->uploaded = false;
     if (try->plan.route->waits != NULL)
@@ -434,49 +393,6 @@ static void count_unfinished_head(struct try *try)
         count_status(try, start.code);
 }
 
-/* Its pool may adapt to what the API refuses. */
-static void tell_pool(struct try *try)
-{
-    const struct try_plan *plan = &try->plan;
-
-    if (plan->route->refusals == NULL)
-        return;
-    if (status_set_has(plan->route->refusals, try->status))
-        pool_note_refused(plan->pool, try->context->loop);
-    else if (verdict_of_status(try->status, &verdict_bad_statuses) == VERDICT_GOOD)
-        pool_note_good(plan->pool, try->context->loop);
-}
-
-/* What the API asks for is kept to as far as `max` goes. What can't be read asks for nothing. */
-static void heed_retry_after(struct try *try, const struct http1_head *head)
-{
-    const struct pause_config *pause = &try->plan.route->waits->pause;
-    struct timespec today;
-    int64_t wait_ns;
-
-    clock_gettime(CLOCK_REALTIME, &today);
-    if (retry_after_read(head, (int64_t)today.tv_sec * NS_PER_S + today.tv_nsec, &wait_ns) !=
-        RETRY_AFTER_READ)
-        return;
-    if (wait_ns > pause->max_ns)
-        wait_ns = pause->max_ns;
-    pool_pause(try->plan.pool, try->context->loop, loop_now(try->context->loop) + wait_ns);
-}
-
-/* Its pool may pause if the API asks for it; after a pause, good answers let more calls start. */
-static void heed_pause(struct try *try, const struct http1_head *head)
-{
-    const struct pool_config *waits = try->plan.route->waits;
-
-    if (waits == NULL || waits->pause.max_ns == 0)
-        return;
-    if (status_set_has(&waits->pause.statuses, try->status))
-        heed_retry_after(try, head);
-    else if (try->ticket.permit.round != 0 &&
-             verdict_of_status(try->status, &verdict_bad_statuses) == VERDICT_GOOD)
-        pool_answered(try->plan.pool, &try->ticket);
-}
-
 enum stream_result try_head(struct try *try, struct http1_head **head)
 {
     enum stream_result result = stream_head(try->exchange, head);
@@ -488,8 +404,8 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
     if ((*head)->code >= 200) {
         try->status = (*head)->code;
         try->reusable = upstream_note_response(try->upstream, *head);
-        tell_pool(try);
-        heed_pause(try, *head);
+        if (try->plan.route->refusals != NULL || try->plan.route->waits != NULL)
+            pool_feedback(try->plan.pool, try->context->loop, &try->ticket, try->plan.route, *head);
     }
     return STREAM_OK;
 }

@@ -111,25 +111,10 @@ static void fail_without_address(struct connect *connect, enum cause cause, cons
 
 /* ---- addresses ----------------------------------------------------------------------------------------- */
 
-static union dns_address address_of_url(const struct origin *origin)
-{
-    const struct endpoint *ip = &origin->ip;
-    union dns_address address;
-
-    if (ip->family == ENDPOINT_IPV6) {
-        address.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
-        memcpy(&address.v6.sin6_addr, ip->ip, sizeof(address.v6.sin6_addr));
-    } else {
-        address.v4 = (struct sockaddr_in){.sin_family = AF_INET};
-        memcpy(&address.v4.sin_addr, ip->ip, sizeof(address.v4.sin_addr));
-    }
-    return address;
-}
-
 static union dns_address address_at(const struct connect *connect, unsigned place)
 {
     union dns_address address = connect->answer != NULL ? connect->answer->addresses[connect->order[place]]
-                                                        : address_of_url(connect->origin);
+                                                        : dns_address_of(&connect->origin->ip);
     in_port_t port = htons(connect->origin->port);
 
     if (address.any.sa_family == AF_INET6)

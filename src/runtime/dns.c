@@ -10,6 +10,7 @@
 #include "runtime/dns_channels.h"
 #include "runtime/dns_lookup.h"
 #include "runtime/dns_system.h"
+#include "runtime/localhost.h"
 #include "runtime/loop.h"
 
 /*
@@ -38,41 +39,6 @@ struct resolver {
     struct list_node lookups;
     struct timer refresh; /* when the next name that is in use is due */
 };
-
-/* ---- localhost ----------------------------------------------------------------------------------------- */
-
-static struct dns_answer *new_loopback(void)
-{
-    struct dns_answer *answer = mem_zalloc(sizeof(*answer) + 2 * sizeof(answer->addresses[0]));
-
-    if (answer == NULL)
-        return NULL;
-    answer->references = 1;
-    answer->count = 2;
-    answer->addresses[0].v4 = (struct sockaddr_in){
-        .sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    answer->addresses[1].v6 = (struct sockaddr_in6){
-        .sin6_family = AF_INET6,
-        .sin6_addr = IN6ADDR_LOOPBACK_INIT,
-    };
-    return answer;
-}
-
-/* "localhost", or under it, with or without a dot at the end. */
-static bool is_localhost(const char *host)
-{
-    static const char name[] = "localhost";
-    size_t name_len = sizeof(name) - 1;
-    size_t len = strlen(host);
-
-    if (len != 0 && host[len - 1] == '.')
-        len--;
-    if (len < name_len || strncasecmp(host + len - name_len, name, name_len) != 0)
-        return false;
-    return len == name_len || host[len - name_len - 1] == '.';
-}
 
 /* ---- what is known ------------------------------------------------------------------------------------- */
 
@@ -416,7 +382,7 @@ enum status dns_ask(struct resolver *resolver, const char *host, const struct na
     PRE(list_is_empty(&query->node)); /* a query waits for one name at a time */
     query->fn = fn;
     query->why = NULL;
-    if (is_localhost(host))
+    if (localhost_is(host))
         return give(query, DNS_FRESH, resolver->loopback, answer);
     if (look_at_system(resolver) != ST_OK)
         return fail(query, DNS_SHORTAGE, strerrordesc_np(errno));
@@ -445,7 +411,7 @@ struct resolver *resolver_new(struct loop *loop)
 
     if (resolver == NULL)
         return NULL;
-    resolver->loopback = new_loopback();
+    resolver->loopback = localhost_answer_new();
     if (resolver->loopback == NULL)
         goto no_loopback;
     if (timer_init(&loop->timers, &resolver->refresh, refresh) != ST_OK)

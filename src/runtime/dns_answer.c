@@ -153,3 +153,17 @@ struct dns_answer *dns_answer_new(const struct ip *ips, uint32_t count)
     mem_free(answer);
     return NULL;
 }
+
+union dns_address dns_address_of(const struct endpoint *ip)
+{
+    union dns_address address;
+
+    if (ip->family == ENDPOINT_IPV6) {
+        address.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+        memcpy(&address.v6.sin6_addr, ip->ip, sizeof(address.v6.sin6_addr));
+    } else {
+        address.v4 = (struct sockaddr_in){.sin_family = AF_INET};
+        memcpy(&address.v4.sin_addr, ip->ip, sizeof(address.v4.sin_addr));
+    }
+    return address;
+}
