@@ -25,8 +25,9 @@
  *   - The lease counts from when the request was sent. A call starts by the block only if it will be over, deadline and
  *     grace, before the lease is; block_size has to be asked with a clock that was read just then.
  *   - After that the *fallback* holds: nothing, a fixed share, or everything. Towards a share usable glides before the
- *     lease ends, so that all hosts have come down to theirs when the first one counts on it; a host that never had a
- *     lease waits for its share as long as one lasts.
+ *     lease ends, so that all hosts have come down to theirs when the first one counts on it; a host without
+ *     a lease waits for its share as long as one lasts. Only if there never was so much as a connection to the store
+ *     (block_unreached) it does not: for all it knows nobody has permits.
  *
  * Time: a clock that never steps and counts suspends (CLOCK_BOOTTIME), in ns; the store's in us, known by its answers.
  * One thread at a time. No allocation, no clock, no socket: the agent performs.
@@ -106,9 +107,14 @@ void block_init(struct block *block, const struct block_terms *terms, uint64_t n
 
 /* The pool has so many permits out, and so many callers wait. To be told after each change. */
 void block_tell(struct block *block, uint32_t held, uint32_t waiting, int64_t now_ns);
+/* Calls have started since it was last told, though no more may be out than then. */
+void block_started(struct block *block, int64_t now_ns);
 
 /* How many permits may be out at `now`: a call starts if fewer are. */
 uint32_t block_size(const struct block *block, int64_t now_ns) __attribute__((pure));
+
+/* To how many the pool has to come down as calls end: what comes back above that is not given out again here. */
+uint32_t block_aim(const struct block *block, int64_t now_ns) __attribute__((pure));
 
 /* When, after now, block_size says something else though nothing was told; INT64_MAX: never. */
 int64_t block_size_ends_ns(const struct block *block, int64_t now_ns) __attribute__((pure));
@@ -122,11 +128,15 @@ enum block_step {
 enum block_step block_step(struct block *block, int64_t now_ns, uint32_t random,
                            struct block_request *request);
 int64_t block_next_ns(const struct block *block) __attribute__((pure));
+/* When to ask all of this again, though nothing happens: the earliest of these instants. */
+int64_t block_look_ns(const struct block *block, int64_t now_ns) __attribute__((pure));
 
 /* The store has answered. False: it is no answer to what is open, and was not looked at. */
 bool block_reply(struct block *block, const struct block_reply *reply, int64_t now_ns);
 void block_hint(struct block *block);
 /* The connection has gone by itself. */
 void block_lost(struct block *block, int64_t now_ns);
+/* There is no connection, and since the start there never was one. */
+void block_unreached(struct block *block, int64_t now_ns);
 
 #endif

@@ -77,7 +77,8 @@ struct permit_pool {
     uint32_t size_asked;       /* where size is going, */
     uint32_t queue_size_asked; /* and queue_size */
     bool shrinking;            /* they are not there yet */
-    bool gated;                /* it has a rate, or a pause, or is on the way back from one */
+    bool gated;                /* it has a rate, or a pause, or is on the way back from one; or is: */
+    bool leased;               /* its size is lent for a time, which whoever has the clock looks at */
     struct rate rate;
     struct pause pause;
     uint64_t rate_started; /* starts counted by a rate */
@@ -115,6 +116,9 @@ void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_
 
 /* From now on starts have this rate; period 0: none. Others may have news. */
 void permit_pool_set_rate(struct permit_pool *pool, int64_t period_ns, uint32_t burst, int64_t now_ns);
+
+/* From now on its size is lent, or its own. */
+void permit_pool_set_leased(struct permit_pool *pool, bool leased);
 
 /* A holder begins once more, on a fresh connection: it takes a slot, and does not wait for it. */
 void permit_start_again(struct permit_pool *pool, int64_t now_ns);

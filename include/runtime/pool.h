@@ -1,49 +1,17 @@
 #ifndef CURFEW_RUNTIME_POOL_H
 #define CURFEW_RUNTIME_POOL_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
 #include "base/status.h"
-#include "core/adaptive.h"
-#include "core/permit.h"
-#include "core/timer.h"
-#include "runtime/mailbox.h"
+#include "runtime/pool_locked.h"
 
 struct loop;
 
-/*
- * A permit pool shared by all loops: core/permit under a lock. Operations lock, change, put the news into mailboxes,
- * unlock, and ring; nothing else with an effect happens under the lock. held <= size over all threads at every instant.
- *
- * Where rate or pause hold waiters back, somebody has to wake up when they no longer do: that is the pool's home, one
- * of the loops, which has a timer for it. Whoever finds that it has to ring earlier than `armed_ns` posts `wake` to it.
- */
-struct pool {
-    pthread_mutex_t lock;
-    struct permit_pool permits; /* under lock */
-    uint32_t *held_by;          /* permits held, by loop; under lock */
-    struct loop *const *workers;
-    uint32_t worker_count;
-    uint32_t ghosts;            /* of the permits held, those without a call; under lock */
-    uint64_t audit_errors;      /* under lock */
-    struct adaptive adaptive;   /* how many permits are given out; under lock */
-    atomic_bool lowered;        /* fewer than the size */
-    uint32_t rate_per_hour;     /* 0: no rate; under lock */
-    bool pauses;                /* it may be paused; under lock */
-    atomic_bool busy;           /* none is free, or some wait; kept up to date if it is sharable */
-    struct pool_shares *shares; /* room for a queue that is shared; NULL: there is none */
-    bool timed;                 /* what may start depends on the time; under lock */
-    struct loop *home;
-    struct timer timer; /* the home's thread */
-    struct mail wake;
-    bool keeps_time;  /* the home does; under lock */
-    bool waking;      /* wake is on its way; under lock */
-    int64_t armed_ns; /* when the home looks next, or NS_NEVER; under lock */
-};
+/* A permit pool shared by all loops (runtime/pool_locked): what it is set to, and what calls do with it. */
 
 /* All of a pool that a configuration sets. */
 struct pool_terms {
@@ -55,13 +23,7 @@ struct pool_terms {
     uint32_t rate_burst;    /* at least 1 */
     bool pauses;            /* it may be paused */
     bool is_shared;         /* the queue is; pool_make_sharable has been called */
-};
-
-/* A call's ticket at a pool. */
-struct pool_ticket {
-    struct permit permit;
-    struct mail news; /* its function tells the owner that the wait is over */
-    bool mailed;      /* news may be in the owner's mailbox; under the pool's lock */
+    bool is_leased;         /* of its size, what is lent to it is given out (runtime/pool_lease) */
 };
 
 enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,

@@ -91,6 +91,13 @@ uint32_t block_size(const struct block *block, int64_t now_ns)
                : block->usable;
 }
 
+uint32_t block_aim(const struct block *block, int64_t now_ns)
+{
+    uint32_t size = block_size(block, now_ns);
+
+    return covers(block, now_ns) ? min_u32(size, aim(block, now_ns)) : size;
+}
+
 int64_t block_size_ends_ns(const struct block *block, int64_t now_ns)
 {
     if (block->until_ns == INT64_MIN)
@@ -154,6 +161,8 @@ static void yield_ended(struct block *block, int64_t now_ns)
         block->turn_ns = INT64_MAX;
     }
     to = max_u32(aim(block, now_ns), block->held);
+    if (!covers(block, now_ns))
+        to = max_u32(to, fallback_size(block, now_ns));
     if (to >= block->usable)
         return;
     block->usable = to;
@@ -165,16 +174,21 @@ void block_tell(struct block *block, uint32_t held, uint32_t waiting, int64_t no
 {
     bool ended = held < block->held;
 
-    if (held > block->held && !covers(block, now_ns))
-        block->adrift = true;
+    if (held > block->held)
+        block_started(block, now_ns);
     block->held = held;
     block->waiting = waiting;
     note_wanted(block, now_ns);
-    if (ended) {
-        yield_ended(block, now_ns);
+    yield_ended(block, now_ns);
+    if (ended)
         ask_if_idle(block);
-    }
     ask_for_waiters(block);
+}
+
+void block_started(struct block *block, int64_t now_ns)
+{
+    if (!covers(block, now_ns))
+        block->adrift = true;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
@@ -261,6 +275,15 @@ enum block_step block_step(struct block *block, int64_t now_ns, uint32_t random,
     return BLOCK_SEND;
 }
 
+int64_t block_look_ns(const struct block *block, int64_t now_ns)
+{
+    int64_t next_ns = block_next_ns(block), ends_ns = block_size_ends_ns(block, now_ns);
+
+    if (ends_ns < next_ns)
+        next_ns = ends_ns;
+    return block->turn_ns > now_ns && block->turn_ns < next_ns ? block->turn_ns : next_ns;
+}
+
 int64_t block_next_ns(const struct block *block)
 {
     int64_t next_ns = block->asleep && block->usable == 0 ? INT64_MAX : block->tick_ns;
@@ -316,6 +339,12 @@ bool block_reply(struct block *block, const struct block_reply *reply, int64_t n
     else
         block->asks = true;
     return true;
+}
+
+void block_unreached(struct block *block, int64_t now_ns)
+{
+    if (block->until_ns == INT64_MIN && !block->store_known && now_ns < block->fallback_ns)
+        block->fallback_ns = now_ns;
 }
 
 void block_hint(struct block *block)

@@ -38,7 +38,7 @@ static bool gate_is_open(const struct permit_pool *pool, int64_t now_ns)
 
 static void find_gated(struct permit_pool *pool)
 {
-    pool->gated = pool->rate.period_ns != 0 || pool->pause.round != 0;
+    pool->gated = pool->rate.period_ns != 0 || pool->pause.round != 0 || pool->leased;
 }
 
 /* What holds back those who wait beside a free permit? */
@@ -165,6 +165,12 @@ void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_
 void permit_pool_set_rate(struct permit_pool *pool, int64_t period_ns, uint32_t burst, int64_t now_ns)
 {
     rate_set(&pool->rate, period_ns, burst, now_ns);
+    find_gated(pool);
+}
+
+void permit_pool_set_leased(struct permit_pool *pool, bool leased)
+{
+    pool->leased = leased;
     find_gated(pool);
 }
 

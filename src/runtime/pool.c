@@ -8,13 +8,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "runtime/loop.h"
-
-/* Whom to ring after the unlock: a bit for each loop, of which there may be as many as processors in a cpu_set_t. */
-#define LOOPS_MAX 1024u
-struct bells {
-    bool any;
-    uint64_t loops[LOOPS_MAX / 64]; /* of no meaning before there is any */
-};
+#include "runtime/pool_locked.h"
 
 /* A queue that is shared, and what makes its buckets this process's own. */
 struct pool_shares {
@@ -40,7 +34,7 @@ static void time_has_come(struct timer *timer, int64_t now_ns)
 enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,
                       uint32_t worker_count)
 {
-    PRE(worker_count <= LOOPS_MAX);
+    PRE(worker_count <= POOL_LOOPS_MAX);
     *pool = (struct pool){
         .workers = workers, .worker_count = worker_count, .home = workers[0], .armed_ns = NS_NEVER};
     permit_pool_init(&pool->permits, size, queue_size);
@@ -97,89 +91,6 @@ void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail
     mail_init(&ticket->news, news);
 }
 
-/* By the clock itself: a turn's time may be old, and a slot taken by it would let the next one come early. */
-static int64_t now_locked(const struct pool *pool)
-{
-    return pool->timed ? loop_clock_ns() : 0;
-}
-
-static void note_bell(struct bells *bells, const struct loop *loop)
-{
-    if (!bells->any)
-        *bells = (struct bells){.any = true};
-    bells->loops[loop->index / 64] |= UINT64_C(1) << loop->index % 64;
-}
-
-/*
- * Puts the news into the waiter's mailbox. Under the pool's lock: else the waiter could give up, give the permit
- * back and be freed before its mail is posted. Only the bell is rung later.
- */
-static void tell_locked(struct pool *pool, struct permit *permit, struct bells *bells)
-{
-    struct pool_ticket *ticket = CONTAINER_OF(permit, struct pool_ticket, permit);
-    struct loop *loop = pool->workers[permit->worker];
-
-    PRE(pthread_mutex_trylock(&pool->lock) == EBUSY);
-    PRE(permit->state != PERMIT_WAITING && !ticket->mailed);
-    if (permit->state == PERMIT_HELD)
-        pool->held_by[permit->worker]++;
-    ticket->mailed = true;
-    if (mailbox_put(&loop->mailbox, &ticket->news))
-        note_bell(bells, loop);
-}
-
-static void tell_all_locked(struct pool *pool, struct permit *first, int64_t now_ns, struct bells *bells)
-{
-    for (struct permit *next = first; next != NULL; next = permit_next(&pool->permits, now_ns))
-        tell_locked(pool, next, bells);
-}
-
-/* If the home has to look earlier than it means to. */
-static void wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bells)
-{
-    int64_t due_ns = permit_pool_due_ns(&pool->permits, now_ns);
-
-    if (due_ns >= pool->armed_ns || !pool->keeps_time)
-        return;
-    pool->armed_ns = due_ns;
-    if (pool->waking)
-        return;
-    pool->waking = true;
-    if (mailbox_put(&pool->home->mailbox, &pool->wake))
-        note_bell(bells, pool->home);
-}
-
-/* After a change: whoever has news of it is told. */
-static void spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells)
-{
-    tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, bells);
-    if (pool->permits.gated)
-        wake_home_locked(pool, now_ns, bells);
-}
-
-/* `own` is the loop of this thread, which looks into its mailbox without a bell; NULL: it has none. */
-static __attribute__((noinline)) void ring_all(const struct pool *pool, const struct bells *bells,
-                                               const struct loop *own)
-{
-    for (uint32_t i = 0; i < (pool->worker_count + 63) / 64; i++) {
-        for (uint64_t left = bells->loops[i]; left != 0; left &= left - 1) {
-            struct loop *loop = pool->workers[64 * i + (uint32_t)__builtin_ctzll(left)];
-
-            if (loop == own)
-                loop_expect_mail(loop);
-            else
-                mailbox_ring(&loop->mailbox);
-        }
-    }
-}
-
-/* Mostly nobody has news. */
-static inline void ring(const struct pool *pool, const struct bells *bells, const struct loop *own)
-{
-    if (bells->any)
-        ring_all(pool, bells, own);
-}
-
 /* The home's thread: does what time has brought about, and sets the timer to when there will be more of it. */
 static void look(struct pool *pool, bool is_woken)
 {
@@ -191,20 +102,12 @@ static void look(struct pool *pool, bool is_woken)
     pthread_mutex_lock(&pool->lock);
     if (is_woken)
         pool->waking = false;
-    now_ns = now_locked(pool);
-    tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, &bells);
+    now_ns = pool_now_locked(pool);
+    pool_tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, &bells);
     due_ns = pool->armed_ns = pool->permits.gated ? permit_pool_due_ns(&pool->permits, now_ns) : NS_NEVER;
     pthread_mutex_unlock(&pool->lock);
     timer_set(&pool->home->timers, &pool->timer, due_ns);
-    ring(pool, &bells, pool->home);
-}
-
-/* Of a gate that is open at an instant, which stays so until somebody starts. */
-static void note_busy_locked(struct pool *pool, int64_t now_ns)
-{
-    if (pool->shares != NULL)
-        atomic_store_explicit(&pool->busy, !permit_pool_is_open(&pool->permits, now_ns),
-                              memory_order_relaxed);
+    pool_ring(pool, &bells, pool->home);
 }
 
 bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
@@ -215,11 +118,11 @@ bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
     PRE(loop_is_own(pool->workers[ticket->permit.worker]));
     ticket->mailed = false;
     pthread_mutex_lock(&pool->lock);
-    now_ns = pool->permits.gated ? now_locked(pool) : 0;
+    now_ns = pool->permits.gated ? pool_now_locked(pool) : 0;
     granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
     if (granted)
         pool->held_by[ticket->permit.worker]++;
-    note_busy_locked(pool, now_ns);
+    pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     return granted;
 }
@@ -235,18 +138,20 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
     ticket->mailed = false;
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
-    now_ns = now_locked(pool);
+    now_ns = pool_now_locked(pool);
     /* If the home is late, those whose slot has come are no reason to refuse a newcomer. */
     if (pool->permits.gated)
-        spread_news_locked(pool, now_ns, &bells);
+        pool_spread_news_locked(pool, now_ns, &bells);
     answer = permit_acquire(&pool->permits, &ticket->permit, now_ns);
     if (answer == PERMIT_GRANTED)
         pool->held_by[ticket->permit.worker]++;
     else if (answer == PERMIT_QUEUED)
-        spread_news_locked(pool, now_ns, &bells);
-    note_busy_locked(pool, now_ns);
+        pool_spread_news_locked(pool, now_ns, &bells);
+    if (pool->permits.leased && answer != PERMIT_GRANTED)
+        pool_ask_locked(pool, &bells);
+    pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
-    ring(pool, &bells, pool->workers[ticket->permit.worker]);
+    pool_ring(pool, &bells, pool->workers[ticket->permit.worker]);
     return answer;
 }
 
@@ -265,15 +170,18 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
         pool->held_by[ticket->permit.worker]--;
     if (ticket->mailed)
         mailbox_cancel(&own->mailbox, &ticket->news);
-    now_ns = pool->permits.queue.length != 0 ? now_locked(pool) : 0;
+    now_ns = pool->permits.queue.length != 0 ? pool_now_locked(pool) : 0;
     next = permit_give_back(&pool->permits, &ticket->permit, now_ns);
-    tell_all_locked(pool, next, now_ns, &bells);
-    if (pool->permits.gated)
-        wake_home_locked(pool, now_ns, &bells);
+    pool_tell_all_locked(pool, next, now_ns, &bells);
+    if (pool->permits.gated) {
+        pool_wake_home_locked(pool, now_ns, &bells);
+        if (pool->permits.leased && pool->lease.listens)
+            pool_ask_locked(pool, &bells);
+    }
     if (!pool->permits.gated) /* else a start looks at the time */
-        note_busy_locked(pool, now_ns);
+        pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
-    ring(pool, &bells, own);
+    pool_ring(pool, &bells, own);
 }
 
 void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)
@@ -300,20 +208,17 @@ void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket)
     pool_give_back(pool, ticket);
 }
 
-static void obey_limit_locked(struct pool *pool, uint32_t queue_size)
-{
-    permit_pool_resize(&pool->permits, pool->adaptive.limit, queue_size);
-    atomic_store_explicit(&pool->lowered, adaptive_is_lowered(&pool->adaptive), memory_order_relaxed);
-}
-
 static void set_locked(struct pool *pool, const struct pool_terms *terms)
 {
     uint32_t per_hour = terms->rate_per_hour;
 
     pool->timed = terms->timed;
     pool->rate_per_hour = per_hour;
+    if (terms->is_leased != pool->permits.leased)
+        pool->lease = (struct pool_lease){.until_ns = NS_NEVER};
+    permit_pool_set_leased(&pool->permits, terms->is_leased);
     adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);
-    obey_limit_locked(pool, terms->queue_size);
+    pool_obey_limit_locked(pool, terms->queue_size);
     permit_pool_set_rate(&pool->permits, per_hour != 0 ? rate_period_ns(per_hour, HOUR_NS) : 0,
                          terms->rate_burst, loop_clock_ns());
     if (terms->is_shared != (pool->permits.queue.shares != NULL))
@@ -354,10 +259,10 @@ void pool_set(struct pool *pool, const struct pool_terms *terms)
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
     set_locked(pool, terms);
-    spread_news_locked(pool, now_locked(pool), &bells);
-    note_busy_locked(pool, now_locked(pool));
+    pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
+    pool_note_busy_locked(pool, pool_now_locked(pool));
     pthread_mutex_unlock(&pool->lock);
-    ring(pool, &bells, NULL);
+    pool_ring(pool, &bells, NULL);
 }
 
 void pool_restart(struct pool *pool, const struct pool_terms *terms)
@@ -368,6 +273,8 @@ void pool_restart(struct pool *pool, const struct pool_terms *terms)
     adaptive_init(&pool->adaptive, terms->size, 0);
     set_locked(pool, terms);
     pool->audit_errors = 0;
+    pool->peak_before = 0;
+    pool->acquired_before = 0;
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -382,11 +289,11 @@ static void adapt(struct pool *pool, struct loop *own, bool is_good)
     changed = is_good ? adaptive_note_good(&pool->adaptive, pool->permits.held, loop_now(own))
                       : adaptive_note_refused(&pool->adaptive, loop_now(own));
     if (changed) {
-        obey_limit_locked(pool, pool->permits.queue_size_asked);
-        spread_news_locked(pool, now_locked(pool), &bells);
+        pool_obey_limit_locked(pool, pool->permits.queue_size_asked);
+        pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     }
     pthread_mutex_unlock(&pool->lock);
-    ring(pool, &bells, own);
+    pool_ring(pool, &bells, own);
 }
 
 void pool_note_refused(struct pool *pool, struct loop *own)
@@ -409,12 +316,12 @@ void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
     PRE(pool->timed);
-    now_ns = now_locked(pool);
+    now_ns = pool_now_locked(pool);
     permit_pool_pause(&pool->permits, until_ns, now_ns);
-    spread_news_locked(pool, now_ns, &bells);
-    note_busy_locked(pool, now_ns);
+    pool_spread_news_locked(pool, now_ns, &bells);
+    pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
-    ring(pool, &bells, own);
+    pool_ring(pool, &bells, own);
 }
 
 void pool_answered(struct pool *pool, const struct pool_ticket *ticket)
@@ -424,15 +331,15 @@ void pool_answered(struct pool *pool, const struct pool_ticket *ticket)
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
     permit_answered(&pool->permits, &ticket->permit);
-    spread_news_locked(pool, now_locked(pool), &bells);
+    pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     pthread_mutex_unlock(&pool->lock);
-    ring(pool, &bells, pool->workers[ticket->permit.worker]);
+    pool_ring(pool, &bells, pool->workers[ticket->permit.worker]);
 }
 
 void pool_start_again(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    permit_start_again(&pool->permits, now_locked(pool));
+    permit_start_again(&pool->permits, pool_now_locked(pool));
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -475,6 +382,8 @@ struct pool_figures pool_figures(struct pool *pool)
         .released = pool->permits.released,
         .audit_errors = pool->audit_errors,
     };
+    if (figures.held_peak < pool->peak_before)
+        figures.held_peak = pool->peak_before;
     /* Of a smaller pool than before, it comes down as permits come back. */
     figures.size = pool->adaptive.size > pool->permits.size ? pool->adaptive.size : pool->permits.size;
     pthread_mutex_unlock(&pool->lock);

@@ -176,6 +176,7 @@ static void a_share_is_glided_to_before_the_lease_ends(void **state)
     assert_int_equal(block_size(&block, glide_ns + MS), 2);
 }
 
+/* Others may have all permits for as long as a lease lasts. */
 static void who_never_had_a_lease_waits_for_its_share(void **state)
 {
     struct block block = fresh(2, true);
@@ -187,6 +188,16 @@ static void who_never_had_a_lease_waits_for_its_share(void **state)
     assert_int_equal(block_step(&block, 250 * MS, 0, &request), BLOCK_CONNECT);
     assert_int_equal(block_size(&block, lease_ns - 1), 0);
     assert_int_equal(block_size(&block, lease_ns), 2);
+}
+
+static void who_has_never_reached_the_store_has_its_share_at_once(void **state)
+{
+    struct block block = fresh(2, true);
+
+    (void)state;
+    assert_int_equal(block_size(&block, 250 * MS), 0);
+    block_unreached(&block, 250 * MS);
+    assert_int_equal(block_size(&block, 250 * MS), 2);
 }
 
 static void open_holds_after_one_timeout(void **state)
@@ -238,10 +249,63 @@ static void a_host_of_which_nothing_is_wanted_leaves(void **state)
     assert_int_equal(request.want, 2);
 }
 
+static void what_comes_back_above_the_aim_is_not_ours_to_give_out_again(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = sent(&block, 0);
+    struct block_reply reply = grants(&request, 6, 4);
+
+    (void)state;
+    block_tell(&block, 6, 3, 0);
+    assert_true(block_reply(&block, &reply, 0));
+    assert_int_equal(block_size(&block, 0), 6);
+    assert_int_equal(block_aim(&block, 0), 4);
+    block_tell(&block, 5, 3, 0);
+    assert_int_equal(block_size(&block, 0), 5);
+    assert_int_equal(block_aim(&block, 0), 4);
+}
+
+static void one_permit_goes_on_when_its_turn_has_come(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = sent(&block, 0);
+    struct block_reply reply = grants(&request, 2, 2);
+
+    (void)state;
+    reply.turn_ns = 30 * MS;
+    block_tell(&block, 2, 1, 0);
+    assert_true(block_reply(&block, &reply, 0));
+    block.asks = false;
+    assert_int_equal(block_look_ns(&block, 0), 30 * MS);
+    block_tell(&block, 2, 1, 30 * MS);
+    assert_int_equal(block_size(&block, 30 * MS), 2);
+    assert_int_equal(block_aim(&block, 30 * MS), 1);
+    block_tell(&block, 1, 1, 31 * MS);
+    request = sent(&block, 32 * MS);
+    assert_true(request.yields);
+    assert_int_equal(request.claim, 1);
+}
+
+static void calls_that_took_each_others_place_after_the_lease_are_adrift_too(void **state)
+{
+    struct block block = fresh(2, true);
+
+    (void)state;
+    has_a_lease_of(&block, 2, 0);
+    block_tell(&block, 2, 0, 0);
+    block_started(&block, 0);
+    assert_false(block.adrift);
+    block_started(&block, 100 * S);
+    assert_true(sent(&block, 100 * S).adrift);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_starts_before_the_store_has_answered),
+        cmocka_unit_test(what_comes_back_above_the_aim_is_not_ours_to_give_out_again),
+        cmocka_unit_test(one_permit_goes_on_when_its_turn_has_come),
+        cmocka_unit_test(calls_that_took_each_others_place_after_the_lease_are_adrift_too),
         cmocka_unit_test(a_call_starts_only_if_the_lease_covers_it),
         cmocka_unit_test(only_the_answer_to_the_open_request_counts),
         cmocka_unit_test(no_answer_in_time_costs_the_connection),
@@ -249,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_request_that_is_open_is_never_outgrown),
         cmocka_unit_test(a_share_is_glided_to_before_the_lease_ends),
         cmocka_unit_test(who_never_had_a_lease_waits_for_its_share),
+        cmocka_unit_test(who_has_never_reached_the_store_has_its_share_at_once),
         cmocka_unit_test(open_holds_after_one_timeout),
         cmocka_unit_test(calls_of_the_fallback_are_said_to_the_store),
         cmocka_unit_test(a_host_of_which_nothing_is_wanted_leaves),

@@ -1,0 +1,59 @@
+#include "runtime/pool_lease.h"
+
+#include "base/invariant.h"
+#include "runtime/pool_locked.h"
+
+void pool_set_lender(struct pool *pool, struct mailbox *lender, struct mail *asks)
+{
+    pthread_mutex_lock(&pool->lock);
+    PRE(pool->asks == NULL && (pool->lender == NULL || pool->lender == lender));
+    pool->lender = lender;
+    pool->asks = asks;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_drop_lender(struct pool *pool)
+{
+    struct mail *asks;
+
+    pthread_mutex_lock(&pool->lock);
+    asks = pool->asks;
+    pool->asks = NULL;
+    pool->asking = false;
+    pthread_mutex_unlock(&pool->lock);
+    if (asks != NULL)
+        mailbox_cancel(pool->lender, asks);
+}
+
+static void see_locked(struct pool *pool, struct pool_news *news)
+{
+    struct permit_pool *permits = &pool->permits;
+
+    *news = (struct pool_news){.held = permits->held,
+                               .waiting = permits->queue.length,
+                               .peak = permits->held_peak,
+                               .started = permits->acquired != pool->acquired_before,
+                               .now_ns = pool_lease_clock_ns()};
+    if (pool->peak_before < permits->held_peak)
+        pool->peak_before = permits->held_peak;
+    permits->held_peak = permits->held;
+    pool->acquired_before = permits->acquired;
+    pool->asking = false;
+}
+
+void pool_lend(struct pool *pool, pool_lend_fn lend, void *arg)
+{
+    struct pool_news news;
+    struct bells bells;
+
+    bells.any = false;
+    pthread_mutex_lock(&pool->lock);
+    PRE(pool->permits.leased);
+    see_locked(pool, &news);
+    lend(arg, &news, &pool->lease);
+    pool_obey_limit_locked(pool, pool->permits.queue_size_asked);
+    pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
+    pool->lease.listens |= pool->permits.shrinking;
+    pthread_mutex_unlock(&pool->lock);
+    pool_ring(pool, &bells, NULL);
+}
