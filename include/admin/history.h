@@ -7,6 +7,7 @@
 #include "admin/request.h"
 #include "admin/page.h"
 #include "stats/history.h"
+#include "stats/recent.h"
 #include "stats/stuck_calls.h"
 #include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
@@ -23,6 +24,8 @@ struct upstream_history {
     char *name;              /* NULL: no upstream has this number */
     struct history *history; /* NULL: no memory so far */
     struct history_totals totals;
+    struct recent *recent; /* there when `history` is */
+    struct recent_totals recent_totals;
     int64_t deadline_ns; /* of the default route, */
     int64_t longest_ns;  /* of the route that has most time */
     int64_t at_most_ns;  /* the longest that any of the calls that there were may have taken */

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stats/history_quantile.h"
 #include "stats/metric.h"
 
 /*
@@ -12,8 +13,6 @@
  * in the next one. Seconds are counted from an instant that the owner chose, 0 on. Pure: the second comes in.
  */
 #define HISTORY_SECONDS 900u
-/* Of a figure that nobody knows: in a gap, or a percentile of no calls. */
-#define HISTORY_NONE    UINT32_MAX
 
 /*
  * One second, or several: how many calls ended, how, and after how long; what responses began; and the pool at its end,

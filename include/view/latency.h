@@ -12,8 +12,11 @@ struct latency {
     double p50, p99; /* seconds; NaN: no call has ended, or there is no memory */
 };
 
-/* `before` may be NULL: since they are counted; `now` may be: nothing is known. */
+/*
+ * `of` says what took so long, as GET /durations names it: "calls", or of streams "first_event". `before` may be NULL:
+ * since they are counted; `now` may be: nothing is known.
+ */
 struct latency latency_between(const struct durations *now, const struct durations *before,
-                               const char *upstream);
+                               const char *upstream, const char *of);
 
 #endif

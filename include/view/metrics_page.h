@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "core/cause.h"
 #include "core/phase.h"
 
 /* What one page of /metrics says about upstreams and pools, and what has happened between two of them. */
@@ -24,6 +25,10 @@ struct metrics_page_upstream {
     double breakers_open, breakers_half;  /* its routes' */
     double completed_fine, completed_4xx; /* 2xx and 3xx; of the 4xx, some are 429 */
     double server_errors, too_many;       /* responses: 5xx or `other`; 429 */
+    double rejected_by[CAUSE_COUNT];      /* of those rejected */
+    double retried, saved,
+        budget_stops; /* tries after a call's first; calls that they saved, that got none */
+    double dns_stale; /* connections by an old answer, as DNS fails */
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];
     double in_flight[PHASE_COUNT];
     struct metrics_page_histogram overshoot;
@@ -32,6 +37,8 @@ struct metrics_page_upstream {
 struct metrics_page_pool {
     char name[METRICS_PAGE_NAME];
     double size, limit, held, waiting, ghosts; /* limit: how many of the size are given out */
+    double rate_limit, rate_started;           /* a second; calls so far. 0: it has no rate */
+    double pause_seconds;                      /* left of a pause */
 };
 
 struct metrics_page {
@@ -56,11 +63,13 @@ const struct metrics_page_pool *metrics_page_find_pool(const struct metrics_page
 struct metrics_page_change {
     double started_rate, stuck_rate, failed_rate, rejected_rate; /* per second, and so is: */
     double ok_rate;                                              /* completed, with neither 5xx nor 429 */
-    double server_error_rate, too_many_rate;        /* responses, whatever became of their calls */
-    double stuck[PHASE_COUNT], spared[PHASE_COUNT]; /* calls */
-    double overshoot_p99;                           /* seconds; NaN: nothing was observed */
-    double overshoot_most;                          /* the last finite bound, where that is infinite */
-    double in_flight;                               /* now */
+    double server_error_rate, too_many_rate; /* responses, whatever became of their calls */
+    double retried_rate;
+    double rejected_by[CAUSE_COUNT], saved, budget_stops, dns_stale; /* how many */
+    double stuck[PHASE_COUNT], spared[PHASE_COUNT];                  /* calls */
+    double overshoot_p99;                                            /* seconds; NaN: nothing was observed */
+    double overshoot_most; /* the last finite bound, where that is infinite */
+    double in_flight;      /* now */
 };
 
 /* `before` may be NULL: everything has happened since. */

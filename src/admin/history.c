@@ -26,6 +26,7 @@ static void upstream_history_end(struct upstream_history *upstream)
 {
     mem_free(upstream->name);
     mem_free(upstream->history);
+    mem_free(upstream->recent);
     *upstream = (struct upstream_history){0};
 }
 
@@ -97,6 +98,7 @@ static void look_up_all(struct admin_history *history, const struct metrics *sum
 
         upstream->goes_on = false;
         upstream->totals = (struct history_totals){0};
+        upstream->recent_totals = (struct recent_totals){0};
         upstream->longest_ns = upstream->at_most_ns = 0;
     }
     LIST_FOREACH(node, &history->proxy->generations) {
@@ -112,15 +114,22 @@ static void look_up_all(struct admin_history *history, const struct metrics *sum
 
 /* ---- a second ------------------------------------------------------------------------------------------------ */
 
-static bool has_history(struct upstream_history *upstream)
+static bool has_history(struct upstream_history *upstream, int64_t second)
 {
     static const struct history_totals nothing;
+    static const struct recent_totals nothing_recent;
 
     if (upstream->history != NULL)
         return true;
-    upstream->history = mem_alloc(sizeof(struct history));
-    if (upstream->history != NULL)
+    if (upstream->recent == NULL)
+        upstream->recent = mem_alloc(sizeof(struct recent));
+    if (upstream->recent != NULL)
+        upstream->history = mem_alloc(sizeof(struct history));
+    if (upstream->history != NULL) {
         history_begin(upstream->history, upstream->is_late ? &upstream->totals : &nothing);
+        recent_begin(upstream->recent, second,
+                     upstream->is_late ? &upstream->recent_totals : &nothing_recent);
+    }
     upstream->is_late = true;
     return upstream->history != NULL;
 }
@@ -132,21 +141,29 @@ static void write_second(struct admin_history *history, int64_t second)
         struct pool_figures pool;
         struct history_state state;
 
-        if (upstream->name == NULL || !has_history(upstream))
+        if (upstream->name == NULL || !has_history(upstream, second))
             continue;
         pool = proxy_pool_figures(history->proxy, upstream->pool);
         state = (struct history_state){pool.held, pool.waiting, upstream->at_most_ns};
         history_put(upstream->history, second, &upstream->totals, &state);
+        recent_put(upstream->recent, second, &upstream->recent_totals);
     }
 }
 
 static void add_up(struct admin_history *history, const struct metrics *sum, const struct labels *labels)
 {
-    for (uint32_t i = 0; i < history->upstream_count && i < sum->upstream_count; i++)
+    for (uint32_t i = 0; i < history->upstream_count && i < sum->upstream_count; i++) {
         history_add_upstream(&history->upstreams[i].totals, &sum->upstreams[i]);
-    for (uint32_t i = 0; i < labels->route_count; i++)
-        if (labels->routes[i].name != NULL)
-            history_add_route(&history->upstreams[labels->routes[i].upstream].totals, &sum->routes[i]);
+        recent_add_upstream(&history->upstreams[i].recent_totals, &sum->upstreams[i]);
+    }
+    for (uint32_t i = 0; i < labels->route_count; i++) {
+        struct upstream_history *upstream = &history->upstreams[labels->routes[i].upstream];
+
+        if (labels->routes[i].name == NULL)
+            continue;
+        history_add_route(&upstream->totals, &sum->routes[i]);
+        recent_add_route(&upstream->recent_totals, &sum->routes[i]);
+    }
 }
 
 /* One whose names are gone, or that there is no memory for, is left out. */

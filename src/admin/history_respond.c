@@ -130,6 +130,40 @@ static void put_all_series(struct jsonw *json, const struct history_sample *samp
     jsonw_close_object(json);
 }
 
+/* Of the last minute, what says something. */
+static void put_minute(struct jsonw *json, const struct upstream_history *upstream)
+{
+    struct recent_totals minute = recent_minute(upstream->recent);
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+        {"retries", minute.retries},
+        {"saved", minute.saved},
+        {"budget_stops", minute.budget_stops},
+        {"dns_stale", minute.dns_stale},
+    };
+    uint32_t first_event_us = history_quantile_us(minute.first_event.bucket, 0.5, upstream->at_most_ns);
+
+    jsonw_open_object(json, "minute");
+    for (enum cause cause = 0; cause < CAUSE_COUNT; cause++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "rejected.%s", cause_reason(cause));
+        if (minute.rejected[cause] != 0)
+            jsonw_u64(json, name, minute.rejected[cause]);
+    }
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        if (counts[i].count != 0)
+            jsonw_u64(json, counts[i].name, counts[i].count);
+    if (first_event_us != HISTORY_NONE) {
+        jsonw_u64(json, "first_event_p50_us", first_event_us);
+        jsonw_u64(json, "first_event_p99_us",
+                  history_quantile_us(minute.first_event.bucket, 0.99, upstream->at_most_ns));
+    }
+    jsonw_close_object(json);
+}
+
 static void put_upstream(struct jsonw *json, const struct upstream_history *upstream, const char *pool,
                          struct history_sample *samples, const struct grid *grid)
 {
@@ -146,6 +180,7 @@ static void put_upstream(struct jsonw *json, const struct upstream_history *upst
         jsonw_bool(json, "breaker_open", true);
     if (pool != NULL)
         jsonw_text(json, "pool", pool);
+    put_minute(json, upstream);
     put_all_series(json, samples, grid);
     jsonw_close_object(json);
 }
@@ -182,6 +217,10 @@ static void put_pools(struct jsonw *json, struct proxy *proxy, const char **name
         jsonw_u64(json, "ghosts", figures.ghosts);
         jsonw_u64(json, "held_peak", figures.held_peak);
         jsonw_u64(json, "waiting", figures.waiting);
+        if (figures.has_rate)
+            jsonw_real(json, "rate_limit", figures.rate_limit, 6);
+        if (figures.has_pause)
+            jsonw_real(json, "pause_seconds", figures.pause_seconds, 3);
         jsonw_close_object(json);
     }
     jsonw_close_array(json);

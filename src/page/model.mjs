@@ -97,7 +97,7 @@ export class Model {
     for (let i = 0; i < answer.points; i++) slots.set(answer.from / answer.step + i, readSlot(one.series, i));
     for (const slot of slots.keys()) if (slot < this.firstSlot()) slots.delete(slot);
     return {name: one.name, deadline: one.deadline_ms, longest: one.longest_ms, observed: one.observed ?? false,
-      refuses: one.breaker_open ?? false,
+      refuses: one.breaker_open ?? false, lastMinute: one.minute ?? {},
       pool: one.pool ?? null, slots};
   }
 

@@ -114,6 +114,7 @@ class Card {
     write(one(this.root, ".badge .kind"), KINDS[assessment.kind].words);
     write(one(this.root, ".sentence"), sentence(assessment));
     this.showPool(assessment.pool);
+    write(one(this.root, ".notes"), words.notes(assessment));
     this.showFigures(assessment);
     if (!this.isOpen) this.close();
   }

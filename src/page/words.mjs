@@ -57,7 +57,7 @@ export function trouble(one) {
       const rejected = one.minute.rejected ? `; ${count(one.minute.rejected)} rejected in the last minute` : "";
       return `${held}: ${now}${waiting}${rejected}`;
     }
-    case "rejecting": return `${share(one.minute.rejected)} rejected in the last minute. Now ${now}${waiting}`;
+    case "rejecting": return `${share(one.minute.rejected)} rejected in the last minute${reasons(one.upstream.lastMinute)}. Now ${now}${waiting}`;
     case "erring": return `${erring(one.minute)} in the last minute. Now ${now}`;
     case "failing": return `${share(one.minute.failed)} failed in the last minute. Now ${now}`;
     case "slow": return `${inPhase(oldestOf(one))}`;
@@ -66,6 +66,27 @@ export function trouble(one) {
 }
 
 const oldestOf = (one) => one.phases.slice().sort((a, b) => b.oldest / b.budget - a.oldest / a.budget)[0];
+
+/* ": 8 rate, 4 too_late": the reasons as the metric and the log call them. */
+function reasons(lastMinute) {
+  const by = Object.entries(lastMinute).filter(([name]) => name.startsWith("rejected.")).sort((a, b) => b[1] - a[1])
+    .map(([name, n]) => `${count(n)} ${name.slice("rejected.".length)}`);
+  return by.length ? `: ${by.join(", ")}` : "";
+}
+
+/* What is neither a call's phase nor its end, in sentences: breaker, pause, rate, retries, names, streams. "" if there is nothing to say. */
+export function notes({upstream, pool}) {
+  const {retries = 0, saved = 0, budget_stops: stops = 0, dns_stale: stale = 0, first_event_p50_us: p50, first_event_p99_us: p99} = upstream.lastMinute;
+  return [
+    upstream.refuses && "The breaker is open: calls are refused but for some that see whether the API is well again.",
+    pool?.pause_seconds > 0 && `The API has asked for a pause: nothing starts for ${duration(pool.pause_seconds * 1000)}.`,
+    pool?.rate_limit && `At most ${rate(pool.rate_limit)} calls start in a second.`,
+    retries > 0 && `${count(retries)} ${retries === 1 ? "retry" : "retries"} in the last minute${saved ? `, which saved ${calls(saved)}` : ""}.`,
+    stops > 0 && `${calls(stops)} ${stops === 1 ? "was" : "were"} not tried again: the budget of retries is used up.`,
+    stale > 0 && "DNS fails: connections go to the addresses of the last good answer.",
+    p50 !== undefined && `First event of streams: p50 ${duration(p50 / 1000)}, p99 ${duration(p99 / 1000)}.`,
+  ].filter(Boolean).join(" ");
+}
 
 /* "12 of 40 calls answered with 5xx, 3 with 429" */
 function erring(minute) {

@@ -1,7 +1,7 @@
 #include "stats/history.h"
 
 #include "base/invariant.h"
-#include "base/number.h"
+#include "stats/history_quantile.h"
 
 static const struct history_sample gap = {
     .p50_us = HISTORY_NONE,
@@ -62,43 +62,6 @@ static bool have_begun_anew(const struct history_totals *now, const struct histo
     return anew;
 }
 
-/* ---- percentiles ------------------------------------------------------------------------------------------- */
-
-static uint32_t microseconds(double ns)
-{
-    double us = ns / (double)NS_PER_US;
-
-    return us < (double)(HISTORY_NONE - 1) ? (uint32_t)us : HISTORY_NONE - 1;
-}
-
-/*
- * Upper bound of a bucket. Nothing takes longer than the deadline allows, which makes the bucket that it lies in
- * smaller.
- */
-static double upper_bound(uint32_t bucket, double lower_ns, int64_t longest_ns)
-{
-    int64_t bound_ns = bucket < METRIC_BUCKETS - 1 ? metric_bounds_SECONDS[bucket] : longest_ns;
-    double upper_ns = (double)(bound_ns < longest_ns ? bound_ns : longest_ns);
-
-    return upper_ns > lower_ns ? upper_ns : lower_ns;
-}
-
-/* Interpolated within the bucket in which it lies, as Prometheus does. */
-static uint32_t quantile(const uint64_t bucket[METRIC_BUCKETS], double q, int64_t longest_ns)
-{
-    double rank = q * (double)sum_of(bucket, METRIC_BUCKETS), below = 0, lower_ns = 0;
-
-    for (uint32_t i = 0; i < METRIC_BUCKETS && rank > 0; i++) {
-        double upper_ns = upper_bound(i, lower_ns, longest_ns), here = (double)bucket[i];
-
-        if (here > 0 && below + here >= rank)
-            return microseconds(lower_ns + (upper_ns - lower_ns) * (rank - below) / here);
-        below += here;
-        lower_ns = upper_ns;
-    }
-    return HISTORY_NONE;
-}
-
 /* ---- samples ------------------------------------------------------------------------------------------------ */
 
 static uint32_t clipped(uint64_t count)
@@ -126,8 +89,8 @@ static struct history_sample difference(const struct history_totals *now, const 
         sample.stuck[phase] = clipped(now->stuck[phase] - last->stuck[phase]);
     for (uint32_t i = 0; i < METRIC_BUCKETS; i++)
         ended[i] = now->duration.bucket[i] - last->duration.bucket[i];
-    sample.p50_us = quantile(ended, 0.5, state->longest_ns);
-    sample.p99_us = quantile(ended, 0.99, state->longest_ns);
+    sample.p50_us = history_quantile_us(ended, 0.5, state->longest_ns);
+    sample.p99_us = history_quantile_us(ended, 0.99, state->longest_ns);
     return sample;
 }
 

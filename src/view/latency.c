@@ -97,7 +97,7 @@ static struct latency of_points(struct point *points, size_t count)
 }
 
 struct latency latency_between(const struct durations *now, const struct durations *before,
-                               const char *upstream)
+                               const char *upstream, const char *of)
 {
     struct latency latency = {NAN, NAN};
     struct point *points, *end;
@@ -113,7 +113,7 @@ struct latency latency_between(const struct durations *now, const struct duratio
     for (uint32_t i = 0; i < now->route_count; i++) {
         const struct duration_route *route = &now->routes[i];
 
-        if (strcmp(route->upstream, upstream) == 0 && strcmp(route->of, "calls") == 0)
+        if (strcmp(route->upstream, upstream) == 0 && strcmp(route->of, of) == 0)
             end = put_route(end, route, find_before(before, route));
     }
     latency = of_points(points, (size_t)(end - points));

@@ -89,6 +89,27 @@ static void add_by_phase(double cells[PHASE_COUNT], const struct prometheus_samp
             cells[phase] += sample->value;
 }
 
+static void add_by_reason(double cells[CAUSE_COUNT], const struct prometheus_sample *sample)
+{
+    struct span reason;
+
+    if (!prometheus_label(sample, "reason", &reason))
+        return;
+    for (enum cause cause = 0; cause < CAUSE_COUNT; cause++)
+        if (cause_outcome(cause) == OUTCOME_REJECTED && span_eq(span_of(cause_reason(cause)), reason))
+            cells[cause] += sample->value;
+}
+
+/* Adds it if this label has, or has not, this value. */
+static void add_if(double *cell, const struct prometheus_sample *sample, const char *label, const char *value,
+                   bool is_wanted)
+{
+    struct span found;
+
+    if (prometheus_label(sample, label, &found) && span_eq(found, span_of(value)) == is_wanted)
+        *cell += sample->value;
+}
+
 static void add_completed(struct metrics_page_upstream *upstream, const struct prometheus_sample *sample)
 {
     struct span class;
@@ -129,7 +150,18 @@ static void add_breaker(struct metrics_page_upstream *upstream, const struct pro
 /* What the samples of an upstream are added to: a number, cells by phase, a histogram, or what their label says. */
 static const struct {
     const char *name;
-    enum { ADD_NUMBER, ADD_BY_PHASE, ADD_BUCKET, ADD_COMPLETED, ADD_RESPONSES, ADD_BREAKER } how;
+    enum {
+        ADD_NUMBER,
+        ADD_BY_PHASE,
+        ADD_BUCKET,
+        ADD_BY_REASON,
+        ADD_RETRIED,
+        ADD_BUDGET,
+        ADD_STALE,
+        ADD_COMPLETED,
+        ADD_RESPONSES,
+        ADD_BREAKER
+    } how;
     size_t offset;
 } families[] = {
     {"curfew_calls_started_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, started)},
@@ -137,6 +169,11 @@ static const struct {
     {"curfew_responses_total", ADD_RESPONSES, 0},
     {"curfew_calls_failed_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, failed)},
     {"curfew_calls_rejected_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, rejected)},
+    {"curfew_calls_rejected_total", ADD_BY_REASON, offsetof(struct metrics_page_upstream, rejected_by)},
+    {"curfew_tries_started_total", ADD_RETRIED, offsetof(struct metrics_page_upstream, retried)},
+    {"curfew_calls_saved_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, saved)},
+    {"curfew_retries_stopped_total", ADD_BUDGET, offsetof(struct metrics_page_upstream, budget_stops)},
+    {"curfew_dns_answers_total", ADD_STALE, offsetof(struct metrics_page_upstream, dns_stale)},
     {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, abandoned)},
     {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct metrics_page_upstream, overdue)},
     {"curfew_upstream_observed", ADD_NUMBER, offsetof(struct metrics_page_upstream, observed)},
@@ -148,28 +185,37 @@ static const struct {
      offsetof(struct metrics_page_upstream, overshoot)},
 };
 
+static void add_sample(struct metrics_page_upstream *upstream, size_t family,
+                       const struct prometheus_sample *sample)
+{
+    void *cell = (char *)upstream + families[family].offset;
+
+    switch (families[family].how) {
+    case ADD_NUMBER: *(double *)cell += sample->value; break;
+    case ADD_BY_PHASE: add_by_phase(cell, sample); break;
+    case ADD_BUCKET: add_bucket(cell, sample); break;
+    case ADD_BY_REASON: add_by_reason(cell, sample); break;
+    case ADD_RETRIED: add_if(cell, sample, "kind", "first", false); break;
+    case ADD_BUDGET: add_if(cell, sample, "reason", "budget", true); break;
+    case ADD_STALE: add_if(cell, sample, "result", "stale", true); break;
+    case ADD_COMPLETED: add_completed(upstream, sample); break;
+    case ADD_RESPONSES: add_responses(upstream, sample); break;
+    case ADD_BREAKER: add_breaker(upstream, sample); break;
+    }
+}
+
 static bool take_upstream(struct metrics_page *board, const struct prometheus_sample *sample)
 {
     struct metrics_page_upstream *upstream;
     struct span name;
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        void *cell;
-
         if (!span_eq(span_of(families[i].name), sample->name) || !prometheus_label(sample, "upstream", &name))
             continue;
         upstream = upstream_named(board, name);
         if (upstream == NULL)
             return false;
-        cell = (char *)upstream + families[i].offset;
-        switch (families[i].how) {
-        case ADD_NUMBER: *(double *)cell += sample->value; break;
-        case ADD_BY_PHASE: add_by_phase(cell, sample); break;
-        case ADD_BUCKET: add_bucket(cell, sample); break;
-        case ADD_COMPLETED: add_completed(upstream, sample); break;
-        case ADD_RESPONSES: add_responses(upstream, sample); break;
-        case ADD_BREAKER: add_breaker(upstream, sample); break;
-        }
+        add_sample(upstream, i, sample);
     }
     return true;
 }
@@ -181,9 +227,14 @@ static double *pool_cell(struct metrics_page_pool *pool, struct span name)
         const char *name;
         double *cell;
     } cells[] = {
-        {"curfew_pool_size", &pool->size},       {"curfew_pool_limit", &pool->limit},
-        {"curfew_pool_held", &pool->held},       {"curfew_pool_ghosts", &pool->ghosts},
+        {"curfew_pool_size", &pool->size},
+        {"curfew_pool_limit", &pool->limit},
+        {"curfew_pool_held", &pool->held},
+        {"curfew_pool_ghosts", &pool->ghosts},
         {"curfew_pool_waiting", &pool->waiting},
+        {"curfew_rate_limit", &pool->rate_limit},
+        {"curfew_rate_started_total", &pool->rate_started},
+        {"curfew_pause_seconds", &pool->pause_seconds},
     };
 
     for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
@@ -318,6 +369,12 @@ void metrics_page_compare(const struct metrics_page_upstream *now, const struct 
         change->spared[phase] = now->spared[phase] - before->spared[phase];
         change->in_flight += now->in_flight[phase];
     }
+    for (enum cause cause = 0; cause < CAUSE_COUNT; cause++)
+        change->rejected_by[cause] = now->rejected_by[cause] - before->rejected_by[cause];
+    change->retried_rate = (now->retried - before->retried) / seconds;
+    change->saved = now->saved - before->saved;
+    change->budget_stops = now->budget_stops - before->budget_stops;
+    change->dns_stale = now->dns_stale - before->dns_stale;
     change->started_rate = (now->started - before->started) / seconds;
     change->ok_rate = completed_well(now, before) / seconds;
     change->server_error_rate = (now->server_errors - before->server_errors) / seconds;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "view/format.h"
 #include "view/latency.h"
+#include "view/top_line.h"
 
 /* Rows that are there at any size: title, status, the upstreams' head; an empty one, the calls' two heads, the keys. */
 #define ROWS_ABOVE    3
@@ -13,8 +14,6 @@
 /* Calls that there is to be room for, if the screen is not too small for it. */
 #define CALLS_MIN     4
 #define SHARED_MAX    3
-#define QUEUE_WIDTH   8
-#define NARROW        100
 /* Columns of an upstream: its name, at least so wide, and the figures behind it. */
 #define NAME_MIN      12
 #define FIGURES_WIDTH 67
@@ -23,7 +22,7 @@
 struct line {
     const struct metrics_page_upstream *upstream;
     struct metrics_page_change change;
-    struct latency latency;
+    struct latency latency, first_event;
     bool is_full; /* its pool, to the last permit */
 };
 
@@ -81,15 +80,24 @@ static int by_trouble(const void *a, const void *b)
     return order != 0 ? order : by_rate(a, b);
 }
 
-/* The size, or fewer by what the API has refused; a curfew that says nothing of that gives all out. */
-static double given_out(const struct metrics_page_pool *pool)
-{
-    return pool->limit > 0 && pool->limit < pool->size ? pool->limit : pool->size;
-}
-
 static bool is_full(const struct metrics_page_pool *pool)
 {
-    return pool != NULL && pool->held > 0 && pool->held >= given_out(pool);
+    return pool != NULL && pool->held > 0 && pool->held >= top_line_given_out(pool);
+}
+
+/* Between what is compared. */
+static double state_seconds(const struct top_state *state)
+{
+    const struct metrics_page *board = state->board, *earlier = state->earlier;
+
+    return earlier != NULL ? (double)(board->at_ns - earlier->at_ns) * 1e-9
+                           : state->unix_time - board->started_at;
+}
+
+static const struct metrics_page_pool *pool_before(const struct top_state *state,
+                                                   const struct metrics_page_pool *pool)
+{
+    return pool != NULL && state->earlier != NULL ? metrics_page_find_pool(state->earlier, pool->name) : NULL;
 }
 
 static void compare_all(const struct top_state *state, struct line *lines)
@@ -97,8 +105,7 @@ static void compare_all(const struct top_state *state, struct line *lines)
     static int (*const orders[TOP_ORDER_COUNT])(const void *, const void *) = {by_trouble, by_name, by_rate,
                                                                                by_errors};
     const struct metrics_page *board = state->board, *earlier = state->earlier;
-    double seconds = earlier != NULL ? (double)(board->at_ns - earlier->at_ns) * 1e-9
-                                     : state->unix_time - board->started_at;
+    double seconds = state_seconds(state);
 
     for (uint32_t i = 0; i < board->upstream_count; i++) {
         const struct metrics_page_upstream *upstream = &board->upstreams[i];
@@ -108,7 +115,9 @@ static void compare_all(const struct top_state *state, struct line *lines)
         lines[i].upstream = upstream;
         lines[i].is_full = is_full(metrics_page_find_pool(board, upstream->name));
         metrics_page_compare(upstream, before, seconds, &lines[i].change);
-        lines[i].latency = latency_between(state->times, state->earlier_times, upstream->name);
+        lines[i].latency = latency_between(state->times, state->earlier_times, upstream->name, "calls");
+        lines[i].first_event =
+            latency_between(state->times, state->earlier_times, upstream->name, "first_event");
     }
     if (board->upstream_count > 1)
         qsort(lines, board->upstream_count, sizeof(lines[0]), orders[state->choice.order]);
@@ -253,84 +262,12 @@ static void draw_status(const struct top_state *state, struct screen *screen)
     }
 }
 
-/* The phases with the most calls first, so that a narrow screen shows what matters. */
-static int put_phases(struct screen *screen, int x, int y, enum style style, const char *what,
-                      const double cells[PHASE_COUNT])
-{
-    bool done[PHASE_COUNT] = {false};
-    int most = screen->width < NARROW ? 2 : PHASE_COUNT;
-
-    for (int shown = 0; shown < most; shown++) {
-        int best = -1;
-
-        for (int phase = 0; phase < PHASE_COUNT; phase++)
-            if (!done[phase] && cells[phase] > 0 && (best < 0 || cells[phase] > cells[best]))
-                best = phase;
-        if (best < 0)
-            break;
-        done[best] = true;
-        if (shown == 0)
-            x = screen_printf(screen, x, y, STYLE_DIM, "%s ", what);
-        x = screen_printf(screen, x, y, style, "%s %.0f ", phase_name((enum phase)best), cells[best]);
-    }
-    return x;
-}
-
-/* How many of `width` cells stand for part of whole; anything at all is one. */
-static int cells_of(double part, double whole, int width)
-{
-    int filled;
-
-    if (part <= 0 || whole <= 0)
-        return 0;
-    if (part >= whole)
-        return width;
-    filled = (int)(part / whole * width);
-    return filled > 0 ? filled : 1;
-}
-
-/* [######......]  6/12  >>>> 30: held of size, and those that wait, drawn to the same measure. */
-static int put_pool(struct screen *screen, int x, int y, const struct metrics_page_pool *pool)
-{
-    int width = screen->width < NARROW ? 12 : 24;
-    int filled = cells_of(pool->held, pool->size, width);
-    int queue = cells_of(pool->waiting, pool->size, QUEUE_WIDTH);
-    enum style style = pool->held >= given_out(pool) ? STYLE_ALERT
-                       : filled * 5 >= width * 4     ? STYLE_WARN
-                                                     : STYLE_GOOD;
-
-    x = screen_printf(screen, x, y, STYLE_PLAIN, "[");
-    for (int i = 0; i < width; i++)
-        x = screen_printf(screen, x, y, i < filled ? style : STYLE_DIM, "%c", i < filled ? '#' : '.');
-    x = screen_printf(screen, x, y, STYLE_PLAIN, "] %.0f/%.0f ", pool->held, given_out(pool));
-    if (given_out(pool) < pool->size)
-        x = screen_printf(screen, x, y, STYLE_WARN, "of %.0f ", pool->size);
-    if (pool->ghosts > 0)
-        x = screen_printf(screen, x, y, STYLE_DIM, "%.0f ghost%s ", pool->ghosts,
-                          pool->ghosts == 1 ? "" : "s");
-    for (int i = 0; i < queue; i++)
-        x = screen_printf(screen, x, y, STYLE_WARN, ">");
-    if (pool->waiting > 0)
-        x = screen_printf(screen, x, y, STYLE_WARN, " %.0f waiting ", pool->waiting);
-    return x;
-}
-
 static void draw_upstream_head(struct screen *screen, int name_width)
 {
     screen_printf(screen, 0, 2, STYLE_HEAD, "%-*s %7s %4s %5s %5s %7s %6s %5s %6s %6s %6s", name_width,
                   "UPSTREAM", "CALLS/S", "OK/S", "5XX/S", "429/S", "STUCK/S", "FAIL/S", "REJ/S", "P50", "P99",
                   "LATE");
     screen_style_row(screen, 2, STYLE_HEAD);
-}
-
-/* Calls are refused: before all else. */
-static int put_breaker(struct screen *screen, int x, int y, const struct metrics_page_upstream *upstream)
-{
-    if (upstream->breakers_open > 0)
-        return screen_printf(screen, x, y, STYLE_ALERT, "breaker open ");
-    if (upstream->breakers_half > 0)
-        return screen_printf(screen, x, y, STYLE_WARN, "breaker half open ");
-    return x;
 }
 
 static void draw_upstream(const struct top_state *state, struct screen *screen, int y, int name_width,
@@ -351,21 +288,16 @@ static void draw_upstream(const struct top_state *state, struct screen *screen, 
     x = put_seconds(screen, x, y, 6, line->latency.p50, 0);
     x = put_seconds(screen, x, y, 6, line->latency.p99, 0);
     put_seconds(screen, x, y, 6, change->overshoot_p99, change->overshoot_most);
-    x = put_breaker(screen, 2, y + 1, line->upstream);
-    if (pool != NULL)
-        x = put_pool(screen, x, y + 1, pool);
-    x = put_phases(screen, x, y + 1, STYLE_PLAIN, "now", line->upstream->in_flight);
-    x = put_phases(screen, x, y + 1, STYLE_ALERT, "stuck", change->stuck);
-    if (line->upstream->observed > 0) {
-        x = screen_printf(screen, x, y + 1, STYLE_DIM, "observed ");
-        put_phases(screen, x, y + 1, STYLE_WARN, "spared", change->spared);
-    }
+    top_line_put(screen, y + 1,
+                 &(struct top_line){line->upstream, change, pool, pool_before(state, pool),
+                                    state_seconds(state), line->first_event});
 }
 
 /* Returns the row behind them. */
-static int draw_shared_pools(const struct metrics_page *board, struct screen *screen,
+static int draw_shared_pools(const struct top_state *state, struct screen *screen,
                              const struct generation_switch *plan, int y)
 {
+    const struct metrics_page *board = state->board;
     int rows = plan->shared, x;
 
     for (uint32_t i = 0; i < board->pool_count && rows > 0; i++) {
@@ -373,7 +305,8 @@ static int draw_shared_pools(const struct metrics_page *board, struct screen *sc
             continue;
         x = screen_printf(screen, 0, y, STYLE_PLAIN, "pool ");
         x = put_name(screen, x, y, plan->name_width, STYLE_PLAIN, board->pools[i].name);
-        put_pool(screen, x, y, &board->pools[i]);
+        top_line_put_pool(screen, x, y, &board->pools[i], pool_before(state, &board->pools[i]),
+                          state_seconds(state));
         y++;
         rows--;
     }
@@ -442,7 +375,7 @@ static int draw_upstreams(const struct top_state *state, struct screen *screen,
     if (plan->has_more)
         screen_printf(screen, 0, y++, STYLE_DIM, "and %d more upstreams",
                       (int)state->board->upstream_count - plan->upstreams);
-    return draw_shared_pools(state->board, screen, plan, y);
+    return draw_shared_pools(state, screen, plan, y);
 }
 
 bool top_view_draw(const struct top_state *state, struct screen *screen)

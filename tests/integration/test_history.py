@@ -253,3 +253,30 @@ def test_the_phases_of_calls_in_flight_are_counted(curfew, upstream):
     for one in listed["phases"]:
         assert one["oldest_ms"] >= 0 and 29998 <= one["oldest_ms"] + one["oldest_left_ms"] <= 30000
     assert {one["upstream"] for one in proxy.calls(upstream="a")["phases"]} == {"a"}
+
+
+def test_the_last_minute_says_what_stood_between_callers_and_the_api(curfew, faulty):
+    """Why calls were rejected, what retries did, how soon streams began."""
+    api = faulty().url
+    proxy = curfew(upstreams={
+        "paced": {"url": api, "pool": {"size": 5, "rate": {"limit": "1/h", "burst": 2}}},
+        "retried": {"url": api, "retries": {"attempts": 2, "budget": {"share": "0%", "burst": 1}}},
+        "streamed": {"url": api, "streams": {}},
+        "paused": {"url": api, "deadline": "5s", "pool": {"pause": {"statuses": [429], "max": "10m"}}},
+        "quiet": {"url": api}})
+    assert [proxy.ask("GET", "/ok", upstream="paced").status for _ in range(3)] == [200, 200, 503]
+    assert [proxy.ask("GET", f"/seq/503,200?key={n}", upstream="retried").status for n in range(2)] == [200, 503]
+    assert proxy.ask("GET", "/sse/event*2~10", upstream="streamed").status == 200
+    assert proxy.ask("GET", "/status/429?after=600", upstream="paused").status == 429
+    assert proxy.ask("GET", "/ok", upstream="paused").status == 503
+    answer = wait_total(proxy, "paused", "rejected", 1)
+    told = {one["name"]: one["minute"] for one in answer["upstreams"]}
+    first_event = told["streamed"]
+    assert set(first_event) == {"first_event_p50_us", "first_event_p99_us"}
+    assert 0 < first_event["first_event_p50_us"] <= first_event["first_event_p99_us"] <= 30_000_000
+    del told["streamed"]
+    assert told == {"paced": {"rejected.rate": 1}, "retried": {"retries": 1, "saved": 1, "budget_stops": 1},
+                    "paused": {"rejected.paused": 1}, "quiet": {}}
+    pools = {pool["name"]: pool for pool in answer["pools"]}
+    assert 590 < pools["paused"]["pause_seconds"] <= 600 and pools["paced"]["rate_limit"] * 3600 == pytest.approx(1, rel=1e-2)
+    assert "rate_limit" not in pools["quiet"] and "pause_seconds" not in pools["quiet"]

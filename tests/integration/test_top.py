@@ -85,6 +85,26 @@ def test_what_got_stuck_is_told_by_phase(pair, terminal):
     assert float(row.split()[5]) > 0 and row.split()[9] == "100ms", seen  # stuck, p99: the deadline, and no more
 
 
+def test_what_stands_between_callers_and_the_api_is_told(curfew, faulty, terminal):
+    api = faulty().url
+    proxy = curfew(upstreams={
+        "paced": {"url": api, "pool": {"rate": {"limit": "100/h", "burst": 1}}},
+        "paused": {"url": api, "pool": {"pause": {"statuses": [429], "max": "10m"}}},
+        "retried": {"url": api, "retries": {"attempts": 2, "budget": {"share": "0%", "burst": 1}}},
+        "streamed": {"url": api, "streams": {}}})
+    screen = terminal(160, 40)
+    top(screen, proxy)
+    for target, upstream, status, *pieces in (
+            ("/ok", "paced", 200), ("/ok", "paced", 503, "rejected rate 1"),
+            ("/status/429?after=600", "paused", 429, "paused 59"), ("/ok", "paused", 503, "rejected paused 1"),
+            ("/seq/503,200?key=a", "retried", 200, "retries ", "saved 1"),
+            ("/seq/503,200?key=b", "retried", 503, "retry budget stopped 1"),
+            ("/sse/event*2~10", "streamed", 200, "first event ")):
+        assert proxy.ask("GET", target, upstream=upstream).status == status
+        screen.wait(*pieces)
+    screen.capture("top-refusals")
+
+
 def test_an_api_that_answers_with_errors_is_not_ok(curfew, faulty, terminal):
     """Whatever ends at its upstream is in one column, though all of these calls complete."""
     url = faulty().url

@@ -75,6 +75,36 @@ test("percentiles of a minute: the highest p99, medians by their calls", () => {
   assert.equal(assess({}).minute.p99, null);
 });
 
+/* What /history says of the last minute of an upstream. */
+function withMinute(minute, more = {}) {
+  const model = new Model();
+  const {series = {}, ...one} = more;
+  const api = {name: "api", deadline_ms: 2000, longest_ms: 2000, pool: "api", series, minute, ...one};
+  model.takeHistory(history({upstreams: [api], pool: more.poolFigures ?? {}}));
+  model.takeCalls(phases());
+  return model.assessAll()[0];
+}
+
+test("calls that are rejected are told with their reasons, the most frequent first", () => {
+  const one = withMinute({"rejected.too_late": 2, "rejected.rate": 9, retries: 1}, {series: {completed: [5, 5], rejected: [6, 5]}});
+  assert.equal(one.kind, "rejecting");
+  assert.match(plain(words.trouble(one)), /^11 of 21 calls rejected in the last minute: 9 rate, 2 too_late\. Now/);
+  assert.match(plain(words.trouble(assess({rejected: [1, 0]}))), /^1 of 1 call rejected in the last minute\. Now/);
+});
+
+test("what stands between callers and the API is said", () => {
+  assert.equal(words.notes(assess({})), "");
+  assert.equal(plain(words.notes(withMinute({retries: 12, saved: 1}))), "12 retries in the last minute, which saved 1 call.");
+  assert.equal(plain(words.notes(withMinute({retries: 1, budget_stops: 30, dns_stale: 2}))),
+    "1 retry in the last minute. 30 calls were not tried again: the budget of retries is used up. " +
+    "DNS fails: connections go to the addresses of the last good answer.");
+  assert.equal(plain(words.notes(withMinute({first_event_p50_us: 430000, first_event_p99_us: 2100000}))),
+    "First event of streams: p50 430 ms, p99 2.1 s.");
+  assert.equal(plain(words.notes(withMinute({}, {breaker_open: true, poolFigures: {pause_seconds: 12.4, rate_limit: 100}}))),
+    "The breaker is open: calls are refused but for some that see whether the API is well again. " +
+    "The API has asked for a pause: nothing starts for 12 s. At most 100 calls start in a second.");
+});
+
 test("each kind of trouble, the worst of those that fit", () => {
   assert.equal(assess({"stuck.wait": [1, 0], failed: [9, 9]}).kind, "stuck");
   assert.equal(assess({failed: [1, 0]}, {pool: {held: 50}}).kind, "full");

@@ -24,7 +24,7 @@ static struct latency between(const char *before_json, const char *now_json, con
     assert_true(durations_read(&now, span_of(now_json)));
     if (before_json != NULL)
         assert_true(durations_read(&before, span_of(before_json)));
-    latency = latency_between(&now, before_json != NULL ? &before : NULL, upstream);
+    latency = latency_between(&now, before_json != NULL ? &before : NULL, upstream, "calls");
     durations_free(&now);
     if (before_json != NULL)
         durations_free(&before);
@@ -54,7 +54,7 @@ static void nothing_is_known_of_no_calls(void **state)
 
     assert_true(isnan(between(page, page, "a").p50) && isnan(between(page, page, "a").p99));
     assert_true(isnan(between(NULL, page, "b").p50));
-    assert_true(isnan(latency_between(NULL, NULL, "a").p99));
+    assert_true(isnan(latency_between(NULL, NULL, "a", "calls").p99));
 }
 
 /* A bucket ends above what is in it: at 2.031 s where calls of a deadline of 2 s are. */

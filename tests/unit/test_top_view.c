@@ -140,6 +140,44 @@ static void a_pool_shows_what_is_given_out_and_its_ghosts(void **state)
     empty(&f);
 }
 
+/* What stands between callers and the API, by its name; and what retries did. */
+static void a_line_says_why_calls_were_rejected_and_what_retries_did(void **state)
+{
+    static const char small[] =
+        "curfew_build_info{version=\"1\"} 1\nprocess_start_time_seconds 1000\n"
+        "curfew_calls_rejected_total{upstream=\"a\",route=\"default\",reason=\"too_late\"} 3\n"
+        "curfew_calls_rejected_total{upstream=\"a\",route=\"/v1\",reason=\"too_late\"} 4\n"
+        "curfew_calls_rejected_total{upstream=\"a\",route=\"default\",reason=\"rate\"} 5\n"
+        "curfew_calls_rejected_total{upstream=\"a\",route=\"default\",reason=\"paused\"} 0\n"
+        "curfew_tries_started_total{upstream=\"a\",route=\"default\",kind=\"first\"} 1000\n"
+        "curfew_tries_started_total{upstream=\"a\",route=\"default\",kind=\"retry\"} 150\n"
+        "curfew_tries_started_total{upstream=\"a\",route=\"default\",kind=\"fallback\"} 50\n"
+        "curfew_calls_saved_total{upstream=\"a\",route=\"default\"} 180\n"
+        "curfew_retries_stopped_total{upstream=\"a\",reason=\"budget\"} 7\n"
+        "curfew_retries_stopped_total{upstream=\"a\",reason=\"attempts\"} 9\n"
+        "curfew_dns_answers_total{upstream=\"a\",result=\"fresh\"} 90\n"
+        "curfew_dns_answers_total{upstream=\"a\",result=\"stale\"} 2\n"
+        "curfew_pool_size{pool=\"a\"} 50\ncurfew_pool_held{pool=\"a\"} 0\n"
+        "curfew_rate_limit{pool=\"a\"} 100\ncurfew_rate_started_total{pool=\"a\"} 900\n"
+        "curfew_pause_seconds{pool=\"a\"} 12.5\n"
+        "curfew_pool_size{pool=\"b\"} 5\ncurfew_rate_limit{pool=\"b\"} 2\n";
+    struct fixture f;
+    struct metrics_page board;
+    const char *drawn;
+
+    fill(&f);
+    assert_true(metrics_page_read(&board, span_of(small)));
+    f.state.board = &board;
+    drawn = draw(&f.state, 200, 24);
+    expect(drawn, "\n  paused 12.5s [........................] 0/50 rate 9.0/s of 100/s "
+                  "rejected too_late 7 rate 5 retry budget stopped 7 retries 2.0/s saved 180 dns stale 2\n");
+    expect(drawn, "] 0/5 rate 0/s of 2.0/s\n");
+    expect(draw(&f.state, 80, 24),
+           "\n  paused 12.5s [............] 0/50 rate 9.0/s of 100/s rejected too_late 7 rate\n");
+    metrics_page_free(&board);
+    empty(&f);
+}
+
 /* Where nothing was cut yet, a pool that is full is worse than many calls. */
 static void a_full_pool_comes_before_many_calls(void **state)
 {
@@ -390,6 +428,7 @@ int main(void)
         cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
         cmocka_unit_test(a_full_pool_comes_before_many_calls),
         cmocka_unit_test(a_pool_shows_what_is_given_out_and_its_ghosts),
+        cmocka_unit_test(a_line_says_why_calls_were_rejected_and_what_retries_did),
         cmocka_unit_test(upstreams_whose_names_begin_alike_are_told_apart),
         cmocka_unit_test(an_api_that_answers_with_errors_is_seen),
         cmocka_unit_test(sorting_is_by_trouble_then_name_then_rate_then_errors),
