@@ -27,9 +27,10 @@ struct circuit_news;
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
  * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_retries.c
- * (whether another one follows, and what is kept for it), call_exchange.c (bytes in both directions), call_response.c
- * (heads of responses), call_progress.c and call_hold.c (streams), call_verdict.c (what its try says of the API),
- * call_end.c (the way out), call_log.c; audit.c looks after callers of whom no event tells.
+ * (whether another one follows), call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
+ * request's content, as they get it), call_exchange.c (bytes in both directions), call_response.c (heads of responses),
+ * call_progress.c and call_hold.c (streams), call_verdict.c (what its try says of the API), call_end.c (the way out),
+ * call_log.c; audit.c looks after callers of whom no event tells.
  */
 struct call {
     struct call_fsm fsm;
@@ -38,7 +39,8 @@ struct call {
     struct timer timer;
     struct call_context *context;
     struct downstream *downstream;
-    struct try *try; /* the latest one; not begun before the call is one */
+    struct try *try;   /* the one at hand; not begun before the call is one */
+    struct try *rival; /* the other one, while there are two (call/call_hedge); else NULL */
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
     const struct route_config *route;
@@ -123,8 +125,10 @@ void call_set_route(struct call *call, const struct route_config *route);
 void call_set_timer(struct call *call);
 /* What its tries tell it. */
 extern const struct try_events call_try_events;
-/* Admitted: its try begins. May end the call. */
-void call_begin_try(struct call *call);
+/* Admitted: its try, which is the number-th, begins. May end the call. */
+void call_begin_try(struct call *call, uint8_t number);
+/* What that one is to do, at the fallback's API or its own. */
+struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number);
 /* Ends its try, whatever that is doing, as `cause` says: it gets its verdict, and its permit may become a ghost's. */
 void call_cut_try(struct call *call, enum cause cause);
 /* As call_end; the phase is not the one at hand, but where `cause` struck. */
@@ -133,6 +137,8 @@ void call_end_in(struct call *call, enum cause cause, enum phase phase, const ch
 const struct stream_fault *call_deliver_parked(struct call *call, struct http1_head *head);
 /* Refuses, or ends as before, a call that waits for a permit or in its back-off: this curfew shuts down. */
 void call_turn_away(struct call *call);
+/* The request as the API of the try at hand gets it. */
+struct outgoing *call_request_of_try(struct call *call);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
 void call_close_head(struct call *call);
 /*
@@ -176,6 +182,19 @@ void call_limit_by_progress(struct call *call);
 /* Is all of the request's content still there, to be sent by another try? */
 bool call_has_content(const struct call *call);
 
+/* Have tries another API to go to? */
+bool call_has_fallback(const struct call *call);
+
+/* How many tries have had a permit; at least 1. */
+static inline uint8_t call_tries_started(const struct call *call)
+{
+    return call->retries != NULL ? call->retries->started : 1;
+}
+
+/* By what it is decided whether there is another try; as call_try_again has it. */
+struct retry_case call_retry_case(struct call *call, const struct try_result *result,
+                                  const struct http1_head *head);
+
 /*
  * A try has come to nothing without a response (`result`), or its response is one that `when` may list, and its head
  * has been read (`head`); or `per_try` has struck, and it goes on otherwise (both NULL). True: the call is in BACKOFF,
@@ -200,6 +219,26 @@ void call_limit_try(struct call *call);
 
 /* per_try has passed. False: the try goes on. */
 bool call_try_is_too_long(struct call *call);
+
+/* per_try has passed: another try begins beside it, if one may. True: the call is over. */
+bool call_hedge(struct call *call);
+/* The call has two tries: the other one is at hand from now on. */
+void call_turn_to_rival(struct call *call);
+/* As call_try_again, of one of two: it has ended, and the other one goes on. Always true. */
+bool call_go_on_with_rival(struct call *call, const struct try_result *result, const struct http1_head *head);
+/* The one at hand is left alone: it has won (NONE), or the call ends by `cause`. */
+void call_cut_rival(struct call *call, enum cause cause);
+/* The tries of hedges, all over, give back their memory; and hedges theirs. */
+void call_fini_hedges(struct call *call);
+void call_free_hedges(struct call *call);
+
+/* Room for what stays of tries. False: no memory. */
+bool call_make_room(struct call *call) __attribute__((warn_unused_result));
+/* The try at hand comes to nothing, as call_try_again has it: it ends, and is recorded. False: the call is over. */
+bool call_give_up_try(struct call *call, const struct try_result *result, const struct http1_head *head);
+/* The try at hand is over, and: what the answer and the log tell of it, and what the call's figures have of it. */
+void call_record_try(struct call *call, enum cause cause, enum try_end_kind end);
+void call_add_figures(struct call *call);
 
 /* A try has come to nothing, and no other one follows: the call ends, or its parked response is on its way. */
 void call_end_tries(struct call *call, const struct try_result *result);

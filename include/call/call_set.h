@@ -28,6 +28,7 @@ struct call_list {
     struct list_node places;  /* the latest last */
     struct call_cursor audit; /* call/audit's, which looks at some calls in each round */
     struct list_node ghosts;  /* of calls that are not there any more (call/ghost) */
+    struct list_node hedges;  /* of calls that are in another list (call/call_hedge) */
 };
 
 struct call_set {

@@ -41,6 +41,8 @@ struct replay {
 /* Nothing of the content has been taken yet. NULL: no memory. */
 struct replay *replay_new(struct stream *from, struct replay_store *store, uint64_t max, uint64_t most)
     __attribute__((warn_unused_result));
+/* The same content, all of which the caller has given, once more. NULL: no memory, or no room for it. */
+struct replay *replay_copy(const struct replay *replay) __attribute__((warn_unused_result));
 void replay_free(struct replay *replay);
 
 /* Another try begins with the first byte. */

@@ -25,7 +25,7 @@ struct http1_head;
  * The last failure. A response that was given up for a retry is *parked* if all of it had come: it stays in the try
  * whose it is, with its head as it would have been written. If no later try brings a response, the caller gets this
  * one. Of tries without a response cause and detail are kept. There is room for two tries: one that has a parked
- * response, and the one at hand.
+ * response, and the one at hand; a hedge, which runs beside another one, has its own (call/call_hedge).
  *
  * All this is made when a call's first try has failed and may be followed by another: a call that succeeds at once has
  * nothing of it.
@@ -42,6 +42,15 @@ struct call_spare {
     struct outgoing fallback; /* the request as the fallback's API gets it; no bytes: there is none */
 };
 
+struct call_hedge;
+
+/* By what, besides its cause. */
+enum try_end_kind {
+    TRY_ENDED,
+    TRY_STRUCK, /* per_try gave it up */
+    TRY_LOST,   /* the one beside it was the first with a response */
+};
+
 /* What the answer and the log tell of one try. */
 struct try_record {
     const char *upstream; /* its name */
@@ -50,14 +59,16 @@ struct try_record {
     uint16_t status; /* of its response, 0: none */
     enum cause cause : 8;
     enum sent sent : 8;
-    bool struck; /* per_try gave it up */
+    enum try_end_kind end : 8;
+    bool is_hedge;
 };
 
 struct call_retries {
-    struct try other; /* beside the one that lies in the call */
+    struct try other;          /* beside the one that lies in the call */
+    struct call_hedge *hedges; /* the latest one; NULL: none */
     struct try_record tries[TRIES_MAX];
     uint8_t count;                  /* of them: tries that have ended, and had a permit */
-    uint8_t started;                /* tries that have had a permit: count, or one more */
+    uint8_t started;                /* tries that have had a permit: count, and those under way */
     struct try *parked;             /* NULL: none */
     struct http1_head *parked_head; /* a copy */
     enum cause cause;               /* of the last failure without a response; NONE: there was a response */

@@ -7,6 +7,7 @@
 #include "core/breaker.h"
 #include "core/retry.h"
 #include "core/try_fsm.h"
+#include "core/verdict.h"
 #include "http/http1.h"
 #include "runtime/dns.h"
 #include "runtime/pool.h"
@@ -71,7 +72,9 @@ struct try_plan {
     int64_t deadline_ns,
         policy_ns; /* as in struct call_fsm, the first the earliest of all that is set by then */
     enum http1_method method;
-    uint8_t bucket;     /* in the pool's queue, if that is shared */
+    uint8_t bucket; /* in the pool's queue, if that is shared */
+    uint8_t number; /* of its call's tries, from 1 */
+    enum try_kind kind : 8;
     bool repeatable;    /* the request can be sent a second time if its connection turns out to be closed */
     bool fresh;         /* on a new connection: one of before has been lost */
     bool authenticates; /* its credentials belong to the connection that they are sent on */
@@ -98,6 +101,7 @@ struct try {
     uint16_t status;                /* of the final response's head; 0: none has come */
     struct breaker_pass pass;       /* with which the breaker has let it in */
     struct breaker_refusal refusal; /* or has not */
+    enum phase phase : 8;           /* where it is; kept as long as there is another one beside it */
     bool probes : 1;                /* it was let in to see whether the API is well again */
     bool judged : 1;                /* the breaker knows of the head that has come, */
     bool judged_bad : 1;            /* which was a bad one */
@@ -115,6 +119,9 @@ void try_init(struct try *try, struct call_context *context, const struct try_ev
 
 /* Asks for a permit, and goes on as soon as it has one. */
 void try_begin(struct try *try, const struct try_plan *plan);
+
+/* The same, if there is a permit for it without waiting. False: there is none, and it has not begun. */
+bool try_begin_at_once(struct try *try, const struct try_plan *plan) __attribute__((warn_unused_result));
 
 /*
  * The same try on a connection that is made for it, after one that was kept too long has been lost, and with it

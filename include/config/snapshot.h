@@ -107,6 +107,7 @@ struct retries_config {
     const struct upstream_config
         *fallback; /* tries after the first one go there; NULL: to the same upstream */
     bool say;
+    bool hedges; /* at per_try another try begins beside it; false if there is no per_try */
     struct {
         const struct place *attempts, *when, *per_try, *key, *share, *fallback;
     } at;
@@ -228,6 +229,7 @@ struct upstream_config {
     struct forward_rules rules;
     bool trace;         /* a call without a valid trace gets one of its own */
     bool hides_trace;   /* by these rules, the traceparent that came does not go on */
+    bool hedge;         /* its tries that are silent for per_try get another one beside them */
     bool late;          /* what becomes of a call that was cut is found out */
     bool server_timing; /* responses say how long the call was in its phases */
     bool observe;       /* and then, in each route: */

@@ -68,7 +68,8 @@ struct retry_policy {
 struct retry_case {
     enum cause cause;  /* NONE if a response came, or per_try has struck */
     uint16_t status;   /* of the response whose head has come; 0: none has */
-    bool struck;       /* per_try has struck: nothing has ended yet */
+    bool struck;       /* per_try has struck: nothing has ended yet, */
+    bool beside;       /* and it goes on: the next one begins beside it, and waits for nothing */
     enum sent sent;    /* of this try */
     bool delivered;    /* something of a response has gone to the caller; a 100 is nothing */
     bool draining;     /* this curfew shuts down */

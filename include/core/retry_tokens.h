@@ -33,6 +33,9 @@ void retry_tokens_refill(struct retry_tokens *tokens);
 /* False: there is no whole one. */
 bool retry_tokens_take(struct retry_tokens *tokens) __attribute__((warn_unused_result));
 
+/* The retry that it was taken for does not happen. */
+void retry_tokens_put_back(struct retry_tokens *tokens);
+
 /* How much is in it, in hundredths of a token. */
 uint32_t retry_tokens_level(const struct retry_tokens *tokens);
 

@@ -43,6 +43,10 @@ struct outgoing {
 bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span text,
                    const struct http1_head *head, const struct forward_rules *rules, uint32_t room);
 
+/* The same once more: what both send from now on is their own. False: no memory. */
+bool outgoing_copy(struct outgoing *to, struct slab *slab, const struct outgoing *from)
+    __attribute__((warn_unused_result));
+
 /* Of a request that is refused. Without memory nothing is known of it. */
 void outgoing_note(struct outgoing *outgoing, struct slab *slab, struct span method, struct span target);
 

@@ -235,6 +235,7 @@ void config_put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     config_put_retries(json, upstream, &own->retries);
     config_put_headers(json, upstream);
     jsonw_bool(json, "trace", upstream->trace);
+    jsonw_bool(json, "hedge", upstream->hedge);
     jsonw_bool(json, "late", upstream->late);
     jsonw_bool(json, "server_timing", upstream->server_timing);
     put_routes(json, upstream);

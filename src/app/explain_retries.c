@@ -24,6 +24,7 @@ static struct retry_answer ask(const struct explanation *e, const struct failure
                                            .cause = failure->cause,
                                            .status = failure->status,
                                            .struck = failure->struck,
+                                           .beside = failure->struck && retries->hedges,
                                            .sent = failure->sent,
                                            .repeatable = policy_may_repeat(retries, e->head),
                                            .has_content = true,
@@ -65,8 +66,10 @@ static void print_failures(const struct explanation *e)
         struct failure late = {"", CAUSE_NONE, 0, true, SENT_COMPLETE};
         enum retry_stop stop = ask(e, &late, -1).stop;
 
-        printf("  %-34s  %s\n", "silent for per_try",
-               stop == RETRY_GOES_ON ? "another try" : "the try goes on");
+        printf("  %-34s  %s%s\n", "silent for per_try",
+               stop == RETRY_GOES_ON ? "another try" : "the try goes on",
+               stop == RETRY_GOES_ON && e->policy.route->retries.hedges ? " beside it, which goes on (hedge)"
+                                                                        : "");
     }
 }
 

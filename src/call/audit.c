@@ -5,6 +5,7 @@
 #include "call/circuit_watch.h"
 #include "call/context.h"
 #include "call/ghost.h"
+#include "call/call_hedge.h"
 #include "call/upstream.h"
 #include "runtime/log_error.h"
 
@@ -21,13 +22,14 @@ struct holders {
  * By the tries' own state, which the pool does not know. A granted permit that is still in the mail is held too, and
  * so is one that goes with a connection that is about to be cut, or has stayed with a ghost.
  */
-static uint32_t count_among(const struct call_list *calls)
+static uint32_t count_among(const struct call_list *calls, const struct pool *pool)
 {
     uint32_t count = 0;
 
-    CALL_LIST_FOREACH(call, calls)
-        if (try_has_permit(call->try))
-            count++;
+    CALL_LIST_FOREACH(call, calls) {
+        count += call->try->plan.pool == pool && try_has_permit(call->try);
+        count += call->rival != NULL && call->rival->plan.pool == pool && try_has_permit(call->rival);
+    }
     return count;
 }
 
@@ -38,7 +40,8 @@ static uint32_t count_holders(void *arg)
 
     return upstream_count_cuts(context, context->pools[holders->pool]) +
            ghosts_count(&context->calls.by_pool[holders->pool]) +
-           count_among(&context->calls.by_pool[holders->pool]);
+           hedges_count(&context->calls.by_pool[holders->pool]) +
+           count_among(&context->calls.by_pool[holders->pool], context->pools[holders->pool]);
 }
 
 /* The calls whose turn it is; when the list's last one was among them, it goes on with the first. */

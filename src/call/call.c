@@ -16,11 +16,19 @@ static bool is_newcomer(const struct call *call)
     return retries_had_one(call->retries) && call->fsm.state == CALL_TRYING && call->try->granted_ns == 0;
 }
 
+static bool is_limit_of(const struct try *try, enum cause cause, int64_t now_ns)
+{
+    return try->fsm.limit_ns <= now_ns && cause == try->fsm.limit_cause;
+}
+
 static void limit_is_up(struct call *call, enum cause cause, int64_t now_ns)
 {
+    if (call->rival != NULL && !is_limit_of(call->try, cause, now_ns) &&
+        is_limit_of(call->rival, cause, now_ns))
+        call_turn_to_rival(call);
     if (is_newcomer(call) && cause == CAUSE_DEADLINE)
         call_end_as_before(call, RETRY_STOP_QUEUE);
-    else if (call->try->fsm.limit_ns <= now_ns && cause == call->try->fsm.limit_cause)
+    else if (is_limit_of(call->try, cause, now_ns))
         try_fail(call->try, &(struct stream_fault){.cause = cause});
     else
         call_end(call, cause, NULL);
@@ -85,6 +93,18 @@ bool call_begin(struct downstream *downstream, struct stream *caller, int64_t no
     return true;
 }
 
+/* The other try's, and how long the one at hand may be silent. */
+static int64_t heed_tries(struct call *call, int64_t due_ns)
+{
+    const struct try *rival = call->rival;
+
+    if (rival != NULL && rival->fsm.limit_ns < call->fsm.limit_ns) {
+        call_fsm_set_limit(&call->fsm, rival->fsm.limit_ns, rival->fsm.limit_cause);
+        due_ns = call_fsm_next_ns(&call->fsm);
+    }
+    return call->spare->per_try_ns < due_ns ? call->spare->per_try_ns : due_ns;
+}
+
 void call_set_timer(struct call *call)
 {
     int64_t due_ns;
@@ -92,8 +112,8 @@ void call_set_timer(struct call *call)
     if ((call_state_holds(call->fsm.state) & HOLD_TRY) != 0)
         call_fsm_set_limit(&call->fsm, call->try->fsm.limit_ns, call->try->fsm.limit_cause);
     due_ns = call_fsm_next_ns(&call->fsm);
-    if (call->spare != NULL && call->spare->per_try_ns < due_ns)
-        due_ns = call->spare->per_try_ns;
+    if (call->spare != NULL)
+        due_ns = heed_tries(call, due_ns);
     timer_set(&call->context->loop->timers, &call->timer, due_ns);
 }
 
@@ -146,6 +166,8 @@ bool call_is_sound(const struct call *call)
 {
     bool tries = (call_state_holds(call->fsm.state) & HOLD_TRY) != 0;
 
+    if (call->rival != NULL && (!tries || !try_fsm_is_alive(&call->rival->fsm) || !try_is_sound(call->rival)))
+        return false;
     return try_fsm_is_alive(&call->try->fsm) == tries && try_is_sound(call->try) &&
            call->timer.due_ns <= call_fsm_next_ns(&call->fsm);
 }

@@ -4,6 +4,7 @@
 #include "http/connection_auth.h"
 #include "call/call.h"
 #include "call/downstream.h"
+#include "call/call_hedge.h"
 #include "call/policy.h"
 #include "call/pool_wait.h"
 #include "call/context.h"
@@ -195,7 +196,7 @@ static enum cause start(struct call *call, const struct http1_head *head, const 
     if (cause == CAUSE_NONE && call->caller->lost)
         cause = CAUSE_CALLER_GONE;
     if (cause == CAUSE_NONE)
-        call_begin_try(call);
+        call_begin_try(call, 1);
     return cause;
 }
 
@@ -237,8 +238,15 @@ static __attribute__((noinline)) void tell_number(struct call *call, struct outg
     char digits[NUMBER_ROOM];
     struct text number = text_over(digits, sizeof(digits));
 
-    text_u64(&number, call->retries->count + 1u);
+    text_u64(&number, call->try->plan.number);
     outgoing_tell(request, call->config->retry_tell, text_span(&number));
+}
+
+struct outgoing *call_request_of_try(struct call *call)
+{
+    if (call->try->plan.kind == TRY_HEDGE)
+        return &hedge_of(call->try)->request;
+    return call->falls_back ? &call->spare->fallback : &call->request;
 }
 
 /* A field may tell the upstream what is left; that is taken when it is sent. */
@@ -247,11 +255,11 @@ void call_close_head(struct call *call)
     char digits[NUMBER_ROOM];
     struct text left = text_over(digits, sizeof(digits));
     struct span name = call->try->plan.config->caller_deadline.forward;
-    struct outgoing *request = call->falls_back ? &call->spare->fallback : &call->request;
+    struct outgoing *request = call_request_of_try(call);
 
     if (name.len != 0)
         text_u64(&left, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
-    if (call->config->retry_tell.len != 0 && retries_had_one(call->retries))
+    if (call->config->retry_tell.len != 0 && call->try->plan.number > 1)
         tell_number(call, request);
     stream_send_head(call->try->exchange, request, name, text_span(&left));
 }

@@ -327,6 +327,8 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
     if (detail == NULL && cause != CAUSE_NONE)       /* where nobody knows better */
         detail = try_tls_why(call->try, why);
+    if (call->rival != NULL)
+        call_cut_rival(call, cause);
     call->ends = true;
     call_cut_try(call, cause);
     if (call->retries != NULL)
@@ -343,8 +345,10 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
     list_remove(&call->place.node);
     call->terms->users--;
     try_fini(&call->first);
-    if (call->retries != NULL)
+    if (call->retries != NULL) {
         try_fini(&call->retries->other);
+        call_fini_hedges(call);
+    }
     loop_free_later(context->loop, &call->deferred_free, free_deferred);
     leave_caller(call, told);
 }

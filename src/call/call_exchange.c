@@ -199,6 +199,19 @@ void call_pump(struct call *call)
         set_limit(call);
 }
 
+/* What a turn was too short for may be the one's or the other's. */
+static void pump_both(struct call *call)
+{
+    if (is_moving(call))
+        call_pump(call);
+    if (call_is_over(call))
+        return;
+    if (call->rival != NULL)
+        call_turn_to_rival(call);
+    if (is_moving(call))
+        call_pump(call);
+}
+
 void call_caller_ready(struct stream *caller)
 {
     struct call *call = caller->user;
@@ -208,6 +221,8 @@ void call_caller_ready(struct stream *caller)
         call_read_head(call);
     else if (caller->lost)
         call_caller_gone(call);
+    else if (call->rival != NULL)
+        pump_both(call);
     else if (is_moving(call))
         call_pump(call);
     POST(call_is_over(call) || call_is_sound(call));

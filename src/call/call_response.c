@@ -45,6 +45,8 @@ static const struct stream_fault *interim_response(struct call *call, const stru
         call->continued = true;
     else
         call->interim_went = true;
+    if (call->interim_went && call->rival != NULL) /* what has told the caller something is the one */
+        call_cut_rival(call, CAUSE_NONE);
     fault = hand_over(call, head, &(struct forward_own){.rules = &call->try->plan.config->rules});
     return fault == NULL && call->caller->head_waits ? call_deliver_interim(call) : fault;
 }
@@ -59,11 +61,11 @@ static struct forward_own say_own(const struct call *call, const struct http1_he
 }
 
 /* Where the caller finds us: by the host that it used, or at the address that it has connected to. */
-static struct span find_authority(const struct call *call, char block[AUTHORITY_MAX])
+static struct span find_authority(struct call *call, char block[AUTHORITY_MAX])
 {
     struct text text = text_over(block, AUTHORITY_MAX);
 
-    const struct outgoing *request = call->falls_back ? &call->spare->fallback : &call->request;
+    const struct outgoing *request = call_request_of_try(call);
 
     if (request->host_len != 0)
         return outgoing_host(request);
@@ -187,6 +189,8 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
         call_try_answered(call);
     if (is_to_be_tried_again(call, head->code) && call_try_again(call, NULL, head))
         return false;
+    if (head->code >= 200 && call->rival != NULL)
+        call_cut_rival(call, CAUSE_NONE);
     *fault = head->code < 200 ? interim_response(call, head) : final_response(call, head);
     return *fault == NULL && !call_is_over(call);
 }

@@ -1,5 +1,4 @@
 /* A call's tries after its first one: whether there is one, the wait, and what stays of those before it. */
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -8,9 +7,9 @@
 #include "call/call.h"
 #include "call/call_progress.h"
 #include "call/context.h"
+#include "call/call_hedge.h"
 #include "call/replay.h"
 #include "core/budget.h"
-#include "http/head_copy.h"
 #include "http/retry_after.h"
 #include "runtime/circuit.h"
 
@@ -25,13 +24,6 @@ static const struct http1_field *find_field(const struct http1_head *head, struc
         if (span_eq_nocase(head->fields[i].name, name))
             return &head->fields[i];
     return NULL;
-}
-
-bool call_has_content(const struct call *call)
-{
-    const struct replay *replay = call->spare->replay;
-
-    return replay != NULL ? !replay->is_lost : !call->content_went;
 }
 
 /* The API knows better whether another try makes sense. */
@@ -90,7 +82,7 @@ static uint64_t random_word(struct call *call)
     return (uint64_t)loop_clock_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ call->id << 32;
 }
 
-static bool has_fallback(const struct call *call)
+bool call_has_fallback(const struct call *call)
 {
     return call->spare != NULL && call->spare->fallback.bytes != NULL;
 }
@@ -99,7 +91,7 @@ static bool has_fallback(const struct call *call)
 static bool is_breaker_open(const struct call *call)
 {
     const struct upstream_config *fallback = call->route->retries.fallback;
-    const struct route_config *route = has_fallback(call) ? &fallback->default_route : call->route;
+    const struct route_config *route = call_has_fallback(call) ? &fallback->default_route : call->route;
     struct circuit *circuit = route->breaker != NULL ? call->context->circuits[route->circuit] : NULL;
 
     return circuit != NULL && circuit_look(circuit, loop_now(call->context->loop)).state == BREAKER_OPEN;
@@ -116,23 +108,25 @@ static enum cause retry_cause(const struct call *call, const struct try_result *
     return result->cause == CAUSE_INCOMPLETE && !has_begun ? CAUSE_TERMINATED : result->cause;
 }
 
-static struct retry_case case_of(struct call *call, const struct try_result *result,
-                                 const struct http1_head *head)
+struct retry_case call_retry_case(struct call *call, const struct try_result *result,
+                                  const struct http1_head *head)
 {
     const struct retries_config *retries = &call->route->retries;
     int64_t left_ns = call->fsm.deadline_ns - loop_now(call->context->loop);
+    bool has_struck = result == NULL && head == NULL;
 
     return (struct retry_case){
         .cause = result != NULL ? retry_cause(call, result) : CAUSE_NONE,
         .status = head != NULL ? head->code : 0,
-        .struck = result == NULL && head == NULL,
+        .struck = has_struck,
+        .beside = has_struck && retries->hedges,
         .sent = call->try->fsm.sent,
         .delivered = call->answering || call->interim_went || (call_holds(call) && call->caller->committed),
         .draining = call->context->draining,
         .told = head != NULL && tells_off(head),
         .repeatable = call->may_repeat,
         .has_content = call_has_content(call),
-        .tries = (uint8_t)((call->retries != NULL ? call->retries->count : 0) + 1),
+        .tries = call_tries_started(call),
         .asked_ns = head != NULL ? asked_ns(head) : -1,
         .left_ns = left_ns > 0 ? left_ns : 0,
         .need_ns = retry_need_ns(retries->per_try_ns, median_ns(call), call_fsm_budget_ns(&call->fsm)),
@@ -142,109 +136,12 @@ static struct retry_case case_of(struct call *call, const struct try_result *res
     };
 }
 
-/* ---- what stays of a try -------------------------------------------------------------------------------- */
-
-static void record(struct call *call, enum cause cause, bool struck)
-{
-    struct call_retries *retries = call->retries;
-    struct try *try = call->try;
-
-    PRE(retries->count < TRIES_MAX && try->granted_ns != 0);
-    if (retries->count == 0)
-        retries->began_ns = try->granted_ns;
-    retries->tries[retries->count++] = (struct try_record){
-        .upstream = try->plan.config->name,
-        .peer = try->peer,
-        .took_ns = loop_now(call->context->loop) - try->granted_ns,
-        .status = try->status,
-        .cause = cause,
-        .sent = try->fsm.sent,
-        .struck = struck,
-    };
-}
-
-static void drop_parked(struct call_retries *retries)
-{
-    mem_free(retries->parked_head);
-    retries->parked_head = NULL;
-    retries->parked = NULL;
-}
-
-/* False: there is no memory for its head. */
-static bool park(struct call *call, const struct http1_head *head)
-{
-    struct http1_head *copy = http1_head_copy(head);
-
-    if (copy == NULL)
-        return false;
-    drop_parked(call->retries);
-    call->retries->parked = call->try;
-    call->retries->parked_head = copy;
-    return true;
-}
-
-/* The response is given up. If all of it is here it is parked, and its connection may serve others. */
-static void give_up_response(struct call *call, const struct http1_head *head)
-{
-    struct try *try = call->try;
-    bool is_whole;
-
-    call->retries->lost_status = 0;
-    call->retries->cause = CAUSE_NONE;
-    call->retries->phase = call->fsm.phase;
-    call->retries->detail[0] = '\0';
-    if (!stream_has_all(try->exchange) || !park(call, head)) {
-        drop_parked(call->retries);
-        call->retries->lost_status = head->code;
-        call_cut_try(call, CAUSE_NONE);
-        return;
-    }
-    call_try_over(call, CAUSE_NONE);
-    is_whole = try_adopt(try) && try_finish(try, call->caller->persistent);
-    POST(is_whole || call_is_over(call));
-}
-
-static void note_failure(struct call *call, const struct try_result *result)
-{
-    struct call_retries *retries = call->retries;
-    char why[TLS_WHY_MAX];
-    const char *detail = result->detail != NULL ? result->detail : try_tls_why(call->try, why);
-
-    retries->cause = result->cause;
-    retries->phase = call->fsm.phase;
-    snprintf(retries->detail, sizeof(retries->detail), "%s", detail != NULL ? detail : "");
-    call_cut_try(call, result->cause);
-}
-
-/* Nothing has come of it, and nothing is wrong that could be named but the time that it took. */
-static void give_up_silent(struct call *call)
-{
-    struct try_result result = {.cause = CAUSE_FIRST_BYTE_LIMIT};
-
-    note_failure(call, &result);
-}
-
 /* ---- the next try --------------------------------------------------------------------------------------- */
-
-/* Before a token is taken for a retry that there is no memory for. */
-static bool make_room(struct call *call)
-{
-    if (call->retries != NULL)
-        return true;
-    call->retries = mem_zalloc(sizeof(*call->retries));
-    if (call->retries == NULL)
-        return false;
-    call->retries->started = 1;
-    try_init(&call->retries->other, call->context, &call_try_events, call);
-    return true;
-}
 
 static void wait(struct call *call, int64_t wait_ns)
 {
     int64_t now_ns = loop_now(call->context->loop);
 
-    call->retries->received += call->try->exchange->received;
-    call->retries->held_ns += try_held_ns(call->try, now_ns);
     if (!call_move(call, CALL_BACKOFF))
         return;
     call_fsm_set_limit(&call->fsm, now_ns + wait_ns, CAUSE_NONE);
@@ -259,10 +156,12 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
 
     if (call->spare == NULL || call->try->granted_ns == 0)
         return false;
+    if (call->rival != NULL)
+        return call_go_on_with_rival(call, result, head);
     if (result != NULL)
         call_try_over(call, result->cause); /* which may open the breaker */
-    facts = case_of(call, result, head);
-    if (facts.tries < config->policy.attempts && !make_room(call))
+    facts = call_retry_case(call, result, head);
+    if (facts.tries < config->policy.attempts && !call_make_room(call))
         return false;
     answer = retry_ask(&config->policy, &facts);
     if (answer.stop != RETRY_GOES_ON) {
@@ -274,23 +173,15 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
     call->renews = call->try->exchange->lost || (result != NULL && result->closed);
     if (call_holds(call))
         call_forget_response(call);
-    if (head != NULL)
-        give_up_response(call, head);
-    else if (result != NULL)
-        note_failure(call, result);
-    else
-        give_up_silent(call);
-    if (call_is_over(call))
-        return true;
-    record(call, call->retries->cause, facts.struck);
-    wait(call, answer.wait_ns);
+    if (call_give_up_try(call, result, head))
+        wait(call, answer.wait_ns);
     return true;
 }
 
 /* The calls of a pool are found by its list: a try of another pool takes the call along. */
 static void go_to_fallback(struct call *call)
 {
-    if (!has_fallback(call) || call->falls_back)
+    if (!call_has_fallback(call) || call->falls_back)
         return;
     call->falls_back = true;
     call_list_push(&call->context->calls.by_pool[call->route->retries.fallback->default_route.pool],
@@ -299,12 +190,13 @@ static void go_to_fallback(struct call *call)
 
 bool call_fall_back(struct call *call)
 {
-    if (!has_fallback(call) || call->falls_back || retries_had_one(call->retries) || !make_room(call))
+    if (!call_has_fallback(call) || call->falls_back || retries_had_one(call->retries) ||
+        !call_make_room(call))
         return false;
     call_cut_try(call, CAUSE_BREAKER_OPEN);
     go_to_fallback(call);
     call->try = &call->retries->other;
-    call_begin_try(call);
+    call_begin_try(call, 1);
     return true;
 }
 
@@ -325,7 +217,7 @@ void call_begin_again(struct call *call)
         replay_rewind(call->spare->replay);
     retries->again_ns = loop_now(call->context->loop);
     if (call_move(call, CALL_TRYING))
-        call_begin_try(call);
+        call_begin_try(call, (uint8_t)(retries->started + 1));
     POST(call_is_over(call) || call_is_sound(call));
 }
 
@@ -387,24 +279,12 @@ void call_end_tries(struct call *call, const struct try_result *result)
     }
 }
 
-void call_record_last(struct call *call, enum cause cause)
-{
-    if (retries_had_one(call->retries) && call->retries->count < call->retries->started)
-        record(call, cause, false);
-}
-
-bool call_was_saved(const struct call *call)
-{
-    return retries_had_one(call->retries) &&
-           !retry_when_has_status(&call->route->retries.policy.when, call->status);
-}
-
 /* ---- the try at hand ------------------------------------------------------------------------------------ */
 
 void call_limit_try(struct call *call)
 {
     const struct retries_config *config = &call->route->retries;
-    uint8_t tries = (uint8_t)((call->retries != NULL ? call->retries->count : 0) + 1);
+    uint8_t tries = call->try->plan.number;
 
     if (call->retries != NULL)
         call->retries->started = tries;
@@ -417,45 +297,12 @@ bool call_try_is_too_long(struct call *call)
     bool has_begun = call->try->exchange->begun || call->fsm.state != CALL_TRYING;
 
     call->spare->per_try_ns = NS_NEVER;
-    if (has_begun)
+    if (has_begun || call->rival != NULL)
         return false;
     if (call->fsm.policy_ns == NS_NEVER)
-        return call_try_again(call, NULL, NULL);
+        return call->route->retries.hedges ? call_hedge(call) : call_try_again(call, NULL, NULL);
     call_fsm_spare(&call->fsm, CAUSE_FIRST_BYTE_LIMIT, loop_now(call->context->loop));
     return false;
-}
-
-/* Can there be another try once the content has begun to go? */
-static bool keeps_content(const struct call *call)
-{
-    const struct retries_config *config = &call->route->retries;
-
-    return config->content_bytes != 0 && !call->content_went && (call->may_repeat || config->policy.refused);
-}
-
-struct stream *call_content(struct call *call)
-{
-    const struct retries_config *config = &call->route->retries;
-    struct replay **replay = &call->spare->replay;
-
-    if (*replay == NULL && !call->caller->ended && keeps_content(call))
-        *replay = replay_new(call->caller, call->context->replay, config->content_bytes,
-                             call->context->snapshot->limits.replay_bytes);
-    if (*replay == NULL)
-        return call->caller;
-    if ((call->retries != NULL ? call->retries->count : 0) + 1 >= config->policy.attempts)
-        (*replay)->keeps = false;
-    return &(*replay)->stream;
-}
-
-void call_note_content(struct call *call)
-{
-    const struct replay *replay = call->spare->replay;
-
-    if (replay != NULL)
-        call->caller->paused |= replay->stream.paused;
-    else if (call->caller->received != 0)
-        call->content_went = true;
 }
 
 void call_end_of_tries(struct call *call)
@@ -472,7 +319,9 @@ void call_retries_free(struct call *call)
     replay_free(call->spare->replay);
     outgoing_fini(&call->spare->fallback, slab);
     slab_give(slab, call->spare, sizeof(*call->spare));
-    if (call->retries != NULL)
+    if (call->retries != NULL) {
         mem_free(call->retries->parked_head);
+        call_free_hedges(call);
+    }
     mem_free(call->retries);
 }

@@ -8,6 +8,7 @@ static void init_list(struct call_list *list)
     *list = (struct call_list){0};
     list_init(&list->places);
     list_init(&list->ghosts);
+    list_init(&list->hedges);
 }
 
 void call_set_init(struct call_set *set)
@@ -50,6 +51,7 @@ static void move_list(struct call_list *to, struct call_list *from)
     }
     list_append_all(&to->places, &from->places);
     list_append_all(&to->ghosts, &from->ghosts);
+    list_append_all(&to->hedges, &from->hedges);
 }
 
 void call_set_grow(struct call_set *set, struct call_list *lists, uint32_t count)

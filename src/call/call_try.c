@@ -19,27 +19,42 @@ static bool is_repeatable(const struct call *call)
            call->caller->received == 0;
 }
 
+static enum try_kind kind_of(bool falls_back, uint8_t number)
+{
+    if (falls_back)
+        return TRY_FALLBACK;
+    return number > 1 ? TRY_RETRY : TRY_FIRST;
+}
+
 /* A fallback has its own limits of time within the call's deadline, its pool and its breaker. */
-void call_begin_try(struct call *call)
+struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number)
 {
     struct call_context *context = call->context;
-    const struct upstream_config *config = call->falls_back ? call->route->retries.fallback : call->config;
-    const struct route_config *route = call->falls_back ? &config->default_route : call->route;
+    const struct upstream_config *config = falls_back ? call->route->retries.fallback : call->config;
+    const struct route_config *route = falls_back ? &config->default_route : call->route;
     const struct breaker_terms *breaker = route->breaker;
-    struct try_plan plan = {.terms = call->terms,
-                            .config = config,
-                            .pool = context->pools[route->pool],
-                            .route = route,
-                            .breaker = breaker,
-                            .circuit = breaker != NULL ? context->circuits[route->circuit] : NULL,
-                            .reserved_at = &call->downstream->reserved,
-                            .deadline_ns = call_fsm_next_ns(&call->fsm),
-                            .policy_ns = call->fsm.policy_ns,
-                            .method = call->request.method,
-                            .bucket = call->bucket,
-                            .repeatable = is_repeatable(call),
-                            .fresh = call->renews,
-                            .authenticates = call->authenticates};
+
+    return (struct try_plan){.terms = call->terms,
+                             .config = config,
+                             .pool = context->pools[route->pool],
+                             .route = route,
+                             .breaker = breaker,
+                             .circuit = breaker != NULL ? context->circuits[route->circuit] : NULL,
+                             .reserved_at = &call->downstream->reserved,
+                             .deadline_ns = call_fsm_next_ns(&call->fsm),
+                             .policy_ns = call->fsm.policy_ns,
+                             .method = call->request.method,
+                             .bucket = call->bucket,
+                             .number = number,
+                             .kind = kind_of(falls_back, number),
+                             .repeatable = is_repeatable(call),
+                             .fresh = call->renews,
+                             .authenticates = call->authenticates};
+}
+
+void call_begin_try(struct call *call, uint8_t number)
+{
+    struct try_plan plan = call_plan_try(call, call->falls_back, number);
 
     if (call_passes_breaker(call, call->try, &plan))
         try_begin(call->try, &plan);
@@ -129,7 +144,7 @@ static void over(struct try *try, const struct try_result *result)
                                 .whole = try->h2 != NULL && h2_exchange_is_whole(try->h2),
                                 .tries = try->reconnected ? 2 : 1};
 
-    if (result->refused && (!try->reconnected || try->was_refused))
+    if (result->refused && (!try->reconnected || try->was_refused) && call_tries_started(call) == 1)
         call->fsm.sent = SENT_NONE;
     try->was_refused = result->refused;
 

@@ -93,18 +93,11 @@ void call_refuse_waiting(struct call *call, struct try *try, const struct circui
 
 /* ---- verdicts ------------------------------------------------------------------------------------------- */
 
-static enum try_kind kind_of(const struct call *call)
-{
-    if (call->falls_back)
-        return TRY_FALLBACK;
-    return retries_had_one(call->retries) ? TRY_RETRY : TRY_FIRST;
-}
-
 void call_try_begins(struct call *call)
 {
     PRE(!call->try->has_no_verdict && call->try->granted_ns != 0);
     call->try->has_no_verdict = true;
-    metrics_of(call)->tries_started[kind_of(call)]++;
+    metrics_of(call)->tries_started[call->try->plan.kind]++;
 }
 
 /* Is it the API that has to do the next thing, and not the caller, who is slow to give or to take? */

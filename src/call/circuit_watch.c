@@ -36,6 +36,11 @@ struct probes {
     const struct circuit *circuit;
 };
 
+static bool is_probe(const struct try *try, const struct circuit *circuit)
+{
+    return try->plan.circuit == circuit && circuit_is_live_probe_locked(circuit, &try->pass);
+}
+
 static uint32_t count_probes(void *arg)
 {
     const struct probes *probes = arg;
@@ -45,8 +50,8 @@ static uint32_t count_probes(void *arg)
 
     for (uint32_t i = 0; may_have && i < context->calls.pool_count; i++) {
         CALL_LIST_FOREACH(call, &context->calls.by_pool[i]) {
-            count += call->try->plan.circuit == probes->circuit &&
-                     circuit_is_live_probe_locked(probes->circuit, &call->try->pass);
+            count += is_probe(call->try, probes->circuit);
+            count += call->rival != NULL && is_probe(call->rival, probes->circuit);
         }
     }
     return count;

@@ -177,6 +177,28 @@ struct replay *replay_new(struct stream *from, struct replay_store *store, uint6
     return replay;
 }
 
+static bool copy_kept(struct replay *to, const struct replay *from)
+{
+    if (!reserve(to->store, from->len + from->trailers_len, to->most))
+        return false;
+    to->data = from->len != 0 ? mem_dup(from->data, from->len) : NULL;
+    to->trailers = from->trailers_len != 0 ? mem_dup(from->trailers, from->trailers_len) : NULL;
+    to->len = to->cap = from->len;
+    to->trailers_len = from->trailers_len;
+    return (from->len == 0 || to->data != NULL) && (from->trailers_len == 0 || to->trailers != NULL);
+}
+
+struct replay *replay_copy(const struct replay *replay)
+{
+    struct replay *copy = replay_new(replay->from, replay->store, replay->max, replay->most);
+
+    PRE(!replay->is_lost && replay->at == replay->len && replay->from->ended);
+    if (copy == NULL || copy_kept(copy, replay))
+        return copy;
+    replay_free(copy);
+    return NULL;
+}
+
 void replay_free(struct replay *replay)
 {
     if (replay != NULL)

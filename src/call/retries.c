@@ -2,6 +2,15 @@
 
 #include "runtime/socket_address.h"
 
+static const char *word_of(const struct try_record *record)
+{
+    switch (record->end) {
+    case TRY_STRUCK: return "per_try";
+    case TRY_LOST: return "hedge_lost";
+    default: return cause_reason(record->cause);
+    }
+}
+
 static void put_try(struct jsonw *json, const struct try_record *record)
 {
     char block[64];
@@ -13,8 +22,10 @@ static void put_try(struct jsonw *json, const struct try_record *record)
     jsonw_string(json, "address", text_span(&text));
     jsonw_string(json, "sent", span_of(sent_name(record->sent)));
     jsonw_u64(json, "status", record->status);
-    jsonw_string(json, "cause", record->struck ? SPAN_LIT("per_try") : span_of(cause_reason(record->cause)));
+    jsonw_string(json, "cause", span_of(word_of(record)));
     jsonw_ms(json, "ms", record->took_ns);
+    if (record->is_hedge)
+        jsonw_bool(json, "hedge", true);
     jsonw_close_object(json);
 }
 

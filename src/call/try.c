@@ -366,6 +366,16 @@ void try_begin(struct try *try, const struct try_plan *plan)
     fail(try, CAUSE_BROKEN, "its pool's answer is none that a pool can give");
 }
 
+bool try_begin_at_once(struct try *try, const struct try_plan *plan)
+{
+    PRE(try->fsm.state == TRY_IDLE);
+    if (!pool_acquire_at_once(plan->pool, &try->ticket))
+        return false;
+    try->plan = *plan;
+    granted(try);
+    return true;
+}
+
 void try_reconnect(struct try *try)
 {
     PRE(try->fsm.state == TRY_SENDING || try->fsm.state == TRY_WAITING);

@@ -211,6 +211,7 @@ enum status build_retries(struct build *b, const struct option_values *values, e
     if (!is_on)
         return ST_OK;
     take_numbers(of, out);
+    out->hedges = owner->hedge && out->per_try_ns != NS_NEVER;
     if (was_on && is_inherited(values, outer, OPT_RETRIES_WHEN))
         out->policy.when = inherited->policy.when;
     else

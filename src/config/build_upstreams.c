@@ -132,6 +132,19 @@ static void check_late(struct build *b, struct build_upstream *u)
         report_odd(b->errors, node, "finds nothing out where a route's pool has no linger");
 }
 
+/* Where a try may be silent for as long as it likes, none begins beside it. */
+static void check_hedge(struct build *b, struct build_upstream *u)
+{
+    const struct yaml_node *node = u->values.of[OPT_UPSTREAM_HEDGE].node;
+    uint32_t without = 0;
+
+    for (uint32_t id = 0; id <= u->out->route_count; id++)
+        without += !snapshot_route(u->out, id)->retries.hedges;
+    if (u->out->hedge && without > u->out->route_count)
+        report_odd(b->errors, node,
+                   "comes to nothing without retries.per_try: for so long a try is left alone");
+}
+
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
@@ -155,12 +168,15 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     u->out->observe = u->values.of[OPT_UPSTREAM_OBSERVE].number != 0;
     u->out->observe_ceiling_ns = u->values.of[OPT_UPSTREAM_OBSERVE_CEILING].number;
     u->out->trace = u->values.of[OPT_UPSTREAM_TRACE].number != 0;
+    u->out->hedge = u->values.of[OPT_UPSTREAM_HEDGE].number != 0;
     u->out->late = u->values.of[OPT_UPSTREAM_LATE].number != 0;
     u->out->server_timing = u->values.of[OPT_UPSTREAM_SERVER_TIMING].number != 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ST_OK; i++)
         status = parts[i](b, u);
     if (status == ST_OK)
         check_late(b, u);
+    if (status == ST_OK)
+        check_hedge(b, u);
     return status;
 }
 

@@ -183,6 +183,8 @@ static int64_t draw_wait(const struct retry_policy *policy, const struct retry_c
 {
     int64_t wait_ns, more_ns;
 
+    if (facts->beside)
+        return 0;
     if (facts->asked_ns >= 0) {
         more_ns = backoff_within(facts->asked_ns / 10, facts->random);
         return facts->asked_ns > NS_NEVER - more_ns ? NS_NEVER : facts->asked_ns + more_ns;
@@ -197,6 +199,7 @@ struct retry_answer retry_ask(const struct retry_policy *policy, const struct re
 
     PRE(facts->tries != 0 && facts->left_ns >= 0 && facts->need_ns >= 0);
     PRE(facts->status == 0 || facts->cause == CAUSE_NONE); /* one failure at a time */
+    PRE(!facts->beside || facts->struck);
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
         if (!questions[i].is_yes(&q))
             return (struct retry_answer){questions[i].otherwise, 0};

@@ -30,7 +30,7 @@ void retry_tokens_set(struct retry_tokens *tokens, uint32_t burst, uint32_t shar
         ;
 }
 
-void retry_tokens_refill(struct retry_tokens *tokens)
+static void add(struct retry_tokens *tokens, int more)
 {
     int most = atomic_load_explicit(&tokens->most, RELAXED);
     int level = atomic_load_explicit(&tokens->level, RELAXED), next;
@@ -38,10 +38,20 @@ void retry_tokens_refill(struct retry_tokens *tokens)
     do {
         if (level >= most)
             return;
-        next = level + atomic_load_explicit(&tokens->share, RELAXED);
+        next = level + more;
         if (next > most)
             next = most;
     } while (!atomic_compare_exchange_weak_explicit(&tokens->level, &level, next, RELAXED, RELAXED));
+}
+
+void retry_tokens_refill(struct retry_tokens *tokens)
+{
+    add(tokens, atomic_load_explicit(&tokens->share, RELAXED));
+}
+
+void retry_tokens_put_back(struct retry_tokens *tokens)
+{
+    add(tokens, RETRY_TOKEN);
 }
 
 bool retry_tokens_take(struct retry_tokens *tokens)

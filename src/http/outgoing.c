@@ -71,6 +71,17 @@ bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span tex
     return true;
 }
 
+bool outgoing_copy(struct outgoing *to, struct slab *slab, const struct outgoing *from)
+{
+    PRE(from->bytes != NULL && from->cap != 0);
+    *to = *from;
+    to->bytes = slab_take(slab, from->size);
+    if (to->bytes == NULL)
+        return false;
+    put(to->bytes, (struct span){from->bytes, from->size});
+    return true;
+}
+
 void outgoing_note(struct outgoing *outgoing, struct slab *slab, struct span method, struct span target)
 {
     uint32_t target_len = shortened(target);

@@ -47,6 +47,16 @@ static struct call *next_call(struct call_query_part *part, struct worker *pw)
     return call;
 }
 
+/* 0: there has been one, and it has not failed. In its back-off, a call has the number of the try to come. */
+static uint8_t number_of_try(const struct call *call)
+{
+    const struct call_retries *retries = call->retries;
+
+    if (!retries_had_one(retries) && call->rival == NULL)
+        return 0;
+    return (uint8_t)(retries->count == retries->started ? retries->count + 1 : retries->started);
+}
+
 static struct call_top_entry describe(const struct call *call)
 {
     struct span method = outgoing_method(&call->request);
@@ -62,7 +72,7 @@ static struct call_top_entry describe(const struct call *call)
         .phase = call->fsm.phase,
         .sent = call->fsm.sent,
         .observed = call->fsm.policy_ns != NS_NEVER,
-        .try_number = (uint8_t)(retries_had_one(call->retries) ? call->retries->count + 1 : 0),
+        .try_number = number_of_try(call),
         .method_len = (uint8_t)(method.len < CALL_TOP_METHOD ? method.len : CALL_TOP_METHOD),
     };
 

@@ -53,6 +53,12 @@ static void assert_is(struct span span, const char *text)
     assert_memory_equal(span.ptr, text, span.len);
 }
 
+static void assert_ends(struct span span, const char *text)
+{
+    assert_true(span.len >= strlen(text));
+    assert_memory_equal(span.ptr + span.len - strlen(text), text, strlen(text));
+}
+
 static void it_is_sent_with_a_line_of_its_own_and_may_be_sent_again(void **state)
 {
     struct world world;
@@ -139,6 +145,27 @@ static bool refuse(void *arg, size_t size)
     return true;
 }
 
+static void a_copy_is_sent_in_its_own_way(void **state)
+{
+    struct world world;
+    struct outgoing copy, none;
+
+    (void)state;
+    parse(&world, "GET /x HTTP/1.1\r\nHost: me\r\n\r\n");
+    init(&world, 32);
+    outgoing_tell(&world.outgoing, SPAN_LIT("X-Try"), SPAN_LIT("2"));
+    assert_true(outgoing_copy(&copy, &world.slab, &world.outgoing));
+    outgoing_tell(&copy, SPAN_LIT("X-Try"), SPAN_LIT("3"));
+    assert_ends(outgoing_close(&world.outgoing, SPAN_LIT(""), SPAN_LIT("")), "\r\nX-Try: 2\r\n\r\n");
+    assert_ends(outgoing_close(&copy, SPAN_LIT(""), SPAN_LIT("")), "\r\nX-Try: 3\r\n\r\n");
+    assert_is(outgoing_target(&copy), "/x");
+    mem_set_fault(refuse, NULL);
+    assert_false(outgoing_copy(&none, &world.slab, &world.outgoing));
+    mem_set_fault(NULL, NULL);
+    outgoing_fini(&copy, &world.slab);
+    fini(&world);
+}
+
 static void without_memory_there_is_none(void **state)
 {
     struct world world;
@@ -160,6 +187,7 @@ int main(void)
         cmocka_unit_test(the_host_is_kept_only_for_responses_that_lead_somewhere),
         cmocka_unit_test(a_long_target_is_sent_whole_and_told_in_part),
         cmocka_unit_test(of_a_refused_request_method_and_target_are_told),
+        cmocka_unit_test(a_copy_is_sent_in_its_own_way),
         cmocka_unit_test(without_memory_there_is_none),
     };
 

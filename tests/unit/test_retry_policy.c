@@ -246,6 +246,23 @@ static void a_token_is_taken_only_for_a_retry_that_happens(void **state)
     assert_int_equal(retry_tokens_level(&tokens), 9 * RETRY_TOKEN);
 }
 
+static void one_that_begins_beside_another_waits_for_nothing(void **state)
+{
+    struct retry_policy policy = everything();
+    struct retry_case facts = willing;
+    struct retry_answer answer;
+
+    (void)state;
+    facts.cause = CAUSE_NONE;
+    facts.struck = facts.beside = true;
+    facts.left_ns = facts.need_ns; /* and none would fit */
+    for (facts.random = 1; facts.random != 0; facts.random <<= 1) {
+        answer = retry_ask(&policy, &facts);
+        assert_int_equal(answer.stop, RETRY_GOES_ON);
+        assert_int_equal(answer.wait_ns, 0);
+    }
+}
+
 /* A 103 has gone before: for a retry that is too late, and for a 200 that is nothing to speak of. */
 static void a_good_response_has_no_reason(void **state)
 {
@@ -415,6 +432,7 @@ int main(void)
         cmocka_unit_test(where_the_table_says_yes_the_other_questions_agree_too),
         cmocka_unit_test(the_first_no_is_the_reason),
         cmocka_unit_test(a_token_is_taken_only_for_a_retry_that_happens),
+        cmocka_unit_test(one_that_begins_beside_another_waits_for_nothing),
         cmocka_unit_test(a_good_response_has_no_reason),
         cmocka_unit_test(what_is_not_listed_is_not_meant),
         cmocka_unit_test(a_list_takes_kinds_and_statuses),

@@ -36,6 +36,20 @@ static void fifty_good_tries_give_ten_back(void **state)
     assert_int_equal(taken, 10);
 }
 
+static void one_that_is_put_back_can_be_taken_again(void **state)
+{
+    struct retry_tokens tokens;
+
+    (void)state;
+    retry_tokens_init(&tokens, 1, 20);
+    assert_true(retry_tokens_take(&tokens));
+    retry_tokens_put_back(&tokens);
+    retry_tokens_put_back(&tokens);
+    assert_int_equal(retry_tokens_level(&tokens), RETRY_TOKEN); /* and no more than there is room for */
+    assert_true(retry_tokens_take(&tokens));
+    assert_false(retry_tokens_take(&tokens));
+}
+
 static void a_part_of_a_token_is_none(void **state)
 {
     struct retry_tokens tokens;
@@ -224,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bucket_begins_full),
         cmocka_unit_test(fifty_good_tries_give_ten_back),
+        cmocka_unit_test(one_that_is_put_back_can_be_taken_again),
         cmocka_unit_test(a_part_of_a_token_is_none),
         cmocka_unit_test(a_full_bucket_takes_no_more),
         cmocka_unit_test(without_a_share_nothing_comes_back),
