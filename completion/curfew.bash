@@ -11,7 +11,7 @@ _curfew() {
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
-    reload/-a | reload/--admin | ready/-a | ready/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
+    reload/-a | reload/--admin | ready/-a | ready/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/-a | check/--admin | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--seed) return ;;
     esac
     case ${COMP_WORDS[1]}/$cur in
     serve/-*)
@@ -27,7 +27,7 @@ _curfew() {
     advise/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -u --upstream -f --false-timeouts -j --json -h --help' -- "$cur") ;;
     check/-*)
-        mapfile -t COMPREPLY < <(compgen -W '-c --config -j --json --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -j --json -a --admin --offline --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
     explain/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
     faulty/-*)

@@ -79,6 +79,7 @@ struct pool_config {
     struct span share_by; /* name of the field whose values share the queue; empty: none does, or: */
     bool shares_by_caller;
     const struct place *size_at;
+    const struct place *queue_at;
     const struct place *queue_timeout_at;
     const struct place *least_at;
 };
@@ -144,6 +145,7 @@ struct route_config {
     struct retries_config retries;
     struct {
         const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *min_rate, *pool;
+        const struct place *breaker; /* its volume, or whatever is written of it */
     } at;
 };
 

@@ -78,6 +78,15 @@ struct advise_pool {
 bool advise_pool(const struct durations *durations, const struct duration_pool *pool, uint64_t rate_ppm,
                  struct advise_pool *out);
 
+/* The share of a route's calls that a place in a queue is to leave time for. */
+#define ADVISE_QUEUE_PPM 950000u
+
+/*
+ * How many may wait for `size` permits that calls hold for p95_us, so that the last of them has p95_us of its deadline
+ * left: size * (deadline - p95) / p95.
+ */
+uint64_t advise_queue(uint64_t size, int64_t deadline_us, int64_t p95_us);
+
 /*
  * The smallest number of permits of which all are held when a call comes with a probability of at most one in a
  * thousand, if `mean` are held on average: without a queue, and with calls that come independently, the number is

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "app/check_json.h"
+#include "app/check_measured.h"
 #include "app/config_file.h"
 #include "app/machine.h"
 #include "app/output.h"
@@ -31,10 +32,15 @@ static const struct usage usage = {
              "\n"
              "A sound file may still not mean what it says. Lines with \"warning:\" name limits that can\n"
              "never strike, calls that a shutdown would cut, certificates that expire within 30 days,\n"
-             "a system without CA certificates, and more connections or memory than there is.\n"
+             "a system without CA certificates, and more connections or memory than there is. If a curfew\n"
+             "runs at the file's admin.listen, it is asked what it has measured, and they name queues in\n"
+             "which calls wait for longer than their deadline leaves, and breakers whose ratio is of more\n"
+             "calls than there are.\n"
              "\n" USAGE_CONFIG "\n"
              "  -c, --config FILE         the configuration\n"
              "  -j, --json                the same as JSON, on standard output\n"
+             "  -a, --admin ADDRESS       ask the curfew there instead: 127.0.0.1:9600, or unix:/path\n"
+             "  --offline                 ask nobody\n"
              "  --strict                  a warning is an error\n"
              "  --descriptors COUNT       descriptors that curfew may have (LimitNOFILE=); this\n"
              "                            process's hard limit unless said\n"
@@ -52,7 +58,8 @@ static const struct usage usage = {
 
 struct checking {
     const char *path;
-    bool is_strict, as_json;
+    const char *admin; /* NULL: the file's own */
+    bool is_strict, as_json, is_offline;
     struct lint_bounds bounds;
 };
 
@@ -182,10 +189,13 @@ static void check_meaning(struct checking *checking, struct config_file *file,
 {
     check_log(snapshot, &file->errors);
     checking->bounds.worst_memory_bytes = memory_bound(snapshot);
-    if (check_tls(snapshot, file) && lint_give(snapshot, &checking->bounds, &file->warnings) == ST_OK)
-        check_files(snapshot, &file->warnings);
-    else
+    if (!check_tls(snapshot, file) || lint_give(snapshot, &checking->bounds, &file->warnings) != ST_OK) {
         config_file_report(file, "out of memory");
+        return;
+    }
+    check_files(snapshot, &file->warnings);
+    if (!checking->is_offline && file->errors.count == 0)
+        check_measured(snapshot, checking->admin, &file->warnings);
 }
 
 static int check(struct checking *checking)
@@ -206,7 +216,7 @@ static int check(struct checking *checking)
     return result;
 }
 
-enum { OPTION_STRICT = 256, OPTION_DESCRIPTORS, OPTION_MEMORY, OPTION_STOP_TIMEOUT };
+enum { OPTION_STRICT = 256, OPTION_OFFLINE, OPTION_DESCRIPTORS, OPTION_MEMORY, OPTION_STOP_TIMEOUT };
 
 /* What the value should be; NULL: it is. */
 static const char *take_option(struct checking *checking, int option, const char *value)
@@ -215,6 +225,8 @@ static const char *take_option(struct checking *checking, int option, const char
 
     switch (option) {
     case 'c': checking->path = value; return NULL;
+    case 'a': checking->admin = value; return NULL;
+    case OPTION_OFFLINE: checking->is_offline = true; return NULL;
     case 'j': checking->as_json = true; return NULL;
     case OPTION_STRICT: checking->is_strict = true; return NULL;
     case OPTION_DESCRIPTORS:
@@ -232,6 +244,8 @@ int check_main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {"admin", required_argument, NULL, 'a'},
+        {"offline", no_argument, NULL, OPTION_OFFLINE},
         {"json", no_argument, NULL, 'j'},
         {"strict", no_argument, NULL, OPTION_STRICT},
         {"descriptors", required_argument, NULL, OPTION_DESCRIPTORS},
@@ -247,7 +261,7 @@ int check_main(int argc, char **argv)
     int option, index = 0;
 
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":c:jh", options, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, ":c:a:jh", options, &index)) != -1) {
         if (option == 'h') {
             fputs(usage.text, stdout);
             return 0;

@@ -95,6 +95,7 @@ static enum status add(struct build *b, const char *name, const struct option_va
         .adapt = build_adapt(b, values),
         .least_ns = values->of[OPT_POOL_LEAST].number,
         .size_at = values->of[OPT_POOL_SIZE].place,
+        .queue_at = values->of[OPT_POOL_QUEUE].place,
         .queue_timeout_at = values->of[OPT_POOL_QUEUE_TIMEOUT].place,
         .least_at = values->of[OPT_POOL_LEAST].place,
     };

@@ -273,12 +273,20 @@ static void take_from_pool(struct route_config *route, const struct pool_config 
     route->times_starts = pool->least_ns == LEAST_IS_P95 || pool->rate_per_hour != 0;
 }
 
+static const struct place *breaker_place(const struct option_values *values, enum option_id id)
+{
+    const struct place *volume = values->of[OPT_BREAKER_VOLUME].place;
+
+    return volume != NULL ? volume : values->of[id].place;
+}
+
 static enum status choose_breaker(struct route_build *r, struct route_config *route)
 {
     route->has_own_breaker = r->values.of[OPT_ROUTE_BREAKER].node != NULL;
     if (route->has_own_breaker) {
         enum status status = build_breaker(r->b, &r->values, OPT_ROUTE_BREAKER, &route->breaker);
 
+        route->at.breaker = breaker_place(&r->values, OPT_ROUTE_BREAKER);
         if (status == ST_OK && r->values.of[OPT_BREAKER_VOLUME].node != NULL)
             build_check_volume(r->b, &r->values, route);
         return status;
@@ -350,6 +358,7 @@ static enum status build_default(struct build *b, struct build_upstream *u)
         status = build_breaker(b, &u->values, OPT_UPSTREAM_BREAKER, &route->breaker);
     if (status == ST_OK)
         build_check_volume(b, &u->values, route);
+    route->at.breaker = breaker_place(&u->values, OPT_UPSTREAM_BREAKER);
     return status;
 }
 

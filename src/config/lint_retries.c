@@ -55,34 +55,60 @@ static void check_repeat(const struct upstream_config *upstream, const struct re
                   upstream->retry_burst);
 }
 
-static void check_fallback(const struct upstream_config *upstream, const struct retries_config *retries,
-                           struct config_errors *out)
+static const struct upstream_config *fallback_of(const struct upstream_config *upstream)
+{
+    const struct retries_config *retries = &upstream->default_route.retries;
+
+    return retries_are_on(retries) ? retries->fallback : NULL;
+}
+
+/* Do the fallbacks from `next` on lead back to the upstream? Through how many others, the first included; 0: no. */
+static uint32_t circle_length(const struct upstream_config *upstream, const struct upstream_config *next,
+                              uint32_t most)
+{
+    for (uint32_t length = 1; next != NULL && length <= most; length++) {
+        next = fallback_of(next);
+        if (next == upstream)
+            return length;
+    }
+    return 0;
+}
+
+static void check_fallback(const struct snapshot *snapshot, const struct upstream_config *upstream,
+                           const struct retries_config *retries, struct config_errors *out)
 {
     const struct upstream_config *next = retries->fallback;
+    uint32_t length;
 
     if (!retries->at.fallback)
         return;
+    length = circle_length(upstream, next, snapshot->upstream_count);
     if (!next)
         lint_warn(
             out, retries->at.fallback, "",
             "%s can't fall back to itself: its tries all go to the same API; another upstream, or none, is right",
             upstream->name);
-    else if (retries_are_on(&next->default_route.retries) && next->default_route.retries.fallback == upstream)
+    else if (length == 1)
         lint_warn(
             out, retries->at.fallback, "",
             "%s and %s fall back to each other: when one of them fails, the other gets the calls of both; "
             "a third one, or one direction, is right",
             upstream->name, next->name);
+    else if (length > 1)
+        lint_warn(out, retries->at.fallback, "",
+                  "%s falls back to %s, and through %u more the circle comes back to it: when one fails, the "
+                  "next one gets the calls of both; an end, one without a fallback, is right",
+                  upstream->name, next->name, length - 1);
 }
 
-static void check_retries(const struct upstream_config *upstream, const struct route_config *route,
-                          struct config_errors *out)
+static void check_retries(const struct snapshot *snapshot, const struct upstream_config *upstream,
+                          const struct route_config *route, struct config_errors *out)
 {
     if (!retries_are_on(&route->retries))
         return;
     check_per_try(route, out);
     check_repeat(upstream, &route->retries, out);
-    check_fallback(upstream, &route->retries, out);
+    check_fallback(snapshot, upstream, &route->retries, out);
 }
 
 void lint_retries(const struct snapshot *snapshot, struct config_errors *out)
@@ -90,8 +116,8 @@ void lint_retries(const struct snapshot *snapshot, struct config_errors *out)
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
 
-        check_retries(upstream, &upstream->default_route, out);
+        check_retries(snapshot, upstream, &upstream->default_route, out);
         for (uint32_t r = 0; r < upstream->route_count; r++)
-            check_retries(upstream, &upstream->routes[r], out);
+            check_retries(snapshot, upstream, &upstream->routes[r], out);
     }
 }

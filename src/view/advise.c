@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/number.h"
 
 /* One call in a thousand may find all permits held. */
@@ -11,8 +12,7 @@
 #define WEIGHT_LEAST  1e-18
 #define RULE_OF_THREE 3
 #define RATE_DECIMALS 4
-/* The share of calls that a place in the queue is to leave time for, and the longest queue that there is. */
-#define QUEUE_PPM     950000u
+/* The longest queue that there is. */
 #define QUEUE_MAX     1e6
 #define RATE_MAX_PPM  (ADVISE_PPM / 2)
 #define US_PER_S      1e6
@@ -199,18 +199,24 @@ static void add_route(const struct duration_route *route, uint64_t rate_ppm, str
     out->rejected += route->rejected.calls;
 }
 
-/* The place in the queue at which the wait, p95 / size for each before it, leaves the deadline no p95 any more. */
+uint64_t advise_queue(uint64_t size, int64_t deadline_us, int64_t p95_us)
+{
+    double places = (double)size * (double)(deadline_us - p95_us) / (double)p95_us;
+
+    PRE(p95_us > 0);
+    return (uint64_t)(places < 0 ? 0 : places > QUEUE_MAX ? QUEUE_MAX : places);
+}
+
 static void add_queue(const struct duration_route *route, uint64_t size, struct advise_pool *out)
 {
-    int64_t p95_us = advise_percentile_us(route, QUEUE_PPM);
-    double places;
+    int64_t p95_us = advise_percentile_us(route, ADVISE_QUEUE_PPM);
+    uint64_t places;
 
     if (p95_us <= 0)
         return;
-    places = (double)size * (double)(route->deadline_us - p95_us) / (double)p95_us;
-    places = places < 0 ? 0 : places > QUEUE_MAX ? QUEUE_MAX : places;
-    if (!out->with_queue || (uint64_t)places < out->queue)
-        out->queue = (uint64_t)places;
+    places = advise_queue(size, route->deadline_us, p95_us);
+    if (!out->with_queue || places < out->queue)
+        out->queue = places;
     out->with_queue = true;
 }
 

@@ -344,9 +344,20 @@ static void rates_are_percentages_with_up_to_four_decimals(void **state)
     }
 }
 
+static void a_queue_is_of_use_up_to_the_time_that_the_deadline_leaves(void **state)
+{
+    (void)state;
+    assert_int_equal(advise_queue(50, 2000000, 500000), 150);
+    assert_int_equal(advise_queue(1, 2000000, 1999999), 0);
+    assert_int_equal(advise_queue(50, 2000000, 2000000), 0);
+    assert_int_equal(advise_queue(50, 2000000, 9000000), 0);
+    assert_int_equal(advise_queue(UINT32_MAX, INT64_MAX, 1), 1000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_queue_is_of_use_up_to_the_time_that_the_deadline_leaves),
         cmocka_unit_test(a_percentile_is_at_most_a_sixteenth_above_the_true_one),
         cmocka_unit_test(a_deadline_makes_no_more_false_timeouts_than_asked_for),
         cmocka_unit_test(nine_in_ten_fast_and_one_slow),

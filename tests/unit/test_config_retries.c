@@ -221,6 +221,27 @@ static void a_fallback_that_leads_back_is_warned_of(void **state)
     assert_string_equal(warnings_of(UPSTREAM "    retries: {fallback: q}\n" OTHER), "");
 }
 
+static void a_circle_of_three_is_warned_of_at_each_but_not_at_who_leads_into_it(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        warnings_of(UPSTREAM "    retries: {fallback: q}\n" OTHER "    retries: {fallback: r}\n"
+                             "  r: {listen: 127.0.0.1:3, url: http://a, retries: {fallback: q}}\n"),
+        "9:25: q and r fall back to each other: when one of them fails, the other gets the calls of both; a third one, "
+        "or one direction, is right\n"
+        "10:63: r and q fall back to each other: when one of them fails, the other gets the calls of both; a third one, "
+        "or one direction, is right");
+    assert_string_equal(
+        warnings_of(UPSTREAM "    retries: {fallback: q}\n" OTHER "    retries: {fallback: r}\n"
+                             "  r: {listen: 127.0.0.1:3, url: http://a, retries: {fallback: p}}\n"),
+        "5:25: p falls back to q, and through 1 more the circle comes back to it: when one fails, the next one gets "
+        "the calls of both; an end, one without a fallback, is right\n"
+        "9:25: q falls back to r, and through 1 more the circle comes back to it: when one fails, the next one gets "
+        "the calls of both; an end, one without a fallback, is right\n"
+        "10:63: r falls back to p, and through 1 more the circle comes back to it: when one fails, the next one gets "
+        "the calls of both; an end, one without a fallback, is right");
+}
+
 /* ---- what is refused ------------------------------------------------------------------------------------- */
 
 static void what_can_not_be_is_said_with_its_place(void **state)
@@ -327,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_route_has_its_own_and_the_rest_is_the_upstreams),
         cmocka_unit_test(a_fallback_is_another_upstream),
         cmocka_unit_test(a_fallback_that_leads_back_is_warned_of),
+        cmocka_unit_test(a_circle_of_three_is_warned_of_at_each_but_not_at_who_leads_into_it),
         cmocka_unit_test(what_can_not_be_is_said_with_its_place),
         cmocka_unit_test(budget_and_tell_are_no_routes),
         cmocka_unit_test(one_field_has_one_writer),
