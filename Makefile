@@ -113,7 +113,7 @@ C_FILES := $(wildcard $(addsuffix /*.[ch],$(addprefix src/,$(ROOMS)) $(addprefix
 
 # ---------------------------------------------------------------------------------------- flags
 
-PKGS := libevent_core libevent_extra openssl yaml-0.1 libcares jansson libsystemd ncursesw libnghttp2
+PKGS := libevent_core libevent_extra openssl yaml-0.1 libcares jansson libsystemd ncursesw libnghttp2 hiredis
 NO_BUILD := help clean format check-format install-files deb
 ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo found),found)

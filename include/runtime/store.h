@@ -4,44 +4,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/list.h"
 #include "base/span.h"
 #include "base/status.h"
-#include "core/store_reply.h"
+#include "core/store_fault.h"
 #include "core/store_spec.h"
-#include "core/timer.h"
 #include "runtime/loop.h"
+#include "runtime/store_command.h"
 
 /*
  * A fleet's store, Redis or Valkey, as one process speaks to it: on one loop, never waiting for it. It keeps a
  * connection for commands, and one that hears hints once store_listen has said of what; both are made anew when they
- * go, after a spread wait of up to STORE_BACKOFF_MAX_NS. It finds the master by Sentinel if the spec says so, and the
+ * go, after a spread wait of up to a second. It finds the master by Sentinel if the spec says so, and the
  * node of a cluster by MOVED. All of it: the loop's thread.
  *
- * Every wait has a bound: making a connection, the password and the role included, STORE_CONNECT_NS (or four times the
- * spec's timeout, if that is longer); an answer, the command's limit. An answer is 64 KiB at most. What is not an
+ * Every wait has a bound: making a connection, the password and the role included, a second (or four times the spec's
+ * timeout, if that is longer); an answer, the command's limit. An answer is 64 KiB at most. What is not an
  * answer, or comes unasked, or too late, costs the connection: so no later command is ever given another's answer.
  */
 struct store;
-
-#define STORE_BACKOFF_NS     (50 * INT64_C(1000000))
-#define STORE_BACKOFF_MAX_NS INT64_C(1000000000)
-#define STORE_CONNECT_NS     INT64_C(1000000000)
-#define STORE_REPLY_MAX      65536u /* bytes */
-#define STORE_ITEMS_MAX      4096u  /* of one answer, those of nested lists included */
-#define STORE_WORDS_MAX      64u    /* of one command */
-
-enum store_fault {
-    STORE_FINE, /* it has answered */
-    STORE_AWAY, /* no connection, or it went before the answer came */
-    STORE_LATE, /* no answer in time; the connection was closed */
-    STORE_REFUSED, /* it has answered with an error: "NOPERM …", "OOM …", "LOADING …"; the connection stays */
-    STORE_LOCKED,   /* no connection: the password, the user or TLS is wrong; a person has to mend it */
-    STORE_GARBLED,  /* no connection any more: what came is no answer of a store's, or too much */
-    STORE_SHORTAGE, /* no memory or descriptor of our own */
-};
-/* "away", "late", …: for logs and metrics. */
-const char *store_fault_name(enum store_fault fault) __attribute__((const));
 
 /* What whoever has the store hears of it, from the loop. May send commands; must not free the store. */
 struct store_events {
@@ -56,6 +36,8 @@ struct store_events {
     void (*hint)(void *arg, struct span channel);
     /* The channels are listened to from now on; what was published before was missed. */
     void (*listening)(void *arg);
+    /* They are not, and why: while it is so, hints are missed. NULL: nobody wants to know. */
+    void (*deaf)(void *arg, enum store_fault fault, const char *why);
 };
 
 /*
@@ -71,37 +53,6 @@ void store_free(struct store *store);
 uint64_t store_connection(const struct store *store);
 
 /* ---- commands ------------------------------------------------------------------------------------------ */
-
-struct store_command;
-/*
- * The command is over: it may be sent anew, or go. FINE: `reply` is the answer, no error. REFUSED: it is the error.
- * Otherwise NULL, and `why` (terminated) says what happened. Both are gone afterwards.
- */
-typedef void (*store_fn)(struct store_command *command, enum store_fault fault,
-                         const struct store_reply *reply, const char *why);
-
-/* A script, sent by its digest (EVALSHA), and whole where the store does not have it (EVAL). */
-struct store_script {
-    struct span source; /* outlives its commands */
-    char sha1[41];
-};
-void store_script_init(struct store_script *script, struct span source);
-
-/* Embedded in who asks, zeroed before its first use; one command at a time. All but `sent_ns` is the store's. */
-struct store_command {
-    struct list_node node;
-    struct store_link *link; /* that it was sent on or waits for; NULL: it is not under way */
-    store_fn fn;
-    const struct store_script *script; /* NULL: it is plain */
-    struct span *words;                /* a copy, in one block */
-    uint32_t word_count, key_count;
-    struct timer timer;
-    uint8_t redirects;
-    bool is_active, is_sent, is_whole, is_asking, is_cancelled;
-    enum store_fault fault; /* to be told at the end of the turn */
-    struct mail mail;
-    int64_t sent_ns; /* when it was sent last, by loop_now; 0: it never was */
-};
 
 /*
  * Sends a command, or a script with its keys (of one hash tag) and arguments; words are copied. Exactly one `fn`
