@@ -121,10 +121,12 @@ static bool says_not_taken(const struct retry_case *facts)
     return facts->status == 429 || facts->status == 425 || (facts->status == 503 && facts->asked_ns >= 0);
 }
 
+/* Beside one that goes on, that nothing has been sent says nothing: it may be yet. */
 static bool is_safe(const struct inquiry *q)
 {
-    return q->facts->sent == SENT_NONE || q->facts->repeatable ||
-           (q->policy->refused && says_not_taken(q->facts));
+    bool is_unsent = q->facts->sent == SENT_NONE && !q->facts->beside;
+
+    return is_unsent || q->facts->repeatable || (q->policy->refused && says_not_taken(q->facts));
 }
 
 static bool content_is_there(const struct inquiry *q)

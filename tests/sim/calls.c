@@ -43,6 +43,10 @@ static void add(struct world *sum, const struct world *world)
     sum->reused += world->reused;
     sum->lingered += world->lingered;
     sum->retried += world->retried;
+    sum->refused_by_breakers += world->refused_by_breakers;
+    for (uint32_t i = 0; i < UPSTREAMS; i++)
+        for (enum try_kind kind = 0; kind < TRY_KIND_COUNT; kind++)
+            sum->tries[0][kind] += world->tries[i][kind];
     sum->sent_twice += world->sent_twice;
     sum->early += world->early;
     sum->answers += world->answers;
@@ -66,6 +70,10 @@ static void print(const struct world *sum)
     printf("\nstuck in");
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
         printf(" %s %llu", phase_name(phase), (unsigned long long)sum->stuck[phase]);
+    printf("\ntries:");
+    for (enum try_kind kind = 0; kind < TRY_KIND_COUNT; kind++)
+        printf(" %s %llu", try_kind_name(kind), (unsigned long long)sum->tries[0][kind]);
+    printf(", refused by breakers %llu", (unsigned long long)sum->refused_by_breakers);
     printf(
         "\nwhole answers %llu, cut ones %llu, queued %llu, spared %llu, on used connections %llu, replaced %llu, "
         "heard twice %llu, answered early %llu, pools made larger %llu, smaller than what was held %llu, permits that lingered %llu, retried %llu\n",
@@ -81,6 +89,9 @@ static void check_everything_happened(const struct world *sum)
 {
     for (enum outcome outcome = 0; outcome <= OUTCOME_NOT_A_CALL; outcome++)
         CHECK(sum, sum->outcomes[outcome] > 0);
+    for (enum try_kind kind = 0; kind < TRY_KIND_COUNT; kind++)
+        CHECK(sum, sum->tries[0][kind] > 0);
+    CHECK(sum, sum->refused_by_breakers > 0);
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) /* no call of these has retries */
         CHECK(sum, phase == PHASE_BACKOFF || sum->stuck[phase] > 0);
     CHECK(sum, sum->spared > 0 && sum->replaced > 0 && sum->reused > 0 && sum->early > 0);

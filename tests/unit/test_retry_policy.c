@@ -263,6 +263,24 @@ static void one_that_begins_beside_another_waits_for_nothing(void **state)
     }
 }
 
+/* The one that it is beside may still send the request. */
+static void one_that_begins_beside_another_is_of_a_request_that_may_be_repeated(void **state)
+{
+    struct retry_policy policy = everything();
+    struct retry_case facts = willing;
+
+    (void)state;
+    facts.cause = CAUSE_NONE;
+    facts.sent = SENT_NONE;
+    facts.struck = true;
+    facts.repeatable = false;
+    assert_int_equal(stop_of(&policy, &facts), RETRY_GOES_ON);
+    facts.beside = true;
+    assert_int_equal(stop_of(&policy, &facts), RETRY_STOP_UNSAFE);
+    facts.repeatable = true;
+    assert_int_equal(stop_of(&policy, &facts), RETRY_GOES_ON);
+}
+
 /* A 103 has gone before: for a retry that is too late, and for a 200 that is nothing to speak of. */
 static void a_good_response_has_no_reason(void **state)
 {
@@ -433,6 +451,7 @@ int main(void)
         cmocka_unit_test(the_first_no_is_the_reason),
         cmocka_unit_test(a_token_is_taken_only_for_a_retry_that_happens),
         cmocka_unit_test(one_that_begins_beside_another_waits_for_nothing),
+        cmocka_unit_test(one_that_begins_beside_another_is_of_a_request_that_may_be_repeated),
         cmocka_unit_test(a_good_response_has_no_reason),
         cmocka_unit_test(what_is_not_listed_is_not_meant),
         cmocka_unit_test(a_list_takes_kinds_and_statuses),

@@ -98,12 +98,12 @@ static void leave(struct happening *event)
     leave_for_good(caller);
 }
 
-/* A POST comes once. What has no content may come by a kept connection that is being closed, and once more. */
+/* A POST comes once. What has no content may come by a kept connection that is being closed, and once more, in each try. */
 static uint8_t most_arrivals(const struct world_api *api, const char *method, size_t content)
 {
     if (method[1] == 'O')
         return 1;
-    return (uint8_t)(api->attempts + (content == 0 ? 1 : 0));
+    return (uint8_t)(content == 0 ? 2 * api->attempts : api->attempts);
 }
 
 static void write_request(struct sim_caller *caller)

@@ -13,6 +13,8 @@
 #include "core/retry_tokens.h"
 #include "../sim/events.h"
 #include "net.h"
+#include "core/verdict.h"
+#include "runtime/circuit.h"
 #include "runtime/loop.h"
 #include "runtime/pool.h"
 
@@ -36,6 +38,8 @@ struct world;
 /* How an API and its callers behave; figures in per cent of the occasions. */
 struct world_api {
     uint32_t pool;
+    struct circuit circuit; /* if it has one */
+    bool has_circuit;
     uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle;
     uint32_t callers_leave, callers_dawdle;
     uint32_t attempts; /* of a call, by its policy */
@@ -98,10 +102,11 @@ struct world {
     uint64_t note_cap;
     uint64_t queued;
     struct list_node callers, connections;
+    uint64_t under_way[UPSTREAMS], tries[UPSTREAMS][TRY_KIND_COUNT];
     struct replay_store replay;
 
     uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice, retried,
-        lingered, reused, early, answers, cut_answers, grown, shrunk;
+        lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk;
 };
 
 /* Ends the process, and says what is wrong. Who runs the world says how to make it again. */
@@ -122,6 +127,15 @@ void world_make(struct world *world, uint64_t (*lot)(struct world *world), void 
 bool world_step(struct world *world);
 /* After the last step: nothing is left. Frees what the world has. */
 void world_end(struct world *world);
+
+/* The one that there is: clocks, pools and the log are asked without an argument. */
+extern struct world *the_world;
+
+/* settings.c: draws the configuration, and the APIs. */
+void world_configure(struct world *world);
+
+/* books.c: nothing is wrong after a step. */
+void books_check(struct world *world);
 
 /* Of lots. */
 static inline uint32_t below(struct world *world, uint32_t bound)

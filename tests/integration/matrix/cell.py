@@ -38,6 +38,7 @@ class Cell:
         self.side = ScriptedUpstream() if event.together == "reload" else None
         self.proxy = self.watch = self.caller = self.stopwatch = None
         self.exchange = None  # the upstream's end of the connection that the event hits
+        self.other = None  # that of another try of the same call
         self.holder = self.extra = self.late = self.side_exchange = None
         self.content = situation.content
         self._closables = []
@@ -195,8 +196,9 @@ class Cell:
         self.wait_pool(held=held, waiting=waiting + 1)
         self.side_exchange.answer(content=b"extra")
         assert self.extra.recv_response().content == b"extra"
-        if held == 2:
-            self.wait_pool(size=1, held=1, waiting=waiting + 1)
+        permits = self.situation.permits
+        if held == permits + 1:
+            self.wait_pool(size=permits, held=permits, waiting=waiting + 1)
         else:
             self.serve_late()
 
@@ -280,6 +282,7 @@ class Cell:
             assert not self.up.has_connection(), "curfew has connected to the upstream"
         elif self.row.upstream == "reusable":
             self.exchange.must_be_open()
+        self.situation.check_upstream(self)
 
     def _check_reuse(self):
         """The next call gets the permit, comes by the connection that the row says, and is answered."""

@@ -101,7 +101,7 @@ class Group:
                **self.cells[0].situation.top(self.cells[0].event)}
         top["drain"] = FAR if self.together == "drain" else "0s"
         if self.together == "reload":
-            top["pools"] = {cell.name: {"size": pool_size, "queue": 2} for cell in self.cells}
+            top["pools"] = {cell.name: {"size": pool_size + cell.situation.permits - 1, "queue": 2} for cell in self.cells}
         upstreams = {name: keys for cell in self.cells for name, keys in cell.config().items()}
         write_config(self.directory / "curfew.yaml", upstreams, top)
 

@@ -13,6 +13,7 @@ class Situation:
     """The defaults fit a call that has a connection of its own."""
 
     keys = {}  # of the upstream, beside those that all have
+    permits = 1  # that the call holds
     needs_names = False  # the cell's name, which the name server of the setting knows
     rest_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     content = b"ok"
@@ -50,6 +51,9 @@ class Situation:
     def complete(self, cell):
         """The call goes on to its end, the response whole."""
         cell.exchange.send(self.rest_of_response)
+
+    def check_upstream(self, cell):
+        """What has become of more than the connection that the event has hit."""
 
     def let_pass(self, cell):
         """What stood in the way of the call stands no more in the way of the next one."""
@@ -485,6 +489,46 @@ class WaitingHeld(WaitingWhole):
         cell.exchange.send(b"8\r\n: ping\n\n\r\n")
 
 
+class WaitingHedge(WaitingWhole):
+    """Two tries wait. `cell.exchange` is the second one's, `cell.other` the one that it runs beside."""
+
+    keys = {"hedge": True, "retries": {"attempts": 2, "per_try": "200ms"}}
+    permits = 2
+
+    def fit(self, keys):
+        keys["pool"] = {**keys["pool"], "size": self.permits}
+        keys["routes"] = [{**route, "retries": "none"} for route in keys["routes"]]
+
+    def enter(self, cell):
+        cell.call()
+        cell.take("/cell")
+        cell.other = cell.exchange
+        cell.take("/cell")
+        cell.reach("wait")
+
+    def complete(self, cell):
+        super().complete(cell)
+        cell.other.wait_ended()
+
+    def complete_anew(self, cell):
+        """One has failed, the other one answers."""
+        cell.watch.wait(lambda sample: sample.sum("tries_in_flight", upstream=cell.name) == 1, "one try to be left")
+        cell.exchange, cell.other = cell.other, cell.exchange
+        super().complete(cell)
+
+    def check_upstream(self, cell):
+        if cell.row.upstream == "destroyed":
+            cell.other.wait_ended()
+
+
+class WaitingHedged(WaitingHedge):
+    """Likewise; `cell.exchange` is the first one's."""
+
+    def enter(self, cell):
+        super().enter(cell)
+        cell.exchange, cell.other = cell.other, cell.exchange
+
+
 class StreamingLength(Situation):
     content = b"halfrest"
     half_of_response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nhalf"
@@ -627,6 +671,8 @@ SITUATIONS = {
     "WAITING/once": WaitingOnce(),
     "WAITING/head": WaitingHead(),
     "WAITING/held": WaitingHeld(),
+    "WAITING/hedge": WaitingHedge(),
+    "WAITING/hedged": WaitingHedged(),
     "STREAMING/head": StreamingHead(),
     "STREAMING/length": StreamingLength(),
     "STREAMING/chunked": StreamingChunked(),
