@@ -15,6 +15,7 @@
 #include "http/trace.h"
 #include "runtime/loop.h"
 
+struct call_grpc;
 struct call_progress;
 struct downstream;
 struct call_context;
@@ -29,8 +30,8 @@ struct circuit_news;
  * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_retries.c
  * (whether another one follows), call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
  * request's content, as they get it), call_exchange.c (bytes in both directions), call_response.c (heads of responses),
- * call_progress.c and call_hold.c (streams), call_verdict.c (what its try says of the API), call_end.c (the way out),
- * call_log.c; audit.c looks after callers of whom no event tells.
+ * call_grpc.c (what a gRPC call is told and tells), call_progress.c and call_hold.c (streams), call_verdict.c (what its
+ * try says of the API), call_end.c (the way out), call_log.c; audit.c looks after callers of whom no event tells.
  */
 struct call {
     struct call_fsm fsm;
@@ -64,6 +65,7 @@ struct call {
 
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
     struct stream *caller;          /* the downstream's */
+    struct call_grpc *grpc;         /* NULL: it is no gRPC call, or there was no memory */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
     int64_t caller_end_ns;          /* what the caller asks for; NS_NEVER: nothing */
     struct call_spare *spare;       /* NULL: it has no retries, or no memory for them */

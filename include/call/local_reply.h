@@ -25,6 +25,7 @@ struct local_reply {
     uint64_t call_id;
     struct span date;                   /* as http/date writes it */
     const struct trace *trace;          /* NULL: it is of none */
+    struct span grpc_type;              /* the content type of a gRPC request; empty: it is none */
     bool is_call;                       /* false: refused before it became one; then it has no budget */
     bool head_only;                     /* to a HEAD request */
     bool timed;                         /* with Server-Timing; for a call only */
@@ -46,9 +47,13 @@ struct local_response {
 };
 
 /*
- * A whole response: problem+json (RFC 9457) with Proxy-Status (RFC 9209), Retry-After where it helps, X-Curfew-Call.
+ * A whole response: problem+json (RFC 9457) with Proxy-Status (RFC 9209), Retry-After where it helps, X-Curfew-Call. A
+ * gRPC caller gets 200 with grpc-status and grpc-message in the head ("Trailers-Only"), and no content.
  */
 void local_reply_make(struct local_response *response, const struct local_reply *reply);
+
+/* Field lines by which a gRPC response that has begun ends in its place. */
+void local_reply_put_trailers(struct text *out, const struct local_reply *reply);
 
 /* The same as HTTP/1.1 writes it, to a connection that ends with it, and of which no request is known. */
 void local_reply_put(struct text *out, const struct local_reply *reply);

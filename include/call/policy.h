@@ -23,9 +23,12 @@ struct policy {
     bool begins_trace;                /* it has to get a new one (trace_begin), in place of all that came */
 };
 
-/* A request whose head is complete and sound, and whose first byte came at `begun_ns`. */
+/*
+ * A request whose head is complete and sound, and whose first byte came at `begun_ns`. `is_grpc`: its grpc-timeout is
+ * heeded, whatever the configuration lists.
+ */
 void policy_decide(struct policy *policy, const struct upstream_config *upstream,
-                   const struct http1_head *head, int64_t begun_ns);
+                   const struct http1_head *head, int64_t begun_ns, bool is_grpc);
 
 /* The route that takes the request. Of `head` only what the request line says is looked at: the rest may be to come. */
 const struct route_config *policy_route(const struct upstream_config *upstream,

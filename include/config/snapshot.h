@@ -1,6 +1,7 @@
 #ifndef CURFEW_CONFIG_SNAPSHOT_H
 #define CURFEW_CONFIG_SNAPSHOT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -178,6 +179,7 @@ struct caller_deadline_config {
     const struct span *headers; /* names; count 0: off */
     uint32_t header_count;
     struct span forward; /* name of the field that carries what is left; empty: none */
+    bool forwards_grpc;  /* it is grpc-timeout, which has a form of its own */
 };
 
 struct tls_config {
@@ -200,8 +202,9 @@ enum http2_use { HTTP2_NEVER, HTTP2_AUTO, HTTP2_ALWAYS };
 
 struct http2_config {
     enum http2_use use;
-    uint32_t max_calls; /* of a connection */
-    uint32_t window;    /* of a stream, bytes */
+    uint32_t max_calls;  /* of a connection */
+    uint32_t window;     /* of a stream, bytes */
+    atomic_bool *warned; /* that a caller speaks gRPC, and `use` is never; shared by all workers */
 };
 
 struct keepalive_config {
@@ -229,12 +232,13 @@ struct upstream_config {
     bool host_is_set; /* the Host field is not the url's host */
     /* request head changes; the names of caller_deadline's headers and of `forward` are among `dropped` */
     struct forward_rules rules;
-    bool trace;         /* a call without a valid trace gets one of its own */
-    bool hides_trace;   /* by these rules, the traceparent that came does not go on */
-    bool hedge;         /* its tries that are silent for per_try get another one beside them */
-    bool late;          /* what becomes of a call that was cut is found out */
-    bool server_timing; /* responses say how long the call was in its phases */
-    bool observe;       /* and then, in each route: */
+    bool trace;             /* a call without a valid trace gets one of its own */
+    bool hides_trace;       /* by these rules, the traceparent that came does not go on */
+    bool owns_grpc_timeout; /* by these rules, grpc-timeout is not ours to write: `headers` has it */
+    bool hedge;             /* its tries that are silent for per_try get another one beside them */
+    bool late;              /* what becomes of a call that was cut is found out */
+    bool server_timing;     /* responses say how long the call was in its phases */
+    bool observe;           /* and then, in each route: */
     int64_t observe_ceiling_ns;
     /* Of all its routes' retries: */
     bool has_retries; /* of one of them, at least */

@@ -25,7 +25,7 @@ struct outgoing {
     uint32_t len, cap, size;
     uint32_t target_at, target_len;
     uint16_t host_len;
-    uint16_t told_len; /* of the field line that outgoing_tell has put at the end of `len` */
+    uint16_t told_len; /* of the field lines that outgoing_tell has put at the end of `len` */
     uint8_t method_len;
     enum http1_method method : 8;
     enum http1_framing framing : 8; /* of the content */
@@ -58,11 +58,12 @@ struct span outgoing_target(const struct outgoing *outgoing);
 struct span outgoing_host(const struct outgoing *outgoing);
 
 /*
- * A field that each sending from now on has, in place of the one of the call before. To be reckoned in as room at
- * outgoing_init: name, value and OUTGOING_FIELD_ROOM.
+ * A field that each sending from now on has, until outgoing_untell. To be reckoned in as room at outgoing_init: name,
+ * value and OUTGOING_FIELD_ROOM.
  */
 #define OUTGOING_FIELD_ROOM 4u
 void outgoing_tell(struct outgoing *outgoing, struct span name, struct span value);
+void outgoing_untell(struct outgoing *outgoing);
 
 /* The whole head as HTTP/1.1 sends it, with a field that only this sending has; its name is empty: none. */
 struct span outgoing_close(struct outgoing *outgoing, struct span name, struct span value);

@@ -7,4 +7,7 @@
  */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Likewise about what the configuration can't have meant: "curfew: warning: …". */
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -7,6 +7,7 @@
 #include "core/breaker.h"
 #include "core/cause.h"
 #include "core/ejection.h"
+#include "core/grpc_code.h"
 #include "core/handshake_failure.h"
 #include "stats/code_counts.h"
 #include "stats/exposition.h"
@@ -45,6 +46,7 @@ struct metric_histogram {
 
 struct route_metrics {
 #define ROUTE_COUNTER(field, name, label, cells, help) uint64_t field[cells];
+#define ROUTE_SEEN(field, name, label, cells, help)    uint64_t field[cells];
 #define ROUTE_STATE(field, name, label, cells, help)   uint64_t field[cells];
 #include "stats/metrics.def"
 };

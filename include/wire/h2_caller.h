@@ -71,6 +71,7 @@ struct h2_stream {
     bool has_line : 1; /* pseudo-fields have become the request line */
     bool head_is_whole : 1;
     bool head_given : 1;
+    bool is_grpc : 1;   /* its content type is gRPC's */
     bool has_ended : 1; /* END_STREAM has come */
     bool came : 1;      /* something, since receive was called */
     bool closed : 1;

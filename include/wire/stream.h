@@ -78,9 +78,10 @@ struct stream_fault {
 
 /* Of a head of which only a part has come, or which is BAD: what can be told of it. */
 struct stream_start {
-    uint16_t code;      /* a response's */
-    struct span method; /* a request's; empty: not known */
-    struct span target; /* likewise */
+    uint16_t code;         /* a response's */
+    struct span method;    /* a request's; empty: not known */
+    struct span target;    /* likewise */
+    struct span grpc_type; /* a request's content type, if it is gRPC's; else empty */
 };
 
 /* Content. */
@@ -111,7 +112,7 @@ struct stream_ops {
      * connection's end may have ended by it.
      */
     enum stream_result (*receive)(struct stream *stream);
-    /* How the head begins that head() has not given. False: not known. */
+    /* How the head begins that head() has not given: what is known of it is set. False: nothing is. */
     bool (*read_start)(struct stream *stream, struct stream_start *start);
     /* Is the whole message here, so that the connection is not needed any more? */
     bool (*has_all)(struct stream *stream);
@@ -149,6 +150,12 @@ struct stream_ops {
      */
     bool (*let_go)(struct stream *stream);
 
+    /*
+     * A caller's, of which a final response's head has gone, and `carries_grpc`: it ends here, by these field lines,
+     * and what was offered and not taken does not follow. False: it can't any more, or there is no memory.
+     */
+    bool (*trail)(struct stream *stream, struct span trailers);
+
     /* A caller's stream. There is more to do than one turn should take: `ready` comes at its end. */
     void (*again)(struct stream *stream);
     /* Has it left, without an event that would tell? To be asked once a second or so. */
@@ -177,8 +184,9 @@ struct stream {
     bool answered;   /* to a caller: a byte of the final response's head has gone */
     bool
         committed; /* to a caller: what has gone, or is on its way, allows no other final response any more */
-    bool persistent; /* a caller's: another request may follow on its connection. The user may clear it */
-    bool paused;     /* set by the user: nothing was received for a while, as the other side was blocked */
+    bool persistent;   /* a caller's: another request may follow on its connection. The user may clear it */
+    bool carries_grpc; /* a caller's: trailers always reach it (HTTP/2) */
+    bool paused;       /* set by the user: nothing was received for a while, as the other side was blocked */
 };
 
 static inline enum stream_result stream_head(struct stream *stream, struct http1_head **head)
@@ -242,6 +250,11 @@ static inline enum stream_result stream_send(struct stream *stream, const struct
                                              size_t *taken)
 {
     return stream->ops->send(stream, piece, taken);
+}
+
+static inline bool stream_trail(struct stream *stream, struct span trailers)
+{
+    return stream->ops->trail(stream, trailers);
 }
 
 static inline bool stream_let_go(struct stream *stream)

@@ -7,6 +7,7 @@
 #include "app/explain_print.h"
 #include "app/output.h"
 #include "app/usage.h"
+#include "http/grpc.h"
 
 static const struct usage usage = {
     "explain", "usage: curfew explain [OPTION]... [[-c] FILE] METHOD URL\n"
@@ -57,8 +58,11 @@ static void decide(struct explanation *e, struct span request, struct http1_head
         e->refused = http1_parse_request(request, head, &e->detail);
     if (e->refused != CAUSE_NONE)
         return;
-    policy_decide(&e->policy, e->target.upstream, head, 0);
+    e->grpc_type = grpc_type_of(head);
+    policy_decide(&e->policy, e->target.upstream, head, 0, e->grpc_type.len != 0);
     e->refused = e->policy.refused;
+    for (uint32_t i = 0; e->grpc_type.len != 0 && i < head->field_count; i++)
+        head->fields[i].nominated |= span_eq_nocase(head->fields[i].name, SPAN_LIT("grpc-timeout"));
 }
 
 static int explain_with(const struct asking *asking, const struct snapshot *snapshot)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/explain_breaker.h"
+#include "app/explain_grpc.h"
 #include "app/explain_retries.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -312,15 +313,12 @@ static void print_head_over(const struct explanation *e, char *block, char *hidd
                                       upstream_listens_by_tls(upstream, listener)};
     struct text text = text_over(block, HEAD_MAX);
     struct forward_rules rules = upstream->rules;
-    struct span forward = upstream->caller_deadline.forward;
 
     rules.set_lines = hide_values(rules.set_lines, hidden, HEAD_MAX);
     forward_request_head(&text, e->head, &rules, caller, new_trace_line(e));
     printf("\nThe API gets\n");
     print_lines(text_span(&text));
-    if (forward.len != 0)
-        printf("  %.*s: %" PRIu64 " at most: what is left when it is sent\n", SPAN_FMT(forward),
-               budget_left_ms(longest_ns(e), 0));
+    explain_what_is_left(e, longest_ns(e));
     for (uint32_t i = 0; i < rules.dropped_count; i++)
         printf("%s%.*s", i == 0 ? "and of what the caller sends never " : ", ", SPAN_FMT(rules.dropped[i]));
     if (rules.dropped_count != 0)
@@ -467,6 +465,7 @@ bool explain_print(const struct explanation *e)
         return true;
     printf(LABEL_FMT "%s\n", "route", e->policy.route->name);
     print_deadline(e);
+    explain_grpc(e);
     print_pool(e);
     explain_breaker_print(e->policy.route);
     print_limits(e);

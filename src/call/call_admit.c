@@ -3,6 +3,7 @@
 #include "core/budget.h"
 #include "http/connection_auth.h"
 #include "call/call.h"
+#include "call/call_grpc.h"
 #include "call/downstream.h"
 #include "call/call_hedge.h"
 #include "call/policy.h"
@@ -33,6 +34,8 @@ static void note(struct call *call, const struct http1_head *head)
 {
     call->request.method = head->method_id;
     call->authenticates = connection_auth_in_request(head);
+    if (call->caller->carries_grpc)
+        call_note_grpc(call, head);
 }
 
 static struct forwarded_caller forwarded_caller(const struct downstream *downstream)
@@ -87,6 +90,8 @@ static uint32_t room_for(const struct call *call, const struct upstream_config *
 
     if (call->config->retry_tell.len != 0)
         room += (uint32_t)call->config->retry_tell.len + NUMBER_ROOM + OUTGOING_FIELD_ROOM;
+    if (call->grpc != NULL)
+        room += GRPC_TIMEOUT_ROOM;
     return room;
 }
 
@@ -176,7 +181,7 @@ static enum cause start(struct call *call, const struct http1_head *head, const 
     enum cause cause;
 
     note(call, head);
-    policy_decide(&policy, call->config, head, call->fsm.begun_ns);
+    policy_decide(&policy, call->config, head, call->fsm.begun_ns, call->grpc != NULL);
     if (policy.route != NULL)
         apply(call, head, &policy);
     *detail = policy.detail;
@@ -233,7 +238,7 @@ void call_read_head(struct call *call)
 }
 
 /* Which try it is. */
-static __attribute__((noinline)) void tell_number(struct call *call, struct outgoing *request)
+static void tell_number(struct call *call, struct outgoing *request)
 {
     char digits[NUMBER_ROOM];
     struct text number = text_over(digits, sizeof(digits));
@@ -249,17 +254,46 @@ struct outgoing *call_request_of_try(struct call *call)
     return call->falls_back ? &call->spare->fallback : &call->request;
 }
 
+static int64_t left_ns(const struct call *call)
+{
+    return call->fsm.deadline_ns - loop_now(call->context->loop);
+}
+
+static void tell_timeout(struct call *call, struct outgoing *request)
+{
+    const struct upstream_config *config = call->try->plan.config;
+    char block[GRPC_TIMEOUT_ROOM];
+    struct text left = text_over(block, sizeof(block));
+
+    if (config->owns_grpc_timeout || config->caller_deadline.forwards_grpc)
+        return;
+    grpc_put_timeout_value(&left, left_ns(call));
+    outgoing_tell(request, SPAN_LIT("grpc-timeout"), text_span(&left));
+}
+
+/* Fields that most calls have not. */
+static __attribute__((noinline)) void tell_more(struct call *call, struct outgoing *request)
+{
+    outgoing_untell(request);
+    if (call->grpc != NULL)
+        tell_timeout(call, request);
+    if (call->config->retry_tell.len != 0 && call->try->plan.number > 1)
+        tell_number(call, request);
+}
+
 /* A field may tell the upstream what is left; that is taken when it is sent. */
 void call_close_head(struct call *call)
 {
     char digits[NUMBER_ROOM];
     struct text left = text_over(digits, sizeof(digits));
-    struct span name = call->try->plan.config->caller_deadline.forward;
+    const struct caller_deadline_config *told = &call->try->plan.config->caller_deadline;
     struct outgoing *request = call_request_of_try(call);
 
-    if (name.len != 0)
+    if (told->forwards_grpc)
+        grpc_put_timeout_value(&left, left_ns(call));
+    else if (told->forward.len != 0)
         text_u64(&left, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
-    if (call->config->retry_tell.len != 0 && call->try->plan.number > 1)
-        tell_number(call, request);
-    stream_send_head(call->try->exchange, request, name, text_span(&left));
+    if (call->grpc != NULL || call->config->retry_tell.len != 0)
+        tell_more(call, request);
+    stream_send_head(call->try->exchange, request, told->forward, text_span(&left));
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "call/local_reply.h"
 #include "call/call.h"
+#include "call/call_grpc.h"
 #include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/pool_wait.h"
@@ -26,6 +27,8 @@ static void free_deferred(struct deferred_free *deferred_free)
     if (call->spare != NULL)
         call_retries_free(call);
     call_free_progress(call);
+    if (call->grpc != NULL)
+        call_free_grpc(call, slab);
     outgoing_fini(&call->request, slab);
     slab_give(slab, call, sizeof(*call));
 }
@@ -50,6 +53,8 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
     switch (cause_outcome(cause)) {
     case OUTCOME_COMPLETED:
         route->completed[metric_class(call->status)]++;
+        if (call->grpc != NULL)
+            route->grpc_completed[call->grpc->code]++;
         if (call->retries != NULL)
             route->saved[0] += call_was_saved(call);
         break;
@@ -249,13 +254,10 @@ static uint64_t find_retry_after_s(const struct call *call, enum cause cause, in
     return left_ms > 1000 ? (left_ms + 999) / 1000 : 1;
 }
 
-/* False: not all of it has gone. */
-static bool say(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail)
+static struct local_reply make_reply(const struct call *call, enum cause cause, enum phase phase,
+                                     int64_t now_ns, const char *detail)
 {
-    struct stream *caller = call->caller;
-    struct local_response response;
-    bool said;
-    struct local_reply reply = {
+    return (struct local_reply){
         .cause = cause,
         .phase = phase,
         .detail = detail,
@@ -266,6 +268,7 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .call_id = call->id,
         .date = context_date(call->context),
         .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
+        .grpc_type = call_grpc_type(call),
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->request.method == HTTP1_HEAD,
         .timed = call->config->server_timing,
@@ -274,28 +277,58 @@ static bool say(struct call *call, enum cause cause, enum phase phase, int64_t n
         .retry_stop = call->retry_stop,
         .says = call->route->retries.say,
     };
+}
+
+/* False: not all of it has gone. */
+static bool say(struct call *call, const struct local_reply *reply)
+{
+    struct stream *caller = call->caller;
+    struct local_response response;
+    bool said;
 
     stream_discard(caller);
-    if (cause_is_shutdown(cause))
+    if (cause_is_shutdown(reply->cause))
         caller->persistent = false;
-    local_reply_make(&response, &reply);
+    local_reply_make(&response, reply);
     said = send_reply(caller, &response);
-    call->status = caller->answered ? cause_status(cause) : 0;
+    call->status = caller->answered ? response.head.code : 0;
     return said;
+}
+
+/* A gRPC response that has begun can still tell how it ended. False: it can't. */
+static bool say_in_trailers(struct call *call, const struct local_reply *reply)
+{
+    char block[LOCAL_REPLY_MAX];
+    struct text lines = text_over(block, sizeof(block));
+
+    stream_discard(call->caller);
+    local_reply_put_trailers(&lines, reply);
+    return stream_trail(call->caller, text_span(&lines));
 }
 
 /* False: the caller has not been told in a way that can be taken for complete; it is to see that. */
 static bool tell_caller(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                         const char *detail)
 {
+    struct local_reply reply;
+    bool is_told;
+
     if (cause == CAUSE_NONE)
         return true;
     if (!call_has_answered(call))
         call->status = 0;
-    if (cause == CAUSE_CALLER_GONE || call->caller->committed)
+    if (cause == CAUSE_CALLER_GONE || (call->caller->committed && call->grpc == NULL))
         return false;
-    call->answering = false; /* nothing of the upstream's response has gone, and nothing will */
-    return say(call, cause, phase, now_ns, detail);
+    reply = make_reply(call, cause, phase, now_ns, detail);
+    if (call->caller->committed) {
+        is_told = say_in_trailers(call, &reply);
+    } else {
+        call->answering = false; /* nothing of the upstream's response has gone, and nothing will */
+        is_told = say(call, &reply);
+    }
+    if (call->grpc != NULL)
+        call->grpc->code = is_told ? grpc_code_of_cause(cause) : GRPC_NONE;
+    return is_told;
 }
 
 static void leave_caller(struct call *call, bool told)
@@ -311,10 +344,13 @@ static void leave_caller(struct call *call, bool told)
 /* As far as the request has come, if its head has not. */
 static void note_request(struct call *call)
 {
-    struct stream_start start;
+    struct stream_start start = {0};
 
-    if (stream_read_start(call->caller, &start))
-        outgoing_note(&call->request, &call->context->loop->slab, start.method, start.target);
+    if (!stream_read_start(call->caller, &start))
+        return;
+    outgoing_note(&call->request, &call->context->loop->slab, start.method, start.target);
+    if (start.grpc_type.len != 0 && call->grpc == NULL)
+        call_note_grpc_type(call, start.grpc_type);
 }
 
 static void end(struct call *call, enum cause cause, enum phase phase, const char *detail, struct span odd)

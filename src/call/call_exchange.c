@@ -5,6 +5,7 @@
  */
 #include "base/invariant.h"
 #include "call/call.h"
+#include "call/call_grpc.h"
 #include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
@@ -81,9 +82,15 @@ static void finish_early(struct call *call)
         call_set_timer(call);
 }
 
-static void note_progress(void *arg, const struct stream_piece *piece)
+/* Of calls that want to know what goes by. */
+static void watch(void *arg, const struct stream_piece *piece)
 {
-    call_note_progress(arg, piece);
+    struct call *call = arg;
+
+    if (call->progress != NULL)
+        call_note_progress(call, piece);
+    if (call->grpc != NULL)
+        call_note_grpc_trailers(call, piece->trailers);
 }
 
 /* All of the response has gone. */
@@ -116,10 +123,11 @@ static const struct stream_fault *deliver(struct call *call)
 {
     struct stream *exchange = call->try->exchange;
     const struct stream_fault *fault = NULL;
+    bool is_watched = call->progress != NULL || call->grpc != NULL;
 
     if (call_has_held(call) && !deliver_held(call, &fault))
         return fault;
-    switch (relay_run(exchange, call->caller, call->progress != NULL ? note_progress : NULL, call)) {
+    switch (relay_run(exchange, call->caller, is_watched ? watch : NULL, call)) {
     case RELAY_DONE: return complete(call);
     case RELAY_WAIT: finish_early(call); break;
     case RELAY_AGAIN: stream_again(call->caller); break;

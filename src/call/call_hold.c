@@ -16,6 +16,7 @@
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "call/call.h"
+#include "call/call_grpc.h"
 #include "call/context.h"
 #include "core/budget.h"
 
@@ -117,6 +118,8 @@ static void commit(struct call *call, const struct stream_piece *piece)
     hold->last = piece->last;
     if (piece->last)
         hold->trailers = piece->trailers;
+    if (piece->last && call->grpc != NULL)
+        call_note_grpc_trailers(call, piece->trailers);
     call_adopt_response(call);
 }
 

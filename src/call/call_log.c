@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "call/access_log.h"
 #include "call/call.h"
+#include "call/call_grpc.h"
 #include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
@@ -62,6 +63,8 @@ static void put_end(struct jsonw *json, const struct call *call, enum cause caus
     const char *error = error_of(call, cause, phase);
 
     jsonw_u64(json, "status", call->status);
+    if (call->grpc != NULL && call->grpc->code < GRPC_OTHER)
+        jsonw_u64(json, "grpc_status", call->grpc->code);
     jsonw_string(json, "outcome", span_of(outcome_name(outcome)));
     jsonw_string(json, "cause", span_of(cause_reason(cause)));
     if (error != NULL)

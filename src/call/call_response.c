@@ -1,6 +1,7 @@
 /* Heads of responses: from the upstream's bytes to what is written to the caller. */
 #include "base/invariant.h"
 #include "call/call.h"
+#include "call/call_grpc.h"
 #include "call/call_progress.h"
 #include "call/downstream.h"
 #include "call/context.h"
@@ -120,6 +121,8 @@ static const struct stream_fault *begin_answer(struct call *call, struct http1_h
 {
     PRE(!call->answering && head->code >= 200); /* of final responses there is one */
     call->status = head->code;
+    if (call->grpc != NULL)
+        call_note_grpc_head(call, head);
     return hand_over_final(call, head);
 }
 

@@ -4,25 +4,30 @@
 
 #include "base/invariant.h"
 #include "base/json.h"
+#include "core/grpc_code.h"
+#include "http/grpc.h"
 
-/* Where there is nothing better to say: where the call was, and how long it took. */
+/* Where there is nothing better to say: where the call was, and how long it took. It may lie in `text`. */
+static struct span find_detail(const struct local_reply *reply, struct text *text)
+{
+    if (reply->detail != NULL)
+        return span_of(reply->detail);
+    if (!reply->is_call)
+        return span_of(cause_title(reply->cause));
+    text_printf(text, "The call was in phase %s, ", phase_name(reply->phase));
+    text_ms(text, reply->now_ns - reply->fsm->begun_ns);
+    TEXT_LIT(text, " ms after its first byte; its budget is ");
+    text_ms(text, reply->fsm->deadline_ns - reply->fsm->begun_ns);
+    TEXT_LIT(text, " ms.");
+    return text_span(text);
+}
+
 static void put_detail(struct jsonw *json, const struct local_reply *reply)
 {
     char block[160];
     struct text text = text_over(block, sizeof(block));
 
-    if (reply->detail != NULL) {
-        jsonw_string(json, "detail", span_of(reply->detail));
-    } else if (!reply->is_call) {
-        jsonw_string(json, "detail", span_of(cause_title(reply->cause)));
-    } else {
-        text_printf(&text, "The call was in phase %s, ", phase_name(reply->phase));
-        text_ms(&text, reply->now_ns - reply->fsm->begun_ns);
-        TEXT_LIT(&text, " ms after its first byte; its budget is ");
-        text_ms(&text, reply->fsm->deadline_ns - reply->fsm->begun_ns);
-        TEXT_LIT(&text, " ms.");
-        jsonw_string(json, "detail", text_span(&text));
-    }
+    jsonw_string(json, "detail", find_detail(reply, &text));
 }
 
 static void put_problem(struct text *out, const struct local_reply *reply)
@@ -58,22 +63,118 @@ static void put_problem(struct text *out, const struct local_reply *reply)
     TEXT_LIT(out, "\n");
 }
 
-/* Field lines that the head's own fields are not. */
-static void put_lines(struct text *out, const struct local_reply *reply)
+static void put_proxy_status(struct text *out, const struct local_reply *reply)
 {
     const char *error = cause_proxy_error(reply->cause, reply->phase);
-    enum sent sent = reply->is_call ? reply->fsm->sent : SENT_NONE;
 
-    TEXT_LIT(out, "Content-Type: application/problem+json\r\n");
     if (error != NULL)
         text_printf(out, "Proxy-Status: curfew; error=%s\r\n", error);
-    if (cause_invites_retry(reply->cause, sent))
-        text_printf(out, "Retry-After: %" PRIu64 "\r\n", reply->retry_after_s);
-    if (cause_status(reply->cause) == 405)
-        TEXT_LIT(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n");
+}
+
+static bool invites_retry(const struct local_reply *reply)
+{
+    return cause_invites_retry(reply->cause, reply->is_call ? reply->fsm->sent : SENT_NONE);
+}
+
+/* What a head of ours says behind its content's type. */
+static void put_more_lines(struct text *out, const struct local_reply *reply)
+{
     if (reply->timed && reply->is_call)
         call_fsm_put_timing(out, reply->fsm, reply->now_ns);
     retries_put_lines(out, reply->retries, reply->timed, reply->says);
+}
+
+/* Field lines that the head's own fields are not. */
+static void put_lines(struct text *out, const struct local_reply *reply)
+{
+    TEXT_LIT(out, "Content-Type: application/problem+json\r\n");
+    put_proxy_status(out, reply);
+    if (invites_retry(reply))
+        text_printf(out, "Retry-After: %" PRIu64 "\r\n", reply->retry_after_s);
+    if (cause_status(reply->cause) == 405)
+        TEXT_LIT(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n");
+    put_more_lines(out, reply);
+}
+
+/* ---- to gRPC -------------------------------------------------------------------------------------------- */
+
+/* Percent-encoded, a byte may take three. */
+#define MESSAGE_MAX (LOCAL_REPLY_MAX / 8)
+
+static void put_message(struct text *out, const struct local_reply *reply)
+{
+    char block[160];
+    struct text text = text_over(block, sizeof(block));
+    struct span title = span_of(cause_title(reply->cause)), detail = find_detail(reply, &text);
+
+    TEXT_LIT(out, "grpc-message: ");
+    grpc_put_message(out, title);
+    if (!span_eq(title, detail)) {
+        TEXT_LIT(out, ": ");
+        detail.len = detail.len < MESSAGE_MAX ? detail.len : MESSAGE_MAX;
+        grpc_put_message(out, detail);
+    }
+    TEXT_LIT(out, "\r\n");
+}
+
+/* Clients that try again do so after this time, if their policy lists the status (gRPC's A6). */
+static void put_pushback(struct text *out, const struct local_reply *reply)
+{
+    uint64_t wait_ms = reply->refusal != NULL ? reply->refusal->left_ms : reply->retry_after_s * 1000;
+
+    if (invites_retry(reply) && !cause_is_shutdown(reply->cause))
+        text_printf(out, "grpc-retry-pushback-ms: %" PRIu64 "\r\n", wait_ms);
+}
+
+static void put_grpc_lines(struct text *out, const struct local_reply *reply)
+{
+    text_printf(out, "grpc-status: %s\r\n", grpc_code_name(grpc_code_of_cause(reply->cause)));
+    put_message(out, reply);
+    put_pushback(out, reply);
+    put_proxy_status(out, reply);
+}
+
+void local_reply_put_trailers(struct text *out, const struct local_reply *reply)
+{
+    put_grpc_lines(out, reply);
+    TEXT_LIT(out, "X-Curfew-Call: ");
+    text_hex(out, reply->call_id);
+    TEXT_LIT(out, "\r\n");
+    POST(!out->overflow);
+}
+
+/* Trailers alone, which stand in the head. */
+static void put_grpc_head(struct text *out, const struct local_reply *reply)
+{
+    TEXT_LIT(out, "Content-Type: ");
+    text_put(out, reply->grpc_type);
+    TEXT_LIT(out, "\r\n");
+    put_grpc_lines(out, reply);
+    put_more_lines(out, reply);
+}
+
+/* ---- both ----------------------------------------------------------------------------------------------- */
+
+static void make_grpc(struct local_response *response, struct text *text, const struct local_reply *reply)
+{
+    put_grpc_head(text, reply);
+    response->content = SPAN_LIT("");
+    response->head = (struct http1_head){
+        .code = 200, .minor = 1, .framing = HTTP1_NO_CONTENT, .described = HTTP1_NO_CONTENT};
+}
+
+static void make_problem(struct local_response *response, struct text *text, const struct local_reply *reply)
+{
+    put_lines(text, reply);
+    response->head = (struct http1_head){
+        .code = cause_status(reply->cause),
+        .minor = 1,
+        .framing = reply->head_only ? HTTP1_NO_CONTENT : HTTP1_LENGTH,
+        .described = HTTP1_LENGTH,
+        .content_length = response->content.len,
+    };
+    if (reply->head_only)
+        response->content.len = 0;
 }
 
 void local_reply_make(struct local_response *response, const struct local_reply *reply)
@@ -82,25 +183,20 @@ void local_reply_make(struct local_response *response, const struct local_reply 
     size_t lines_at;
 
     PRE(cause_status(reply->cause) >= 400); /* what ended well has no reply of ours */
-    put_problem(&text, reply);
+    if (reply->grpc_type.len == 0)
+        put_problem(&text, reply);
     response->content = text_span(&text);
     lines_at = text.len;
-    put_lines(&text, reply);
+    if (reply->grpc_type.len != 0)
+        make_grpc(response, &text, reply);
+    else
+        make_problem(response, &text, reply);
     POST(!text.overflow);
-    response->head = (struct http1_head){
-        .code = cause_status(reply->cause),
-        .minor = 1,
-        .framing = reply->head_only ? HTTP1_NO_CONTENT : HTTP1_LENGTH,
-        .described = HTTP1_LENGTH,
-        .content_length = response->content.len,
-    };
     response->own = (struct forward_own){
         .call_id = reply->call_id,
         .lines = {response->block + lines_at, text.len - lines_at},
         .date = reply->date,
     };
-    if (reply->head_only)
-        response->content.len = 0;
 }
 
 void local_reply_put(struct text *out, const struct local_reply *reply)

@@ -55,28 +55,38 @@ static bool is_for_us(const struct upstream_config *upstream, const struct http1
            span_eq_nocase(host, SPAN_LIT("localhost")) || is_ip(host);
 }
 
-/* The earliest end that the fields of caller_deadline ask for; NS_NEVER: none. False: one of them can't be read. */
+/* False: one of the fields of this name can't be read. */
+static bool heed_field(const struct http1_head *head, struct span name, int64_t begun_ns, int64_t *caller_ns)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct http1_field *field = &head->fields[i];
+        int64_t length_ns, end_ns;
+
+        if (!span_eq_nocase(field->name, name))
+            continue;
+        if (!budget_parse(name, field->value, &length_ns))
+            return false;
+        end_ns = budget_end(begun_ns, length_ns);
+        if (end_ns < *caller_ns)
+            *caller_ns = end_ns;
+    }
+    return true;
+}
+
+/*
+ * The earliest end that the fields of caller_deadline ask for, and gRPC's own; NS_NEVER: none. False: one of them can't
+ * be read.
+ */
 static bool heed_caller(const struct upstream_config *upstream, const struct http1_head *head,
-                        int64_t begun_ns, int64_t *caller_ns)
+                        int64_t begun_ns, bool is_grpc, int64_t *caller_ns)
 {
     const struct caller_deadline_config *config = &upstream->caller_deadline;
 
     *caller_ns = NS_NEVER;
-    for (uint32_t h = 0; h < config->header_count; h++) {
-        for (uint32_t f = 0; f < head->field_count; f++) {
-            const struct http1_field *field = &head->fields[f];
-            int64_t length_ns, end_ns;
-
-            if (!span_eq_nocase(field->name, config->headers[h]))
-                continue;
-            if (!budget_parse(config->headers[h], field->value, &length_ns))
-                return false;
-            end_ns = budget_end(begun_ns, length_ns);
-            if (end_ns < *caller_ns)
-                *caller_ns = end_ns;
-        }
-    }
-    return true;
+    for (uint32_t i = 0; i < config->header_count; i++)
+        if (!heed_field(head, config->headers[i], begun_ns, caller_ns))
+            return false;
+    return !is_grpc || heed_field(head, SPAN_LIT("grpc-timeout"), begun_ns, caller_ns);
 }
 
 /* False: there is none that the upstream may see, and it is to have one. */
@@ -91,7 +101,7 @@ static bool find_trace(const struct upstream_config *upstream, const struct http
 }
 
 void policy_decide(struct policy *policy, const struct upstream_config *upstream,
-                   const struct http1_head *head, int64_t begun_ns)
+                   const struct http1_head *head, int64_t begun_ns, bool is_grpc)
 {
     policy->refused = CAUSE_NONE;
     policy->detail = NULL;
@@ -105,7 +115,7 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
     }
     policy->route = policy_route(upstream, head);
     policy->deadline_ns = budget_end(begun_ns, policy->route->deadline_ns);
-    if (!heed_caller(upstream, head, begun_ns, &policy->caller_ns)) {
+    if (!heed_caller(upstream, head, begun_ns, is_grpc, &policy->caller_ns)) {
         policy->refused = CAUSE_BAD_DEADLINE;
         return;
     }

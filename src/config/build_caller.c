@@ -35,7 +35,6 @@ enum status build_caller_deadline(struct build *b, struct build_upstream *u)
         status = copy_headers(b, headers, &u->out->caller_deadline);
     if (!forward || status != ST_OK)
         return status;
-    if (span_eq_nocase(forward->text, SPAN_LIT("grpc-timeout")))
-        report_value(b->errors, forward, "what is forwarded is milliseconds, and grpc-timeout is not");
+    u->out->caller_deadline.forwards_grpc = span_eq_nocase(forward->text, SPAN_LIT("grpc-timeout"));
     return copy_name(b, forward, &u->out->caller_deadline.forward);
 }

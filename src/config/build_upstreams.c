@@ -71,11 +71,16 @@ static void build_keepalive(const struct option_values *values, struct keepalive
     out->max_age_ns = values->of[OPT_KEEPALIVE_MAX_AGE].number;
 }
 
-static void build_http2(const struct option_values *values, struct http2_config *out)
+static enum status build_http2(struct build *b, struct build_upstream *u)
 {
+    const struct option_values *values = &u->values;
+    struct http2_config *out = &u->out->http2;
+
     out->use = (enum http2_use)values->of[OPT_HTTP2_USE].number;
     out->max_calls = (uint32_t)values->of[OPT_HTTP2_MAX_CALLS].number;
     out->window = (uint32_t)values->of[OPT_HTTP2_WINDOW].number;
+    out->warned = arena_calloc(b->arena, 1, sizeof(*out->warned));
+    return out->warned != NULL ? ST_OK : ST_NOMEM;
 }
 
 static void build_dns(const struct option_values *values, struct name_policy *out)
@@ -148,8 +153,8 @@ static void check_hedge(struct build *b, struct build_upstream *u)
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_listen,          build_url,          build_ejection, build_tls,    build_caller_tls,
-        build_caller_deadline, build_retry_budget, build_rules,    build_routes, sum_up,
+        build_http2,           build_listen,       build_url,   build_ejection, build_tls, build_caller_tls,
+        build_caller_deadline, build_retry_budget, build_rules, build_routes,   sum_up,
     };
     enum status status;
 
@@ -160,7 +165,6 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     if (status == ST_OK)
         status = build_places(b, &u->values);
     require(b, u);
-    build_http2(&u->values, &u->out->http2);
     build_keepalive(&u->values, &u->out->keepalive);
     build_dns(&u->values, &u->out->origin.dns);
     u->out->origin.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "http/grpc.h"
 #include "http/http1.h"
 
 /* Of a request there is a method, a scheme, an authority and a path; gRPC wants a TE. */
@@ -97,15 +98,9 @@ size_t h2_head_of_lines(struct span lines, struct h2_field *fields, char *names)
 
 static bool is_grpc(const struct h2_field *fields, size_t count)
 {
-    const struct span grpc = SPAN_LIT("application/grpc");
-
-    for (size_t i = 0; i < count; i++) {
-        struct span value = fields[i].value;
-
+    for (size_t i = 0; i < count; i++)
         if (span_eq(fields[i].name, SPAN_LIT("content-type")))
-            return value.len >= grpc.len && span_eq_nocase((struct span){value.ptr, grpc.len}, grpc) &&
-                   (value.len == grpc.len || value.ptr[grpc.len] == '+' || value.ptr[grpc.len] == ';');
-    }
+            return grpc_is_type(fields[i].value);
     return false;
 }
 

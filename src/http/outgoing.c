@@ -132,11 +132,17 @@ void outgoing_tell(struct outgoing *outgoing, struct span name, struct span valu
 {
     uint32_t len = (uint32_t)(name.len + value.len) + OUTGOING_FIELD_ROOM;
 
-    outgoing->len -= outgoing->told_len;
     PRE(outgoing->len != 0 && outgoing->len + len <= outgoing->cap && len <= UINT16_MAX);
     put_field(outgoing->bytes + outgoing->len, name, value);
-    outgoing->told_len = (uint16_t)len;
+    outgoing->told_len += (uint16_t)len;
     outgoing->len += len;
+}
+
+void outgoing_untell(struct outgoing *outgoing)
+{
+    PRE(outgoing->told_len <= outgoing->len);
+    outgoing->len -= outgoing->told_len;
+    outgoing->told_len = 0;
 }
 
 struct span outgoing_close(struct outgoing *outgoing, struct span name, struct span value)

@@ -84,6 +84,7 @@ static void add_histogram(struct metric_histogram *sum, const struct metric_hist
 static void add_route(struct route_metrics *sum, const struct route_metrics *part)
 {
 #define ROUTE_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
+#define ROUTE_SEEN(field, name, label, cells, help)    add_cells(sum->field, part->field, cells);
 #define ROUTE_STATE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
 #include "stats/metrics.def"
 }

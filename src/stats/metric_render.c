@@ -24,6 +24,7 @@ enum label {
     LABEL_OPENED,
     LABEL_ADDRESS,
     LABEL_HANDSHAKE,
+    LABEL_GRPC,
 };
 
 static const char *label_key(enum label label)
@@ -35,7 +36,7 @@ static const char *label_key(enum label label)
         [LABEL_RESULT] = "result",    [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
         [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
-        [LABEL_ADDRESS] = "state",
+        [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code",
     };
 
     return keys[label];
@@ -78,6 +79,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_BREAKER: return breaker_state_name((enum breaker_state)cell);
     case LABEL_ADDRESS: return ejection_state_name((enum ejection_state)cell);
     case LABEL_OPENED: return breaker_reason_name((enum breaker_reason)cell);
+    case LABEL_GRPC: return grpc_code_name((enum grpc_code)cell);
     case LABEL_HANDSHAKE: return handshake_failure_name((enum handshake_failure)cell);
     }
     IMPOSSIBLE("a counter's label that has no names");
@@ -133,6 +135,22 @@ static void put_cells(struct exposition *out, const char *name, struct owner own
             exposition_label(out, label_key(label), value);
         if (label == LABEL_PHASE_AGE)
             exposition_label(out, "age", age_name(i));
+        exposition_u64(out, cells[i]);
+    }
+}
+
+/* Of cells that most owners never count in, those that have counted. */
+static void put_seen(struct exposition *out, const char *name, struct owner owner, enum label label,
+                     const uint64_t *cells, uint32_t count)
+{
+    bool is_first = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (cells[i] == 0)
+            continue;
+        begin_sample(out, name, "", owner, is_first);
+        is_first = false;
+        exposition_label(out, label_key(label), cell_name(label, i));
         exposition_u64(out, cells[i]);
     }
 }
@@ -241,6 +259,11 @@ static void render_routes(const struct metrics *m, const struct metric_names *na
     for (uint32_t i = 0; i < m->route_count; i++)                                                            \
         if (names->route(names->arg, i) != NULL)                                                             \
             put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
+#define ROUTE_SEEN(field, name, label, cells, help)                                                          \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->route_count; i++)                                                            \
+        if (names->route(names->arg, i) != NULL)                                                             \
+            put_seen(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
 #define ROUTE_STATE(field, name, label, cells, help)                                                         \
     exposition_family(out, name, EXPOSITION_GAUGE, help);                                                    \
     for (uint32_t i = 0; i < m->route_count; i++)                                                            \

@@ -1,8 +1,4 @@
-/*
- * A request and its response on a caller's connection over HTTP/2. The head is written down in HTTP/1.1's form as its
- * fields come, and read by HTTP/1.1's reader, so that what is refused there is refused here, and nothing gets by that
- * could become two requests at the API.
- */
+/* A request and its response on a caller's connection over HTTP/2; its head comes by wire/h2_caller_head. */
 #include <string.h>
 
 #include "base/invariant.h"
@@ -11,12 +7,7 @@
 #include "http/h1_head.h"
 #include "http/h2_head.h"
 #include "wire/caller.h"
-#include "wire/h2_caller.h"
-
-/* What a field counts beside its bytes (RFC 9113 6.5.2). */
-#define FIELD_OVERHEAD 32u
-#define FIELDS_MAX     128u
-#define TRAILERS_MAX   8192u
+#include "wire/h2_caller_head.h"
 
 static struct h2_stream *of(struct stream *stream)
 {
@@ -39,14 +30,6 @@ static enum stream_result fail(struct h2_stream *stream, enum stream_result resu
 
 static const struct stream_ops ops;
 
-static void refuse(struct h2_stream *stream, enum cause cause, const char *detail)
-{
-    if (stream->refused != CAUSE_NONE)
-        return;
-    stream->refused = cause;
-    stream->refused_detail = detail;
-}
-
 static void *begun(void *user, int32_t id)
 {
     struct h2_caller *caller = user;
@@ -54,12 +37,12 @@ static void *begun(void *user, int32_t id)
 
     if (stream == NULL)
         return NULL;
-    stream->stream = (struct stream){.ops = &ops, .heard = true, .begun = true};
+    stream->stream = (struct stream){.ops = &ops, .heard = true, .begun = true, .carries_grpc = true};
     stream->stream.moved_ns = loop_now(caller->common->loop);
     stream->caller = caller;
     stream->id = id;
     if (!h2_caller_add(stream))
-        refuse(stream, CAUSE_CONNECTIONS, NULL);
+        h2_stream_refuse(stream, CAUSE_CONNECTIONS, NULL);
     return stream;
 }
 
@@ -67,181 +50,6 @@ static void head_begins(void *user, void *arg)
 {
     (void)user;
     (void)arg;
-}
-
-/* Room for `len` bytes more behind what there is of the head, or of trailers. */
-static bool make_room(struct h2_stream *stream, size_t len)
-{
-    uint32_t most = (uint32_t)stream->caller->common->text_cap;
-    enum status status = buffer_reserve(spares_of(stream), &stream->head, len, most);
-
-    if (status == ST_OK)
-        return true;
-    refuse(stream, status == ST_NOMEM ? CAUSE_INTERNAL : CAUSE_HEAD_TOO_LARGE, NULL);
-    return false;
-}
-
-static void put(struct h2_stream *stream, struct span bytes)
-{
-    if (bytes.len == 0 || !make_room(stream, bytes.len))
-        return;
-    memcpy(stream->head.data + stream->head.end, bytes.ptr, bytes.len);
-    stream->head.end += (uint32_t)bytes.len;
-}
-
-/* At an offset in what there is. */
-static void insert(struct h2_stream *stream, uint32_t at, struct span value)
-{
-    char *place;
-
-    if (value.len == 0 || !make_room(stream, value.len))
-        return;
-    place = stream->head.data + stream->head.start + at;
-    memmove(place + value.len, place, buffer_len(&stream->head) - at);
-    memcpy(place, value.ptr, value.len);
-    stream->head.end += (uint32_t)value.len;
-}
-
-static bool is_visible(struct span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if ((unsigned char)value.ptr[i] <= ' ' || value.ptr[i] == 0x7f)
-            return false;
-    return value.len != 0;
-}
-
-/*
- * The session has seen to it that there is one of each, before all other fields, and that none is missing at the end.
- * As long as they come, their values stand in `head` one behind the other: method, path, authority.
- */
-static void take_pseudo(struct h2_stream *stream, struct span name, struct span value)
-{
-    uint32_t len = (uint32_t)value.len;
-
-    if (!is_visible(value) && !span_eq(name, SPAN_LIT(":authority")))
-        refuse(stream, CAUSE_BAD_REQUEST, "a pseudo-field is empty, or holds white space");
-    else if (span_eq(name, SPAN_LIT(":method"))) {
-        insert(stream, 0, value);
-        stream->method_len = len;
-    } else if (span_eq(name, SPAN_LIT(":path"))) {
-        if (value.ptr[0] != '/' && !span_eq(value, SPAN_LIT("*")))
-            refuse(stream, CAUSE_BAD_REQUEST, ":path does not begin with a slash");
-        insert(stream, stream->method_len, value);
-        stream->path_len = len;
-    } else if (span_eq(name, SPAN_LIT(":authority"))) {
-        if (len != 0 && !is_visible(value))
-            refuse(stream, CAUSE_BAD_REQUEST, ":authority holds white space");
-        insert(stream, stream->method_len + stream->path_len, value);
-        stream->authority_len = len;
-    }
-}
-
-/* "METHOD PATH HTTP/1.1", and Host if there is an authority: what stands there already is put in between. */
-static void put_line(struct h2_stream *stream)
-{
-    uint32_t at = stream->method_len;
-
-    stream->has_line = true;
-    insert(stream, at, SPAN_LIT(" "));
-    at += 1 + stream->path_len;
-    if (stream->path_len == 0) { /* CONNECT */
-        put(stream, SPAN_LIT(" HTTP/1.1\r\n"));
-        return;
-    }
-    insert(stream, at, stream->authority_len != 0 ? SPAN_LIT(" HTTP/1.1\r\nhost: ") : SPAN_LIT(" HTTP/1.1"));
-    put(stream, SPAN_LIT("\r\n"));
-}
-
-static struct span authority_of(const struct h2_stream *stream)
-{
-    uint32_t at = stream->method_len + 1 + stream->path_len + (uint32_t)(sizeof(" HTTP/1.1\r\nhost: ") - 1);
-
-    return (struct span){buffer_span(&stream->head).ptr + at, stream->authority_len};
-}
-
-/* RFC 9113 8.2.3: what was cut into fields is one again. */
-static void join_cookie(struct h2_stream *stream, struct span value)
-{
-    uint32_t at = stream->cookie_end;
-
-    insert(stream, at, SPAN_LIT("; "));
-    insert(stream, at + 2, value);
-    stream->cookie_end = at + 2 + (uint32_t)value.len;
-}
-
-static void put_field(struct h2_stream *stream, struct span name, struct span value)
-{
-    put(stream, name);
-    put(stream, SPAN_LIT(": "));
-    put(stream, value);
-    put(stream, SPAN_LIT("\r\n"));
-}
-
-static void take_field(struct h2_stream *stream, struct span name, struct span value)
-{
-    if (!stream->has_line)
-        put_line(stream);
-    if (stream->refused != CAUSE_NONE)
-        return;
-    if (stream->cookie_end != 0 && span_eq(name, SPAN_LIT("cookie"))) {
-        join_cookie(stream, value);
-        return;
-    }
-    if (++stream->fields > FIELDS_MAX) {
-        refuse(stream, CAUSE_HEAD_TOO_LARGE, "too many fields");
-    } else if (stream->authority_len != 0 && span_eq(name, SPAN_LIT("host"))) {
-        if (!span_eq_nocase(value, authority_of(stream)))
-            refuse(stream, CAUSE_BAD_REQUEST, "Host and :authority differ");
-    } else {
-        put_field(stream, name, value);
-        if (span_eq(name, SPAN_LIT("cookie")))
-            stream->cookie_end = buffer_len(&stream->head) - 2;
-    }
-}
-
-/* A block that goes on long after it was too long is no mistake: the connection ends (RFC 9113 10.5.1). */
-static bool field(void *user, void *arg, struct span name, struct span value)
-{
-    struct h2_caller *caller = user;
-    struct h2_stream *stream = arg;
-    uint64_t most = stream->head_is_whole ? TRAILERS_MAX : caller->common->request_head_max;
-
-    stream->head_bytes += (uint32_t)(name.len + value.len + FIELD_OVERHEAD);
-    if (stream->head_bytes > 2 * most)
-        caller->is_wild = true;
-    if (stream->head_bytes > most)
-        refuse(stream, CAUSE_HEAD_TOO_LARGE, NULL);
-    if (stream->refused != CAUSE_NONE)
-        return true; /* the rest is passed over */
-    if (stream->head_is_whole)
-        put_field(stream, name, value);
-    else if (name.ptr[0] == ':')
-        take_pseudo(stream, name, value);
-    else
-        take_field(stream, name, value);
-    return true;
-}
-
-/* Whether content follows, HTTP/2 says beside the head, and HTTP/1.1 in it. */
-static void head_done(void *user, void *arg, bool has_end)
-{
-    struct h2_stream *stream = arg;
-
-    (void)user;
-    h2_caller_note(stream);
-    stream->came = true;
-    stream->head_bytes = 0;
-    if (stream->head_is_whole)
-        return; /* trailers */
-    stream->head_is_whole = true;
-    if (stream->refused != CAUSE_NONE)
-        return;
-    if (!stream->has_line)
-        put_line(stream);
-    if (!has_end && memmem(stream->head.data + stream->head.start, buffer_len(&stream->head),
-                           "\r\ncontent-length: ", 18) == NULL)
-        put(stream, SPAN_LIT("transfer-encoding: chunked\r\n"));
-    put(stream, SPAN_LIT("\r\n"));
 }
 
 static bool data(void *user, void *arg, struct span bytes)
@@ -351,8 +159,8 @@ static void goes_away(void *user, int32_t last, uint32_t code)
 const struct h2_events h2_caller_events = {
     .begun = begun,
     .head = head_begins,
-    .field = field,
-    .head_done = head_done,
+    .field = h2_stream_take_field,
+    .head_done = h2_stream_head_done,
     .data = data,
     .ended = ended,
     .closed = closed,
@@ -394,9 +202,12 @@ static bool read_start(struct stream *stream, struct stream_start *start)
 {
     struct h2_stream *own = of(stream);
 
-    if (own->head_given || !own->has_line)
+    if (own->head_given || (!own->has_line && !own->is_grpc))
         return false;
-    http1_request_words(buffer_span(&own->head), &start->method, &start->target);
+    if (own->has_line)
+        http1_request_words(buffer_span(&own->head), &start->method, &start->target);
+    if (own->is_grpc)
+        start->grpc_type = h2_stream_find_grpc_type(own);
     return true;
 }
 
@@ -605,6 +416,26 @@ static enum stream_result send_piece(struct stream *stream, const struct stream_
     return stream->blocked ? STREAM_WAIT : STREAM_OK;
 }
 
+/* HEADERS overtake content that waits for a window, which nobody takes any more. */
+static bool trail(struct stream *stream, struct span trailers)
+{
+    struct h2_stream *own = of(stream);
+    enum status status = ST_NOMEM;
+    struct list list;
+
+    PRE(stream->committed && own->submitted);
+    if (own->closed || own->end_given)
+        return false;
+    list_make(&list, trailers);
+    if (list.fields != NULL)
+        status = h2_session_trailers(own->caller->session, own->id, list.fields, list.count);
+    mem_free(list.fields);
+    own->end_given = status == ST_OK;
+    h2_caller_pull(own->caller);
+    h2_caller_wants_turn(own->caller);
+    return own->end_given;
+}
+
 static void again(struct stream *stream)
 {
     h2_caller_note(of(stream));
@@ -666,6 +497,7 @@ static const struct stream_ops ops = {
     .send_response = send_response,
     .drop_response = h2_stream_drop_response,
     .send = send_piece,
+    .trail = trail,
     .again = again,
     .is_gone = is_gone,
     .finish = finish,

@@ -95,7 +95,8 @@ static bool memory_read_start(struct stream *stream, struct stream_start *start)
 
     if (memory->head == NULL)
         return false;
-    *start = (struct stream_start){memory->head->code, memory->head->method, memory->head->target};
+    *start =
+        (struct stream_start){memory->head->code, memory->head->method, memory->head->target, SPAN_LIT("")};
     return true;
 }
 

@@ -556,8 +556,8 @@ static void fields(void **state)
          "1:82: upstreams.p.caller_deadline.headers[0]: \"TE\" is set by curfew itself\n"
          "1:86: upstreams.p.caller_deadline.headers[1]: \"\" is not the name of a field\n"
          "1:100: upstreams.p.caller_deadline.forward: \"a b\" is not the name of a field"},
-        {WITH("caller_deadline: {headers: [A], forward: GRPC-Timeout}"),
-         "1:95: upstreams.p.caller_deadline.forward: what is forwarded is milliseconds, and grpc-timeout is not"},
+        {WITH("caller_deadline: {headers: [A], forward: GRPC-Timeout}, headers: {set: {grpc-timeout: 1S}}"),
+         "1:126: upstreams.p.headers.set.grpc-timeout: is what caller_deadline.forward writes"},
         {WITH("caller_deadline: {headers: [A], forward: B}, headers: {set: {b: 1}}"),
          "1:115: upstreams.p.headers.set.b: is what caller_deadline.forward writes"},
         {WITH("trace: true, headers: {set: {TraceParent: x}}"),

@@ -406,6 +406,7 @@ static void each_family_is_introduced_once(void **state)
 {
     static const char *const families[] = {
 #define ROUTE_COUNTER(field, name, label, cells, help) "# HELP " name " " help "\n# TYPE " name " counter\n",
+#define ROUTE_SEEN(field, name, label, cells, help)    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define ROUTE_STATE(field, name, label, cells, help)   "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #define UPSTREAM_COUNTER(field, name, label, cells, help)                                                    \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
