@@ -60,6 +60,13 @@ void advise_present(const struct duration_route *route, double *false_share, dou
  */
 int64_t advise_percentile_us(const struct duration_route *route, uint64_t share_ppm);
 
+/*
+ * `per_try` for retries: the time within which 99 of 100 completed calls had completed, waits for a permit included, so
+ * that no more than one in a hundred is tried again for it. 0: fewer than 100 have completed, or these are no calls, or
+ * two such tries do not fit into the deadline.
+ */
+int64_t advise_per_try_us(const struct duration_route *route);
+
 struct advise_pool {
     double rate;      /* calls a second that got a permit, */
     double held_s;    /* each for so long on average: */
@@ -72,6 +79,9 @@ struct advise_pool {
     uint64_t rejected; /* calls: the demand is higher than what was measured */
     bool with_queue;   /* of one of its routes it is known how long calls take; by that: */
     uint64_t queue;    /* so many may wait and still have time for their own call behind the others */
+    int64_t
+        least_us; /* 19 of 20 calls of its quickest route take no longer: who has less left is too late. 0: not
+                          known, or as long as the deadline */
 };
 
 /* Of all routes that use the pool. False: no call has held a permit of it. */

@@ -94,6 +94,10 @@ static void put_route(struct jsonw *json, const struct advise_question *question
     jsonw_u64(json, "failed", route->failed.calls);
     put_times(json, route);
     put_present(json, route);
+    if (advise_per_try_us(route) > 0)
+        put_ms(json, "advised_per_try_ms", advise_per_try_us(route));
+    else
+        jsonw_null(json, "advised_per_try_ms");
     jsonw_open_array(json, "deadlines");
     for (uint32_t i = 0; i < question->rate_count; i++)
         put_deadline(json, route, question->rates_ppm[i]);
@@ -126,6 +130,10 @@ static void put_pool(struct jsonw *json, const struct advise_question *question,
     put_size(json, "advised_size", is_known, advice.size);
     put_size(json, "advised_size_with_deadlines", is_known && advice.with_deadlines, advice.size_then);
     put_size(json, "advised_queue", is_known && advice.with_queue, advice.queue);
+    if (is_known && advice.least_us > 0)
+        put_ms(json, "advised_least_ms", advise_round_up(advice.least_us));
+    else
+        jsonw_null(json, "advised_least_ms");
     jsonw_close_object(json);
 }
 

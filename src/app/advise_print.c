@@ -154,6 +154,17 @@ static void print_deadlines(const struct advise_question *question, const struct
             "  Whether what was cut would have completed, and when, is not known: observe: true finds out.\n");
 }
 
+static void print_per_try(const struct duration_route *route)
+{
+    int64_t us = advise_per_try_us(route);
+
+    if (us > 0)
+        printf(
+            "  per_try: %s, the p99, for retries: at most 1 call in 100 is tried again for it, and two tries "
+            "fit\n",
+            number_duration_text(us * NS_PER_US).text);
+}
+
 static void print_route(const struct advise_question *question, const struct duration_route *route)
 {
     printf("%s, route %s%s: ", route->upstream, route->route, subject(route));
@@ -170,6 +181,7 @@ static void print_route(const struct advise_question *question, const struct dur
         print_percentiles(route);
     if (advise_calls(route) != 0)
         print_deadlines(question, route);
+    print_per_try(route);
     printf("\n");
 }
 
@@ -191,9 +203,12 @@ static void print_pool(const struct advise_question *question, const struct dura
                percent(rate_ppm).text, advice.mean_held_then);
     if (advice.with_queue)
         printf("  queue: %" PRIu64
-               " at most, by the p95: who waits behind more has no time left for its own call; "
-               "least: p95 refuses who comes too late\n",
+               " at most, by the p95: who waits behind more has no time left for its own call\n",
                advice.queue);
+    if (advice.least_us > 0)
+        printf("  least: %s, the p95: who has less left when its turn comes is refused; p95 follows what is "
+               "measured\n",
+               number_duration_text(advise_round_up(advice.least_us) * NS_PER_US).text);
     if (advice.rejected != 0)
         printf("  %" PRIu64 " calls were rejected: more are asked for than were measured.\n",
                advice.rejected);

@@ -94,6 +94,16 @@ static void print_statuses(const struct explanation *e)
     }
 }
 
+/* What no policy makes good. */
+static void print_final(void)
+{
+    static const char *const failures[] = {"certificate not trusted", "response head too large",
+                                           "response cut after its head", "deadline, caller gone, operator"};
+
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+        printf("  %-34s  none, whatever is listed\n", failures[i]);
+}
+
 static void print_terms(const struct explanation *e)
 {
     const struct retries_config *retries = &e->policy.route->retries;
@@ -128,4 +138,7 @@ void explain_retry_answers(const struct explanation *e)
     printf("\nIf a try ends so, and nothing of a response has gone out, there follows\n");
     print_failures(e);
     print_statuses(e);
+    print_final();
+    if (e->policy.route->retries.fallback != NULL)
+        printf("and another try goes to %s.\n", e->policy.route->retries.fallback->name);
 }

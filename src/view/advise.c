@@ -14,6 +14,7 @@
 #define RATE_DECIMALS 4
 /* The longest queue that there is. */
 #define QUEUE_MAX     1e6
+#define PER_TRY_PPM   990000u
 #define RATE_MAX_PPM  (ADVISE_PPM / 2)
 #define US_PER_S      1e6
 
@@ -107,6 +108,13 @@ int64_t advise_percentile_us(const struct duration_route *route, uint64_t share_
     if (route->completed * (ADVISE_PPM - share_ppm) < ADVISE_PPM)
         return 0;
     return bound_for(route, share_of(route->completed, ADVISE_PPM - share_ppm), &beyond);
+}
+
+int64_t advise_per_try_us(const struct duration_route *route)
+{
+    int64_t p99_us = strcmp(route->of, "calls") == 0 ? advise_percentile_us(route, PER_TRY_PPM) : 0;
+
+    return p99_us <= route->deadline_us / 2 ? advise_round_up(p99_us) : 0;
 }
 
 /* ---- pools ---------------------------------------------------------------------------------------------------- */
@@ -217,6 +225,8 @@ static void add_queue(const struct duration_route *route, uint64_t size, struct 
     places = advise_queue(size, route->deadline_us, p95_us);
     if (!out->with_queue || places < out->queue)
         out->queue = places;
+    if (p95_us < route->deadline_us && (out->least_us == 0 || p95_us < out->least_us))
+        out->least_us = p95_us;
     out->with_queue = true;
 }
 

@@ -103,6 +103,20 @@ def test_too_few_calls_and_none(curfew, upstream):
     assert default["completed_in_ms"]["p99"] is None and default["now"]["cut"] == 0
 
 
+def test_what_a_try_and_a_waiter_need_is_proposed(curfew, faulty):
+    proxy = curfew(url=faulty().url, deadline="2s", pool={"size": 8, "queue": 100}, routes=[{"path": "/none"}])
+    call_often(proxy, 20 * ["/delay/40"])
+    result = advice(proxy, "5%")
+    api, = (one for one in result["routes"] if one["route"] == "default")
+    none, = (one for one in result["routes"] if one["route"] == "/none")
+    pool, = result["pools"]
+    assert 40 <= pool["advised_least_ms"] <= api["advised_per_try_ms"] < 1000 and none["advised_per_try_ms"] is None
+    assert 0 < pool["advised_queue"] <= 8 * 1960 // 40
+    text = advise(proxy)
+    assert "\n  per_try: " in text and ", the p99, for retries: " in text
+    assert "\n  least: " in text and f"\n  queue: {pool['advised_queue']} at most, by the p95: " in text
+
+
 @pytest.mark.one_worker
 def test_what_is_measured_is_what_the_log_has(pair):
     """Permits are held from the end of the queue to the end of the exchange."""

@@ -352,3 +352,48 @@ def test_a_breaker_is_explained(tmp_path):
     path.write_text(path.read_text().replace("    breaker: {open", "    observe: true\n    breaker: {open"))
     text = explain(path, "GET", "/")[1]
     assert "observed: it refuses nobody" in text and "destination_unavailable" not in text
+
+
+RETRIED = """\
+upstreams:
+  pay:
+    listen: 127.0.0.1:8080
+    url: http://127.0.0.1:9
+    deadline: 3s
+    retries: {attempts: 3, when: [connect, reset, 429, 503], per_try: 900ms, repeat: {refused: true}, fallback: other}
+    routes: [{path: /none, retries: none}]
+  other: {listen: 127.0.0.1:8081, url: http://127.0.0.1:9}
+"""
+NEVER = """\
+  certificate not trusted             none, whatever is listed
+  response head too large             none, whatever is listed
+  response cut after its head         none, whatever is listed
+  deadline, caller gone, operator     none, whatever is listed
+and another try goes to other.
+"""
+AFTER_A_POST = """\
+  refused, unreachable (connect)      another try
+  no address (dns)                    none: it is not listed in when
+  broken TLS handshake (tls)          none: it is not listed in when
+  closed before a response (reset)    none: unsafe
+  no HTTP (junk)                      none: it is not listed in when
+  first_byte, idle (timeout)          none: it is not listed in when
+  silent for per_try                  the try goes on
+  429                                 another try
+  503                                 none: unsafe
+  503 with Retry-After                another try
+"""
+AFTER_A_GET = AFTER_A_POST.replace("none: unsafe", "another try").replace("the try goes on", "another try").replace(
+    "  503 with Retry-After                another try\n", "")
+
+
+@pytest.mark.parametrize("request_, answers", [
+    (["POST", "/x"], AFTER_A_POST), (["GET", "/x"], AFTER_A_GET), (["-H", "Idempotency-Key: 1", "POST", "/x"], AFTER_A_GET),
+    (["GET", "/none"], None)])
+def test_what_follows_after_each_failure_of_a_try(tmp_path, request_, answers):
+    path = tmp_path / "curfew.yaml"
+    path.write_text(RETRIED)
+    done = curfew_command("explain", "-c", path, "--upstream", "pay", *request_)
+    assert done.returncode == 0, done.stderr
+    _, *told = done.stdout.split("If a try ends so, and nothing of a response has gone out, there follows\n")
+    assert told == ([answers + NEVER] if answers else [])

@@ -27,6 +27,7 @@ static struct measured *nothing_measured(void)
     m = (struct measured){
         .route = {.upstream = "api",
                   .route = "default",
+                  .of = "calls",
                   .pool = "api",
                   .deadline_us = 2 * SECOND_US,
                   .longest_allowed_us = 2 * SECOND_US,
@@ -354,9 +355,46 @@ static void a_queue_is_of_use_up_to_the_time_that_the_deadline_leaves(void **sta
     assert_int_equal(advise_queue(UINT32_MAX, INT64_MAX, 1), 1000000);
 }
 
+static void a_try_is_given_the_time_of_99_calls_in_100_if_two_fit_into_the_deadline(void **state)
+{
+    struct measured *m = nothing_measured();
+    int64_t per_try_us;
+
+    (void)state;
+    completes(m, 98, 50000);
+    assert_int_equal(advise_per_try_us(route_of(m)), 0); /* of so few the p99 is not known */
+    completes(m, 10, 900000);
+    per_try_us = advise_per_try_us(route_of(m));
+    assert_true(per_try_us >= 900000 && per_try_us <= 960000);
+    m->route.deadline_us = 1700000;
+    assert_int_equal(advise_per_try_us(&m->route), 0);
+    m->route.deadline_us = 2 * SECOND_US;
+    m->route.of = "streams";
+    assert_int_equal(advise_per_try_us(&m->route), 0);
+}
+
+static void least_is_the_p95_of_the_quickest_route_that_is_below_its_deadline(void **state)
+{
+    struct measured *m = nothing_measured();
+    const struct duration_pool pool = {.name = "api", .size = 50};
+    struct durations durations = {.routes = &m->route, .route_count = 1};
+    struct advise_pool advice;
+
+    (void)state;
+    completes(m, 1000, 100000);
+    (void)route_of(m);
+    assert_true(advise_pool(&durations, &pool, ADVISE_PPM / 100, &advice));
+    assert_true(advice.least_us >= 100000 && advice.least_us <= 107000);
+    m->route.deadline_us = 90000; /* observed, it takes longer than it may */
+    assert_true(advise_pool(&durations, &pool, ADVISE_PPM / 100, &advice));
+    assert_int_equal(advice.least_us, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_try_is_given_the_time_of_99_calls_in_100_if_two_fit_into_the_deadline),
+        cmocka_unit_test(least_is_the_p95_of_the_quickest_route_that_is_below_its_deadline),
         cmocka_unit_test(a_queue_is_of_use_up_to_the_time_that_the_deadline_leaves),
         cmocka_unit_test(a_percentile_is_at_most_a_sixteenth_above_the_true_one),
         cmocka_unit_test(a_deadline_makes_no_more_false_timeouts_than_asked_for),
