@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "core/store_fault.h"
 #include "core/store_spec.h"
 #include "runtime/loop.h"
@@ -51,6 +52,8 @@ void store_free(struct store *store);
 
 /* Is there a connection over which commands go at once? Its number: another one for each; 0: there is none. */
 uint64_t store_connection(const struct store *store);
+/* Where that is, or was tried last: "redis.internal:6379" or "unix:/run/redis.sock". */
+void store_put_place(const struct store *store, struct text *out);
 
 /* ---- commands ------------------------------------------------------------------------------------------ */
 

@@ -151,6 +151,11 @@ uint64_t store_connection(const struct store *store)
     return node->is_up && node->link.state == STORE_LINK_OPEN ? node->number : 0;
 }
 
+void store_put_place(const struct store *store, struct text *out)
+{
+    store_link_put_place(out, &store->cluster.nodes[0].link);
+}
+
 /* ---- what is asked of it ------------------------------------------------------------------------------- */
 
 void store_send(struct store *store, struct store_command *command, const struct span *words, uint32_t count,

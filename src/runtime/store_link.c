@@ -144,9 +144,11 @@ void store_link_break(struct store_link *link, enum store_fault fault, const cha
 static void is_over(struct timer *timer, int64_t now_ns)
 {
     struct store_link *link = CONTAINER_OF(timer, struct store_link, limit);
+    bool is_in_tls = link->state == STORE_LINK_CONNECTING && link->transport.ssl != NULL;
 
     (void)now_ns;
-    store_link_close(link, link->limit_fault, "%s", link->limit_why);
+    store_link_close(link, link->limit_fault, "%s%s", link->limit_why,
+                     is_in_tls ? ": it does not answer as TLS does" : "");
 }
 
 void store_link_limit(struct store_link *link, int64_t at_ns, enum store_fault fault, const char *why)
