@@ -92,8 +92,8 @@ RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
-# Fetched by npm: what drives the browser, and what checks the Kubernetes example. Sanitizer builds have no use for either.
-FETCHED := $(if $(SAN),,$(B)/page/node_modules $(B)/kubernetes/node_modules)
+# Fetched by npm: what drives the browser, checks the Kubernetes example, and speaks gRPC. Sanitizer builds do without.
+FETCHED := $(if $(SAN),,$(addprefix $(B)/,$(addsuffix /node_modules,page kubernetes grpc)))
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress/*.c))

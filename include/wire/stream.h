@@ -152,9 +152,10 @@ struct stream_ops {
 
     /*
      * A caller's, of which a final response's head has gone, and `carries_grpc`: it ends here, by these field lines,
-     * and what was offered and not taken does not follow. False: it can't any more, or there is no memory.
+     * and what was offered and not taken does not follow. WAIT: its own end is on its way already. LOST, NOMEM: it
+     * can't be.
      */
-    bool (*trail)(struct stream *stream, struct span trailers);
+    enum stream_result (*trail)(struct stream *stream, struct span trailers);
 
     /* A caller's stream. There is more to do than one turn should take: `ready` comes at its end. */
     void (*again)(struct stream *stream);
@@ -252,7 +253,7 @@ static inline enum stream_result stream_send(struct stream *stream, const struct
     return stream->ops->send(stream, piece, taken);
 }
 
-static inline bool stream_trail(struct stream *stream, struct span trailers)
+static inline enum stream_result stream_trail(struct stream *stream, struct span trailers)
 {
     return stream->ops->trail(stream, trailers);
 }

@@ -295,15 +295,22 @@ static bool say(struct call *call, const struct local_reply *reply)
     return said;
 }
 
-/* A gRPC response that has begun can still tell how it ended. False: it can't. */
+/*
+ * A gRPC response that has begun can still tell how it ended; if its own end is on its way, by a deadline that the API
+ * has kept to, that is what the caller gets. False: neither.
+ */
 static bool say_in_trailers(struct call *call, const struct local_reply *reply)
 {
     char block[LOCAL_REPLY_MAX];
     struct text lines = text_over(block, sizeof(block));
+    enum stream_result result;
 
     stream_discard(call->caller);
     local_reply_put_trailers(&lines, reply);
-    return stream_trail(call->caller, text_span(&lines));
+    result = stream_trail(call->caller, text_span(&lines));
+    if (result == STREAM_OK)
+        call->grpc->code = grpc_code_of_cause(reply->cause);
+    return result == STREAM_OK || result == STREAM_WAIT;
 }
 
 /* False: the caller has not been told in a way that can be taken for complete; it is to see that. */
@@ -325,9 +332,9 @@ static bool tell_caller(struct call *call, enum cause cause, enum phase phase, i
     } else {
         call->answering = false; /* nothing of the upstream's response has gone, and nothing will */
         is_told = say(call, &reply);
+        if (call->grpc != NULL)
+            call->grpc->code = is_told ? grpc_code_of_cause(cause) : GRPC_NONE;
     }
-    if (call->grpc != NULL)
-        call->grpc->code = is_told ? grpc_code_of_cause(cause) : GRPC_NONE;
     return is_told;
 }
 

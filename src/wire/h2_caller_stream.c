@@ -417,15 +417,17 @@ static enum stream_result send_piece(struct stream *stream, const struct stream_
 }
 
 /* HEADERS overtake content that waits for a window, which nobody takes any more. */
-static bool trail(struct stream *stream, struct span trailers)
+static enum stream_result trail(struct stream *stream, struct span trailers)
 {
     struct h2_stream *own = of(stream);
     enum status status = ST_NOMEM;
     struct list list;
 
     PRE(stream->committed && own->submitted);
-    if (own->closed || own->end_given)
-        return false;
+    if (own->end_given)
+        return STREAM_WAIT;
+    if (own->closed)
+        return STREAM_LOST;
     list_make(&list, trailers);
     if (list.fields != NULL)
         status = h2_session_trailers(own->caller->session, own->id, list.fields, list.count);
@@ -433,7 +435,7 @@ static bool trail(struct stream *stream, struct span trailers)
     own->end_given = status == ST_OK;
     h2_caller_pull(own->caller);
     h2_caller_wants_turn(own->caller);
-    return own->end_given;
+    return own->end_given ? STREAM_OK : STREAM_NOMEM;
 }
 
 static void again(struct stream *stream)
