@@ -4,7 +4,7 @@ import pytest
 
 from matrix import run
 from matrix.events import EVENTS
-from matrix.situations import SITUATIONS
+from matrix.policies import SITUATIONS
 from matrix.table import TABLE as TABLE_PATH, Table, live_states
 
 # It measures what the kernel takes for a caller who does not read.

@@ -16,6 +16,7 @@ from harness.wire import Cut
 LIMIT_MS = int(1500 * SLOW)
 LIMIT = f"{LIMIT_MS}ms"
 FAR = "120s"
+FURTHER = "300s"
 LINGER = "10ms"
 # By these causes the upstream itself has ended the exchange, and no permit lingers.
 ENDED_BY_UPSTREAM = ("connection_terminated", "http_response_incomplete", "tls_protocol_error")
@@ -51,7 +52,7 @@ class Cell:
     def config(self):
         """The upstreams of this cell."""
         keys = {"url": self.situation.url(self), "deadline": self.event.deadline or FAR,
-                "pool": {"size": 1, "queue": 2, "linger": LINGER}, "routes": [{"path": "/aux", "deadline": FAR}]}
+                "pool": {"size": 1, "queue": 2, "linger": LINGER, **self.situation.pool_keys(self)}, "routes": [{"path": "/aux", "deadline": FAR}]}
         if self.tls and not self.side:
             keys["late"] = True
         if self.tls:
@@ -60,10 +61,12 @@ class Cell:
         self.situation.fit(keys)
         if self.event.limit:
             self.situation.limit(keys, self.event.limit)
+        others = self.situation.others(self, keys)
         if not self.side:
-            return {self.name: keys}
+            return {self.name: keys, **others}
         keys["pool"] = self.name
-        return {self.name: keys, f"{self.name}x": {"url": self.side.url, "deadline": FAR, "pool": self.name}}
+        others[f"{self.name}x"] = {"url": self.side.url, "deadline": FURTHER, "pool": self.name}
+        return {self.name: keys, **others}
 
     @property
     def scheme(self):
@@ -190,7 +193,7 @@ class Cell:
     def pool_has_shrunk(self):
         """With one permit less than were held: one that comes back is not handed out again."""
         held = self.watch.fresh().sum("pool_held", pool=self.name)
-        waiting = 1 if self.row.situation == "QUEUED/behind" else 0
+        waiting = 1 if self.row.situation.startswith("QUEUED") else 0
         self.late = self._new_caller(f"{self.name}x")
         self.late.request("GET", "/late")
         self.wait_pool(held=held, waiting=waiting + 1)

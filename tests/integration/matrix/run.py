@@ -19,7 +19,7 @@ from harness.programs import NameServer, with_resolver
 
 from .cell import FAR, Cell
 from .events import EVENTS
-from .situations import SITUATIONS
+from .policies import SITUATIONS
 from .table import TRANSPORTS, Table
 from .watch import Watch
 
@@ -101,7 +101,7 @@ class Group:
                **self.cells[0].situation.top(self.cells[0].event)}
         top["drain"] = FAR if self.together == "drain" else "0s"
         if self.together == "reload":
-            top["pools"] = {cell.name: {"size": pool_size + cell.situation.permits - 1, "queue": 2} for cell in self.cells}
+            top["pools"] = {cell.name: {"size": pool_size + cell.situation.permits - 1, "queue": 2, **cell.situation.pool_keys(cell)} for cell in self.cells}
         upstreams = {name: keys for cell in self.cells for name, keys in cell.config().items()}
         write_config(self.directory / "curfew.yaml", upstreams, top)
 

@@ -28,6 +28,16 @@ class Situation:
     def fit(self, keys):
         """Adds keys that hang on others."""
 
+    def pool_keys(self, cell):
+        """Of its pool, beside those that all have."""
+        del cell
+        return {}
+
+    def others(self, cell, keys):
+        """More upstreams; `keys` are those of the cell's own."""
+        del cell, keys
+        return {}
+
     def limit(self, keys, limit):
         """The limit that runs in this situation."""
         keys["timeouts"] = {"idle": limit}
