@@ -204,6 +204,8 @@ struct retry_case call_retry_case(struct call *call, const struct try_result *re
  */
 bool call_try_again(struct call *call, const struct try_result *result, const struct http1_head *head);
 
+/* Its first try would have to wait for the end of a pause that the upstream has asked for, and not at the fallback. */
+bool call_is_better_off_there(const struct call *call);
 /* The first try can't be made, as the upstream is known to be unwell: it goes to the fallback. False: there is none. */
 bool call_fall_back(struct call *call);
 

@@ -245,13 +245,27 @@ static bool send_reply(struct stream *caller, const struct local_response *respo
 }
 
 /* Whole seconds, and never before it is of use. */
-static uint64_t find_retry_after_s(const struct call *call, enum cause cause, int64_t now_ns)
+static uint64_t retry_after_s_of(const struct try *try, enum cause cause, int64_t now_ns)
 {
-    uint32_t left_ms = call->try->refusal.left_ms;
+    uint32_t left_ms = try->refusal.left_ms;
 
     if (cause != CAUSE_BREAKER_OPEN)
-        return pool_wait_retry_after_s(&call->try->ticket.permit, now_ns);
+        return pool_wait_retry_after_s(&try->ticket.permit, now_ns);
     return left_ms > 1000 ? (left_ms + 999) / 1000 : 1;
+}
+
+/* Where the upstream has refused it, too, the sooner of the two. */
+static uint64_t find_retry_after_s(const struct call *call, enum cause cause, int64_t now_ns)
+{
+    uint64_t after_s = retry_after_s_of(call->try, cause, now_ns), before_s = after_s;
+
+    if (!call->falls_back || retries_had_one(call->retries))
+        return after_s;
+    if (call->first.refusal.left_ms != 0)
+        before_s = retry_after_s_of(&call->first, CAUSE_BREAKER_OPEN, now_ns);
+    else if (call->first.ticket.permit.refused >= PERMIT_RATE)
+        before_s = retry_after_s_of(&call->first, CAUSE_PAUSED, now_ns);
+    return before_s < after_s ? before_s : after_s;
 }
 
 static struct local_reply make_reply(const struct call *call, enum cause cause, enum phase phase,

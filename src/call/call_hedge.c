@@ -186,7 +186,6 @@ bool call_hedge(struct call *call)
     hedge = make(call);
     if (hedge == NULL || !begin(call, hedge))
         retry_tokens_put_back(call->config->retry_tokens);
-    POST(call_is_over(call) || call_is_sound(call));
     return call_is_over(call);
 }
 

@@ -188,6 +188,30 @@ static void go_to_fallback(struct call *call)
                    &call->place);
 }
 
+/* 0: no pause is on. */
+static int64_t paused_until_ns(const struct call *call, const struct route_config *route)
+{
+    const struct pool_config *waits = route->waits;
+
+    return waits != NULL && waits->pause.max_ns != 0 ? pool_paused_until_ns(call->context->pools[route->pool])
+                                                     : 0;
+}
+
+/* Of two pauses the one that ends sooner is the better one. An observed call waits for none. */
+bool call_is_better_off_there(const struct call *call)
+{
+    int64_t here_ns, there_ns;
+
+    if (!call_has_fallback(call) || call->falls_back || call->retries != NULL ||
+        call->fsm.policy_ns != NS_NEVER)
+        return false;
+    here_ns = paused_until_ns(call, call->route);
+    if (here_ns == 0)
+        return false;
+    there_ns = paused_until_ns(call, &call->route->retries.fallback->default_route);
+    return there_ns < here_ns;
+}
+
 bool call_fall_back(struct call *call)
 {
     if (!call_has_fallback(call) || call->falls_back || retries_had_one(call->retries) ||

@@ -56,6 +56,8 @@ void call_begin_try(struct call *call, uint8_t number)
 {
     struct try_plan plan = call_plan_try(call, call->falls_back, number);
 
+    if (call->spare != NULL && call_is_better_off_there(call) && call_fall_back(call))
+        return;
     if (call_passes_breaker(call, call->try, &plan))
         try_begin(call->try, &plan);
     else if (retries_had_one(call->retries))

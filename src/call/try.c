@@ -369,9 +369,9 @@ void try_begin(struct try *try, const struct try_plan *plan)
 bool try_begin_at_once(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
+    try->plan = *plan;
     if (!pool_acquire_at_once(plan->pool, &try->ticket))
         return false;
-    try->plan = *plan;
     granted(try);
     return true;
 }

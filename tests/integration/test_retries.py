@@ -738,6 +738,68 @@ def test_an_open_breaker_sends_the_first_try_to_the_fallback(two):
     assert metrics.sum("retry_tokens", upstream="api") == 9  # it costs none
 
 
+PAUSING = {"size": 10, "queue": 10, "pause": {"statuses": [429], "max": "60s"}}
+
+
+def make_pause(proxy, up, upstream, seconds):
+    """One call that the API answers so; it goes to the caller as it came."""
+    caller = proxy.caller(upstream)
+    caller.request("GET", "/asks")
+    up.take()[0].answer(429, f"Retry-After: {seconds}", "Connection: close")
+    assert caller.recv_response().status == 429
+    caller.close()
+
+
+def test_a_paused_pool_sends_the_first_try_to_the_fallback(two):
+    proxy, main, backup = two(main_keys={"pool": PAUSING}, when=[503])
+    make_pause(proxy, main, "api", 3)  # which the call's deadline could wait for
+    caller = proxy.caller("api")
+    caller.request("GET", "/")
+    exchange, _ = backup.take()
+    exchange.answer(200, content=b"backup")
+    assert caller.recv_response().content == b"backup"
+    metrics = proxy.wait_idle()
+    assert metrics.sum("tries_started_total", kind="fallback") == 1 and metrics.calls("rejected") == 0
+    assert metrics.sum("retry_tokens", upstream="api") == 10  # it costs none
+    assert "tries" not in proxy.log(2)[1]
+    main.must_have_no_connection()
+
+
+@pytest.mark.parametrize("here, there", [(40, 20), (20, 40)])
+def test_where_both_pools_are_paused_the_sooner_end_is_told(two, here, there):
+    """OrcaRouter#121: all providers in cool-down."""
+    proxy, main, backup = two(main_keys={"pool": PAUSING}, backup_keys={"pool": PAUSING}, when=[503])
+    make_pause(proxy, main, "api", here)
+    make_pause(proxy, backup, "backup", there)
+    response = proxy.ask("GET", "/", upstream="api")
+    expect(response, 503, "connection_limit_reached", sent="none")
+    assert 15 < int(response["retry-after"]) <= 20
+    assert proxy.wait_idle().sum("curfew_calls_rejected_total", upstream="api", reason="paused") == 1
+
+
+def test_of_two_pauses_that_can_be_waited_for_the_shorter_one_is(two):
+    proxy, main, backup = two(main_keys={"pool": PAUSING}, backup_keys={"pool": PAUSING}, when=[503])
+    make_pause(proxy, main, "api", 1)
+    make_pause(proxy, backup, "backup", 30)
+    caller = proxy.caller("api")
+    caller.request("GET", "/waits")
+    exchange, _ = main.take()
+    exchange.answer(200, content=b"main")
+    assert caller.recv_response().content == b"main"
+
+
+def test_where_a_breaker_and_a_pause_refuse_the_sooner_end_is_told(two):
+    proxy, main, backup = two(main_keys={"breaker": {"failures": 1, "open": "20s", "open_max": "20s"}},
+                              backup_keys={"pool": PAUSING}, when=[500])
+    caller = proxy.caller("api")
+    caller.request("GET", "/opens")
+    main.take()[0].answer(503, "Connection: close")
+    assert caller.recv_response().status == 503
+    make_pause(proxy, backup, "backup", 50)
+    response = proxy.ask("GET", "/", upstream="api")
+    assert response.status == 503 and 15 < int(response["retry-after"]) <= 22
+
+
 def test_a_caller_who_leaves_in_the_fallback_frees_its_permit(two):
     proxy, main, backup = two(backup_keys={"pool": {"size": 1, "queue": 0}})
     caller = proxy.caller("api")
