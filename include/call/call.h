@@ -209,6 +209,9 @@ bool call_is_better_off_there(const struct call *call);
 /* The first try can't be made, as the upstream is known to be unwell: it goes to the fallback. False: there is none. */
 bool call_fall_back(struct call *call);
 
+/* The try at hand is at an address that the next one had better not be at, if there is another. */
+void call_shun_address(struct call *call);
+
 /* The wait is over: the next try begins. May end the call. */
 void call_begin_again(struct call *call);
 

@@ -71,8 +71,10 @@ struct call_retries {
     uint8_t started;                /* tries that have had a permit: count, and those under way */
     struct try *parked;             /* NULL: none */
     struct http1_head *parked_head; /* a copy */
-    enum cause cause;               /* of the last failure without a response; NONE: there was a response */
-    enum phase phase;               /* where it struck */
+    union dns_address
+        shunned;          /* where the try before has failed, or the one beside is; family 0: any will do */
+    enum cause cause;     /* of the last failure without a response; NONE: there was a response */
+    enum phase phase;     /* where it struck */
     uint16_t lost_status; /* of a response that was given up, and was not here whole; 0: there was none */
     char detail[128];     /* "": none */
     int64_t began_ns;     /* the first try had its permit, */

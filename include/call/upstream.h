@@ -60,11 +60,12 @@ struct upstream {
 };
 
 /*
- * Begins to connect. The user is the caller's to set, and hears of it from the loop. NULL: no memory.
+ * Begins to connect; `shunned` as connect.shunned has it, for as long as that takes. The user is the caller's to set,
+ * and hears of it from the loop. NULL: no memory.
  */
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
                                   const struct upstream_config *config, const struct upstream_events *events,
-                                  void *user, int64_t limit_ns);
+                                  void *user, const union dns_address *shunned, int64_t limit_ns);
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);

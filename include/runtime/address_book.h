@@ -34,10 +34,11 @@ void address_book_fini(struct address_book *book);
 
 /*
  * The order in which to try the first RACE_ADDRESSES of the answer, as race_order says; returns how many that are. A
- * turn is taken.
+ * turn is taken. `shunned`, if it is not NULL and has a family, goes last, as one that has failed lately.
  */
 uint32_t address_book_order(struct address_book *book, const struct origin *origin,
-                            const struct dns_answer *answer, int64_t now_ns, uint8_t *order);
+                            const struct dns_answer *answer, const union dns_address *shunned, int64_t now_ns,
+                            uint8_t *order);
 
 /* A connection to one of several addresses has failed, or come later than another's; or it has come first. */
 void address_book_failed(struct address_book *book, const struct origin *origin,

@@ -46,6 +46,7 @@ struct connect {
     struct tls_client *tls;      /* NULL: plain */
     struct transport *transport; /* the owner's, closed at first */
     const struct connect_events *events;
+    const union dns_address *shunned; /* of several, the last one to be tried; NULL: none */
     int64_t limit_ns;
     struct dns_query query;
     struct dns_answer *answer; /* NULL: the upstream's url has an address */
@@ -64,9 +65,9 @@ struct connect {
 };
 
 /*
- * Everything but the fields set by the owner beforehand (loop, resolver, book, origin, tls, transport, events) is
- * set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The transport's loop
- * is `loop`. `peer.any.sa_family` is set when an address is tried.
+ * Everything but the fields set by the owner beforehand (loop, resolver, book, origin, tls, transport, events,
+ * shunned) is set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The transport's
+ * loop is `loop`. `peer.any.sa_family` is set when an address is tried.
  */
 enum status connect_start(struct connect *connect, int64_t limit_ns) MUST_CHECK;
 

@@ -8,6 +8,7 @@
 #include "call/context.h"
 #include "call/call_hedge.h"
 #include "call/replay.h"
+#include "call/upstream.h"
 #include "core/budget.h"
 
 static struct call_list *list_of(const struct call *call, const struct try *try)
@@ -148,10 +149,12 @@ static void take_back(struct call *call, struct call_hedge *hedge)
 /* False: its API's breaker, or its pool, does not let it begin at once. The call may be over. */
 static bool begin(struct call *call, struct call_hedge *hedge)
 {
-    struct try_plan plan =
-        call_plan_try(call, call_has_fallback(call), (uint8_t)(call->retries->started + 1));
+    struct try_plan plan;
 
+    call_shun_address(call);
+    plan = call_plan_try(call, call_has_fallback(call), (uint8_t)(call->retries->started + 1));
     plan.kind = TRY_HEDGE;
+    plan.fresh = call->try->upstream != NULL && call->try->upstream->addresses > 1 && !call->authenticates;
     if (!call_passes_breaker(call, &hedge->try, &plan)) {
         discard(call, hedge);
         return false;

@@ -9,6 +9,7 @@
 #include "call/context.h"
 #include "call/call_hedge.h"
 #include "call/replay.h"
+#include "call/upstream.h"
 #include "core/budget.h"
 #include "http/retry_after.h"
 #include "runtime/circuit.h"
@@ -148,6 +149,31 @@ static void wait(struct call *call, int64_t wait_ns)
     call_set_timer(call);
 }
 
+/*
+ * What a lost connection, or silence, says of the others at its address is nothing good: the next try is on a new one,
+ * if there is another address.
+ */
+static bool is_to_renew(const struct call *call, const struct try_result *result,
+                        const struct http1_head *head)
+{
+    const struct upstream *upstream = call->try->upstream;
+    bool has_others = upstream != NULL && upstream->addresses > 1 && !call->authenticates;
+
+    return call->try->exchange->lost || (result != NULL && result->closed) || (head == NULL && has_others);
+}
+
+void call_shun_address(struct call *call)
+{
+    const struct try *try = call->try;
+    bool is_same_api = !call_has_fallback(call) || call->falls_back;
+
+    call->retries->shunned = (union dns_address){.any.sa_family = AF_UNSPEC};
+    if (is_same_api && try->upstream != NULL && try->upstream->connect == NULL)
+        call->retries->shunned = try->upstream->peer;
+    else if (is_same_api)
+        call->retries->shunned = try->peer;
+}
+
 bool call_try_again(struct call *call, const struct try_result *result, const struct http1_head *head)
 {
     const struct retries_config *config = &call->route->retries;
@@ -170,7 +196,7 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
         return false;
     }
     call->spare->per_try_ns = NS_NEVER;
-    call->renews = call->try->exchange->lost || (result != NULL && result->closed);
+    call->renews = is_to_renew(call, result, head);
     if (call_holds(call))
         call_forget_response(call);
     if (call_give_up_try(call, result, head))
@@ -233,6 +259,7 @@ void call_begin_again(struct call *call)
     if (retries->parked == NULL)
         next = call->try == &call->first ? &retries->other : &call->first;
     go_to_fallback(call);
+    call_shun_address(call);
     try_fini(next);
     memset(next, 0, sizeof(*next));
     try_init(next, call->context, &call_try_events, call);

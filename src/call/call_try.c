@@ -40,6 +40,7 @@ struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number
                              .route = route,
                              .breaker = breaker,
                              .circuit = breaker != NULL ? context->circuits[route->circuit] : NULL,
+                             .shunned = call->retries != NULL ? &call->retries->shunned : NULL,
                              .reserved_at = &call->downstream->reserved,
                              .deadline_ns = call_fsm_next_ns(&call->fsm),
                              .policy_ns = call->fsm.policy_ns,

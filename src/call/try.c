@@ -240,7 +240,7 @@ static void connect_anew(struct try *try)
     PRE(try->upstream == NULL); /* the one before went with the move */
     try_fsm_set_limit(&try->fsm, budget_end(now_ns, try->plan.route->connect_ns), CAUSE_CONNECT_LIMIT);
     try->upstream = upstream_connect(try->context, try->plan.terms, try->plan.config, &events, try,
-                                     connecting_end(try, now_ns));
+                                     try->plan.shunned, connecting_end(try, now_ns));
     if (try->upstream == NULL)
         fail(try, CAUSE_INTERNAL, NULL);
     else

@@ -136,7 +136,7 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct c
 
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
                                   const struct upstream_config *config, const struct upstream_events *events,
-                                  void *user, int64_t limit_ns)
+                                  void *user, const union dns_address *shunned, int64_t limit_ns)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
     struct attempt *attempt = mem_zalloc(sizeof(*attempt));
@@ -145,6 +145,7 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
         prepare(upstream, &attempt->connect, context, terms, config);
         upstream->events = events;
         upstream->user = user;
+        attempt->connect.shunned = shunned;
         if (connect_start(&attempt->connect, limit_ns) == ST_OK) {
             context->upstream_count++;
             terms->users++;

@@ -58,6 +58,25 @@ static uint32_t find_bad(struct address_book *book, const struct origin *origin,
     return bad;
 }
 
+/* Likewise, of the one that somebody would rather not have. */
+static uint32_t find_shunned(const struct origin *origin, const struct dns_answer *answer, uint32_t count,
+                             const union dns_address *shunned)
+{
+    struct address_key wanted;
+    uint32_t found = 0;
+
+    if (shunned == NULL || shunned->any.sa_family == AF_UNSPEC)
+        return 0;
+    wanted = key_of(origin, shunned);
+    for (uint32_t i = 0; i < count; i++) {
+        struct address_key key = key_of(origin, &answer->addresses[i]);
+
+        if (memcmp(key.ip, wanted.ip, sizeof(key.ip)) == 0)
+            found |= UINT32_C(1) << i;
+    }
+    return found;
+}
+
 static bool is_troubled(const struct address_book *book, const struct origin *origin)
 {
     return origin->eject.failures != 0 && atomic_load_explicit(&book->troubled, memory_order_relaxed) != 0;
@@ -102,7 +121,8 @@ static void put_first(uint8_t *order, uint32_t count, uint32_t index)
 }
 
 uint32_t address_book_order(struct address_book *book, const struct origin *origin,
-                            const struct dns_answer *answer, int64_t now_ns, uint8_t *order)
+                            const struct dns_answer *answer, const union dns_address *shunned, int64_t now_ns,
+                            uint8_t *order)
 {
     uint32_t count = answer->count < RACE_ADDRESSES ? answer->count : RACE_ADDRESSES;
     atomic_uint *turn = &book->turns[origin->number % ADDRESS_BOOK_TURNS];
@@ -117,8 +137,9 @@ uint32_t address_book_order(struct address_book *book, const struct origin *orig
         if (answer->addresses[i].any.sa_family == AF_INET6)
             ipv6 |= UINT32_C(1) << i;
     }
-    bad =
-        find_bad(book, origin, answer, count, now_ns) | find_out(book, origin, answer, count, now_ns, &probe);
+    bad = find_bad(book, origin, answer, count, now_ns) |
+          find_out(book, origin, answer, count, now_ns, &probe) |
+          find_shunned(origin, answer, count, shunned);
     race_order(order, count, ipv6, bad, atomic_fetch_add_explicit(turn, 1, memory_order_relaxed));
     if (probe < count)
         put_first(order, count, probe);

@@ -414,7 +414,8 @@ static void race(struct connect *connect)
     uint32_t count = 1;
 
     if (connect->answer != NULL)
-        count = address_book_order(connect->book, origin, connect->answer, now_ns, connect->order);
+        count = address_book_order(connect->book, origin, connect->answer, connect->shunned, now_ns,
+                                   connect->order);
     connect->addresses = count;
     race_begin(&connect->race, count, origin->stagger_ns, now_ns, connect->limit_ns);
     go_on(connect);

@@ -426,3 +426,84 @@ def test_many_calls_at_once(curfew, faulty):
             caller.close()
     assert watch.elapsed() < 5 * SLOW
     assert figures(proxy)[0] == {"first": 100, "hedge": 20}
+
+
+# ------------------------------------------------------------------------- several addresses
+
+
+class Places:
+    """A name with two addresses, and at each a server whose exchanges the test takes itself."""
+
+    def __init__(self, upstream):
+        first = upstream(host="127.0.0.81")
+        self.of = {up.host: up for up in (first, upstream(host="127.0.0.82", port=first.port))}
+
+    def take(self):
+        """The next exchange, wherever it is: (host, exchange)."""
+        host = poll(lambda: next((host for host, up in self.of.items() if up.has_connection()), None), "a connection")
+        exchange, _ = self.of[host].take()
+        return host, exchange
+
+
+@pytest.fixture
+def places(curfew, upstream, name_server):
+    def make(**keys):
+        made = Places(upstream)
+        _, wrap = name_server({"api.test": list(made.of)})
+        url = next(iter(made.of.values())).named("api.test")
+        return curfew(url=url, wrap=wrap, deadline="10s", **{"retries": RETRIES, **keys}), made
+
+    return make
+
+
+@pytest.mark.parametrize("times", range(2))
+def test_a_hedge_is_at_the_other_address(places, times):
+    """Also where an idle connection to the first one's is there."""
+    proxy, made = places(hedge=True)
+    caller = proxy.caller()
+    for _ in range(times):  # whose turn it is to be first changes
+        caller.request()
+        made.take()[1].answer(200, "Connection: close")
+        assert caller.recv_response().status == 200
+    caller.request()
+    first, slow = made.take()
+    second, hedge = made.take()
+    assert first != second
+    hedge.answer(200)
+    assert caller.recv_response().status == 200
+    slow.wait_ended()
+    assert {one["address"].split(":")[0] for one in proxy.log(times + 1)[times]["tries"]} == set(made.of)
+
+
+@pytest.mark.parametrize("ending", ["reset", "close", "silent"])
+def test_a_retry_is_at_the_other_address(places, ending):
+    """envoy#37709: not where a connection has just been lost."""
+    proxy, made = places()
+    caller = proxy.caller()
+    for _ in range(3):
+        caller.request()
+        first, exchange = made.take()
+        if ending == "reset":
+            exchange.reset()
+        elif ending == "close":
+            exchange.close()
+        second, again = made.take()
+        assert first != second
+        again.answer(200, "Connection: close")
+        assert caller.recv_response().status == 200
+
+
+def test_a_retry_after_a_kept_connection_was_reset_is_at_the_other_address(places):
+    proxy, made = places()
+    caller = proxy.caller()
+    caller.request()
+    first, exchange = made.take()
+    exchange.answer(200)
+    assert caller.recv_response().status == 200
+    caller.request("POST", "/", "Idempotency-Key: 1", content=b"abc")
+    assert exchange.recv_request().content == b"abc"
+    exchange.reset()
+    second, again = made.take()
+    assert second != first
+    again.answer(200)
+    assert caller.recv_response().status == 200
