@@ -17,6 +17,7 @@
 
 struct call_grpc;
 struct call_progress;
+struct call_tunnel;
 struct downstream;
 struct call_context;
 struct circuit_news;
@@ -30,8 +31,9 @@ struct circuit_news;
  * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_retries.c
  * (whether another one follows), call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
  * request's content, as they get it), call_exchange.c (bytes in both directions), call_response.c (heads of responses),
- * call_grpc.c (what a gRPC call is told and tells), call_progress.c and call_hold.c (streams), call_verdict.c (what its
- * try says of the API), call_end.c (the way out), call_log.c; audit.c looks after callers of whom no event tells.
+ * call_grpc.c (what a gRPC call is told and tells), call_progress.c and call_hold.c (streams), call_tunnel.c,
+ * call_verdict.c (what its try says of the API), call_end.c (the way out), call_log.c; audit.c looks after callers of
+ * whom no event tells.
  */
 struct call {
     struct call_fsm fsm;
@@ -67,6 +69,7 @@ struct call {
     struct stream *caller;          /* the downstream's */
     struct call_grpc *grpc;         /* NULL: it is no gRPC call, or there was no memory */
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
+    struct call_tunnel *tunnel;     /* that it asks for, or is; NULL: none */
     int64_t caller_end_ns;          /* what the caller asks for; NS_NEVER: nothing */
     struct call_spare *spare;       /* NULL: it has no retries, or no memory for them */
     struct call_retries *retries;   /* NULL: no try has failed that another one may follow */

@@ -71,7 +71,8 @@ struct try_plan {
     const union dns_address *shunned;    /* of several addresses, the last one to be tried; NULL: none */
     struct upstream **reserved_at; /* the connection that authenticates this caller, if there is one there */
     int64_t deadline_ns,
-        policy_ns; /* as in struct call_fsm, the first the earliest of all that is set by then */
+        policy_ns;       /* as in struct call_fsm, the first the earliest of all that is set by then */
+    struct span upgrade; /* the protocol that the request asks for; empty: none */
     enum http1_method method;
     uint8_t bucket; /* in the pool's queue, if that is shared */
     uint8_t number; /* of its call's tries, from 1 */
@@ -138,6 +139,9 @@ enum stream_result try_head(struct try *try, struct http1_head **head) __attribu
 /* The final response is on its way to the caller. False: that can't be, which has been told. */
 bool try_adopt(struct try *try) __attribute__((warn_unused_result));
 
+/* Likewise, and behind it the exchange is a tunnel. */
+bool try_open_tunnel(struct try *try) __attribute__((warn_unused_result));
+
 /* The exchange has taken the whole request. */
 void try_note_uploaded(struct try *try);
 
@@ -148,8 +152,9 @@ void try_set_limit(struct try *try, bool paused);
 void try_fail(struct try *try, const struct stream_fault *fault);
 
 /*
- * The whole response is here: permit and connection go back. `keeps_caller`: the caller's connection goes on, for
- * which one that authenticates the caller can be kept. False: that can't be, which has been told.
+ * The whole response is here, or the tunnel has ended in order: permit and connection go back. `keeps_caller`: the
+ * caller's connection goes on, for which one that authenticates the caller can be kept. False: that can't be, which has
+ * been told.
  */
 bool try_finish(struct try *try, bool keeps_caller) __attribute__((warn_unused_result));
 

@@ -101,6 +101,10 @@ bool build_is_map(struct build *b, const struct option_value *value, const char 
 /* Streams of a route, or of an upstream; *out is NULL if no response is to be one. */
 enum status build_streams(struct build *b, const struct option_values *values,
                           const struct streams_config **out) MUST_CHECK;
+/* Switches to other protocols of a route, or of an upstream; *out is NULL if there are none. */
+enum status build_upgrade(struct build *b, const struct option_values *values,
+                          const struct upstream_config *upstream,
+                          const struct upgrade_config **out) MUST_CHECK;
 /* The upstream's budget of retries, and the field that tells of them; before build_rules. */
 enum status build_retry_budget(struct build *b, struct build_upstream *u) MUST_CHECK;
 /*

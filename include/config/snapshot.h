@@ -10,6 +10,7 @@
 #include "base/span.h"
 #include "config/place.h"
 #include "config/streams.h"
+#include "config/upgrade.h"
 #include "http/forward_rules.h"
 #include "core/breaker.h"
 #include "core/min_rate.h"
@@ -143,6 +144,7 @@ struct route_config {
     int64_t idle_ns;
     struct min_rate_terms min_rate;
     const struct streams_config *streams; /* NULL: no response is one */
+    const struct upgrade_config *upgrade; /* NULL: no connection switches to another protocol */
     struct retries_config retries;
     struct {
         const struct place *deadline, *observe, *connect, *first_byte, *begin, *idle, *min_rate, *pool;
@@ -150,12 +152,16 @@ struct route_config {
     } at;
 };
 
-/* The longest deadline that a call can have by this policy: its response may be a stream. */
+/* The longest deadline that a call can have by this policy: its response may be a stream, or a tunnel. */
 static inline int64_t route_longest_deadline_ns(const struct route_config *route)
 {
-    bool is_stream = route->streams != NULL && route->streams->deadline_ns > route->deadline_ns;
+    int64_t longest_ns = route->deadline_ns;
 
-    return is_stream ? route->streams->deadline_ns : route->deadline_ns;
+    if (route->streams != NULL && route->streams->deadline_ns > longest_ns)
+        longest_ns = route->streams->deadline_ns;
+    if (route->upgrade != NULL && route->upgrade->terms.lifetime_ns > longest_ns)
+        longest_ns = route->upgrade->terms.lifetime_ns;
+    return longest_ns;
 }
 
 /* How long a call may really take: what is observed cuts nothing, and a ceiling below the deadline is none. */

@@ -14,13 +14,17 @@
  * A move says what has to be given back, so nothing can be forgotten on any way out; call/call does the giving.
  * Pure: the time comes in. What a call has to do with an API is the life of its tries (core/try_fsm).
  *
- *   READING -> TRYING -> RESPONDING -> DELIVERING -> DONE
- *               |   ^        '-------------^-----------^
- *               v   |                      |
- *              BACKOFF --------------------'
+ *                      .---> TUNNEL ------------------.
+ *                      |                              v
+ *   READING -> TRYING -+-> RESPONDING -> DELIVERING -> DONE
+ *               |   ^          '-------------^---------^
+ *               v   |                        |
+ *              BACKOFF ----------------------'
  *
  * BACKOFF: a try has failed, and another one follows when the wait is over: nothing is held but the timer. If none
  * can follow after all, the response of the try before, which is here whole, is delivered, if there was one.
+ * TUNNEL: the upstream has switched to another protocol, and bytes go in both directions until either side, or its
+ * lifetime, ends them (core/tunnel).
  * RESPONDING: the final response's head is on its way to the caller. DELIVERING: the whole response is here, the
  * caller has not taken it yet. From each state on the way also to an early end: STUCK, FAILED, GONE; and, before a
  * permit was ever held, REFUSED, which tells the caller to ask again.

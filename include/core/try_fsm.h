@@ -78,7 +78,7 @@ static inline bool try_fsm_is_alive(const struct try_fsm *fsm)
 /* States in which bytes move. */
 static inline bool try_fsm_is_exchanging(const struct try_fsm *fsm)
 {
-    return fsm->state >= TRY_SENDING && fsm->state <= TRY_STREAMING;
+    return fsm->state >= TRY_SENDING && fsm->state <= TRY_TUNNELING;
 }
 
 #endif

@@ -21,7 +21,7 @@
  * a ready field line, in whose favour each traceparent and tracestate that came is left out; empty: they go on.
  * Of a caller by a unix socket, X-Forwarded-For is left as it came, and Forwarded says for=unknown.
  * Content framing is written as `head` has it. Expect goes on only if the caller waits
- * (head->expect_continue).
+ * (head->expect_continue). A protocol that is asked for (head->upgrade) is the only one that goes on.
  */
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
                           struct forwarded_caller caller, struct span trace_line);
@@ -46,6 +46,7 @@ struct forward_own {
     struct span date;      /* for a response that came without (RFC 9110 6.6.1); empty: it has one */
     struct span authority; /* that the caller reached us by, for Location; empty: that stays as it came */
     bool is_https;         /* and how */
+    struct span upgrade;   /* of a 101: the protocol */
 };
 
 /*

@@ -119,7 +119,12 @@ struct http1_head {
     struct span host;     /* request: the Host field's value */
     struct span traceparent; /* request: its value; empty: none, several, or one for this hop only */
     bool has_date;           /* response */
-    struct span odd;         /* if the head was refused: the line at fault, and what follows it */
+    /*
+     * Request that has Upgrade: the protocol that is asked for on, set by who decides that; empty: none. Response: in;
+     * not empty: a 101 is not refused, and who reads it sees to it that it is the one that was asked for.
+     */
+    struct span upgrade;
+    struct span odd; /* if the head was refused: the line at fault, and what follows it */
 };
 
 /* How far http1_scan has looked; zero it before each head, but for is_response. */
@@ -247,6 +252,12 @@ bool http1_is_host(struct span s);
 /* RFC 9110 9.2.2: may be sent again without harm. */
 bool http1_method_is_idempotent(enum http1_method method);
 enum http1_method http1_method_of(struct span name);
+
+/* An interim response (RFC 9110 15.2), behind which the final one follows? Behind a 101 there is no HTTP/1.1. */
+static inline bool http1_is_interim(uint16_t code)
+{
+    return code < 200 && code != 101;
+}
 
 /* The usual reason phrase of a status code (RFC 9110 15); "Unknown" for others. */
 const char *http1_reason(uint16_t code);

@@ -56,6 +56,9 @@ void transport_reset(struct transport *transport);
 /* Was the connection reset, or, of a unix socket, closed at both ends? That may be so without an event of its own. */
 bool transport_has_hung_up(const struct transport *transport);
 
+/* Was the connection reset? That may be so without an event of its own, as long as nothing is read. */
+bool transport_was_reset(const struct transport *transport);
+
 /*
  * Has the peer left for good, rather than only ended its side (half-close)? For use when peer_ended. Exact for unix
  * sockets and for TCP peers on this host (asked of the kernel by sock_diag(7)); false where it can't be known.

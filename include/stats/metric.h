@@ -14,6 +14,7 @@
 #include "core/name_age.h"
 #include "core/phase.h"
 #include "core/retry_policy.h"
+#include "core/tunnel.h"
 #include "core/verdict.h"
 #include "stats/duration_histogram.h"
 #include "stats/start_times.h"
@@ -31,7 +32,7 @@ enum metric_result { RESULT_SUCCESS, RESULT_FAILURE, RESULT_COUNT };
 /* Cells by phase and age: phase * AGE_COUNT + age. */
 enum metric_age { AGE_UNDER_1S, AGE_1S, AGE_5S, AGE_30S, AGE_COUNT };
 
-/* Cells by class of status code; see metric_class. The first is never used, for no call ends with 1xx. */
+/* Cells by class of status code; see metric_class. The first is of tunnels. */
 #define CLASS_COUNT     5
 /* And of what came of a call that was cut: nothing. */
 #define LATE_CLASS_NONE CLASS_COUNT

@@ -38,7 +38,7 @@
  * blocked, not heard              h1: the peer's time to read runs       h2: the same, or it opens no window
  * blocked, ended                  h1: the answer is early, the request   h2: RST_STREAM(NO_ERROR) is to follow
  *                                     goes no further
- * raw: no head and no early answer; lost means that all that was to come is lost, too.
+ * raw: no early answer; lost means that all that was to come is lost, too. A stream becomes such by stream_tunnel.
  *
  * The same words of a caller's stream (h1: wire/h1_caller): it is heard from its beginning, and begun until its head is
  * given; ended when the whole request has been shown; lost when the caller has left for good, which a half-close is
@@ -145,6 +145,13 @@ struct stream_ops {
     enum stream_result (*send)(struct stream *stream, const struct stream_piece *piece, size_t *taken);
 
     /*
+     * A 101 has been read, or given to be sent, or a 2xx to CONNECT: from now on content is bytes, in both directions
+     * and until each side ends by itself (`last`). What has come behind the head is the first of it, and our end,
+     * once it is sent, leaves the other direction open. NULL: there are none on such a connection.
+     */
+    void (*tunnel)(struct stream *stream);
+
+    /*
      * The whole message is here, and the connection goes: nothing is received or sent any more; what has come can
      * still be taken. True: by all that has come, the connection may serve others.
      */
@@ -188,6 +195,8 @@ struct stream {
     bool persistent;   /* a caller's: another request may follow on its connection. The user may clear it */
     bool carries_grpc; /* a caller's: trailers always reach it (HTTP/2) */
     bool paused;       /* set by the user: nothing was received for a while, as the other side was blocked */
+    bool asks_to_tunnel; /* a caller's, set by the user: what it sends behind the head is no other request */
+    bool tunnels;        /* see stream_tunnel */
 };
 
 static inline enum stream_result stream_head(struct stream *stream, struct http1_head **head)
@@ -256,6 +265,11 @@ static inline enum stream_result stream_send(struct stream *stream, const struct
 static inline enum stream_result stream_trail(struct stream *stream, struct span trailers)
 {
     return stream->ops->trail(stream, trailers);
+}
+
+static inline void stream_tunnel(struct stream *stream)
+{
+    stream->ops->tunnel(stream);
 }
 
 static inline bool stream_let_go(struct stream *stream)

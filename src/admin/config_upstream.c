@@ -27,6 +27,19 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
     jsonw_close_object(json);
 }
 
+static void put_upgrade(struct jsonw *json, const struct upgrade_config *upgrade)
+{
+    if (upgrade == NULL) {
+        jsonw_null(json, "upgrade");
+        return;
+    }
+    jsonw_open_object(json, "upgrade");
+    config_put_list(json, "protocols", upgrade->protocols, upgrade->protocol_count);
+    config_put_duration(json, "idle", upgrade->terms.idle_ns);
+    config_put_duration(json, "lifetime", upgrade->terms.lifetime_ns);
+    jsonw_close_object(json);
+}
+
 static void put_streams(struct jsonw *json, const struct streams_config *streams)
 {
     if (streams == NULL) {
@@ -195,6 +208,7 @@ static void put_route(struct jsonw *json, const struct upstream_config *upstream
     config_put_duration(json, "deadline", route->deadline_ns);
     put_timeouts(json, route);
     put_streams(json, route->streams);
+    put_upgrade(json, route->upgrade);
     jsonw_text(json, "pool", snapshot_pool_name(upstream->snapshot, route->pool));
     put_breaker(json, route->breaker);
     config_put_retries(json, upstream, &route->retries);
@@ -223,6 +237,7 @@ void config_put_upstream(struct jsonw *json, const struct snapshot *snapshot,
     config_put_duration(json, "observe_ceiling", upstream->observe_ceiling_ns);
     put_timeouts(json, own);
     put_streams(json, own->streams);
+    put_upgrade(json, own->upgrade);
     jsonw_text(json, "pool", snapshot_pool_name(snapshot, own->pool));
     put_breaker(json, own->breaker);
     put_caller_deadline(json, &upstream->caller_deadline);

@@ -267,6 +267,22 @@ static void print_streams(const struct explanation *e)
            streams->events.ignore_count != 0 ? "\n            " : "            comments are no events; ");
 }
 
+static void print_upgrade(const struct explanation *e)
+{
+    const struct upgrade_config *upgrade = e->policy.route->upgrade;
+
+    if (upgrade == NULL)
+        return;
+    printf(LABEL_FMT, "upgrade");
+    for (uint32_t i = 0; i < upgrade->protocol_count; i++)
+        printf("%s%.*s", i == 0 ? "" : ", ", SPAN_FMT(upgrade->protocols[i]));
+    printf(" (");
+    print_place(upgrade->at);
+    printf("): once the API has agreed, in place of the deadline\n");
+    print_part("idle", upgrade->terms.idle_ns, upgrade->idle_at);
+    print_part("lifetime", upgrade->terms.lifetime_ns, upgrade->lifetime_at);
+}
+
 /* ---- the head on its way -------------------------------------------------------------------------------- */
 
 /* Lines that are set, with their values hidden: they are often secrets. */
@@ -470,6 +486,7 @@ bool explain_print(const struct explanation *e)
     explain_breaker_print(e->policy.route);
     print_limits(e);
     print_streams(e);
+    print_upgrade(e);
     explain_retries(e);
     if (e->refused != CAUSE_NONE)
         return true;

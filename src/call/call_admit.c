@@ -4,6 +4,7 @@
 #include "http/connection_auth.h"
 #include "call/call.h"
 #include "call/call_grpc.h"
+#include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/call_hedge.h"
 #include "call/policy.h"
@@ -175,7 +176,7 @@ static void prepare_retries(struct call *call, const struct http1_head *head)
 }
 
 /* What it ends by; CAUSE_NONE: it goes on, or has ended. *detail is for people, and may be left as it is. */
-static enum cause start(struct call *call, const struct http1_head *head, const char **detail)
+static enum cause start(struct call *call, struct http1_head *head, const char **detail)
 {
     struct policy policy;
     enum cause cause;
@@ -189,6 +190,8 @@ static enum cause start(struct call *call, const struct http1_head *head, const 
         return refuse(call, head, policy.refused);
     if (retries_are_on(&call->route->retries))
         prepare_retries(call, head);
+    if ((head->known & HTTP1_BIT(UPGRADE)) != 0 && !call_ask_for_upgrade(call, head))
+        return CAUSE_INTERNAL;
     cause = keep_head(call, head, policy.begins_trace);
     if (cause == CAUSE_HEAD_TOO_LARGE)
         return refuse(call, head, cause);

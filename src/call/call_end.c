@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "call/call_grpc.h"
 #include "call/call_progress.h"
+#include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/pool_wait.h"
 #include "call/context.h"
@@ -29,6 +30,7 @@ static void free_deferred(struct deferred_free *deferred_free)
     call_free_progress(call);
     if (call->grpc != NULL)
         call_free_grpc(call, slab);
+    mem_free(call->tunnel);
     outgoing_fini(&call->request, slab);
     slab_give(slab, call, sizeof(*call));
 }
@@ -222,7 +224,8 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
         observe(call, cause, now_ns);
         if (call_is_stream(call))
             observe_stream(call, cause, now_ns);
-        add_to_histogram(call, cause, outcome, now_ns);
+        if (!call_was_tunnel(call)) /* how long that is says nothing of the API, or of what a call needs */
+            add_to_histogram(call, cause, outcome, now_ns);
     }
     if (outcome == OUTCOME_STUCK)
         remember_stuck(call, cause, phase, now_ns);
@@ -382,7 +385,9 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
     char why[TLS_WHY_MAX];
 
     PRE(cause < CAUSE_COUNT && !call_is_over(call)); /* there is one way out, once */
-    if (detail == NULL && cause != CAUSE_NONE)       /* where nobody knows better */
+    if (call->fsm.state == CALL_TUNNEL)
+        cause = call_close_tunnel(call, cause);
+    if (detail == NULL && cause != CAUSE_NONE) /* where nobody knows better */
         detail = try_tls_why(call->try, why);
     if (call->rival != NULL)
         call_cut_rival(call, cause);

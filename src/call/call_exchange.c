@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "call/call_grpc.h"
 #include "call/call_progress.h"
+#include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/relay.h"
@@ -36,6 +37,8 @@ static const struct stream_fault *upload(struct call *call)
 
     if (call->try->uploaded || call->try->exchange->lost || !try_fsm_is_exchanging(&call->try->fsm))
         return NULL;
+    if (call->tunnel != NULL)
+        return call_send_ask(call);
     end = relay_run(call->spare != NULL ? call_content(call) : call->caller, call->try->exchange, NULL, NULL);
     if (call->spare != NULL)
         call_note_content(call);
@@ -195,11 +198,18 @@ static void set_limit(struct call *call)
 
 void call_pump(struct call *call)
 {
-    const struct stream_fault *fault = upload(call);
+    const struct stream_fault *fault;
 
+    if (call->fsm.state == CALL_TUNNEL) {
+        call_pump_tunnel(call);
+        return;
+    }
+    fault = upload(call);
     if (fault == NULL)
         fault = download(call);
-    if (fault != NULL && fault == &call->try->exchange->fault)
+    if (call->fsm.state == CALL_TUNNEL)
+        call_pump_tunnel(call);
+    else if (fault != NULL && fault == &call->try->exchange->fault)
         try_fail(call->try, fault);
     else if (fault != NULL)
         call_end(call, fault->cause, fault->detail);

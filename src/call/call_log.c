@@ -5,6 +5,7 @@
 #include "call/call.h"
 #include "call/call_grpc.h"
 #include "call/call_progress.h"
+#include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/late.h"
@@ -71,6 +72,8 @@ static void put_end(struct jsonw *json, const struct call *call, enum cause caus
         jsonw_string(json, "error", span_of(error));
     jsonw_string(json, "phase", span_of(phase_name(phase)));
     jsonw_string(json, "sent", span_of(sent_name(call->fsm.sent)));
+    if (call_was_tunnel(call))
+        jsonw_text(json, "end", tunnel_end_name(call->tunnel->end));
 }
 
 static void put_ends(struct jsonw *json, const struct call *call)

@@ -3,6 +3,7 @@
 #include "call/call.h"
 #include "call/call_grpc.h"
 #include "call/call_progress.h"
+#include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/context.h"
 
@@ -56,6 +57,8 @@ static struct forward_own say_own(const struct call *call, const struct http1_he
 {
     struct forward_own own = {.rules = &call->try->plan.config->rules, .call_id = call->id};
 
+    if (head->code == 101)
+        own.upgrade = call_upgrade(call);
     if (!head->has_date)
         own.date = context_date(call->context);
     return own;
@@ -119,7 +122,7 @@ static const struct stream_fault *hand_over_final(struct call *call, struct http
 
 static const struct stream_fault *begin_answer(struct call *call, struct http1_head *head)
 {
-    PRE(!call->answering && head->code >= 200); /* of final responses there is one */
+    PRE(!call->answering && !http1_is_interim(head->code)); /* of final responses there is one */
     call->status = head->code;
     if (call->grpc != NULL)
         call_note_grpc_head(call, head);
@@ -159,6 +162,11 @@ static const struct stream_fault *final_response(struct call *call, struct http1
 
     if (fault != NULL)
         return fault;
+    if (head->code == 101) {
+        answer(call);
+        call_open_tunnel(call);
+        return NULL;
+    }
     if (!call_watch_progress(call, head))
         return &call_no_memory;
     if (!call_holds(call))
@@ -188,12 +196,12 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
     case STREAM_WAIT: return false;
     default: *fault = &try->exchange->fault; return false;
     }
-    if (head->code >= 200)
+    if (!http1_is_interim(head->code))
         call_try_answered(call);
     if (is_to_be_tried_again(call, head->code) && call_try_again(call, NULL, head))
         return false;
-    if (head->code >= 200 && call->rival != NULL)
+    if (!http1_is_interim(head->code) && call->rival != NULL)
         call_cut_rival(call, CAUSE_NONE);
-    *fault = head->code < 200 ? interim_response(call, head) : final_response(call, head);
+    *fault = http1_is_interim(head->code) ? interim_response(call, head) : final_response(call, head);
     return *fault == NULL && !call_is_over(call);
 }

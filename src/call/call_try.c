@@ -2,6 +2,7 @@
 #include "base/invariant.h"
 #include "core/retry.h"
 #include "call/call.h"
+#include "call/call_tunnel.h"
 #include "call/context.h"
 #include "call/downstream.h"
 #include "call/ghost.h"
@@ -15,8 +16,8 @@
  */
 static bool is_repeatable(const struct call *call)
 {
-    return http1_method_is_idempotent(call->request.method) && call->caller->ended &&
-           call->caller->received == 0;
+    return http1_method_is_idempotent(call->request.method) &&
+           (call->caller->ended || call->tunnel != NULL) && call->caller->received == 0;
 }
 
 static enum try_kind kind_of(bool falls_back, uint8_t number)
@@ -44,6 +45,7 @@ struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number
                              .reserved_at = &call->downstream->reserved,
                              .deadline_ns = call_fsm_next_ns(&call->fsm),
                              .policy_ns = call->fsm.policy_ns,
+                             .upgrade = call_upgrade(call),
                              .method = call->request.method,
                              .bucket = call->bucket,
                              .number = number,

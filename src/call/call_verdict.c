@@ -107,6 +107,7 @@ static bool api_is_to_move(const struct call *call)
     case TRY_CONNECTING:
     case TRY_WAITING: return true;
     case TRY_SENDING: return call->try->exchange->blocked;
+    case TRY_TUNNELING:
     case TRY_STREAMING: return !call->caller->blocked;
     default: return false;
     }
@@ -157,10 +158,16 @@ void call_try_answered(struct call *call)
     tell_breaker(call, verdict);
 }
 
+/* Of a tunnel, either side may be the one that is silent. */
+static enum cause blamed(const struct try *try, enum cause cause)
+{
+    return try->fsm.state == TRY_TUNNELING && cause == CAUSE_IDLE_LIMIT ? CAUSE_NONE : cause;
+}
+
 static enum verdict judge(const struct call *call, enum cause cause)
 {
     const struct try *try = call->try;
-    struct try_end end = {.cause = cause,
+    struct try_end end = {.cause = blamed(try, cause),
                           .status = try->status,
                           .api_to_move = api_is_to_move(call),
                           .took_ns = loop_now(call->context->loop) - try->granted_ns,

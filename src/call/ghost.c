@@ -120,7 +120,7 @@ void ghost_follow(struct call *call, struct try *try, enum cause cause)
     pool_pass_on_to_ghost(ghost->pool, &try->ticket, &ghost->ticket);
     timer_set(&call->context->loop->timers, &ghost->over,
               budget_end(loop_now(call->context->loop), try->plan.route->linger_ns));
-    if (call->ends && try->plan.config->late && late_can_begin(try))
+    if (call->ends && call->tunnel == NULL && try->plan.config->late && late_can_begin(try))
         watch(ghost, call, try);
 }
 

@@ -63,7 +63,7 @@ static bool receive(struct late *late)
 static void note_head(struct late *late, const struct http1_head *head)
 {
     code_counts_count(&late->context->metrics->upstreams[late->config->index].responses, head->code);
-    if (head->code >= 200)
+    if (!http1_is_interim(head->code))
         late->result.status = head->code;
 }
 

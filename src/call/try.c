@@ -128,6 +128,7 @@ static void begin_h1(struct try *try)
     try->exchange = &try->h1.stream;
     h1_exchange_begin(&try->h1, &try->upstream->transport,
                       &(struct h1_terms){.method = plan->method,
+                                         .upgrade = plan->upgrade,
                                          .rules = &plan->config->rules,
                                          .head_max = context->snapshot->limits.response_head_bytes,
                                          .head_cap = (uint32_t)context->text_cap});
@@ -411,7 +412,7 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
     if (result != STREAM_OK)
         return result;
     count_status(try, (*head)->code);
-    if ((*head)->code >= 200) {
+    if (!http1_is_interim((*head)->code)) {
         try->status = (*head)->code;
         try->reusable = upstream_note_response(try->upstream, *head);
         if (try->plan.route->refusals != NULL || try->plan.route->waits != NULL)
@@ -424,6 +425,11 @@ bool try_adopt(struct try *try)
 {
     PRE(try->status != 0);
     return move(try, TRY_STREAMING);
+}
+
+bool try_open_tunnel(struct try *try)
+{
+    return move(try, TRY_TUNNELING);
 }
 
 void try_note_uploaded(struct try *try)
@@ -468,7 +474,7 @@ bool try_finish(struct try *try, bool keeps_caller)
 {
     unsigned holds;
 
-    PRE(try->fsm.state == TRY_STREAMING && try->granted_ns != 0);
+    PRE(try->fsm.state >= TRY_STREAMING && try->fsm.state <= TRY_TUNNELING && try->granted_ns != 0);
     /* Over HTTP/1.1 the rest of the request would have to follow on the connection. */
     if (!stream_let_go(try->exchange) || (!try->uploaded && try->upstream->h2 == NULL))
         try->reusable = false;

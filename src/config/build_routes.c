@@ -337,6 +337,8 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
     take_from_pool(route, &r->b->pools[route->pool]);
     if (status == ST_OK)
         status = build_streams(r->b, &r->values, &route->streams);
+    if (status == ST_OK)
+        status = build_upgrade(r->b, &r->values, r->u->out, &route->upgrade);
     return status == ST_OK ? choose_breaker(r, route) : status;
 }
 
@@ -354,6 +356,8 @@ static enum status build_default(struct build *b, struct build_upstream *u)
     take_from_pool(route, &b->pools[route->pool]);
     if (status == ST_OK)
         status = build_streams(b, &u->values, &route->streams);
+    if (status == ST_OK)
+        status = build_upgrade(b, &u->values, u->out, &route->upgrade);
     if (status == ST_OK)
         status = build_breaker(b, &u->values, OPT_UPSTREAM_BREAKER, &route->breaker);
     if (status == ST_OK)

@@ -29,7 +29,7 @@ const char *try_kind_name(enum try_kind kind)
 
 enum verdict verdict_of_status(uint16_t status, const struct status_set *bad)
 {
-    PRE(status >= 200);
+    PRE(status > 100);
     if (status_set_has(bad, status))
         return VERDICT_BAD;
     return status == 429 ? VERDICT_NEUTRAL : VERDICT_GOOD;

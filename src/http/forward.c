@@ -116,6 +116,12 @@ static void put_request_framing(struct text *out, const struct http1_head *head)
         TEXT_LIT(out, "TE: trailers\r\nConnection: TE\r\n");
 }
 
+static void put_upgrade(struct text *out, struct span protocol)
+{
+    TEXT_LIT(out, "Connection: Upgrade\r\n");
+    put_line(out, SPAN_LIT("Upgrade: "), protocol);
+}
+
 void forward_request_head(struct text *out, const struct http1_head *head, const struct forward_rules *rules,
                           struct forwarded_caller caller, struct span trace_line)
 {
@@ -136,6 +142,8 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
     }
     run_flush(&run, out);
     put_request_framing(out, head);
+    if ((head->known & HTTP1_BIT(UPGRADE)) != 0 && head->upgrade.len != 0)
+        put_upgrade(out, head->upgrade);
     if (rules->via && !forward_rules_drop(rules, SPAN_LIT("Via")))
         put_via(out, head->minor);
     if (rules->tells != FORWARD_TELLS_NOTHING)
@@ -189,7 +197,9 @@ static void put_response_end(struct text *out, const struct http1_head *response
         put_content_length(out, response->content_length);
     else if (told == HTTP1_CHUNKED && caller_minor != 0)
         TEXT_LIT(out, "Transfer-Encoding: chunked\r\n");
-    if (!keep_alive || framing.close)
+    if (response->code == 101)
+        put_upgrade(out, own->upgrade);
+    else if (!keep_alive || framing.close)
         TEXT_LIT(out, "Connection: close\r\n");
     else if (caller_minor == 0)
         TEXT_LIT(out, "Connection: keep-alive\r\n");
@@ -240,7 +250,7 @@ void forward_response_head(struct text *out, const struct http1_head *response,
                            struct forward_framing framing, uint8_t caller_minor, bool keep_alive,
                            const struct forward_own *own)
 {
-    bool interim = response->code < 200;
+    bool interim = http1_is_interim(response->code);
     struct run run = {{NULL, 0}};
 
     PRE(caller_minor == 1 || framing.framing != HTTP1_CHUNKED); /* HTTP/1.0 knows no chunks */

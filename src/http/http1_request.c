@@ -232,6 +232,8 @@ static enum cause read_meaning(struct http1_head *out, const struct http1_seen *
     if (cause != CAUSE_NONE)
         return cause;
     read_traceparent(out, seen);
+    if (seen->count[HTTP1_FIELD_UPGRADE] != 0)
+        out->upgrade = (struct span){NULL, 0};
     if (out->minor == 1 && seen->count[HTTP1_FIELD_EXPECT] != 0 && !read_expect(out))
         return refuse(detail, "an expectation other than 100-continue", CAUSE_EXPECTATION);
     if (out->minor == 1 && seen->count[HTTP1_FIELD_TE] != 0)

@@ -126,7 +126,7 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
     if (cause != CAUSE_NONE)
         return cause;
     out->has_date = seen.count[HTTP1_FIELD_DATE] != 0;
-    if (out->code == 101)
+    if (out->code == 101 && out->upgrade.len == 0)
         return refuse(detail, "a protocol switch that was not asked for");
     if (!http1_read_connection(out, &seen, detail))
         return CAUSE_RESPONSE_HEAD_SIZE;

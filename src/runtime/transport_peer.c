@@ -105,6 +105,14 @@ bool transport_has_hung_up(const struct transport *transport)
     return poll(&now, 1, 0) == 1 && (now.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+bool transport_was_reset(const struct transport *transport)
+{
+    struct pollfd now = {.fd = transport->fd};
+
+    PRE(transport_is_open(transport));
+    return poll(&now, 1, 0) == 1 && (now.revents & POLLERR) != 0;
+}
+
 bool transport_peer_is_gone(const struct transport *transport)
 {
     union socket_address peer, own;

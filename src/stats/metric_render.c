@@ -25,6 +25,7 @@ enum label {
     LABEL_ADDRESS,
     LABEL_HANDSHAKE,
     LABEL_GRPC,
+    LABEL_END,
 };
 
 static const char *label_key(enum label label)
@@ -36,7 +37,7 @@ static const char *label_key(enum label label)
         [LABEL_RESULT] = "result",    [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
         [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
-        [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code",
+        [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code", [LABEL_END] = "end",
     };
 
     return keys[label];
@@ -50,7 +51,7 @@ static const char *reason_of(enum outcome outcome, uint32_t cause)
 /* NULL: a cell that never counts. */
 static const char *cell_name(enum label label, uint32_t cell)
 {
-    static const char *const classes[LATE_COUNT] = {NULL, "2xx", "3xx", "4xx", "5xx", "none"};
+    static const char *const classes[LATE_COUNT] = {"1xx", "2xx", "3xx", "4xx", "5xx", "none"};
     static const char *const directions[DIRECTION_COUNT] = {[DIRECTION_UP] = "up", [DIRECTION_DOWN] = "down"};
     static const char *const sides[SIDE_COUNT] = {[SIDE_DOWNSTREAM] = "downstream",
                                                   [SIDE_UPSTREAM] = "upstream",
@@ -62,8 +63,8 @@ static const char *cell_name(enum label label, uint32_t cell)
 
     switch (label) {
     case LABEL_NONE: return "";
-    case LABEL_CLASS:
-    case LABEL_LATE: return classes[cell];
+    case LABEL_CLASS: return classes[cell];
+    case LABEL_LATE: return cell != 0 ? classes[cell] : NULL;
     case LABEL_PHASE: return phase_name((enum phase)cell);
     case LABEL_PHASE_AGE: return phase_name((enum phase)(cell / AGE_COUNT));
     case LABEL_FAILED: return reason_of(OUTCOME_FAILED, cell);
@@ -80,6 +81,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_ADDRESS: return ejection_state_name((enum ejection_state)cell);
     case LABEL_OPENED: return breaker_reason_name((enum breaker_reason)cell);
     case LABEL_GRPC: return grpc_code_name((enum grpc_code)cell);
+    case LABEL_END: return tunnel_end_name((enum tunnel_end)cell);
     case LABEL_HANDSHAKE: return handshake_failure_name((enum handshake_failure)cell);
     }
     IMPOSSIBLE("a counter's label that has no names");

@@ -64,6 +64,8 @@ static bool has_left(struct h1_caller *caller)
 
     if (caller->turn.caller_ended || !(transport->peer_ended || unread))
         return false;
+    if (caller->stream.tunnels) /* what it said before is still to be passed on */
+        return caller->stream.paused && transport_was_reset(transport);
     if (transport_peer_is_gone(transport))
         return true;
     caller->turn.caller_ended = transport->peer_ended;
@@ -140,7 +142,7 @@ static void take(struct stream *stream, size_t len)
 
     PRE(len <= caller->turn.reader.data);
     buffer_consume(&caller->in, h1_reader_take(&caller->turn.reader, len));
-    if (stream->ended)
+    if (stream->ended || stream->tunnels)
         buffer_close_if_empty(spares_of(caller), &caller->in);
 }
 
@@ -158,8 +160,26 @@ static enum stream_result receive(struct stream *stream)
     case ST_LIMIT:
         return fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN,
                     "a chunk's head or the trailer section is too long");
+    case ST_EOF:
+        if (stream->tunnels && h1_reader_end(&caller->turn.reader))
+            return STREAM_OK;
+        return has_gone(caller);
     default: return has_gone(caller);
     }
+}
+
+/* The request had no content. What came behind its head lies in the buffer, or raised its event long ago. */
+static void tunnel(struct stream *stream)
+{
+    struct h1_caller *caller = of(stream);
+
+    PRE(caller->in_use && caller->turn.reader.ended && !stream->tunnels);
+    stream->tunnels = true;
+    stream->persistent = stream->ended = false;
+    h1_reader_open(&caller->turn.reader, false, HTTP1_UNTIL_CLOSE, 0);
+    caller->turn.writer.framing = HTTP1_UNTIL_CLOSE;
+    caller->turn.writer.ended = false;
+    caller->transport.can_read = true;
 }
 
 static bool has_all(struct stream *stream)
@@ -181,11 +201,21 @@ static void discard(struct stream *stream)
     stream->ended = reader->ended;
 }
 
+/* Of a tunnel, once all that it has said is passed on: nobody is there to hear the rest. */
+static bool has_left_tunnel(const struct h1_caller *caller)
+{
+    bool all_is_said = caller->turn.reader.ended && buffer_len(&caller->in) == 0;
+
+    return all_is_said ? transport_peer_is_gone(&caller->transport) : transport_was_reset(&caller->transport);
+}
+
 static bool is_gone(struct stream *stream)
 {
     const struct h1_caller *caller = of(stream);
     const struct transport *transport = &caller->transport;
 
+    if (stream->tunnels)
+        return has_left_tunnel(caller);
     return transport_has_hung_up(transport) ||
            ((transport->peer_ended || stream->paused) && transport_peer_is_gone(transport));
 }
@@ -314,6 +344,7 @@ static const struct stream_ops ops = {
     .keep_response = h1_caller_keep_response,
     .drop_response = h1_caller_drop_response,
     .send = h1_caller_send,
+    .tunnel = tunnel,
     .again = again,
     .is_gone = is_gone,
     .finish = finish,

@@ -109,13 +109,13 @@ enum stream_result h1_caller_send_response(struct stream *stream, const struct h
     struct text text = text_over(caller->common->text, caller->common->text_cap);
     struct forward_framing framing;
 
-    if (head->code < 200)
+    if (http1_is_interim(head->code))
         return send_interim(caller, head, own);
     PRE(turn->answer_len == 0 || !stream->committed); /* of final responses there is one */
     drop_unsent_answer(turn);
     framing = forward_response_framing(head, turn->minor);
     /* Whether the rest of the request ever comes, the caller has its answer. */
-    if (framing.close || !stream->ended)
+    if (framing.close || !stream->ended || (stream->asks_to_tunnel && buffer_len(&caller->in) != 0))
         stream->persistent = false;
     forward_response_head(&text, head, framing, turn->minor, stream->persistent, own);
     if (text.overflow)
@@ -155,5 +155,7 @@ enum stream_result h1_caller_send(struct stream *stream, const struct stream_pie
     note_progress(caller);
     if (result == STREAM_LOST)
         return fail(caller, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+    if (result == STREAM_OK && piece->last && stream->tunnels)
+        transport_end_write(&caller->transport);
     return keep_unsent_head(&caller->turn) ? result : STREAM_NOMEM;
 }

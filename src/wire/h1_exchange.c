@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "http/h1_head.h"
 #include "http/outgoing.h"
+#include "http/upgrade.h"
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
 #include "wire/h1_receive.h"
@@ -30,13 +31,20 @@ static void begin_what_follows(struct h1_exchange *exchange, const struct http1_
     if (exchange->scan.start != 0)
         exchange->unclean = true;
     exchange->scan = (struct http1_scan){.is_response = true};
-    if (head->code < 200) {
+    if (http1_is_interim(head->code)) {
         exchange->unclean |= !head->keep_alive;
         exchange->stream.begun = buffer_len(&exchange->in) != 0;
         return;
     }
-    h1_reader_open(&exchange->reader, true, head->framing, head->content_length);
+    h1_reader_open(&exchange->reader, true, head->code == 101 ? HTTP1_UNTIL_CLOSE : head->framing,
+                   head->content_length);
     exchange->stream.begun = false;
+}
+
+/* Only what was asked for can be relayed. */
+static bool is_another_switch(const struct h1_exchange *exchange)
+{
+    return exchange->parsed->code == 101 && !upgrade_is_granted(exchange->parsed, exchange->upgrade);
 }
 
 static enum stream_result read_head(struct stream *stream, struct http1_head **head)
@@ -48,12 +56,17 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
     PRE(!exchange->reader.open);
     if (buffer_len(&exchange->in) == 0)
         return STREAM_WAIT;
+    exchange->parsed->upgrade = exchange->upgrade;
     switch (h1_head_read_response(&exchange->scan, buffer_span(&exchange->in), exchange->head_max,
                                   exchange->method, exchange->parsed, &end, &fault)) {
     case HTTP1_MORE: return STREAM_WAIT;
     case HTTP1_DONE: break;
     case HTTP1_BAD: return fail(exchange, STREAM_BAD, fault.cause, fault.detail, fault.odd);
     }
+    if (is_another_switch(exchange))
+        return fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
+                    "a switch to another protocol than the one that was asked for",
+                    (struct span){buffer_span(&exchange->in).ptr, end});
     buffer_consume(&exchange->in, end);
     *head = exchange->parsed;
     begin_what_follows(exchange, *head);
@@ -93,6 +106,8 @@ static void take(struct stream *stream, size_t len)
 
     PRE(len <= exchange->reader.data);
     buffer_consume(&exchange->in, h1_reader_take(&exchange->reader, len));
+    if (stream->tunnels) /* which may be silent for long */
+        buffer_close_if_empty(&exchange->loop->spare_buffers, &exchange->in);
 }
 
 /*
@@ -185,7 +200,24 @@ static enum stream_result send_piece(struct stream *stream, const struct stream_
     /* It may have answered before it closed: that is to be looked for. */
     if (result == STREAM_LOST)
         exchange->transport->can_read = true;
+    else if (result == STREAM_OK && piece->last && stream->tunnels)
+        transport_end_write(exchange->transport);
     return result;
+}
+
+/* What came while nobody received may have raised its event long ago. */
+static void tunnel(struct stream *stream)
+{
+    struct h1_exchange *exchange = of(stream);
+
+    PRE(exchange->transport != NULL && !stream->tunnels);
+    stream->tunnels = true;
+    if (!exchange->reader.open)
+        h1_reader_open(&exchange->reader, true, HTTP1_UNTIL_CLOSE, 0);
+    exchange->writer.framing = HTTP1_UNTIL_CLOSE;
+    exchange->writer.ended = false;
+    exchange->unclean = true;
+    exchange->transport->can_read = true;
 }
 
 static bool let_go(struct stream *stream)
@@ -212,6 +244,7 @@ static const struct stream_ops ops = {
     .has_all = has_all,
     .send_head = send_head,
     .send = send_piece,
+    .tunnel = tunnel,
     .let_go = let_go,
 };
 
@@ -229,6 +262,7 @@ void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport
     PRE(exchange->stream.ops == &ops && !exchange->stream.heard && !exchange->reader.open);
     exchange->transport = transport;
     exchange->method = terms->method;
+    exchange->upgrade = terms->upgrade;
     exchange->writer.rules = terms->rules;
     exchange->head_max = terms->head_max;
     exchange->head_cap = terms->head_cap;

@@ -22,9 +22,10 @@ static const struct row {
     const char *name, *holds, *phase, *next;
 } rows[] = {
     {"READING", "T", "upload", "TRYING REFUSED STUCK FAILED GONE"},
-    {"TRYING", "TA", "", "BACKOFF RESPONDING DELIVERING REFUSED STUCK FAILED GONE"},
+    {"TRYING", "TA", "", "BACKOFF RESPONDING TUNNEL DELIVERING REFUSED STUCK FAILED GONE"},
     {"BACKOFF", "T", "backoff", "TRYING DELIVERING STUCK FAILED GONE"},
     {"RESPONDING", "TA", "", "DELIVERING DONE STUCK FAILED GONE"},
+    {"TUNNEL", "TA", "", "DONE STUCK FAILED GONE"},
     {"DELIVERING", "T", "", "DONE STUCK FAILED GONE"},
     {"DONE", "", "", ""},
     {"REFUSED", "", "", ""},
@@ -39,7 +40,7 @@ static const struct {
 } on_the_way[] = {
     {"READING", "TRYING", ""},         {"TRYING", "RESPONDING", ""}, {"TRYING", "BACKOFF", "A"},
     {"TRYING", "DELIVERING", "A"},     {"BACKOFF", "TRYING", ""},    {"BACKOFF", "DELIVERING", ""},
-    {"RESPONDING", "DELIVERING", "A"},
+    {"RESPONDING", "DELIVERING", "A"}, {"TRYING", "TUNNEL", ""},
 };
 
 static unsigned holds_of(const char *letters)

@@ -71,7 +71,7 @@ static void a_time_limits_error_says_what_did_not_come_in_time(void **state)
         [PHASE_BACKOFF] = "http_response_timeout", [PHASE_DNS] = "dns_timeout",
         [PHASE_CONNECT] = "connection_timeout",    [PHASE_TLS] = "connection_timeout",
         [PHASE_SEND] = "http_response_timeout",    [PHASE_WAIT] = "http_response_timeout",
-        [PHASE_RECEIVE] = "http_response_timeout",
+        [PHASE_RECEIVE] = "http_response_timeout", [PHASE_TUNNEL] = "http_response_timeout",
     };
 
     for (unsigned i = 0; i < PHASE_COUNT; i++) {
@@ -94,8 +94,8 @@ static void other_errors_do_not_depend_on_the_phase(void **state)
 
 static void names_are_those_of_the_contract(void **state)
 {
-    static const char *const phases[] = {"upload", "queue", "backoff", "dns",    "connect",
-                                         "tls",    "send",  "wait",    "receive"};
+    static const char *const phases[] = {"upload", "queue", "backoff", "dns",     "connect",
+                                         "tls",    "send",  "wait",    "receive", "tunnel"};
     static const char *const outcomes[] = {"completed", "stuck",     "failed",
                                            "rejected",  "abandoned", "not_a_call"};
     static const char *const sents[] = {"none", "partial", "complete"};

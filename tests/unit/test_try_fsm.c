@@ -22,9 +22,10 @@ static const struct row {
     {"IDLE", "", "", "QUEUED CONNECTING SENDING OVER"},
     {"QUEUED", "Q", "queue", "CONNECTING SENDING OVER"},
     {"CONNECTING", "PC", "", "SENDING OVER"},
-    {"SENDING", "PX", "send", "CONNECTING WAITING STREAMING OVER"},
-    {"WAITING", "PX", "wait", "CONNECTING STREAMING OVER"},
+    {"SENDING", "PX", "send", "CONNECTING WAITING STREAMING TUNNELING OVER"},
+    {"WAITING", "PX", "wait", "CONNECTING STREAMING TUNNELING OVER"},
     {"STREAMING", "PX", "receive", "OVER"},
+    {"TUNNELING", "PX", "tunnel", "OVER"},
     {"OVER", "", "", ""},
 };
 

@@ -244,6 +244,11 @@ bool transport_has_hung_up(const struct transport *transport)
     return end_of(transport->fd)->was_reset;
 }
 
+bool transport_was_reset(const struct transport *transport)
+{
+    return end_of(transport->fd)->was_reset;
+}
+
 bool transport_peer_is_gone(const struct transport *transport)
 {
     return end_of(transport->fd)->was_reset;
