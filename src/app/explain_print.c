@@ -6,6 +6,7 @@
 
 #include "app/explain_breaker.h"
 #include "app/explain_grpc.h"
+#include "app/explain_upgrade.h"
 #include "app/explain_retries.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -267,22 +268,6 @@ static void print_streams(const struct explanation *e)
            streams->events.ignore_count != 0 ? "\n            " : "            comments are no events; ");
 }
 
-static void print_upgrade(const struct explanation *e)
-{
-    const struct upgrade_config *upgrade = e->policy.route->upgrade;
-
-    if (upgrade == NULL)
-        return;
-    printf(LABEL_FMT, "upgrade");
-    for (uint32_t i = 0; i < upgrade->protocol_count; i++)
-        printf("%s%.*s", i == 0 ? "" : ", ", SPAN_FMT(upgrade->protocols[i]));
-    printf(" (");
-    print_place(upgrade->at);
-    printf("): once the API has agreed, in place of the deadline\n");
-    print_part("idle", upgrade->terms.idle_ns, upgrade->idle_at);
-    print_part("lifetime", upgrade->terms.lifetime_ns, upgrade->lifetime_at);
-}
-
 /* ---- the head on its way -------------------------------------------------------------------------------- */
 
 /* Lines that are set, with their values hidden: they are often secrets. */
@@ -374,6 +359,8 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     bool is_connecting = phase == PHASE_DNS || phase == PHASE_CONNECT || phase == PHASE_TLS;
 
     if ((phase == PHASE_DNS && upstream->origin.host_is_ip) || (phase == PHASE_TLS && !upstream->tls.enabled))
+        return false;
+    if (phase == PHASE_TUNNEL) /* it is cut: the 101 was its answer */
         return false;
     /* No limit strikes there, and a wait that the deadline would pass in is not begun. */
     if (phase == PHASE_BACKOFF)
@@ -486,7 +473,7 @@ bool explain_print(const struct explanation *e)
     explain_breaker_print(e->policy.route);
     print_limits(e);
     print_streams(e);
-    print_upgrade(e);
+    explain_upgrade_print(e->policy.route);
     explain_retries(e);
     if (e->refused != CAUSE_NONE)
         return true;

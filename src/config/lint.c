@@ -31,6 +31,7 @@ static struct number_text megabytes(uint64_t bytes)
 struct longest {
     const struct route_config *route;
     const struct route_config *without_streams; /* of a pool: one of its routes that have none */
+    const struct route_config *without_upgrade; /* likewise */
 };
 
 static void keep_longest(struct longest *longest, const struct route_config *route)
@@ -75,6 +76,8 @@ static void note_route(void *arg, const struct route_config *route)
     keep_longest(&limits->by_pool[route->pool], route);
     if (!route->streams)
         limits->by_pool[route->pool].without_streams = route;
+    if (!route->upgrade)
+        limits->by_pool[route->pool].without_upgrade = route;
     if (!limits->of_all.route || route_longest_ns(route) > route_longest_ns(limits->of_all.route))
         limits->of_all.route = route;
 }
@@ -137,6 +140,30 @@ static void check_streams(const struct checking *checking, const struct route_co
     check_shared_pool(checking, route);
 }
 
+/* A tunnel holds its permit for as long. */
+static void check_upgrade(const struct checking *checking, const struct route_config *route)
+{
+    const struct upgrade_config *upgrade = route->upgrade;
+    const struct route_config *other = checking->limits->by_pool[route->pool].without_upgrade;
+
+    if (!upgrade)
+        return;
+    if (upgrade->idle_at && upgrade->terms.idle_ns > upgrade->terms.lifetime_ns)
+        lint_warn(
+            checking->out, upgrade->idle_at, "",
+            "%s is longer than a tunnel's lifetime, %s%s, and can never strike; less than that is right",
+            number_duration_text(upgrade->terms.idle_ns).text,
+            number_duration_text(upgrade->terms.lifetime_ns).text, lint_line(upgrade->lifetime_at).text);
+    if (other && upgrade->at)
+        lint_warn(
+            checking->out, upgrade->at, "",
+            "tunnels hold permits of pool %s for as long as %s, and other calls wait for them: those of route %s%s have it too; "
+            "a pool of their own is right",
+            checking->snapshot->pools[route->pool].name,
+            number_duration_text(upgrade->terms.lifetime_ns).text, other->name,
+            lint_line(other->at.pool).text);
+}
+
 static void check_timeouts(void *arg, const struct route_config *route)
 {
     const struct checking *checking = arg;
@@ -148,6 +175,7 @@ static void check_timeouts(void *arg, const struct route_config *route)
     if (route->min_rate.bytes != 0)
         check_timeout(checking->limits, route->at.min_rate, route->min_rate.per_ns, checking->out);
     check_streams(checking, route);
+    check_upgrade(checking, route);
 }
 
 static bool can_wait_out(const struct checking *checking, uint32_t i)

@@ -37,7 +37,7 @@ static const char *label_key(enum label label)
         [LABEL_RESULT] = "result",    [LABEL_DNS] = "result",          [LABEL_KIND] = "kind",
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
         [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
-        [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code", [LABEL_END] = "end",
+        [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code",           [LABEL_END] = "end",
     };
 
     return keys[label];

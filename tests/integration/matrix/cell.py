@@ -237,11 +237,13 @@ class Cell:
             self._must_be_cut()
         elif kind == "end":
             self.caller.must_end()
+        elif kind == "tunnel":
+            self._tunnel_must_end(more[0])
         elif kind != "-" and more:
             self._must_be_problem(self.caller.recv_response(), int(kind), *more)
         elif kind != "-":
             self._must_be_answered(*kind.split("+"))
-        if kind not in ("-", "end", "cut") and self.row.caller == "closed":
+        if kind not in ("-", "end", "cut", "tunnel") and self.row.caller == "closed":
             self.caller.must_end()
         if self.row.cause == "queue_timeout" or (self.row.outcome == "stuck" and self.row.cause not in ("operator", "draining")):
             assert self.stopwatch.elapsed() >= LIMIT_MS / 1000, "over too early"
@@ -253,6 +255,14 @@ class Cell:
             assert cut.head is None or cut.head.status == 200
         else:
             raise AssertionError(f"whole: {response} {response.content[:200]!r}")
+
+    def _tunnel_must_end(self, how):
+        """The caller has what was sent to it before, sees how it ends, and leaves."""
+        assert self.caller.wait_ended() == how or how == "closed", f"the tunnel was not {how}"
+        with contextlib.suppress(ConnectionResetError):
+            while self.caller.sock.recv(65536):
+                pass
+        self.caller.close()
 
     def _must_be_problem(self, response, status, error, sent):
         if self.row.outcome:
@@ -329,14 +339,14 @@ class Cell:
         if self.row.answer.startswith("cut ") and self.row.outcome != "abandoned":
             assert line.get("error") == self.row.answer.split()[1], line
         assert ("lingered_ms" in line) == self._lingers(line), line
-        if self.tls and self._lingers(line):
+        if self.tls and self._lingers(line) and line["phase"] != "tunnel":
             mark = f'"id":"{line["id"]}"'
             poll(lambda: sum(mark in one for one in self.proxy.access_log.read_text("utf-8").splitlines()) == 2,
                  f"what became of {self.name} to be in the access log")
 
     def _lingers(self, line):
         """Has the call ended in the middle of an exchange that its upstream may go on with?"""
-        is_exchanging = line["phase"] in ("send", "wait", "receive") and not self.row.situation.startswith("DELIVERING")
+        is_exchanging = line["phase"] in ("send", "wait", "receive", "tunnel") and not self.row.situation.startswith("DELIVERING")
         return is_exchanging and self.row.outcome != "completed" and self.row.cause not in ENDED_BY_UPSTREAM and \
             line["sent"] != "none" and not self.side
 

@@ -631,6 +631,40 @@ class StreamingUploading(StreamingLength):
         super().complete(cell)
 
 
+class TunnelingOpen(Situation):
+    """Its deadline is over; the tunnel's lifetime is what the event has for one."""
+
+    keys = {"upgrade": {}}
+
+    def fit(self, keys):
+        keys["upgrade"] = {"lifetime": keys["deadline"]}
+
+    def limit(self, keys, limit):
+        keys["upgrade"]["idle"] = limit
+
+    def enter(self, cell):
+        cell.call("GET", "Connection: Upgrade", "Upgrade: websocket")
+        cell.take("/cell")
+        cell.exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nd")
+        assert cell.caller.recv_response_head().status == 101
+        assert cell.caller.read_exactly(1) == b"d"
+        cell.caller.send(b"u")
+        assert cell.exchange.read_exactly(1) == b"u"
+        cell.reach("tunnel")
+
+    def progress(self, cell):
+        cell.exchange.send(b"x")
+
+    def garble(self, cell):
+        cell.exchange.send(b"\x00garbage\r\n\r\n")
+
+    def complete(self, cell):
+        """Either side ends: the permit is free when both have."""
+        cell.exchange.send(b"last words")
+        cell.end_upstream()
+        cell.caller.half_close()
+
+
 class DeliveringUnread(Situation):
     """
     What the kernel takes for a caller who does not read is known; the response is larger by less than curfew's own
@@ -689,5 +723,6 @@ SITUATIONS = {
     "STREAMING/comments": StreamingComments(),
     "STREAMING/close": StreamingClose(),
     "STREAMING/uploading": StreamingUploading(),
+    "TUNNELING/open": TunnelingOpen(),
     "DELIVERING/unread": DeliveringUnread(),
 }

@@ -1,0 +1,9 @@
+#ifndef CURFEW_APP_EXPLAIN_UPGRADE_H
+#define CURFEW_APP_EXPLAIN_UPGRADE_H
+
+#include "config/snapshot.h"
+
+/* To standard output: which protocols a connection may switch to. Nothing if there are none. */
+void explain_upgrade_print(const struct route_config *route);
+
+#endif

@@ -1,0 +1,30 @@
+#include "app/explain_upgrade.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/number.h"
+#include "base/span.h"
+
+static void print_limit(const char *name, int64_t limit_ns, const struct place *place)
+{
+    printf("  %-14s%s (", name, number_duration_text(limit_ns).text);
+    if (place != NULL)
+        printf("%s, %s:%" PRIu32 ")\n", place->path, place->file, place->line);
+    else
+        printf("the default)\n");
+}
+
+void explain_upgrade_print(const struct route_config *route)
+{
+    const struct upgrade_config *upgrade = route->upgrade;
+
+    if (upgrade == NULL)
+        return;
+    printf("%-12s", "upgrade");
+    for (uint32_t i = 0; i < upgrade->protocol_count; i++)
+        printf("%s%.*s", i == 0 ? "" : ", ", SPAN_FMT(upgrade->protocols[i]));
+    printf(": once the API has agreed, bytes go both ways, and in place of the deadline\n");
+    print_limit("idle", upgrade->terms.idle_ns, upgrade->idle_at);
+    print_limit("lifetime", upgrade->terms.lifetime_ns, upgrade->lifetime_at);
+}
