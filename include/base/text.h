@@ -33,8 +33,9 @@ static inline struct span text_span(const struct text *t)
 static inline void text_bytes(struct text *t, const char *bytes, size_t len)
 {
     PRE(t->len <= t->cap);
-    if (t->overflow || len > t->cap - t->len) {
+    if (len > t->cap - t->len) {
         t->overflow = true;
+        t->cap = t->len;
         return;
     }
     if (len != 0)

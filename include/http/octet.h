@@ -10,7 +10,10 @@
 
 #include "base/span.h"
 
-/* What a byte may be part of in an HTTP/1.x head: one look-up a byte. Pure, any thread. */
+/*
+ * What a byte may be part of in an HTTP/1.x head: one look-up a byte. Where a search begins, `at` is at most s.len.
+ * Pure, any thread.
+ */
 enum octet_class {
     OCTET_TOKEN = 1,  /* tchar, RFC 9110 5.6.2 */
     OCTET_TARGET = 2, /* visible ASCII but '#': no request target holds a fragment (RFC 9112 3.2) */
@@ -43,79 +46,106 @@ static inline bool octet_is_control(char c)
     return (uint8_t)c < 0x20 || c == 0x7f;
 }
 
-/* Where the first control byte at or behind `at` lies; s.len if there is none. `at` is at most s.len. */
-static inline size_t octet_find_control(struct span s, size_t at)
+static inline bool octet_is_line_end(char c)
 {
+    return octet_is_control(c) && c != '\t';
+}
+
+static inline bool octet_is_line_break(char c)
+{
+    return c == '\r' || c == '\n';
+}
+
+static inline bool octet_is_no_token(char c)
+{
+    return !octet_is(c, OCTET_TOKEN);
+}
+
 #ifdef __SSE2__
-    const __m128i last = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
+/* Of sixteen bytes, a bit for each that is one; of the last, for each that is no letter, digit or hyphen. */
+static inline unsigned octet_line_ends(__m128i v)
+{
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+    __m128i control = _mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+
+    return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), control));
+}
+
+static inline unsigned octet_line_breaks(__m128i v)
+{
+    return (unsigned)_mm_movemask_epi8(
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\r')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\n'))));
+}
+
+static inline unsigned octet_no_words(__m128i v)
+{
+    __m128i lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                   _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
+    __m128i digit =
+        _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+    __m128i word = _mm_or_si128(_mm_or_si128(letter, digit), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+
+    return (unsigned)_mm_movemask_epi8(word) ^ 0xffff;
+}
+
+/*
+ * The first byte at or behind `at` that `hits` has a bit for; s.len if there is none. Sixteen at a time, and the last
+ * sixteen once more where fewer are left; of a text that is shorter than that, byte by byte, by `is_hit`. The bits may
+ * be of more bytes than `is_hit` is true of: then it is for who asks to look on from there.
+ */
+static inline __attribute__((always_inline)) size_t octet_find(struct span s, size_t at,
+                                                               unsigned (*hits)(__m128i),
+                                                               bool (*is_hit)(char))
+{
+    unsigned mask;
 
     for (; s.len - at >= 16; at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
-        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(v, last), v), _mm_cmpeq_epi8(v, del));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
-
+        mask = hits(_mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at)));
         if (mask != 0)
             return at + (unsigned)__builtin_ctz(mask);
     }
-#endif
-    while (at < s.len && !octet_is_control(s.ptr[at]))
+    if (at == s.len)
+        return at;
+    if (s.len >= 16) {
+        mask =
+            hits(_mm_loadu_si128((const __m128i *)(const void *)(s.ptr + s.len - 16))) >> (16 - (s.len - at));
+        return mask != 0 ? at + (unsigned)__builtin_ctz(mask) : s.len;
+    }
+    while (at < s.len && !is_hit(s.ptr[at]))
         at++;
     return at;
+}
+#else
+#define octet_find(s, at, hits, is_hit) octet_find_bytes((s), (at), (is_hit))
+static inline size_t octet_find_bytes(struct span s, size_t at, bool (*is_hit)(char))
+{
+    while (at < s.len && !is_hit(s.ptr[at]))
+        at++;
+    return at;
+}
+#endif
+
+/* Where the first control byte but tab, which field values may hold, lies at or behind `at`; s.len if there is none. */
+static inline size_t octet_find_line_end(struct span s, size_t at)
+{
+    return octet_find(s, at, octet_line_ends, octet_is_line_end);
+}
+
+/* Where the first CR or LF at or behind `at` lies; s.len if there is none. */
+static inline size_t octet_find_line_break(struct span s, size_t at)
+{
+    return octet_find(s, at, octet_line_breaks, octet_is_line_break);
 }
 
 /*
  * Where the token at `at` ends: at the first byte that is no tchar (RFC 9110 5.6.2), or at s.len. Names of fields are
- * letters, digits and hyphens, which are passed over sixteen at a time. `at` is at most s.len.
+ * mostly letters, digits and hyphens.
  */
 static inline size_t octet_find_token_end(struct span s, size_t at)
 {
-#ifdef __SSE2__
-    for (; s.len - at >= 16; at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
-        __m128i lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
-        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
-                                       _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
-        __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
-                                      _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
-        __m128i word = _mm_or_si128(_mm_or_si128(letter, digit), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
-        unsigned others = (unsigned)_mm_movemask_epi8(word) ^ 0xffff;
-
-        if (others != 0) {
-            at += (unsigned)__builtin_ctz(others);
-            break;
-        }
-    }
-#endif
+    at = octet_find(s, at, octet_no_words, octet_is_no_token);
     while (at < s.len && octet_is(s.ptr[at], OCTET_TOKEN))
-        at++;
-    return at;
-}
-
-/* The same as octet_find_control, passing over tabs, which field values may hold. */
-static inline size_t octet_find_line_end(struct span s, size_t at)
-{
-    at = octet_find_control(s, at);
-    while (at < s.len && s.ptr[at] == '\t')
-        at = octet_find_control(s, at + 1);
-    return at;
-}
-
-/* Where the first CR or LF at or behind `at` lies; s.len if there is none. `at` is at most s.len. */
-static inline size_t octet_find_line_break(struct span s, size_t at)
-{
-#ifdef __SSE2__
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
-
-    for (; s.len - at >= 16; at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
-        unsigned mask =
-            (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
-
-        if (mask != 0)
-            return at + (unsigned)__builtin_ctz(mask);
-    }
-#endif
-    while (at < s.len && s.ptr[at] != '\r' && s.ptr[at] != '\n')
         at++;
     return at;
 }

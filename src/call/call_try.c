@@ -72,6 +72,8 @@ void call_begin_try(struct call *call, uint8_t number)
 void call_cut_try(struct call *call, enum cause cause)
 {
     call_try_over(call, cause);
+    if (call->try->fsm.state == TRY_OVER)
+        return;
     try_doubt_connections(call->try, cause);
     ghost_follow(call, call->try, cause);
     try_cut(call->try, cause == CAUSE_BROKEN);

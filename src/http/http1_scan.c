@@ -24,14 +24,12 @@ static bool end_line(struct http1_scan *scan, size_t at, size_t next, bool *bad)
     return false;
 }
 
-/* CRLF at `at`, or what a response may have instead; only if it is DONE, *next is behind it. */
-static enum http1_status read_line_end(const struct http1_scan *scan, struct span bytes, size_t at,
-                                       size_t *next)
+/* What is at `at` is not CRLF. A response may have LF alone; only if it is DONE, *next is behind it. */
+static enum http1_status read_odd_line_end(const struct http1_scan *scan, struct span bytes, size_t at,
+                                           size_t *next)
 {
-    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r') {
-        *next = at + 2;
-        return bytes.ptr[at + 1] == '\n' ? HTTP1_DONE : HTTP1_BAD;
-    }
+    if (bytes.len - at >= 2 && bytes.ptr[at] == '\r')
+        return HTTP1_BAD; /* no LF is behind it */
     if (at == bytes.len || bytes.ptr[at] == '\r')
         return HTTP1_MORE;
     *next = at + 1;
@@ -49,7 +47,10 @@ enum http1_status http1_scan(struct http1_scan *scan, struct span bytes, struct 
 
         at = octet_find_line_end(bytes, next);
         scan->looked = (uint32_t)at;
-        status = read_line_end(scan, bytes, at, &next);
+        next = at + 2;
+        if (next <= bytes.len && bytes.ptr[at] == '\r' && bytes.ptr[at + 1] == '\n')
+            continue;
+        status = read_odd_line_end(scan, bytes, at, &next);
         if (status != HTTP1_DONE)
             return status;
     } while (!end_line(scan, at, next, &bad) && !bad);
