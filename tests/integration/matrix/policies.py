@@ -7,8 +7,12 @@ from .cell import FAR, LINGER
 from .situations import QueuedBehind, WaitingWhole
 
 
-# Until the call begins: longer than the limits of the cells in which it is not to begin.
-WAIT_S = 2 * SLOW
+def _wait_s(cell):
+    """
+    Until the call begins: longer than the limits of the cells in which it is not to begin. What hits all cells together
+    comes when the last one of them is where it has to be.
+    """
+    return (30 if cell.event.together else 2) * SLOW
 
 
 class _QueuedForTime(QueuedBehind):
@@ -46,8 +50,7 @@ class QueuedSlot(_QueuedForTime):
     """Of the pool's rate: the call before this one has had its only slot."""
 
     def pool_keys(self, cell):
-        del cell
-        return {"rate": {"limit": f"{int(3600 / WAIT_S)}/h", "burst": 1}}
+        return {"rate": {"limit": f"{int(3600 / _wait_s(cell))}/h", "burst": 1}}
 
     def answer_first(self, cell):
         cell.exchange.answer()
@@ -59,10 +62,10 @@ class QueuedPaused(_QueuedForTime):
 
     def pool_keys(self, cell):
         del cell
-        return {"pause": {"statuses": [429], "max": "60s"}}
+        return {"pause": {"statuses": [429], "max": "1h"}}
 
     def answer_first(self, cell):
-        cell.exchange.answer(429, f"Retry-After: {WAIT_S:g}", content=b"later")
+        cell.exchange.answer(429, f"Retry-After: {_wait_s(cell):g}", content=b"later")
         assert cell.holder.recv_response().status == 429
 
 
