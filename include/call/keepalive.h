@@ -10,6 +10,7 @@
 #include "core/trust.h"
 
 struct call_context;
+struct multiplex;
 struct upstream;
 struct upstream_config;
 struct dns_answer;
@@ -31,6 +32,7 @@ struct keepalive {
     const struct upstream_config *config; /* whose connections are kept; NULL: nobody's */
     struct dns_answer *answer;            /* what its name's addresses are now; NULL: not known */
     uint32_t answer_number;               /* changes with the answer; never 0 once there is one */
+    struct multiplex *multiplex;          /* those that speak HTTP/2 and are in use; NULL: none ever was */
 };
 
 /* Keeps nothing yet. Heap; NULL without memory. */
@@ -51,6 +53,9 @@ void keepalive_heed(struct keepalive *keepalive, struct dns_answer *answer);
  */
 struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
                                 int64_t now_ns, bool probe_socket);
+
+/* Is the connection's address one that the upstream's name does not have any more? */
+bool keepalive_has_moved(const struct keepalive *keepalive, struct upstream *upstream);
 
 /* Keeps a clean connection for later, or closes it if there are enough or it is too old. Takes it over. */
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream, int64_t now_ns);

@@ -15,6 +15,7 @@
 #include "runtime/loop.h"
 
 struct call_terms;
+struct carrier;
 struct h2_connection;
 struct upstream;
 struct call_context;
@@ -30,7 +31,20 @@ struct upstream_events {
                       const char *detail); /* CAUSE_NONE: it is made */
 };
 
-/* A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. */
+/*
+ * What becomes of a seat, whose user lets go of it (call/multiplex). `pool`: the ticket's, if a permit goes with it,
+ * else NULL.
+ */
+struct upstream_seat_ops {
+    void (*leave)(struct upstream *seat, bool is_cut, struct pool *pool, struct pool_ticket *ticket);
+    void (*cut_now)(struct upstream *seat);
+};
+
+/*
+ * A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. Or a seat: one
+ * call's stream on a connection over HTTP/2, its carrier, which others may have seats on, too; until the carrier is
+ * there, or has shown that it is alive, the seat waits. Whoever has a seat does with it what he does with a connection.
+ */
 struct upstream {
     struct transport transport;
     struct deferred_free deferred_free;
@@ -39,9 +53,13 @@ struct upstream {
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
     const struct upstream_events *events;
-    void *user;               /* whose exchange runs here; NULL: idle */
-    struct connect *connect;  /* while it is being made, else NULL */
-    struct h2_connection *h2; /* NULL: it speaks HTTP/1.1 */
+    void *user;                           /* whose exchange runs here; NULL: idle */
+    struct connect *connect;              /* while it is being made, else NULL */
+    struct h2_connection *h2;             /* NULL: it speaks HTTP/1.1; a seat's is its carrier's */
+    const struct upstream_seat_ops *seat; /* NULL: it is a connection */
+    struct upstream *carrier;             /* of a seat; NULL: it waits for one to be made */
+    struct carrier *shared;               /* of a connection that others have seats on, else NULL */
+    bool waits;                           /* a seat that can't be used yet */
     int64_t opened_ns;
     int64_t end_ns;     /* while it is idle: when it is to be closed */
     struct proof proof; /* that it is alive */
@@ -87,11 +105,29 @@ void upstream_cut(struct upstream **upstream);
  */
 void upstream_cut_with_permit(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
 
+/* Is this one of the few cuts of a turn that are done at once? It counts as one. */
+bool upstream_may_cut_now(struct call_context *context) __attribute__((warn_unused_result));
+
 /* Does now what was put off by upstream_cut_with_permit. */
 void upstream_finish_cuts(struct call_context *context);
 
 /* How many permits of the pool go with connections that are about to be cut. */
 uint32_t upstream_count_cuts(const struct call_context *context, const struct pool *pool)
     __attribute__((pure));
+
+/* The connection itself. */
+static inline struct upstream *upstream_connection(struct upstream *upstream)
+{
+    return upstream->carrier != NULL ? upstream->carrier : upstream;
+}
+
+/* Is it there, so that an exchange can begin? */
+static inline bool upstream_is_made(const struct upstream *upstream)
+{
+    return upstream->connect == NULL && !upstream->waits;
+}
+
+/* Its address, or the one that is tried; family 0: none yet. */
+const union dns_address *upstream_peer(const struct upstream *upstream) __attribute__((pure));
 
 #endif

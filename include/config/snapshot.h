@@ -208,9 +208,12 @@ enum http2_use { HTTP2_NEVER, HTTP2_AUTO, HTTP2_ALWAYS };
 
 struct http2_config {
     enum http2_use use;
-    uint32_t max_calls;  /* of a connection */
-    uint32_t window;     /* of a stream, bytes */
-    atomic_bool *warned; /* that a caller speaks gRPC, and `use` is never; shared by all workers */
+    uint32_t streams;         /* of a connection, at once, */
+    uint32_t max_calls;       /* and on the whole */
+    uint32_t window;          /* of a stream, bytes */
+    int64_t probe_after_ns;   /* silent for so long: a PING goes before the next call */
+    int64_t probe_timeout_ns; /* for anything to come back */
+    atomic_bool *warned;      /* that a caller speaks gRPC, and `use` is never; shared by all workers */
 };
 
 struct keepalive_config {

@@ -26,8 +26,9 @@
 struct h2_exchange {
     struct stream stream;
     struct h2_connection *connection; /* NULL: not begun, let go, or lost */
+    struct h2_member member;          /* of the connection */
+    struct h2_exchange **at;          /* the owner's pointer to it, while it has a connection */
     struct loop *loop;
-    struct mail again;         /* a window has opened that sending waited for */
     struct http1_head *parsed; /* where heads are parsed: the thread's */
     const struct forward_rules *rules;
     int32_t id; /* 0: the request has not been submitted */
@@ -41,7 +42,7 @@ struct h2_exchange {
     bool has_trailers : 1; /* `heads` has them */
     bool has_ended : 1;    /* END_STREAM has come */
     bool closed : 1;
-    bool news : 1;  /* since receive was called last */
+    bool news : 1;  /* since receive was called last, which it says */
     bool shown : 1; /* the trailers */
     /* what goes */
     bool end_offered : 1, end_given : 1;
@@ -66,6 +67,7 @@ struct h2_exchange {
 
 /* For h2_connection_new. */
 extern const struct h2_events h2_exchange_events;
+extern const struct h2_member_ops h2_exchange_ops;
 
 struct h2_exchange_terms {
     enum http1_method method;
@@ -74,17 +76,29 @@ struct h2_exchange_terms {
     uint32_t head_cap; /* and of the block that it is received into */
     uint32_t window;
     bool is_https;
+    void *owner; /* told of it by the connection's user, and not from within a function of the stream */
+    struct h2_exchange **at; /* where it notes that the exchange runs, until it does not: NULL then */
 };
 
 /* Heap. NULL: no memory. `parsed` has room for fields, and is overwritten by each head that is read. */
 struct h2_exchange *h2_exchange_new(struct loop *loop, struct http1_head *parsed)
     __attribute__((warn_unused_result));
-/* On a connection that has no exchange. Once more on another one, if that was lost or refused before anything came. */
+/* On a connection. Once more on another one, if that was lost or refused before anything came. */
 void h2_exchange_begin(struct h2_exchange *exchange, struct h2_connection *connection,
                        const struct h2_exchange_terms *terms);
 /* Is all of the request here that has been sent, so that it can be sent again? */
 bool h2_exchange_is_whole(const struct h2_exchange *exchange);
 void h2_exchange_free(struct h2_exchange *exchange);
+
+/*
+ * Ends it at the peer as far as it has not ended there, and lets go of the connection. True: by a RST_STREAM, which is
+ * the last of what the connection has to write now.
+ */
+bool h2_exchange_cut(struct h2_exchange *exchange);
+/* Lets go of the connection, and leaves the stream as it is. */
+void h2_exchange_lose(struct h2_exchange *exchange);
+/* Has the peer ended it, so that there is nothing to reset? And: has it said that it has not processed it? */
+bool h2_exchange_is_closed(const struct h2_exchange *exchange);
 
 /*
  * Within wire/h2_exchange*.c: h2_exchange.c is what comes, for the stream's user, and its life; h2_exchange_notes.c
@@ -94,8 +108,8 @@ void h2_exchange_free(struct h2_exchange *exchange);
 void h2_exchange_fail(struct h2_exchange *exchange, enum stream_result result, enum cause cause,
                       const char *detail);
 void h2_exchange_fail_for_memory(struct h2_exchange *exchange);
-/* What a read of the connection means to its exchange. */
-enum stream_result h2_exchange_after_read(struct h2_exchange *exchange, enum status status);
+/* There is something to tell its owner. */
+void h2_exchange_has_news(struct h2_exchange *exchange);
 /* As h2_events and stream_ops have them. */
 size_t h2_exchange_give(void *user, void *stream, void *to, size_t cap, bool *end);
 void h2_exchange_send_head(struct stream *stream, struct outgoing *request, struct span name,

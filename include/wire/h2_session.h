@@ -52,8 +52,13 @@ struct h2_events {
     void (*closed)(void *user, void *stream, uint32_t code, bool by_peer);
     /* Content is wanted: at most `cap` bytes are put at `to`. Returns how many; 0: none for now (h2_session_resume). */
     size_t (*give)(void *user, void *stream, void *to, size_t cap, bool *end);
-    /* The peer begins no streams any more, or takes no more; those above `last` it has not processed. */
-    void (*goaway)(void *user, int32_t last, uint32_t code);
+    /*
+     * The peer begins no streams any more, or takes no more; those above `last` it has not processed. `debug`: what it
+     * says to people, or nothing.
+     */
+    void (*goaway)(void *user, int32_t last, uint32_t code, struct span debug);
+    /* A stream is reset by us, whoever has asked for it: the frame is on its way. NULL: nobody wants to know. */
+    void (*resets)(void *user);
 };
 
 struct h2_terms {
@@ -91,6 +96,8 @@ size_t h2_session_queued(const struct h2_session *session);
 uint32_t h2_session_peer_streams(const struct h2_session *session);
 /* Have the peer's SETTINGS come? */
 bool h2_session_knows_peer(const struct h2_session *session);
+/* Frames that are parts of messages (HEADERS, DATA), and have come so far. */
+uint32_t h2_session_parts(const struct h2_session *session);
 
 /*
  * A client's request; `end`: without content, else `give` is asked for it. ST_OK: *id is its number. ST_LIMIT: no

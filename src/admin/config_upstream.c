@@ -117,8 +117,11 @@ static void put_http2(struct jsonw *json, const struct http2_config *http2)
 
     jsonw_open_object(json, "http2");
     jsonw_text(json, "use", uses[http2->use]);
+    jsonw_u64(json, "streams", http2->streams);
     jsonw_u64(json, "max_calls", http2->max_calls);
     config_put_size(json, "window", http2->window);
+    config_put_duration(json, "probe_after", http2->probe_after_ns);
+    config_put_duration(json, "probe_timeout", http2->probe_timeout_ns);
     jsonw_close_object(json);
 }
 

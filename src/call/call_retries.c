@@ -168,8 +168,8 @@ void call_shun_address(struct call *call)
     bool is_same_api = !call_has_fallback(call) || call->falls_back;
 
     call->retries->shunned = (union dns_address){.any.sa_family = AF_UNSPEC};
-    if (is_same_api && try->upstream != NULL && try->upstream->connect == NULL)
-        call->retries->shunned = try->upstream->peer;
+    if (is_same_api && try->upstream != NULL && upstream_is_made(try->upstream))
+        call->retries->shunned = *upstream_peer(try->upstream);
     else if (is_same_api)
         call->retries->shunned = try->peer;
 }

@@ -124,8 +124,8 @@ static void tell_address(const struct try *try, enum cause cause, enum verdict v
     const struct upstream *upstream = try->upstream;
     struct call_context *context = try->context;
 
-    if (upstream != NULL && upstream->connect == NULL && !was_stale(try, cause))
-        address_book_judge(context->address_book, &try->plan.config->origin, &upstream->peer,
+    if (upstream != NULL && upstream_is_made(upstream) && !was_stale(try, cause))
+        address_book_judge(context->address_book, &try->plan.config->origin, upstream_peer(upstream),
                            upstream->addresses, verdict, loop_now(context->loop));
 }
 

@@ -161,12 +161,14 @@ void keepalive_free(struct keepalive *keepalive)
 }
 
 /* Is its address still one that the upstream's name has? Each connection is compared with each answer once. */
-static bool has_moved(const struct keepalive *keepalive, struct upstream *upstream)
+bool keepalive_has_moved(const struct keepalive *keepalive, struct upstream *upstream)
 {
     if (keepalive->answer == NULL || upstream->answer_number == keepalive->answer_number)
         return false;
+    if (!dns_answer_has(keepalive->answer, &upstream->peer))
+        return true;
     upstream->answer_number = keepalive->answer_number;
-    return !dns_answer_has(keepalive->answer, &upstream->peer);
+    return false;
 }
 
 static void drop_moved(struct keepalive *keepalive, struct list_node *list)
@@ -177,7 +179,7 @@ static void drop_moved(struct keepalive *keepalive, struct list_node *list)
         struct upstream *upstream = upstream_of(next);
 
         next = next->next;
-        if (has_moved(keepalive, upstream))
+        if (keepalive_has_moved(keepalive, upstream))
             drop(keepalive, upstream);
     }
 }
@@ -308,7 +310,7 @@ static bool can_rest(struct keepalive *keepalive, struct upstream *upstream, int
         return false;
     upstream->end_ns = end_of(keepalive, upstream, now_ns);
     trust_responded(&upstream->proof, now_ns);
-    return upstream->end_ns > now_ns && !has_moved(keepalive, upstream) && !has_unread(upstream);
+    return upstream->end_ns > now_ns && !keepalive_has_moved(keepalive, upstream) && !has_unread(upstream);
 }
 
 /* It has ended, or says what nobody has asked for; or that meant nothing. */
@@ -331,7 +333,8 @@ static void rest(struct keepalive *keepalive, struct upstream *upstream, struct 
 
 void keepalive_put(struct keepalive *keepalive, struct upstream **upstream_at, int64_t now_ns)
 {
-    if (keepalive->count >= keepalive->max || !can_rest(keepalive, *upstream_at, now_ns)) {
+    if ((*upstream_at)->seat != NULL || keepalive->count >= keepalive->max ||
+        !can_rest(keepalive, *upstream_at, now_ns)) {
         upstream_close(upstream_at);
         return;
     }

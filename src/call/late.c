@@ -35,11 +35,11 @@ static void conclude(struct late *late, bool is_whole)
     if (context->log != NULL)
         call_log_late(late);
     loop_undefer(&late->kick);
-    give_up_exchange(late);
     if (is_whole)
         upstream_close(&late->upstream);
     else
         upstream_cut(&late->upstream);
+    give_up_exchange(late);
     POST(late->upstream == NULL);
 }
 
@@ -146,14 +146,14 @@ static void take_exchange(struct late *late, struct try *try)
 
 void late_begin(struct late *late, const struct call *call, struct try *try)
 {
-    PRE(try->upstream != NULL && try->upstream->connect == NULL && late->over != NULL);
+    PRE(try->upstream != NULL && upstream_is_made(try->upstream) && late->over != NULL);
     late->context = call->context;
     late->config = try->plan.config;
     late->route = call->route;
     late->trace = call->trace;
     late->begun_ns = call->fsm.begun_ns;
     late->result = (struct late_call){.id = call->id, .status = try->status};
-    try->peer = try->upstream->peer;
+    try->peer = *upstream_peer(try->upstream);
     late->upstream = try->upstream;
     try->upstream = NULL;
     late->upstream->events = &events;

@@ -6,6 +6,7 @@
 #include "core/budget.h"
 #include "call/context.h"
 #include "call/keepalive.h"
+#include "call/multiplex.h"
 #include "call/pool_feedback.h"
 #include "call/pool_wait.h"
 #include "call/upstream.h"
@@ -66,7 +67,7 @@ static void keep_upstream(struct try *try, bool keeps_caller)
 {
     int64_t now_ns = loop_now(try->context->loop);
 
-    if (!try->upstream->is_personal)
+    if (!try->upstream->is_personal) /* of a seat that is the same as to close it */
         keepalive_put(keepalive_of(try), &try->upstream, now_ns);
     else if (keeps_caller)
         keepalive_reserve(keepalive_of(try), &try->upstream, try->plan.reserved_at, now_ns);
@@ -79,7 +80,7 @@ static void note_peer(struct try *try)
     const struct upstream *upstream = try->upstream;
 
     PRE(upstream->user == try);
-    try->peer = upstream->connect != NULL ? upstream->connect->peer : upstream->peer;
+    try->peer = *upstream_peer(upstream);
 }
 
 /* The connection before the permit: nobody else may use the permit while the upstream still sees this try. */
@@ -89,7 +90,7 @@ static void cut_held(struct try *try, unsigned holds)
 
     if ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0 && try->upstream != NULL) {
         note_peer(try);
-        if (try->upstream->connect == NULL && (holds & HOLD_PERMIT) != 0) {
+        if (upstream_is_made(try->upstream) && (holds & HOLD_PERMIT) != 0) {
             upstream_cut_with_permit(&try->upstream, try->plan.pool, &try->ticket);
             return;
         }
@@ -145,6 +146,7 @@ static bool begin_h2(struct try *try)
         try->h2 = h2_exchange_new(context->loop, &context->head);
     if (try->h2 == NULL)
         return false;
+    PRE(try->upstream->seat != NULL);
     try->exchange = &try->h2->stream;
     h2_exchange_begin(try->h2, try->upstream->h2,
                       &(struct h2_exchange_terms){.method = plan->method,
@@ -152,6 +154,8 @@ static bool begin_h2(struct try *try)
                                                   .head_max = context->snapshot->limits.response_head_bytes,
                                                   .head_cap = (uint32_t)context->text_cap,
                                                   .window = plan->config->http2.window,
+                                                  .owner = seat_of(try->upstream),
+                                                  .at = &seat_of(try->upstream)->exchange,
                                                   .is_https = plan->config->tls.enabled});
     return true;
 }
@@ -232,58 +236,126 @@ static int64_t connecting_end(const struct try *try, int64_t now_ns)
     return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
 }
 
-static void connect_anew(struct try *try)
+static struct seat_order seat_for(struct try *try)
+{
+    return (struct seat_order){.context = try->context,
+                               .terms = try->plan.terms,
+                               .config = try->plan.config,
+                               .events = &events,
+                               .user = try,
+                               .shunned = try->plan.shunned,
+                               .limit_ns = connecting_end(try, loop_now(try->context->loop)),
+                               .repeatable = try->plan.repeatable};
+}
+
+static bool may_speak_h2(const struct try *try)
+{
+    return try->plan.config->http2.use != HTTP2_NEVER;
+}
+
+/* NULL: no memory. */
+static struct upstream *make_connection(struct try *try)
+{
+    struct seat_order order;
+
+    if (!may_speak_h2(try))
+        return upstream_connect(try->context, try->plan.terms, try->plan.config, &events, try,
+                                try->plan.shunned, connecting_end(try, loop_now(try->context->loop)));
+    order = seat_for(try);
+    return multiplex_connect(keepalive_of(try), &order);
+}
+
+/* What it gets is mostly not there yet. `upstream`: it has that one, which it has to wait for; NULL: none. */
+static void wait_for_connection(struct try *try, struct upstream *upstream)
 {
     int64_t now_ns = loop_now(try->context->loop);
 
-    if (!move(try, TRY_CONNECTING))
+    if (!move(try, TRY_CONNECTING)) {
+        if (upstream != NULL)
+            upstream_cut(&upstream);
         return;
+    }
     PRE(try->upstream == NULL); /* the one before went with the move */
     try_fsm_set_limit(&try->fsm, budget_end(now_ns, try->plan.route->connect_ns), CAUSE_CONNECT_LIMIT);
-    try->upstream = upstream_connect(try->context, try->plan.terms, try->plan.config, &events, try,
-                                     try->plan.shunned, connecting_end(try, now_ns));
+    try->upstream = upstream != NULL ? upstream : make_connection(try);
     if (try->upstream == NULL)
         fail(try, CAUSE_INTERNAL, NULL);
+    else if (may_speak_h2(try) && upstream_is_made(try->upstream))
+        begin_exchange(try);
     else
         try->events->waits(try);
 }
 
-static struct upstream *take_idle(struct try *try)
+static void connect_anew(struct try *try)
+{
+    wait_for_connection(try, NULL);
+}
+
+/* Is its address left out at the moment? */
+static bool is_out(const void *arg, const struct upstream *upstream)
+{
+    const struct try *try = arg;
+
+    return address_book_is_out(try->context->address_book, &try->plan.config->origin, &upstream->peer,
+                               try->granted_ns);
+}
+
+static struct upstream *take_idle_h1(struct try *try)
+{
+    struct upstream *upstream = NULL;
+
+    do {
+        if (upstream != NULL)
+            upstream_close(&upstream);
+        upstream =
+            keepalive_take(keepalive_of(try), try->plan.config, try->granted_ns, !try->plan.repeatable);
+    } while (upstream != NULL && is_out(try, upstream));
+    if (upstream == NULL)
+        return NULL;
+    upstream->events = &events;
+    upstream->user = try;
+    return upstream;
+}
+
+/* One that is there, and is the try's from then on; NULL: there is none. */
+static struct upstream *take_connection(struct try *try)
 {
     struct upstream **reserved_at = try->plan.reserved_at;
     const struct upstream_config *config = try->plan.config;
-    bool probe = !try->plan.repeatable;
-    struct address_book *book = try->context->address_book;
     struct upstream *upstream = NULL;
+    struct seat_order order;
 
     if (try->plan.fresh)
         return NULL;
     if (*reserved_at != NULL)
-        upstream = keepalive_take_reserved(reserved_at, config, try->granted_ns, probe);
-    if (upstream != NULL || address_book_wants_probe(book, &config->origin, try->granted_ns))
+        upstream = keepalive_take_reserved(reserved_at, config, try->granted_ns, !try->plan.repeatable);
+    if (upstream != NULL) {
+        upstream->events = &events;
+        upstream->user = try;
         return upstream;
-    do {
-        if (upstream != NULL)
-            upstream_close(&upstream);
-        upstream = keepalive_take(keepalive_of(try), config, try->granted_ns, probe);
-    } while (upstream != NULL &&
-             address_book_is_out(book, &config->origin, &upstream->peer, try->granted_ns));
-    return upstream;
+    }
+    if (address_book_wants_probe(try->context->address_book, &config->origin, try->granted_ns))
+        return NULL;
+    if (!may_speak_h2(try))
+        return take_idle_h1(try);
+    order = seat_for(try);
+    return multiplex_take(keepalive_of(try), &order, is_out, try);
 }
 
 /* The permit is there: get a connection. */
 static void granted(struct try *try)
 {
+    struct upstream *upstream;
+
     PRE(try->ticket.permit.state == PERMIT_HELD && try->upstream == NULL);
     try->granted_ns = loop_now(try->context->loop);
     try->events->admitted(try);
-    try->upstream = take_idle(try);
-    if (try->upstream == NULL) {
-        connect_anew(try);
+    upstream = take_connection(try);
+    if (upstream == NULL || !upstream_is_made(upstream)) {
+        wait_for_connection(try, upstream);
         return;
     }
-    try->upstream->events = &events;
-    try->upstream->user = try;
+    try->upstream = upstream;
     begin_exchange(try);
 }
 
@@ -528,8 +600,10 @@ void try_fini(struct try *try)
 
 const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX])
 {
-    return try->upstream != NULL && tls_transport_why(&try->upstream->transport, why, TLS_WHY_MAX) ? why
-                                                                                                   : NULL;
+    return try->upstream != NULL &&
+                   tls_transport_why(&upstream_connection(try->upstream)->transport, why, TLS_WHY_MAX)
+               ? why
+               : NULL;
 }
 
 bool try_is_sound(const struct try *try)

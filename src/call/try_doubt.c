@@ -16,7 +16,7 @@ static bool was_silent(const struct try *try)
     const struct stream *exchange = try->exchange;
     bool all_is_said = try->uploaded || exchange->blocked || exchange->lost;
 
-    return upstream != NULL && upstream->connect == NULL && upstream->served != 0 && !exchange->heard &&
+    return upstream != NULL && upstream_is_made(upstream) && upstream->served != 0 && !exchange->heard &&
            all_is_said;
 }
 
@@ -34,11 +34,12 @@ void try_doubt_connections(struct try *try, enum cause cause)
     if (!was_silent(try))
         return;
     keepalive = try->context->keepalive[try->plan.config->index];
-    acknowledged = cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(try->upstream->transport.fd);
+    acknowledged =
+        cause != CAUSE_TERMINATED && !tcp_is_unacknowledged(upstream_connection(try->upstream)->transport.fd);
     if (cause == CAUSE_CALLER_GONE && (acknowledged || now_ns - sent_ns < PATIENCE_NS))
         return;
     if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
         sent_ns = now_ns - PATIENCE_NS;
     if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
-        keepalive_doubt(keepalive, try->upstream, sent_ns, acknowledged);
+        keepalive_doubt(keepalive, upstream_connection(try->upstream), sent_ns, acknowledged);
 }

@@ -19,7 +19,10 @@ struct attempt {
 
 static void free_upstream(struct deferred_free *deferred_free)
 {
-    mem_free(CONTAINER_OF(deferred_free, struct upstream, deferred_free));
+    struct upstream *upstream = CONTAINER_OF(deferred_free, struct upstream, deferred_free);
+
+    mem_free(upstream->shared);
+    mem_free(upstream);
 }
 
 static void free_attempt(struct deferred_free *deferred_free)
@@ -73,7 +76,8 @@ static bool open_h2(struct upstream *upstream)
     upstream->h2 = h2_connection_new(&upstream->transport, upstream->context->loop,
                                      &(struct h2_connection_terms){.window = config->http2.window,
                                                                    .head_max = (uint32_t)head_max,
-                                                                   .events = &h2_exchange_events});
+                                                                   .events = &h2_exchange_events,
+                                                                   .ops = &h2_exchange_ops});
     return upstream->h2 != NULL;
 }
 
@@ -157,11 +161,20 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
     return NULL;
 }
 
+const union dns_address *upstream_peer(const struct upstream *upstream)
+{
+    const struct upstream *connection = upstream->carrier != NULL ? upstream->carrier : upstream;
+
+    return connection->connect != NULL ? &connection->connect->peer : &connection->peer;
+}
+
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head)
 {
     upstream->served++;
-    if (upstream->h2 != NULL)
-        return upstream->served < upstream->config->http2.max_calls;
+    if (upstream->seat != NULL) { /* how long the carrier serves is its own business */
+        upstream->carrier->served++;
+        return true;
+    }
     upstream->is_personal |= connection_auth_in_response(head);
     return head->keep_alive && ((head->known & HTTP1_BIT(KEEP_ALIVE)) == 0 ||
                                 keep_alive_note(&upstream->said, head, upstream->served));
@@ -185,7 +198,11 @@ void upstream_close(struct upstream **upstream_at)
     struct upstream *upstream = *upstream_at;
 
     *upstream_at = NULL;
-    if (upstream->h2 != NULL)
+    if (upstream->seat != NULL) {
+        upstream->seat->leave(upstream, false, NULL, NULL);
+        return;
+    }
+    if (upstream->h2 != NULL && transport_is_open(&upstream->transport))
         h2_connection_say_goodbye(upstream->h2);
     transport_close(&upstream->transport);
     free_later(upstream);
@@ -196,6 +213,10 @@ void upstream_cut(struct upstream **upstream_at)
     struct upstream *upstream = *upstream_at;
 
     *upstream_at = NULL;
+    if (upstream->seat != NULL) {
+        upstream->seat->leave(upstream, true, NULL, NULL);
+        return;
+    }
     transport_reset(&upstream->transport);
     free_later(upstream);
 }
@@ -219,7 +240,7 @@ static void cut_in_turn(struct mail *mail)
     cut_now(CONTAINER_OF(mail, struct upstream, cut));
 }
 
-static bool is_one_of_few(struct call_context *context)
+bool upstream_may_cut_now(struct call_context *context)
 {
     if (context->cut_turn != context->loop->turn) {
         context->cut_turn = context->loop->turn;
@@ -245,19 +266,32 @@ static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_
 
 void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
 {
-    if (is_one_of_few((*upstream_at)->context)) {
+    struct upstream *upstream = *upstream_at;
+
+    if (upstream->seat != NULL) {
+        *upstream_at = NULL;
+        upstream->seat->leave(upstream, true, pool, ticket);
+        return;
+    }
+    if (upstream_may_cut_now(upstream->context)) {
         upstream_cut(upstream_at);
         pool_give_back(pool, ticket);
         return;
     }
-    cut_later(*upstream_at, pool, ticket);
+    cut_later(upstream, pool, ticket);
     *upstream_at = NULL;
 }
 
 void upstream_finish_cuts(struct call_context *context)
 {
-    while (!list_is_empty(&context->cutting))
-        cut_now(CONTAINER_OF(context->cutting.next, struct upstream, node));
+    while (!list_is_empty(&context->cutting)) {
+        struct upstream *upstream = CONTAINER_OF(context->cutting.next, struct upstream, node);
+
+        if (upstream->seat != NULL)
+            upstream->seat->cut_now(upstream);
+        else
+            cut_now(upstream);
+    }
 }
 
 static bool holds_permit_of(const struct upstream *upstream, const struct pool *pool)

@@ -77,6 +77,9 @@ static enum status build_http2(struct build *b, struct build_upstream *u)
     struct http2_config *out = &u->out->http2;
 
     out->use = (enum http2_use)values->of[OPT_HTTP2_USE].number;
+    out->streams = (uint32_t)values->of[OPT_HTTP2_STREAMS].number;
+    out->probe_after_ns = values->of[OPT_HTTP2_PROBE_AFTER].number;
+    out->probe_timeout_ns = values->of[OPT_HTTP2_PROBE_TIMEOUT].number;
     out->max_calls = (uint32_t)values->of[OPT_HTTP2_MAX_CALLS].number;
     out->window = (uint32_t)values->of[OPT_HTTP2_WINDOW].number;
     out->warned = arena_calloc(b->arena, 1, sizeof(*out->warned));

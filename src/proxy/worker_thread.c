@@ -17,6 +17,7 @@
 #include "call/ghost.h"
 #include "proxy/generation.h"
 #include "call/keepalive.h"
+#include "call/multiplex.h"
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
 #include "proxy/switch.h"
@@ -65,8 +66,10 @@ static void close_all(struct worker *pw)
     worker_stop_listeners(pw);
     upstream_finish_cuts(&pw->context);
     ghosts_end(&pw->context);
-    for (uint32_t i = 0; i < pw->upstream_places; i++)
+    for (uint32_t i = 0; i < pw->upstream_places; i++) {
+        multiplex_free(pw->context.keepalive[i]);
         keepalive_free(pw->context.keepalive[i]);
+    }
     POST(pw->context.downstream_count == 0 && pw->context.upstream_count == 0); /* all have been closed */
     pw->upstream_places = 0;
     pools_stop_time(pw->context.pools, 0, pw->context.calls.pool_count, &pw->loop);

@@ -149,8 +149,9 @@ static size_t give(void *user, void *arg, void *to, size_t cap, bool *end)
     return len;
 }
 
-static void goes_away(void *user, int32_t last, uint32_t code)
+static void goes_away(void *user, int32_t last, uint32_t code, struct span debug)
 {
+    (void)debug;
     (void)last;
     (void)code;
     h2_caller_wants_turn(user);

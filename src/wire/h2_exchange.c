@@ -96,15 +96,16 @@ static void take(struct stream *stream, size_t len)
 
     buffer_consume(&exchange->in, len);
     buffer_close_if_empty(&exchange->loop->spare_buffers, &exchange->in);
-    if (len != 0 && exchange->connection != NULL && !exchange->has_ended && !exchange->closed)
-        h2_session_consume(exchange->connection->session, exchange->id, len);
+    if (len == 0 || exchange->connection == NULL || exchange->has_ended || exchange->closed)
+        return;
+    h2_session_consume(exchange->connection->session, exchange->id, len);
+    h2_connection_wants_turn(exchange->connection);
 }
 
-static enum stream_result connection_lost(struct h2_exchange *exchange)
+static void fail_by_end(struct h2_exchange *exchange)
 {
     char why[1];
 
-    exchange->stream.lost = true;
     if (exchange->stream.heard)
         h2_exchange_fail(
             exchange, STREAM_LOST, CAUSE_INCOMPLETE,
@@ -115,32 +116,31 @@ static enum stream_result connection_lost(struct h2_exchange *exchange)
                              ? CAUSE_TLS_PROTOCOL
                              : CAUSE_TERMINATED,
                          NULL);
-    return exchange->failure;
 }
 
-/* What a read of the connection means to its exchange. */
-enum stream_result h2_exchange_after_read(struct h2_exchange *exchange, enum status status)
+/* A response that is whole stays so. */
+static void note_loss(struct h2_member *member, enum status why)
 {
-    switch (status) {
-    case ST_OK: break;
-    case ST_AGAIN: return STREAM_WAIT;
-    case ST_NOMEM: return STREAM_NOMEM;
+    struct h2_exchange *exchange = CONTAINER_OF(member, struct h2_exchange, member);
+
+    h2_exchange_has_news(exchange);
+    exchange->stream.lost = true;
+    if (exchange->has_ended)
+        return;
+    switch (why) {
+    case ST_NOMEM: h2_exchange_fail_for_memory(exchange); break;
     case ST_BAD:
-        exchange->stream.lost = true;
         h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
                          "what came is not HTTP/2, or breaks its rules");
         break;
-    default: return connection_lost(exchange);
+    default: fail_by_end(exchange); break;
     }
-    return STREAM_OK;
 }
 
+/* The connection reads by itself: here is only what has come. */
 static enum stream_result receive(struct stream *stream)
 {
     struct h2_exchange *exchange = of(stream);
-    struct h2_connection *connection = exchange->connection;
-    enum stream_result result;
-    enum status status;
 
     stream->paused = false;
     if (exchange->news) {
@@ -148,21 +148,7 @@ static enum stream_result receive(struct stream *stream)
         if (exchange->failure == STREAM_OK || buffer_len(&exchange->in) != 0 || exchange->whole_heads != 0)
             return STREAM_OK;
     }
-    if (exchange->failure != STREAM_OK)
-        return exchange->failure;
-    PRE(connection != NULL);
-    status = h2_connection_flush(connection); /* windows that were opened meanwhile */
-    if (status == ST_NOMEM)
-        return STREAM_NOMEM;
-    /* A reset that came along with the bytes of a short read raises no event of its own. */
-    if (stream->heard && stream->moved_ns == loop_now(exchange->loop))
-        connection->transport->can_read = true;
-    result = h2_exchange_after_read(exchange, h2_connection_receive(connection));
-    /* No event of the socket tells of a window. */
-    if (result == STREAM_OK && stream->blocked && list_is_alone(&exchange->again.node) &&
-        h2_session_may_give(connection->session, exchange->id))
-        loop_defer(exchange->loop, &exchange->again);
-    return result;
+    return exchange->failure != STREAM_OK ? exchange->failure : STREAM_WAIT;
 }
 
 static bool has_all(struct stream *stream)
@@ -174,26 +160,62 @@ static bool has_all(struct stream *stream)
 
 static void detach(struct h2_exchange *exchange)
 {
-    struct h2_connection *connection = exchange->connection;
-
-    loop_undefer(&exchange->again);
-    if (exchange->id != 0 && !exchange->closed)
-        h2_session_forget(connection->session, exchange->id);
-    connection->exchange_at = NULL;
+    list_remove(&exchange->member.node);
+    list_remove(&exchange->member.to_tell);
+    *exchange->at = NULL;
     exchange->connection = NULL;
 }
 
+void h2_exchange_lose(struct h2_exchange *exchange)
+{
+    PRE(exchange->connection != NULL);
+    if (exchange->id != 0 && !exchange->closed)
+        h2_session_forget(exchange->connection->session, exchange->id);
+    detach(exchange);
+}
+
+static void leave(struct h2_member *member)
+{
+    h2_exchange_lose(CONTAINER_OF(member, struct h2_exchange, member));
+}
+
+static bool is_blocked(const struct h2_member *member)
+{
+    return CONTAINER_OF(member, struct h2_exchange, member)->stream.blocked;
+}
+
+const struct h2_member_ops h2_exchange_ops = {
+    .is_blocked = is_blocked, .note_loss = note_loss, .leave = leave};
+
+bool h2_exchange_is_closed(const struct h2_exchange *exchange)
+{
+    return exchange->closed || exchange->id == 0;
+}
+
 /* A request that goes no further is ended where it is; nothing is wrong with that (RFC 9113 8.1). */
+bool h2_exchange_cut(struct h2_exchange *exchange)
+{
+    struct h2_connection *connection = exchange->connection;
+    bool resets = !h2_exchange_is_closed(exchange) && connection->lost == ST_OK;
+
+    if (resets)
+        h2_session_reset(connection->session, exchange->id,
+                         exchange->has_ended && exchange->failure == STREAM_OK ? H2_NO_ERROR : H2_CANCEL);
+    h2_exchange_lose(exchange);
+    if (resets) {
+        h2_connection_pull(connection);
+        h2_connection_wants_turn(connection);
+    }
+    return resets;
+}
+
 static bool let_go(struct stream *stream)
 {
     struct h2_exchange *exchange = of(stream);
-    struct h2_connection *connection = exchange->connection;
 
-    PRE(connection != NULL);
-    if (!exchange->closed)
-        h2_session_reset(connection->session, exchange->id, H2_NO_ERROR);
-    detach(exchange);
-    return exchange->has_ended && h2_connection_rest(connection);
+    PRE(exchange->connection != NULL);
+    (void)h2_exchange_cut(exchange);
+    return exchange->has_ended;
 }
 
 static const struct stream_ops ops = {
@@ -209,14 +231,6 @@ static const struct stream_ops ops = {
     .let_go = let_go,
 };
 
-static void try_again(struct mail *mail)
-{
-    struct h2_exchange *exchange = CONTAINER_OF(mail, struct h2_exchange, again);
-
-    if (exchange->connection != NULL)
-        exchange->connection->transport->on_ready(exchange->connection->transport);
-}
-
 /* ---- its life ------------------------------------------------------------------------------------------ */
 
 struct h2_exchange *h2_exchange_new(struct loop *loop, struct http1_head *parsed)
@@ -230,17 +244,21 @@ struct h2_exchange *h2_exchange_new(struct loop *loop, struct http1_head *parsed
     exchange->parsed = parsed;
     exchange->scan.is_response = true;
     exchange->length = UINT64_MAX;
-    mail_init(&exchange->again, try_again);
+    list_init(&exchange->member.node);
+    list_init(&exchange->member.to_tell);
     return exchange;
 }
 
 void h2_exchange_begin(struct h2_exchange *exchange, struct h2_connection *connection,
                        const struct h2_exchange_terms *terms)
 {
-    PRE(connection->exchange_at == NULL && exchange->connection == NULL && !exchange->open);
+    PRE(exchange->connection == NULL && !exchange->open && *terms->at == NULL);
     exchange->waits_for_settings = exchange->stream.refused;
     exchange->connection = connection;
-    connection->exchange_at = &exchange->connection;
+    list_push_back(&connection->members, &exchange->member.node);
+    exchange->member.owner = terms->owner;
+    exchange->at = terms->at;
+    *exchange->at = exchange;
     exchange->method = terms->method;
     exchange->rules = terms->rules;
     exchange->head_max = terms->head_max;
@@ -264,9 +282,8 @@ bool h2_exchange_is_whole(const struct h2_exchange *exchange)
 
 void h2_exchange_free(struct h2_exchange *exchange)
 {
-    loop_undefer(&exchange->again);
     if (exchange->connection != NULL)
-        detach(exchange);
+        h2_exchange_lose(exchange);
     buffer_close(&exchange->loop->spare_buffers, &exchange->heads);
     buffer_close(&exchange->loop->spare_buffers, &exchange->in);
     mem_free(exchange->trailers);

@@ -12,11 +12,18 @@
 /* A status line with the longest reason; "content-length: 0" and the end of a head are shorter. */
 #define STATUS_LINE_MAX 64u
 
+void h2_exchange_has_news(struct h2_exchange *exchange)
+{
+    exchange->news = true;
+    if (exchange->connection != NULL)
+        h2_connection_has_news(exchange->connection, &exchange->member);
+}
+
 /* The first failure counts. */
 void h2_exchange_fail(struct h2_exchange *exchange, enum stream_result result, enum cause cause,
                       const char *detail)
 {
-    exchange->news = true;
+    h2_exchange_has_news(exchange);
     if (exchange->failure != STREAM_OK)
         return;
     exchange->failure = result;
@@ -68,12 +75,9 @@ static void head_is_bad(struct h2_exchange *exchange, enum cause cause, const ch
 /* Room for so many bytes behind what there is. False: there is none, or no memory, which was noted. */
 static bool make_room(struct h2_exchange *exchange, size_t len)
 {
-    struct buffer_spares *spares = &exchange->loop->spare_buffers;
-    struct buffer *heads = &exchange->heads;
-    enum status status = buffer_open(spares, heads);
+    enum status status =
+        buffer_reserve(&exchange->loop->spare_buffers, &exchange->heads, len, exchange->head_cap);
 
-    while (status == ST_OK && heads->cap - heads->end < len)
-        status = buffer_make_room(spares, heads, exchange->head_cap);
     if (status == ST_NOMEM)
         h2_exchange_fail_for_memory(exchange);
     return status == ST_OK;
@@ -163,7 +167,7 @@ static void head_done(void *user, void *stream, bool end)
     struct h2_exchange *exchange = stream;
 
     (void)user;
-    exchange->news = true;
+    h2_exchange_has_news(exchange);
     if (exchange->head_is_bad)
         return;
     if (is_trailers(exchange))
@@ -175,20 +179,17 @@ static void head_done(void *user, void *stream, bool end)
 static bool data(void *user, void *stream, struct span bytes)
 {
     struct h2_exchange *exchange = stream;
-    struct buffer_spares *spares = &exchange->loop->spare_buffers;
     struct buffer *in = &exchange->in;
     enum status status;
 
     (void)user;
-    exchange->news = true;
+    h2_exchange_has_news(exchange);
     exchange->stream.heard = true;
     exchange->stream.moved_ns = loop_now(exchange->loop);
     exchange->came += bytes.len;
     if (exchange->failure != STREAM_OK)
         return true;
-    status = buffer_open(spares, in);
-    while (status == ST_OK && in->cap - in->end < bytes.len)
-        status = buffer_make_room(spares, in, exchange->window + BUFFER_SIZE);
+    status = buffer_reserve(&exchange->loop->spare_buffers, in, bytes.len, exchange->window + BUFFER_SIZE);
     if (status == ST_LIMIT) { /* more than its window, which nghttp2 does not let pass */
         h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL, "more content than the window allows");
         return true;
@@ -208,7 +209,7 @@ static void ended(void *user, void *stream)
 
     (void)user;
     exchange->has_ended = true;
-    exchange->news = true;
+    h2_exchange_has_news(exchange);
 }
 
 static const char *code_name(uint32_t code)
@@ -239,7 +240,7 @@ static void closed(void *user, void *stream, uint32_t code, bool by_peer)
 
     (void)user;
     exchange->closed = true;
-    exchange->news = true;
+    h2_exchange_has_news(exchange);
     if (!exchange->end_given)
         exchange->stream.lost = true;
     if (exchange->has_ended)
@@ -256,13 +257,28 @@ static void closed(void *user, void *stream, uint32_t code, bool by_peer)
                      code_name(code));
 }
 
-static void goes_away(void *user, int32_t last, uint32_t code)
+/* What a server of gRPC says to who pings it too often. */
+static bool is_too_many_pings(struct span debug)
+{
+    return memmem(debug.ptr, debug.len, "too_many_pings", 14) != NULL;
+}
+
+static void goes_away(void *user, int32_t last, uint32_t code, struct span debug)
 {
     struct h2_connection *connection = user;
 
     (void)last;
-    (void)code;
     connection->retired = true;
+    if (connection->user != NULL)
+        connection->user->went_away(connection->owner, code, is_too_many_pings(debug));
+}
+
+static void reset_goes(void *user)
+{
+    struct h2_connection *connection = user;
+
+    if (connection->user != NULL)
+        connection->user->resets(connection->owner);
 }
 
 const struct h2_events h2_exchange_events = {
@@ -275,4 +291,5 @@ const struct h2_events h2_exchange_events = {
     .closed = closed,
     .give = h2_exchange_give,
     .goaway = goes_away,
+    .resets = reset_goes,
 };

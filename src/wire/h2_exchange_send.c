@@ -9,9 +9,6 @@
 #include "runtime/loop.h"
 #include "wire/h2_exchange.h"
 
-/* Reads in one send, for a window that may have come. */
-#define LOOKS_FOR_WINDOW 4
-
 static struct h2_exchange *of(struct stream *stream)
 {
     return CONTAINER_OF(stream, struct h2_exchange, stream);
@@ -60,9 +57,15 @@ static bool give_trailers(struct h2_exchange *exchange)
 size_t h2_exchange_give(void *user, void *stream, void *to, size_t cap, bool *end)
 {
     struct h2_exchange *exchange = stream;
-    size_t again = give_kept(exchange, to, cap), len = exchange->offer.len - exchange->given;
+    size_t again, len = exchange->offer.len - exchange->given;
 
     (void)user;
+    if (exchange->connection == NULL || !h2_connection_has_room(exchange->connection))
+        return 0;
+    /* The window has opened, and what is to go through it is not here: it is offered again. */
+    if (exchange->stream.blocked && len == 0 && !exchange->end_offered)
+        h2_exchange_has_news(exchange);
+    again = give_kept(exchange, to, cap);
     if (len > cap - again)
         len = cap - again;
     if (len != 0) {
@@ -149,42 +152,23 @@ static enum stream_result submit(struct h2_exchange *exchange, bool is_whole)
 static bool is_out(const struct h2_exchange *exchange)
 {
     return exchange->given == exchange->offer.len && exchange->again_at == exchange->kept_len &&
-           (!exchange->end_offered || exchange->end_given) && buffer_len(&exchange->connection->out) == 0;
+           (!exchange->end_offered || exchange->end_given);
 }
 
-/* Writes what there is to be written, and looks for room in the window if that is what is wanted. */
-static enum stream_result push(struct h2_exchange *exchange)
+/* The request, as far as it may begin. WAIT: the connection tells when. */
+static enum stream_result begin(struct h2_exchange *exchange, const struct stream_piece *piece)
 {
-    struct h2_connection *connection = exchange->connection;
+    bool is_whole = piece->last && piece->data.len == 0 && exchange->kept_len == 0;
 
-    for (int i = 0; i < LOOKS_FOR_WINDOW; i++) {
-        enum status status = h2_connection_flush(connection);
-        enum stream_result result;
-
-        if (status == ST_NOMEM)
-            return STREAM_NOMEM;
-        if (status == ST_FAILED) {
-            connection->transport->can_read = true; /* it may have answered before */
-            return STREAM_LOST;
-        }
-        if (exchange->stream.lost)
-            return STREAM_LOST;
-        if (exchange->failure == STREAM_NOMEM)
-            return STREAM_NOMEM;
-        if (exchange->id != 0 && is_out(exchange))
-            return STREAM_OK;
-        result = h2_exchange_after_read(exchange, h2_connection_receive(connection));
-        if (result == STREAM_WAIT || result == STREAM_NOMEM)
-            return result;
-        if (exchange->id == 0 && may_begin(exchange))
-            return STREAM_OK;
-    }
+    if (may_begin(exchange))
+        return submit(exchange, is_whole && exchange->trailers == NULL);
+    exchange->connection->has_waiting = true;
     return STREAM_WAIT;
 }
 
 static enum stream_result offer(struct h2_exchange *exchange, const struct stream_piece *piece)
 {
-    bool is_whole = piece->last && piece->data.len == 0 && exchange->kept_len == 0;
+    struct h2_connection *connection = exchange->connection;
     enum stream_result result = STREAM_OK;
 
     if (piece->last && !keep_trailers(exchange, piece->trailers))
@@ -192,20 +176,24 @@ static enum stream_result offer(struct h2_exchange *exchange, const struct strea
     exchange->offer = piece->data;
     exchange->given = 0;
     exchange->end_offered = piece->last;
-    if (exchange->id == 0 && !may_begin(exchange))
-        result = push(exchange);
-    if (exchange->id == 0 && result == STREAM_OK)
-        result = submit(exchange, is_whole && exchange->trailers == NULL);
+    if (exchange->id == 0)
+        result = begin(exchange, piece);
     if (result != STREAM_OK)
         return result;
-    h2_session_resume(exchange->connection->session, exchange->id);
-    return push(exchange);
+    h2_session_resume(connection->session, exchange->id);
+    h2_connection_pull(connection);
+    h2_connection_wants_turn(connection);
+    if (exchange->stream.lost)
+        return STREAM_LOST;
+    if (exchange->failure == STREAM_NOMEM || connection->lost == ST_NOMEM)
+        return STREAM_NOMEM;
+    return is_out(exchange) ? STREAM_OK : STREAM_WAIT;
 }
 
 enum stream_result h2_exchange_send(struct stream *stream, const struct stream_piece *piece, size_t *taken)
 {
     struct h2_exchange *exchange = of(stream);
-    uint64_t before = exchange->connection->written;
+    uint64_t before = exchange->connection->pulled;
     enum stream_result result;
 
     PRE(!stream->lost);
@@ -213,7 +201,8 @@ enum stream_result h2_exchange_send(struct stream *stream, const struct stream_p
     *taken = exchange->given;
     exchange->offer = SPAN_LIT(""); /* it is the user's */
     exchange->given = 0;
-    if (exchange->id != 0 && exchange->connection->written != before) {
+    exchange->end_offered = false;
+    if (exchange->id != 0 && exchange->connection->pulled != before) {
         stream->sent = true;
         stream->head_waits = false;
         stream->moved_ns = loop_now(exchange->loop);

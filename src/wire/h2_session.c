@@ -27,6 +27,7 @@ struct h2_session {
     bool says_goaway;  /* by h2_session_goaway */
     bool is_broken;
     uint32_t pongs;
+    uint32_t parts;       /* of messages, that have come */
     const uint8_t *frame; /* what has been serialized and not been pulled */
     size_t frame_len;
 };
@@ -140,12 +141,18 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
     (void)nghttp2;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-    case NGHTTP2_DATA: frame_ended(session, frame); break;
+    case NGHTTP2_DATA:
+        session->parts++;
+        frame_ended(session, frame);
+        break;
     case NGHTTP2_SETTINGS: session->knows_peer |= (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0; break;
     case NGHTTP2_PING: session->pongs += (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0; break;
     case NGHTTP2_RST_STREAM: session->reset_id = frame->hd.stream_id; break;
     case NGHTTP2_GOAWAY:
-        session->events->goaway(session->user, frame->goaway.last_stream_id, frame->goaway.error_code);
+        session->events->goaway(
+            session->user, frame->goaway.last_stream_id, frame->goaway.error_code,
+            (struct span){frame->goaway.opaque_data_len != 0 ? (const char *)frame->goaway.opaque_data : "",
+                          frame->goaway.opaque_data_len});
         break;
     default: break;
     }
@@ -166,12 +173,14 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *a
     return 0;
 }
 
-/* Where nobody has asked for it, nghttp2 ends the connection because of what the peer does. */
+/* Where nobody has asked for it, nghttp2 ends the connection, or a stream, because of what the peer does. */
 static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
 {
     struct h2_session *session = arg;
 
     (void)nghttp2;
+    if (frame->hd.type == NGHTTP2_RST_STREAM && session->events->resets != NULL)
+        session->events->resets(session->user);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
         !session->says_goaway)
         session->is_broken = true;
@@ -326,6 +335,11 @@ bool h2_session_is_over(const struct h2_session *session)
 {
     return session->frame_len == 0 && nghttp2_session_want_read(session->nghttp2) == 0 &&
            nghttp2_session_want_write(session->nghttp2) == 0;
+}
+
+uint32_t h2_session_parts(const struct h2_session *session)
+{
+    return session->parts;
 }
 
 size_t h2_session_queued(const struct h2_session *session)

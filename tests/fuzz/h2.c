@@ -75,6 +75,13 @@ void loop_undefer(struct mail *mail)
     list_remove(&mail->node);
 }
 
+void loop_free_later(struct loop *of, struct deferred_free *deferred_free,
+                     void (*free_fn)(struct deferred_free *deferred_free))
+{
+    deferred_free->free_fn = free_fn;
+    list_push_back(&of->free_later, &deferred_free->node);
+}
+
 void mail_init(struct mail *mail, mail_fn fn)
 {
     list_init(&mail->node);
@@ -99,24 +106,24 @@ static void check_head(const struct http1_head *head)
         MUST(http1_is_token(head->fields[i].name) && http1_is_field_value(head->fields[i].value));
 }
 
-/* All of the request, as far as it goes. */
-static void send_request(struct stream *stream, bool has_content)
+/* Who has the exchange. */
+struct user {
+    struct h2_exchange *exchange; /* NULL: it has no connection */
+    struct stream_piece request;  /* what is left of it */
+    uint64_t taken;
+    bool open, sent, over;
+};
+
+/* As much of the request as goes. */
+static void send_request(struct user *user, struct stream *stream)
 {
-    static char content[40000];
-    struct stream_piece piece = {.data = {content, has_content ? sizeof(content) : 0}, .last = true};
     size_t taken;
 
-    for (int i = 0; i < 100; i++) {
-        enum stream_result result;
-
-        if (stream->lost)
-            return;
-        result = stream_send(stream, &piece, &taken);
-        MUST(taken <= piece.data.len);
-        piece.data = (struct span){piece.data.ptr + taken, piece.data.len - taken};
-        if (result != STREAM_WAIT)
-            return;
-    }
+    if (user->sent || stream->lost)
+        return;
+    user->sent = stream_send(stream, &user->request, &taken) != STREAM_WAIT;
+    MUST(taken <= user->request.data.len);
+    user->request.data = (struct span){user->request.data.ptr + taken, user->request.data.len - taken};
 }
 
 /* False: it is over. */
@@ -135,30 +142,68 @@ static bool take_content(struct stream *stream, uint64_t *taken)
     return false;
 }
 
-static void run(struct h2_exchange *exchange, bool has_content)
+/* False: it is over. */
+static bool take_all(struct user *user, struct stream *stream)
 {
-    struct stream *stream = &exchange->stream;
-    uint64_t taken = 0;
-    bool open = false;
+    struct http1_head *head;
+    enum stream_result result;
 
-    send_request(stream, has_content);
-    for (int i = 0; i < ROUNDS_MAX; i++) {
-        struct http1_head *head;
-        enum stream_result result;
-
-        while (!open && stream->begun && (result = stream_head(stream, &head)) != STREAM_WAIT) {
-            if (result != STREAM_OK)
-                return;
-            check_head(head);
-            open = head->code >= 200;
-        }
-        if (open && !take_content(stream, &taken))
-            return;
-        result = stream_receive(stream);
+    while (!user->open && stream->begun && (result = stream_head(stream, &head)) != STREAM_WAIT) {
         if (result != STREAM_OK)
-            return;
+            return false;
+        check_head(head);
+        user->open = head->code >= 200;
     }
-    MUST(false); /* it goes on for ever */
+    return !user->open || take_content(stream, &user->taken);
+}
+
+static void exchange_ready(void *owner)
+{
+    struct user *user = owner;
+    struct stream *stream = &user->exchange->stream;
+
+    send_request(user, stream);
+    for (int i = 0; !user->over; i++) {
+        MUST(i < ROUNDS_MAX); /* or it goes on for ever */
+        user->over = !take_all(user, stream);
+        if (user->over || stream_receive(stream) == STREAM_WAIT)
+            break;
+        user->over = stream->fault.cause != CAUSE_NONE;
+    }
+    if (user->over && user->exchange != NULL)
+        (void)h2_exchange_cut(user->exchange);
+}
+
+static void moved(void *owner)
+{
+    (void)owner;
+}
+
+static void went_away(void *owner, uint32_t code, bool is_too_many_pings)
+{
+    (void)owner;
+    (void)code;
+    (void)is_too_many_pings;
+}
+
+static const struct h2_connection_user user_of_connection = {
+    .ready = exchange_ready, .moved = moved, .went_away = went_away, .resets = moved};
+
+static void turn(struct h2_connection *connection, struct user *user)
+{
+    for (int i = 0; connection->lost == ST_OK && user->exchange != NULL; i++) {
+        MUST(i < ROUNDS_MAX);
+        h2_connection_run(connection);
+    }
+}
+
+static void free_all(struct list_node *later)
+{
+    while (!list_is_empty(later)) {
+        struct deferred_free *one = CONTAINER_OF(list_take_front(later), struct deferred_free, node);
+
+        one->free_fn(one);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -169,26 +214,37 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct transport transport = {.can_read = true, .can_write = true, .loop = &loop};
     struct h2_connection *connection;
     struct h2_exchange *exchange;
+    static char content[40000];
+    struct user user = {.request.last = true};
     unsigned which;
 
     api = (struct input){data, len};
     which = input_byte(&api) % 4;
     pace = input_byte(&api);
     list_init(&loop.deferred);
-    connection = h2_connection_new(&transport, &loop,
-                                   &(struct h2_connection_terms){WINDOW, HEAD_MAX, &h2_exchange_events});
+    list_init(&loop.free_later);
+    connection = h2_connection_new(
+        &transport, &loop,
+        &(struct h2_connection_terms){WINDOW, HEAD_MAX, &h2_exchange_events, &h2_exchange_ops});
     exchange = h2_exchange_new(&loop, &parsed);
     MUST(connection != NULL && exchange != NULL);
+    connection->user = &user_of_connection;
+    connection->owner = &user;
     h2_exchange_begin(exchange, connection,
                       &(struct h2_exchange_terms){.method = methods[which],
                                                   .rules = &rules,
                                                   .head_max = HEAD_MAX,
                                                   .head_cap = 2 * HEAD_MAX,
-                                                  .window = WINDOW});
+                                                  .window = WINDOW,
+                                                  .owner = &user,
+                                                  .at = &user.exchange});
     exchange->head = span_of(heads[which]);
-    run(exchange, methods[which] == HTTP1_POST);
+    user.request.data = (struct span){content, methods[which] == HTTP1_POST ? sizeof(content) : 0};
+    exchange_ready(&user);
+    turn(connection, &user);
     h2_exchange_free(exchange);
     h2_connection_free(connection);
+    free_all(&loop.free_later);
     MUST(list_is_empty(&loop.deferred));
     buffer_drop_spares(&loop.spare_buffers);
     return 0;

@@ -93,7 +93,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
         "statuses": [500, 503]}
     assert (very["methods"], very["timeouts"]["idle"], very["pool"]) == (["GET", "BREW"], "7s", "shared")
-    assert api["http2"] == {"use": "never", "max_calls": 900, "window": "256KiB"}
+    assert api["http2"] == {"use": "never", "streams": 1, "max_calls": 900, "window": "256KiB", "probe_after": "5s", "probe_timeout": "1s"}
     assert len(api["listen_tls"]) == 1 and api["caller_tls"] == {
         "cert_file": certificates.cert("server"), "key_file": certificates.key("server"), "client_ca_file": certificates.ca,
         "client_names": ["client.test"], "min_version": "1.2"}

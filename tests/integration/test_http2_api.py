@@ -479,6 +479,13 @@ def test_a_head_that_is_too_large_is_refused(front):
     expect(proxy.ask(), 502, "http_response_header_section_size")
 
 
+def test_fields_of_all_sizes_find_room(front):
+    sizes = (10000, 9000, 1, 16000, 12000)
+    proxy, _ = front(respond([(":status", "200"), *((f"x-{size}", "y" * size) for size in sizes)]))
+    response = proxy.ask()
+    assert [len(response[f"x-{size}"]) for size in sizes] == list(sizes)
+
+
 def test_a_flood_of_interim_responses_is_refused(front):
     def script(peer):
         request = peer.take()

@@ -109,12 +109,14 @@ static size_t give(void *user, void *stream, void *to, size_t cap, bool *is_last
     return len;
 }
 
-static void goaway(void *user, int32_t last, uint32_t code)
+static void goaway(void *user, int32_t last, uint32_t code, struct span debug)
 {
+    (void)debug;
     tell(user, "goaway(%d,%u) ", last, code);
 }
 
-static const struct h2_events events = {begun, head, field, head_done, data, ended, closed, give, goaway};
+static const struct h2_events events = {begun, head,   field, head_done, data,
+                                        ended, closed, give,  goaway,    NULL};
 
 static void end_init(struct end *end, enum h2_side side, uint32_t window, uint32_t streams)
 {

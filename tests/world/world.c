@@ -10,6 +10,7 @@
 #include "call/circuit_watch.h"
 #include "call/call.h"
 #include "call/keepalive.h"
+#include "call/multiplex.h"
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 bool __wrap_entropy_take(struct entropy *entropy, uint64_t *out, uint32_t count);
@@ -345,8 +346,10 @@ static void end_worker(struct world *world, struct world_worker *worker)
     CHECK(world, list_is_empty(&context->calls.reading.places) && list_is_empty(&context->downstreams));
     CHECK(world, context->downstream_count == 0 && list_is_empty(&context->cutting));
     world_begin_turn(worker);
-    for (uint32_t i = 0; i < UPSTREAMS; i++)
+    for (uint32_t i = 0; i < UPSTREAMS; i++) {
+        multiplex_free(context->keepalive[i]);
         keepalive_free(context->keepalive[i]);
+    }
     world_end_turn(worker);
     CHECK(world, context->upstream_count == 0 && worker->terms.users == 0);
     CHECK(world, timers_next(&worker->loop.timers) == NS_NEVER && worker->loop.timers.members == 0);

@@ -53,7 +53,7 @@ class H2Peer:
         self.sock = sock
         self.sock.settimeout(SOON)
         self.decoder, self.encoder = hpack.Decoder(), hpack.Encoder()
-        self.requests, self.order, self.resets, self.pongs, self.goaway = {}, [], {}, 0, None
+        self.requests, self.order, self.resets, self.pongs, self.pings, self.goaway = {}, [], {}, 0, 0, None
         self.gives_window = gives_window
         self._buffer = b""
         self._preface = False
@@ -114,6 +114,7 @@ class H2Peer:
             if flags & ACK:
                 self.pongs += 1
             else:
+                self.pings += 1
                 self.send(frame(PING, flags=ACK, payload=payload))
         if kind == RST_STREAM:
             self.resets[stream] = int.from_bytes(payload, "big")
