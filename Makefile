@@ -268,7 +268,19 @@ $(B)/fuzzers/h2: $(B)/obj/tests/fuzz/h2.o $(H2_OBJS) $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
 
-$(filter-out $(WORLDS) $(B)/fuzz/h2,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
+# What takes a store's answers out of bytes, by hiredis.
+STORE_READER := $(B)/obj/runtime/store_reader.o
+$(B)/fuzz/store_reply: $(B)/obj/tests/fuzz/store_reply.o $(B)/obj/tests/fuzz/replay.o $(STORE_READER) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ $(PKG_LIBS)
+
+$(B)/fuzzers/store_reply: $(B)/obj/tests/fuzz/store_reply.o $(STORE_READER) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
+
+$(filter-out $(WORLDS) $(B)/fuzz/h2 $(B)/fuzz/store_reply,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
