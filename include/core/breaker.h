@@ -120,6 +120,10 @@ enum breaker_answer breaker_ask(struct breaker *breaker, const struct breaker_te
                                 int64_t now_ns, struct breaker_pass *pass)
     __attribute__((warn_unused_result));
 
+/* Would a call that comes now be let in, as a probe if need be? Nothing changes. */
+bool breaker_would_let(const struct breaker *breaker, const struct breaker_terms *terms, int64_t now_ns)
+    __attribute__((pure));
+
 /* Until a call is let in again: 0 if that may be with the next verdict, or is so. */
 int64_t breaker_left_ns(const struct breaker *breaker, int64_t now_ns) __attribute__((pure));
 

@@ -84,6 +84,9 @@ enum breaker_answer circuit_ask(struct circuit *circuit, const struct loop *owne
 bool circuit_tell(struct circuit *circuit, const struct loop *owner, enum verdict verdict, bool asks_for_less,
                   int64_t now_ns, struct breaker_pass *pass, struct circuit_news *news);
 
+/* Would a call that comes now be let in? A moment later it may be otherwise. Any thread. */
+bool circuit_would_let(struct circuit *circuit, int64_t now_ns);
+
 /* As it is now. Any thread. */
 struct circuit_news circuit_look(struct circuit *circuit, int64_t now_ns);
 

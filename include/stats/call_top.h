@@ -41,6 +41,8 @@ struct call_top_entry {
     enum phase phase : 8;
     enum sent sent : 8;
     bool observed;      /* what is left is left of the ceiling */
+    bool probes;        /* its try was let in to see whether the API is well again */
+    bool hedged;        /* two tries are under way */
     uint8_t try_number; /* the try that is under way, or is waited for; 0: the first one */
     uint8_t method_len;
     char method[CALL_TOP_METHOD];

@@ -13,6 +13,8 @@ struct call_row {
     int64_t age_ms, left_ms, phase_ms;
     uint64_t bytes_up, bytes_down;
     int64_t try_number; /* 0: its first try */
+    bool hedged;        /* and the one before it is under way, too */
+    bool probes;        /* it was let in to see whether the API is well again */
 };
 
 struct call_list {

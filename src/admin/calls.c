@@ -47,6 +47,10 @@ static void put_call(struct jsonw *json, const char *key, const struct labels *l
     jsonw_text(json, "sent", sent_name(entry->sent));
     if (entry->try_number != 0)
         jsonw_u64(json, "try", entry->try_number);
+    if (entry->hedged)
+        jsonw_bool(json, "hedged", true);
+    if (entry->probes)
+        jsonw_text(json, "breaker", "probe");
     if (entry->observed)
         jsonw_bool(json, "observed", true);
     jsonw_close_object(json);

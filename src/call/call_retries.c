@@ -88,14 +88,14 @@ bool call_has_fallback(const struct call *call)
     return call->spare != NULL && call->spare->fallback.bytes != NULL;
 }
 
-/* Of whom would be tried. One that is half open has a place for a probe, or will say no when the try begins. */
+/* Of whom would be tried, and with no place for a probe. */
 static bool is_breaker_open(const struct call *call)
 {
     const struct upstream_config *fallback = call->route->retries.fallback;
     const struct route_config *route = call_has_fallback(call) ? &fallback->default_route : call->route;
     struct circuit *circuit = route->breaker != NULL ? call->context->circuits[route->circuit] : NULL;
 
-    return circuit != NULL && circuit_look(circuit, loop_now(call->context->loop)).state == BREAKER_OPEN;
+    return circuit != NULL && !circuit_would_let(circuit, loop_now(call->context->loop));
 }
 
 /*

@@ -201,6 +201,15 @@ enum breaker_answer breaker_ask(struct breaker *breaker, const struct breaker_te
     return BREAKER_REFUSES;
 }
 
+bool breaker_would_let(const struct breaker *breaker, const struct breaker_terms *terms, int64_t now_ns)
+{
+    switch (breaker->state) {
+    case BREAKER_OPEN: return now_ns >= breaker->until_ns;
+    case BREAKER_HALF: return breaker->places < terms->probes;
+    default: return true;
+    }
+}
+
 int64_t breaker_left_ns(const struct breaker *breaker, int64_t now_ns)
 {
     return breaker->state == BREAKER_OPEN && breaker->until_ns > now_ns ? breaker->until_ns - now_ns : 0;

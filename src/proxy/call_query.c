@@ -72,6 +72,8 @@ static struct call_top_entry describe(const struct call *call)
         .phase = call->fsm.phase,
         .sent = call->fsm.sent,
         .observed = call->fsm.policy_ns != NS_NEVER,
+        .probes = call->try->probes || (call->rival != NULL && call->rival->probes),
+        .hedged = call->rival != NULL,
         .try_number = number_of_try(call),
         .method_len = (uint8_t)(method.len < CALL_TOP_METHOD ? method.len : CALL_TOP_METHOD),
     };

@@ -197,6 +197,18 @@ bool circuit_tell(struct circuit *circuit, const struct loop *owner, enum verdic
     return news->opened;
 }
 
+bool circuit_would_let(struct circuit *circuit, int64_t now_ns)
+{
+    bool would_let;
+
+    if ((atomic_load_explicit(&circuit->gate, memory_order_relaxed) & CIRCUIT_CLOSED) != 0)
+        return true;
+    pthread_mutex_lock(&circuit->lock);
+    would_let = breaker_would_let(&circuit->breaker, &circuit->terms, now_ns);
+    pthread_mutex_unlock(&circuit->lock);
+    return would_let;
+}
+
 struct circuit_news circuit_look(struct circuit *circuit, int64_t now_ns)
 {
     struct circuit_news news;

@@ -43,6 +43,8 @@ static struct call_row row_of(const json_t *call)
         .bytes_up = (uint64_t)number_of(call, "bytes_up"),
         .bytes_down = (uint64_t)number_of(call, "bytes_down"),
         .try_number = number_of(call, "try"),
+        .hedged = json_is_true(json_object_get(call, "hedged")),
+        .probes = json_object_get(call, "breaker") != NULL,
     };
 }
 
@@ -182,5 +184,7 @@ void call_list_put_row(struct text *out, struct call_columns columns, const stru
     put_bytes(out, "", row->bytes_up);
     put_bytes(out, " ", row->bytes_down);
     if (row->try_number != 0)
-        text_printf(out, "  try %" PRId64, row->try_number);
+        text_printf(out, "  try %" PRId64 "%s", row->try_number, row->hedged ? ", two at once" : "");
+    if (row->probes)
+        TEXT_LIT(out, "  probe");
 }

@@ -120,6 +120,7 @@ def test_a_good_probe_closes_it_and_the_log_says_which_call_it_was(api):
     open_it(proxy, up)
     caller, exchange = let_in(proxy, up)
     assert state_of(proxy) == "half_open"
+    assert [call["breaker"] for call in proxy.calls()["calls"]] == ["probe"]
     refused(proxy.ask(), state="half_open")
     exchange.answer(200, CLOSE)
     assert caller.recv_response().status == 200
@@ -528,3 +529,44 @@ def test_an_api_that_is_killed_costs_a_few_tries_and_is_asked_again_soon(curfew,
     assert result.statuses[503] > rate * (outage - 1) and result.statuses.get(502, 0) <= 20
     refusals = result.told["from_sent_ms"]["503"]
     assert SANITIZED or (refusals["p90"] <= 1 and refusals["p99"] <= 20), refusals
+
+
+# ------------------------------------------------------------------------------- and retries
+
+RETRIES = {"attempts": 2, "when": ["reset"], "backoff": {"base": "0s"}}
+
+
+def begin(proxy, up, target):
+    caller = proxy.caller()
+    caller.request("GET", target)
+    exchange, _ = up.take()
+    return caller, exchange
+
+
+def test_a_retry_that_would_find_the_probes_place_taken_is_not_made(api):
+    """Half open, and somebody is there to see: the retry's token is not spent on a refusal."""
+    proxy, up = api({"failures": 2, "open": "50ms", "verdict": "1m"}, deadline="20s", retries=RETRIES)
+    older, exchange = begin(proxy, up, "/older")
+    open_it(proxy, up, 2)
+    prober, probe = let_in(proxy, up)
+    exchange.reset()
+    problem = expect(older.recv_response(), 502, "connection_terminated", sent="complete")
+    assert problem["retry_stopped"] == "breaker" and "tries" not in problem
+    metrics = proxy.metrics()
+    assert metrics.sum("retries_stopped_total", reason="breaker") == 1 and metrics.sum("retry_tokens") == 10
+    probe.answer(200)
+    assert prober.recv_response().status == 200
+
+
+def test_a_retry_is_the_probe_when_the_time_is_over(api):
+    proxy, up = api({"failures": 2, "open": "50ms"}, deadline="20s", retries=RETRIES)
+    older, exchange = begin(proxy, up, "/older")
+    open_it(proxy, up, 2)
+    poll(lambda: '"opens_in_ms":0' in proxy.admin_get("/upstreams")[1].replace(" ", ""), "its time to be over")
+    assert state_of(proxy) == "open"  # until somebody comes
+    exchange.reset()
+    again, request = up.take()
+    assert request.target == "/older"
+    again.answer(200, CLOSE)
+    assert older.recv_response().status == 200
+    must_be(proxy, "closed")

@@ -340,7 +340,7 @@ def test_an_operator_cuts_both(hedged):
     proxy, up = hedged()
     caller, (first, _), (hedge, _) = begun(proxy, up, "GET", "/")
     call, = poll(lambda: proxy.calls()["calls"], "a call in the list")
-    assert call["try"] == 2
+    assert call["try"] == 2 and call["hedged"] is True
     assert proxy.admin_ask("DELETE", f"/calls/{call['id']}")[0] == 200
     expect(caller.recv_response(), 504, "http_response_timeout", sent="complete")
     first.wait_ended()

@@ -323,6 +323,27 @@ static void open_it_refuses_until_its_time_is_over(void **state)
     assert_int_equal(ask(&bench, &pass), BREAKER_PROBES);
 }
 
+static void it_says_whether_it_would_let_a_call_in_and_changes_nothing(void **state)
+{
+    struct bench bench;
+    struct breaker_pass pass;
+
+    (void)state;
+    start(&bench);
+    assert_true(breaker_would_let(&bench.breaker, &bench.terms, bench.now_ns));
+    open_it(&bench);
+    bench.now_ns = bench.breaker.until_ns - 1;
+    assert_false(breaker_would_let(&bench.breaker, &bench.terms, bench.now_ns));
+    bench.now_ns++;
+    assert_true(breaker_would_let(&bench.breaker, &bench.terms, bench.now_ns));
+    assert_int_equal(bench.breaker.state, BREAKER_OPEN);
+    assert_int_equal(ask(&bench, &pass), BREAKER_PROBES);
+    assert_false(breaker_would_let(&bench.breaker, &bench.terms, bench.now_ns));
+    neutral(&bench, false, &pass);
+    assert_true(breaker_would_let(&bench.breaker, &bench.terms, bench.now_ns));
+    assert_int_equal(breaker_places_of(&bench.breaker, 0), 0);
+}
+
 /* B4: results of before. */
 static void verdicts_of_an_older_generation_change_nothing(void **state)
 {
@@ -703,6 +724,7 @@ int main(void)
         cmocka_unit_test(verdicts_of_an_older_generation_change_nothing),
         cmocka_unit_test(verdicts_while_it_is_open_change_nothing),
         cmocka_unit_test(the_open_time_varies_by_a_tenth_with_the_seed),
+        cmocka_unit_test(it_says_whether_it_would_let_a_call_in_and_changes_nothing),
         cmocka_unit_test(half_open_there_are_as_many_probes_as_places),
         cmocka_unit_test(a_good_probe_closes_it),
         cmocka_unit_test(what_was_counted_before_it_opened_is_forgotten_when_it_closes),
