@@ -47,8 +47,10 @@ struct proxy {
     struct list_node listeners;
     struct handed_socket *handed; /* borrowed */
     size_t handed_count;
-    struct access_log *log; /* NULL: off */
-    struct mailbox *home;   /* the main thread's */
+    struct access_log *log;                   /* NULL: off */
+    struct mailbox *home;                     /* the main thread's */
+    void (*say)(void *arg, const char *line); /* what operators should know; NULL: nobody listens */
+    void *say_arg;
     struct dns_watch dns_watch;
     struct address_book address_book;
     struct reload *reload; /* under way, or NULL */

@@ -24,6 +24,12 @@ struct circuit;
 /* It has opened. On the thread of each loop, some time later: it may be another generation's turn already. */
 typedef void (*circuit_opened_fn)(struct circuit *circuit, struct loop *loop);
 
+/* How often it has begun to refuse calls, and let all in again, since the last report. */
+struct circuit_report {
+    uint32_t openings, closings;
+    enum breaker_reason reason; /* of the latest opening */
+};
+
 struct circuit {
     atomic_uint gate;          /* generation << 2 | CIRCUIT_CALM | CIRCUIT_CLOSED */
     _Atomic int64_t window_ns; /* terms.window_ns */
@@ -34,6 +40,11 @@ struct circuit {
     struct loop *const *workers;
     uint32_t worker_count;
     circuit_opened_fn opened;
+    struct mailbox *home; /* whose thread reports; NULL: nobody does */
+    struct mail news;
+    bool posted;                  /* news is on its way; under lock */
+    bool refuses;                 /* it is not CLOSED, as far as that is in the report; under lock */
+    struct circuit_report report; /* under lock */
 };
 
 #define CIRCUIT_CLOSED 1u
@@ -42,6 +53,11 @@ struct circuit {
 /* CLOSED; `opened` is what loops are told by. */
 enum status circuit_init(struct circuit *circuit, uint64_t seed, struct loop *const *workers,
                          uint32_t worker_count, circuit_opened_fn opened) MUST_CHECK;
+/* From now on, before any loop runs, `news` goes to `home` when there is something to report. */
+void circuit_report_to(struct circuit *circuit, struct mailbox *home, mail_fn news);
+/* The home's thread: the report, of which nothing will be said again. */
+struct circuit_report circuit_take_report(struct circuit *circuit);
+
 /* No loop runs any more, but they are there: mails that are still on their way are taken back. */
 void circuit_recall(struct circuit *circuit);
 void circuit_fini(struct circuit *circuit);

@@ -6,6 +6,7 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "call/circuit_watch.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
@@ -24,15 +25,90 @@ static uint64_t draw_seed(const struct circuit *circuit)
     return getrandom(&seed, sizeof(seed), 0) == sizeof(seed) ? seed : (uint64_t)(uintptr_t)circuit;
 }
 
-static struct circuit *new_circuit(struct proxy *proxy)
-{
-    struct circuit *circuit = mem_alloc(sizeof(*circuit));
+/* One of the proxy's. */
+struct known_circuit {
+    struct circuit circuit;
+    struct proxy *proxy;
+    uint32_t number;
+};
 
-    if (circuit == NULL ||
-        circuit_init(circuit, draw_seed(circuit), proxy->loops, proxy->worker_count, opened) == ST_OK)
-        return circuit;
-    mem_free(circuit);
+/* ---- what operators are told ---------------------------------------------------------------------------- */
+
+static const struct route_config *find_owner(const struct snapshot *snapshot, uint32_t circuit,
+                                             const char **upstream)
+{
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
+        for (uint32_t id = 0; id <= snapshot->upstreams[i].route_count; id++) {
+            const struct route_config *route = snapshot_route(&snapshot->upstreams[i], id);
+
+            if (!route_owns_circuit(route) || route->circuit != circuit)
+                continue;
+            *upstream = snapshot->upstreams[i].name;
+            return route;
+        }
+    }
     return NULL;
+}
+
+static const char *why_it_opened(enum breaker_reason reason)
+{
+    return reason == BREAKER_RATIO ? "too large a part of the last tries went wrong; calls are refused"
+                                   : "tries went wrong one after the other; calls are refused";
+}
+
+static void say(const struct known_circuit *known, bool refuses, enum breaker_reason reason)
+{
+    struct proxy *proxy = known->proxy;
+    const char *upstream;
+    const struct route_config *route = find_owner(proxy->snapshot, known->number, &upstream);
+    char line[512];
+    struct text text = text_over(line, sizeof(line) - 1);
+
+    if (route == NULL || proxy->say == NULL) /* of an older configuration */
+        return;
+    text_printf(&text, "breaker of upstream %s", upstream);
+    if (route->has_own_breaker)
+        text_printf(&text, ", route %s", route->name);
+    text_printf(&text, "%s: %s", refuses ? " opened" : " closed",
+                refuses ? why_it_opened(reason) : "calls are let in again");
+    line[text.len] = '\0';
+    proxy->say(proxy->say_arg, line);
+}
+
+/* They take turns, and the latest one is what it is now. */
+static void report(struct mail *mail)
+{
+    struct known_circuit *known = CONTAINER_OF(mail, struct known_circuit, circuit.news);
+    struct circuit_report report = circuit_take_report(&known->circuit);
+    bool refuses =
+        report.openings > report.closings ||
+        (report.openings == report.closings && circuit_look(&known->circuit, 0).state != BREAKER_CLOSED);
+
+    if (report.closings != 0 && refuses)
+        say(known, false, report.reason);
+    if (report.openings != 0)
+        say(known, true, report.reason);
+    if (report.closings != 0 && !refuses)
+        say(known, false, report.reason);
+}
+
+/* ---- those that there are ------------------------------------------------------------------------------- */
+
+static struct circuit *new_circuit(struct proxy *proxy, uint32_t number)
+{
+    struct known_circuit *known = mem_alloc(sizeof(*known));
+
+    if (known == NULL)
+        return NULL;
+    if (circuit_init(&known->circuit, draw_seed(&known->circuit), proxy->loops, proxy->worker_count,
+                     opened) != ST_OK) {
+        mem_free(known);
+        return NULL;
+    }
+    known->proxy = proxy;
+    known->number = number;
+    circuit_report_to(&known->circuit, proxy->home, report);
+    return &known->circuit;
 }
 
 static void free_circuit(struct circuit *circuit)
@@ -40,7 +116,7 @@ static void free_circuit(struct circuit *circuit)
     if (circuit == NULL)
         return;
     circuit_fini(circuit);
-    mem_free(circuit);
+    mem_free(CONTAINER_OF(circuit, struct known_circuit, circuit));
 }
 
 static struct circuit *there_is(const struct proxy *proxy, uint32_t number)
@@ -57,7 +133,7 @@ static bool make_of_upstream(struct proxy *proxy, struct circuit **circuits,
 
         if (!route_owns_circuit(route) || circuits[route->index] != NULL)
             continue;
-        circuits[route->index] = new_circuit(proxy);
+        circuits[route->index] = new_circuit(proxy, route->index);
         if (circuits[route->index] == NULL)
             return false;
     }

@@ -80,6 +80,8 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     dns_watch_init(&proxy->dns_watch, ground->home, ground->say, ground->arg);
     address_book_init(&proxy->address_book);
     proxy->home = ground->home;
+    proxy->say = ground->say;
+    proxy->say_arg = ground->arg;
     proxy->handed = ground->handed;
     proxy->handed_count = ground->handed_count;
     list_init(&proxy->generations);

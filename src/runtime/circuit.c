@@ -26,6 +26,22 @@ static void deliver(struct mail *mail)
     side->circuit->opened(side->circuit, side->loop);
 }
 
+/* One that opens anew after a probe has refused calls all the while: that is nothing to report. */
+static void report_locked(struct circuit *circuit)
+{
+    bool refuses = circuit->breaker.state != BREAKER_CLOSED;
+
+    if (refuses == circuit->refuses || circuit->home == NULL)
+        return;
+    circuit->refuses = refuses;
+    circuit->report.openings += refuses;
+    circuit->report.closings += !refuses;
+    circuit->report.reason = circuit->breaker.reason;
+    if (!circuit->posted)
+        mailbox_post(circuit->home, &circuit->news);
+    circuit->posted = true;
+}
+
 /* Whoever changes the breaker leaves the gate as the breaker is. */
 static void set_gate_locked(struct circuit *circuit)
 {
@@ -38,6 +54,25 @@ static void set_gate_locked(struct circuit *circuit)
     if (breaker->consecutive == 0)
         gate |= CIRCUIT_CALM;
     atomic_store_explicit(&circuit->gate, gate, memory_order_relaxed);
+    report_locked(circuit);
+}
+
+void circuit_report_to(struct circuit *circuit, struct mailbox *home, mail_fn news)
+{
+    mail_init(&circuit->news, news);
+    circuit->home = home;
+}
+
+struct circuit_report circuit_take_report(struct circuit *circuit)
+{
+    struct circuit_report report;
+
+    pthread_mutex_lock(&circuit->lock);
+    report = circuit->report;
+    circuit->report = (struct circuit_report){0};
+    circuit->posted = false;
+    pthread_mutex_unlock(&circuit->lock);
+    return report;
 }
 
 enum status circuit_init(struct circuit *circuit, uint64_t seed, struct loop *const *workers,
@@ -66,6 +101,9 @@ void circuit_recall(struct circuit *circuit)
         mailbox_cancel(&circuit->workers[i]->mailbox, &circuit->sides[i].mail);
         circuit->sides[i].mailed = false;
     }
+    if (circuit->home != NULL)
+        mailbox_cancel(circuit->home, &circuit->news);
+    circuit->posted = false;
 }
 
 void circuit_fini(struct circuit *circuit)

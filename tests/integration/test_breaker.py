@@ -570,3 +570,32 @@ def test_a_retry_is_the_probe_when_the_time_is_over(api):
     again.answer(200, CLOSE)
     assert older.recv_response().status == 200
     must_be(proxy, "closed")
+
+
+# --------------------------------------------------------------------------- what operators are told
+
+
+def said(proxy):
+    return [line for line in proxy.process.stderr.text().splitlines() if "breaker of" in line]
+
+
+def test_it_is_said_once_that_it_opened_and_once_that_it_closed(api):
+    """And not at each probe that fails."""
+    proxy, up = api({"failures": 2, "open": "20ms", "open_max": "20ms"}, deadline="20s")
+    open_it(proxy, up, 2)
+    for status in (503, 503, 200):
+        prober, probe = let_in(proxy, up)
+        probe.answer(status, CLOSE)
+        assert prober.recv_response().status == status
+    must_be(proxy, "closed")
+    lines = poll(lambda: said(proxy) if len(said(proxy)) == 2 else None, lambda: f"two lines: {said(proxy)}")
+    assert "info: breaker of upstream api opened: tries went wrong one after the other" in lines[0]
+    assert "info: breaker of upstream api closed" in lines[1]
+    assert opened(proxy) == 3
+
+
+def test_a_breaker_of_a_route_is_said_to_be_that(api):
+    proxy, up = api(routes=[{"path": "/v1", "methods": ["GET"], "breaker": {"failures": 1, "open": "1m", "open_max": "1m"}}])
+    assert ask_and_answer(proxy, up, 503, "/v1/x").status == 503
+    line, = poll(lambda: said(proxy), "a line")
+    assert "breaker of upstream api, route GET /v1 opened" in line

@@ -68,6 +68,14 @@ static int tear_down(void **state)
     return 0;
 }
 
+static uint32_t mails;
+
+static void reported(struct mail *mail)
+{
+    assert_ptr_equal(mail, &the_bench->circuit.news);
+    mails++;
+}
+
 static enum breaker_answer ask(struct bench *bench)
 {
     return circuit_ask(&bench->circuit, &bench->rig.loop, bench->now_ns, &bench->pass, &bench->news);
@@ -206,6 +214,35 @@ static void a_probe_whose_time_is_up_opens_it_when_somebody_asks(void **state)
     assert_int_equal(circuit_look(&bench->circuit, bench->now_ns).state, BREAKER_OPEN);
 }
 
+static void its_home_hears_once_that_it_opened_and_once_that_it_closed(void **state)
+{
+    struct bench *bench = *state;
+    struct circuit_report report;
+
+    mails = 0;
+    circuit_report_to(&bench->circuit, &bench->rig.loop.mailbox, reported);
+    open_it(bench);
+    for (int i = 0; i < 3; i++) { /* a bad probe opens it anew */
+        bench->now_ns += 3 * S;
+        assert_int_equal(ask(bench), BREAKER_PROBES);
+        assert_true(tell(bench, VERDICT_BAD));
+    }
+    mailbox_deliver(&bench->rig.loop.mailbox);
+    assert_int_equal(mails, 1);
+    report = circuit_take_report(&bench->circuit);
+    assert_int_equal(report.openings, 1);
+    assert_int_equal(report.closings, 0);
+    bench->now_ns += 3 * S;
+    assert_int_equal(ask(bench), BREAKER_PROBES);
+    assert_false(tell(bench, VERDICT_GOOD));
+    mailbox_deliver(&bench->rig.loop.mailbox);
+    assert_int_equal(mails, 2);
+    report = circuit_take_report(&bench->circuit);
+    assert_int_equal(report.openings, 0);
+    assert_int_equal(report.closings, 1);
+    open_it(bench); /* and nobody reads it: the mail is taken back */
+}
+
 static void the_audit_compares_places_with_live_probes(void **state)
 {
     struct bench *bench = *state;
@@ -265,6 +302,7 @@ int main(void)
         test(it_opens_says_so_and_refuses),
         test(goods_of_all_loops_count_in_the_ratio),
         test(a_good_verdict_after_a_bad_one_counts_and_calms),
+        test(its_home_hears_once_that_it_opened_and_once_that_it_closed),
         test(every_loop_is_told_by_mail_once_for_each_opening),
         test(a_probe_whose_time_is_up_opens_it_when_somebody_asks),
         test(the_audit_compares_places_with_live_probes),
