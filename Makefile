@@ -329,7 +329,7 @@ $(BROKEN): $(B)/obj/tests/broken/break.o $(OBJS) $(B)/sources
 	@mkdir -p $(@D)
 	$(link) $< $(OBJS) $(SEAMS:%=-Wl,--wrap=%) $(PKG_LIBS)
 
--include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d) $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(WORLD_SOURCES))
 
 # ----------------------------------------------------------------------------------------- tests
 

@@ -548,3 +548,22 @@ def test_a_stream_is_tried_again(gate):
     answer = front.caller().ask2("PUT", "/", content=b"x" * 5000)
     assert (answer.status, answer.content, answer.ended) == (200, b"x" * 5000, True)
     assert tries == [b"x" * 5000] * 2
+
+
+def test_a_stream_of_a_caller_is_hedged(curfew, upstream):
+    up = upstream()
+    proxy = curfew(url=up.url, hedge=True, retries={"attempts": 2, "per_try": "50ms"})
+    caller = H2Caller(proxy.address())
+    streams = [caller.begin("GET", f"/{number}") for number in range(3)]
+    exchanges = {}
+    for _ in range(6):
+        exchange, request = up.take()
+        exchanges.setdefault(request.target, []).append(exchange)
+    for target, (first, hedge) in exchanges.items():
+        hedge.answer(200, content=target.encode())
+        first.wait_ended()
+    for number, stream in enumerate(streams):
+        assert caller.recv(stream).content == f"/{number}".encode()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_tries_started_total", kind="hedge") == 3
+    assert metrics.sum("curfew_pool_audit_errors_total") == metrics.sum("curfew_broken_invariants_total") == 0

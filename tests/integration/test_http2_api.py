@@ -1,5 +1,6 @@
 """HTTP/2 to the API (`http2.use`), one call at a time on a connection."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -759,3 +760,43 @@ def test_a_call_over_http2_is_tried_again(front, fails):
     assert tries == [b"x" * 5000] * 2
     metrics = proxy.wait_idle()
     assert metrics.sum("curfew_calls_saved_total") == 1
+
+
+@pytest.mark.parametrize("who", ["first", "hedge"])
+def test_two_tries_over_http2_go_by_two_connections(front, who):
+    """The first response counts, and the other stream is cut."""
+    proxy, api = front(hedge=True, retries={"attempts": 2, "per_try": "50ms"})
+    content = bytes(range(256)) * 100
+    caller = proxy.caller()
+    caller.request("PUT", "/", content=content)
+    first = api.accept()
+    one = first.take()
+    hedge = api.accept()
+    other = hedge.take()
+    assert one.content == other.content == content
+    assert one.fields == other.fields
+    (wins, request), (loses, lost) = ((first, one), (hedge, other)) if who == "first" else ((hedge, other), (first, one))
+    wins.answer(request, content=b"good")
+    assert caller.recv_response().content == b"good"
+    with contextlib.suppress(Cut, OSError):  # by the connection's end
+        loses.until(lambda peer: lost.stream in peer.resets)
+    line, = proxy.log(1)
+    assert sorted(one["cause"] for one in line["tries"]) == ["hedge_lost", "none"]
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_tries_ended_total", verdict="neutral") == 1
+    assert metrics.sum("curfew_pool_audit_errors_total") == metrics.sum("curfew_broken_invariants_total") == 0
+
+
+def test_a_stream_that_was_refused_leaves_it_to_the_other_try(front):
+    proxy, api = front(hedge=True, retries={"attempts": 2, "per_try": "50ms"})
+    caller = proxy.caller()
+    caller.request("GET", "/")
+    first = api.accept()
+    one = first.take()
+    hedge = api.accept()
+    other = hedge.take()
+    first.reset(one, INTERNAL_ERROR)
+    proxy.wait_metric("curfew_tries_in_flight", 1)
+    hedge.answer(other, content=b"good")
+    assert caller.recv_response().content == b"good"
+    assert proxy.wait_idle().sum("curfew_calls_saved_total") == 1

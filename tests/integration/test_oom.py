@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from harness import bounds, problem
-from harness.bounds import SOON, poll, readable
+from harness.bounds import SLOW, SOON, poll, readable
 from harness.faults import ALLOC, MAIN, WORKERS, each_fault
 from harness.h2 import H2Api
 from harness.h2_caller import INTERNAL_ERROR, REFUSED_STREAM, H2Caller
@@ -55,6 +55,10 @@ class Api:
             readable(exchange.sock, bounds.TEST)
             self.left.set()
             return False
+        if request.target == "/slow" and request["x-key"] not in self.failed:
+            self.failed.add(request["x-key"])
+            if readable(exchange.sock, 0.1 * SLOW):  # another try has been quicker
+                return False
         if request.target == "/second" and request["x-key"] not in self.failed:
             self.failed.add(request["x-key"])
             exchange.answer(503, content=b"not now")
@@ -273,6 +277,22 @@ def test_a_call_that_is_tried_again_without_memory(service, faults):
     metrics, _ = endure(service(retries=retries), faults, again)
     assert metrics.calls("abandoned") == metrics.calls("stuck") == metrics.calls("rejected") == 0
     assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
+
+
+def test_a_call_that_is_hedged_without_memory(service, faults):
+    """Without memory for a second try the first one goes on."""
+    keys = itertools.count()
+
+    def hedged(proxy):
+        with _calling(proxy) as caller:
+            caller.request("POST", "/slow", f"X-Key: {next(keys)}", "Idempotency-Key: k", content=b"twice")
+            assert _final(caller, 500).content == b"twice"
+
+    retries = {"attempts": 2, "per_try": f"{10 * SLOW:g}ms", "budget": {"share": "100%", "burst": 1000}}
+    metrics, _ = endure(service(retries=retries, hedge=True), faults, hedged)
+    assert metrics.calls("abandoned") == metrics.calls("stuck") == metrics.calls("rejected") == 0
+    assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
+    assert metrics.sum("tries_started_total", kind="hedge") > 10
 
 
 def test_a_call_that_waits_in_the_queue_without_memory(service, faults):
