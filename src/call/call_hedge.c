@@ -154,7 +154,7 @@ static bool begin(struct call *call, struct call_hedge *hedge)
     call_shun_address(call);
     plan = call_plan_try(call, call_has_fallback(call), (uint8_t)(call->retries->started + 1));
     plan.kind = TRY_HEDGE;
-    plan.fresh = call->try->upstream != NULL && call->try->upstream->addresses > 1 && !call->authenticates;
+    plan.fresh = call->try->upstream != NULL && call->try->upstream->addresses > 1;
     if (!call_passes_breaker(call, &hedge->try, &plan)) {
         discard(call, hedge);
         return false;
@@ -169,6 +169,14 @@ static bool begin(struct call *call, struct call_hedge *hedge)
     return false;
 }
 
+/* On another connection it would be somebody else's, or nobody's. */
+static bool belongs_to_connection(const struct call *call)
+{
+    const struct upstream *upstream = call->try->upstream;
+
+    return call->authenticates || (upstream != NULL && upstream->is_personal);
+}
+
 /* Is the request all here, and has the try nothing to send of its content? */
 static bool is_all_sent(const struct call *call)
 {
@@ -181,7 +189,7 @@ bool call_hedge(struct call *call)
     struct retry_case facts;
 
     PRE(call->rival == NULL && call->fsm.state == CALL_TRYING);
-    if (!is_all_sent(call) || !call_make_room(call))
+    if (!is_all_sent(call) || belongs_to_connection(call) || !call_make_room(call))
         return false;
     facts = call_retry_case(call, NULL, NULL);
     if (retry_ask(&call->route->retries.policy, &facts).stop != RETRY_GOES_ON)

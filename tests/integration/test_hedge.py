@@ -301,6 +301,23 @@ def test_content_is_sent_twice_byte_for_byte(hedged, kind):
     assert figures(proxy)[0] == {"first": 1, "hedge": 1, "retry": 1}
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_request_that_belongs_to_its_connection_is_not_hedged(hedged, later):
+    """NTLM: on another connection it is nobody's, and the 401 would be the first response."""
+    proxy, up = hedged()
+    caller = proxy.caller()
+    caller.request("GET", "/", "Authorization: NTLM abc")
+    exchange, _ = up.take()
+    if later:
+        exchange.answer(200)
+        assert caller.recv_response().status == 200
+        caller.request("GET", "/later")
+        assert exchange.recv_request().target == "/later"
+    up.must_have_no_connection(2 * PER_TRY)
+    exchange.answer(200)
+    assert caller.recv_response().status == 200
+
+
 def test_an_observed_upstream_is_not_hedged(hedged):
     proxy, up = hedged(observe=True)
     caller = proxy.caller()
