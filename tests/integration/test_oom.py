@@ -295,6 +295,87 @@ def test_a_call_that_is_hedged_without_memory(service, faults):
     assert metrics.sum("tries_started_total", kind="hedge") > 10
 
 
+POLICIES = {
+    "everything idle": {"retries": {"attempts": 3, "per_try": "10s"}, "breaker": {}, "streams": {}, "addresses": {"eject": {}}, "late": True,
+                        "pool": {"size": 5, "least": "p95", "linger": "20ms", "adapt": {"when": [503]}, "share_by": "X-Tenant",
+                                 "rate": {"limit": "100000/s", "burst": 1000}, "pause": {"statuses": [429], "max": "1s"}}},
+    "rate": {"pool": {"size": 2, "queue": 5, "rate": {"limit": "300/s", "burst": 1}}},
+    "least and shares": {"pool": {"size": 2, "queue": 5, "least": "p95", "share_by": "caller"}},
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_call_under_a_policy_without_memory(service, faults, policy):
+    """Nobody is blamed, and nothing is taken that does not come back: no permit, no place of a probe, no share of the queue."""
+    metrics, _ = endure(service(**POLICIES[policy]), faults, post, 500)
+    assert metrics.calls("abandoned") == metrics.calls("stuck") == metrics.calls("rejected") == 0
+    assert metrics.calls("failed") == metrics.calls("failed", reason="proxy_internal_error")
+    assert metrics.sum("curfew_breaker_opened_total") == 0
+
+
+def test_a_pause_without_memory(curfew, faults, upstream):
+    """It begins, or does not, and ends: no call is held up for longer than it."""
+    answers = itertools.count()
+
+    def answer(exchange):
+        exchange.recv_request()
+        if next(answers) % 2 == 0:
+            exchange.answer(429, "Retry-After: 0.01", content=b"later")
+        else:
+            exchange.answer(content=b"ok")
+
+    proxy = curfew(url=upstream(answer).url, env=faults.env, deadline="20s", keepalive={"max_idle": 0},
+                   pool={"size": 2, "pause": {"statuses": [429], "max": "1s"}, "adapt": {"when": [429]}})
+
+    def two(proxy):
+        with _calling(proxy) as caller:
+            for status in 429, 200:
+                caller.request("GET", "/")
+                response = caller.recv_response()
+                if response.status == 500:
+                    raise Unserved("500")
+                assert response.status in (429, 200), (status, response)
+
+    for nth in each_fault(faults, ALLOC, threads=WORKERS):
+        with contextlib.suppress(Cut, Unserved):
+            two(proxy)
+        faults.disarm()
+        assert proxy.process.is_running(), f"fault {nth}:\n{proxy.process.stderr.text()}"
+        two(proxy)
+    metrics = proxy.wait_idle()
+    assert metrics.calls("stuck") == metrics.calls("rejected") == 0
+
+
+def test_a_fallback_without_memory(curfew, faults, upstream):
+    """Without memory for it, its caller has what the first API has said, or that we could not."""
+    api = Api(upstream)
+    policy = {"attempts": 2, "when": ["connect"], "backoff": {"base": "1ms", "max": "1ms"}, "budget": {"share": "100%", "burst": 10000},
+              "fallback": "other"}
+    proxy = curfew(env=faults.env, upstreams={
+        "api": {"url": "http://127.0.0.1:1", "deadline": "30s", "retries": policy, "breaker": {"failures": 10000, "volume": 10000}},
+        "other": {"url": api.upstream.url, "keepalive": {"max_idle": 0}}})
+
+    def ask(proxy):
+        caller = proxy.caller("api")
+        try:
+            caller.request("POST", "/", content=b"to and fro")
+            assert _final(caller, 500, 502).content == b"to and fro"
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise Cut("reset") from error
+        finally:
+            caller.close()
+
+    ask(proxy)
+    for nth in each_fault(faults, ALLOC, threads=WORKERS):
+        with contextlib.suppress(Cut, Unserved):
+            ask(proxy)
+        faults.disarm()
+        assert proxy.process.is_running(), f"fault {nth}:\n{proxy.process.stderr.text()}"
+        ask(proxy)
+    assert proxy.wait_idle().calls("stuck") == 0
+    api.release.set()
+
+
 def test_a_call_that_waits_in_the_queue_without_memory(service, faults):
     def two(proxy):
         with _calling(proxy) as first, _calling(proxy) as second:
