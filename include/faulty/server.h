@@ -7,8 +7,11 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/span.h"
 #include "faulty/attempts.h"
 #include "faulty/work.h"
+
+struct faulty_transport;
 
 /* What GET /stats says. Bytes are those of HTTP: without what TLS adds. */
 struct faulty_stats {
@@ -24,11 +27,22 @@ struct faulty_stats {
     uint64_t tls_failures_total;
 };
 
+/* How a server that takes HTTP/2 speaks it. */
+struct faulty_h2_options {
+    bool no_settings, no_pongs; /* that are never sent */
+    uint32_t streams, window;   /* told in SETTINGS */
+    uint64_t goaway;            /* after so many requests of a connection; 0: never */
+};
+
 /* The process's one server: what all its connections share. */
 struct faulty_server {
     struct event_base *base;
     SSL_CTX *tls; /* NULL: plain HTTP */
     bool tls_stall;
+    struct faulty_h2_options h2;
+    /* Takes over a connection that begins with HTTP/2's preface; NULL: HTTP/1.1 is all that is spoken. */
+    void (*speak_h2)(struct faulty_server *server, const struct faulty_transport *transport,
+                     struct span received);
     uint64_t seed;        /* of /flaky */
     uint64_t flaky_count; /* requests to /flaky since the start, or since POST /stats/reset */
     uint64_t flaky_failures;
@@ -37,6 +51,7 @@ struct faulty_server {
     struct faulty_stats stats;
     struct faulty_work work; /* heads read whose response is not written completely, on live connections */
     struct list_node conns;
+    struct list_node h2s; /* struct faulty_h2.link */
     struct list_node listeners;
 };
 

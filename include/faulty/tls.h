@@ -2,6 +2,7 @@
 #define CURFEW_FAULTY_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 
@@ -15,7 +16,8 @@ struct faulty_tls_options {
 /*
  * Makes the server's TLS context. The certificate that it makes is self-signed (EC P-256, valid for 30 days) and
  * stands for localhost, api.test, 127.0.0.1 and ::1; its key never leaves memory. What fails is said on stderr.
+ * `takes_h2`: clients that offer h2 by ALPN get it.
  */
-enum status faulty_tls_new(const struct faulty_tls_options *options, SSL_CTX **tls) MUST_CHECK;
+enum status faulty_tls_new(const struct faulty_tls_options *options, bool takes_h2, SSL_CTX **tls) MUST_CHECK;
 
 #endif

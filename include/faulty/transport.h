@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "faulty/pipe.h"
 
 /*
  * A connected socket that does not block, with or without TLS. Its owner waits for events edge-triggered: an
@@ -14,7 +15,8 @@
  */
 struct faulty_transport {
     int fd;
-    SSL *ssl; /* NULL: plain */
+    SSL *ssl;                 /* NULL: plain */
+    struct faulty_pipe *pipe; /* in place of the socket; NULL: it has one */
     bool readable, writable;
 };
 

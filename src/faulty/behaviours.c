@@ -6,7 +6,8 @@
 #include "faulty/reply.h"
 
 static const struct faulty_behaviour *const tables[] = {faulty_answers, faulty_uploads, faulty_faults,
-                                                        faulty_orders,  faulty_events,  faulty_admin};
+                                                        faulty_orders,  faulty_events,  faulty_h2_faults,
+                                                        faulty_admin};
 
 static void answer_unknown(struct faulty_conn *c)
 {

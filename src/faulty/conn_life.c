@@ -16,6 +16,7 @@
 #include "faulty/conn_life.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -25,11 +26,12 @@
 #include "faulty/reply.h"
 
 /* Input that may wait unread in memory, and output that is queued at a time. */
-#define IN_MAX     FAULTY_HEAD_MAX
-#define OUT_MAX    ((size_t)65536)
+#define IN_MAX      FAULTY_HEAD_MAX
+#define OUT_MAX     ((size_t)65536)
 /* After so many rounds other connections get their turn. */
-#define ROUNDS_MAX 16
-#define LINGER_US  1000000
+#define ROUNDS_MAX  16
+#define LINGER_US   1000000
+#define PREFACE_LEN ((size_t)24)
 
 /* ------------------------------------------------------------------------------------- a request */
 
@@ -105,7 +107,7 @@ static void begin_exchange(struct faulty_conn *c, struct span head)
         faulty_reply_head(c, 100, "");
 }
 
-static bool take_head(struct faulty_conn *c)
+static bool take_head_of_h1(struct faulty_conn *c)
 {
     struct evbuffer_ptr end = evbuffer_search(c->in, "\r\n\r\n", 4, NULL);
     size_t len = (size_t)(end.pos + 4);
@@ -125,6 +127,39 @@ static bool take_head(struct faulty_conn *c)
         begin_exchange(c, head);
     (void)evbuffer_drain(c->in, len); /* fails only for a frozen buffer */
     return true;
+}
+
+/* What HTTP/2 begins with (RFC 9113 3.4), as far as it has come. */
+static bool is_preface(struct span bytes)
+{
+    static const char preface[PREFACE_LEN + 1] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    return memcmp(bytes.ptr, preface, bytes.len < PREFACE_LEN ? bytes.len : PREFACE_LEN) == 0;
+}
+
+/* The connection goes on as one of HTTP/2, and this is over. False: it is none, or may be one when more has come. */
+static bool change_to_h2(struct faulty_conn *c, bool *may_be)
+{
+    size_t len = evbuffer_get_length(c->in);
+    struct span in = {len != 0 ? (char *)evbuffer_pullup(c->in, -1) : NULL, len};
+
+    *may_be = c->server->speak_h2 != NULL && c->transport.pipe == NULL && in.ptr != NULL && is_preface(in);
+    if (!*may_be || len < PREFACE_LEN)
+        return false;
+    (void)event_del(&c->io); /* fails only for an event without a base */
+    c->server->speak_h2(c->server, &c->transport, in);
+    c->transport = (struct faulty_transport){.fd = -1};
+    c->state = FAULTY_CONN_GONE;
+    return true;
+}
+
+static bool take_head(struct faulty_conn *c)
+{
+    bool may_be;
+
+    if (change_to_h2(c, &may_be) || may_be)
+        return c->state == FAULTY_CONN_GONE;
+    return take_head_of_h1(c);
 }
 
 static bool wants_content(const struct faulty_conn *c)
@@ -313,7 +348,7 @@ static void conn_free(struct faulty_conn *c)
     list_remove(&c->link);
     evbuffer_free(c->in);
     evbuffer_free(c->out);
-    c->server->stats.open--;
+    c->server->stats.open -= c->transport.pipe == NULL;
     mem_free(c);
 }
 
@@ -366,20 +401,38 @@ static bool conn_init(struct faulty_conn *c, struct faulty_server *server, int f
 {
     c->server = server;
     list_init(&c->work.node);
-    c->transport = (struct faulty_transport){.fd = fd, .readable = true, .writable = true};
-    c->state = server->tls_stall ? FAULTY_CONN_STALLED : FAULTY_CONN_HANDSHAKE;
+    c->transport.fd = fd;
+    c->transport.readable = c->transport.writable = true;
     c->reply_minor = 1;
     c->in = evbuffer_new();
     c->out = evbuffer_new();
+    return c->in != NULL && c->out != NULL &&
+           event_assign(&c->timer, server->base, -1, EV_PERSIST, on_timer, c) == 0;
+}
+
+static bool conn_open(struct faulty_conn *c)
+{
+    struct faulty_server *server = c->server;
+
+    c->state = server->tls_stall ? FAULTY_CONN_STALLED : FAULTY_CONN_HANDSHAKE;
     if (server->tls != NULL && !server->tls_stall) {
         c->transport.ssl = SSL_new(server->tls);
-        if (c->transport.ssl == NULL || SSL_set_fd(c->transport.ssl, fd) != 1)
+        if (c->transport.ssl == NULL || SSL_set_fd(c->transport.ssl, c->transport.fd) != 1)
             return false;
     }
-    return c->in != NULL && c->out != NULL &&
-           event_assign(&c->timer, server->base, -1, EV_PERSIST, on_timer, c) == 0 &&
-           event_assign(&c->io, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io, c) == 0 &&
+    return event_assign(&c->io, server->base, c->transport.fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io,
+                        c) == 0 &&
            event_add(&c->io, NULL) == 0;
+}
+
+/* What has not begun. */
+static void give_up(struct faulty_conn *c)
+{
+    if (c->in != NULL)
+        evbuffer_free(c->in);
+    if (c->out != NULL)
+        evbuffer_free(c->out);
+    mem_free(c);
 }
 
 void faulty_conn_start(struct faulty_server *server, int fd)
@@ -390,19 +443,37 @@ void faulty_conn_start(struct faulty_server *server, int fd)
         (void)close(fd);
         return;
     }
-    if (!conn_init(c, server, fd)) {
+    if (!conn_init(c, server, fd) || !conn_open(c)) {
         faulty_transport_close(&c->transport, false);
-        if (c->in != NULL)
-            evbuffer_free(c->in);
-        if (c->out != NULL)
-            evbuffer_free(c->out);
-        mem_free(c);
+        give_up(c);
         return;
     }
     list_push_back(&server->conns, &c->link);
     server->stats.connections_total++;
     server->stats.open++;
     conn_step(c);
+}
+
+struct faulty_conn *faulty_conn_start_piped(struct faulty_server *server, struct faulty_pipe *pipe)
+{
+    struct faulty_conn *c = mem_zalloc(sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    if (!conn_init(c, server, -1) || event_assign(&c->io, server->base, -1, EV_PERSIST, on_io, c) != 0) {
+        give_up(c);
+        return NULL;
+    }
+    c->transport.pipe = pipe;
+    c->state = FAULTY_CONN_HEAD;
+    list_push_back(&server->conns, &c->link);
+    faulty_conn_wake(c);
+    return c;
+}
+
+void faulty_conn_wake(struct faulty_conn *c)
+{
+    event_active(&c->io, EV_READ | EV_WRITE, 0);
 }
 
 void faulty_conn_close_all(struct faulty_server *server)

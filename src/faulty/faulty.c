@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "faulty/behaviours.h"
 #include "faulty/conn_life.h"
 #include "faulty/faulty.h"
+#include "faulty/h2.h"
 #include "faulty/listener.h"
 #include "faulty/tls.h"
 #include "runtime/precise_base.h"
@@ -25,6 +27,9 @@ struct options {
     bool tls;
     bool tls_stall;
     struct faulty_tls_options tls_files;
+    bool http2;
+    struct faulty_h2_options h2;
+    uint64_t h2_streams, h2_window;
     uint64_t seed;
     bool help;
 };
@@ -41,6 +46,12 @@ static const char usage[] =
     "  --ca-out FILE      with --tls: write the certificate as PEM, for clients to trust\n"
     "  --client-ca FILE   with --tls: demand a client certificate that FILE vouches for\n"
     "  --tls-stall        take connections and whatever the peer sends, and never answer it\n"
+    "  --http2            take HTTP/2, too: by prior knowledge, or with --tls by ALPN, and then\n"
+    "  --h2-goaway N      end a connection by GOAWAY after N requests\n"
+    "  --h2-streams N     let a connection have N streams, 0 too; default 100\n"
+    "  --h2-window N      give a stream a window of N bytes, 0 too; default 65535\n"
+    "  --h2-no-settings   never send SETTINGS\n"
+    "  --h2-no-pongs      answer no PING\n"
     "  --seed N           of /flaky; default 1\n"
     "  -h, --help         this text\n"
     "\n"
@@ -71,6 +82,12 @@ enum {
     OPT_CA_OUT,
     OPT_CLIENT_CA,
     OPT_SEED,
+    OPT_HTTP2,
+    OPT_H2_GOAWAY,
+    OPT_H2_STREAMS,
+    OPT_H2_WINDOW,
+    OPT_H2_NO_SETTINGS,
+    OPT_H2_NO_PONGS,
 };
 
 static const struct option long_options[] = {
@@ -82,9 +99,23 @@ static const struct option long_options[] = {
     {"ca-out", required_argument, NULL, OPT_CA_OUT},
     {"client-ca", required_argument, NULL, OPT_CLIENT_CA},
     {"seed", required_argument, NULL, OPT_SEED},
+    {"http2", no_argument, NULL, OPT_HTTP2},
+    {"h2-goaway", required_argument, NULL, OPT_H2_GOAWAY},
+    {"h2-streams", required_argument, NULL, OPT_H2_STREAMS},
+    {"h2-window", required_argument, NULL, OPT_H2_WINDOW},
+    {"h2-no-settings", no_argument, NULL, OPT_H2_NO_SETTINGS},
+    {"h2-no-pongs", no_argument, NULL, OPT_H2_NO_PONGS},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
+
+static int take_h2_number(const char *name, const char *value, uint64_t most, uint64_t *out)
+{
+    if (number_u64(span_of(value), out) == NUMBER_OK && *out <= most)
+        return EXIT_DONE;
+    (void)fprintf(stderr, "curfew faulty: %s takes a number up to %" PRIu64 ", not %s\n", name, most, value);
+    return EXIT_USAGE;
+}
 
 static int take_option(struct options *o, int option, const char *value, const char *given)
 {
@@ -104,6 +135,12 @@ static int take_option(struct options *o, int option, const char *value, const c
         if (number_u64(span_of(value), &o->seed) != NUMBER_OK)
             return complain("--seed takes a number, not ", value);
         break;
+    case OPT_HTTP2: o->http2 = true; break;
+    case OPT_H2_GOAWAY: return take_h2_number("--h2-goaway", value, UINT64_MAX, &o->h2.goaway);
+    case OPT_H2_STREAMS: return take_h2_number("--h2-streams", value, UINT32_MAX, &o->h2_streams);
+    case OPT_H2_WINDOW: return take_h2_number("--h2-window", value, INT32_MAX, &o->h2_window);
+    case OPT_H2_NO_SETTINGS: o->h2.no_settings = true; break;
+    case OPT_H2_NO_PONGS: o->h2.no_pongs = true; break;
     case 'h': o->help = true; break;
     case ':': return complain("a value is missing after ", given);
     default: return complain("unknown option ", given);
@@ -121,6 +158,9 @@ static int check_options(const struct options *o)
         return complain("--cert and --key belong together", "");
     if (!o->tls && (files->cert_file != NULL || files->ca_out_file != NULL || files->client_ca_file != NULL))
         return complain("--cert, --key, --ca-out and --client-ca need --tls", "");
+    if (!o->http2 && (o->h2.no_settings || o->h2.no_pongs || o->h2.goaway != 0 || o->h2_streams != 100 ||
+                      o->h2_window != 65535))
+        return complain("what begins with --h2- needs --http2", "");
     return EXIT_DONE;
 }
 
@@ -129,7 +169,7 @@ static int parse_options(int argc, char **argv, struct options *o)
     int option;
     int result = EXIT_DONE;
 
-    *o = (struct options){.seed = 1};
+    *o = (struct options){.seed = 1, .h2_streams = 100, .h2_window = 65535};
     optind = 0; /* getopt may have been used before: start afresh */
     opterr = 0;
     while (result == EXIT_DONE && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
@@ -170,7 +210,7 @@ static int serve(struct faulty_server *server, const struct options *o)
         (void)fprintf(stderr, "curfew faulty: %s\n", strerror(errno));
         goto out;
     }
-    if (o->tls && faulty_tls_new(&o->tls_files, &server->tls) != ST_OK)
+    if (o->tls && faulty_tls_new(&o->tls_files, o->http2, &server->tls) != ST_OK)
         goto out;
     for (size_t i = 0; i < o->listeners; i++) {
         enum status status = faulty_listen(server, o->listen[i]);
@@ -184,6 +224,7 @@ static int serve(struct faulty_server *server, const struct options *o)
         result = EXIT_DONE;
 out:
     faulty_listeners_close(server);
+    faulty_h2_close_all(server);
     faulty_conn_close_all(server);
     SSL_CTX_free(server->tls);
     if (interrupt != NULL)
@@ -213,6 +254,11 @@ int faulty_main(int argc, char **argv)
     }
     faulty_work_init(&server.work, server.base);
     list_init(&server.conns);
+    list_init(&server.h2s);
+    server.speak_h2 = options.http2 ? faulty_h2_start : NULL;
+    server.h2 = options.h2;
+    server.h2.streams = (uint32_t)options.h2_streams;
+    server.h2.window = (uint32_t)options.h2_window;
     list_init(&server.listeners);
     server.tls_stall = options.tls_stall;
     server.seed = options.seed;

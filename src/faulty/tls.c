@@ -145,13 +145,31 @@ static enum status set_up(SSL_CTX *tls, const struct faulty_tls_options *options
     return status;
 }
 
-enum status faulty_tls_new(const struct faulty_tls_options *options, SSL_CTX **tls)
+/* A client that offers neither gets none, and speaks HTTP/1.1. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *offered, unsigned int offered_len, void *arg)
+{
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    unsigned char *chosen;
+
+    (void)ssl;
+    (void)arg;
+    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours) - 1, offered, offered_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_NOACK;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+enum status faulty_tls_new(const struct faulty_tls_options *options, bool takes_h2, SSL_CTX **tls)
 {
     enum status status;
 
     *tls = SSL_CTX_new(TLS_server_method());
     if (*tls == NULL)
         return ST_NOMEM;
+    if (takes_h2)
+        SSL_CTX_set_alpn_select_cb(*tls, choose_protocol, NULL);
     status = set_up(*tls, options);
     if (status != ST_OK) {
         SSL_CTX_free(*tls);

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #define READ_MAX ((size_t)65536)
+/* What may wait in a pipe. */
+#define PIPE_MAX ((size_t)65536)
 
 /* TLS may have to read in order to write and the other way round: the next event of any kind tries both. */
 static enum status tls_status(struct faulty_transport *t, int result)
@@ -53,6 +55,22 @@ static enum status read_tls(struct faulty_transport *t, char *block, size_t max,
     return result == 1 ? ST_OK : tls_status(t, result);
 }
 
+/* A request over HTTP/2 has an end, but its connection has none. */
+static enum status read_pipe(struct faulty_transport *t, struct evbuffer *in, size_t max, size_t *got)
+{
+    int n = evbuffer_remove_buffer(t->pipe->up, in, max);
+
+    *got = n > 0 ? (size_t)n : 0;
+    t->readable = n > 0;
+    if (n > 0)
+        t->pipe->moved(t->pipe);
+    if (n < 0)
+        return ST_FAILED;
+    if (n == 0 && t->pipe->peer_left)
+        return ST_EOF;
+    return n > 0 ? ST_OK : ST_AGAIN;
+}
+
 enum status faulty_transport_read(struct faulty_transport *t, struct evbuffer *in, size_t max, size_t *got)
 {
     /* One block for the process's one thread, so that a connection that waits holds no memory for reading. */
@@ -60,6 +78,8 @@ enum status faulty_transport_read(struct faulty_transport *t, struct evbuffer *i
     enum status status;
 
     *got = 0;
+    if (t->pipe != NULL)
+        return read_pipe(t, in, max, got);
     if (max > sizeof(block))
         max = sizeof(block);
     status = t->ssl != NULL ? read_tls(t, block, max, got) : read_plain(t, block, max, got);
@@ -96,9 +116,26 @@ static enum status write_tls(struct faulty_transport *t, struct evbuffer *out, s
     return evbuffer_drain(out, *put) == 0 ? ST_OK : ST_FAILED;
 }
 
+static enum status write_pipe(struct faulty_transport *t, struct evbuffer *out, size_t *put)
+{
+    size_t len = evbuffer_get_length(out);
+
+    if (evbuffer_get_length(t->pipe->down) >= PIPE_MAX) {
+        t->writable = false;
+        return ST_AGAIN;
+    }
+    if (evbuffer_add_buffer(t->pipe->down, out) != 0)
+        return ST_FAILED;
+    *put = len;
+    t->pipe->moved(t->pipe);
+    return ST_OK;
+}
+
 enum status faulty_transport_write(struct faulty_transport *t, struct evbuffer *out, size_t *put)
 {
     *put = 0;
+    if (t->pipe != NULL)
+        return write_pipe(t, out, put);
     return t->ssl != NULL ? write_tls(t, out, put) : write_plain(t, out, put);
 }
 
@@ -106,11 +143,17 @@ bool faulty_transport_peer_left(const struct faulty_transport *t)
 {
     struct pollfd p = {.fd = t->fd, .events = POLLRDHUP};
 
+    if (t->pipe != NULL)
+        return t->pipe->peer_left;
     return poll(&p, 1, 0) > 0;
 }
 
 void faulty_transport_end(struct faulty_transport *t)
 {
+    if (t->pipe != NULL) {
+        t->pipe->ended = true;
+        return;
+    }
     if (t->ssl != NULL) {
         ERR_clear_error();
         (void)SSL_shutdown(t->ssl); /* the peer may be gone: then nobody misses it */
@@ -122,6 +165,14 @@ void faulty_transport_close(struct faulty_transport *t, bool reset)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
+    if (t->pipe != NULL) {
+        t->pipe->closed = true;
+        t->pipe->reset = reset;
+        t->pipe->moved(t->pipe);
+        return;
+    }
+    if (t->fd < 0)
+        return; /* it has been taken over */
     if (reset)
         (void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     SSL_free(t->ssl);
