@@ -15,6 +15,7 @@
 
 struct call_context;
 struct call_terms;
+struct caller_age;
 struct caller_user;
 struct h2_caller;
 struct downstream;
@@ -47,6 +48,7 @@ struct downstream {
     struct h1_caller h1;
     struct h2_caller *h2; /* once it has said that it speaks HTTP/2; else NULL */
     struct caller_tls tls;
+    struct caller_age *age; /* NULL: it may become as old as it likes */
     struct deferred_free deferred_free;
     struct list_node node; /* in context.downstreams */
     struct call_context *context;

@@ -46,8 +46,10 @@ struct limits_config {
     uint64_t response_head_bytes;
     int64_t request_head_timeout_ns;
     int64_t handshake_timeout_ns;
-    int64_t idle_timeout_ns; /* callers' connections between requests */
-    uint64_t replay_bytes;   /* of requests, kept for retries */
+    int64_t idle_timeout_ns;   /* callers' connections between requests */
+    uint64_t replay_bytes;     /* of requests, kept for retries */
+    int64_t connection_age_ns; /* of callers' connections; NS_NEVER: as old as they like */
+    uint32_t streams;          /* open on a caller's connection; 0: as many as its pools take */
 };
 
 /* least: p95. */

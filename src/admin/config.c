@@ -32,6 +32,11 @@ static void put_limits(struct jsonw *json, const struct limits_config *limits)
     config_put_duration(json, "handshake_timeout", limits->handshake_timeout_ns);
     config_put_size(json, "replay", limits->replay_bytes);
     config_put_duration(json, "idle_timeout", limits->idle_timeout_ns);
+    config_put_duration(json, "connection_age", limits->connection_age_ns);
+    if (limits->streams != 0)
+        jsonw_u64(json, "streams", limits->streams);
+    else
+        jsonw_text(json, "streams", "auto");
     jsonw_close_object(json);
 }
 

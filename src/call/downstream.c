@@ -5,6 +5,7 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "call/caller_age.h"
 #include "call/local_reply.h"
 #include "call/keepalive.h"
 #include "call/context.h"
@@ -35,6 +36,7 @@ static void closed(void *owner)
     PRE(context->downstream_count > 0);
     keepalive_end_reservation(&downstream->reserved);
     caller_tls_fini(&downstream->tls);
+    caller_age_end(&downstream->age, context);
     list_remove(&downstream->node);
     context->downstream_count--;
     downstream->terms->users--;
@@ -119,8 +121,11 @@ static uint32_t count_places(const struct upstream_config *upstream)
 static void speaks_h2(void *owner)
 {
     struct downstream *downstream = owner;
+    uint32_t streams = downstream->context->snapshot->limits.streams;
 
-    downstream->h2 = h2_caller_new(&downstream->h1, count_places(downstream->upstream), &downstream->h2);
+    if (streams == 0)
+        streams = count_places(downstream->upstream);
+    downstream->h2 = h2_caller_new(&downstream->h1, streams, &downstream->h2);
     if (downstream->h2 != NULL)
         h2_caller_start(downstream->h2);
     else
@@ -151,6 +156,11 @@ void downstream_wind_down(struct downstream *downstream)
         h2_caller_wind_down(downstream->h2);
     else
         h1_caller_wind_down(&downstream->h1);
+}
+
+static void is_old(void *arg)
+{
+    downstream_wind_down(arg);
 }
 
 void downstream_set_terms(struct downstream *downstream, struct call_terms *terms,
@@ -231,11 +241,13 @@ static enum status open_downstream(struct call_context *context, struct listener
 {
     struct downstream *downstream = mem_zalloc(sizeof(*downstream));
 
-    if (downstream == NULL) {
+    if (downstream == NULL || caller_age_begin(&downstream->age, context, is_old, downstream) != ST_OK) {
+        mem_free(downstream);
         close(fd);
         return ST_NOMEM;
     }
     if (h1_caller_open(&downstream->h1, &context->caller_common, downstream, fd, lw->tls != NULL) != ST_OK) {
+        caller_age_end(&downstream->age, context);
         mem_free(downstream);
         return ST_NOMEM;
     }

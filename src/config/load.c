@@ -96,6 +96,8 @@ static void build_limits(struct build *b, const struct option_values *values)
         .handshake_timeout_ns = of[OPT_LIMITS_HANDSHAKE_TIMEOUT].number,
         .idle_timeout_ns = of[OPT_LIMITS_IDLE_TIMEOUT].number,
         .replay_bytes = (uint64_t)of[OPT_LIMITS_REPLAY].number,
+        .connection_age_ns = of[OPT_LIMITS_CONNECTION_AGE].number,
+        .streams = (uint32_t)of[OPT_LIMITS_STREAMS].number,
     };
 }
 

@@ -61,7 +61,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     proxy, _ = full
     config = shown(proxy)["config"]
     assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB", "replay": "64MiB",
-                                "request_head_timeout": "10s", "handshake_timeout": "10s", "idle_timeout": "2m"}
+                                "request_head_timeout": "10s", "handshake_timeout": "10s", "idle_timeout": "2m", "connection_age": "none", "streams": "auto"}
     assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
     pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s", "adapt": "none", "least": "none", "share_by": "none", "rate": "none", "pause": "none"}

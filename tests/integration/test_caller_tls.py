@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from harness.bounds import SOON, Stopwatch, poll, readable
+from harness.bounds import SLOW, SOON, Stopwatch, poll, readable
+from harness.h2_caller import NO_ERROR, H2Caller
 from harness.peers import ScriptedCaller
 from harness.problem import expect_stuck
 from harness.wire import Cut
@@ -406,6 +407,35 @@ def test_an_authority_that_is_taken_away_is_gone_for_old_connections_too(front, 
         raise ssl.SSLError("the new authority's callers are let in")
     for caller in (idle, busy):
         caller.close()
+
+
+def test_an_authority_that_is_taken_away_sends_goaway_and_ends_no_call(front, certificates, tmp_path):
+    """Envoy 28758, APISIX 9525: old connections went on under the old trust."""
+    files, held = copied(certificates, tmp_path), []
+
+    def script(exchange):
+        exchange.recv_request()
+        held.append(exchange)
+
+    there = front(script, caller_tls=files)
+    context = trusting(certificates, "client", alpn=["h2"])
+    caller, idle = (H2Caller(there.address, tls=context) for _ in range(2))
+    idle.until(lambda: idle.settings)
+    stream = caller.begin("GET", "/")
+    poll(lambda: held, "the call to be at the API")
+    shutil.copy(certificates.cert("other-ca"), files["client_ca_file"])
+    watch = Stopwatch()
+    there.proxy.must_reload()
+    for each, last in ((caller, stream), (idle, 0)):
+        each.until(lambda each=each: len(each.goaways) == 2)
+        assert each.goaways == [(2 ** 31 - 1, NO_ERROR), (last, NO_ERROR)]
+    assert watch.elapsed() < 2 * SLOW
+    held[0].answer(content=b"ok")
+    assert caller.recv(stream).content == b"ok"
+    caller.recv_to_end()
+    with pytest.raises((ssl.SSLError, ConnectionResetError, Cut)):
+        other = H2Caller(there.address, tls=context)
+        other.until(lambda: other.settings)
 
 
 def test_names_that_change_reach_old_connections_and_a_new_certificate_does_not(front, certificates, tmp_path):

@@ -470,6 +470,65 @@ def test_a_drain_says_goaway_twice_and_serves_what_came_in_between(gate):
     caller.recv_to_end()
 
 
+@pytest.mark.parametrize("limits, pool, allowed", [({}, {}, 150), ({}, {"size": 1, "queue": 0}, 100), ({"streams": 7}, {}, 7),
+                                                   ({"streams": 100000}, {}, 100000), ({}, {"size": 2000, "queue": 0}, 2000)])
+def test_as_many_streams_as_the_pools_take_or_as_limits_say(gate, limits, pool, allowed):
+    caller = gate(echo, top={"limits": limits}, pool=pool).caller()
+    caller.until(lambda: caller.settings)
+    assert caller.settings[SETTINGS_STREAMS] == allowed
+
+
+def test_a_stream_that_is_one_too_many_is_refused(gate):
+    here = gate(top={"limits": {"streams": 3}})
+    caller = here.caller()
+    streams = [caller.begin("GET", "/") for _ in range(4)]
+    caller.until(lambda: caller.answer_to(streams[3]).reset is not None)
+    assert caller.answer_to(streams[3]).reset == 7  # REFUSED_STREAM
+    assert all(caller.answer_to(stream).reset is None for stream in streams[:3])
+
+
+def test_a_connection_that_is_old_is_wound_down_and_its_call_ends_in_order(gate):
+    held = []
+
+    def script(exchange):
+        exchange.recv_request()
+        held.append(exchange)
+    here = gate(script, deadline="20s", top={"limits": {"connection_age": "300ms"}})
+    caller, watch = here.caller(), Stopwatch()
+    stream = caller.begin("GET", "/")
+    caller.until(lambda: len(caller.goaways) == 2)
+    assert watch.elapsed() > 0.27
+    assert caller.goaways == [(2 ** 31 - 1, NO_ERROR), (stream, NO_ERROR)]
+    held[0].answer(content=b"ok")
+    assert caller.recv(stream).content == b"ok"
+    caller.recv_to_end()
+    here.proxy.wait_metric("curfew_connections", 0, side="downstream")
+
+
+def test_an_old_connection_of_http1_ends_with_its_call_or_at_once(gate):
+    held = []
+
+    def script(exchange):
+        exchange.recv_request()
+        held.append(exchange)
+    here = gate(script, deadline="20s", top={"limits": {"connection_age": "300ms"}})
+    idle, busy = here.proxy.caller(), here.proxy.caller()
+    busy.request()
+    assert idle.must_end() == "closed"
+    poll(lambda: held, "the request to be at the API")
+    held[0].answer(content=b"ok")
+    response = busy.recv_response()
+    assert (response.content, response["connection"]) == (b"ok", "close")
+    assert busy.must_end() == "closed"
+
+
+def test_without_connection_age_a_connection_lives_on(gate):
+    caller = gate(echo).caller()
+    for _ in range(3):
+        assert caller.ask2("GET", "/").status == 200
+    assert not caller.goaways
+
+
 def test_an_idle_connection_ends_and_pings_do_not_keep_it(gate):
     here = gate(echo, top={"limits": {"idle_timeout": "400ms"}})
     caller, watch = here.caller(), Stopwatch()
