@@ -5,7 +5,9 @@
 #include "config/snapshot.h"
 
 /* One member of "upstreams", under its name, with its routes. */
-void config_put_upstream(struct jsonw *json, const struct snapshot *snapshot,
-                         const struct upstream_config *upstream);
+void config_put_upstream(struct jsonw *json, const struct upstream_config *upstream);
+
+/* Members that a forward proxy has as well. */
+void config_put_shared(struct jsonw *json, const struct upstream_config *upstream);
 
 #endif

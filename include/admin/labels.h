@@ -10,6 +10,7 @@
 struct labels {
     uint32_t upstream_count, route_count;
     const char **upstreams;
+    bool *forwards; /* by upstream: is it a forward proxy? */
     struct route_label {
         const char *name;
         uint32_t upstream;
@@ -24,6 +25,8 @@ struct labels {
 bool labels_init(struct labels *labels, const struct proxy *proxy, uint32_t upstream_count,
                  uint32_t route_count);
 void labels_fini(struct labels *labels);
+
+bool labels_is_forward(const struct labels *labels, uint32_t upstream) __attribute__((pure));
 
 /* What the upstream or route with this number is called; NULL: the number is nobody's. */
 const char *labels_upstream(const struct labels *labels, uint32_t upstream) __attribute__((pure));

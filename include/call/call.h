@@ -28,8 +28,9 @@ struct circuit_news;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_try.c (its tries), call_retries.c
- * (whether another one follows), call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
+ * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_forward.c (what a forward
+ * proxy looks at in between), call_try.c (its tries), call_retries.c (whether another one follows),
+ * call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
  * request's content, as they get it), call_exchange.c (bytes in both directions), call_response.c (heads of responses),
  * call_grpc.c (what a gRPC call is told and tells), call_progress.c and call_hold.c (streams), call_tunnel.c,
  * call_verdict.c (what its try says of the API), call_end.c (the way out), call_log.c; audit.c looks after callers of
@@ -51,7 +52,9 @@ struct call {
     struct trace trace; /* that the upstream is told of */
     uint8_t bucket;     /* in the queue of its route's pool, if that is shared */
 
+    struct target *target; /* where a forward proxy's caller wants to go; NULL: where the url says */
     struct outgoing request;
+    bool vetting : 1;               /* that is looked up, and it is no call yet */
     bool counted : 1;               /* is in started_total: must end in one outcome */
     bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
     bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
@@ -130,6 +133,12 @@ void call_set_route(struct call *call, const struct route_config *route);
 void call_set_timer(struct call *call);
 /* What its tries tell it. */
 extern const struct try_events call_try_events;
+/* Of a forward proxy: where the request wants to go. If that can't be read, or without memory, target stays NULL. */
+void call_aim(struct call *call, const struct http1_head *head);
+/* Its destination is allowed; are its addresses? What it ends by; CAUSE_NONE: it goes on, waits, or has ended. */
+enum cause call_vet(struct call *call, const char **detail);
+/* It becomes a call, and asks for its permit. What it ends by; CAUSE_NONE: it goes on, or has ended. */
+enum cause call_admit(struct call *call);
 /* Admitted: its try, which is the number-th, begins. May end the call. */
 void call_begin_try(struct call *call, uint8_t number);
 /* What that one is to do, at the fallback's API or its own. */

@@ -11,6 +11,7 @@
 
 struct call_context;
 struct multiplex;
+struct target;
 struct upstream;
 struct upstream_config;
 struct dns_answer;
@@ -49,10 +50,10 @@ void keepalive_heed(struct keepalive *keepalive, struct dns_answer *answer);
 /*
  * The best idle connection, or NULL: also for a call that began under another configuration than connections are kept
  * for, and goes to where that one says. With `probe_socket` the socket itself is asked whether the peer has closed it:
- * for requests that can't be sent a second time.
+ * for requests that can't be sent a second time. Of connections that lead to several places, one to `target`.
  */
 struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
-                                int64_t now_ns, bool probe_socket);
+                                const struct target *target, int64_t now_ns, bool probe_socket);
 
 /* Is the connection's address one that the upstream's name does not have any more? */
 bool keepalive_has_moved(const struct keepalive *keepalive, struct upstream *upstream);
@@ -66,7 +67,7 @@ void keepalive_reserve(struct keepalive *keepalive, struct upstream **upstream, 
 
 /* The connection that is reserved for the caller, if it is still fit, as keepalive_take; else it is closed: NULL. */
 struct upstream *keepalive_take_reserved(struct upstream **reserved_at, const struct upstream_config *config,
-                                         int64_t now_ns, bool probe_socket);
+                                         const struct target *target, int64_t now_ns, bool probe_socket);
 
 /* The caller's connection ends, and what is reserved for it with it. */
 void keepalive_end_reservation(struct upstream **reserved_at);

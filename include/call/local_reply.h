@@ -32,7 +32,8 @@ struct local_reply {
     uint64_t retry_after_s;             /* where asking again helps */
     const struct call_retries *retries; /* tries that there were; NULL: one at most */
     enum retry_stop retry_stop;
-    bool says; /* that it has tried again, if it has */
+    bool says;     /* that it has tried again, if it has */
+    bool by_proxy; /* a forward one, whose reason phrase is all that some clients show */
 };
 
 /* Longest one, as HTTP/1.1 writes it. */
@@ -43,6 +44,7 @@ struct local_response {
     struct http1_head head;
     struct forward_own own;
     struct span content;
+    char reason[96]; /* the phrase, of a forward proxy */
     char block[LOCAL_REPLY_MAX];
 };
 

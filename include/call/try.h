@@ -19,6 +19,7 @@ struct call_context;
 struct circuit;
 struct call_terms;
 struct route_config;
+struct target;
 struct try;
 struct upstream;
 struct upstream_config;
@@ -64,6 +65,7 @@ struct try_events {
 struct try_plan {
     struct call_terms *terms;             /* hold the configuration */
     const struct upstream_config *config; /* the API: where it is, and who keeps idle connections to it */
+    struct target *target;                /* where it is, if not there; NULL: there. The call's */
     struct pool *pool;
     const struct route_config *route;    /* limits of time */
     struct circuit *circuit;             /* the breaker that it has to pass; NULL: there is none */
@@ -169,6 +171,9 @@ const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX]);
 
 /* Gives back the memory that it has. It is over, or never began. */
 void try_fini(struct try *try);
+
+/* Where its API is. Once it has begun. */
+const struct origin *try_origin(const struct try *try) __attribute__((pure));
 
 /* Does it hold what its state says, and no more? */
 bool try_is_sound(const struct try *try) __attribute__((pure));

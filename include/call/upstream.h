@@ -18,6 +18,7 @@ struct call_terms;
 struct carrier;
 struct h2_connection;
 struct upstream;
+struct target;
 struct call_context;
 
 /* What whoever has a connection hears of it, from the loop. Each may end the connection. */
@@ -52,6 +53,7 @@ struct upstream {
     struct call_context *context;
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
+    struct target *target;                /* where it leads; NULL: where the configuration's url says */
     const struct upstream_events *events;
     void *user;                           /* whose exchange runs here; NULL: idle */
     struct connect *connect;              /* while it is being made, else NULL */
@@ -78,12 +80,13 @@ struct upstream {
 };
 
 /*
- * Begins to connect; `shunned` as connect.shunned has it, for as long as that takes. The user is the caller's to set,
- * and hears of it from the loop. NULL: no memory.
+ * Begins to connect: to the target, or, if that is NULL, to where the configuration's url says; `shunned` as
+ * connect.shunned has it, for as long as that takes. The user hears of it from the loop. NULL: no memory.
  */
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
-                                  const struct upstream_config *config, const struct upstream_events *events,
-                                  void *user, const union dns_address *shunned, int64_t limit_ns);
+                                  const struct upstream_config *config, struct target *target,
+                                  const struct upstream_events *events, void *user,
+                                  const union dns_address *shunned, int64_t limit_ns);
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);

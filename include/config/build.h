@@ -120,8 +120,21 @@ bool build_is_method(struct build *b, const struct yaml_node *node);
 
 /* The upstream's default route, then its others. */
 enum status build_routes(struct build *b, struct build_upstream *u) MUST_CHECK;
+/* What a call is to find without looking for its pool. */
+void build_take_pool(struct route_config *route, const struct pool_config *pool);
+/* What of an upstream needs nothing but the values of options. */
+void build_take_values(struct build_upstream *u);
+/* What its routes come to: after them. */
+enum status build_sum_up(struct build *b, struct build_upstream *u) MUST_CHECK;
 
+/* `upstreams` may be NULL. Behind them there is room for `more`. */
 enum status build_upstreams(struct build *b, const struct option_values *defaults,
-                            const struct yaml_node *upstreams) MUST_CHECK;
+                            const struct yaml_node *upstreams, uint32_t more) MUST_CHECK;
+
+/* As many pools of their own as forward proxies and their destinations can have. */
+uint32_t build_count_forward_pools(const struct yaml_node *forwards);
+/* Behind build_upstreams: forward proxies, for which there is room there. */
+enum status build_forwards(struct build *b, const struct option_values *builtin,
+                           const struct yaml_node *forwards) MUST_CHECK;
 
 #endif

@@ -41,6 +41,9 @@ enum option_section {
     SECTION_BACKOFF,
     SECTION_BUDGET,
     SECTION_REPEAT,
+    SECTION_FORWARD,
+    SECTION_TUNNEL,
+    SECTION_DESTINATION,
 };
 
 enum option_type {

@@ -8,6 +8,7 @@
 #include "base/endpoint.h"
 #include "base/number.h"
 #include "base/span.h"
+#include "config/forward.h"
 #include "config/place.h"
 #include "config/streams.h"
 #include "config/upgrade.h"
@@ -228,7 +229,8 @@ struct upstream_config {
     const char *name;
     uint32_t index; /* its number; until it has one, its place in snapshot.upstreams */
     bool is_new;
-    const struct snapshot *snapshot; /* that it is a part of */
+    const struct snapshot *snapshot;      /* that it is a part of */
+    const struct forward_config *forward; /* NULL: its url says where calls go, and not they themselves */
     const struct place *at;
     const struct endpoint *listen; /* those of `listen`, then those of `listen_tls` */
     uint32_t listen_count;         /* of all; */
@@ -275,9 +277,11 @@ struct snapshot {
     struct limits_config limits;
     struct pool_config *pools;
     uint32_t pool_count;
-    struct upstream_config *upstreams;
-    uint32_t upstream_count;
-    uint32_t route_count; /* all upstreams together, default routes included */
+    struct upstream_config *upstreams; /* those of `upstreams`, then those of `forward` */
+    uint32_t upstream_count;           /* of both; */
+    uint32_t forward_count;            /* of the latter */
+    struct guard_own own;              /* all listeners, for guards */
+    uint32_t route_count;              /* all upstreams together, default routes included */
     const struct place *drain_at, *drain_delay_at;
     const struct place *watch_at;
     const struct place *connections_at;

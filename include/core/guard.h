@@ -18,8 +18,13 @@
 struct guard {
     const struct ip_range *lifted; /* addresses that may be dialled all the same */
     uint32_t lifted_count;
-    const struct endpoint *const *own; /* curfew's listeners; those of unix sockets mean nothing */
-    uint32_t own_count;
+    const struct guard_own *own; /* NULL: there are none */
+};
+
+/* Curfew's listeners; those of unix sockets mean nothing. */
+struct guard_own {
+    const struct endpoint *const *listeners;
+    uint32_t count;
 };
 
 enum guard_verdict {

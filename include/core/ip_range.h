@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "core/ip.h"
 
 /* Addresses that share their first bits: "10.1.0.0/16", "fd00::/8", or one address alone. */
@@ -23,5 +24,8 @@ enum ip_range_fault {
 };
 
 enum ip_range_fault ip_range_read(struct span text, struct ip_range *out) __attribute__((warn_unused_result));
+
+/* As it is read: "10.1.0.0/16", or an address alone. */
+void ip_range_put(struct text *out, const struct ip_range *range);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/endpoint.h"
 #include "core/ejection.h"
+#include "core/guard.h"
 #include "core/name_age.h"
 
 /* Where an upstream is, and how one gets there: made by config, obeyed by runtime. Immutable while it is used. */
@@ -14,7 +15,8 @@ struct origin {
     const char *host; /* name or IP literal of the url, without brackets; terminated */
     uint16_t port;
     bool host_is_ip;
-    struct endpoint ip; /* if host_is_ip */
+    struct endpoint ip;        /* if host_is_ip */
+    const struct guard *guard; /* which of its addresses may be dialled; NULL: all */
     struct name_policy dns;
     /* Of several addresses of one name: */
     int64_t stagger_ns;  /* the next one is tried, too, when nobody has answered for so long */

@@ -43,6 +43,7 @@ struct connect {
     struct resolver *resolver;
     struct address_book *book; /* of all workers */
     const struct origin *origin;
+    struct dns_answer *given;    /* what the host's name is known to have; NULL: it is looked up */
     struct tls_client *tls;      /* NULL: plain */
     struct transport *transport; /* the owner's, closed at first */
     const struct connect_events *events;
@@ -65,7 +66,7 @@ struct connect {
 };
 
 /*
- * Everything but the fields set by the owner beforehand (loop, resolver, book, origin, tls, transport, events,
+ * Everything but the fields set by the owner beforehand (loop, resolver, book, origin, given, tls, transport, events,
  * shunned) is set here. ST_NOMEM or ST_OK (from then on exactly one `done` comes, unless cancelled). The transport's
  * loop is `loop`. `peer.any.sa_family` is set when an address is tried.
  */

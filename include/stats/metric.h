@@ -46,9 +46,10 @@ struct metric_histogram {
 };
 
 struct route_metrics {
-#define ROUTE_COUNTER(field, name, label, cells, help) uint64_t field[cells];
-#define ROUTE_SEEN(field, name, label, cells, help)    uint64_t field[cells];
-#define ROUTE_STATE(field, name, label, cells, help)   uint64_t field[cells];
+#define ROUTE_COUNTER(field, name, label, cells, help)  uint64_t field[cells];
+#define ROUTE_SEEN(field, name, label, cells, help)     uint64_t field[cells];
+#define ROUTE_STATE(field, name, label, cells, help)    uint64_t field[cells];
+#define REPORT_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #include "stats/metrics.def"
 };
 
@@ -56,6 +57,7 @@ struct upstream_metrics {
 #define UPSTREAM_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
 #define UPSTREAM_STATE(field, name, label, cells, help)   uint64_t field[cells];
+#define FORWARD_COUNTER(field, name, label, cells, help)  uint64_t field[cells];
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     struct metric_histogram field;
 #define STREAM_HISTOGRAM(field, name, bounds, help)       struct metric_histogram field;
 #define UPSTREAM_CODES(field, name, help)                 struct code_counts field;
@@ -152,6 +154,7 @@ struct metric_names {
     const char *(*route)(const void *arg, uint32_t route);
     uint32_t (*upstream_of_route)(const void *arg, uint32_t route);
     const void *arg;
+    bool (*is_forward)(const void *arg, uint32_t upstream); /* is it a forward proxy? NULL: none is */
 };
 
 /*

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "admin/config_forward.h"
 #include "admin/config_pools.h"
 #include "admin/config_upstream.h"
 #include "admin/config_values.h"
@@ -75,7 +76,13 @@ static void put_config(struct jsonw *json, const struct proxy *proxy, const stru
     config_put_pools(json, snapshot);
     jsonw_open_object(json, "upstreams");
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
-        config_put_upstream(json, snapshot, &snapshot->upstreams[i]);
+        if (snapshot->upstreams[i].forward == NULL)
+            config_put_upstream(json, &snapshot->upstreams[i]);
+    jsonw_close_object(json);
+    jsonw_open_object(json, "forward");
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        if (snapshot->upstreams[i].forward != NULL)
+            config_put_forward(json, &snapshot->upstreams[i]);
     jsonw_close_object(json);
     jsonw_close_object(json);
 }

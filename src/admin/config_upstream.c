@@ -226,36 +226,40 @@ static void put_routes(struct jsonw *json, const struct upstream_config *upstrea
     jsonw_close_array(json);
 }
 
-void config_put_upstream(struct jsonw *json, const struct snapshot *snapshot,
-                         const struct upstream_config *upstream)
+void config_put_shared(struct jsonw *json, const struct upstream_config *upstream)
 {
     const struct route_config *own = &upstream->default_route;
 
-    jsonw_open_object(json, upstream->name);
     put_listeners(json, "listen", upstream, false);
-    put_listeners(json, "listen_tls", upstream, true);
-    put_url(json, upstream);
     config_put_duration(json, "deadline", own->deadline_ns);
     jsonw_bool(json, "observe", upstream->observe);
     config_put_duration(json, "observe_ceiling", upstream->observe_ceiling_ns);
     put_timeouts(json, own);
     put_streams(json, own->streams);
-    put_upgrade(json, own->upgrade);
-    jsonw_text(json, "pool", snapshot_pool_name(snapshot, own->pool));
-    put_breaker(json, own->breaker);
+    jsonw_text(json, "pool", snapshot_pool_name(upstream->snapshot, own->pool));
     put_caller_deadline(json, &upstream->caller_deadline);
-    put_tls(json, &upstream->tls);
-    put_caller_tls(json, &upstream->caller_tls);
-    put_http2(json, &upstream->http2);
     put_keepalive(json, &upstream->keepalive);
     put_dns(json, &upstream->origin.dns);
     put_addresses(json, &upstream->origin);
     config_put_retries(json, upstream, &own->retries);
-    config_put_headers(json, upstream);
     jsonw_bool(json, "trace", upstream->trace);
+    jsonw_bool(json, "server_timing", upstream->server_timing);
+}
+
+void config_put_upstream(struct jsonw *json, const struct upstream_config *upstream)
+{
+    jsonw_open_object(json, upstream->name);
+    config_put_shared(json, upstream);
+    put_listeners(json, "listen_tls", upstream, true);
+    put_url(json, upstream);
+    put_upgrade(json, upstream->default_route.upgrade);
+    put_breaker(json, upstream->default_route.breaker);
+    put_tls(json, &upstream->tls);
+    put_caller_tls(json, &upstream->caller_tls);
+    put_http2(json, &upstream->http2);
+    config_put_headers(json, upstream);
     jsonw_bool(json, "hedge", upstream->hedge);
     jsonw_bool(json, "late", upstream->late);
-    jsonw_bool(json, "server_timing", upstream->server_timing);
     put_routes(json, upstream);
     jsonw_close_object(json);
 }

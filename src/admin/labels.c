@@ -5,8 +5,10 @@
 
 static void label(struct labels *labels, const struct upstream_config *upstream)
 {
-    if (upstream->index < labels->upstream_count)
+    if (upstream->index < labels->upstream_count) {
         labels->upstreams[upstream->index] = upstream->name;
+        labels->forwards[upstream->index] = upstream->forward != NULL;
+    }
     for (uint32_t id = 0; id <= upstream->route_count; id++) {
         const struct route_config *route = snapshot_route(upstream, id);
 
@@ -22,9 +24,10 @@ bool labels_init(struct labels *labels, const struct proxy *proxy, uint32_t upst
         .upstream_count = upstream_count,
         .route_count = route_count,
         .upstreams = mem_calloc(upstream_count, sizeof(char *)),
+        .forwards = mem_calloc(upstream_count, sizeof(bool)),
         .routes = mem_calloc(route_count, sizeof(struct route_label)),
     };
-    if (!labels->upstreams || !labels->routes)
+    if (!labels->upstreams || !labels->forwards || !labels->routes)
         return false;
     LIST_FOREACH(node, &proxy->generations) {
         const struct snapshot *snapshot = CONTAINER_OF(node, struct generation, node)->snapshot;
@@ -38,12 +41,18 @@ bool labels_init(struct labels *labels, const struct proxy *proxy, uint32_t upst
 void labels_fini(struct labels *labels)
 {
     mem_free(labels->upstreams);
+    mem_free(labels->forwards);
     mem_free(labels->routes);
 }
 
 const char *labels_upstream(const struct labels *labels, uint32_t upstream)
 {
     return upstream < labels->upstream_count ? labels->upstreams[upstream] : NULL;
+}
+
+bool labels_is_forward(const struct labels *labels, uint32_t upstream)
+{
+    return upstream < labels->upstream_count && labels->forwards[upstream];
 }
 
 const char *labels_route(const struct labels *labels, uint32_t route)

@@ -46,6 +46,11 @@ static uint32_t upstream_of_route(const void *arg, uint32_t route)
     return labels->routes[route].upstream;
 }
 
+static bool is_forward(const void *arg, uint32_t upstream)
+{
+    return labels_is_forward(arg, upstream);
+}
+
 static void expose_build(const char *version, struct exposition *out)
 {
 #define BUILD_INFO(name, help)                                                                               \
@@ -86,7 +91,7 @@ static void put_piece(void *arg, struct span piece)
 static void write_page(struct scrapes *scrapes, const struct metrics *sum, struct page *page)
 {
     struct labels labels;
-    const struct metric_names names = {name_upstream, name_route, upstream_of_route, &labels};
+    const struct metric_names names = {name_upstream, name_route, upstream_of_route, &labels, is_forward};
     struct exposition out;
 
     exposition_init(&out, put_piece, page);

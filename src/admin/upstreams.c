@@ -60,7 +60,10 @@ static void put_upstream(struct jsonw *json, struct proxy *proxy, const struct u
     upstream_put_origin(&origin, upstream);
     jsonw_open_object(json, NULL);
     jsonw_text(json, "name", upstream->name);
-    jsonw_joined(json, "url", (const struct span[]){text_span(&origin), upstream->rules.base_path}, 2);
+    if (upstream->forward != NULL) /* its callers say where */
+        jsonw_null(json, "url");
+    else
+        jsonw_joined(json, "url", (const struct span[]){text_span(&origin), upstream->rules.base_path}, 2);
     jsonw_open_array(json, "breakers");
     for (uint32_t id = 0; id <= upstream->route_count; id++) {
         /* The default route, which is behind all others, is told of first. */

@@ -175,6 +175,20 @@ static void prepare_retries(struct call *call, const struct http1_head *head)
         call->spare->per_try_ns = NS_NEVER;
 }
 
+enum cause call_admit(struct call *call)
+{
+    enum cause cause;
+
+    if (!become_call(call))
+        return CAUSE_NONE;
+    cause = call_fsm_expired(&call->fsm, loop_now(call->context->loop));
+    if (cause == CAUSE_NONE && call->caller->lost)
+        cause = CAUSE_CALLER_GONE;
+    if (cause == CAUSE_NONE)
+        call_begin_try(call, 1);
+    return cause;
+}
+
 /* What it ends by; CAUSE_NONE: it goes on, or has ended. *detail is for people, and may be left as it is. */
 static enum cause start(struct call *call, struct http1_head *head, const char **detail)
 {
@@ -182,6 +196,8 @@ static enum cause start(struct call *call, struct http1_head *head, const char *
     enum cause cause;
 
     note(call, head);
+    if (call->config->forward != NULL)
+        call_aim(call, head);
     policy_decide(&policy, call->config, head, call->fsm.begun_ns, call->grpc != NULL);
     if (policy.route != NULL)
         apply(call, head, &policy);
@@ -197,15 +213,9 @@ static enum cause start(struct call *call, struct http1_head *head, const char *
         return refuse(call, head, cause);
     if (cause == CAUSE_NONE && retries_are_on(&call->route->retries) && call->route->retries.fallback != NULL)
         keep_fallback_head(call, head, policy.begins_trace);
-    if (!become_call(call))
-        return CAUSE_NONE;
-    if (cause == CAUSE_NONE)
-        cause = call_fsm_expired(&call->fsm, loop_now(call->context->loop));
-    if (cause == CAUSE_NONE && call->caller->lost)
-        cause = CAUSE_CALLER_GONE;
-    if (cause == CAUSE_NONE)
-        call_begin_try(call, 1);
-    return cause;
+    if (cause != CAUSE_NONE)
+        return become_call(call) ? cause : CAUSE_NONE;
+    return call->config->forward == NULL ? call_admit(call) : call_vet(call, detail);
 }
 
 /* As start. */
@@ -235,6 +245,11 @@ void call_read_head(struct call *call)
     enum cause cause;
 
     PRE(call->fsm.state == CALL_READING);
+    if (call->vetting) { /* the head is read */
+        if (call->caller->lost)
+            call_caller_gone(call);
+        return;
+    }
     cause = read_head(call, &detail);
     if (cause != CAUSE_NONE)
         call_end(call, cause, detail);

@@ -10,6 +10,7 @@
 #include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/pool_wait.h"
+#include "call/target.h"
 #include "call/context.h"
 #include "call/keepalive.h"
 #include "runtime/tls_transport.h"
@@ -32,6 +33,7 @@ static void free_deferred(struct deferred_free *deferred_free)
         call_free_grpc(call, slab);
     mem_free(call->tunnel);
     outgoing_fini(&call->request, slab);
+    target_release(&call->target);
     slab_give(slab, call, sizeof(*call));
 }
 
@@ -219,6 +221,8 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
     count_start(call, outcome);
     if (outcome == OUTCOME_NOT_A_CALL) {
         call->context->metrics->process.refused[cause]++;
+        if (call->config->forward != NULL)
+            call->context->metrics->upstreams[call->config->index].forward_refused[cause]++;
     } else if (call->counted) {
         count_outcome(call, cause, phase);
         observe(call, cause, now_ns);
@@ -293,6 +297,7 @@ static struct local_reply make_reply(const struct call *call, enum cause cause, 
         .retries = call->retries,
         .retry_stop = call->retry_stop,
         .says = call->route->retries.say,
+        .by_proxy = call->config->forward != NULL,
     };
 }
 
@@ -393,6 +398,8 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
         call_cut_rival(call, cause);
     call->ends = true;
     call_cut_try(call, cause);
+    if (call->vetting)
+        dns_cancel(&call->target->query);
     if (call->retries != NULL)
         call_record_last(call, cause);
     if (!call_move(call, final_states[cause_outcome(cause)]))

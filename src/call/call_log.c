@@ -9,6 +9,7 @@
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/late.h"
+#include "call/target.h"
 #include "runtime/socket_address.h"
 
 #define LINE_MAX_BYTES 16384u
@@ -111,6 +112,28 @@ static void put_events(struct jsonw *json, const struct call *call, int64_t now_
     jsonw_ms(json, "longest_gap_ms", progress_longest_gap_ns(progress, now_ns));
 }
 
+/* Of a forward proxy: where the caller wanted to go, and what that came to. */
+static void put_target(struct jsonw *json, const struct call *call)
+{
+    const struct forward_config *forward = call->config->forward;
+    const struct target *target = call->target;
+    char block[64];
+    struct text address = text_over(block, sizeof(block));
+
+    if (call->route != &call->config->default_route) {
+        jsonw_text(json, "destination", call->route->name);
+        if (forward->destinations[call->route - call->config->routes].action == DESTINATION_REPORT)
+            jsonw_bool(json, "reported", true);
+    }
+    if (target == NULL)
+        return;
+    jsonw_text(json, "host", target->host);
+    jsonw_u64(json, "port", target->origin.port);
+    socket_address_put(&address, &call->try->peer.any);
+    if (address.len != 0)
+        jsonw_string(json, "address", text_span(&address));
+}
+
 static void put_detail(struct jsonw *json, enum cause cause, const char *detail, struct span odd)
 {
     char block[256];
@@ -168,6 +191,8 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     if (call->try->lingers)
         jsonw_ms(&line.json, "lingered_ms", call->route->linger_ns);
     put_ends(&line.json, call);
+    if (call->config->forward != NULL)
+        put_target(&line.json, call);
     put_events(&line.json, call, now_ns);
     put_detail(&line.json, cause, detail, odd);
     end_line(&line, call->context);

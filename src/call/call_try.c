@@ -37,6 +37,7 @@ struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number
 
     return (struct try_plan){.terms = call->terms,
                              .config = config,
+                             .target = call->target,
                              .pool = context->pools[route->pool],
                              .route = route,
                              .breaker = breaker,

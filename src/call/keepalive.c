@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "core/budget.h"
 #include "call/context.h"
+#include "call/target.h"
 #include "call/upstream.h"
 #include "runtime/tcp.h"
 #include "wire/h2_connection.h"
@@ -227,7 +228,7 @@ static bool is_trusted(struct keepalive *keepalive, struct upstream *upstream)
 }
 
 struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstream_config *config,
-                                int64_t now_ns, bool probe_socket)
+                                const struct target *target, int64_t now_ns, bool probe_socket)
 {
     struct list_node *next = keepalive->idle.next;
     unsigned looks = 0;
@@ -236,6 +237,8 @@ struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstre
         struct upstream *upstream = upstream_of(next);
 
         next = next->next;
+        if (upstream->target != target && !target_is_same(upstream->target, target))
+            continue;
         if (!is_fit(keepalive, upstream, now_ns, probe_socket)) {
             drop(keepalive, upstream);
         } else if (is_trusted(keepalive, upstream)) {
@@ -249,13 +252,13 @@ struct upstream *keepalive_take(struct keepalive *keepalive, const struct upstre
 }
 
 struct upstream *keepalive_take_reserved(struct upstream **reserved_at, const struct upstream_config *config,
-                                         int64_t now_ns, bool probe_socket)
+                                         const struct target *target, int64_t now_ns, bool probe_socket)
 {
     struct upstream *upstream = *reserved_at;
     struct keepalive *keepalive = keepalive_of(upstream);
 
-    if (upstream->config == config && is_fit(keepalive, upstream, now_ns, probe_socket) &&
-        is_trusted(keepalive, upstream)) {
+    if (upstream->config == config && target_is_same(upstream->target, target) &&
+        is_fit(keepalive, upstream, now_ns, probe_socket) && is_trusted(keepalive, upstream)) {
         take_out(keepalive, upstream);
         return upstream;
     }

@@ -163,6 +163,21 @@ static void make_grpc(struct local_response *response, struct text *text, const 
         .code = 200, .minor = 1, .framing = HTTP1_NO_CONTENT, .described = HTTP1_NO_CONTENT};
 }
 
+/* Clients tell of an answer to CONNECT by its status line alone. */
+static struct span make_reason(char block[96], const struct local_reply *reply)
+{
+    struct text text = text_over(block, 96);
+    const char *error = cause_proxy_error(reply->cause, reply->phase);
+    const char *reason = cause_reason(reply->cause);
+
+    TEXT_LIT(&text, "curfew: ");
+    text_put(&text, span_of(reason));
+    if (error != NULL && strcmp(error, reason) != 0)
+        text_printf(&text, " (%s)", error);
+    POST(!text.overflow);
+    return text_span(&text);
+}
+
 static void make_problem(struct local_response *response, struct text *text, const struct local_reply *reply)
 {
     put_lines(text, reply);
@@ -173,6 +188,8 @@ static void make_problem(struct local_response *response, struct text *text, con
         .described = HTTP1_LENGTH,
         .content_length = response->content.len,
     };
+    if (reply->by_proxy)
+        response->head.reason = make_reason(response->reason, reply);
     if (reply->head_only)
         response->content.len = 0;
 }

@@ -178,7 +178,7 @@ struct upstream *multiplex_take(struct keepalive *keepalive, const struct seat_o
         return NULL;
     carrier = fullest(multiplex, order->config, true, is_out, arg);
     while (carrier == NULL) {
-        upstream = keepalive_take(keepalive, order->config, now_ns, !order->repeatable);
+        upstream = keepalive_take(keepalive, order->config, NULL, now_ns, !order->repeatable);
         if (upstream == NULL)
             return NULL;
         if (is_out != NULL && is_out(arg, upstream)) {

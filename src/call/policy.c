@@ -6,11 +6,13 @@
 #include "config/address.h"
 #include "core/budget.h"
 #include "core/route.h"
+#include "http/proxy_target.h"
 
 const struct route_config *policy_route(const struct upstream_config *upstream, const struct http1_head *head)
 {
-    uint32_t id =
-        route_find(upstream->route_entries, upstream->route_count, head->path, head->method, UINT32_MAX);
+    uint32_t id = upstream->forward != NULL ? UINT32_MAX
+                                            : route_find(upstream->route_entries, upstream->route_count,
+                                                         head->path, head->method, UINT32_MAX);
 
     POST(id == UINT32_MAX || id < upstream->route_count);
     return snapshot_route(upstream, id);
@@ -100,6 +102,53 @@ static bool find_trace(const struct upstream_config *upstream, const struct http
     return has_one || !upstream->trace;
 }
 
+static void refuse(struct policy *policy, enum cause cause, const char *detail)
+{
+    policy->refused = cause;
+    policy->detail = detail;
+}
+
+/* The first destination that has the host; what is refused has a route only if that one refuses it. */
+static void choose_destination(struct policy *policy, const struct upstream_config *upstream,
+                               const struct http1_head *head)
+{
+    const struct forward_config *forward = upstream->forward;
+    struct proxy_target target;
+    enum proxy_target_fault fault = proxy_target_read(head, &target);
+    uint32_t at;
+
+    if (fault == PROXY_TARGET_ADDRESS) {
+        refuse(policy, CAUSE_ADDRESS, proxy_target_fault_text(fault));
+        return;
+    }
+    if (fault != PROXY_TARGET_OK) {
+        refuse(policy, CAUSE_BAD_REQUEST, proxy_target_fault_text(fault));
+        return;
+    }
+    at = destination_find(forward->hosts, forward->count, (struct span){target.host, target.host_len});
+    if (at == forward->count) {
+        refuse(policy, CAUSE_NO_DESTINATION, NULL);
+        return;
+    }
+    policy->route = &upstream->routes[at];
+    if (forward->destinations[at].action == DESTINATION_REFUSE)
+        refuse(policy, CAUSE_DESTINATION, NULL);
+    else if (!forward_has_port(forward, target.port))
+        refuse(policy, CAUSE_PORT, NULL);
+}
+
+/* Of a request that has no route, or is refused, nothing more is decided. */
+static void choose_route(struct policy *policy, const struct upstream_config *upstream,
+                         const struct http1_head *head)
+{
+    if (upstream->forward != NULL)
+        choose_destination(policy, upstream, head);
+    else if (is_for_us(upstream, head))
+        policy->route = policy_route(upstream, head);
+    else
+        refuse(policy, CAUSE_NO_ROUTE, "the target names another host; curfew is not a forward proxy");
+}
+
 void policy_decide(struct policy *policy, const struct upstream_config *upstream,
                    const struct http1_head *head, int64_t begun_ns, bool is_grpc)
 {
@@ -108,15 +157,13 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
     policy->route = NULL;
     policy->trace.id[0] = '\0';
     policy->begins_trace = false;
-    if (!is_for_us(upstream, head)) {
-        policy->refused = CAUSE_NO_ROUTE;
-        policy->detail = "the target names another host; curfew is not a forward proxy";
+    choose_route(policy, upstream, head);
+    if (policy->route == NULL)
         return;
-    }
-    policy->route = policy_route(upstream, head);
     policy->deadline_ns = budget_end(begun_ns, policy->route->deadline_ns);
     if (!heed_caller(upstream, head, begun_ns, is_grpc, &policy->caller_ns)) {
-        policy->refused = CAUSE_BAD_DEADLINE;
+        if (policy->refused == CAUSE_NONE)
+            policy->refused = CAUSE_BAD_DEADLINE;
         return;
     }
     if (policy->caller_ns < policy->deadline_ns)

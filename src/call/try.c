@@ -9,6 +9,7 @@
 #include "call/multiplex.h"
 #include "call/pool_feedback.h"
 #include "call/pool_wait.h"
+#include "call/target.h"
 #include "call/upstream.h"
 #include "config/snapshot.h"
 #include "runtime/address_book.h"
@@ -16,6 +17,11 @@
 static struct keepalive *keepalive_of(const struct try *try)
 {
     return try->context->keepalive[try->plan.config->index];
+}
+
+const struct origin *try_origin(const struct try *try)
+{
+    return try->plan.target != NULL ? &try->plan.target->origin : &try->plan.config->origin;
 }
 
 /* ---- the result ---------------------------------------------------------------------------------------- */
@@ -259,8 +265,8 @@ static struct upstream *make_connection(struct try *try)
     struct seat_order order;
 
     if (!may_speak_h2(try))
-        return upstream_connect(try->context, try->plan.terms, try->plan.config, &events, try,
-                                try->plan.shunned, connecting_end(try, loop_now(try->context->loop)));
+        return upstream_connect(try->context, try->plan.terms, try->plan.config, try->plan.target, &events,
+                                try, try->plan.shunned, connecting_end(try, loop_now(try->context->loop)));
     order = seat_for(try);
     return multiplex_connect(keepalive_of(try), &order);
 }
@@ -296,8 +302,7 @@ static bool is_out(const void *arg, const struct upstream *upstream)
 {
     const struct try *try = arg;
 
-    return address_book_is_out(try->context->address_book, &try->plan.config->origin, &upstream->peer,
-                               try->granted_ns);
+    return address_book_is_out(try->context->address_book, try_origin(try), &upstream->peer, try->granted_ns);
 }
 
 static struct upstream *take_idle_h1(struct try *try)
@@ -307,8 +312,8 @@ static struct upstream *take_idle_h1(struct try *try)
     do {
         if (upstream != NULL)
             upstream_close(&upstream);
-        upstream =
-            keepalive_take(keepalive_of(try), try->plan.config, try->granted_ns, !try->plan.repeatable);
+        upstream = keepalive_take(keepalive_of(try), try->plan.config, try->plan.target, try->granted_ns,
+                                  !try->plan.repeatable);
     } while (upstream != NULL && is_out(try, upstream));
     if (upstream == NULL)
         return NULL;
@@ -328,13 +333,14 @@ static struct upstream *take_connection(struct try *try)
     if (try->plan.fresh)
         return NULL;
     if (*reserved_at != NULL)
-        upstream = keepalive_take_reserved(reserved_at, config, try->granted_ns, !try->plan.repeatable);
+        upstream = keepalive_take_reserved(reserved_at, config, try->plan.target, try->granted_ns,
+                                           !try->plan.repeatable);
     if (upstream != NULL) {
         upstream->events = &events;
         upstream->user = try;
         return upstream;
     }
-    if (address_book_wants_probe(try->context->address_book, &config->origin, try->granted_ns))
+    if (address_book_wants_probe(try->context->address_book, try_origin(try), try->granted_ns))
         return NULL;
     if (!may_speak_h2(try))
         return take_idle_h1(try);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "http/connection_auth.h"
 #include "call/context.h"
+#include "call/target.h"
 #include "runtime/tls.h"
 #include "wire/h2_connection.h"
 #include "wire/h2_exchange.h"
@@ -22,6 +23,7 @@ static void free_upstream(struct deferred_free *deferred_free)
     struct upstream *upstream = CONTAINER_OF(deferred_free, struct upstream, deferred_free);
 
     mem_free(upstream->shared);
+    target_release(&upstream->target);
     mem_free(upstream);
 }
 
@@ -138,15 +140,26 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct c
     connect->events = &connect_events;
 }
 
+/* Another place than the url says. */
+static void aim(struct upstream *upstream, struct connect *connect, struct target *target)
+{
+    upstream->target = target_acquire(target);
+    connect->origin = &target->origin;
+    connect->given = target->answer;
+}
+
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
-                                  const struct upstream_config *config, const struct upstream_events *events,
-                                  void *user, const union dns_address *shunned, int64_t limit_ns)
+                                  const struct upstream_config *config, struct target *target,
+                                  const struct upstream_events *events, void *user,
+                                  const union dns_address *shunned, int64_t limit_ns)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
     struct attempt *attempt = mem_zalloc(sizeof(*attempt));
 
     if (upstream != NULL && attempt != NULL) {
         prepare(upstream, &attempt->connect, context, terms, config);
+        if (target != NULL)
+            aim(upstream, &attempt->connect, target);
         upstream->events = events;
         upstream->user = user;
         attempt->connect.shunned = shunned;
@@ -155,6 +168,7 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
             terms->users++;
             return upstream;
         }
+        target_release(&upstream->target);
     }
     mem_free(attempt);
     mem_free(upstream);

@@ -125,7 +125,7 @@ static void take_fallback(struct build *b, const struct yaml_node *node, const s
     struct suggestion suggestion;
     const struct yaml_node *other;
 
-    if (!node || is_none(node))
+    if (!node || is_none(node) || owner->forward)
         return;
     other = yaml_node_get(b->upstreams, node->text);
     if (other) {

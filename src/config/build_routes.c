@@ -263,8 +263,7 @@ static enum status choose_pool(struct route_build *r, const struct yaml_node *no
     return own_name ? build_pool(r->b, &r->values, OPT_ROUTE_POOL, node, own_name, index) : ST_NOMEM;
 }
 
-/* What a call is to find without looking for its pool. */
-static void take_from_pool(struct route_config *route, const struct pool_config *pool)
+void build_take_pool(struct route_config *route, const struct pool_config *pool)
 {
     route->queue_timeout_ns = pool->queue_timeout_ns;
     route->linger_ns = pool->linger_ns;
@@ -334,7 +333,7 @@ static enum status build_route(struct route_build *r, const struct yaml_node *no
         return status;
     r->entries[r->count++] = entry;
     status = choose_pool(r, node, &entry, &route->pool);
-    take_from_pool(route, &r->b->pools[route->pool]);
+    build_take_pool(route, &r->b->pools[route->pool]);
     if (status == ST_OK)
         status = build_streams(r->b, &r->values, &route->streams);
     if (status == ST_OK)
@@ -353,7 +352,7 @@ static enum status build_default(struct build *b, struct build_upstream *u)
     if (status != ST_OK)
         return status;
     status = build_pool(b, &u->values, OPT_UPSTREAM_POOL, u->node, u->out->name, &route->pool);
-    take_from_pool(route, &b->pools[route->pool]);
+    build_take_pool(route, &b->pools[route->pool]);
     if (status == ST_OK)
         status = build_streams(b, &u->values, &route->streams);
     if (status == ST_OK)

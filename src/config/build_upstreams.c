@@ -94,8 +94,7 @@ static void build_dns(const struct option_values *values, struct name_policy *ou
     out->negative_ns = values->of[OPT_DNS_NEGATIVE].number;
 }
 
-/* What its routes come to: after them. */
-static enum status sum_up(struct build *b, struct build_upstream *u)
+enum status build_sum_up(struct build *b, struct build_upstream *u)
 {
     struct upstream_config *upstream = u->out;
     int64_t longest_ns = route_longest_ns(&upstream->default_route);
@@ -153,21 +152,8 @@ static void check_hedge(struct build *b, struct build_upstream *u)
                    "comes to nothing without retries.per_try: for so long a try is left alone");
 }
 
-static enum status build_upstream(struct build *b, struct build_upstream *u)
+void build_take_values(struct build_upstream *u)
 {
-    static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_http2,           build_listen,       build_url,   build_ejection, build_tls, build_caller_tls,
-        build_caller_deadline, build_retry_budget, build_rules, build_routes,   sum_up,
-    };
-    enum status status;
-
-    build_check_name(b, u->node);
-    status = schema_read(&u->values, SECTION_UPSTREAM, u->node, b->scratch, b->errors);
-    if (status == ST_OK)
-        status = build_place_of_key(b, u->node, &u->out->at);
-    if (status == ST_OK)
-        status = build_places(b, &u->values);
-    require(b, u);
     build_keepalive(&u->values, &u->out->keepalive);
     build_dns(&u->values, &u->out->origin.dns);
     u->out->origin.stagger_ns = u->values.of[OPT_ADDRESSES_STAGGER].number;
@@ -178,6 +164,25 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
     u->out->hedge = u->values.of[OPT_UPSTREAM_HEDGE].number != 0;
     u->out->late = u->values.of[OPT_UPSTREAM_LATE].number != 0;
     u->out->server_timing = u->values.of[OPT_UPSTREAM_SERVER_TIMING].number != 0;
+}
+
+static enum status build_upstream(struct build *b, struct build_upstream *u)
+{
+    static enum status (*const parts[])(struct build *, struct build_upstream *) = {
+        build_http2,      build_listen,          build_url,          build_ejection, build_tls,
+        build_caller_tls, build_caller_deadline, build_retry_budget, build_rules,    build_routes,
+        build_sum_up,
+    };
+    enum status status;
+
+    build_check_name(b, u->node);
+    status = schema_read(&u->values, SECTION_UPSTREAM, u->node, b->scratch, b->errors);
+    if (status == ST_OK)
+        status = build_place_of_key(b, u->node, &u->out->at);
+    if (status == ST_OK)
+        status = build_places(b, &u->values);
+    require(b, u);
+    build_take_values(u);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ST_OK; i++)
         status = parts[i](b, u);
     if (status == ST_OK)
@@ -188,16 +193,17 @@ static enum status build_upstream(struct build *b, struct build_upstream *u)
 }
 
 enum status build_upstreams(struct build *b, const struct option_values *defaults,
-                            const struct yaml_node *upstreams)
+                            const struct yaml_node *upstreams, uint32_t more)
 {
-    struct upstream_config *all = arena_calloc(b->arena, upstreams->count, sizeof(*all));
+    uint32_t count = upstreams ? upstreams->count : 0;
+    struct upstream_config *all = arena_calloc(b->arena, count + more, sizeof(*all));
 
     if (!all)
         return ST_NOMEM;
     b->upstreams = upstreams;
     b->snapshot->upstreams = all;
-    b->snapshot->upstream_count = upstreams->count;
-    YAML_FOREACH(node, upstreams) {
+    b->snapshot->upstream_count = count;
+    for (const struct yaml_node *node = upstreams ? upstreams->first : NULL; node; node = node->next) {
         struct build_upstream u = {.node = node, .defaults = defaults, .values = *defaults};
         enum status status;
 

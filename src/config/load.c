@@ -119,17 +119,19 @@ static enum status build_calls(struct build *b, const struct option_values *buil
 {
     const struct yaml_node *pools = values->of[OPT_ROOT_POOLS].node;
     const struct yaml_node *upstreams = values->of[OPT_ROOT_UPSTREAMS].node;
-    enum status status = build_pools(b, builtin, pools, upstreams ? count_own_pools(upstreams) : 0);
+    const struct yaml_node *forwards = values->of[OPT_ROOT_FORWARD].node;
+    uint32_t own_count =
+        (upstreams ? count_own_pools(upstreams) : 0) + (forwards ? build_count_forward_pools(forwards) : 0);
+    enum status status = build_pools(b, builtin, pools, own_count);
 
     if (status != ST_OK)
         return status;
-    if (!values->of[OPT_ROOT_UPSTREAMS].is_written)
+    if (!values->of[OPT_ROOT_UPSTREAMS].is_written && !values->of[OPT_ROOT_FORWARD].is_written)
         report_missing(b->errors, root, "upstreams");
-    if (!upstreams)
-        return ST_OK;
-    if (upstreams->count == 0)
+    if (upstreams && upstreams->count == 0 && !forwards)
         report_value(b->errors, upstreams, "at least one upstream is needed");
-    return build_upstreams(b, values, upstreams);
+    status = build_upstreams(b, values, upstreams, forwards ? forwards->count : 0);
+    return status == ST_OK && forwards ? build_forwards(b, builtin, forwards) : status;
 }
 
 static enum status build_all(struct build *b, const struct yaml_node *root)

@@ -62,8 +62,8 @@ static enum guard_verdict judge_own(const struct guard *guard, const struct endp
 {
     enum guard_verdict verdict = GUARD_PASSES;
 
-    for (uint32_t i = 0; i < guard->own_count; i++) {
-        const struct endpoint *own = guard->own[i];
+    for (uint32_t i = 0; guard->own != NULL && i < guard->own->count; i++) {
+        const struct endpoint *own = guard->own->listeners[i];
 
         if (own->family == ENDPOINT_UNIX || own->port != address->port)
             continue;

@@ -1,6 +1,7 @@
 /* Ranges of addresses, as configurations write them. */
 #include "core/ip_range.h"
 
+#include "base/endpoint.h"
 #include "base/invariant.h"
 #include "base/number.h"
 
@@ -50,4 +51,19 @@ enum ip_range_fault ip_range_read(struct span text, struct ip_range *out)
         return IP_RANGE_BAD_LENGTH;
     out->bits = (uint8_t)(before + bits);
     return is_clean(out) ? IP_RANGE_OK : IP_RANGE_HOST_BITS;
+}
+
+void ip_range_put(struct text *out, const struct ip_range *range)
+{
+    bool is_v4 = ip_is_v4(&range->base);
+    unsigned before = is_v4 ? V4_PREFIX_LEN : 0;
+    struct endpoint ip = {.family = is_v4 ? ENDPOINT_IPV4 : ENDPOINT_IPV6};
+
+    PRE(range->bits >= before);
+    memcpy(ip.ip, range->base.bytes + before / 8, ALL_BITS / 8 - before / 8);
+    endpoint_put_ip(out, &ip);
+    if (range->bits == ALL_BITS)
+        return;
+    TEXT_LIT(out, "/");
+    text_u64(out, range->bits - before);
 }

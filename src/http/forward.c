@@ -132,7 +132,7 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
     if (rules->tells != FORWARD_TELLS_NOTHING)
         plan.forwarded = forwarded_plan(head, rules, caller);
     put_request_line(out, head, rules->base_path);
-    put_line(out, SPAN_LIT("Host: "), rules->host);
+    put_line(out, SPAN_LIT("Host: "), rules->host.len != 0 ? rules->host : head->authority);
     for (const struct http1_field *field = head->fields, *end = field + head->field_count; field < end;
          field++) {
         if (request_keeps(&plan, field))

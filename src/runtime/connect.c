@@ -7,6 +7,7 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "runtime/guarded.h"
 #include "runtime/loop.h"
 #include "runtime/socket_address.h"
 #include "runtime/tcp.h"
@@ -324,8 +325,11 @@ static int open_socket(struct connect *connect, unsigned lane)
 {
     struct transport *transport = connect->lanes[lane];
     union dns_address address = address_in(connect, lane);
-    int fd = tcp_connect(&address.any, connect->origin->longest_ns);
+    int fd;
 
+    PRE(connect->origin->guard == NULL ||
+        guarded_may_dial(connect->origin->guard, &address, connect->origin->port));
+    fd = tcp_connect(&address.any, connect->origin->longest_ns);
     if (fd < 0)
         return errno;
     if (transport_open(transport, connect->loop, fd, connecting) != ST_OK)
@@ -421,12 +425,34 @@ static void race(struct connect *connect)
     go_on(connect);
 }
 
+static void deny(struct connect *connect)
+{
+    fail_without_address(connect, CAUSE_PROHIBITED, "its address is private, or special");
+}
+
+/* Where addresses are guarded, what of the answer may be dialled is all that there is from now on. */
+static void race_guarded(struct connect *connect)
+{
+    struct dns_answer *passed;
+
+    if (connect->origin->guard != NULL) {
+        switch (guarded_answer(connect->origin->guard, connect->answer, connect->origin->port, &passed)) {
+        case ST_OK: break;
+        case ST_BAD: deny(connect); return;
+        default: fail_without_address(connect, CAUSE_INTERNAL, strerror(ENOMEM)); return;
+        }
+        dns_answer_release(&connect->answer);
+        connect->answer = passed;
+    }
+    race(connect);
+}
+
 /* The answer is in place, if there is one. */
 static void go_by_answer(struct connect *connect)
 {
     connect->events->resolved(connect, connect->query.result);
     if (connect->answer != NULL)
-        race(connect);
+        race_guarded(connect);
     else
         fail_without_address(connect, connect->query.result == DNS_SHORTAGE ? CAUSE_INTERNAL : CAUSE_DNS,
                              connect->query.why);
@@ -442,12 +468,29 @@ static void resolved(struct dns_query *query, struct dns_answer *answer)
     go_by_answer(connect);
 }
 
+/* The url has an address itself. */
+static void race_to_url(struct connect *connect)
+{
+    const struct origin *origin = connect->origin;
+    union dns_address address = dns_address_of(&origin->ip);
+
+    if (origin->guard == NULL || guarded_may_dial(origin->guard, &address, origin->port))
+        race(connect);
+    else
+        deny(connect);
+}
+
 static void begin(struct mail *mail)
 {
     struct connect *connect = CONTAINER_OF(mail, struct connect, begin);
 
     if (connect->origin->host_is_ip) {
-        race(connect);
+        race_to_url(connect);
+        return;
+    }
+    if (connect->given != NULL) {
+        connect->answer = dns_answer_acquire(connect->given);
+        race_guarded(connect);
         return;
     }
     connect->events->phase(connect, PHASE_DNS);

@@ -83,9 +83,10 @@ static void add_histogram(struct metric_histogram *sum, const struct metric_hist
 
 static void add_route(struct route_metrics *sum, const struct route_metrics *part)
 {
-#define ROUTE_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
-#define ROUTE_SEEN(field, name, label, cells, help)    add_cells(sum->field, part->field, cells);
-#define ROUTE_STATE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
+#define ROUTE_COUNTER(field, name, label, cells, help)  add_cells(sum->field, part->field, cells);
+#define ROUTE_SEEN(field, name, label, cells, help)     add_cells(sum->field, part->field, cells);
+#define ROUTE_STATE(field, name, label, cells, help)    add_cells(sum->field, part->field, cells);
+#define REPORT_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
 #include "stats/metrics.def"
 }
 
@@ -97,6 +98,7 @@ static bool add_upstream(struct upstream_metrics *sum, const struct upstream_met
 #define UPSTREAM_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
 #define UPSTREAM_STATE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
+#define FORWARD_COUNTER(field, name, label, cells, help)  add_cells(sum->field, part->field, cells);
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     add_histogram(&sum->field, &part->field);
 #define STREAM_HISTOGRAM(field, name, bounds, help)       add_histogram(&sum->field, &part->field);
 #define UPSTREAM_CODES(field, name, help)                 has_memory &= code_counts_add(&sum->field, &part->field);

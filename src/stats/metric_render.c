@@ -26,6 +26,7 @@ enum label {
     LABEL_HANDSHAKE,
     LABEL_GRPC,
     LABEL_END,
+    LABEL_FORWARD,
 };
 
 static const char *label_key(enum label label)
@@ -38,6 +39,7 @@ static const char *label_key(enum label label)
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
         [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
         [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code",           [LABEL_END] = "end",
+        [LABEL_FORWARD] = "reason",
     };
 
     return keys[label];
@@ -46,6 +48,19 @@ static const char *label_key(enum label label)
 static const char *reason_of(enum outcome outcome, uint32_t cause)
 {
     return cause_outcome((enum cause)cause) == outcome ? cause_reason((enum cause)cause) : NULL;
+}
+
+/* Why a forward proxy does not let a request go where it wants. */
+static const char *refusal_of(uint32_t cause)
+{
+    switch (cause) {
+    case CAUSE_NO_DESTINATION:
+    case CAUSE_DESTINATION:
+    case CAUSE_PORT:
+    case CAUSE_SNI: return cause_reason((enum cause)cause);
+    case CAUSE_ADDRESS: return "address";
+    default: return NULL;
+    }
 }
 
 /* NULL: a cell that never counts. */
@@ -70,6 +85,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_FAILED: return reason_of(OUTCOME_FAILED, cell);
     case LABEL_REJECTED: return reason_of(OUTCOME_REJECTED, cell);
     case LABEL_REFUSED: return reason_of(OUTCOME_NOT_A_CALL, cell);
+    case LABEL_FORWARD: return refusal_of(cell);
     case LABEL_DIRECTION: return directions[cell];
     case LABEL_SIDE: return sides[cell];
     case LABEL_RESULT: return results[cell];
@@ -100,6 +116,7 @@ static const char *age_name(uint32_t cell)
 struct owner {
     const char *upstream;
     const char *route;
+    const char *listener, *destination;
 };
 
 static void put_owner(struct exposition *out, struct owner owner)
@@ -108,6 +125,10 @@ static void put_owner(struct exposition *out, struct owner owner)
         exposition_label(out, "upstream", owner.upstream);
     if (owner.route)
         exposition_label(out, "route", owner.route);
+    if (owner.listener)
+        exposition_label(out, "listener", owner.listener);
+    if (owner.destination)
+        exposition_label(out, "destination", owner.destination);
 }
 
 /* Begins one of the samples of this name and owner that are written one after the other. */
@@ -236,14 +257,33 @@ static void put_codes(struct exposition *out, const char *name, struct owner own
 
 static struct owner upstream_owner(const struct metric_names *names, uint32_t upstream)
 {
-    return (struct owner){names->upstream(names->arg, upstream), NULL};
+    return (struct owner){.upstream = names->upstream(names->arg, upstream)};
 }
 
 static struct owner route_owner(const struct metric_names *names, uint32_t route)
 {
     uint32_t upstream = names->upstream_of_route(names->arg, route);
 
-    return (struct owner){names->upstream(names->arg, upstream), names->route(names->arg, route)};
+    return (struct owner){.upstream = names->upstream(names->arg, upstream),
+                          .route = names->route(names->arg, route)};
+}
+
+/* Of no name: it is no forward proxy, or nobody's number. */
+static struct owner forward_owner(const struct metric_names *names, uint32_t upstream)
+{
+    bool is_one = names->is_forward && names->is_forward(names->arg, upstream);
+
+    return (struct owner){.listener = is_one ? names->upstream(names->arg, upstream) : NULL};
+}
+
+static struct owner destination_owner(const struct metric_names *names, uint32_t route)
+{
+    struct owner owner = {0};
+
+    if (names->route(names->arg, route))
+        owner = forward_owner(names, names->upstream_of_route(names->arg, route));
+    owner.destination = names->route(names->arg, route);
+    return owner;
 }
 
 static bool is_any_set(const uint64_t *cells, uint32_t count)
@@ -271,6 +311,11 @@ static void render_routes(const struct metrics *m, const struct metric_names *na
     for (uint32_t i = 0; i < m->route_count; i++)                                                            \
         if (names->route(names->arg, i) != NULL && is_any_set(m->routes[i].field, cells))                    \
             put_cells(out, name, route_owner(names, i), LABEL_##label, m->routes[i].field, cells);
+#define REPORT_COUNTER(field, name, label, cells, help)                                                      \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->route_count; i++)                                                            \
+        if (destination_owner(names, i).listener != NULL && is_any_set(m->routes[i].field, cells))           \
+            put_cells(out, name, destination_owner(names, i), LABEL_##label, m->routes[i].field, cells);
 #include "stats/metrics.def"
 }
 
@@ -315,6 +360,11 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
     for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
         if (names->upstream(names->arg, i) != NULL && is_any_set(m->upstreams[i].field, cells))              \
             put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
+#define FORWARD_COUNTER(field, name, label, cells, help)                                                     \
+    exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
+        if (forward_owner(names, i).listener != NULL)                                                        \
+            put_cells(out, name, forward_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     exposition_family(out, name, EXPOSITION_HISTOGRAM, help);                                                \
     render_histogram(m, names, out, name, metric_bounds_##bounds, offsetof(struct upstream_metrics, field),  \
@@ -334,7 +384,7 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
 
 static void render_process(const struct metrics *m, struct exposition *out)
 {
-    const struct owner nobody = {NULL, NULL};
+    const struct owner nobody = {0};
 
 #define PROCESS_CELLS(type, field, name, label, cells, help)                                                 \
     exposition_family(out, name, type, help);                                                                \

@@ -147,7 +147,7 @@ def curfew(tmp_path, upstream, faulty, deaf_listener_or_none):
             (directory / "curfew.yaml").write_text(text)
             made.append(Curfew(directory, directory / "curfew.yaml", **more))
         else:
-            made.append(_start(directory, upstreams or {"api": {"deadline": "5s", **api}}, top, **more))
+            made.append(_start(directory, {"api": {"deadline": "5s", **api}} if upstreams is None else upstreams, top, **more))
         return made[-1]
 
     yield make

@@ -33,7 +33,8 @@ def full(curfew, certificates, tmp_path):
                                   "pause": {"statuses": [429, 503]}}},
              "drain": "1500ms", "drain_delay": "20ms",
              "defaults": {"headers": {"set": {"X-Api-Key": "from-the-defaults"}}},
-             "limits": {"request_head": "16KiB", "idle_timeout": "2m"}},
+             "limits": {"request_head": "16KiB", "idle_timeout": "2m"},
+             "forward": {"egress": {"listen": "127.0.0.1:0", "destinations": {"hosts": "*"}}}},
         upstreams={"api": {
             "url": "https://api.example.com:8443/v2", "listen": ["127.0.0.1:0", f"unix:{tmp_path}/api.sock"],
             "deadline": "2500us", "timeouts": {"connect": "1ms", "min_rate": {"per": "3s"}}, "pool": "shared",
@@ -68,7 +69,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
     assert config["pools"] == {"shared": {**pool, "size": 5, "queue": 7, "queue_timeout": "900ms", "adapt": {"min": 1, "when": [503]},
                                           "least": "p95", "share_by": "X-Tenant", "rate": {"limit": "50/s", "burst": 4},
                                           "pause": {"statuses": [429, 503], "max": "30s"}},
-                               "api/slow": {**pool, "size": 1}, "bare": pool}
+                               "api/slow": {**pool, "size": 1}, "bare": pool, "egress": pool}
     api = config["upstreams"]["api"]
     assert (api["url"], api["deadline"], api["pool"]) == ("https://api.example.com:8443/v2", "2.5ms", "shared")
     assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none",
@@ -106,7 +107,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates):
 
 def test_every_option_is_there(full):
     config = shown(full[0])["config"]
-    api = config["upstreams"]["api"]
+    api, egress = config["upstreams"]["api"], config["forward"]["egress"]
     places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
               "POOL": config["pools"]["shared"], "ADAPT": config["pools"]["shared"]["adapt"],
               "RATE": config["pools"]["shared"]["rate"], "PAUSE": config["pools"]["shared"]["pause"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
@@ -115,7 +116,8 @@ def test_every_option_is_there(full):
               "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "EJECT": api["addresses"]["eject"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0],
               "RETRIES": api["retries"], "BACKOFF": api["retries"]["backoff"], "BUDGET": api["retries"]["budget"],
-              "REPEAT": api["retries"]["repeat"]}
+              "REPEAT": api["retries"]["repeat"], "FORWARD": egress, "TUNNEL": egress["tunnel"],
+              "DESTINATION": egress["destinations"][0]}
     # A listener is shown as its address, and its mode and group only if they are written; a field as its name.
     rows = [row for row in ROW.findall((TREE / "include/config/options.def").read_text()) if row[0] not in ("LISTENER", "FIELD")]
     assert rows

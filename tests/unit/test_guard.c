@@ -222,8 +222,9 @@ static void curfews_own_listeners_are_denied_whatever_is_lifted(void **state)
     struct ip_range lifted[] = {range_of("127.0.0.0/8"), range_of("::/0")};
     struct endpoint mine = endpoint_of("127.0.0.1", 9600), everywhere = endpoint_of("0.0.0.0", 9601);
     struct endpoint path = {.family = ENDPOINT_UNIX, .path = "/run/x.sock"};
-    const struct endpoint *own[] = {&path, &mine, &everywhere};
-    const struct guard guard = {.lifted = lifted, .lifted_count = 2, .own = own, .own_count = 3};
+    const struct endpoint *listeners[] = {&path, &mine, &everywhere};
+    const struct guard_own own = {listeners, 3};
+    const struct guard guard = {.lifted = lifted, .lifted_count = 2, .own = &own};
     struct endpoint address;
 
     assert_int_equal(guard_judge(&guard, &mine), GUARD_DENIES);

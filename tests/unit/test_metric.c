@@ -264,7 +264,7 @@ static uint32_t upstream_of(const void *arg, uint32_t route)
 /* Two upstreams with default routes, and a route with a very long name at the first. */
 static struct page render(const struct metrics *metrics)
 {
-    static const struct metric_names names = {name_upstream, name_route, upstream_of, NULL};
+    static const struct metric_names names = {name_upstream, name_route, upstream_of, NULL, NULL};
     struct page page = {NULL, 0};
     struct exposition out;
 
@@ -412,7 +412,11 @@ static void each_family_is_introduced_once(void **state)
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #define UPSTREAM_STATE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
-#define UPSTREAM_CODES(field, name, help)               "\n# HELP " name " " help "\n# TYPE " name " counter\n",
+#define FORWARD_COUNTER(field, name, label, cells, help)                                                     \
+    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
+#define REPORT_COUNTER(field, name, label, cells, help)                                                      \
+    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
+#define UPSTREAM_CODES(field, name, help) "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)                                                        \
     "\n# HELP " name " " help "\n# TYPE " name " histogram\n",
 #define STREAM_HISTOGRAM(field, name, bounds, help) "\n# HELP " name " " help "\n# TYPE " name " histogram\n",

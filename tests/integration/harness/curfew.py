@@ -35,7 +35,8 @@ def to_yaml(value):
 def write_config(path, upstreams, top):
     """Writes a configuration. Every upstream listens on a port that the kernel chooses unless it says otherwise."""
     lines = [f"{key}: {to_yaml(value)}" for key, value in top.items()]
-    lines.append("upstreams:")
+    if upstreams:
+        lines.append("upstreams:")
     for name, keys in upstreams.items():
         lines.append(f"  {name}:")
         lines += [f"    {key}: {to_yaml(value)}" for key, value in {"listen": "127.0.0.1:0", **keys}.items()]
