@@ -176,6 +176,10 @@ void call_try_answered(struct call *call);
 void call_try_over(struct call *call, enum cause cause);
 /* What stops a call besides the faults of its streams. */
 extern const struct stream_fault call_no_memory, call_caller_left;
+/* To CONNECT, whose connection is there: 200, and the tunnel opens. NULL: nothing is wrong, or the call is over. */
+const struct stream_fault *call_answer_connect(struct call *call);
+/* What the caller has sent first through its tunnel is looked at; NULL: nothing is wrong, and it may be waited for. */
+const struct stream_fault *call_await_hello(struct call *call);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or there is a *fault. */
 bool call_take_response_head(struct call *call, const struct stream_fault **fault);
 /* Writes what waits of interim responses before the response has come. NULL: nothing is wrong. */

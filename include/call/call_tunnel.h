@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "call/call.h"
+#include "core/client_hello.h"
 #include "core/tunnel.h"
 
 /*
@@ -16,7 +17,11 @@ struct call_tunnel {
     const struct tunnel_terms *terms; /* of the call's configuration, as is: */
     struct span protocol;             /* that is asked for */
     enum tunnel_end end;              /* NONE: it has not ended, or never was one */
+    int64_t reclaim_ns;               /* of CONNECT, as in struct tunnel_config; NS_NEVER: never */
+    int64_t hello_end_ns;             /* when its ClientHello has to be there */
     bool is_open;
+    bool awaits_hello; /* nothing goes up before that is there, and good */
+    struct client_hello_name sni;
 };
 
 /* It asks for one. False: no memory. */

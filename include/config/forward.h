@@ -6,11 +6,11 @@
 
 #include "core/destination.h"
 #include "core/guard.h"
+#include "core/tunnel.h"
 
 /* What of a CONNECT is bounded once it is open. */
 struct tunnel_config {
-    int64_t idle_ns;     /* no byte in either direction for so long */
-    int64_t lifetime_ns; /* from the request's first byte on */
+    struct tunnel_terms terms;
     int64_t
         reclaim_ns;   /* idle for so long while others wait for a permit; NS_NEVER: none is closed for them */
     bool matches_sni; /* the name in the ClientHello belongs to the same destination */

@@ -124,6 +124,8 @@ struct http1_head {
      * not empty: a 101 is not refused, and who reads it sees to it that it is the one that was asked for.
      */
     struct span upgrade;
+    /* Of whoever reads requests: CONNECT is served. Its authority is the target, and so is its path. */
+    bool takes_connect;
     struct span odd; /* if the head was refused: the line at fault, and what follows it */
 };
 

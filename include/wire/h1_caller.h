@@ -45,7 +45,8 @@ struct h1_caller {
     void *owner;
     struct buffer in; /* received, not yet taken */
     struct h1_turn turn;
-    int64_t first_ns; /* when the first byte came of what is HTTP/2's preface so far; else 0 */
+    int64_t first_ns;   /* when the first byte came of what is HTTP/2's preface so far; else 0 */
+    bool takes_connect; /* set by the owner: requests may be CONNECT */
     bool in_handshake;
     bool in_use; /* the stream is the user's */
     bool lingering;

@@ -6,8 +6,8 @@
 static void put_tunnel(struct jsonw *json, const struct tunnel_config *tunnel)
 {
     jsonw_open_object(json, "tunnel");
-    config_put_duration(json, "idle", tunnel->idle_ns);
-    config_put_duration(json, "lifetime", tunnel->lifetime_ns);
+    config_put_duration(json, "idle", tunnel->terms.idle_ns);
+    config_put_duration(json, "lifetime", tunnel->terms.lifetime_ns);
     jsonw_text(json, "sni", tunnel->matches_sni ? "match" : "off");
     config_put_duration(json, "reclaim", tunnel->reclaim_ns);
     jsonw_close_object(json);

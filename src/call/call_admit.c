@@ -3,6 +3,7 @@
 #include "core/budget.h"
 #include "http/connection_auth.h"
 #include "call/call.h"
+#include "call/call_connect.h"
 #include "call/call_grpc.h"
 #include "call/call_tunnel.h"
 #include "call/downstream.h"
@@ -189,6 +190,13 @@ enum cause call_admit(struct call *call)
     return cause;
 }
 
+/* CONNECT has nothing that is sent on. */
+static enum cause connect_to(struct call *call, const struct http1_head *head, const char **detail)
+{
+    outgoing_note(&call->request, &call->context->loop->slab, head->method, head->target);
+    return call_ask_for_connect(call) ? call_vet(call, detail) : CAUSE_INTERNAL;
+}
+
 /* What it ends by; CAUSE_NONE: it goes on, or has ended. *detail is for people, and may be left as it is. */
 static enum cause start(struct call *call, struct http1_head *head, const char **detail)
 {
@@ -204,6 +212,8 @@ static enum cause start(struct call *call, struct http1_head *head, const char *
     *detail = policy.detail;
     if (policy.refused != CAUSE_NONE)
         return refuse(call, head, policy.refused);
+    if (call_is_connect(call))
+        return connect_to(call, head, detail);
     if (retries_are_on(&call->route->retries))
         prepare_retries(call, head);
     if ((head->known & HTTP1_BIT(UPGRADE)) != 0 && !call_ask_for_upgrade(call, head))

@@ -231,6 +231,8 @@ static void count(struct call *call, enum cause cause, enum phase phase, int64_t
         if (!call_was_tunnel(call)) /* how long that is says nothing of the API, or of what a call needs */
             add_to_histogram(call, cause, outcome, now_ns);
     }
+    if (cause == CAUSE_SNI)
+        call->context->metrics->upstreams[call->config->index].forward_refused[cause]++;
     if (outcome == OUTCOME_STUCK)
         remember_stuck(call, cause, phase, now_ns);
 }

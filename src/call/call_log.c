@@ -132,6 +132,8 @@ static void put_target(struct jsonw *json, const struct call *call)
     socket_address_put(&address, &call->try->peer.any);
     if (address.len != 0)
         jsonw_string(json, "address", text_span(&address));
+    if (call->tunnel != NULL && call->tunnel->sni.len != 0)
+        jsonw_string(json, "sni", (struct span){call->tunnel->sni.text, call->tunnel->sni.len});
 }
 
 static void put_detail(struct jsonw *json, enum cause cause, const char *detail, struct span odd)

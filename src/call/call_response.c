@@ -178,6 +178,25 @@ static const struct stream_fault *final_response(struct call *call, struct http1
     return NULL;
 }
 
+const struct stream_fault *call_answer_connect(struct call *call)
+{
+    struct http1_head head = {.code = 200,
+                              .minor = 1,
+                              .reason = SPAN_LIT("Connection established"),
+                              .framing = HTTP1_NO_CONTENT,
+                              .described = HTTP1_NO_CONTENT};
+    const struct stream_fault *fault;
+
+    call->try->status = head.code; /* as good as one */
+    call_try_answered(call);
+    fault = begin_answer(call, &head);
+    if (fault != NULL)
+        return fault;
+    answer(call);
+    call_open_tunnel(call);
+    return NULL;
+}
+
 /* Only what is listed is asked about: a response that is as it should be costs a look at a bit. */
 static bool is_to_be_tried_again(const struct call *call, uint16_t code)
 {

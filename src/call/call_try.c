@@ -2,6 +2,7 @@
 #include "base/invariant.h"
 #include "core/retry.h"
 #include "call/call.h"
+#include "call/call_connect.h"
 #include "call/call_tunnel.h"
 #include "call/context.h"
 #include "call/downstream.h"
@@ -52,7 +53,7 @@ struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number
                              .number = number,
                              .kind = kind_of(falls_back, number),
                              .repeatable = is_repeatable(call),
-                             .fresh = call->renews,
+                             .fresh = call->renews || call_is_connect(call),
                              .authenticates = call->authenticates};
 }
 
@@ -125,6 +126,11 @@ static void begun(struct try *try)
 {
     struct call *call = try->user;
 
+    if (call_is_connect(call)) {
+        call_open_connect(call);
+        POST(call_is_over(call) || call_is_sound(call));
+        return;
+    }
     call_close_head(call);
     call_pump(call);
     POST(call_is_over(call) || call_is_sound(call));

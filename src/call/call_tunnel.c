@@ -27,6 +27,7 @@ bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, st
     call->tunnel->terms = terms;
     call->tunnel->protocol = protocol;
     call->tunnel->end = TUNNEL_END_NONE;
+    call->tunnel->reclaim_ns = NS_NEVER;
     call->caller->asks_to_tunnel = true;
     return true;
 }
@@ -84,6 +85,12 @@ static const struct stream_fault *pass_up(struct call *call)
 
     if (tunnel->up_is_over)
         return NULL;
+    if (call->tunnel->awaits_hello) {
+        const struct stream_fault *fault = call_await_hello(call);
+
+        if (fault != NULL || call->tunnel->awaits_hello)
+            return fault;
+    }
     switch (relay_run(call->caller, call->try->exchange, NULL, NULL)) {
     case RELAY_DONE:
         tunnel_note_end(tunnel, TUNNEL_END_CALLER);
@@ -121,6 +128,10 @@ static void set_limit(struct call *call)
 
     limit_ns =
         tunnel_limit(&call->tunnel->tunnel, call->tunnel->terms, up_ns > down_ns ? up_ns : down_ns, &cause);
+    if (call->tunnel->awaits_hello && call->tunnel->hello_end_ns < limit_ns) {
+        limit_ns = call->tunnel->hello_end_ns;
+        cause = CAUSE_SNI;
+    }
     try_fsm_set_limit(&call->try->fsm, limit_ns, cause);
     call_set_timer(call);
 }
@@ -130,6 +141,8 @@ void call_pump_tunnel(struct call *call)
     const struct stream_fault *fault = pass_up(call);
 
     PRE(call->fsm.state == CALL_TUNNEL);
+    if (call->try->exchange->sent)
+        call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
     if (fault == NULL)
         fault = pass_down(call);
     if (fault != NULL)

@@ -171,6 +171,7 @@ void downstream_set_terms(struct downstream *downstream, struct call_terms *term
     terms->users++;
     downstream->terms = terms;
     downstream->upstream = upstream;
+    downstream->h1.takes_connect = upstream->forward != NULL;
     if (!caller_tls_is_trusted_by(&downstream->tls, tls))
         downstream_wind_down(downstream);
 }
@@ -257,6 +258,7 @@ static enum status open_downstream(struct call_context *context, struct listener
     downstream->terms = lw->terms;
     downstream->terms->users++;
     downstream->upstream = lw->upstream;
+    downstream->h1.takes_connect = lw->upstream->forward != NULL;
     PRE(downstream->upstream->snapshot == downstream->terms->snapshot);
     caller_tls_init(&downstream->tls, lw->tls, step_handshake);
     note_caller(downstream, peer);

@@ -63,8 +63,7 @@ static struct tunnel_config take_tunnel(const struct option_values *values)
     const struct option_value *of = values->of;
 
     return (struct tunnel_config){
-        .idle_ns = of[OPT_TUNNEL_IDLE].number,
-        .lifetime_ns = of[OPT_TUNNEL_LIFETIME].number,
+        .terms = {.idle_ns = of[OPT_TUNNEL_IDLE].number, .lifetime_ns = of[OPT_TUNNEL_LIFETIME].number},
         .reclaim_ns = of[OPT_TUNNEL_RECLAIM].number,
         .matches_sni = of[OPT_TUNNEL_SNI].number == 0,
     };

@@ -78,6 +78,10 @@ static bool read_target(struct http1_head *out)
     out->path = out->target;
     if (out->target.len == 0 || !octet_all(out->target, OCTET_TARGET))
         return false;
+    if (out->method_id == HTTP1_CONNECT) {
+        out->authority = out->target;
+        return true;
+    }
     if (out->target.ptr[0] == '/')
         return true;
     if (out->target.ptr[0] == '*')
@@ -125,11 +129,11 @@ static enum cause read_request_line(struct span line, struct http1_head *out, co
     if (minor < 0)
         return refuse(detail, "the request line does not end with an HTTP version", CAUSE_BAD_REQUEST);
     out->minor = (uint8_t)minor;
-    if (out->method_id == HTTP1_CONNECT)
+    if (out->method_id == HTTP1_CONNECT && !out->takes_connect)
         return refuse(detail, "CONNECT is not served", CAUSE_METHOD);
     if (!read_target(out))
         return refuse(detail, "the request target is not sound", CAUSE_BAD_REQUEST);
-    POST(out->path.len != 0 && strchr("/*?", out->path.ptr[0]) != NULL);
+    POST(out->path.len != 0 && (out->method_id == HTTP1_CONNECT || strchr("/*?", out->path.ptr[0]) != NULL));
     return CAUSE_NONE;
 }
 
@@ -218,6 +222,15 @@ static void read_traceparent(struct http1_head *out, const struct http1_seen *se
         out->traceparent = field->value;
 }
 
+/* RFC 9110 9.3.6: what follows are the tunnel's bytes, and nothing else. */
+static bool has_content_of_connect(struct http1_head *out)
+{
+    if (out->framing == HTTP1_CHUNKED || (out->framing == HTTP1_LENGTH && out->content_length != 0))
+        return true;
+    out->framing = HTTP1_NO_CONTENT;
+    return false;
+}
+
 /* What the fields say, once they are all known. */
 static enum cause read_meaning(struct http1_head *out, const struct http1_seen *seen, const char **detail)
 {
@@ -231,6 +244,8 @@ static enum cause read_meaning(struct http1_head *out, const struct http1_seen *
     cause = http1_read_framing(out, seen, false, detail);
     if (cause != CAUSE_NONE)
         return cause;
+    if (out->method_id == HTTP1_CONNECT && has_content_of_connect(out))
+        return refuse(detail, "CONNECT has no content", CAUSE_BAD_REQUEST);
     read_traceparent(out, seen);
     if (seen->count[HTTP1_FIELD_UPGRADE] != 0)
         out->upgrade = (struct span){NULL, 0};

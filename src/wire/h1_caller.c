@@ -96,6 +96,7 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
 
     PRE(caller->in_use && !turn->reader.open);
     *head = caller->common->parsed;
+    (*head)->takes_connect = caller->takes_connect;
     switch (h1_head_read_request(&turn->scan, buffer_span(&caller->in), caller->common->request_head_max,
                                  *head, &end, &fault)) {
     case HTTP1_MORE:

@@ -31,7 +31,8 @@ bool h1_peek(struct h1_reader *reader, struct buffer *in, bool is_first, struct 
     enum http1_status status = HTTP1_MORE;
 
     piece->trailers = (struct span){0};
-    if (reader->data == 0 && !reader->ended) {
+    /* What lasts until the connection's end is shown whole, also to who has not taken what came before. */
+    if ((reader->data == 0 || reader->content.framing == HTTP1_UNTIL_CLOSE) && !reader->ended) {
         while (status == HTTP1_MORE)
             status = h1_reader_decode(reader, buffer_span(in), &piece->trailers);
         buffer_consume(in, h1_reader_take(reader, 0));

@@ -187,6 +187,7 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
     if (own->refused != CAUSE_NONE)
         return fail(own, STREAM_BAD, own->refused, own->refused_detail);
     *head = own->caller->common->parsed;
+    (*head)->takes_connect = false;
     if (http1_scan(&scan, bytes, &whole, &end) != HTTP1_DONE)
         return fail(own, STREAM_BAD, CAUSE_BAD_REQUEST, "a field holds what no head can hold");
     fault.cause = http1_parse_request(whole, *head, &fault.detail);
