@@ -63,6 +63,7 @@ def date_in(seconds):
     return "Retry-After: " + formatdate(time.time() + seconds, usegmt=True)
 
 
+@pytest.mark.one_worker
 @pytest.mark.parametrize("fields, at_least, at_most", [
     (["Retry-After: 2"], 1, 2), (["Retry-After: 2.0"], 1, 2), (["Retry-After: 2.75"], 1.75, 2.75),
     (["retry-after-ms: 2500"], 1.5, 2.5), (["Retry-After: 9", "retry-after-ms: 2000"], 1, 2),

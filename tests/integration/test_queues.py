@@ -76,6 +76,7 @@ def test_of_an_observed_upstream_nobody_is_refused_and_it_is_counted(pair):
     assert next(line["spared"]["cause"] for line in proxy.log(2) if line.get("spared")) == "too_late"
 
 
+@pytest.mark.one_worker
 @pytest.mark.timed
 def test_p95_is_learnt_from_calls_that_have_completed(curfew, upstream):
     """Twice as many calls as the pool can take: without it, all would be started when it is too late for them."""

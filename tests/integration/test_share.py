@@ -112,6 +112,7 @@ def test_one_that_asks_much_stands_in_its_own_way(curfew, upstream):
     assert statuses.get(200, 0) >= 39, (statuses, heavy)
 
 
+@pytest.mark.one_worker
 def test_callers_are_told_apart_by_their_address(pair):
     proxy, up = pair(deadline="60s", pool={**SHARED, "share_by": "caller"})
     holder, exchange = hold(proxy, up)
