@@ -18,6 +18,11 @@ void explain_grpc(const struct explanation *e)
         printf("            http2.use is never, and gRPC APIs speak HTTP/2 alone\n");
 }
 
+unsigned explain_status(const struct explanation *e, enum cause cause)
+{
+    return e->grpc_type.len != 0 ? grpc_code_of_cause(cause) : cause_status(cause);
+}
+
 void explain_what_is_left(const struct explanation *e, int64_t longest_ns)
 {
     const struct upstream_config *upstream = e->target.upstream;

@@ -399,15 +399,15 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     case CAUSE_DNS: return !upstream->origin.host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
-    case CAUSE_BAD_DEADLINE: return upstream->caller_deadline.header_count != 0;
+    case CAUSE_BAD_DEADLINE: return upstream->caller_deadline.header_count != 0 || e->grpc_type.len != 0;
     default: break;
     }
     return cause_outcome(cause) == OUTCOME_FAILED || cause_outcome(cause) == OUTCOME_REJECTED;
 }
 
-static void print_answer(enum cause cause, const char *error, const char *phases)
+static void print_answer(const struct explanation *e, enum cause cause, const char *error, const char *phases)
 {
-    printf("  %u  %-33s  %s%s%s%s\n", cause_status(cause), error, cause_title(cause),
+    printf("  %3u  %-33s  %s%s%s%s\n", explain_status(e, cause), error, cause_title(cause),
            phases[0] ? " (in " : "", phases, phases[0] ? ")" : "");
 }
 
@@ -423,7 +423,7 @@ static void print_limit_answers(const struct explanation *e, enum cause cause)
         if (!can_strike(e, cause, phase))
             continue;
         if (error != NULL && strcmp(error, its) != 0) {
-            print_answer(cause, error, phases);
+            print_answer(e, cause, error, phases);
             phases[0] = '\0';
         }
         error = its;
@@ -431,19 +431,21 @@ static void print_limit_answers(const struct explanation *e, enum cause cause)
                  phase_name(phase));
     }
     if (error != NULL)
-        print_answer(cause, error, phases);
+        print_answer(e, cause, error, phases);
 }
 
 static void print_answers(const struct explanation *e)
 {
-    printf("\nIf it goes wrong, the caller gets (status, Proxy-Status error, when)\n");
+    printf("\nIf it goes wrong, the caller gets (%s, Proxy-Status error, when)\n",
+           e->grpc_type.len != 0 ? "grpc-status" : "status");
     for (enum cause cause = CAUSE_NONE + 1; cause < CAUSE_COUNT; cause++) {
         if (cause_outcome(cause) == OUTCOME_STUCK)
             print_limit_answers(e, cause);
         else if (is_possible(e, cause))
-            print_answer(cause, cause_proxy_error(cause, PHASE_WAIT), "");
+            print_answer(e, cause, cause_proxy_error(cause, PHASE_WAIT), "");
     }
-    printf("and once the head of a response has gone out, a connection that is cut.\n");
+    printf("and once the head of a response has gone out, %s.\n",
+           e->grpc_type.len != 0 ? "trailers with that status" : "a connection that is cut");
     if (e->target.upstream->rules.rewrites_location)
         printf("A Location under the API's own url leads back here: its origin is the caller's then.\n");
     if (e->target.upstream->server_timing)

@@ -51,8 +51,32 @@ def test_the_configuration_in_the_manifest_is_sound_for_what_the_pod_gets(manife
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def mtls():
+    documents = list(yaml.safe_load_all((EXAMPLES / "mtls-pod.yaml").read_text()))
+    return {document["kind"]: document for document in documents}
+
+
+def test_the_pod_that_callers_reach_by_mtls_takes_those_it_names(mtls, certificates, tmp_path):
+    pod = mtls["Deployment"]["spec"]["template"]["spec"]
+    curfew, = pod["containers"]
+    conf = mtls["ConfigMap"]["data"]["curfew.yaml"]
+    for name, file in {"tls.crt": certificates.cert("server"), "tls.key": certificates.key("server"), "ca.crt": certificates.ca}.items():
+        assert f"/run/tls/{name}" in conf
+        conf = conf.replace(f"/run/tls/{name}", str(file))
+    written = tmp_path / "curfew.yaml"
+    written.write_text(conf)
+    done = curfew_command("check", "--strict", "--descriptors", "65536", "--memory", f"{in_mib(curfew['resources']['limits']['memory'])}MiB",
+                          "--stop-timeout", f"{pod['terminationGracePeriodSeconds']}s", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    ports = {port["name"]: port["containerPort"] for port in curfew["ports"]}
+    assert yaml.safe_load(conf)["upstreams"]["payments"]["listen_tls"] == f"0.0.0.0:{ports['calls']}"
+    assert mtls["Service"]["spec"]["selector"] == mtls["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert {port["targetPort"] for port in mtls["Service"]["spec"]["ports"]} <= set(ports)
+
+
 # For TypeScript, an object that is written out is an error if its type has no such member: a key that is misspelt is found.
-TYPES = {"ConfigMap": "core/v1", "Secret": "core/v1", "Deployment": "apps/v1", "NetworkPolicy": "networking/v1"}
+TYPES = {"ConfigMap": "core/v1", "Secret": "core/v1", "Deployment": "apps/v1", "NetworkPolicy": "networking/v1", "Service": "core/v1"}
 FETCHED = Path(BINARY).parent / "kubernetes" / "node_modules"
 
 
@@ -76,8 +100,13 @@ typed = pytest.mark.skipif(SANITIZED, reason="no part of curfew runs")
 
 @typed
 def test_the_manifest_is_what_kubernetes_takes(manifest, tmp_path):
-    assert set(manifest) == set(TYPES)
     assert told_by_kubernetes(manifest, tmp_path) == ""
+
+
+@typed
+def test_the_pod_that_callers_reach_by_mtls_is_what_kubernetes_takes(mtls, manifest, tmp_path):
+    assert {*mtls, *manifest} == set(TYPES)
+    assert told_by_kubernetes(mtls, tmp_path) == ""
 
 
 @typed

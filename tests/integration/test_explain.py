@@ -397,3 +397,21 @@ def test_what_follows_after_each_failure_of_a_try(tmp_path, request_, answers):
     assert done.returncode == 0, done.stderr
     _, *told = done.stdout.split("If a try ends so, and nothing of a response has gone out, there follows\n")
     assert told == ([answers + NEVER] if answers else [])
+
+
+def test_of_a_grpc_request_statuses_are_grpcs(tmp_path):
+    conf = tmp_path / "curfew.yaml"
+    conf.write_text("upstreams:\n  api: {listen: 127.0.0.1:8080, url: 'http://127.0.0.1:9', deadline: 5s, http2: {use: always}}\n")
+
+    def explained(*fields):
+        words = [word for line in fields for word in ("-H", line)]
+        return curfew_command("explain", "-c", conf, *words, "POST", "/p.S/M")
+    done = explained("content-type: application/grpc", "grpc-timeout: 2S")
+    assert done.returncode == 0 and "deadline    2s, from the first byte of the request (the caller's; 5s is" in done.stdout
+    assert "  grpc-timeout: 2000m at most: what is left when it is sent\n" in done.stdout and "grpc-timeout: 2S" not in done.stdout
+    assert "    4  http_response_timeout " in done.stdout and "    8  connection_limit_reached " in done.stdout and "  504" not in done.stdout
+    assert "trailers with that status" in done.stdout and "never" not in done.stdout
+    assert "refused     400" in explained("content-type: application/grpc", "grpc-timeout: soon").stdout
+    assert "gRPC" not in explained("content-type: application/json", "grpc-timeout: soon").stdout
+    conf.write_text(conf.read_text().replace("always", "never"))
+    assert "http2.use is never, and gRPC APIs speak HTTP/2 alone" in explained("content-type: application/grpc").stdout

@@ -22,11 +22,12 @@ class Side:
 
     def __init__(self, protocol, script):
         self.protocol, self.script, self.taken = protocol, script, []
-        self.server = H2Api(self._h2) if protocol == "h2" else ScriptedUpstream(self._h1)
+        self.server = ScriptedUpstream(self._h1) if protocol == "h1" else H2Api(self._h2)
 
     @property
     def keys(self):
-        return {"url": self.server.url, "http2": {"use": "always" if self.protocol == "h2" else "never"}}
+        http2 = {"h1": {"use": "never"}, "h2": {"use": "always"}, "h2 shared": {"use": "always", "streams": 10}}
+        return {"url": self.server.url, "http2": http2[self.protocol]}
 
     def _h2(self, peer):
         self.script(H2Answer(self, peer))
@@ -99,7 +100,7 @@ class H1Answer:
         self.exchange.reset()
 
 
-@pytest.fixture(params=["h1", "h2"])
+@pytest.fixture(params=["h1", "h2", "h2 shared"])
 def gate(request, curfew):
     """(proxy, API, caller) of a script."""
     made = []
