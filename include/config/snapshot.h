@@ -216,7 +216,9 @@ struct http2_config {
     uint32_t window;          /* of a stream, bytes */
     int64_t probe_after_ns;   /* silent for so long: a PING goes before the next call */
     int64_t probe_timeout_ns; /* for anything to come back */
-    atomic_bool *warned;      /* that a caller speaks gRPC, and `use` is never; shared by all workers */
+    const struct place *streams_at;
+    const struct place *probe_after_at;
+    atomic_bool *warned; /* that a caller speaks gRPC, and `use` is never; shared by all workers */
 };
 
 struct keepalive_config {

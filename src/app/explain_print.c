@@ -34,6 +34,21 @@ static const char *protocol_of(const struct upstream_config *upstream)
     return upstream->http2.use == HTTP2_AUTO && upstream->tls.enabled ? ", by HTTP/2 if it has that" : "";
 }
 
+/* With several calls on a connection: how many of both there are. */
+static void print_sharing(const struct explanation *e)
+{
+    const struct upstream_config *upstream = e->target.upstream;
+    const struct snapshot *snapshot = upstream->snapshot;
+    uint32_t streams = upstream->http2.streams, size = snapshot->pools[e->policy.route->pool].size;
+
+    if (upstream->http2.use == HTTP2_NEVER || streams == 1)
+        return;
+    printf("            %" PRIu32
+           " calls at once on a connection if it is HTTP/2 and the API allows it: %" PRIu32
+           " connections for the %" PRIu32 " of the pool, and at most one more for each worker\n",
+           streams, size / streams + (size % streams != 0 ? 1 : 0), size);
+}
+
 /* The url that the file has, in its usual form. What Host says is in the head. */
 static void print_api(const struct upstream_config *upstream)
 {
@@ -58,6 +73,7 @@ static void print_request(const struct explanation *e)
                upstream_listens_by_tls(upstream, e->target.listener) ? ", by TLS" : "");
     printf("\n");
     print_api(upstream);
+    print_sharing(e);
 }
 
 static bool is_observed(const struct route_config *route)

@@ -78,6 +78,8 @@ static enum status build_http2(struct build *b, struct build_upstream *u)
 
     out->use = (enum http2_use)values->of[OPT_HTTP2_USE].number;
     out->streams = (uint32_t)values->of[OPT_HTTP2_STREAMS].number;
+    out->streams_at = values->of[OPT_HTTP2_STREAMS].place;
+    out->probe_after_at = values->of[OPT_HTTP2_PROBE_AFTER].place;
     out->probe_after_ns = values->of[OPT_HTTP2_PROBE_AFTER].number;
     out->probe_timeout_ns = values->of[OPT_HTTP2_PROBE_TIMEOUT].number;
     out->max_calls = (uint32_t)values->of[OPT_HTTP2_MAX_CALLS].number;

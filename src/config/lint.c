@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "config/lint_http2.h"
 #include "config/lint_retries.h"
 #include "config/lint_warn.h"
 #include "config/quote.h"
@@ -387,6 +388,7 @@ enum status lint_give(const struct snapshot *snapshot, const struct lint_bounds 
         for_each_route(snapshot, check_drain, &checking);
         check_pools(&checking);
         lint_retries(snapshot, out);
+        lint_http2(snapshot, out);
         check_stop(&checking);
         check_descriptors(&checking);
         check_connections(&checking);

@@ -5,10 +5,29 @@
 #include "call/upstream.h"
 #include "runtime/buffer.h"
 #include "runtime/tls_server.h"
+#include "wire/h2_exchange.h"
+
+/* A connection over HTTP/2: its session, the tables of its compression, and what waits to be written. */
+#define SESSION_BYTES (40u * 1024 + BUFFER_LARGE)
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
+}
+
+/* Over HTTP/2 each call has its stream's window, beside what it has over HTTP/1.1, and its share of a connection. */
+static uint64_t streams_of(const struct upstream_config *upstream)
+{
+    const struct pool_config *pools = upstream->snapshot->pools;
+    uint64_t calls = pools[upstream->default_route.pool].size;
+
+    if (upstream->http2.use == HTTP2_NEVER)
+        return 0;
+    for (uint32_t i = 0; i < upstream->route_count; i++)
+        if (pools[upstream->routes[i].pool].size > calls)
+            calls = pools[upstream->routes[i].pool].size;
+    return calls * (upstream->http2.window + sizeof(struct h2_exchange) + H2_KEPT_MAX) +
+           (calls / upstream->http2.streams + 1) * SESSION_BYTES;
 }
 
 uint64_t memory_bound(const struct snapshot *snapshot)
@@ -31,6 +50,8 @@ uint64_t memory_bound(const struct snapshot *snapshot)
 
     for (uint32_t i = 0; i < snapshot->pool_count; i++)
         worst += snapshot->pools[i].size * exchange;
+    for (uint32_t i = 0; i < snapshot->upstream_count; i++)
+        worst += streams_of(&snapshot->upstreams[i]);
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
         worst += snapshot->upstreams[i].keepalive.max_idle * (uint64_t)sizeof(struct upstream);
     return worst;

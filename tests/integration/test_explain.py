@@ -121,6 +121,16 @@ def test_an_upstream_by_plain_http_that_has_the_defaults(config):
     assert "dns_" not in out and "tls_" not in out and "caller's deadline" not in out
 
 
+def test_calls_that_share_a_connection(tmp_path):
+    file = tmp_path / "curfew.yaml"
+    file.write_text("upstreams: {a: {listen: 127.0.0.1:8080, url: 'http://127.0.0.1:9', http2: {use: always, streams: 20}}}\n")
+    status, out, _ = explain(file, "GET", "http://127.0.0.1:8080/x")
+    assert status == 0
+    assert ("API         http://127.0.0.1:9, by HTTP/2\n"
+            "            20 calls at once on a connection if it is HTTP/2 and the API allows it: 3 connections for the 50 of the pool, "
+            "and at most one more for each worker\n") in out
+
+
 # ------------------------------------------------------------------------- whose call it is
 
 

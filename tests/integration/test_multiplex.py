@@ -503,6 +503,7 @@ def test_of_a_slow_api_that_is_there_the_connection_stays(front):
     proxy, api = front(serve(hang_or_answer), http2={"probe_timeout": "300ms"}, routes=[{"path": "/hang", "deadline": "50ms"}])
     for _ in range(10):
         assert proxy.ask("GET", "/hang").status == 504
+        proxy.wait_metric("curfew_connections", 1, side="upstream_idle")  # the PING is answered
     assert api.connections == 1 and api.peers[0].pings == 1  # never again until a response comes
     assert proxy.ask().status == 200
     assert proxy.ask("GET", "/hang").status == 504

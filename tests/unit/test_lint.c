@@ -281,9 +281,43 @@ static void an_observed_call_may_hold_a_stop_up_until_its_ceiling(void **state)
         "TimeoutStopSec= (or what stands for it) beyond 2m, or a shorter drain, is right");
 }
 
+static void what_http2_does_not_mean_is_said(void **state)
+{
+    static const char pools[] = "    pool: {size: 50}\n    http2: ";
+    static const struct {
+        const char *http2, *more, *expected;
+    } cases[] = {
+        {"{use: always, streams: 50, probe_after: 30s}", "", ""},
+        {"{use: never, streams: 10}", "",
+         "7:34: upstreams.p.http2.streams: means nothing without HTTP/2: "
+         "http2.use is never"},
+        {"{use: always, streams: 100}", "",
+         "7:35: upstreams.p.http2.streams: a connection never has 100 calls: there are 50 at once at most, by pool p "
+         "(line 6); 50 is enough"},
+        {"{use: always, streams: 100}", "    routes: [{path: /x, pool: {size: 200}}]\n", ""},
+        {"{use: auto, streams: 2}", "    deadline: 70s\n",
+         "7:33: upstreams.p.http2.streams: a connection that dies holds all of its calls, and one may take 70s (line "
+         "8); 1, or an upstream of their own for long calls, is right"},
+        {"{use: auto}", "    deadline: 70s\n", ""},
+        {"{use: auto, probe_after: 31s}", "",
+         "7:37: upstreams.p.http2.probe_after: 31s can never strike: a connection is kept for 30s without a call, by "
+         "keepalive.idle_timeout; less than that is right"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char bytes[600];
+
+        snprintf(bytes, sizeof(bytes), "drain: 2m\n" UPSTREAM "%s%s\n%s", pools, cases[i].http2,
+                 cases[i].more);
+        assert_string_equal(advise(bytes, &plenty), cases[i].expected);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_http2_does_not_mean_is_said),
         cmocka_unit_test(nothing_is_said_of_what_makes_sense),
         cmocka_unit_test(a_limit_longer_than_the_deadline_can_never_strike),
         cmocka_unit_test(limits_of_streams_are_within_their_own_deadline),
