@@ -43,8 +43,8 @@ const struct stream_fault *call_send_ask(struct call *call);
 /* The head that says yes has been handed over to the caller: TUNNEL begins, unless the call is over by that. */
 void call_open_tunnel(struct call *call);
 
-/* Moves bytes in both directions as far as they go. May end the call. */
-void call_pump_tunnel(struct call *call);
+/* Moves bytes in both directions as far as they go. What ends it, with CAUSE_NONE if both sides have; NULL: nothing. */
+const struct stream_fault *call_pump_tunnel(struct call *call);
 
 /*
  * The call is told to end by `cause`, while it is in TUNNEL. Ends its try in order, if that is how it ends, and returns

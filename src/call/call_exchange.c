@@ -196,25 +196,28 @@ static void set_limit(struct call *call)
     call_set_timer(call);
 }
 
+/* A response may turn the exchange into a tunnel. */
+static const struct stream_fault *move_bytes(struct call *call)
+{
+    const struct stream_fault *fault = NULL;
+
+    if (call->fsm.state != CALL_TUNNEL)
+        fault = upload(call);
+    if (fault == NULL && call->fsm.state != CALL_TUNNEL)
+        fault = download(call);
+    return fault == NULL && call->fsm.state == CALL_TUNNEL ? call_pump_tunnel(call) : fault;
+}
+
 void call_pump(struct call *call)
 {
-    const struct stream_fault *fault;
+    const struct stream_fault *fault = move_bytes(call);
 
-    if (call->fsm.state == CALL_TUNNEL) {
-        call_pump_tunnel(call);
-        return;
-    }
-    fault = upload(call);
-    if (fault == NULL)
-        fault = download(call);
-    if (call->fsm.state == CALL_TUNNEL)
-        call_pump_tunnel(call);
-    else if (fault != NULL && fault == &call->try->exchange->fault)
+    if (fault == NULL && call->fsm.state != CALL_TUNNEL && try_fsm_is_exchanging(&call->try->fsm))
+        set_limit(call);
+    else if (fault != NULL && call->fsm.state != CALL_TUNNEL && fault == &call->try->exchange->fault)
         try_fail(call->try, fault);
     else if (fault != NULL)
         call_end(call, fault->cause, fault->detail);
-    else if (try_fsm_is_exchanging(&call->try->fsm))
-        set_limit(call);
 }
 
 /* What a turn was too short for may be the one's or the other's. */

@@ -65,10 +65,8 @@ void call_begin_try(struct call *call, uint8_t number)
         return;
     if (call_passes_breaker(call, call->try, &plan))
         try_begin(call->try, &plan);
-    else if (retries_had_one(call->retries))
-        call_end_as_before(call, RETRY_STOP_BREAKER);
-    else if (!call_fall_back(call))
-        call_end(call, CAUSE_BREAKER_OPEN, NULL);
+    else
+        try_fail(call->try, &(struct stream_fault){.cause = CAUSE_BREAKER_OPEN});
 }
 
 void call_cut_try(struct call *call, enum cause cause)

@@ -136,8 +136,9 @@ static void set_limit(struct call *call)
     call_set_timer(call);
 }
 
-void call_pump_tunnel(struct call *call)
+const struct stream_fault *call_pump_tunnel(struct call *call)
 {
+    static const struct stream_fault closed = {.cause = CAUSE_NONE};
     const struct stream_fault *fault = pass_up(call);
 
     PRE(call->fsm.state == CALL_TUNNEL);
@@ -145,12 +146,11 @@ void call_pump_tunnel(struct call *call)
         call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
     if (fault == NULL)
         fault = pass_down(call);
-    if (fault != NULL)
-        call_end(call, fault->cause, fault->detail);
-    else if (tunnel_is_over(&call->tunnel->tunnel))
-        call_end(call, CAUSE_NONE, NULL);
-    else
+    if (fault == NULL && tunnel_is_over(&call->tunnel->tunnel))
+        fault = &closed;
+    if (fault == NULL)
         set_limit(call);
+    return fault;
 }
 
 /* As far as they take it: what they have said of their own is theirs. */
