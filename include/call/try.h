@@ -11,7 +11,6 @@
 #include "http/http1.h"
 #include "runtime/dns.h"
 #include "runtime/pool.h"
-#include "runtime/tls_transport.h"
 #include "wire/h1_exchange.h"
 #include "wire/h2_exchange.h"
 
@@ -147,9 +146,6 @@ bool try_open_tunnel(struct try *try) __attribute__((warn_unused_result));
 /* The exchange has taken the whole request. */
 void try_note_uploaded(struct try *try);
 
-/* The limit that goes with what it waits for. `paused`: for the caller, who takes no more at the moment. */
-void try_set_limit(struct try *try, bool paused);
-
 /* It has come to nothing, by what its user has found. Ends in `over`. */
 void try_fail(struct try *try, const struct stream_fault *fault);
 
@@ -166,17 +162,11 @@ bool try_finish(struct try *try, bool keeps_caller) __attribute__((warn_unused_r
  */
 void try_cut(struct try *try, bool is_broken);
 
-/* What has become of TLS on its connection, for people, while there is one. NULL: nothing. */
-const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX]);
-
 /* Gives back the memory that it has. It is over, or never began. */
 void try_fini(struct try *try);
 
 /* Where its API is. Once it has begun. */
 const struct origin *try_origin(const struct try *try) __attribute__((pure));
-
-/* Does it hold what its state says, and no more? */
-bool try_is_sound(const struct try *try) __attribute__((pure));
 
 /* Its permit is held, or has been granted and is still in the mail. */
 static inline bool try_has_permit(const struct try *try)

@@ -24,4 +24,12 @@ uint64_t budget_left_ms(int64_t deadline_ns, int64_t now_ns);
 /* start + length without overflow; NS_NEVER stays NS_NEVER. */
 int64_t budget_end(int64_t start_ns, int64_t length_ns);
 
+/*
+ * Addresses are raced at a pace that leaves the second one its turn until then: until the limit of connecting or the
+ * deadline. For an observed call that is what its policy leaves, as if it were kept to, and what the ceiling, which is
+ * its `deadline_ns`, leaves once that has passed.
+ */
+int64_t budget_race_end(int64_t limit_ns, int64_t deadline_ns, int64_t policy_ns, int64_t now_ns)
+    __attribute__((const));
+
 #endif

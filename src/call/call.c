@@ -8,6 +8,7 @@
 #include "core/budget.h"
 #include "call/downstream.h"
 #include "call/context.h"
+#include "call/try_inspect.h"
 #include "runtime/log_error.h"
 
 /* Its retry waits for a permit. */

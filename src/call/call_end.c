@@ -13,6 +13,7 @@
 #include "call/target.h"
 #include "call/context.h"
 #include "call/keepalive.h"
+#include "call/try_inspect.h"
 #include "runtime/tls_transport.h"
 
 static const enum call_state final_states[OUTCOME_COUNT] = {

@@ -11,6 +11,7 @@
 #include "call/downstream.h"
 #include "call/context.h"
 #include "call/relay.h"
+#include "call/try_limit.h"
 
 /* Heads of responses, or parts of them, that a call takes in one turn, so that others get theirs. */
 #define ROUNDS 8

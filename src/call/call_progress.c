@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "call/call.h"
 #include "call/context.h"
+#include "call/try_limit.h"
 #include "core/budget.h"
 
 /* When the request had been sent; of a response that came before that, now. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "call/call.h"
 #include "call/context.h"
+#include "call/try_inspect.h"
 #include "http/head_copy.h"
 
 bool call_make_room(struct call *call)

@@ -229,17 +229,10 @@ static const struct upstream_events events = {
     .connected = connected,
 };
 
-/*
- * Addresses are raced at a pace that leaves the second one its turn until then. For an observed call that is what its
- * policy leaves, as if it were kept to, and what the ceiling leaves once that has passed.
- */
-static int64_t connecting_end(const struct try *try, int64_t now_ns)
+static int64_t race_end(const struct try *try)
 {
-    int64_t limit_ns = try->fsm.limit_ns, deadline_ns = try->plan.deadline_ns;
-    int64_t next_ns = limit_ns < deadline_ns ? limit_ns : deadline_ns;
-    int64_t policy_ns = try->plan.policy_ns;
-
-    return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
+    return budget_race_end(try->fsm.limit_ns, try->plan.deadline_ns, try->plan.policy_ns,
+                           loop_now(try->context->loop));
 }
 
 static struct seat_order seat_for(struct try *try)
@@ -250,7 +243,7 @@ static struct seat_order seat_for(struct try *try)
                                .events = &events,
                                .user = try,
                                .shunned = try->plan.shunned,
-                               .limit_ns = connecting_end(try, loop_now(try->context->loop)),
+                               .limit_ns = race_end(try),
                                .repeatable = try->plan.repeatable};
 }
 
@@ -266,7 +259,7 @@ static struct upstream *make_connection(struct try *try)
 
     if (!may_speak_h2(try))
         return upstream_connect(try->context, try->plan.terms, try->plan.config, try->plan.target, &events,
-                                try, try->plan.shunned, connecting_end(try, loop_now(try->context->loop)));
+                                try, try->plan.shunned, race_end(try));
     order = seat_for(try);
     return multiplex_connect(keepalive_of(try), &order);
 }
@@ -520,32 +513,6 @@ void try_note_uploaded(struct try *try)
         (void)move(try, TRY_WAITING); /* the call is told */
 }
 
-void try_set_limit(struct try *try, bool paused)
-{
-    const struct route_config *route = try->plan.route;
-    int64_t idle_end_ns = budget_end(try->exchange->moved_ns, route->idle_ns);
-
-    try_fsm_set_limit(&try->fsm, NS_NEVER, CAUSE_NONE);
-    switch (try->fsm.state) {
-    case TRY_SENDING:
-        if (try->exchange->blocked)
-            try_fsm_set_limit(&try->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
-        return;
-    case TRY_WAITING:
-        if (try->exchange->begun)
-            try_fsm_set_limit(&try->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
-        else
-            try_fsm_set_limit(&try->fsm, budget_end(try->uploaded_ns, route->first_byte_ns),
-                              CAUSE_FIRST_BYTE_LIMIT);
-        return;
-    case TRY_STREAMING:
-        if (!paused)
-            try_fsm_set_limit(&try->fsm, idle_end_ns, CAUSE_IDLE_LIMIT);
-        return;
-    default: return;
-    }
-}
-
 /* ---- its end ------------------------------------------------------------------------------------------- */
 
 bool try_finish(struct try *try, bool keeps_caller)
@@ -602,24 +569,4 @@ void try_fini(struct try *try)
         h2_exchange_free(try->h2);
     try->h2 = NULL;
     try->exchange = &try->h1.stream;
-}
-
-const char *try_tls_why(const struct try *try, char why[TLS_WHY_MAX])
-{
-    return try->upstream != NULL &&
-                   tls_transport_why(&upstream_connection(try->upstream)->transport, why, TLS_WHY_MAX)
-               ? why
-               : NULL;
-}
-
-bool try_is_sound(const struct try *try)
-{
-    unsigned holds = try_state_holds(try->fsm.state);
-    bool connected = (holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0;
-
-    if (connected != (try->upstream != NULL) || (connected && try->upstream->user != try))
-        return false;
-    /* Of one in the queue, other threads may change the state, under the pool's lock: the audit sees to it. */
-    return (holds & HOLD_QUEUE) != 0 ||
-           try->ticket.permit.state == ((holds & HOLD_PERMIT) != 0 ? PERMIT_HELD : PERMIT_FREE);
 }

@@ -73,3 +73,10 @@ int64_t budget_end(int64_t start_ns, int64_t length_ns)
         return NS_NEVER;
     return end_ns;
 }
+
+int64_t budget_race_end(int64_t limit_ns, int64_t deadline_ns, int64_t policy_ns, int64_t now_ns)
+{
+    int64_t next_ns = limit_ns < deadline_ns ? limit_ns : deadline_ns;
+
+    return policy_ns > now_ns && policy_ns < next_ns ? policy_ns : next_ns;
+}

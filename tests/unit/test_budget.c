@@ -111,6 +111,16 @@ static void an_end_beyond_all_time_is_never(void **state)
     assert_int_equal(budget_end(1, NS_NEVER - 2), NS_NEVER - 1);
 }
 
+static void addresses_are_raced_until_the_next_end_and_of_an_observed_call_until_what_it_would_have_had(
+    void **state)
+{
+    assert_int_equal(budget_race_end(5, 9, NS_NEVER, 1), 5);
+    assert_int_equal(budget_race_end(9, 5, NS_NEVER, 1), 5);
+    assert_int_equal(budget_race_end(9, 8, 5, 1), 5);
+    assert_int_equal(budget_race_end(9, 8, 5, 5), 8); /* that has passed */
+    assert_int_equal(budget_race_end(3, 8, 5, 1), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +128,8 @@ int main(void)
         cmocka_unit_test(grpc_timeout_is_digits_and_a_unit),
         cmocka_unit_test(what_is_left_is_rounded_down_and_never_negative),
         cmocka_unit_test(an_end_beyond_all_time_is_never),
+        cmocka_unit_test(
+            addresses_are_raced_until_the_next_end_and_of_an_observed_call_until_what_it_would_have_had),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

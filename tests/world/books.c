@@ -6,6 +6,7 @@
 #include "call/ghost.h"
 #include "call/retries.h"
 #include "call/upstream.h"
+#include "call/try_inspect.h"
 #include "world.h"
 
 enum permit_answer __real_pool_acquire(struct pool *pool, struct pool_ticket *ticket);
