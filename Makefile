@@ -213,6 +213,10 @@ $(B)/obj/page/assets.o: LTO := # nor would its symbols be seen
 $(B)/obj/page/assets.o: DEFINES := -DCHART_JS_GZ='"$(B)/obj/page/chart.js.gz"'
 $(B)/obj/page/assets.o: $(B)/obj/page/chart.js.gz $(filter-out %.c,$(wildcard src/page/*))
 
+# Scripts of the fleet's store, likewise.
+$(B)/obj/proxy/fleet_script.o: LTO :=
+$(B)/obj/proxy/fleet_script.o: $(wildcard src/proxy/*.lua)
+
 # The one file that knows the version, so that a new version compiles one file.
 $(B)/obj/app/version.o: DEFINES := -DCURFEW_VERSION='"$(VERSION)"'
 $(B)/obj/app/version.o: VERSION

@@ -7,6 +7,7 @@
 #include "base/endpoint.h"
 #include "base/json.h"
 #include "core/status_set.h"
+#include "core/tls_spec.h"
 
 /* Members of GET /config, each as the configuration file would have it. */
 
@@ -19,5 +20,7 @@ void config_put_statuses(struct jsonw *json, const char *key, const struct statu
 /* The address alone, or, of a unix socket, what else is written of it as well. */
 void config_put_listener(struct jsonw *json, const char *key, struct span address, bool has_mode,
                          const struct endpoint *of);
+/* As a client; NULL: it speaks none. */
+void config_put_tls(struct jsonw *json, const struct tls_spec *spec);
 
 #endif

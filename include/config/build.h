@@ -71,6 +71,14 @@ enum status build_pool(struct build *b, const struct option_values *values, enum
                        const struct yaml_node *node, const char *own_name, uint32_t *index) MUST_CHECK;
 /* How the pool with these values adapts to what the API refuses. */
 struct adapt_config build_adapt(struct build *b, const struct option_values *values);
+/* `fleet:`, or NULL; before pools are built. */
+enum status build_fleet(struct build *b, const struct option_values *builtin,
+                        const struct yaml_node *fleet) MUST_CHECK;
+/* What a pool has of the fleet. */
+enum status build_pool_fleet(struct build *b, const struct option_values *values,
+                             struct pool_config *out) MUST_CHECK;
+/* Is it a name that files, labels and keys of a store have? */
+bool build_is_name(struct span name);
 /* Has a pool this name already? */
 bool build_has_pool(const struct build *b, const char *name);
 
@@ -88,6 +96,14 @@ void build_check_volume(struct build *b, const struct option_values *values,
 enum status build_ejection(struct build *b, struct build_upstream *u) MUST_CHECK;
 
 enum status build_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
+/* What a client's `tls` says, but for the name: certificates and the least version. */
+enum status build_tls_spec(struct build *b, const struct option_values *values,
+                           struct tls_spec *out) MUST_CHECK;
+/* A path, or NULL: of a file that can be read. What is in it is not of interest here. */
+enum status build_checked_file(struct build *b, const struct option_value *value,
+                               const char **out) MUST_CHECK;
+/* Members of a map that has no meaning here. */
+void build_refuse_members(struct build *b, const struct yaml_node *map, const char *why);
 /* After build_listen. */
 enum status build_caller_tls(struct build *b, struct build_upstream *u) MUST_CHECK;
 enum status build_caller_deadline(struct build *b, struct build_upstream *u) MUST_CHECK;

@@ -44,6 +44,8 @@ enum option_section {
     SECTION_FORWARD,
     SECTION_TUNNEL,
     SECTION_DESTINATION,
+    SECTION_FLEET,
+    SECTION_PASSWORD,
 };
 
 enum option_type {
@@ -63,6 +65,7 @@ enum option_type {
     OPTION_MAPS,
     OPTION_LIST,
     OPTION_TEXT_OR_MAP,
+    OPTION_APART,
 };
 
 /* OPT_UPSTREAM_DEADLINE and so on, in the order of the table. */

@@ -19,6 +19,7 @@
 #include "core/retry_policy.h"
 #include "core/route.h"
 #include "core/status_set.h"
+#include "core/store_spec.h"
 #include "core/tls_spec.h"
 
 /*
@@ -68,6 +69,20 @@ struct pause_config {
     struct status_set statuses;
 };
 
+enum fleet_fallback { FLEET_CLOSED, FLEET_SHARE, FLEET_OPEN };
+
+/* The fleet that this curfew belongs to, and its store. */
+struct fleet_config {
+    bool enabled;
+    const char *name;
+    struct store_spec store;
+    const struct span *urls; /* store.place_count of them, as they are written */
+    uint32_t hosts;          /* 0: nobody has said how many there are */
+    enum fleet_fallback fallback;
+    int64_t ride_out_ns, renew_ns, margin_ns;
+    const struct place *at, *store_at, *fallback_at, *ride_out_at, *ca_at, *cert_at, *key_at, *password_at;
+};
+
 struct pool_config {
     const char *name;
     uint32_t index; /* its number (config/numbering.h); until it has one, its place in snapshot.pools */
@@ -81,12 +96,16 @@ struct pool_config {
     uint32_t rate_per_hour; /* 0: no rate */
     uint32_t rate_burst;
     struct pause_config pause;
+    const char *fleet;  /* its name in the fleet, whose permits `size` are; NULL: they are this host's own */
+    uint32_t host_size; /* of them, on this host at most; size if there is no fleet */
+    uint32_t weight, reserve;
     struct span share_by; /* name of the field whose values share the queue; empty: none does, or: */
     bool shares_by_caller;
     const struct place *size_at;
     const struct place *queue_at;
     const struct place *queue_timeout_at;
     const struct place *least_at;
+    const struct place *fleet_at;
 };
 
 static inline bool pool_is_shared(const struct pool_config *pool)
@@ -274,6 +293,7 @@ struct snapshot {
     struct endpoint admin, metrics; /* admin.listen, admin.metrics_listen */
     bool admin_allow_remote;
     struct log_config log;
+    struct fleet_config fleet;
     int64_t drain_ns, drain_delay_ns;
     bool watch;
     struct limits_config limits;

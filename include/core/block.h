@@ -76,7 +76,8 @@ struct block_reply {
     uint32_t reserve; /* how many more than it needs a host may keep while it is tight */
     int64_t turn_ns;  /* in so long one permit goes on to another; INT64_MAX: none does */
     bool tight;
-    uint32_t total_granted, hosts; /* in the whole fleet */
+    uint32_t total_granted, hosts, waiting_hosts; /* in the whole fleet */
+    int64_t learning_us; /* for so long the store does not know yet what hosts hold; 0: it does */
 };
 
 struct block {
@@ -99,11 +100,15 @@ struct block {
     uint32_t peak;          /* of what was wanted, */
     int64_t peak_ns;        /* within the last second */
     int64_t turn_ns, sent_ns, tick_ns, retry_ns, wanted_ns;
-    unsigned failures; /* requests in a row without an answer */
+    int64_t asked_lease_ns; /* of the request */
+    unsigned failures;      /* requests in a row without an answer */
 };
 
 /* Begins with nothing. `number`: its requests' numbers go on from there; the wall clock's us, so that they go up. */
 void block_init(struct block *block, const struct block_terms *terms, uint64_t number, int64_t now_ns);
+
+/* From now on these are the terms. The longest call of before must be over, or be as short as these say. */
+void block_set_terms(struct block *block, const struct block_terms *terms, int64_t now_ns);
 
 /* The pool has so many permits out, and so many callers wait. To be told after each change. */
 void block_tell(struct block *block, uint32_t held, uint32_t waiting, int64_t now_ns);
@@ -112,6 +117,12 @@ void block_started(struct block *block, int64_t now_ns);
 
 /* How many permits may be out at `now`: a call starts if fewer are. */
 uint32_t block_size(const struct block *block, int64_t now_ns) __attribute__((pure));
+
+/* Until when calls start by what was lent; INT64_MIN: nothing ever was. Does one that starts now? */
+int64_t block_starts_until_ns(const struct block *block) __attribute__((pure));
+bool block_covers(const struct block *block, int64_t now_ns) __attribute__((pure));
+/* Is it back on its fallback? */
+bool block_is_back(const struct block *block, int64_t now_ns) __attribute__((pure));
 
 /* To how many the pool has to come down as calls end: what comes back above that is not given out again here. */
 uint32_t block_aim(const struct block *block, int64_t now_ns) __attribute__((pure));
@@ -134,6 +145,9 @@ int64_t block_look_ns(const struct block *block, int64_t now_ns) __attribute__((
 /* The store has answered. False: it is no answer to what is open, and was not looked at. */
 bool block_reply(struct block *block, const struct block_reply *reply, int64_t now_ns);
 void block_hint(struct block *block);
+/* No call will come any more: what no call holds goes back. Has it left the fleet, as if it had never been there? */
+void block_retire(struct block *block);
+bool block_has_left(const struct block *block) __attribute__((pure));
 /* The connection has gone by itself. */
 void block_lost(struct block *block, int64_t now_ns);
 /* There is no connection, and since the start there never was one. */

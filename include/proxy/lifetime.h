@@ -6,18 +6,20 @@
 #include "base/status.h"
 #include "config/snapshot.h"
 #include "proxy/dns_watch.h"
+#include "proxy/fleet.h"
 
 struct handed_socket;
-struct mailbox;
+struct loop;
 struct proxy;
 
 /* What a proxy is made of. All is borrowed and outlives it. */
 struct proxy_ground {
-    struct mailbox *home;         /* which the main thread delivers */
+    struct loop *loop;            /* the main thread's */
     struct handed_socket *handed; /* listening sockets that others opened for us */
     size_t handed_count;
     dns_watch_log_fn say; /* what operators should know; NULL: nobody listens */
-    void *arg;            /* of `say` */
+    fleet_say_fn say_of_fleet;
+    void *arg; /* of both */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 struct access_log;
 struct circuit;
+struct fleet_change;
 struct generation;
 struct list_node;
 struct pool;
@@ -20,8 +21,9 @@ struct generation_parts {
     struct circuit **circuits;                        /* by number of a route */
     uint32_t pool_count, upstream_count, route_count; /* numbers */
     struct list_node *listeners;
-    struct access_log *log; /* NULL: off */
-    int log_fd;             /* where it is to go from then on; -1: it goes there already */
+    struct fleet_change *fleet; /* NULL: there is no fleet, and was none */
+    struct access_log *log;     /* NULL: off */
+    int log_fd;                 /* where it is to go from then on; -1: it goes there already */
 };
 
 /*

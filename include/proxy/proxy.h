@@ -13,6 +13,7 @@
 #include "config/snapshot.h"
 #include "stats/metric.h"
 #include "proxy/dns_watch.h"
+#include "proxy/fleet.h"
 #include "proxy/listeners.h"
 #include "runtime/address_book.h"
 #include "runtime/mailbox.h"
@@ -47,8 +48,11 @@ struct proxy {
     struct list_node listeners;
     struct handed_socket *handed; /* borrowed */
     size_t handed_count;
-    struct access_log *log;                   /* NULL: off */
-    struct mailbox *home;                     /* the main thread's */
+    struct access_log *log; /* NULL: off */
+    struct mailbox *home;   /* the main thread's */
+    struct loop *loop;      /* whose it is */
+    struct fleet *fleet;    /* NULL: no configuration so far had one */
+    fleet_say_fn say_of_fleet;
     void (*say)(void *arg, const char *line); /* what operators should know; NULL: nobody listens */
     void *say_arg;
     struct dns_watch dns_watch;

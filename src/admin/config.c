@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "admin/config_fleet.h"
 #include "admin/config_forward.h"
 #include "admin/config_pools.h"
 #include "admin/config_upstream.h"
@@ -73,6 +74,7 @@ static void put_config(struct jsonw *json, const struct proxy *proxy, const stru
     config_put_duration(json, "drain", snapshot->drain_ns);
     config_put_duration(json, "drain_delay", snapshot->drain_delay_ns);
     jsonw_bool(json, "watch", snapshot->watch);
+    config_put_fleet(json, &snapshot->fleet);
     config_put_pools(json, snapshot);
     jsonw_open_object(json, "upstreams");
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)

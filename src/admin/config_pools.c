@@ -58,6 +58,17 @@ static struct span find_share(const struct pool_config *pool)
     return pool->share_by.len != 0 ? pool->share_by : SPAN_LIT("none");
 }
 
+static void put_fleet(struct jsonw *json, const struct pool_config *pool)
+{
+    if (pool->fleet == NULL)
+        jsonw_bool(json, "fleet", false);
+    else
+        jsonw_text(json, "fleet", pool->fleet);
+    jsonw_u64(json, "host_size", pool->host_size);
+    jsonw_u64(json, "weight", pool->weight);
+    jsonw_u64(json, "reserve", pool->reserve);
+}
+
 void config_put_pools(struct jsonw *json, const struct snapshot *snapshot)
 {
     jsonw_open_object(json, "pools");
@@ -74,6 +85,7 @@ void config_put_pools(struct jsonw *json, const struct snapshot *snapshot)
         jsonw_string(json, "share_by", find_share(pool));
         put_rate(json, pool);
         put_pause(json, &pool->pause);
+        put_fleet(json, pool);
         jsonw_close_object(json);
     }
     jsonw_close_object(json);

@@ -76,22 +76,6 @@ static void put_url(struct jsonw *json, const struct upstream_config *upstream)
     jsonw_joined(json, "url", (const struct span[]){text_span(&origin), upstream->rules.base_path}, 2);
 }
 
-static void put_tls(struct jsonw *json, const struct tls_config *tls)
-{
-    if (!tls->enabled) {
-        jsonw_null(json, "tls");
-        return;
-    }
-    jsonw_open_object(json, "tls");
-    jsonw_text(json, "ca_file", tls->spec.ca_file);
-    jsonw_text(json, "cert_file", tls->spec.cert_file);
-    jsonw_text(json, "key_file", tls->spec.key_file);
-    jsonw_text(json, "server_name", tls->spec.server_name);
-    jsonw_bool(json, "renegotiate", tls->spec.renegotiate);
-    jsonw_text(json, "min_version", tls->spec.min_version == 0x0304 ? "1.3" : "1.2");
-    jsonw_close_object(json);
-}
-
 static void put_caller_tls(struct jsonw *json, const struct caller_tls_config *tls)
 {
     if (!tls->enabled) {
@@ -254,7 +238,7 @@ void config_put_upstream(struct jsonw *json, const struct upstream_config *upstr
     put_url(json, upstream);
     put_upgrade(json, upstream->default_route.upgrade);
     put_breaker(json, upstream->default_route.breaker);
-    put_tls(json, &upstream->tls);
+    config_put_tls(json, upstream->tls.enabled ? &upstream->tls.spec : NULL);
     put_caller_tls(json, &upstream->caller_tls);
     put_http2(json, &upstream->http2);
     config_put_headers(json, upstream);

@@ -61,3 +61,19 @@ void config_put_listener(struct jsonw *json, const char *key, struct span addres
         jsonw_text(json, "group", of->group_name);
     jsonw_close_object(json);
 }
+
+void config_put_tls(struct jsonw *json, const struct tls_spec *spec)
+{
+    if (spec == NULL) {
+        jsonw_null(json, "tls");
+        return;
+    }
+    jsonw_open_object(json, "tls");
+    jsonw_text(json, "ca_file", spec->ca_file);
+    jsonw_text(json, "cert_file", spec->cert_file);
+    jsonw_text(json, "key_file", spec->key_file);
+    jsonw_text(json, "server_name", spec->server_name);
+    jsonw_bool(json, "renegotiate", spec->renegotiate);
+    jsonw_text(json, "min_version", spec->min_version == 0x0304 ? "1.3" : "1.2");
+    jsonw_close_object(json);
+}

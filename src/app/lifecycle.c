@@ -14,6 +14,14 @@
 /* A worker that does not answer by then is not waited for. */
 #define HASTE_NS      NS_PER_S
 
+static void has_left(void *arg)
+{
+    struct service *service = arg;
+
+    loop_stop(&service->loop);
+}
+
+/* What the fleet has lent is of use to others at once, if they are told. */
 static void drained(void *arg)
 {
     struct service *service = arg;
@@ -22,7 +30,10 @@ static void drained(void *arg)
     if (service->ending)
         return;
     event_log_put(&service->log, LOG_INFO, "drain: all calls have ended");
-    loop_stop(&service->loop);
+    if (service->proxy->fleet != NULL)
+        fleet_leave(service->proxy->fleet, has_left, service);
+    else
+        has_left(service);
 }
 
 static void end_at_once(struct service *service)

@@ -88,6 +88,15 @@ static void say(void *arg, const char *line)
     event_log_put(&service->log, LOG_INFO, "%s", line);
 }
 
+static void say_of_fleet(void *arg, enum fleet_gravity gravity, const char *line)
+{
+    static const enum log_level levels[] = {
+        [FLEET_SAYS] = LOG_INFO, [FLEET_WARNS] = LOG_WARN, [FLEET_FAILS] = LOG_ERROR};
+    struct service *service = arg;
+
+    event_log_put(&service->log, levels[gravity], "%s", line);
+}
+
 /* Where the sockets of systemd and `listen` differ; without the memory for it, nothing is said. */
 static void say_differences(struct service *service)
 {
@@ -111,10 +120,11 @@ static int fd_of(const struct handed_socket *socket)
 
 static bool open_service(struct service *service, struct snapshot *snapshot)
 {
-    struct proxy_ground ground = {.home = &service->loop.mailbox,
+    struct proxy_ground ground = {.loop = &service->loop,
                                   .handed = service->sockets.list,
                                   .handed_count = service->sockets.count,
                                   .say = say,
+                                  .say_of_fleet = say_of_fleet,
                                   .arg = service};
     char why[512] = "";
 

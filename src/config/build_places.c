@@ -18,7 +18,9 @@ static const enum option_id placed[] = {
     OPT_CALLER_TLS_CERT_FILE, OPT_CALLER_TLS_KEY_FILE, OPT_CALLER_TLS_CLIENT_CA_FILE,
     OPT_RETRIES_ATTEMPTS,     OPT_RETRIES_WHEN,        OPT_RETRIES_PER_TRY,
     OPT_REPEAT_KEY,           OPT_BUDGET_SHARE,        OPT_RETRIES_FALLBACK,
-    OPT_HTTP2_STREAMS,        OPT_HTTP2_PROBE_AFTER,
+    OPT_HTTP2_STREAMS,        OPT_HTTP2_PROBE_AFTER,   OPT_POOL_FLEET,
+    OPT_FLEET_STORE,          OPT_FLEET_FALLBACK,      OPT_FLEET_RIDE_OUT,
+    OPT_PASSWORD_FILE,
 };
 
 static enum status make_place(struct build *b, const struct yaml_node *node, uint32_t line, uint32_t column,

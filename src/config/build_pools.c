@@ -94,6 +94,7 @@ static enum status add(struct build *b, const char *name, const struct option_va
         .linger_ns = values->of[OPT_POOL_LINGER].number,
         .adapt = build_adapt(b, values),
         .least_ns = values->of[OPT_POOL_LEAST].number,
+        .host_size = (uint32_t)values->of[OPT_POOL_SIZE].number,
         .size_at = values->of[OPT_POOL_SIZE].place,
         .queue_at = values->of[OPT_POOL_QUEUE].place,
         .queue_timeout_at = values->of[OPT_POOL_QUEUE_TIMEOUT].place,
@@ -102,6 +103,8 @@ static enum status add(struct build *b, const char *name, const struct option_va
     build_rate(b, values, &b->pools[index]);
     build_pause(b, values, &b->pools[index].pause);
     *out = index;
+    if (build_pool_fleet(b, values, &b->pools[index]) != ST_OK)
+        return ST_NOMEM;
     return build_share(b, values, &b->pools[index]);
 }
 

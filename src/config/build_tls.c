@@ -9,7 +9,7 @@
 #define TLS_1_2 0x0303
 
 /* The path of a file that can be read; what is in it is runtime's business. */
-static enum status check_file(struct build *b, const struct option_value *value, const char **out)
+enum status build_checked_file(struct build *b, const struct option_value *value, const char **out)
 {
     enum status status = build_text(b, value, out);
     char *bytes;
@@ -33,16 +33,20 @@ static void check_pair(struct build *b, const struct option_value *cert, const s
         report_key(b->errors, key->node, "needs cert_file too");
 }
 
+void build_refuse_members(struct build *b, const struct yaml_node *map, const char *why)
+{
+    YAML_FOREACH(member, map) {
+        report_key(b->errors, member, "%s", why);
+    }
+}
+
 /* A map that has no meaning for this upstream; what `defaults` has is for the others. */
 static void refuse(struct build *b, const struct build_upstream *u, enum option_id id, const char *why)
 {
     const struct yaml_node *node = u->values.of[id].node;
 
-    if (!node || node->parent != u->node)
-        return;
-    YAML_FOREACH(member, node) {
-        report_key(b->errors, member, "%s", why);
-    }
+    if (node && node->parent == u->node)
+        build_refuse_members(b, node, why);
 }
 
 static enum status check_server_name(struct build *b, struct build_upstream *u)
@@ -60,6 +64,20 @@ static enum status check_server_name(struct build *b, struct build_upstream *u)
     return build_text(b, value, &u->out->tls.spec.server_name);
 }
 
+enum status build_tls_spec(struct build *b, const struct option_values *values, struct tls_spec *out)
+{
+    const struct option_value *of = values->of;
+    enum status status;
+
+    out->min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
+    out->renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
+    check_pair(b, &of[OPT_TLS_CERT_FILE], &of[OPT_TLS_KEY_FILE]);
+    if ((status = build_checked_file(b, &of[OPT_TLS_CA_FILE], &out->ca_file)) != ST_OK ||
+        (status = build_checked_file(b, &of[OPT_TLS_CERT_FILE], &out->cert_file)) != ST_OK)
+        return status;
+    return build_checked_file(b, &of[OPT_TLS_KEY_FILE], &out->key_file);
+}
+
 enum status build_tls(struct build *b, struct build_upstream *u)
 {
     const struct option_value *of = u->values.of;
@@ -67,17 +85,12 @@ enum status build_tls(struct build *b, struct build_upstream *u)
     enum status status;
 
     tls->enabled = u->url.is_https;
-    tls->spec.min_version = (uint16_t)(TLS_1_2 + of[OPT_TLS_MIN_VERSION].number);
     tls->spec.offer = (enum tls_offer)of[OPT_HTTP2_USE].number; /* never, auto, always */
-    tls->spec.renegotiate = of[OPT_TLS_RENEGOTIATE].number != 0;
     if (!tls->enabled) {
         refuse(b, u, OPT_UPSTREAM_TLS, "only for https");
         return ST_OK;
     }
-    check_pair(b, &of[OPT_TLS_CERT_FILE], &of[OPT_TLS_KEY_FILE]);
-    if ((status = check_file(b, &of[OPT_TLS_CA_FILE], &tls->spec.ca_file)) != ST_OK ||
-        (status = check_file(b, &of[OPT_TLS_CERT_FILE], &tls->spec.cert_file)) != ST_OK ||
-        (status = check_file(b, &of[OPT_TLS_KEY_FILE], &tls->spec.key_file)) != ST_OK)
+    if ((status = build_tls_spec(b, &u->values, &tls->spec)) != ST_OK)
         return status;
     tls->ca_at = of[OPT_TLS_CA_FILE].place;
     tls->cert_at = of[OPT_TLS_CERT_FILE].place;
@@ -150,9 +163,10 @@ enum status build_caller_tls(struct build *b, struct build_upstream *u)
     else if (!of[OPT_UPSTREAM_CALLER_TLS].is_written && of[OPT_UPSTREAM_LISTEN_TLS].node)
         report_key(b->errors, of[OPT_UPSTREAM_LISTEN_TLS].node,
                    "needs caller_tls too, with cert_file and key_file");
-    if ((status = check_file(b, &of[OPT_CALLER_TLS_CERT_FILE], &tls->spec.cert_file)) != ST_OK ||
-        (status = check_file(b, &of[OPT_CALLER_TLS_KEY_FILE], &tls->spec.key_file)) != ST_OK ||
-        (status = check_file(b, &of[OPT_CALLER_TLS_CLIENT_CA_FILE], &tls->spec.client_ca_file)) != ST_OK)
+    if ((status = build_checked_file(b, &of[OPT_CALLER_TLS_CERT_FILE], &tls->spec.cert_file)) != ST_OK ||
+        (status = build_checked_file(b, &of[OPT_CALLER_TLS_KEY_FILE], &tls->spec.key_file)) != ST_OK ||
+        (status = build_checked_file(b, &of[OPT_CALLER_TLS_CLIENT_CA_FILE], &tls->spec.client_ca_file)) !=
+            ST_OK)
         return status;
     tls->client_ca_at = of[OPT_CALLER_TLS_CLIENT_CA_FILE].place;
     tls->cert_at = of[OPT_CALLER_TLS_CERT_FILE].place;

@@ -4,17 +4,22 @@
 
 #define NAME_MAX_LEN 64
 
-void build_check_name(struct build *b, const struct yaml_node *named)
+bool build_is_name(struct span name)
 {
-    bool is_good = named->key.len != 0 && named->key.len <= NAME_MAX_LEN;
+    bool is_good = name.len != 0 && name.len <= NAME_MAX_LEN;
 
-    for (size_t i = 0; i < named->key.len && is_good; i++) {
-        char c = named->key.ptr[i];
+    for (size_t i = 0; i < name.len && is_good; i++) {
+        char c = name.ptr[i];
         bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 
         is_good = is_letter || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
     }
-    if (!is_good)
+    return is_good;
+}
+
+void build_check_name(struct build *b, const struct yaml_node *named)
+{
+    if (!build_is_name(named->key))
         report_key(b->errors, named, "a name is 1 to 64 letters, digits, \"_\", \".\" or \"-\"");
 }
 

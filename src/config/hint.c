@@ -132,7 +132,8 @@ static bool put_if_inside(enum option_section section, struct span key, struct t
 {
     for (size_t i = 0; i < OPT_COUNT; i++) {
         const struct option *option = &option_table[i];
-        bool is_map = option->type == OPTION_MAP || option->type == OPTION_TEXT_OR_MAP;
+        bool is_map =
+            option->type == OPTION_MAP || option->type == OPTION_TEXT_OR_MAP || option->type == OPTION_APART;
 
         if (!is_map || option->inner == SECTION_DEFAULTS || !option_is_in(option, section) ||
             !option_find(option->inner, key))
@@ -386,6 +387,8 @@ static const struct {
     {OPT_ROOT_ADMIN, YAML_TEXT, "write admin: {listen: 127.0.0.1:9600}"},
     {OPT_ROOT_LOG, YAML_TEXT, "write log: {level: info, access: stdout}"},
     {OPT_POOL_RATE, YAML_LIST, "write rate: {limit: 100/s, burst: 20}"},
+    {OPT_ROOT_FLEET, YAML_TEXT, "write fleet: {name: NAME, store: redis://HOST:6379, hosts: 3}"},
+    {OPT_FLEET_PASSWORD, YAML_TEXT, "a password stands in a file: write password: {file: /PATH}"},
     {OPT_UPSTREAM_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},
     {OPT_ROUTE_TIMEOUTS, YAML_TEXT, "the limit of a whole call is \"deadline\""},
     {OPT_UPSTREAM_HTTP2, YAML_TEXT, "write http2: {use: auto}"},

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "config/lint_fleet.h"
 #include "config/lint_http2.h"
 #include "config/lint_retries.h"
 #include "config/lint_warn.h"
@@ -315,7 +316,7 @@ static struct demand demand_of(const struct snapshot *snapshot)
     struct demand demand = {0, 0, 0};
 
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
-        demand.permits += snapshot->pools[i].size;
+        demand.permits += snapshot->pools[i].host_size;
         demand.queued += snapshot->pools[i].queue_size;
     }
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
@@ -388,6 +389,7 @@ enum status lint_give(const struct snapshot *snapshot, const struct lint_bounds 
         for_each_route(snapshot, check_drain, &checking);
         check_pools(&checking);
         lint_retries(snapshot, out);
+        lint_fleet(snapshot, out);
         lint_http2(snapshot, out);
         check_stop(&checking);
         check_descriptors(&checking);

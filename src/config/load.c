@@ -147,7 +147,8 @@ static enum status build_all(struct build *b, const struct yaml_node *root)
     build_limits(b, &values);
     if ((status = build_admin(b, &values)) != ST_OK || (status = build_log(b, &values)) != ST_OK)
         return status;
-    return build_calls(b, &builtin, &values, root);
+    status = build_fleet(b, &builtin, values.of[OPT_ROOT_FLEET].node);
+    return status == ST_OK ? build_calls(b, &builtin, &values, root) : status;
 }
 
 /* A snapshot with nothing in it, in an arena of its own. */

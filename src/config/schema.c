@@ -46,6 +46,7 @@ static const struct shape {
     [OPTION_MAPS] = {false, false, true, "a map of names"},
     [OPTION_LIST] = {true, false, true, "a map or a list of them"},
     [OPTION_TEXT_OR_MAP] = {false, true, true, "a text or a map"},
+    [OPTION_APART] = {false, false, true, "a map"},
 };
 
 /* `option` is the one whose value the node is, as far as that matters to what is said; or NULL. */
@@ -145,7 +146,8 @@ static enum status read_value(struct reading *r, const struct option *option, co
         return ST_NOMEM;
     value->node = node;
     value->place = NULL;
-    if (option->inner != SECTION_NONE && option->type != OPTION_MAPS && node->kind == YAML_MAP)
+    if (option->inner != SECTION_NONE && option->type != OPTION_MAPS && option->type != OPTION_APART &&
+        node->kind == YAML_MAP)
         return read_map(r, option->inner, node);
     return ST_OK;
 }

@@ -41,7 +41,7 @@ static bool has_lease(const struct block *block, int64_t now_ns)
     return block->until_ns != INT64_MIN && now_ns < block->until_ns - DRIFT(block->terms.lease_ns);
 }
 
-static bool covers(const struct block *block, int64_t now_ns)
+bool block_covers(const struct block *block, int64_t now_ns)
 {
     return block->until_ns != INT64_MIN && now_ns <= block->until_ns - cover_ns(block);
 }
@@ -84,7 +84,7 @@ uint32_t block_size(const struct block *block, int64_t now_ns)
 {
     uint32_t fallback = fallback_size(block, now_ns);
 
-    if (!covers(block, now_ns))
+    if (!block_covers(block, now_ns))
         return block->open ? min_u32(block->usable, fallback) : fallback;
     return block->terms.glides && now_ns >= glide_ns(block)
                ? min_u32(block->usable, max_u32(block->held, block->terms.fallback_size))
@@ -95,7 +95,7 @@ uint32_t block_aim(const struct block *block, int64_t now_ns)
 {
     uint32_t size = block_size(block, now_ns);
 
-    return covers(block, now_ns) ? min_u32(size, aim(block, now_ns)) : size;
+    return block_covers(block, now_ns) ? min_u32(size, aim(block, now_ns)) : size;
 }
 
 int64_t block_size_ends_ns(const struct block *block, int64_t now_ns)
@@ -104,7 +104,7 @@ int64_t block_size_ends_ns(const struct block *block, int64_t now_ns)
         return block->fallback_ns > now_ns ? block->fallback_ns : INT64_MAX;
     if (block->terms.glides && glide_ns(block) > now_ns)
         return glide_ns(block);
-    return covers(block, now_ns) ? block->until_ns - cover_ns(block) + 1 : INT64_MAX;
+    return block_covers(block, now_ns) ? block->until_ns - cover_ns(block) + 1 : INT64_MAX;
 }
 
 /* ---- what is wanted ------------------------------------------------------------------------------------ */
@@ -161,7 +161,7 @@ static void yield_ended(struct block *block, int64_t now_ns)
         block->turn_ns = INT64_MAX;
     }
     to = max_u32(aim(block, now_ns), block->held);
-    if (!covers(block, now_ns))
+    if (!block_covers(block, now_ns))
         to = max_u32(to, fallback_size(block, now_ns));
     if (to >= block->usable)
         return;
@@ -187,7 +187,7 @@ void block_tell(struct block *block, uint32_t held, uint32_t waiting, int64_t no
 
 void block_started(struct block *block, int64_t now_ns)
 {
-    if (!covers(block, now_ns))
+    if (!block_covers(block, now_ns))
         block->adrift = true;
 }
 
@@ -198,7 +198,7 @@ static void lower(struct block *block, int64_t now_ns)
 {
     uint32_t fallback = fallback_size(block, now_ns), to;
 
-    if (!has_lease(block, now_ns) || (!covers(block, now_ns) && fallback > 0)) {
+    if (!has_lease(block, now_ns) || (!block_covers(block, now_ns) && fallback > 0)) {
         block->usable = max_u32(block->held, fallback);
         return;
     }
@@ -230,6 +230,7 @@ static void send(struct block *block, int64_t now_ns, uint32_t random, struct bl
         .adrift = block->adrift,
     };
     block->open = true;
+    block->asked_lease_ns = block->terms.lease_ns;
     block->asks = block->yields = false;
     block->sent_ns = now_ns;
     block->tick_ns = now_ns + block->terms.renew_ns - spread_ns / 2 + spread_ns * random / RANDOM_SPAN;
@@ -311,7 +312,9 @@ static void take_grant(struct block *block, const struct block_reply *reply, int
     block->tight = reply->tight;
     block->reserve = reply->reserve;
     block->turn_ns = reply->turn_ns < INT64_MAX - now_ns ? now_ns + reply->turn_ns : INT64_MAX;
-    block->until_ns = block->sent_ns + block->terms.lease_ns;
+    block->until_ns =
+        block->sent_ns +
+        (block->asked_lease_ns < block->terms.lease_ns ? block->asked_lease_ns : block->terms.lease_ns);
     block->adrift = false;
     if (block->asleep)
         leave(block);
@@ -347,6 +350,18 @@ void block_unreached(struct block *block, int64_t now_ns)
         block->fallback_ns = now_ns;
 }
 
+void block_retire(struct block *block)
+{
+    block->wanted_ns = INT64_MIN / 2;
+    block->peak = 0;
+    block->asks = true;
+}
+
+bool block_has_left(const struct block *block)
+{
+    return block->asleep && !block->open && block->until_ns == INT64_MIN;
+}
+
 void block_hint(struct block *block)
 {
     block->asks = true;
@@ -356,6 +371,29 @@ void block_lost(struct block *block, int64_t now_ns)
 {
     if (block->open)
         give_up(block, now_ns, 0);
+}
+
+/*
+ * The store keeps what it lends for as long as the next request says: it must not be shorter than what the host still
+ * counts on by the last one.
+ */
+void block_set_terms(struct block *block, const struct block_terms *terms, int64_t now_ns)
+{
+    PRE(terms->size > 0 && terms->host_size > 0 && terms->weight > 0);
+    block->terms = *terms;
+    if (block->until_ns != INT64_MIN && block->until_ns > now_ns + terms->lease_ns)
+        block->until_ns = now_ns + terms->lease_ns;
+    block->asks = true;
+}
+
+int64_t block_starts_until_ns(const struct block *block)
+{
+    return block->until_ns != INT64_MIN ? block->until_ns - cover_ns(block) : INT64_MIN;
+}
+
+bool block_is_back(const struct block *block, int64_t now_ns)
+{
+    return !block_covers(block, now_ns) && (block->until_ns != INT64_MIN || now_ns >= block->fallback_ns);
 }
 
 void block_init(struct block *block, const struct block_terms *terms, uint64_t number, int64_t now_ns)

@@ -15,6 +15,7 @@
 #include "proxy/switch.h"
 #include "proxy/worker.h"
 #include "proxy/worker_thread.h"
+#include "runtime/loop.h"
 
 /* The processors that this process may use. */
 static uint32_t usable_processors(void)
@@ -77,10 +78,12 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     snprintf(why, why_cap, "not enough memory or descriptors");
     if (proxy == NULL)
         goto no_memory;
-    dns_watch_init(&proxy->dns_watch, ground->home, ground->say, ground->arg);
+    dns_watch_init(&proxy->dns_watch, &ground->loop->mailbox, ground->say, ground->arg);
     address_book_init(&proxy->address_book);
-    proxy->home = ground->home;
+    proxy->home = &ground->loop->mailbox;
+    proxy->loop = ground->loop;
     proxy->say = ground->say;
+    proxy->say_of_fleet = ground->say_of_fleet;
     proxy->say_arg = ground->arg;
     proxy->handed = ground->handed;
     proxy->handed_count = ground->handed_count;
@@ -142,6 +145,8 @@ void proxy_free(struct proxy *proxy)
         access_log_free(proxy->log);
     listeners_close(&proxy->listeners);
     circuits_free(proxy);
+    if (proxy->fleet != NULL)
+        fleet_free(proxy->fleet);
     for (uint32_t i = 0; i < proxy->pool_count; i++) {
         pool_fini(proxy->pools[i]);
         mem_free(proxy->pools[i]);

@@ -34,6 +34,27 @@ static bool open_log(struct proxy *proxy, struct generation_parts *parts, char *
     return parts->log != NULL;
 }
 
+/* A fleet that is no more is one to be left. */
+static bool prepare_fleet(struct proxy *proxy, struct generation_parts *parts, char *why, size_t why_cap)
+{
+    const struct snapshot *snapshot = parts->generation->snapshot;
+
+    if (proxy->fleet == NULL && !snapshot->fleet.enabled)
+        return true;
+    snprintf(why, why_cap, "not enough memory");
+    if (proxy->fleet == NULL)
+        proxy->fleet = fleet_new(proxy->loop, proxy->say_of_fleet, proxy->say_arg);
+    if (proxy->fleet != NULL)
+        parts->fleet = fleet_prepare(proxy->fleet, snapshot, why, why_cap);
+    return parts->fleet != NULL;
+}
+
+static void abort_fleet(struct proxy *proxy, struct generation_parts *parts)
+{
+    if (parts->fleet != NULL)
+        fleet_abort(proxy->fleet, parts->fleet);
+}
+
 static void abort_log(struct proxy *proxy, struct generation_parts *parts)
 {
     if (parts->log != NULL && parts->log != proxy->log)
@@ -63,13 +84,15 @@ bool parts_prepare(struct proxy *proxy, struct snapshot **snapshot, struct gener
         snprintf(why, why_cap, "not enough memory");
         goto no_listeners;
     }
-    if (!listeners_prepare(&proxy->listeners, generation->snapshot, proxy->handed, proxy->handed_count, why,
+    if (!prepare_fleet(proxy, parts, why, why_cap) ||
+        !listeners_prepare(&proxy->listeners, generation->snapshot, proxy->handed, proxy->handed_count, why,
                            why_cap))
         goto no_listeners;
     if (open_log(proxy, parts, why, why_cap))
         return true;
     listeners_abort(&proxy->listeners);
 no_listeners:
+    abort_fleet(proxy, parts);
     circuits_abort(proxy, parts->circuits, parts->route_count);
     pools_abort(proxy, parts->pools, parts->pool_count);
     generation_free(generation);
@@ -79,6 +102,7 @@ no_listeners:
 void parts_abort(struct proxy *proxy, struct generation_parts *parts)
 {
     abort_log(proxy, parts);
+    abort_fleet(proxy, parts);
     listeners_abort(&proxy->listeners);
     circuits_abort(proxy, parts->circuits, parts->route_count);
     pools_abort(proxy, parts->pools, parts->pool_count);
@@ -91,6 +115,8 @@ void parts_commit(struct proxy *proxy, struct generation_parts *parts)
 
     PRE(parts->pool_count >= proxy->pool_count && generation != proxy->generation);
     pools_commit(proxy, parts->pools, parts->pool_count, generation->snapshot);
+    if (parts->fleet != NULL)
+        fleet_commit(proxy->fleet, parts->fleet, generation->snapshot, proxy->pools);
     circuits_commit(proxy, parts->circuits, parts->route_count, generation->snapshot);
     retry_budgets_commit(generation->snapshot);
     listeners_commit(&proxy->listeners);

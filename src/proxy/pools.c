@@ -58,7 +58,7 @@ struct pool **pools_prepare(struct proxy *proxy, const struct snapshot *snapshot
 static struct pool_terms terms_of(const struct pool_config *config)
 {
     return (struct pool_terms){
-        .size = config->size,
+        .size = config->host_size,
         .queue_size = config->queue_size,
         .adapt_min = config->adapt.min,
         .timed = pool_asks_for_time(config),
@@ -66,6 +66,7 @@ static struct pool_terms terms_of(const struct pool_config *config)
         .rate_burst = config->rate_burst,
         .pauses = config->pause.max_ns != 0,
         .is_shared = pool_is_shared(config),
+        .is_leased = config->fleet != NULL,
     };
 }
 

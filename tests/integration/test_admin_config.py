@@ -27,10 +27,14 @@ def full(curfew, certificates, tmp_path):
     token = tmp_path / "token"
     token.write_text("Bearer from-a-file\n")
     key = certificates.key("client")
+    password = tmp_path / "password"
+    password.write_text("of-the-store\n")
     proxy = curfew(
         top={"pools": {"shared": {"size": 5, "queue": 7, "queue_timeout": "900ms", "adapt": {"when": 503},
                                   "least": "p95", "share_by": "X-Tenant", "rate": {"limit": "3000/m", "burst": 4},
-                                  "pause": {"statuses": [429, 503]}}},
+                                  "pause": {"statuses": [429, 503]}, "fleet": True, "host_size": 4, "reserve": 1}},
+             "fleet": {"store": ["rediss://redis.test:7000"], "name": "prod", "hosts": 3, "fallback": "closed", "user": "me",
+                       "password": {"file": str(password)}, "tls": {"ca_file": certificates.ca}},
              "drain": "1500ms", "drain_delay": "20ms",
              "defaults": {"headers": {"set": {"X-Api-Key": "from-the-defaults"}}},
              "limits": {"request_head": "16KiB", "idle_timeout": "2m"},
@@ -54,22 +58,29 @@ def full(curfew, certificates, tmp_path):
             "routes": [{"path": "/slow", "deadline": "1h", "pool": {"size": 1}, "streams": "none", "upgrade": "none", "breaker": "none", "retries": "none"},
                        {"path": "/slow/very", "methods": ["GET", "BREW"], "timeouts": {"idle": "7s"}}]},
             "bare": {"url": "http://[::1]"}})
-    return proxy, ("from-a-file", "from-the-defaults", "from-the-text", "from-host",
+    return proxy, ("of-the-store", "from-a-file", "from-the-defaults", "from-the-text", "from-host",
                    *re.findall(r"[A-Za-z0-9+/]{40,}", Path(key).read_text()))
 
 
-def test_it_has_what_is_set_and_the_defaults(full, certificates):
+def test_it_has_what_is_set_and_the_defaults(full, certificates, tmp_path):
     proxy, _ = full
     config = shown(proxy)["config"]
     assert config["limits"] == {"connections": 10000, "request_head": "16KiB", "response_head": "64KiB", "replay": "64MiB",
                                 "request_head_timeout": "10s", "handshake_timeout": "10s", "idle_timeout": "2m", "connection_age": "none", "streams": "auto"}
     assert config["drain_delay"] == "20ms"
     assert (config["drain"], config["log"]) == ("1.5s", {"level": "info", "access": str(proxy.access_log)})
-    pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s", "adapt": "none", "least": "none", "share_by": "none", "rate": "none", "pause": "none"}
+    pool = {"size": 50, "queue": 100, "queue_timeout": "none", "linger": "0s", "adapt": "none", "least": "none", "share_by": "none", "rate": "none", "pause": "none",
+            "fleet": False, "host_size": 50, "weight": 1, "reserve": 0}
     assert config["pools"] == {"shared": {**pool, "size": 5, "queue": 7, "queue_timeout": "900ms", "adapt": {"min": 1, "when": [503]},
                                           "least": "p95", "share_by": "X-Tenant", "rate": {"limit": "50/s", "burst": 4},
-                                          "pause": {"statuses": [429, 503], "max": "30s"}},
-                               "api/slow": {**pool, "size": 1}, "bare": pool, "egress": pool}
+                                          "pause": {"statuses": [429, 503], "max": "30s"}, "fleet": "shared", "host_size": 4, "reserve": 1},
+                               "api/slow": {**pool, "size": 1, "host_size": 1}, "bare": pool, "egress": pool}
+    assert config["fleet"] == {
+        "store": ["rediss://redis.test:7000"], "sentinel": None, "name": "prod", "user": "me",
+        "password": {"file": str(tmp_path / "password")}, "hosts": 3, "fallback": "closed", "ride_out": "10s", "renew": "1s",
+        "timeout": "250ms", "margin": "5s",
+        "tls": {"ca_file": certificates.ca, "cert_file": None, "key_file": None, "server_name": None, "renegotiate": False,
+                "min_version": "1.2"}}
     api = config["upstreams"]["api"]
     assert (api["url"], api["deadline"], api["pool"]) == ("https://api.example.com:8443/v2", "2.5ms", "shared")
     assert api["timeouts"] == {"connect": "1ms", "first_byte": "none", "begin": "none", "idle": "none",
@@ -117,7 +128,8 @@ def test_every_option_is_there(full):
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0],
               "RETRIES": api["retries"], "BACKOFF": api["retries"]["backoff"], "BUDGET": api["retries"]["budget"],
               "REPEAT": api["retries"]["repeat"], "FORWARD": egress, "TUNNEL": egress["tunnel"],
-              "DESTINATION": egress["destinations"][0]}
+              "DESTINATION": egress["destinations"][0],
+              "FLEET": config["fleet"], "PASSWORD": config["fleet"]["password"]}
     # A listener is shown as its address, and its mode and group only if they are written; a field as its name.
     rows = [row for row in ROW.findall((TREE / "include/config/options.def").read_text()) if row[0] not in ("LISTENER", "FIELD")]
     assert rows

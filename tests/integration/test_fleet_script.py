@@ -47,8 +47,7 @@ class Store:
         word, _, epoch = reply[0], int(reply[1]), reply[2]
         if word != "OK":
             return (word,), epoch
-        granted, aim, tight, turn, reserve, total, hosts = map(int, reply[4:])
-        return ("OK", granted, aim, tight, turn, reserve, total, hosts, tuple(self.hinted())), epoch
+        return ("OK", *map(int, reply[4:]), tuple(self.hinted())), epoch
 
     def hinted(self):
         """The store answers in order: what it had published before comes before the answer to a ping."""

@@ -454,6 +454,8 @@ static inline void ledger_renew(struct ledger *ledger, uint32_t host, int64_t ti
     reply->reserve = reply->tight ? share : 1;
     reply->total_granted = ledger->booked;
     reply->hosts = ledger->alive;
+    reply->waiting_hosts = ledger->waiting.count;
+    reply->learning_us = ledger->unknown_until_us != 0 ? ledger->unknown_until_us - ledger->now_us : 0;
 }
 
 static inline void ledger_init(struct ledger *ledger, uint32_t hosts_max)

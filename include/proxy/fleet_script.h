@@ -1,0 +1,9 @@
+#ifndef CURFEW_PROXY_FLEET_SCRIPT_H
+#define CURFEW_PROXY_FLEET_SCRIPT_H
+
+#include "base/span.h"
+
+/* The scripts that a fleet's store runs, as src/proxy/fleet_*.lua have them. */
+struct span fleet_script_renew(void);
+
+#endif

@@ -1,0 +1,216 @@
+"""One cap over several curfews, by a real store: whatever is killed, stopped or lost, the API never has more in work."""
+
+import signal
+
+import pytest
+
+from harness.bounds import SOON, poll
+from harness.fleet import Fleet
+
+POOL = "prod/api"
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    made = []
+
+    def make(count, **more):
+        made.append(Fleet(tmp_path, count, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def done(result):
+    return result.statuses.get(200, 0)
+
+
+def wait_lent(fleet, hosts, seconds=SOON):
+    """Until the store lends to these hosts again."""
+    for host in hosts:
+        poll(lambda host=host: fleet.hosts[host].ask("GET", "/ok").status == 200, f"host {host} to take calls", seconds)
+
+
+def test_a_cap_holds_over_all_hosts_and_is_used_by_all_alike(fleet):
+    f = fleet(4, size=6)
+    f.begin()
+    results = f.load("/delay/50", rate=240, seconds=2)
+    calls = [done(result) for result in results]
+    assert f.api.stats()["in_work_max"] == 6
+    assert min(calls) >= 0.5 * sum(calls) / len(calls), calls
+    assert sum(calls) >= 0.6 * 2 * 6 / 0.05, calls
+
+
+def test_a_cap_below_the_number_of_hosts_goes_round(fleet):
+    f = fleet(4, size=2)
+    f.begin()
+    calls = [done(result) for result in f.load("/delay/20", rate=200, seconds=2)]
+    assert f.api.stats()["in_work_max"] == 2
+    assert min(calls) >= 0.5 * sum(calls) / len(calls), calls
+
+
+def test_one_host_alone_has_all(fleet):
+    f = fleet(3, size=6)
+    f.begin()
+    f.load("/delay/100", rate=120, seconds=1, hosts=[1])
+    assert f.api.stats()["in_work_max"] == 6
+
+
+def test_a_host_has_no_more_than_its_own_size(fleet):
+    f = fleet(2, size=6, pool={"host_size": 2})
+    f.begin()
+    f.load("/delay/100", rate=120, seconds=1, hosts=[1])
+    assert f.api.stats()["in_work_max"] == 2
+
+
+def test_a_host_that_is_killed_leaves_the_cap_as_it_is(fleet):
+    f = fleet(3, size=6)
+    f.begin()
+    finish = f.start_load("/delay/100", rate=120, seconds=3, hosts=[0, 1])
+    victim = f.start_load("/delay/100", rate=60, seconds=1, hosts=[2])
+    poll(lambda: f.figures(2)["held"] > 0, "the victim to hold something")
+    f.hosts[2].process.kill()
+    victim()
+    results = finish()
+    assert f.api.stats()["in_work_max"] <= 6
+    assert all(done(result) > 0 for result in results)
+
+
+def test_a_host_that_starts_again_with_its_identity_has_its_permits_at_once(fleet, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    f = fleet(1, size=4, env={"STATE_DIRECTORY": str(state)})
+    f.begin()
+    identity = (state / "fleet.id").read_text()
+    assert len(identity) == 32 and list(f.store.entries(POOL)) == [identity]
+    finish = f.start_load("/stuck", rate=40, seconds=1)
+    poll(lambda: f.figures(0)["held"] == 4, "all permits to be held")
+    f.hosts[0].process.kill()
+    finish()
+    f.add()
+    assert (state / "fleet.id").read_text() == identity
+    f.load("/delay/200", rate=100, seconds=1, hosts=[1])
+    assert f.api.stats()["in_work_max"] == 4
+    assert f.figures(1)["held_peak"] == 4
+
+
+def test_two_processes_do_not_share_an_identity(fleet, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    f = fleet(2, size=4, env={"STATE_DIRECTORY": str(state)})
+    poll(lambda: len(f.store.entries(POOL)) == 2, "two hosts in the book")
+
+
+def test_while_the_store_is_away_calls_go_on_by_what_was_lent(fleet):
+    f = fleet(2, size=6, fallback="closed", ride_out="5s")
+    f.begin()
+    f.load("/delay/20", rate=100, seconds=1)
+    f.store.stop()
+    results = f.load("/delay/20", rate=20, seconds=2)
+    assert [result.statuses for result in results] == [{200: 20}, {200: 20}]
+    assert f.api.stats()["in_work_max"] <= 6
+
+
+@pytest.mark.parametrize("fallback,expected", [("closed", 0), ("share", 2), ("open", 6)])
+def test_a_store_that_was_never_there(fleet, fallback, expected):
+    f = fleet(1, size=6, fallback=fallback, hosts=3)
+    f.store.stop()
+    host = f.add()
+    if expected:
+        poll(lambda: host.ask("GET", "/ok").status == 200, "the fallback to hold")
+    f.load("/delay/200", rate=50, seconds=1, hosts=[1])
+    assert f.figures(1)["held_peak"] == expected
+
+
+def test_after_ride_out_each_has_its_share_and_the_cap_holds_until_the_store_is_back_empty(fleet):
+    f = fleet(3, size=6, fallback="share", ride_out="3s", deadline="500ms", pool={"queue": 4})
+    f.begin()
+    finish = f.start_load("/delay/100", rate=90, seconds=14)
+    poll(lambda: f.api.stats()["in_work"] == 6, "the cap to be used")
+    f.store.stop()
+    for host in f.hosts:
+        assert host.process.stderr.wait(lambda lines: any("the fallback holds, 2 permits" in line for line in lines), 10)
+    poll(lambda: f.api.stats()["in_work"] == 6, "all shares to be used")
+    f.store.start()
+    poll(lambda: len(f.store.entries(POOL)) == 3, "all hosts to be back")
+    results = finish()
+    assert f.api.stats()["in_work_max"] == 6
+    assert all(done(result) >= 100 for result in results), [result.statuses for result in results]
+
+
+def test_a_book_that_is_wiped_is_learnt_anew_and_what_is_held_goes_on(fleet):
+    f = fleet(3, size=6, pool={"queue": 4})
+    f.begin()
+    finish = f.start_load("/delay/50", rate=240, seconds=3)
+    poll(lambda: f.api.stats()["in_work"] == 6, "the cap to be used")
+    f.store.client.flushall()
+    f.store.client.script_flush()
+    results = finish()
+    assert f.api.stats()["in_work_max"] == 6
+    assert sum(done(result) for result in results) >= 0.7 * 3 * 6 / 0.05
+
+
+def test_a_host_that_was_stopped_starts_nothing_by_what_it_had(fleet):
+    f = fleet(2, size=4, fallback="closed", ride_out="3s", deadline="300ms")
+    f.begin()
+    f.load("/delay/50", rate=80, seconds=1)
+    with f.hosts[0].process.paused():
+        f.load("/delay/50", rate=80, seconds=10, hosts=[1])
+        assert f.api.stats()["in_work_max"] <= 4
+        callers = [f.hosts[0].caller() for _ in range(8)]
+        for caller in callers:
+            caller.request("GET", "/delay/50")
+        busy = f.start_load("/delay/50", rate=160, seconds=1, hosts=[1])
+    busy()
+    assert f.api.stats()["in_work_max"] <= 4
+    for caller in callers:
+        caller.close()
+
+
+def test_what_is_drained_goes_back_at_once(fleet):
+    f = fleet(2, size=4)
+    f.begin()
+    f.load("/delay/100", rate=80, seconds=1, hosts=[0])
+    f.hosts[0].process.signal(signal.SIGTERM)
+    assert f.hosts[0].process.wait_exit() == 0
+    entries = f.store.entries(POOL)
+    assert sorted(entry[0] for entry in entries.values())[0] == 0
+    f.load("/delay/200", rate=80, seconds=1, hosts=[1])
+    assert f.figures(1)["held_peak"] == 4
+
+
+def test_a_reload_keeps_what_was_lent(fleet):
+    f = fleet(1, size=4)
+    f.begin()
+    host = f.hosts[0]
+    finish = f.start_load("/delay/50", rate=60, seconds=2)
+    poll(lambda: f.api.stats()["in_work"] == 4 or f.api.stats()["in_work_max"] > 1, "calls")
+    before = f.store.entries(POOL)
+    host.must_reload()
+    assert list(f.store.entries(POOL)) == list(before)
+    assert [result.statuses for result in finish()] == [{200: 120}]
+    assert "learns anew" not in host.process.stderr.text()
+
+
+def test_a_reload_brings_a_fleet_and_takes_it_away(curfew, fleet):
+    f = fleet(2, size=4)
+    f.begin()
+    host = f.hosts[0]
+    host.rewrite({"api": {**f.keys, "pool": {"size": 9}}})
+    host.must_reload()
+    f.load("/delay/200", rate=100, seconds=1, hosts=[0])
+    assert f.figures(0)["held_peak"] == 9
+    host.rewrite({"api": f.keys}, fleet=f.fleet)
+    host.must_reload()
+    wait_lent(f, [0])
+
+
+def test_reserved_permits_need_no_store(fleet):
+    f = fleet(1, size=6, fallback="closed", hosts=3, pool={"reserve": 1})
+    f.store.stop()
+    host = f.add()
+    assert host.ask("GET", "/ok").status == 200
+    f.load("/delay/200", rate=30, seconds=1, hosts=[1])
+    assert f.figures(1)["held_peak"] == 1
