@@ -43,6 +43,8 @@ static void add(struct world *sum, const struct world *world)
     sum->reused += world->reused;
     sum->lingered += world->lingered;
     sum->retried += world->retried;
+    for (enum retry_stop stop = 0; stop < RETRY_STOP_COUNT; stop++)
+        sum->reasons[stop] += world->reasons[stop];
     sum->refused_by_breakers += world->refused_by_breakers;
     for (uint32_t i = 0; i < UPSTREAMS; i++)
         for (enum try_kind kind = 0; kind < TRY_KIND_COUNT; kind++)
@@ -73,6 +75,9 @@ static void print(const struct world *sum)
     printf("\ntries:");
     for (enum try_kind kind = 0; kind < TRY_KIND_COUNT; kind++)
         printf(" %s %llu", try_kind_name(kind), (unsigned long long)sum->tries[0][kind]);
+    printf("\nnot tried again:");
+    for (enum retry_stop stop = RETRY_NOT_MEANT + 1; stop < RETRY_STOP_COUNT; stop++)
+        printf(" %s %llu", retry_stop_word(stop), (unsigned long long)sum->reasons[stop]);
     printf(", refused by breakers %llu", (unsigned long long)sum->refused_by_breakers);
     printf(
         "\nwhole answers %llu, cut ones %llu, queued %llu, spared %llu, on used connections %llu, replaced %llu, "

@@ -237,6 +237,24 @@ static void check_sent(struct world *world, const struct call *call)
         CHECK(world, world->requests[number].arrivals == 0);
 }
 
+/*
+ * A call that failed in a way that its retries list, and was not tried again, has one reason for that, and others have
+ * none.
+ */
+static void check_reason(struct world *world, const struct call *call, enum cause cause)
+{
+    bool has_tried = call->try->granted_ns != 0 || retries_had_one(call->retries);
+    bool has_retries = call->spare != NULL && has_tried;
+    bool is_listed = cause_outcome(cause) == OUTCOME_FAILED && retry_kind_of(cause) != RETRY_KIND_COUNT;
+
+    is_listed |= cause == CAUSE_NONE && call->status == 503;
+    if (has_retries && is_listed && call->counted)
+        CHECK(world, call->retry_stop > RETRY_NOT_MEANT);
+    if (!has_retries)
+        CHECK(world, call->retry_stop <= RETRY_NOT_MEANT);
+    world->reasons[call->retry_stop]++;
+}
+
 /* In place of the line in the log: the call is over, and holds nothing. */
 void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                      const char *detail, struct span odd)
@@ -256,6 +274,7 @@ void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int6
     CHECK(world, call->counted || outcome == OUTCOME_NOT_A_CALL || outcome == OUTCOME_REJECTED);
     check_instant(world, call, cause);
     check_sent(world, call);
+    check_reason(world, call, cause);
     world->ended++;
     world->outcomes[outcome]++;
     if (outcome == OUTCOME_STUCK)

@@ -10,6 +10,7 @@
 #include "config/numbering.h"
 #include "core/cause.h"
 #include "core/phase.h"
+#include "core/retry_policy.h"
 #include "core/retry_tokens.h"
 #include "../sim/events.h"
 #include "net.h"
@@ -102,6 +103,7 @@ struct world {
     uint64_t note_cap;
     uint64_t queued;
     struct list_node callers, connections;
+    uint64_t reasons[RETRY_STOP_COUNT];
     uint64_t under_way[UPSTREAMS], tries[UPSTREAMS][TRY_KIND_COUNT];
     struct replay_store replay;
 
