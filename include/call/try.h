@@ -69,6 +69,7 @@ struct try_plan {
     const struct route_config *route;    /* limits of time */
     struct circuit *circuit;             /* the breaker that it has to pass; NULL: there is none */
     const struct breaker_terms *breaker; /* its terms */
+    const struct upstream *beside;       /* a connection to leave alone, if there is another; NULL: none */
     const union dns_address *shunned;    /* of several addresses, the last one to be tried; NULL: none */
     struct upstream **reserved_at; /* the connection that authenticates this caller, if there is one there */
     int64_t deadline_ns,

@@ -154,6 +154,7 @@ static bool begin(struct call *call, struct call_hedge *hedge)
     call_shun_address(call);
     plan = call_plan_try(call, call_has_fallback(call), (uint8_t)(call->retries->started + 1));
     plan.kind = TRY_HEDGE;
+    plan.beside = call->try->upstream != NULL ? call->try->upstream->carrier : NULL;
     plan.fresh = call->try->upstream != NULL && call->try->upstream->addresses > 1;
     if (!call_passes_breaker(call, &hedge->try, &plan)) {
         discard(call, hedge);

@@ -290,12 +290,13 @@ static void connect_anew(struct try *try)
     wait_for_connection(try, NULL);
 }
 
-/* Is its address left out at the moment? */
+/* Is its address left out at the moment, or does another try of the same call run there? */
 static bool is_out(const void *arg, const struct upstream *upstream)
 {
     const struct try *try = arg;
 
-    return address_book_is_out(try->context->address_book, try_origin(try), &upstream->peer, try->granted_ns);
+    return upstream == try->plan.beside ||
+           address_book_is_out(try->context->address_book, try_origin(try), &upstream->peer, try->granted_ns);
 }
 
 static struct upstream *take_idle_h1(struct try *try)

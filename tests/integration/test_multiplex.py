@@ -663,3 +663,29 @@ def test_thousands_of_calls_cut_at_a_node_api_fail_none_of_the_healthy_ones(curf
 def caller_asks(proxy, method, target, times, content=None):
     caller = proxy.caller()
     return [caller.ask(method, target, content=content).status for _ in range(times)]
+
+
+def test_a_hedge_goes_by_another_connection_if_there_is_one(front):
+    proxy, api = front(streams=2, hedge=True, retries={"attempts": 2, "per_try": f"{300 * SLOW:g}ms"})
+    callers = {name: proxy.caller() for name in ("/hedged", "/beside", "/apart")}
+
+    def begin(name, peer):
+        callers[name].request("GET" if name == "/hedged" else "POST", name)
+        request = peer().take()
+        assert request[":path"] == name
+        return request
+
+    first = begin("/hedged", api.accept)
+    here = api.peers[0]
+    beside = begin("/beside", lambda: here)
+    begin("/apart", api.accept)
+    there = api.peers[1]
+    here.answer(beside)  # both connections have a slot, and a call each
+    assert callers["/beside"].recv_response().status == 200
+    hedge = there.take()
+    assert hedge[":path"] == "/hedged"
+    there.answer(hedge, content=b"good")
+    assert callers["/hedged"].recv_response().content == b"good"
+    here.until(lambda peer: first.stream in peer.resets)
+    for caller in callers.values():
+        caller.close()
