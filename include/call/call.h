@@ -249,6 +249,8 @@ bool call_hedge(struct call *call);
 void call_turn_to_rival(struct call *call);
 /* As call_try_again, of one of two: it has ended, and the other one goes on. Always true. */
 bool call_go_on_with_rival(struct call *call, const struct try_result *result, const struct http1_head *head);
+/* Does what the second of two tries has been answered leave it to the first one? Then it is cut, and that goes on. */
+bool call_leave_it_to_first(struct call *call, uint16_t status);
 /* The one at hand is left alone: it has won (NONE), or the call ends by `cause`. */
 void call_cut_rival(struct call *call, enum cause cause);
 /* The tries of hedges, all over, give back their memory; and hedges theirs. */

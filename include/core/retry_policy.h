@@ -94,6 +94,13 @@ struct retry_answer retry_ask(const struct retry_policy *policy, const struct re
     __attribute__((warn_unused_result));
 
 /*
+ * Is the status of a try that began beside another one an answer as good as that one's? Not if it is about there being
+ * two (409, 425, 429, 503, or the 404 to a second DELETE): then the other one's is waited for. `is_safe`: the request
+ * changes nothing (RFC 9110 9.2.1).
+ */
+bool retry_hedge_counts(uint16_t status, bool is_safe) __attribute__((const));
+
+/*
  * What a try needs of the time that is left: per_try if there is one (NS_NEVER: none), else the median of the route's
  * calls that completed, if enough of them are known (below 0: not), else a tenth of the budget.
  */

@@ -251,6 +251,8 @@ bool http1_is_field_value(struct span s); /* RFC 9110 5.5: no control bytes but 
  */
 bool http1_is_host(struct span s);
 
+/* RFC 9110 9.2.1: changes nothing. */
+bool http1_method_is_safe(enum http1_method method);
 /* RFC 9110 9.2.2: may be sent again without harm. */
 bool http1_method_is_idempotent(enum http1_method method);
 enum http1_method http1_method_of(struct span name);

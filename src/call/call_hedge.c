@@ -241,16 +241,34 @@ static void be_one(struct call *call)
     }
 }
 
+/* The one that is left may be silent for a while still. */
+static void go_on_alone(struct call *call)
+{
+    limit_anew(call);
+    if (call->try->phase != call->fsm.phase)
+        call_fsm_enter_phase(&call->fsm, call->try->phase, loop_now(call->context->loop));
+    call_set_timer(call);
+}
+
 bool call_go_on_with_rival(struct call *call, const struct try_result *result, const struct http1_head *head)
 {
     if (!call_give_up_try(call, result, head))
         return true;
     call_turn_to_rival(call);
     be_one(call);
-    limit_anew(call);
-    if (call->try->phase != call->fsm.phase)
-        call_fsm_enter_phase(&call->fsm, call->try->phase, loop_now(call->context->loop));
-    call_set_timer(call);
+    go_on_alone(call);
+    return true;
+}
+
+bool call_leave_it_to_first(struct call *call, uint16_t status)
+{
+    bool is_second = call->rival != NULL && call->try == &call->retries->hedges->try;
+
+    if (!is_second || retry_hedge_counts(status, http1_method_is_safe(call->request.method)))
+        return false;
+    call_turn_to_rival(call);
+    call_cut_rival(call, CAUSE_NONE);
+    go_on_alone(call);
     return true;
 }
 

@@ -219,8 +219,11 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
         call_try_answered(call);
     if (is_to_be_tried_again(call, head->code) && call_try_again(call, NULL, head))
         return false;
-    if (!http1_is_interim(head->code) && call->rival != NULL)
+    if (!http1_is_interim(head->code) && call->rival != NULL) {
+        if (call_leave_it_to_first(call, head->code))
+            return false;
         call_cut_rival(call, CAUSE_NONE);
+    }
     *fault = http1_is_interim(head->code) ? interim_response(call, head) : final_response(call, head);
     return *fault == NULL && !call_is_over(call);
 }

@@ -209,6 +209,13 @@ struct retry_answer retry_ask(const struct retry_policy *policy, const struct re
     return (struct retry_answer){RETRY_GOES_ON, q.wait_ns};
 }
 
+bool retry_hedge_counts(uint16_t status, bool is_safe)
+{
+    if (status < 400)
+        return true;
+    return is_safe && status < 500 && status != 408 && status != 409 && status != 425 && status != 429;
+}
+
 int64_t retry_need_ns(int64_t per_try_ns, int64_t median_ns, int64_t budget_ns)
 {
     if (per_try_ns != NS_NEVER)

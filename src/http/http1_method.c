@@ -30,6 +30,11 @@ enum http1_method http1_method_of(struct span name)
     return HTTP1_METHOD_OTHER;
 }
 
+bool http1_method_is_safe(enum http1_method method)
+{
+    return method == HTTP1_GET || method == HTTP1_HEAD || method == HTTP1_OPTIONS || method == HTTP1_TRACE;
+}
+
 bool http1_method_is_idempotent(enum http1_method method)
 {
     switch (method) {

@@ -132,6 +132,42 @@ def test_a_loser_leaves_a_ghost_where_permits_linger(hedged):
     assert figures(proxy)[0] == {"first": 1, "hedge": 1}
 
 
+@pytest.mark.parametrize("method, status", [("GET", 429), ("GET", 500), ("GET", 409), ("DELETE", 404), ("PUT", 412), ("POST", 409)])
+def test_what_the_second_is_told_about_there_being_two_is_not_the_answer(hedged, method, status):
+    """A hedge costs no call: Stripe's 409 for a key that is in use, the 404 to a second DELETE, a rate that is reached by it."""
+    proxy, up = hedged()
+    caller, (first, _), (hedge, _) = begun(proxy, up, method, "/", "Idempotency-Key: 1", content=b"abc" if method in ("PUT", "POST") else None)
+    hedge.answer(status, content=b"there are two of you")
+    proxy.wait_metric("tries_in_flight", 1)
+    caller.must_be_silent()
+    first.answer(200, content=b"done")
+    assert caller.recv_response().content == b"done"
+    line, = proxy.log()
+    assert tries_of(line) == [(status, "hedge_lost", True), (200, "none", False)]
+    assert proxy.wait_idle().sum("calls_saved_total") == 0
+    assert figures(proxy)[0] == {"first": 1, "hedge": 1}
+
+
+@pytest.mark.parametrize("who, method, status", [("hedge", "GET", 404), ("hedge", "GET", 304), ("first", "GET", 500), ("first", "POST", 409)])
+def test_any_other_answer_is_the_answer(hedged, who, method, status):
+    proxy, up = hedged()
+    caller, (first, _), (hedge, _) = begun(proxy, up, method, "/", "Idempotency-Key: 1")
+    wins, loses = (first, hedge) if who == "first" else (hedge, first)
+    wins.answer(status)
+    assert caller.recv_response().status == status
+    loses.wait_ended()
+
+
+def test_if_the_first_fails_after_that_it_is_its_failure(hedged):
+    proxy, up = hedged()
+    caller, (first, _), (hedge, _) = begun(proxy, up, "POST", "/", "Idempotency-Key: 1", content=b"abc")
+    hedge.answer(409, "Connection: close", content=b"in use")
+    proxy.wait_metric("tries_in_flight", 1)
+    first.reset()
+    problem = expect(caller.recv_response(), 502, "connection_terminated", sent="complete")
+    assert problem["retry_stopped"] == "attempts" and [one["status"] for one in problem["tries"]] == [409, 0]
+
+
 # ------------------------------------------------------------------- when one of them fails
 
 

@@ -570,6 +570,9 @@ static void methods_are_told_by_case(void **state)
 
         assert_int_equal(method, HTTP1_GET + i);
         assert_int_equal(http1_method_is_idempotent(method), idempotent[i]);
+        assert_true(idempotent[i] || !http1_method_is_safe(method));
+        assert_int_equal(http1_method_is_safe(method),
+                         idempotent[i] && method != HTTP1_PUT && method != HTTP1_DELETE);
     }
     assert_int_equal(http1_method_of(SPAN_LIT("")), HTTP1_METHOD_OTHER);
     assert_int_equal(http1_method_of(SPAN_LIT("PROPFIND")), HTTP1_METHOD_OTHER);

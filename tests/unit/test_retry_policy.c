@@ -281,6 +281,20 @@ static void one_that_begins_beside_another_is_of_a_request_that_may_be_repeated(
     assert_int_equal(stop_of(&policy, &facts), RETRY_GOES_ON);
 }
 
+/* Stripe says 409 to a key that is in use: the first try goes on, and that one's answer is the caller's. */
+static void an_answer_to_the_second_of_two_counts_if_it_is_not_about_that(void **state)
+{
+    static const uint16_t never[] = {408, 409, 425, 429, 500, 502, 503, 504, 529};
+
+    (void)state;
+    for (uint16_t status = 200; status < 400; status++)
+        assert_true(retry_hedge_counts(status, false) && retry_hedge_counts(status, true));
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        assert_false(retry_hedge_counts(never[i], false) || retry_hedge_counts(never[i], true));
+    assert_true(retry_hedge_counts(404, true));
+    assert_false(retry_hedge_counts(404, false)); /* a DELETE's, after the first has done it */
+}
+
 /* A 103 has gone before: for a retry that is too late, and for a 200 that is nothing to speak of. */
 static void a_good_response_has_no_reason(void **state)
 {
@@ -452,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_token_is_taken_only_for_a_retry_that_happens),
         cmocka_unit_test(one_that_begins_beside_another_waits_for_nothing),
         cmocka_unit_test(one_that_begins_beside_another_is_of_a_request_that_may_be_repeated),
+        cmocka_unit_test(an_answer_to_the_second_of_two_counts_if_it_is_not_about_that),
         cmocka_unit_test(a_good_response_has_no_reason),
         cmocka_unit_test(what_is_not_listed_is_not_meant),
         cmocka_unit_test(a_list_takes_kinds_and_statuses),
