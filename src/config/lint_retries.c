@@ -101,6 +101,19 @@ static void check_fallback(const struct snapshot *snapshot, const struct upstrea
                   upstream->name, next->name, length - 1);
 }
 
+/* The try that it would begin beside holds the only one. */
+static void check_hedge(const struct snapshot *snapshot, const struct route_config *route,
+                        struct config_errors *out)
+{
+    const struct retries_config *retries = &route->retries;
+
+    if (retries->hedges && !retries->fallback && snapshot->pools[route->pool].size == 1)
+        lint_warn(
+            out, retries->at.per_try, "",
+            "hedge never finds a permit free: the pool has one, and the first try holds it; a pool of 2 or "
+            "more, or no hedge, is right");
+}
+
 static void check_retries(const struct snapshot *snapshot, const struct upstream_config *upstream,
                           const struct route_config *route, struct config_errors *out)
 {
@@ -109,6 +122,7 @@ static void check_retries(const struct snapshot *snapshot, const struct upstream
     check_per_try(route, out);
     check_repeat(upstream, &route->retries, out);
     check_fallback(snapshot, upstream, &route->retries, out);
+    check_hedge(snapshot, route, out);
 }
 
 void lint_retries(const struct snapshot *snapshot, struct config_errors *out)

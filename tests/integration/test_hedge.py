@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.bounds import SLOW, Stopwatch, poll
+from harness.curfew import curfew_command
 from harness.problem import expect
 
 PER_TRY = 0.1
@@ -462,6 +463,14 @@ def test_hedges_are_in_the_configuration(curfew, upstream):
     up = upstream()
     proxy = curfew(url=up.url, hedge=True, retries=RETRIES)
     assert json.loads(proxy.admin_get("/config")[1])["config"]["upstreams"]["api"]["hedge"] is True
+
+
+def test_a_hedge_that_never_begins_is_warned_of(tmp_path):
+    path = tmp_path / "curfew.yaml"
+    path.write_text("upstreams:\n  api:\n    listen: 127.0.0.1:8080\n    url: http://127.0.0.1:1\n    hedge: true\n    retries: {attempts: 2}\n")
+    done = curfew_command("check", str(path))
+    assert done.returncode == 0
+    assert ":5:12: warning: upstreams.api.hedge: comes to nothing without retries.per_try" in done.stdout + done.stderr
 
 
 def test_many_calls_at_once(curfew, faulty):

@@ -299,6 +299,23 @@ static void what_makes_sense_is_no_matter(void **state)
                         "");
 }
 
+static void hedges_that_can_not_be_are_warned_of(void **state)
+{
+    struct snapshot *s = load(UPSTREAM "    deadline: 5s\n    hedge: true\n    retries: {per_try: 1s}\n"
+                                       "    routes: [{path: /x, retries: {per_try: none}}]\n");
+
+    (void)state;
+    assert_true(s->upstreams[0].default_route.retries.hedges && !s->upstreams[0].routes[0].retries.hedges);
+    snapshot_free(s);
+    assert_string_equal(
+        warnings_of(UPSTREAM "    deadline: 5s\n    hedge: true\n    pool: {size: 1}\n"
+                             "    retries: {per_try: 1s}\n"),
+        "8:24: hedge never finds a permit free: the pool has one, and the first try holds it; a pool "
+        "of 2 or more, or no hedge, is right");
+    assert_string_equal(
+        warnings_of(UPSTREAM "    deadline: 5s\n    hedge: true\n    retries: {per_try: 1s}\n"), "");
+}
+
 static void tries_that_can_not_be_are_warned_of(void **state)
 {
     (void)state;
@@ -353,6 +370,7 @@ int main(void)
         cmocka_unit_test(budget_and_tell_are_no_routes),
         cmocka_unit_test(one_field_has_one_writer),
         cmocka_unit_test(what_makes_sense_is_no_matter),
+        cmocka_unit_test(hedges_that_can_not_be_are_warned_of),
         cmocka_unit_test(tries_that_can_not_be_are_warned_of),
         cmocka_unit_test(retries_that_no_request_may_have_are_warned_of),
         cmocka_unit_test(a_key_without_tls_and_a_budget_without_a_share_are_warned_of),
