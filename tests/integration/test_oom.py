@@ -485,6 +485,27 @@ def test_a_caller_over_http2_without_memory(service, faults):
     endure(service(), faults, two_streams_over_http2)
 
 
+def two_grpc_calls(proxy):
+    """One that is answered by the API, and one by curfew. Without memory to know them for gRPC's, they are answered as HTTP has it."""
+    caller = None
+    try:
+        caller = H2Caller(proxy.address("api"))
+        type_ = ("content-type", "application/grpc+proto")
+        answers = [caller.ask2("POST", "/", type_, ("te", "trailers"), ("grpc-timeout", timeout), content=b"to and fro") for timeout in ("20S", "soon")]
+    except (ConnectionResetError, BrokenPipeError) as error:
+        raise Cut("reset") from error
+    finally:
+        if caller:
+            caller.close()
+    if answers[0].content != b"to and fro" or answers[1]["grpc-message"] is None or answers[1]["content-type"] != "application/grpc+proto":
+        raise Unserved("a call")
+    assert answers[0].ended and answers[1]["grpc-status"] == "13" and answers[1].content == b""
+
+
+def test_a_grpc_call_without_memory(service, faults):
+    endure(service(), faults, two_grpc_calls, stride=2)
+
+
 def chunked_over_http2(proxy):
     with _calling(proxy) as caller:
         caller.request("POST", "/", "Transfer-Encoding: chunked", "TE: trailers", "Authorization: x",
