@@ -99,7 +99,7 @@ void h2_caller_start(struct h2_caller *caller);
 
 /* GOAWAY, and after a moment the last one; it ends with its last stream. */
 void h2_caller_wind_down(struct h2_caller *caller);
-/* Ends at once, and closes the base. Streams' users have ended them. */
+/* Ends at once, with what can still be written, and closes the base. Streams' users have ended them. */
 void h2_caller_close(struct h2_caller *caller);
 
 /* Within wire/h2_caller*.c. */

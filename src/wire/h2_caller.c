@@ -207,6 +207,8 @@ void h2_caller_close(struct h2_caller *caller)
     struct h1_caller *base = caller->base;
 
     lose_streams(caller); /* those that no user has heard of */
+    h2_caller_pull(caller);
+    (void)flush(caller); /* answers of calls that were just ended */
     leave(caller);
     h1_caller_take_back(base);
     h1_caller_close(base);

@@ -1,6 +1,7 @@
 """gRPC callers: what their libraries are told of deadlines, refusals and failures, and what their API is told."""
 
 import json
+import signal
 import socket
 
 import pytest
@@ -266,6 +267,50 @@ def test_the_queue_in_time(gate):
     caller.begin("POST", "/", GRPC, TE)
     proxy.wait_in_flight(1)
     expect_status(ask(caller), RESOURCE_EXHAUSTED)
+
+
+@pytest.mark.parametrize("after", [b"", MESSAGE])
+def test_an_operator_cuts(gate, after):
+    def script(api):
+        api.take()
+        if after:
+            api.head()
+            api.data(after)
+        api.hang()
+
+    proxy, _, caller = gate(script, deadline="20s")
+    stream = caller.begin("POST", "/p.S/M", GRPC, TE)
+    proxy.wait_in_flight(1, phase="receive" if after else "wait")
+    [call] = proxy.calls()["calls"]
+    assert proxy.admin_ask("DELETE", f"/calls/{call['id']}")[0] // 100 == 2
+    found = expect_status(caller.recv(stream), DEADLINE_EXCEEDED, in_trailers=bool(after))
+    assert "operator" in found["grpc-message"]
+
+
+def test_a_breaker_that_is_open(gate):
+    def script(api):
+        api.take()
+        api.die()
+
+    proxy, _, caller = gate(script, breaker={"failures": 1, "open": "20s"})
+    expect_status(ask(caller), UNAVAILABLE)
+    found = expect_status(ask(caller), UNAVAILABLE)
+    assert found["proxy-status"] == "curfew; error=destination_unavailable" and 1000 <= int(found["grpc-retry-pushback-ms"]) <= 25000
+
+
+def test_a_shutdown(gate):
+    """Who waits for a permit is to ask elsewhere; who holds one has until the drain is over."""
+    proxy, _, caller = gate(lambda api: (api.take(), api.hang()), top={"drain": "1s"}, pool={"size": 1, "queue": 5}, deadline="20s")
+    held = caller.begin("POST", "/p.S/M", GRPC, TE)
+    proxy.wait_in_flight(1, phase="wait")
+    waits = caller.begin("POST", "/p.S/M", GRPC, TE)
+    proxy.wait_in_flight(1, phase="queue")
+    proxy.process.signal(signal.SIGTERM)
+    found = expect_status(caller.recv(waits), UNAVAILABLE)
+    assert "grpc-retry-pushback-ms" not in found
+    expect_status(caller.recv(held), DEADLINE_EXCEEDED)
+    caller.recv_to_end()
+    assert proxy.process.wait_exit() == 0
 
 
 @pytest.mark.parametrize("after", [b"", MESSAGE])

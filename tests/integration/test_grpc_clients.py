@@ -1,5 +1,7 @@
 """gRPC's own libraries on both sides of curfew: what their users see of calls that go well, of deadlines and of refusals."""
 
+from pathlib import Path
+
 import pytest
 
 grpc = pytest.importorskip("grpc", reason="python3-grpcio is not installed")
@@ -117,6 +119,23 @@ def test_a_callers_own_deadline_is_curfews_and_the_apis(curfew, server, language
     assert grpc_peers.call(language, proxy, "/t.T/Hang", deadline_ms=700)["code"] == DEADLINE_EXCEEDED
     assert 0 < server.left[0] <= 0.7
     proxy.wait_idle()
+
+
+def test_over_tls_on_both_sides(curfew, certificates):
+    server = Server(certificates)
+    try:
+        keys = {"listen_tls": "127.0.0.1:0", "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server"),
+                                                           "client_ca_file": certificates.ca}}
+        proxy = curfew(upstreams={"api": {**keys, "url": server.keys["url"], "http2": {"use": "auto"}, "tls": {"ca_file": certificates.ca}, **LATE}})
+        words = [Path(path).read_bytes() for path in (certificates.ca, certificates.key("client"), certificates.cert("client"))]
+        host, port = proxy.address("api", -1)
+        with grpc.secure_channel(f"{host}:{port}", grpc.ssl_channel_credentials(*words), [("grpc.ssl_target_name_override", "localhost")]) as channel:
+            assert list(channel.stream_stream("/t.T/Echo")(iter([b"one", b"two"]), timeout=20)) == [b"one", b"two"]
+            with pytest.raises(grpc.RpcError) as told:
+                channel.unary_unary("/t.T/Hang")(b"one", timeout=20)
+            assert told.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    finally:
+        server.close()
 
 
 @languages

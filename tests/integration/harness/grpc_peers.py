@@ -22,16 +22,21 @@ LONG_MS = 20_000  # a caller's own deadline, when another is to strike
 class Server(grpc.GenericRpcHandler):
     """Methods of /t.T: Echo (one message for each), Three, Count, Hang, After (one message, then silence), Left (milliseconds), Fail."""
 
-    def __init__(self):
+    def __init__(self, certificates=None):
         self.freed = threading.Event()
         self.metadata, self.left = [], []
         self.server = grpc.server(ThreadPoolExecutor(64), handlers=[self])
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.scheme = "https" if certificates else "http"
+        if certificates:
+            pair = [Path(path).read_bytes() for path in (certificates.key("server"), certificates.cert("server"))]
+            self.port = self.server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+        else:
+            self.port = self.server.add_insecure_port("127.0.0.1:0")
         self.server.start()
 
     @property
     def keys(self):
-        return {"url": f"http://127.0.0.1:{self.port}", "http2": {"use": "always"}}
+        return {"url": f"{self.scheme}://{'localhost' if self.scheme == 'https' else '127.0.0.1'}:{self.port}", "http2": {"use": "always"}}
 
     def service(self, details):
         name = details.method.rsplit("/", 1)[1]
