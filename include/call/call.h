@@ -178,6 +178,8 @@ void call_try_over(struct call *call, enum cause cause);
 extern const struct stream_fault call_no_memory, call_caller_left;
 /* To CONNECT, whose connection is there: 200, and the tunnel opens. NULL: nothing is wrong, or the call is over. */
 const struct stream_fault *call_answer_connect(struct call *call);
+/* A limit has passed by which a tunnel that is idle may have to end. True: it goes on. */
+bool call_tunnel_lives(struct call *call, int64_t now_ns);
 /* What the caller has sent first through its tunnel is looked at; NULL: nothing is wrong, and it may be waited for. */
 const struct stream_fault *call_await_hello(struct call *call);
 /* A response's head is in the buffer, or a part of it. False: more bytes are needed, or there is a *fault. */

@@ -20,6 +20,7 @@ struct call_tunnel {
     int64_t reclaim_ns;               /* of CONNECT, as in struct tunnel_config; NS_NEVER: never */
     int64_t hello_end_ns;             /* when its ClientHello has to be there */
     bool is_open;
+    bool is_reclaimed; /* it was idle, and others wait for its permit */
     bool awaits_hello; /* nothing goes up before that is there, and good */
     struct client_hello_name sni;
 };

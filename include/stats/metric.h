@@ -50,6 +50,8 @@ struct route_metrics {
 #define ROUTE_SEEN(field, name, label, cells, help)     uint64_t field[cells];
 #define ROUTE_STATE(field, name, label, cells, help)    uint64_t field[cells];
 #define REPORT_COUNTER(field, name, label, cells, help) uint64_t field[cells];
+#define TUNNEL_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
+#define TUNNEL_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #include "stats/metrics.def"
 };
 

@@ -27,6 +27,8 @@ static void limit_is_up(struct call *call, enum cause cause, int64_t now_ns)
     if (call->rival != NULL && !is_limit_of(call->try, cause, now_ns) &&
         is_limit_of(call->rival, cause, now_ns))
         call_turn_to_rival(call);
+    if (call->fsm.state == CALL_TUNNEL && cause == CAUSE_IDLE_LIMIT && call_tunnel_lives(call, now_ns))
+        return;
     if (is_newcomer(call) && cause == CAUSE_DEADLINE)
         call_end_as_before(call, RETRY_STOP_QUEUE);
     else if (call->fsm.state != CALL_TUNNEL && is_limit_of(call->try, cause, now_ns))

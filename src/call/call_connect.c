@@ -34,7 +34,7 @@ void call_open_connect(struct call *call)
     if (call_is_over(call))
         return;
     call->tunnel->hello_end_ns = loop_now(call->context->loop) + HELLO_NS;
-    call_pump_tunnel(call);
+    call_pump(call);
 }
 
 static bool is_of_destination(const struct call *call, const struct client_hello_name *name)

@@ -73,6 +73,14 @@ static void count_outcome(struct call *call, enum cause cause, enum phase phase)
         route->spared[call->fsm.spared_phase]++;
 }
 
+static void count_forward_bytes(struct call *call)
+{
+    uint64_t *bytes = call->context->metrics->routes[call->route->index].forward_bytes;
+
+    bytes[DIRECTION_UP] += call->caller->received;
+    bytes[DIRECTION_DOWN] += call->try->exchange->received;
+}
+
 static void observe(struct call *call, enum cause cause, int64_t now_ns)
 {
     struct upstream_metrics *metrics = &call->context->metrics->upstreams[call->config->index];
@@ -88,6 +96,8 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     metrics->bytes[DIRECTION_DOWN] += call->try->exchange->received;
     if (call->retries != NULL)
         metrics->bytes[DIRECTION_DOWN] += call->retries->received;
+    if (call->config->forward != NULL)
+        count_forward_bytes(call);
     if (call->retry_stop > RETRY_NOT_MEANT)
         metrics->retries_stopped[call->retry_stop]++;
 }
@@ -349,7 +359,7 @@ static bool tell_caller(struct call *call, enum cause cause, enum phase phase, i
         return true;
     if (!call_has_answered(call))
         call->status = 0;
-    if (cause == CAUSE_CALLER_GONE || (call->caller->committed && call->grpc == NULL))
+    if (cause == CAUSE_CALLER_GONE || call->caller->lost || (call->caller->committed && call->grpc == NULL))
         return false;
     reply = make_reply(call, cause, phase, now_ns, detail);
     if (call->caller->committed) {

@@ -70,6 +70,8 @@ enum cause call_vet(struct call *call, const char **detail)
     const struct destination_config *destination = &forward->destinations[call->route - call->config->routes];
     enum status status;
 
+    if (call->caller->lost)
+        return CAUSE_CALLER_GONE;
     if (call->target == NULL)
         return CAUSE_INTERNAL; /* no memory */
     if (destination->action == DESTINATION_REPORT)

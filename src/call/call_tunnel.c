@@ -17,6 +17,9 @@
 #include "core/budget.h"
 #include "http/upgrade.h"
 
+/* An idle tunnel that may be closed for others is looked at so often. */
+#define LOOK_NS NS_PER_S
+
 bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, struct span protocol)
 {
     PRE(call->tunnel == NULL && call->fsm.state == CALL_READING);
@@ -121,19 +124,50 @@ static const struct stream_fault *pass_down(struct call *call)
     return NULL;
 }
 
-static void set_limit(struct call *call)
+static int64_t moved_ns(const struct call *call)
 {
-    int64_t up_ns = call->caller->moved_ns, down_ns = call->try->exchange->moved_ns, limit_ns;
-    enum cause cause;
+    int64_t up_ns = call->caller->moved_ns, down_ns = call->try->exchange->moved_ns;
 
-    limit_ns =
-        tunnel_limit(&call->tunnel->tunnel, call->tunnel->terms, up_ns > down_ns ? up_ns : down_ns, &cause);
-    if (call->tunnel->awaits_hello && call->tunnel->hello_end_ns < limit_ns) {
-        limit_ns = call->tunnel->hello_end_ns;
+    return up_ns > down_ns ? up_ns : down_ns;
+}
+
+/* The next look at whether others wait for the permit, from `from_ns` on. An observed tunnel is closed for nobody. */
+static int64_t next_look(const struct call *call, int64_t from_ns)
+{
+    return call->fsm.policy_ns == NS_NEVER ? budget_end(from_ns, call->tunnel->reclaim_ns) : NS_NEVER;
+}
+
+static void set_limit(struct call *call, int64_t look_ns)
+{
+    struct call_tunnel *tunnel = call->tunnel;
+    enum cause cause;
+    int64_t limit_ns = tunnel_limit(&tunnel->tunnel, tunnel->terms, moved_ns(call), &cause);
+
+    if (look_ns < limit_ns) {
+        limit_ns = look_ns;
+        cause = CAUSE_IDLE_LIMIT;
+    }
+    if (tunnel->awaits_hello && tunnel->hello_end_ns < limit_ns) {
+        limit_ns = tunnel->hello_end_ns;
         cause = CAUSE_SNI;
     }
     try_fsm_set_limit(&call->try->fsm, limit_ns, cause);
     call_set_timer(call);
+}
+
+bool call_tunnel_lives(struct call *call, int64_t now_ns)
+{
+    struct call_tunnel *tunnel = call->tunnel;
+    enum cause cause;
+
+    if (tunnel->reclaim_ns == NS_NEVER ||
+        tunnel_limit(&tunnel->tunnel, tunnel->terms, moved_ns(call), &cause) <= now_ns)
+        return false;
+    tunnel->is_reclaimed = pool_figures(call->try->plan.pool).waiting != 0;
+    if (tunnel->is_reclaimed)
+        return false;
+    set_limit(call, now_ns + (tunnel->reclaim_ns < LOOK_NS ? tunnel->reclaim_ns : LOOK_NS));
+    return true;
 }
 
 const struct stream_fault *call_pump_tunnel(struct call *call)
@@ -149,7 +183,7 @@ const struct stream_fault *call_pump_tunnel(struct call *call)
     if (fault == NULL && tunnel_is_over(&call->tunnel->tunnel))
         fault = &closed;
     if (fault == NULL)
-        set_limit(call);
+        set_limit(call, next_look(call, moved_ns(call)));
     return fault;
 }
 
@@ -168,9 +202,9 @@ static void end_streams(struct call *call)
 
 enum cause call_close_tunnel(struct call *call, enum cause cause)
 {
-    struct upstream_metrics *metrics = &call->context->metrics->upstreams[call->config->index];
+    struct route_metrics *metrics = &call->context->metrics->routes[call->route->index];
     enum tunnel_end end = tunnel_end_of(&call->tunnel->tunnel, cause);
-    enum cause is_cause = tunnel_cause_of(end, cause);
+    enum cause is_cause = call->tunnel->is_reclaimed ? CAUSE_NONE : tunnel_cause_of(end, cause);
 
     PRE(call->fsm.state == CALL_TUNNEL && call->tunnel->end == TUNNEL_END_NONE);
     call->tunnel->end = end;

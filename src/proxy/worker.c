@@ -27,7 +27,7 @@ static void add_calls(const struct call_list *calls, int64_t now_ns, struct metr
         struct upstream_metrics *upstream = &metrics->upstreams[call->config->index];
 
         upstream->in_flight[call->fsm.phase]++;
-        upstream->tunnels[0] += call->fsm.state == CALL_TUNNEL;
+        metrics->routes[call->route->index].tunnels[0] += call->fsm.state == CALL_TUNNEL;
         upstream->by_age[metric_age_cell(call->fsm.phase, now_ns - call->fsm.begun_ns)]++;
         upstream->tries[0] += call->try->has_no_verdict;
         upstream->tries[0] += call->rival != NULL && call->rival->has_no_verdict;

@@ -87,6 +87,8 @@ static void add_route(struct route_metrics *sum, const struct route_metrics *par
 #define ROUTE_SEEN(field, name, label, cells, help)     add_cells(sum->field, part->field, cells);
 #define ROUTE_STATE(field, name, label, cells, help)    add_cells(sum->field, part->field, cells);
 #define REPORT_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
+#define TUNNEL_GAUGE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
+#define TUNNEL_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
 #include "stats/metrics.def"
 }
 
@@ -146,7 +148,8 @@ void metrics_clear_gauges(struct metrics *metrics)
     for (uint32_t i = 0; i < metrics->route_count; i++) {
         struct route_metrics *route = &metrics->routes[i];
 
-#define ROUTE_STATE(field, name, label, cells, help) memset(route->field, 0, sizeof(route->field));
+#define ROUTE_STATE(field, name, label, cells, help)  memset(route->field, 0, sizeof(route->field));
+#define TUNNEL_GAUGE(field, name, label, cells, help) memset(route->field, 0, sizeof(route->field));
 #include "stats/metrics.def"
     }
 }

@@ -343,6 +343,46 @@ static void render_histogram(const struct metrics *m, const struct metric_names 
     }
 }
 
+/* The sum over the upstream's routes; of a forward proxy each destination by itself. */
+static void put_tunnels(const struct metrics *m, const struct metric_names *names, uint32_t upstream,
+                        struct exposition *out, const char *name, enum label label, size_t offset,
+                        uint32_t cells)
+{
+    struct owner owner = upstream_owner(names, upstream);
+    bool is_forward = forward_owner(names, upstream).listener != NULL;
+    uint64_t sum[TUNNEL_END_COUNT] = {0};
+
+    PRE(cells <= TUNNEL_END_COUNT);
+    for (uint32_t i = 0; i < m->route_count; i++) {
+        const uint64_t *of = (const void *)((const char *)&m->routes[i] + offset);
+
+        if (names->route(names->arg, i) == NULL || names->upstream_of_route(names->arg, i) != upstream)
+            continue;
+        for (uint32_t cell = 0; cell < cells; cell++)
+            sum[cell] = (is_forward ? 0 : sum[cell]) + of[cell];
+        owner.destination = is_forward ? names->route(names->arg, i) : NULL;
+        if (is_forward)
+            put_cells(out, name, owner, label, sum, cells);
+    }
+    if (!is_forward)
+        put_cells(out, name, owner, label, sum, cells);
+}
+
+static void render_tunnels(const struct metrics *m, const struct metric_names *names, struct exposition *out)
+{
+#define TUNNEL_CELLS(type, field, name, label, cells, help)                                                  \
+    exposition_family(out, name, type, help);                                                                \
+    for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
+        if (names->upstream(names->arg, i) != NULL)                                                          \
+            put_tunnels(m, names, i, out, name, LABEL_##label, offsetof(struct route_metrics, field), cells);
+#define TUNNEL_GAUGE(field, name, label, cells, help)                                                        \
+    TUNNEL_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
+#define TUNNEL_COUNTER(field, name, label, cells, help)                                                      \
+    TUNNEL_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
+#include "stats/metrics.def"
+#undef TUNNEL_CELLS
+}
+
 static void render_upstreams(const struct metrics *m, const struct metric_names *names,
                              struct exposition *out)
 {
@@ -401,5 +441,6 @@ void metrics_render(const struct metrics *metrics, const struct metric_names *na
 {
     render_routes(metrics, names, out);
     render_upstreams(metrics, names, out);
+    render_tunnels(metrics, names, out);
     render_process(metrics, out);
 }

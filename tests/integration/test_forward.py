@@ -1,12 +1,14 @@
 """A forward proxy: plain requests in absolute form, where they may go, and the guard of addresses (docs/egress.md)."""
 
 import json
+import signal
 import socket
+import ssl
 import threading
 
 import pytest
 
-from harness.bounds import SOON
+from harness.bounds import SLOW, SOON
 from harness.names import A, NXDOMAIN, Answer, Names, System
 from harness.peers import ok
 from harness.problem import parse, proxy_error
@@ -356,3 +358,253 @@ def test_a_reload_changes_where_requests_may_go(proxied):
     proxy.rewrite({}, **forward([port_of(up)], here(action="refuse")))
     proxy.must_reload()
     expect_refused(caller.ask("GET", f"{up.url}/"), "destination")
+
+
+# -------------------------------------------------------------------------------------------- CONNECT
+
+
+def raw(**keys):
+    """A destination whose tunnels may carry anything."""
+    return here(tunnel={"sni": "off", **keys})
+
+
+def connect(proxy, authority, *lines, send=b""):
+    """(caller, the response's head) of CONNECT."""
+    caller = proxy.caller()
+    caller.send("\r\n".join([f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *lines]).encode() + b"\r\n\r\n" + send)
+    return caller, caller.recv_response_head()
+
+
+def ended(proxy, end):
+    return proxy.metrics().sum("curfew_tunnels_ended_total", upstream="egress", end=end)
+
+
+def test_connect_opens_a_tunnel_whose_bytes_nobody_reads(proxied):
+    proxy, up = proxied(None, raw())
+    caller, head = connect(proxy, up.authority, "Proxy-Authorization: Basic c2VjcmV0")
+    assert head.status == 200 and "content-length" not in head.fields and "transfer-encoding" not in head.fields
+    peer = up.accept()
+    caller.send(b"hello\0\r\n")
+    assert peer.read_exactly(8) == b"hello\0\r\n", "and not a byte of CONNECT itself"
+    peer.send(b"\xffworld")
+    assert caller.read_exactly(6) == b"\xffworld"
+    metrics = proxy.metrics()
+    assert metrics.sum("curfew_tunnels", upstream="egress") == 1 and metrics.sum("curfew_calls_in_flight", phase="tunnel") == 1
+    caller.half_close()
+    peer.wait_ended()
+    peer.send(b"after")
+    peer.close()
+    assert caller.read_all() == b"after"
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_calls_completed_total", upstream="egress", route="here") == 1
+    assert metrics.sum("curfew_tunnels_ended_total", upstream="egress", end="caller") == 1
+    line, = proxy.log()
+    assert (line["method"], line["target"], line["end"], line["destination"]) == ("CONNECT", up.authority, "caller", "here")
+    assert (line["bytes_up"], line["bytes_down"], line["status"]) == (8, 11, 200)
+
+
+def test_bytes_behind_connect_go_first_and_in_order(proxied):
+    proxy, up = proxied(None, raw())
+    caller, head = connect(proxy, up.authority, send=b"first")
+    assert head.status == 200
+    caller.send(b"second")
+    assert up.accept().read_exactly(11) == b"firstsecond"
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "http://127.0.0.1:80/", "/", "user@127.0.0.1:443", "a%2eb:443",
+                                    "127.0.0.1:443:443", "-a:443"])
+def test_connect_names_a_host_and_a_port(gateway, target):
+    caller, head = connect(gateway, target)
+    assert head.status == 400 and head.reason.startswith("curfew: bad_request"), head
+
+
+def test_connect_has_no_content(gateway):
+    for line in "Content-Length: 3", "Transfer-Encoding: chunked":
+        caller, head = connect(gateway, "127.0.0.1:443", line, send=b"abc")
+        assert head.status == 400, line
+    caller, head = connect(gateway, "127.0.0.1:443", "Content-Length: 0")
+    assert head.status == 403
+
+
+def test_no_spelling_of_a_private_address_is_connected_to(gateway):
+    for host in SPELLINGS:
+        _, head = connect(gateway, f"{host}:443")
+        assert (head.status, head.reason) == (403, "curfew: destination_ip_prohibited"), host
+    assert refusals(gateway, "address") == len(SPELLINGS)
+    assert gateway.metrics().sum("curfew_calls_started_total") == 0
+
+
+def test_a_refusal_leaves_the_connection_for_another_try(proxied):
+    proxy, up = proxied(None, raw())
+    caller, head = connect(proxy, "10.0.0.1:443")
+    assert head.status == 403
+    caller.recv_content(head)
+    caller.send(f"CONNECT {up.authority} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert caller.recv_response_head().status == 200
+    up.accept()
+
+
+def test_a_tunnel_that_can_not_be_opened_is_answered_by_why(proxied, upstream):
+    gone = upstream(None)
+    gone.refuse()
+    proxy, up = proxied(None, raw(), ports=[port_of(gone)], deadline="300ms", pool={"size": 1, "queue": 1})
+    _, head = connect(proxy, gone.authority)
+    assert (head.status, head.reason) == (502, "curfew: connection_refused")
+    first, head = connect(proxy, up.authority)
+    assert head.status == 200
+    _, head = connect(proxy, up.authority)
+    assert (head.status, head.reason) == (504, "curfew: deadline (connection_limit_reached)"), "in the queue"
+    first.close()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_calls_stuck_total", upstream="egress", route="here", phase="queue") == 1
+    assert metrics.sum("curfew_calls_failed_total", upstream="egress", route="here", reason="connection_refused") == 1
+
+
+def test_at_most_size_tunnels_at_once(proxied):
+    proxy, up = proxied(None, here(tunnel={"sni": "off"}, pool={"size": 2, "queue": 0}))
+    tunnels = [connect(proxy, up.authority) for _ in range(2)]
+    assert [head.status for _, head in tunnels] == [200, 200]
+    _, head = connect(proxy, up.authority)
+    assert (head.status, head.reason) == (503, "curfew: queue_full (connection_limit_reached)")
+    tunnels[0][0].close()
+    proxy.wait_metric("curfew_pool_held", 1)
+    assert connect(proxy, up.authority)[1].status == 200
+
+
+def test_the_deadline_ends_when_the_tunnel_opens_and_idle_and_lifetime_hold(proxied):
+    slow, short = here("slow", "127.0.0.1", tunnel={"sni": "off", "idle": "400ms"}), here("short", "localhost", tunnel={"sni": "off", "lifetime": "500ms"})
+    proxy, up = proxied(None, slow, short, deadline="100ms")
+    caller, head = connect(proxy, up.authority)
+    peer = up.accept()
+    assert head.status == 200
+    caller.wait_ended()
+    peer.wait_ended()
+    caller, head = connect(proxy, f"localhost:{port_of(up)}")
+    assert head.status == 200
+    up.accept()
+    caller.wait_ended()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_tunnels_ended_total", end="idle") == 1 and metrics.sum("curfew_tunnels_ended_total", end="lifetime") == 1
+    assert metrics.sum("curfew_calls_stuck_total", route="slow", phase="tunnel") == 1
+    assert metrics.sum("curfew_calls_completed_total", route="short") == 1
+
+
+def test_an_idle_tunnel_is_reclaimed_for_who_waits_and_for_nobody_else(proxied):
+    """A client's pool of kept connections does not starve others of permits."""
+    proxy, up = proxied(None, here(tunnel={"sni": "off", "reclaim": "200ms"}, pool={"size": 1, "queue": 5}))
+    first, head = connect(proxy, up.authority)
+    peer = up.accept()
+    assert head.status == 200
+    second = proxy.caller()
+    first.must_be_silent(0.5)
+    second.send(f"CONNECT {up.authority} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert second.recv_response_head().status == 200
+    assert first.wait_ended() == "closed"
+    peer.wait_ended()
+    up.accept()
+    metrics = proxy.metrics()
+    assert metrics.sum("curfew_tunnels_ended_total", upstream="egress", end="idle") == 1
+    assert metrics.sum("curfew_calls_completed_total", upstream="egress", route="here") == 1
+
+
+# --------------------------------------------------------------------------------------- ClientHello
+
+
+def hello_for(name):
+    """A ClientHello, as Python's ssl writes it."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def in_records(hello, size):
+    """The same message, in records of so many bytes."""
+    body = hello[5:]
+    return b"".join(hello[:3] + len(part).to_bytes(2, "big") + part for part in (body[at:at + size] for at in range(0, len(body), size)))
+
+
+@pytest.fixture
+def matching(proxied):
+    """A destination by two names, and another one that has everything."""
+    return proxied(None, here("mine", ["localhost", "*.localhost"]), here("other", "*"))
+
+
+def test_a_hello_for_the_same_destination_goes_through_in_whatever_pieces(matching):
+    proxy, up = matching
+    hello = hello_for("api.localhost")
+    for data in hello, in_records(hello, 90), in_records(hello, 7):
+        for pieces in 1, 2, 20:
+            caller, head = connect(proxy, f"localhost:{port_of(up)}")
+            assert head.status == 200
+            peer = up.accept()
+            size = -(-len(data) // pieces)
+            for at in range(0, len(data), size):
+                if at != 0:
+                    peer.must_be_silent(0.01)
+                caller.send(data[at:at + size])
+            assert peer.read_exactly(len(data)) == data
+            peer.send(b"x")
+            assert caller.read_exactly(1) == b"x"
+            caller.close()
+    line = proxy.log(9)[0]
+    assert line["sni"] == "api.localhost"
+
+
+@pytest.mark.parametrize("what", ["another", "none", "http", "cut", "silence", "large"])
+def test_what_is_no_hello_for_the_same_destination_gets_no_byte_through(matching, what):
+    proxy, up = matching
+    sent = {"another": lambda: hello_for("api.example.com"), "none": lambda: hello_for(None), "http": lambda: b"GET / HTTP/1.1\r\n\r\n",
+            "cut": lambda: hello_for("localhost")[:40], "silence": lambda: b"\x16",
+            "large": lambda: in_records(b"\x16\x03\x01\0\0\x01\0\x3f\x00" + bytes(16500), 1000)}[what]()
+    caller, head = connect(proxy, f"localhost:{port_of(up)}")
+    assert head.status == 200
+    peer = up.accept()
+    caller.send(sent)
+    if what == "cut":
+        caller.half_close()
+    caller.wait_ended(8 * SLOW)
+    peer.wait_ended()
+    assert not peer.has_bytes() or peer.ended() == "reset"
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_forward_refused_total", listener="egress", reason="sni") == 1
+    assert metrics.sum("curfew_calls_abandoned_total", upstream="egress", route="mine", phase="tunnel") == 1
+    line, = proxy.log()
+    assert (line["cause"], line["end"], line["sent"]) == ("sni", "error", "none")
+
+
+def test_a_hello_that_comes_with_connect_is_judged_before_the_answer(matching):
+    proxy, up = matching
+    caller, head = connect(proxy, f"localhost:{port_of(up)}", send=hello_for("api.example.com"))
+    assert (head.status, head.reason) == (403, "curfew: sni (http_request_denied)")
+    assert parse(caller.recv_content(head) or head)["detail"] == "the TLS client asks for a name of another destination"
+
+
+def test_a_caller_that_leaves_without_a_word_is_no_refusal(matching):
+    proxy, up = matching
+    caller, head = connect(proxy, f"localhost:{port_of(up)}")
+    peer = up.accept()
+    caller.close()
+    peer.wait_ended()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_forward_refused_total", reason="sni") == 0
+    assert metrics.sum("curfew_calls_completed_total", route="mine") == 1
+
+
+def test_reloads_leave_tunnels_alone_and_a_drain_ends_them(proxied):
+    proxy, up = proxied(None, raw())
+    caller, _ = connect(proxy, up.authority)
+    peer = up.accept()
+    for _ in range(3):
+        proxy.rewrite({}, drain="200ms", **forward([port_of(up)], here(action="refuse")))
+        proxy.must_reload()
+    caller.send(b"a")
+    assert peer.read_exactly(1) == b"a"
+    proxy.process.signal(signal.SIGTERM)
+    caller.wait_ended()
+    peer.wait_ended()
+    assert proxy.process.wait_exit() == 0

@@ -414,6 +414,9 @@ static void each_family_is_introduced_once(void **state)
 #define UPSTREAM_STATE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #define FORWARD_COUNTER(field, name, label, cells, help)                                                     \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
+#define TUNNEL_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
+#define TUNNEL_COUNTER(field, name, label, cells, help)                                                      \
+    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define REPORT_COUNTER(field, name, label, cells, help)                                                      \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_CODES(field, name, help) "\n# HELP " name " " help "\n# TYPE " name " counter\n",
