@@ -7,7 +7,15 @@
 #include "app/explain_target.h"
 #include "call/policy.h"
 #include "core/cause.h"
+#include "core/guard.h"
 #include "http/http1.h"
+
+/* An address of a forward proxy's destination. */
+#define EXPLAIN_ADDRESSES 16u
+struct explain_address {
+    struct endpoint ip;
+    enum guard_verdict verdict;
+};
 
 /* What `curfew explain` has found out about a request. */
 struct explanation {
@@ -18,6 +26,10 @@ struct explanation {
     enum cause refused;    /* CAUSE_NONE: it becomes a call */
     struct span grpc_type; /* of a gRPC request; empty: it is none */
     const char *detail;    /* of a request that can't be parsed; NULL: none */
+    /* Of a request to a forward proxy: */
+    struct explain_address addresses[EXPLAIN_ADDRESSES];
+    uint32_t address_count, passed;
+    const char *lookup_failed; /* why its host has none; NULL: it has not failed */
 };
 
 #endif

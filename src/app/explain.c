@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/config_file.h"
+#include "app/explain_forward.h"
 #include "app/explain_print.h"
 #include "app/output.h"
 #include "app/usage.h"
@@ -17,7 +18,8 @@ static const struct usage usage = {
                "hidden), and what the caller gets when something goes wrong. Nothing is sent.\n"
                "\n"
                "URL is what a caller uses (http://127.0.0.1:8080/v1/charges), or the API's own; or a path\n"
-               "alone, if there is one upstream or --upstream names one.\n"
+               "alone, if there is one upstream or --upstream names one; or what a forward proxy is asked\n"
+               "for: an URL, or HOST:PORT with CONNECT, whose addresses are looked up and judged.\n"
                "\n" USAGE_CONFIG "\n"
                "  -c, --config FILE     the configuration\n"
                "  -H, --header LINE     a field of the request, \"Name: value\"; as often as wanted\n"
@@ -61,8 +63,32 @@ static void decide(struct explanation *e, struct span request, struct http1_head
     e->grpc_type = grpc_type_of(head);
     policy_decide(&e->policy, e->target.upstream, head, 0, e->grpc_type.len != 0);
     e->refused = e->policy.refused;
+    if (e->policy.detail != NULL)
+        e->detail = e->policy.detail;
     for (uint32_t i = 0; e->grpc_type.len != 0 && i < head->field_count; i++)
         head->fields[i].nominated |= span_eq_nocase(head->fields[i].name, SPAN_LIT("grpc-timeout"));
+}
+
+static bool is_forward(const struct snapshot *snapshot, const char *name)
+{
+    for (uint32_t i = 0; name != NULL && i < snapshot->upstream_count; i++)
+        if (strcmp(snapshot->upstreams[i].name, name) == 0)
+            return snapshot->upstreams[i].forward != NULL;
+    return false;
+}
+
+/* CONNECT goes to a forward proxy; another request does if that is named, or if nobody else leads there. */
+static const char *find(const struct asking *asking, const struct snapshot *snapshot,
+                        struct explain_target *target)
+{
+    const char *why, *url = asking->url, *name = asking->upstream;
+
+    if (strcmp(asking->method, "CONNECT") == 0 || is_forward(snapshot, name))
+        return explain_find_forward(snapshot, url, name, target);
+    why = explain_find(snapshot, url, name, target);
+    if (why == NULL || name != NULL || snapshot->forward_count == 0 || url[0] == '/')
+        return why;
+    return explain_find_forward(snapshot, url, NULL, target);
 }
 
 static int explain_with(const struct asking *asking, const struct snapshot *snapshot)
@@ -71,7 +97,7 @@ static int explain_with(const struct asking *asking, const struct snapshot *snap
     static struct http1_field fields[HTTP1_FIELDS_IN(2 * FIELDS_BYTES)];
     static struct http1_head head = HTTP1_HEAD_OVER(fields);
     struct explanation e = {.snapshot = snapshot};
-    const char *why = explain_find(snapshot, asking->url, asking->upstream, &e.target);
+    const char *why = find(asking, snapshot, &e.target);
     struct span request;
 
     if (why) {
@@ -86,7 +112,10 @@ static int explain_with(const struct asking *asking, const struct snapshot *snap
     /* What is printed of a request that can't be parsed. */
     head.method = span_of(asking->method);
     head.path = e.target.path;
+    head.takes_connect = e.target.upstream->forward != NULL;
     decide(&e, request, &head);
+    if (e.target.upstream->forward != NULL)
+        explain_forward_look(&e);
     if (!explain_print(&e)) {
         fprintf(stderr, "curfew: explain: out of memory\n");
         return 1;

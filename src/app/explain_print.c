@@ -7,6 +7,7 @@
 #include "app/explain_breaker.h"
 #include "app/explain_grpc.h"
 #include "app/explain_upgrade.h"
+#include "app/explain_forward.h"
 #include "app/explain_retries.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -65,13 +66,15 @@ static void print_request(const struct explanation *e)
     const struct upstream_config *upstream = e->target.upstream;
 
     printf(LABEL_FMT "%.*s %.*s\n", "request", SPAN_FMT(e->head->method), SPAN_FMT(e->head->path));
-    printf(LABEL_FMT "%s (", "upstream", upstream->name);
+    printf(LABEL_FMT "%s (", upstream->forward == NULL ? "upstream" : "proxy", upstream->name);
     print_place(upstream->at);
     printf(")");
     if (e->target.listener)
         printf(", by its listener %s%s", e->target.listener->text,
                upstream_listens_by_tls(upstream, e->target.listener) ? ", by TLS" : "");
     printf("\n");
+    if (upstream->forward != NULL)
+        return;
     print_api(upstream);
     print_sharing(e);
 }
@@ -412,6 +415,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     case CAUSE_PAUSED: return pool_of(e)->pause.max_ns != 0;
     case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
     case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
+    case CAUSE_PROHIBITED: return upstream->origin.guard != NULL;
     case CAUSE_DNS: return !upstream->origin.host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
@@ -472,9 +476,10 @@ static void print_answers(const struct explanation *e)
 static void print_refusal(const struct explanation *e)
 {
     const char *error = cause_proxy_error(e->refused, PHASE_UPLOAD);
+    bool has_detail = e->detail != NULL && e->detail[0] != '\0';
 
     printf(LABEL_FMT "%u %s: %s%s%s\n", "refused", cause_status(e->refused), error != NULL ? error : "",
-           cause_title(e->refused), e->detail != NULL ? ": " : "", e->detail != NULL ? e->detail : "");
+           cause_title(e->refused), has_detail ? ": " : "", has_detail ? e->detail : "");
 }
 
 bool explain_print(const struct explanation *e)
@@ -482,6 +487,8 @@ bool explain_print(const struct explanation *e)
     print_request(e);
     if (e->refused != CAUSE_NONE)
         print_refusal(e);
+    if (e->target.upstream->forward != NULL)
+        explain_forward_print(e);
     if (e->policy.route == NULL)
         return true;
     printf(LABEL_FMT "%s\n", "route", e->policy.route->name);
@@ -495,7 +502,7 @@ bool explain_print(const struct explanation *e)
     explain_retries(e);
     if (e->refused != CAUSE_NONE)
         return true;
-    if (!print_head(e))
+    if (e->head->method_id != HTTP1_CONNECT && !print_head(e))
         return false;
     print_answers(e);
     explain_retry_answers(e);

@@ -1,17 +1,22 @@
 """A forward proxy: plain requests in absolute form, where they may go, and the guard of addresses (docs/egress.md)."""
 
 import json
+import os
+import shutil
 import signal
 import socket
 import ssl
+import sys
 import threading
 
 import pytest
 
 from harness.bounds import SLOW, SOON
+from harness.curfew import curfew_command
 from harness.names import A, NXDOMAIN, Answer, Names, System
 from harness.peers import ok
 from harness.problem import parse, proxy_error
+from harness.process import run
 
 LOOPBACK = ["127.0.0.0/8"]
 
@@ -608,3 +613,137 @@ def test_reloads_leave_tunnels_alone_and_a_drain_ends_them(proxied):
     caller.wait_ended()
     peer.wait_ended()
     assert proxy.process.wait_exit() == 0
+
+
+# --------------------------------------------------------------------------------------------- explain
+
+
+EXPLAINED = """\
+upstreams:
+  api: {listen: 127.0.0.1:8080, url: "https://api.example.com"}
+forward:
+  egress:
+    listen: 127.0.0.1:3128
+    destinations:
+      - {name: mine, hosts: [localhost], addresses: [127.0.0.0/8, "::1"], tunnel: {reclaim: 10s}}
+      - {name: no, hosts: ["*.no.example"], action: refuse}
+      - {hosts: ["*"], action: report}
+"""
+
+
+@pytest.mark.parametrize("method, url, status, words", [
+    ("CONNECT", "localhost:443", 0, ["destination mine: allowed (localhost)", "127.0.0.1:443", "may be dialled", "idle 5m, lifetime 1h", "idle for 10s",
+                                     "no deadline for a request inside it"]),
+    ("CONNECT", "10.0.0.1:443", 1, ["403 destination_ip_prohibited", "is never dialled", "destination other: allowed, counted and marked in the log (*)"]),
+    ("CONNECT", "0x7f.1:443", 1, ["403 destination_ip_prohibited", "plain dotted quad"]),
+    ("CONNECT", "a.no.example:443", 1, ["403 http_request_denied", "destination no: refused (*.no.example)"]),
+    ("CONNECT", "localhost:22", 1, ["403 http_request_denied: Requests may not go to this port"]),
+    ("CONNECT", "localhost", 1, ["400 http_request_error", "the target's port is not a number"]),
+    ("GET", "http://localhost/v1", 0, ["destination mine", "Host: localhost", "never Proxy-Authorization"]),
+    ("GET", "https://api.example.com/v1", 0, ["upstream    api"]),
+])
+def test_explain_says_destination_addresses_and_verdict(tmp_path, method, url, status, words):
+    config = tmp_path / "curfew.yaml"
+    config.write_text(EXPLAINED)
+    told = curfew_command("explain", "-c", str(config), method, url)
+    assert told.returncode == status, told.stdout + told.stderr
+    for word in words:
+        assert word in told.stdout, told.stdout
+
+
+# --------------------------------------------------------------------------------------------- clients
+
+
+@pytest.fixture
+def secure(curfew, upstream, certificates):
+    """(proxy, an API by TLS that callers may reach, one that they may not by its address)."""
+    up = upstream(ok, tls=certificates.server())
+    proxy = curfew(upstreams={}, top=forward([port_of(up)], here("api", "localhost"), {"name": "other", "hosts": "*"}))
+    return proxy, up
+
+
+def proxy_url(proxy):
+    return "http://{}:{}".format(*proxy.address("egress"))
+
+
+def environment(proxy, certificates):
+    return {**os.environ, "HTTPS_PROXY": proxy_url(proxy), "https_proxy": proxy_url(proxy), "http_proxy": proxy_url(proxy), "NO_PROXY": "",
+            "no_proxy": "", "SSL_CERT_FILE": str(certificates.ca), "REQUESTS_CA_BUNDLE": str(certificates.ca)}
+
+
+def test_curl_goes_through_and_shows_why_not(secure, certificates):
+    proxy, up = secure
+    port = port_of(up)
+    told = run(["curl", "-sS", "-i", "--cacert", certificates.ca, "-x", proxy_url(proxy), f"https://localhost:{port}/"])
+    assert told.returncode == 0 and told.stdout.endswith("ok"), told
+    told = run(["curl", "-sS", "-i", "--cacert", certificates.ca, "-x", proxy_url(proxy), f"https://10.0.0.1:{port}/"])
+    assert told.returncode == 56 and "403 curfew: destination_ip_prohibited" in told.stdout, told
+
+
+@pytest.mark.parametrize("program", [
+    "import urllib.request as u; print(u.urlopen('https://{}/').read().decode())",
+    "import requests; print(requests.get('https://{}/').text)",
+], ids=["urllib", "requests"])
+def test_python_goes_through_and_shows_why_not(secure, certificates, program):
+    if "requests" in program:
+        pytest.importorskip("requests")
+    proxy, up = secure
+    port = port_of(up)
+    told = run([sys.executable, "-c", program.format(f"localhost:{port}")], env=environment(proxy, certificates))
+    assert (told.returncode, told.stdout.strip()) == (0, "ok"), told
+    told = run([sys.executable, "-c", program.format(f"10.0.0.1:{port}")], env=environment(proxy, certificates))
+    assert told.returncode != 0 and "Tunnel connection failed: 403 curfew: destination_ip_prohibited" in told.stderr, told
+
+
+NODE = """
+const http = require('http'), tls = require('tls'), fs = require('fs');
+const [proxy, target, ca] = process.argv.slice(2);
+const at = new URL(proxy);
+http.request({host: at.hostname, port: at.port, method: 'CONNECT', path: target}).on('connect', (answer, socket) => {
+  if (answer.statusCode != 200) { console.log(answer.statusCode + ' ' + answer.statusMessage); process.exit(3); }
+  const inner = tls.connect({socket, servername: 'localhost', ca: fs.readFileSync(ca)}, () => inner.write('GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'));
+  inner.on('data', data => { console.log(data.toString().split('\\r\\n').pop()); process.exit(0); });
+}).end();
+"""
+
+
+def test_node_goes_through_and_shows_why_not(secure, certificates, tmp_path):
+    if not shutil.which("node"):
+        pytest.skip("no node")
+    proxy, up = secure
+    script = tmp_path / "client.js"
+    script.write_text(NODE)
+    told = run(["node", str(script), proxy_url(proxy), f"localhost:{port_of(up)}", str(certificates.ca)])
+    assert (told.returncode, told.stdout.strip()) == (0, "ok"), told
+    told = run(["node", str(script), proxy_url(proxy), f"10.0.0.1:{port_of(up)}", str(certificates.ca)])
+    assert (told.returncode, told.stdout.strip()) == (3, "403 curfew: destination_ip_prohibited"), told
+
+
+GO = """
+package main
+
+import ("fmt"; "io"; "net/http"; "net/url"; "os")
+
+func main() {
+	proxy, _ := url.Parse(os.Args[1])
+	client := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	answer, err := client.Get(os.Args[2])
+	if err != nil { fmt.Println(err); os.Exit(3) }
+	text, _ := io.ReadAll(answer.Body)
+	fmt.Println(string(text))
+}
+"""
+
+
+def test_go_goes_through_and_shows_why_not(secure, certificates, tmp_path):
+    if not shutil.which("go"):
+        pytest.skip("no go")
+    proxy, up = secure
+    (tmp_path / "client.go").write_text(GO)
+    env = {**environment(proxy, certificates), "GOCACHE": os.environ.get("GOCACHE") or "/tmp/curfew-go-cache", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    built = run(["go", "build", "-o", str(tmp_path / "client"), str(tmp_path / "client.go")], env=env)
+    assert built.returncode == 0, built
+    told = run([str(tmp_path / "client"), proxy_url(proxy), f"https://localhost:{port_of(up)}/"], env=env)
+    assert (told.returncode, told.stdout.strip()) == (0, "ok"), told
+    told = run([str(tmp_path / "client"), proxy_url(proxy), f"https://10.0.0.1:{port_of(up)}/"], env=env)
+    assert told.returncode == 3 and "curfew: destination_ip_prohibited" in told.stdout, told
