@@ -149,6 +149,8 @@ enum status build_upstreams(struct build *b, const struct option_values *default
 
 /* As many pools of their own as forward proxies and their destinations can have. */
 uint32_t build_count_forward_pools(const struct yaml_node *forwards);
+/* Behind both: snapshot->own. */
+enum status build_own(struct snapshot *snapshot) MUST_CHECK;
 /* Behind build_upstreams: forward proxies, for which there is room there. */
 enum status build_forwards(struct build *b, const struct option_values *builtin,
                            const struct yaml_node *forwards) MUST_CHECK;

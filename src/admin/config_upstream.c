@@ -160,11 +160,12 @@ static void put_eject(struct jsonw *json, const struct ejection_terms *eject)
     jsonw_close_object(json);
 }
 
-static void put_addresses(struct jsonw *json, const struct origin *addresses)
+static void put_addresses(struct jsonw *json, const struct origin *addresses, bool denies_private)
 {
     jsonw_open_object(json, "addresses");
     config_put_duration(json, "stagger", addresses->stagger_ns);
     config_put_duration(json, "remember", addresses->remember_ns);
+    jsonw_text(json, "private", denies_private ? "deny" : "allow");
     put_eject(json, &addresses->eject);
     jsonw_close_object(json);
 }
@@ -224,7 +225,7 @@ void config_put_shared(struct jsonw *json, const struct upstream_config *upstrea
     put_caller_deadline(json, &upstream->caller_deadline);
     put_keepalive(json, &upstream->keepalive);
     put_dns(json, &upstream->origin.dns);
-    put_addresses(json, &upstream->origin);
+    put_addresses(json, &upstream->origin, upstream->origin.guard != NULL || upstream->forward != NULL);
     config_put_retries(json, upstream, &own->retries);
     jsonw_bool(json, "trace", upstream->trace);
     jsonw_bool(json, "server_timing", upstream->server_timing);

@@ -82,8 +82,9 @@ static const char *find(const struct asking *asking, const struct snapshot *snap
                         struct explain_target *target)
 {
     const char *why, *url = asking->url, *name = asking->upstream;
+    bool is_connect = strcmp(asking->method, "CONNECT") == 0 && url[0] != '/';
 
-    if (strcmp(asking->method, "CONNECT") == 0 || is_forward(snapshot, name))
+    if (is_forward(snapshot, name) || (is_connect && name == NULL))
         return explain_find_forward(snapshot, url, name, target);
     why = explain_find(snapshot, url, name, target);
     if (why == NULL || name != NULL || snapshot->forward_count == 0 || url[0] == '/')

@@ -294,6 +294,9 @@ static void check_forward(struct build *b, const struct build_upstream *u)
     for (uint32_t i = 0; i < b->snapshot->upstream_count; i++)
         if (strcmp(b->snapshot->upstreams[i].name, u->out->name) == 0)
             report_key(b->errors, u->node, "an upstream has the same name");
+    if (of[OPT_ADDRESSES_PRIVATE].node && of[OPT_ADDRESSES_PRIVATE].number == 0)
+        report_value(b->errors, of[OPT_ADDRESSES_PRIVATE].node,
+                     "a forward proxy always denies them; a destination's addresses lift that for it");
     if (of[OPT_RETRIES_FALLBACK].node)
         report_key(b->errors, of[OPT_RETRIES_FALLBACK].node,
                    "a request goes where its caller says, and nowhere else");
@@ -348,7 +351,7 @@ uint32_t build_count_forward_pools(const struct yaml_node *forwards)
 }
 
 /* Guards keep callers from all that curfew itself listens on. */
-static enum status collect_own(struct snapshot *snapshot)
+enum status build_own(struct snapshot *snapshot)
 {
     const struct endpoint **own;
     uint32_t count = 2;
@@ -391,5 +394,5 @@ enum status build_forwards(struct build *b, const struct option_values *builtin,
         snapshot->upstream_count++;
         snapshot->forward_count++;
     }
-    return collect_own(snapshot);
+    return ST_OK;
 }

@@ -173,12 +173,37 @@ void build_take_values(struct build_upstream *u)
     u->out->server_timing = u->values.of[OPT_UPSTREAM_SERVER_TIMING].number != 0;
 }
 
+/* An address in the url itself could never be called. */
+static void check_guard(struct build *b, const struct build_upstream *u)
+{
+    const struct origin *origin = &u->out->origin;
+
+    if (origin->host_is_ip && guard_judge(origin->guard, &origin->ip) == GUARD_DENIES)
+        report_value(b->errors, u->values.of[OPT_ADDRESSES_PRIVATE].node,
+                     "the url's address is a private one, or special, and would never be dialled");
+}
+
+static enum status build_guard(struct build *b, struct build_upstream *u)
+{
+    struct guard *guard;
+
+    if (u->values.of[OPT_ADDRESSES_PRIVATE].number == 0)
+        return ST_OK;
+    guard = arena_calloc(b->arena, 1, sizeof(*guard));
+    if (!guard)
+        return ST_NOMEM;
+    guard->own = &b->snapshot->own;
+    u->out->origin.guard = guard;
+    check_guard(b, u);
+    return ST_OK;
+}
+
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
         build_http2,      build_listen,          build_url,          build_ejection, build_tls,
         build_caller_tls, build_caller_deadline, build_retry_budget, build_rules,    build_routes,
-        build_sum_up,
+        build_sum_up,     build_guard,
     };
     enum status status;
 

@@ -131,7 +131,9 @@ static enum status build_calls(struct build *b, const struct option_values *buil
     if (upstreams && upstreams->count == 0 && !forwards)
         report_value(b->errors, upstreams, "at least one upstream is needed");
     status = build_upstreams(b, values, upstreams, forwards ? forwards->count : 0);
-    return status == ST_OK && forwards ? build_forwards(b, builtin, forwards) : status;
+    if (status == ST_OK && forwards)
+        status = build_forwards(b, builtin, forwards);
+    return status == ST_OK ? build_own(b->snapshot) : status;
 }
 
 static enum status build_all(struct build *b, const struct yaml_node *root)

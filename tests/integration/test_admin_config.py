@@ -100,7 +100,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates, tmp_path):
     assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": [],
                                "commit": "head"}
     assert api["upgrade"] == very["upgrade"] == {"protocols": ["websocket"], "idle": "8s", "lifetime": "1h"}
-    assert api["addresses"] == {"stagger": "250ms", "remember": "10m", "eject": {"failures": 7, "time": "10m", "time_max": "10m"}}
+    assert api["addresses"] == {"stagger": "250ms", "remember": "10m", "private": "allow", "eject": {"failures": 7, "time": "10m", "time_max": "10m"}}
     assert api["breaker"] == very["breaker"] == {
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
         "statuses": [500, 503]}

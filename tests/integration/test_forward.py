@@ -747,3 +747,20 @@ def test_go_goes_through_and_shows_why_not(secure, certificates, tmp_path):
     assert (told.returncode, told.stdout.strip()) == (0, "ok"), told
     told = run([str(tmp_path / "client"), proxy_url(proxy), f"https://10.0.0.1:{port_of(up)}/"], env=env)
     assert told.returncode == 3 and "curfew: destination_ip_prohibited" in told.stdout, told
+
+
+# ------------------------------------------------------------------------------- the guard of an upstream
+
+
+def test_an_upstream_can_deny_private_addresses_too(curfew, upstream, tmp_path):
+    up = upstream(ok)
+    proxy = curfew(url=f"http://localhost:{port_of(up)}", addresses={"private": "deny"})
+    answer = proxy.ask("GET", "/")
+    assert answer.status == 502 and proxy_error(answer) == "destination_ip_prohibited"
+    assert parse(answer)["sent"] == "none"
+    assert up.connections == 0
+    assert proxy.metrics().sum("curfew_calls_failed_total", reason="destination_ip_prohibited") == 1
+    config = tmp_path / "literal.yaml"
+    config.write_text('upstreams: {api: {listen: 127.0.0.1:0, url: "http://10.0.0.1", addresses: {private: deny}}}')
+    told = curfew_command("check", str(config))
+    assert told.returncode == 1 and "would never be dialled" in told.stderr
