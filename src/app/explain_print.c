@@ -40,10 +40,11 @@ static void print_sharing(const struct explanation *e)
 {
     const struct upstream_config *upstream = e->target.upstream;
     const struct snapshot *snapshot = upstream->snapshot;
-    uint32_t streams = upstream->http2.streams, size = snapshot->pools[e->policy.route->pool].size;
+    uint32_t streams = upstream->http2.streams, size;
 
-    if (upstream->http2.use == HTTP2_NEVER || streams == 1)
+    if (upstream->http2.use == HTTP2_NEVER || streams == 1 || e->policy.route == NULL)
         return;
+    size = snapshot->pools[e->policy.route->pool].size;
     printf("            %" PRIu32
            " calls at once on a connection if it is HTTP/2 and the API allows it: %" PRIu32
            " connections for the %" PRIu32 " of the pool, and at most one more for each worker\n",
