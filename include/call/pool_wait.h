@@ -8,6 +8,7 @@
 #include "core/cause.h"
 #include "core/permit.h"
 #include "http/http1.h"
+#include "runtime/pool.h"
 #include "stats/start_times.h"
 
 /*
@@ -32,6 +33,8 @@ bool pool_wait_is_too_late(const struct route_config *route, const struct start_
 
 /* Why a permit was refused. */
 enum cause pool_wait_cause(enum permit_answer refused);
+/* What ends a wait for a permit, or comes in its place: of a pool that is lent nothing, it is that. */
+enum cause pool_wait_true_cause(struct pool *pool, enum cause cause);
 
 /* After how many seconds asking again may be of use, for a call that has no permit; at least 1. */
 uint64_t pool_wait_retry_after_s(const struct permit *permit, int64_t now_ns);

@@ -43,10 +43,15 @@ void fleet_commit(struct fleet *fleet, struct fleet_change *change, const struct
 /* No call is held any more: what was lent goes back, and then `done` runs; at once if there is none to give to. */
 void fleet_leave(struct fleet *fleet, void (*done)(void *arg), void *arg);
 
-/* False: the pool of this number is none of the fleet's. */
-bool fleet_figures(const struct fleet *fleet, uint32_t pool, struct fleet_figures *out);
-bool fleet_is_on(const struct fleet *fleet);
-bool fleet_is_connected(const struct fleet *fleet);
-const struct metric_histogram *fleet_round_trips(const struct fleet *fleet);
+/* False: the pool of this number is none of the fleet's; there may be no fleet at all. */
+bool fleet_figures(const struct fleet *fleet_or_null, uint32_t pool, struct fleet_figures *out);
+
+/* Of its store. False: there is none. */
+struct fleet_store_figures {
+    uint64_t connected; /* 1: there is a connection */
+    double clock_step_seconds;
+    const struct metric_histogram *round_trips;
+};
+bool fleet_store_figures(const struct fleet *fleet_or_null, struct fleet_store_figures *out);
 
 #endif

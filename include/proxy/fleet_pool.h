@@ -19,17 +19,19 @@ struct snapshot;
 
 enum fleet_result { FLEET_OK, FLEET_EPOCH, FLEET_LATE, FLEET_OLD, FLEET_TIMEOUT, FLEET_ERROR, FLEET_RESULTS };
 enum fleet_mode { FLEET_CALM, FLEET_TIGHT, FLEET_LEARNING, FLEET_FALLBACK, FLEET_MODES };
-const char *fleet_result_name(enum fleet_result result) __attribute__((const));
-const char *fleet_mode_name(enum fleet_mode mode) __attribute__((const));
+const char *fleet_result_name(uint32_t result) __attribute__((const));
+const char *fleet_mode_name(uint32_t mode) __attribute__((const));
 
 /* What there is to tell of a pool's part in the fleet. */
 struct fleet_figures {
-    const char *name;                             /* in the fleet */
+    const char *pool;                             /* here, */
+    const char *name;                             /* and in the fleet */
     uint32_t size, granted;                       /* of the fleet; and of these, this host's */
     uint32_t total_granted, hosts, waiting_hosts; /* of the whole fleet, as the store last said */
     uint32_t over_granted;                        /* more than size are out */
     enum fleet_mode mode;
-    double lease_seconds; /* for so long calls may still start by what was lent */
+    uint64_t modes[FLEET_MODES]; /* 1 for the one that it is in */
+    double lease_seconds;        /* for so long calls may still start by what was lent */
     double fallback_seconds;
     uint64_t renewals[FLEET_RESULTS];
     uint64_t hints, epochs;
@@ -41,7 +43,8 @@ struct fleet_peers {
     struct store *store; /* NULL: none is there now */
     const struct store_script *renew;
     const char *identity;
-    bool was_up; /* there was a connection once */
+    bool was_up;               /* there was a connection once */
+    double clock_step_seconds; /* of the store, when it last did */
     void (*answered)(struct fleet_peers *peers, int64_t took_ns);
     /* The store did not do what it was asked: an error of its own. */
     void (*refused)(struct fleet_peers *peers, const char *pool, const char *why);

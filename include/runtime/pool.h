@@ -67,6 +67,11 @@ static inline bool pool_is_busy(struct pool *pool)
 {
     return atomic_load_explicit(&pool->busy, memory_order_relaxed);
 }
+/* Does a call wait for what its lender does not lend, rather than for others? Any thread. */
+static inline bool pool_is_void(struct pool *pool)
+{
+    return atomic_load_explicit(&pool->is_void, memory_order_relaxed);
+}
 /* The bucket of a key in its queue; 0 if it is not sharable. Any thread. */
 uint8_t pool_bucket(const struct pool *pool, struct span key) __attribute__((pure));
 

@@ -18,6 +18,7 @@ struct pool_lease {
     uint32_t size;
     int64_t until_ns; /* CLOCK_BOOTTIME; NS_NEVER: until another one is set */
     uint32_t after;   /* and then at most so many */
+    bool is_void;     /* nothing is lent, and whoever waits is to be told so */
     bool listens;     /* the lender wants to know when permits come back */
 };
 
@@ -50,6 +51,7 @@ struct pool {
     bool waking;             /* wake is on its way; under lock */
     int64_t armed_ns;        /* when the home looks next, or NS_NEVER; under lock */
     struct pool_lease lease; /* while permits.leased; under lock */
+    atomic_bool is_void;     /* the lease is */
     struct mailbox *lender;  /* whom it asks for more, by: NULL: nobody; under lock */
     struct mail *asks;
     bool asking;              /* it is on its way; under lock */

@@ -165,4 +165,8 @@ struct metric_names {
  */
 void metrics_render(const struct metrics *metrics, const struct metric_names *names, struct exposition *out);
 
+/* A family of one histogram without labels; `bounds` are its buckets'. */
+void metrics_render_histogram(const char *name, const char *help, const int64_t *bounds,
+                              const struct metric_histogram *histogram, struct exposition *out);
+
 #endif

@@ -1,5 +1,6 @@
 #include "admin/pools.h"
 
+#include "admin/fleet.h"
 #include "admin/respond.h"
 #include "base/mem.h"
 #include "proxy/generation.h"
@@ -37,7 +38,6 @@ static void put_pool(struct jsonw *json, const char *name, const struct pool_fig
     if (figures->has_pause)                                                                                  \
         jsonw_u64(json, #field, figures->field);
 #include "stats/metrics.def"
-    jsonw_close_object(json);
 }
 
 void pools_respond(struct admin_request *request, struct proxy *proxy)
@@ -55,6 +55,8 @@ void pools_respond(struct admin_request *request, struct proxy *proxy)
             continue;
         figures = proxy_pool_figures(proxy, i);
         put_pool(json, names[i], &figures);
+        fleet_put(json, proxy, i);
+        jsonw_close_object(json);
     }
     jsonw_close_array(json);
     mem_free(names);

@@ -1,6 +1,7 @@
 #include "admin/scrapes.h"
 
 #include "admin/durations.h"
+#include "admin/fleet.h"
 #include "admin/labels.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
@@ -101,7 +102,7 @@ static void write_page(struct scrapes *scrapes, const struct metrics *sum, struc
     else
         page->content.is_incomplete = true;
     labels_fini(&labels);
-    if (pools_expose(scrapes->proxy, &out) != ST_OK)
+    if (pools_expose(scrapes->proxy, &out) != ST_OK || fleet_expose(scrapes->proxy, &out) != ST_OK)
         page->content.is_incomplete = true;
     expose_build(scrapes->version, &out);
     expose_own(&scrapes->process, &out);

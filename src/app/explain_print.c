@@ -414,6 +414,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     case CAUSE_QUEUE_LIMIT: return strikes(e, pool_of(e)->queue_timeout_ns);
     case CAUSE_TOO_LATE: return pool_of(e)->least_ns != NS_NEVER || pool_of(e)->rate_per_hour != 0;
     case CAUSE_PAUSED: return pool_of(e)->pause.max_ns != 0;
+    case CAUSE_FLEET_UNAVAILABLE: return pool_of(e)->fleet != NULL;
     case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
     case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
     case CAUSE_PROHIBITED: return upstream->origin.guard != NULL;

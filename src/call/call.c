@@ -8,6 +8,7 @@
 #include "core/budget.h"
 #include "call/downstream.h"
 #include "call/context.h"
+#include "call/pool_wait.h"
 #include "call/try_inspect.h"
 #include "runtime/log_error.h"
 
@@ -22,6 +23,14 @@ static bool is_limit_of(const struct try *try, enum cause cause, int64_t now_ns)
     return try->fsm.limit_ns <= now_ns && cause == try->fsm.limit_cause;
 }
 
+/* A first try that has waited for what nobody lends did not wait for others: that is no deadline in a queue. */
+static enum cause true_cause(const struct call *call, enum cause cause)
+{
+    if (call->fsm.state != CALL_TRYING || call->try->fsm.state != TRY_QUEUED || is_newcomer(call))
+        return cause;
+    return pool_wait_true_cause(call->try->plan.pool, cause);
+}
+
 static void limit_is_up(struct call *call, enum cause cause, int64_t now_ns)
 {
     if (call->rival != NULL && !is_limit_of(call->try, cause, now_ns) &&
@@ -31,6 +40,8 @@ static void limit_is_up(struct call *call, enum cause cause, int64_t now_ns)
         return;
     if (is_newcomer(call) && cause == CAUSE_DEADLINE)
         call_end_as_before(call, RETRY_STOP_QUEUE);
+    else if (true_cause(call, cause) == CAUSE_FLEET_UNAVAILABLE)
+        try_fail(call->try, &(struct stream_fault){.cause = CAUSE_FLEET_UNAVAILABLE});
     else if (call->fsm.state != CALL_TUNNEL && is_limit_of(call->try, cause, now_ns))
         try_fail(call->try, &(struct stream_fault){.cause = cause});
     else

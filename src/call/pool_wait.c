@@ -76,6 +76,13 @@ enum cause pool_wait_cause(enum permit_answer refused)
     return causes[refused];
 }
 
+enum cause pool_wait_true_cause(struct pool *pool, enum cause cause)
+{
+    bool is_of_wait = cause == CAUSE_QUEUE_FULL || cause == CAUSE_QUEUE_LIMIT || cause == CAUSE_DEADLINE;
+
+    return is_of_wait && pool_is_void(pool) ? CAUSE_FLEET_UNAVAILABLE : cause;
+}
+
 uint64_t pool_wait_retry_after_s(const struct permit *permit, int64_t now_ns)
 {
     int64_t left_ns = permit->refused >= PERMIT_RATE ? permit->slot_ns - now_ns : 0;

@@ -433,7 +433,7 @@ void try_begin(struct try *try, const struct try_plan *plan)
     case PERMIT_RATE:
     case PERMIT_PAUSED:
         try->events->entered(try, PHASE_QUEUE);
-        fail(try, pool_wait_cause(try->ticket.permit.refused), NULL);
+        fail(try, pool_wait_true_cause(plan->pool, pool_wait_cause(try->ticket.permit.refused)), NULL);
         return;
     }
     fail(try, CAUSE_BROKEN, "its pool's answer is none that a pool can give");

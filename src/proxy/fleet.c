@@ -163,7 +163,7 @@ static void listen_to_hints(struct fleet *fleet)
 
 static void has_answered(struct fleet_peers *peers, int64_t took_ns)
 {
-    metric_observe_seconds(&fleet_of(peers)->round_trips, took_ns);
+    metric_observe_overshoot(&fleet_of(peers)->round_trips, took_ns);
 }
 
 static void has_refused(struct fleet_peers *peers, const char *pool, const char *why)
@@ -440,6 +440,8 @@ void fleet_leave(struct fleet *fleet, void (*done)(void *arg), void *arg)
 
 bool fleet_figures(const struct fleet *fleet, uint32_t pool, struct fleet_figures *out)
 {
+    if (fleet == NULL)
+        return false;
     LIST_FOREACH(node, &fleet->pools) {
         const struct fleet_pool *fp = CONTAINER_OF(node, struct fleet_pool, node);
 
@@ -451,17 +453,12 @@ bool fleet_figures(const struct fleet *fleet, uint32_t pool, struct fleet_figure
     return false;
 }
 
-bool fleet_is_on(const struct fleet *fleet)
+bool fleet_store_figures(const struct fleet *fleet, struct fleet_store_figures *out)
 {
-    return fleet->store != NULL;
-}
-
-bool fleet_is_connected(const struct fleet *fleet)
-{
-    return fleet->store != NULL && store_connection(fleet->store->store) != 0;
-}
-
-const struct metric_histogram *fleet_round_trips(const struct fleet *fleet)
-{
-    return &fleet->round_trips;
+    if (fleet == NULL || fleet->store == NULL)
+        return false;
+    *out = (struct fleet_store_figures){.connected = store_connection(fleet->store->store) != 0,
+                                        .clock_step_seconds = fleet->peers.clock_step_seconds,
+                                        .round_trips = &fleet->round_trips};
+    return true;
 }

@@ -15,15 +15,17 @@
 
 /* What changes in a pool meanwhile is looked at together. */
 #define LOOK_GAP_NS (2 * NS_PER_MS)
+/* What is no step of the store's clock, but a slow answer. */
+#define STEP_US     INT64_C(500000)
 
-const char *fleet_result_name(enum fleet_result result)
+const char *fleet_result_name(uint32_t result)
 {
     static const char *const names[FLEET_RESULTS] = {"ok", "epoch", "late", "old", "timeout", "error"};
 
     return names[result];
 }
 
-const char *fleet_mode_name(enum fleet_mode mode)
+const char *fleet_mode_name(uint32_t mode)
 {
     static const char *const names[FLEET_MODES] = {"calm", "tight", "learning", "fallback"};
 
@@ -55,6 +57,7 @@ static void put_lease(const struct fleet_pool *fp, int64_t now_ns, struct pool_l
         .size = fp->reserve + size,
         .until_ns = ends_ns != INT64_MAX ? ends_ns - 1 : NS_NEVER,
         .after = fp->reserve + fp->fallback_size,
+        .is_void = fp->reserve + size == 0 && find_mode(fp, now_ns) >= FLEET_LEARNING,
         .listens = block->tight || size < block_size(block, now_ns),
     };
 }
@@ -239,6 +242,16 @@ static void note_answer(struct fleet_pool *fp, const struct block_reply *reply)
     fp->learning_until_ns = pool_lease_clock_ns() + reply->learning_us * NS_PER_US;
 }
 
+/* Two answers say how far ahead of ours the store's clock is, each give or take a round trip. */
+static void note_clock(struct fleet_pool *fp, const struct block_reply *reply)
+{
+    int64_t ahead_us = reply->time_us - pool_lease_clock_ns() / NS_PER_US;
+    int64_t step_us = ahead_us - fp->block.store_ahead_us;
+
+    if (fp->block.store_known && (step_us > STEP_US || step_us < -STEP_US))
+        fp->peers->clock_step_seconds = (double)step_us * 1e-6;
+}
+
 static void answered(struct store_command *command, enum store_fault fault, const struct store_reply *reply,
                      const char *why)
 {
@@ -248,6 +261,8 @@ static void answered(struct store_command *command, enum store_fault fault, cons
 
     if (fault == STORE_FINE && block_read_reply(reply, &fp->request, &answer)) {
         peers->answered(peers, loop_refresh_now(peers->loop) - command->sent_ns);
+        if (answer.answer != BLOCK_OLD)
+            note_clock(fp, &answer);
         note_answer(fp, &answer);
         look_for(fp, &(struct look){.reply = &answer});
         if (answer.answer == BLOCK_OLD)
@@ -421,6 +436,7 @@ void fleet_pool_figures(const struct fleet_pool *fp, struct fleet_figures *out)
     int64_t until_ns = fp->lends ? block_starts_until_ns(&fp->block) : INT64_MIN;
 
     *out = fp->figures;
+    out->pool = fp->name;
     out->name = fp->shared;
     out->size = fp->size;
     out->granted = fp->reserve + (fp->lends ? block_size(&fp->block, now_ns) : 0);
@@ -429,6 +445,7 @@ void fleet_pool_figures(const struct fleet_pool *fp, struct fleet_figures *out)
     out->total_granted += fp->reserve * out->hosts;
     out->mode = fp->lends ? find_mode(fp, now_ns) : FLEET_CALM;
     out->lease_seconds = until_ns > now_ns ? (double)(until_ns - now_ns) * 1e-9 : 0;
+    out->modes[out->mode] = 1;
     if (fp->mode == FLEET_FALLBACK)
         out->fallback_seconds += (double)(now_ns - fp->looked_ns) * 1e-9;
 }

@@ -216,6 +216,8 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
     pool->rate_per_hour = per_hour;
     if (terms->is_leased != pool->permits.leased)
         pool->lease = (struct pool_lease){.until_ns = NS_NEVER};
+    if (!terms->is_leased)
+        atomic_store_explicit(&pool->is_void, false, memory_order_relaxed);
     permit_pool_set_leased(&pool->permits, terms->is_leased);
     adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);
     pool_obey_limit_locked(pool, terms->queue_size);
@@ -384,8 +386,12 @@ struct pool_figures pool_figures(struct pool *pool)
     };
     if (figures.held_peak < pool->peak_before)
         figures.held_peak = pool->peak_before;
-    /* Of a smaller pool than before, it comes down as permits come back. */
-    figures.size = pool->adaptive.size > pool->permits.size ? pool->adaptive.size : pool->permits.size;
+    /* Of a smaller pool than before, it comes down as permits come back. Of what is lent, what may be used counts. */
+    figures.size = pool->permits.size;
+    if (!pool->permits.leased && pool->adaptive.size > figures.size)
+        figures.size = pool->adaptive.size;
+    if (pool->permits.leased && pool->lease.size < figures.limit)
+        figures.limit = pool->lease.size;
     pthread_mutex_unlock(&pool->lock);
     return figures;
 }

@@ -51,6 +51,7 @@ void pool_lend(struct pool *pool, pool_lend_fn lend, void *arg)
     PRE(pool->permits.leased);
     see_locked(pool, &news);
     lend(arg, &news, &pool->lease);
+    atomic_store_explicit(&pool->is_void, pool->lease.is_void, memory_order_relaxed);
     pool_obey_limit_locked(pool, pool->permits.queue_size_asked);
     pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     pool->lease.listens |= pool->permits.shrinking;

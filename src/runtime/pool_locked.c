@@ -99,6 +99,8 @@ void pool_end_lease_locked(struct pool *pool)
     if (pool->lease.until_ns == NS_NEVER || pool_lease_clock_ns() <= pool->lease.until_ns)
         return;
     pool->lease.until_ns = NS_NEVER;
+    if (pool->lease.after == 0)
+        atomic_store_explicit(&pool->is_void, true, memory_order_relaxed);
     if (pool->lease.after < pool->lease.size)
         pool->lease.size = pool->lease.after;
     pool_obey_limit_locked(pool, pool->permits.queue_size_asked);

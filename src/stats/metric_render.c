@@ -240,6 +240,15 @@ static void put_code(struct exposition *out, const char *name, struct owner owne
     exposition_u64(out, count);
 }
 
+void metrics_render_histogram(const char *name, const char *help, const int64_t *bounds,
+                              const struct metric_histogram *histogram, struct exposition *out)
+{
+    struct bound_texts texts = write_bounds(bounds);
+
+    exposition_family(out, name, EXPOSITION_HISTOGRAM, help);
+    put_histogram(out, name, (struct owner){0}, &texts, histogram);
+}
+
 /* Of 500 codes that could be, those that were seen. */
 static void put_codes(struct exposition *out, const char *name, struct owner owner,
                       const struct code_counts *counts)

@@ -6,6 +6,7 @@ import pytest
 
 from harness.bounds import SOON, poll
 from harness.fleet import Fleet
+from harness.problem import expect
 
 POOL = "prod/api"
 
@@ -122,6 +123,51 @@ def test_a_store_that_was_never_there(fleet, fallback, expected):
         poll(lambda: host.ask("GET", "/ok").status == 200, "the fallback to hold")
     f.load("/delay/200", rate=50, seconds=1, hosts=[1])
     assert f.figures(1)["held_peak"] == expected
+
+
+def test_closed_names_the_store_when_nothing_may_start(fleet):
+    f = fleet(1, size=6, fallback="closed", pool={"queue_timeout": "300ms"})
+    f.store.stop()
+    host = f.add()
+    answer = host.ask("GET", "/ok")
+    expect(answer, 503, "connection_limit_reached", sent="none")
+    assert answer["retry-after"] == "1"
+    assert host.metrics().sum("curfew_calls_rejected_total", reason="fleet_unavailable") == 1
+
+
+def test_closed_answers_at_the_deadline_or_when_the_queue_is_full(fleet):
+    f = fleet(1, size=6, fallback="closed", deadline="300ms", pool={"queue": 1})
+    f.store.stop()
+    host = f.add()
+    waits = host.caller()
+    waits.request("GET", "/ok")
+    host.wait_metric("curfew_pool_waiting", 1)
+    expect(host.ask("GET", "/ok"), 503, "connection_limit_reached", sent="none")
+    expect(waits.recv_response(), 503, "connection_limit_reached", sent="none")
+    assert host.metrics().sum("curfew_calls_rejected_total", reason="fleet_unavailable") == 2
+
+
+def test_what_becomes_of_it_is_seen(fleet):
+    f = fleet(2, size=6)
+    f.begin()
+    finish = f.start_load("/delay/100", rate=120, seconds=2, hosts=[0])
+    poll(lambda: f.figures(0)["held"] >= 5, "most permits to be held by one host")
+    shown = f.figures(0)["fleet"]
+    assert shown.keys() == {"name", "size", "granted", "total_granted", "hosts", "waiting_hosts", "mode", "lease_ms"}
+    assert (shown["name"], shown["size"], shown["hosts"]) == ("api", 6, 2)
+    assert 5 <= shown["granted"] <= shown["total_granted"] <= 6 and shown["mode"] in ("calm", "tight") and shown["lease_ms"] > 8000
+    metrics = f.hosts[0].metrics()
+    assert metrics.sum("curfew_fleet_connected") == 1
+    assert metrics.sum("curfew_fleet_renewals_total", result="ok") > 0
+    assert metrics.sum("curfew_fleet_round_trip_seconds_count") > 0
+    assert metrics.sum("curfew_fleet_mode") == 1
+    assert metrics.sum("curfew_fleet_size") == 6 and metrics.sum("curfew_fleet_hosts") == 2
+    assert metrics.sum("curfew_fleet_granted") == metrics.sum("curfew_pool_size")
+    assert metrics.sum("curfew_fleet_over_granted") == 0
+    assert metrics.sum("curfew_fleet_lease_seconds") > 8
+    finish()
+    f.store.stop()
+    f.hosts[0].wait_metric("curfew_fleet_connected", 0)
 
 
 def test_after_ride_out_each_has_its_share_and_the_cap_holds_until_the_store_is_back_empty(fleet):
