@@ -3,11 +3,11 @@ _curfew() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'serve reload ready top calls advise check explain faulty help version --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'serve reload ready top calls advise check fleet explain faulty help version --help --version' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]}/$prev in
-    serve/-c | serve/--config | reload/-c | reload/--config | ready/-c | ready/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | check/-c | check/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
+    serve/-c | serve/--config | reload/-c | reload/--config | ready/-c | ready/--config | top/-c | top/--config | calls/-c | calls/--config | advise/-c | advise/--config | check/-c | check/--config | fleet/-c | fleet/--config | explain/-c | explain/--config | faulty/--cert | faulty/--key | faulty/--ca-out | faulty/--client-ca)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
@@ -28,11 +28,13 @@ _curfew() {
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -u --upstream -f --false-timeouts -j --json -h --help' -- "$cur") ;;
     check/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -j --json -a --admin --offline --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
+    fleet/-*)
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -h --help' -- "$cur") ;;
     explain/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
     faulty/-*)
         mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --http2 --h2-goaway --h2-streams --h2-window --h2-no-settings --h2-no-pongs --seed -h --help' -- "$cur") ;;
-    serve/* | reload/* | ready/* | top/* | calls/* | advise/* | check/* | explain/*)
+    serve/* | reload/* | ready/* | top/* | calls/* | advise/* | check/* | fleet/* | explain/*)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac

@@ -9,6 +9,7 @@
 #include "app/check.h"
 #include "app/crash.h"
 #include "app/explain.h"
+#include "app/fleet_command.h"
 #include "app/output.h"
 #include "app/ready_command.h"
 #include "app/reload_command.h"
@@ -37,6 +38,7 @@ static const struct command {
     {"advise", advise_command_main,
      "works out deadlines and sizes of pools from what a running curfew has measured: curfew advise FILE"},
     {"check", check_main, "checks a configuration: curfew check FILE"},
+    {"fleet", fleet_command_main, "what the fleet's store has written down, host by host: curfew fleet FILE"},
     {"explain", explain_main, "what a request is subject to: curfew explain FILE METHOD URL"},
     {"faulty", faulty_main, "an API that misbehaves on purpose: curfew faulty --listen ADDRESS"},
     {"help", help_main, "tells what a command does, and what its options are: curfew help COMMAND"},

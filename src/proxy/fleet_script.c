@@ -7,9 +7,15 @@
     extern const char fleet_script_##id##_start[], fleet_script_##id##_end[];
 
 SCRIPT(renew)
+SCRIPT(book)
 
 struct span fleet_script_renew(void)
 {
     return (struct span){fleet_script_renew_start,
                          (size_t)(fleet_script_renew_end - fleet_script_renew_start)};
+}
+
+struct span fleet_script_book(void)
+{
+    return (struct span){fleet_script_book_start, (size_t)(fleet_script_book_end - fleet_script_book_start)};
 }

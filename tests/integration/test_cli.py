@@ -12,7 +12,7 @@ from harness.process import BINARY, Process, run
 from harness.peers import ok
 from harness.wire import Cut
 
-SUBCOMMANDS = ["serve", "reload", "ready", "top", "calls", "advise", "check", "explain", "faulty", "help", "version"]
+SUBCOMMANDS = ["serve", "reload", "ready", "top", "calls", "advise", "check", "explain", "fleet", "faulty", "help", "version"]
 
 
 @pytest.fixture

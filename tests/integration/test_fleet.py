@@ -7,6 +7,7 @@ import pytest
 from harness.bounds import SOON, poll
 from harness.fleet import Fleet
 from harness.problem import expect
+from harness.process import BINARY, run
 
 POOL = "prod/api"
 
@@ -145,6 +146,19 @@ def test_closed_answers_at_the_deadline_or_when_the_queue_is_full(fleet):
     expect(host.ask("GET", "/ok"), 503, "connection_limit_reached", sent="none")
     expect(waits.recv_response(), 503, "connection_limit_reached", sent="none")
     assert host.metrics().sum("curfew_calls_rejected_total", reason="fleet_unavailable") == 2
+
+
+def test_the_book_is_shown_host_by_host(fleet):
+    f = fleet(2, size=6)
+    assert f.begin().startswith("pool api (api in the fleet): 0 of 6 lent, 2 hosts, ")
+    f.load("/ok", rate=20, seconds=1)
+    lines = run([BINARY, "fleet", f.hosts[0].config]).stdout.splitlines()
+    assert lines[0].startswith("pool api (api in the fleet): 2 of 6 lent, 2 hosts, 0 wait")
+    assert lines[1].split() == ["HOST", "LENT", "HELD", "WANTED"]
+    assert sorted(line.split()[0] for line in lines[2:]) == sorted(f.store.entries(POOL))
+    f.store.stop()
+    done = run([BINARY, "fleet", f.hosts[0].config])
+    assert (done.returncode, done.stdout) == (1, "") and "curfew: fleet: pool api: " in done.stderr
 
 
 def test_what_becomes_of_it_is_seen(fleet):

@@ -9,7 +9,7 @@ import redis
 from .bounds import SLOW, SOON, poll
 from .curfew import Curfew, Faulty, write_config
 from .load import load
-from .process import Process
+from .process import BINARY, Process, run
 
 SERVER = shutil.which("redis-server")
 
@@ -78,9 +78,9 @@ class Fleet:
     def begin(self):
         """Nobody holds anything yet: nothing has to be learnt."""
         poll(lambda: len(self.store.entries("prod/api")) == len(self.hosts), "all hosts to be in the book")
-        self.store.client.hset("curfew:{prod/api}:book", mapping={"unknown_until": 0, "minted": 0})
-        for host in self.store.entries("prod/api"):
-            self.store.client.publish(f"curfew:{{prod/api}}:hint:{host}", "")
+        done = run([BINARY, "fleet", "begin", "-c", self.hosts[0].config])
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def figures(self, host):
         return self.hosts[host].pools()["pools"][0]
