@@ -242,7 +242,7 @@ static enum status drop_all(struct build *b, struct build_upstream *u, const str
         (void)build_is_field_name(b, node, node->text, false);
         status = drop(b, names, &count, node->text);
     }
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && status == ST_OK; i++)
         u->out->owns_grpc_timeout |= span_eq_nocase(names[i], SPAN_LIT("grpc-timeout"));
     for (uint32_t i = 0; i < cd->header_count && status == ST_OK; i++)
         status = drop(b, names, &count, cd->headers[i]);
