@@ -11,7 +11,7 @@ _curfew() {
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
-    reload/-a | reload/--admin | ready/-a | ready/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/-a | check/--admin | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--h2-goaway | faulty/--h2-streams | faulty/--h2-window | faulty/--seed) return ;;
+    reload/-a | reload/--admin | ready/-a | ready/--admin | top/-a | top/--admin | top/-d | top/--delay | calls/-a | calls/--admin | calls/-o | calls/--older | calls/-u | calls/--upstream | calls/-p | calls/--phase | calls/-n | calls/--limit | calls/-s | calls/--sort | calls/-x | calls/--cut | advise/-a | advise/--admin | advise/-u | advise/--upstream | advise/-f | advise/--false-timeouts | check/-a | check/--admin | check/--descriptors | check/--memory | check/--stop-timeout | explain/-H | explain/--header | explain/-u | explain/--upstream | faulty/--listen | faulty/--proxy | faulty/--proxy-behind | faulty/--h2-goaway | faulty/--h2-streams | faulty/--h2-window | faulty/--seed) return ;;
     esac
     case ${COMP_WORDS[1]}/$cur in
     serve/-*)
@@ -33,7 +33,7 @@ _curfew() {
     explain/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -H --header -u --upstream -h --help' -- "$cur") ;;
     faulty/-*)
-        mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --http2 --h2-goaway --h2-streams --h2-window --h2-no-settings --h2-no-pongs --seed -h --help' -- "$cur") ;;
+        mapfile -t COMPREPLY < <(compgen -W '--listen --tls --cert --key --ca-out --client-ca --tls-stall --proxy --proxy-behind --http2 --h2-goaway --h2-streams --h2-window --h2-no-settings --h2-no-pongs --seed -h --help' -- "$cur") ;;
     serve/* | reload/* | ready/* | top/* | calls/* | advise/* | check/* | fleet/* | explain/*)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

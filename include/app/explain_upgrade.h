@@ -6,4 +6,7 @@
 /* To standard output: which protocols a connection may switch to. Nothing if there are none. */
 void explain_upgrade_print(const struct route_config *route);
 
+/* Likewise: which proxy its connections are made through. */
+void explain_proxy_print(const struct proxy_config *proxy);
+
 #endif

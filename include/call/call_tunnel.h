@@ -29,8 +29,12 @@ struct call_tunnel {
 bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, struct span protocol)
     __attribute__((warn_unused_result));
 
-/* By Upgrade, if its route lets it; head->upgrade says what goes on. False: no memory. */
-bool call_ask_for_upgrade(struct call *call, struct http1_head *head) __attribute__((warn_unused_result));
+/*
+ * By Upgrade, if its route lets it; head->upgrade says what goes on. CAUSE_NONE, INTERNAL, or PROTOCOL: the caller asks
+ * for nothing else, and it is not let through.
+ */
+enum cause call_ask_for_upgrade(struct call *call, struct http1_head *head)
+    __attribute__((warn_unused_result));
 
 /* The protocol that it asks its API for; empty: none. */
 static inline struct span call_upgrade(const struct call *call)

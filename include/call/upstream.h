@@ -86,7 +86,7 @@ struct upstream {
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
                                   const struct upstream_config *config, struct target *target,
                                   const struct upstream_events *events, void *user,
-                                  const union dns_address *shunned, int64_t limit_ns);
+                                  const union dns_address *shunned, bool http1_only, int64_t limit_ns);
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);

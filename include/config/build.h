@@ -121,6 +121,11 @@ enum status build_streams(struct build *b, const struct option_values *values,
 enum status build_upgrade(struct build *b, const struct option_values *values,
                           const struct upstream_config *upstream,
                           const struct upgrade_config **out) MUST_CHECK;
+/* A header's value as in headers.set: a text, or a file with a prefix. *out is in the snapshot; empty: it is bad. */
+enum status build_field_value(struct build *b, const struct yaml_node *node, struct span *out) MUST_CHECK;
+/* The proxy on the way to an upstream, after its url; and what that changes in requests, after build_rules. */
+enum status build_proxy(struct build *b, struct build_upstream *u) MUST_CHECK;
+enum status build_proxy_rules(struct build *b, struct build_upstream *u) MUST_CHECK;
 /* The upstream's budget of retries, and the field that tells of them; before build_rules. */
 enum status build_retry_budget(struct build *b, struct build_upstream *u) MUST_CHECK;
 /*

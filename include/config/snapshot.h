@@ -10,6 +10,7 @@
 #include "base/span.h"
 #include "config/forward.h"
 #include "config/place.h"
+#include "config/proxy.h"
 #include "config/streams.h"
 #include "config/upgrade.h"
 #include "http/forward_rules.h"
@@ -258,6 +259,7 @@ struct upstream_config {
     uint32_t listen_tls_count;     /* of the latter */
 
     struct origin origin;
+    struct proxy_config proxy;
     struct tls_config tls;
     struct caller_tls_config caller_tls;
     struct http2_config http2;
@@ -320,6 +322,12 @@ static inline bool upstream_listens_by_tls(const struct upstream_config *upstrea
                                            const struct endpoint *address)
 {
     return address >= upstream->listen + (upstream->listen_count - upstream->listen_tls_count);
+}
+
+/* Where its connections are made to: the proxy's origin, or its own. */
+static inline const struct origin *upstream_dialled(const struct upstream_config *upstream)
+{
+    return upstream->proxy.url != NULL ? &upstream->proxy.origin : &upstream->origin;
 }
 
 /* Scheme, host and port as a url has them: "https://[2001:db8::1]:8443". */

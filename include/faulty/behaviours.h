@@ -12,6 +12,7 @@ extern const struct faulty_behaviour faulty_uploads[];   /* what is done with a 
 extern const struct faulty_behaviour faulty_faults[];    /* failures */
 extern const struct faulty_behaviour faulty_orders[];    /* failures in an order, or at times */
 extern const struct faulty_behaviour faulty_events[];    /* server-sent events */
+extern const struct faulty_behaviour faulty_sockets[];   /* WebSockets */
 extern const struct faulty_behaviour faulty_h2_faults[]; /* what only HTTP/2 and gRPC have */
 extern const struct faulty_behaviour faulty_admin[];     /* /stats */
 

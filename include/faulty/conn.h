@@ -12,6 +12,7 @@
 #include "faulty/transport.h"
 
 enum faulty_conn_state {
+    FAULTY_CONN_PROXY, /* --proxy: waiting for a CONNECT */
     FAULTY_CONN_HANDSHAKE,
     FAULTY_CONN_STALLED,  /* --tls-stall: reads, never answers */
     FAULTY_CONN_HEAD,     /* waiting for a request, or for the rest of its head */

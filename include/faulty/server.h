@@ -39,6 +39,8 @@ struct faulty_server {
     struct event_base *base;
     SSL_CTX *tls; /* NULL: plain HTTP */
     bool tls_stall;
+    unsigned proxy;           /* the status that a CONNECT gets before all else; 0: none is expected */
+    const char *proxy_behind; /* what comes right behind it */
     struct faulty_h2_options h2;
     /* Takes over a connection that begins with HTTP/2's preface; NULL: HTTP/1.1 is all that is spoken. */
     void (*speak_h2)(struct faulty_server *server, const struct faulty_transport *transport,

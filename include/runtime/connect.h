@@ -8,16 +8,19 @@
 #include "core/cause.h"
 #include "core/origin.h"
 #include "core/phase.h"
+#include "core/proxy_spec.h"
 #include "core/race.h"
 #include "core/timer.h"
 #include "runtime/address_book.h"
 #include "runtime/dns.h"
 #include "runtime/mailbox.h"
+#include "runtime/proxy_ask.h"
 #include "runtime/transport.h"
 #include "runtime/tls.h"
 
 /*
- * Makes a connection to an upstream: name -> addresses, which are raced (core/race) -> TCP -> TLS. The result is an
+ * Makes a connection to an upstream: name -> addresses, which are raced (core/race) -> TCP -> (a proxy is asked for a
+ * tunnel) -> TLS. The result is an
  * open transport, ready for the first byte; while there may be up to RACE_LANES sockets on their way, none but the one
  * that is handed over ever gets a byte of a request. Callbacks come from the loop, never out of connect_start.
  *
@@ -43,9 +46,11 @@ struct connect {
     struct resolver *resolver;
     struct address_book *book; /* of all workers */
     const struct origin *origin;
-    struct dns_answer *given;    /* what the host's name is known to have; NULL: it is looked up */
-    struct tls_client *tls;      /* NULL: plain */
-    struct transport *transport; /* the owner's, closed at first */
+    const struct proxy_spec *proxy; /* the origin is a proxy's, and is asked for a tunnel; NULL: it is not */
+    bool http1_only;                /* nothing else is offered by ALPN */
+    struct tls_client *tls;         /* NULL: plain */
+    struct transport *transport;    /* the owner's, closed at first */
+    struct dns_answer *given;       /* what the host's name is known to have; NULL: it is looked up */
     const struct connect_events *events;
     const union dns_address *shunned; /* of several, the last one to be tried; NULL: none */
     int64_t limit_ns;
@@ -53,8 +58,9 @@ struct connect {
     struct dns_answer *answer; /* NULL: the upstream's url has an address */
     struct race race;
     struct transport *lanes[RACE_LANES]; /* the owner's transport, or one of our own; NULL: free */
-    bool shuns_session[RACE_LANES];      /* the attempt is one anew, after a peer that choked on a session */
-    uint8_t order[RACE_ADDRESSES];       /* which address of the answer is at which place */
+    struct proxy_ask asks[RACE_LANES];
+    bool shuns_session[RACE_LANES]; /* the attempt is one anew, after a peer that choked on a session */
+    uint8_t order[RACE_ADDRESSES];  /* which address of the answer is at which place */
     union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
     struct timer timer;     /* when the race has to be looked at */
     struct mail begin;      /* the first step, from the loop */

@@ -30,6 +30,8 @@ void tls_client_free(struct tls_client *client);
  * for.
  */
 enum status tls_begin(struct tls_client *client, struct transport *transport, bool may_resume) MUST_CHECK;
+/* After tls_begin: HTTP/1.1 is offered alone, whatever the spec says. False: no memory. */
+bool tls_offer_http1(struct transport *transport) MUST_CHECK;
 
 /* How a handshake failed. */
 struct tls_failure {

@@ -10,11 +10,19 @@
 #include "runtime/buffer.h"
 #include "runtime/loop.h"
 #include "runtime/transport.h"
+#include "runtime/websocket.h"
 #include "wire/h1_caller.h"
 #include "wire/h2_session.h"
 #include "wire/stream.h"
 
 struct caller_common;
+
+/* What a stream has besides that asks for a tunnel (wire/h2_caller_tunnel.c). */
+struct h2_tunnel {
+    char key[WEBSOCKET_KEY_LEN + 1]; /* ours */
+    uint8_t protocol_len;
+    char protocol[];
+};
 
 /*
  * A caller's connection over HTTP/2: a session, the transport below it, and a stream for each request that is under
@@ -67,6 +75,7 @@ struct h2_stream {
     enum cause refused;          /* NONE: the head is sound so far */
     const char *refused_detail;
     struct buffer in;
+    struct h2_tunnel *tunnel; /* NULL: it asks for none */
     bool begun_told : 1;
     bool has_line : 1; /* pseudo-fields have become the request line */
     bool head_is_whole : 1;
@@ -91,9 +100,10 @@ struct h2_stream {
 
 /*
  * Takes over: the base has received nothing but what lies in its buffer, which begins with the preface. NULL: no
- * memory, and nothing has changed. `max_streams`: that the caller may have open.
+ * memory, and nothing has changed. `max_streams`: that the caller may have open; `tunnels`: it may ask for tunnels.
  */
-struct h2_caller *h2_caller_new(struct h1_caller *base, uint32_t max_streams, struct h2_caller **at);
+struct h2_caller *h2_caller_new(struct h1_caller *base, uint32_t max_streams, bool tunnels,
+                                struct h2_caller **at);
 /* Goes on with what the base had received. May end the connection. */
 void h2_caller_start(struct h2_caller *caller);
 
@@ -119,6 +129,16 @@ void h2_caller_drop(struct h2_stream *stream);
 /* Calls the user, for the first time if need be. Its memory lasts until the end of the turn. */
 void h2_stream_tell(struct h2_stream *stream);
 void h2_stream_lose(struct h2_stream *stream);
+/* :protocol has come: it asks for a tunnel. False: no memory, or no randomness. */
+bool h2_tunnel_ask(struct h2_stream *stream, struct span protocol);
+bool h2_tunnel_is_asked_for(const struct h2_stream *stream) __attribute__((pure));
+/* Is this a field that we write ourselves in such a request? */
+bool h2_tunnel_owns(const struct h2_stream *stream, struct span name);
+/* Field lines that HTTP/1.1 asks by. */
+void h2_tunnel_put_lines(const struct h2_stream *stream, struct text *out);
+/* A 101 as it is told over HTTP/2: *translated shares its fields. False: it does not answer what was asked. */
+bool h2_tunnel_translate(const struct h2_stream *stream, const struct http1_head *head,
+                         struct http1_head *translated);
 /* As struct stream_ops has it. */
 void h2_stream_drop_response(struct stream *stream);
 

@@ -64,6 +64,7 @@ struct h2_events {
 struct h2_terms {
     enum h2_side side;
     uint32_t max_streams; /* that the peer may have open; a server's */
+    bool tunnels;         /* that it may ask for, by CONNECT with :protocol (RFC 8441); a server's */
     uint32_t window;      /* of a stream, in bytes */
     uint32_t head_max;    /* told to the peer as the size of field sections; nothing is refused by it here */
     const struct h2_events *events;

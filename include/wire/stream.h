@@ -196,6 +196,7 @@ struct stream {
     bool carries_grpc; /* a caller's: trailers always reach it (HTTP/2) */
     bool paused;       /* set by the user: nothing was received for a while, as the other side was blocked */
     bool asks_to_tunnel; /* a caller's, set by the user: what it sends behind the head is no other request */
+    bool wants_tunnel;   /* a caller's: its request is none but for that (RFC 8441) */
     bool tunnels;        /* see stream_tunnel */
 };
 

@@ -27,6 +27,19 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
     jsonw_close_object(json);
 }
 
+/* Its credentials are left out. */
+static void put_proxy(struct jsonw *json, const struct proxy_config *proxy)
+{
+    if (proxy->url == NULL) {
+        jsonw_null(json, "proxy");
+        return;
+    }
+    jsonw_open_object(json, "proxy");
+    jsonw_text(json, "url", proxy->url);
+    jsonw_bool(json, "authorization", proxy->authorization.len != 0);
+    jsonw_close_object(json);
+}
+
 static void put_upgrade(struct jsonw *json, const struct upgrade_config *upgrade)
 {
     if (upgrade == NULL) {
@@ -224,6 +237,7 @@ void config_put_shared(struct jsonw *json, const struct upstream_config *upstrea
     jsonw_text(json, "pool", snapshot_pool_name(upstream->snapshot, own->pool));
     put_caller_deadline(json, &upstream->caller_deadline);
     put_keepalive(json, &upstream->keepalive);
+    put_proxy(json, &upstream->proxy);
     put_dns(json, &upstream->origin.dns);
     put_addresses(json, &upstream->origin, upstream->origin.guard != NULL || upstream->forward != NULL);
     config_put_retries(json, upstream, &own->retries);

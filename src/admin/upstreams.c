@@ -77,7 +77,7 @@ static void put_upstream(struct jsonw *json, struct proxy *proxy, const struct u
         put_breaker(json, route, &news);
     }
     jsonw_close_array(json);
-    put_addresses(json, &proxy->address_book, &upstream->origin);
+    put_addresses(json, &proxy->address_book, upstream_dialled(upstream));
     jsonw_close_object(json);
 }
 

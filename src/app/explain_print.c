@@ -60,6 +60,7 @@ static void print_api(const struct upstream_config *upstream)
     upstream_put_origin(&origin, upstream);
     printf(LABEL_FMT "%.*s%.*s%s\n", "API", SPAN_FMT(text_span(&origin)), SPAN_FMT(upstream->rules.base_path),
            protocol_of(upstream));
+    explain_proxy_print(&upstream->proxy);
 }
 
 static void print_request(const struct explanation *e)
@@ -378,7 +379,8 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     const struct upstream_config *upstream = e->target.upstream;
     bool is_connecting = phase == PHASE_DNS || phase == PHASE_CONNECT || phase == PHASE_TLS;
 
-    if ((phase == PHASE_DNS && upstream->origin.host_is_ip) || (phase == PHASE_TLS && !upstream->tls.enabled))
+    if ((phase == PHASE_DNS && upstream_dialled(upstream)->host_is_ip) ||
+        (phase == PHASE_TLS && !upstream->tls.enabled))
         return false;
     if (phase == PHASE_TUNNEL) /* it is cut: the 101 was its answer */
         return false;
@@ -418,7 +420,8 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
     case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
     case CAUSE_PROHIBITED: return upstream->origin.guard != NULL;
-    case CAUSE_DNS: return !upstream->origin.host_is_ip;
+    case CAUSE_PROXY_REFUSED: return upstream->proxy.spec.ask.len != 0;
+    case CAUSE_DNS: return !upstream_dialled(upstream)->host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;
     case CAUSE_BAD_DEADLINE: return upstream->caller_deadline.header_count != 0 || e->grpc_type.len != 0;

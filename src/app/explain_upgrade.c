@@ -6,13 +6,18 @@
 #include "base/number.h"
 #include "base/span.h"
 
+static void print_place(const struct place *place)
+{
+    if (place != NULL)
+        printf(" (%s, %s:%" PRIu32 ")\n", place->path, place->file, place->line);
+    else
+        printf(" (the default)\n");
+}
+
 static void print_limit(const char *name, int64_t limit_ns, const struct place *place)
 {
-    printf("  %-14s%s (", name, number_duration_text(limit_ns).text);
-    if (place != NULL)
-        printf("%s, %s:%" PRIu32 ")\n", place->path, place->file, place->line);
-    else
-        printf("the default)\n");
+    printf("  %-14s%s", name, number_duration_text(limit_ns).text);
+    print_place(place);
 }
 
 void explain_upgrade_print(const struct route_config *route)
@@ -27,4 +32,13 @@ void explain_upgrade_print(const struct route_config *route)
     printf(": once the API has agreed, bytes go both ways, and in place of the deadline\n");
     print_limit("idle", upgrade->terms.idle_ns, upgrade->idle_at);
     print_limit("lifetime", upgrade->terms.lifetime_ns, upgrade->lifetime_at);
+}
+
+void explain_proxy_print(const struct proxy_config *proxy)
+{
+    if (proxy->url == NULL)
+        return;
+    printf("%-12s%s%s", "proxy", proxy->url,
+           proxy->spec.ask.len != 0 ? ", by CONNECT" : ", which gets the whole url");
+    print_place(proxy->at);
 }

@@ -216,8 +216,11 @@ static enum cause start(struct call *call, struct http1_head *head, const char *
         return connect_to(call, head, detail);
     if (retries_are_on(&call->route->retries))
         prepare_retries(call, head);
-    if ((head->known & HTTP1_BIT(UPGRADE)) != 0 && !call_ask_for_upgrade(call, head))
-        return CAUSE_INTERNAL;
+    if ((head->known & HTTP1_BIT(UPGRADE)) != 0) {
+        cause = call_ask_for_upgrade(call, head);
+        if (cause != CAUSE_NONE)
+            return cause == CAUSE_PROTOCOL ? refuse(call, head, cause) : cause;
+    }
     cause = keep_head(call, head, policy.begins_trace);
     if (cause == CAUSE_HEAD_TOO_LARGE)
         return refuse(call, head, cause);

@@ -35,14 +35,15 @@ bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, st
     return true;
 }
 
-bool call_ask_for_upgrade(struct call *call, struct http1_head *head)
+enum cause call_ask_for_upgrade(struct call *call, struct http1_head *head)
 {
     const struct upgrade_config *upgrade = call->route->upgrade;
 
-    if (upgrade == NULL)
-        return true;
-    head->upgrade = upgrade_asked(head, upgrade->protocols, upgrade->protocol_count);
-    return head->upgrade.len == 0 || call_ask_for_tunnel(call, &upgrade->terms, head->upgrade);
+    if (upgrade != NULL)
+        head->upgrade = upgrade_asked(head, upgrade->protocols, upgrade->protocol_count);
+    if (head->upgrade.len == 0)
+        return call->caller->wants_tunnel ? CAUSE_PROTOCOL : CAUSE_NONE;
+    return call_ask_for_tunnel(call, &upgrade->terms, head->upgrade) ? CAUSE_NONE : CAUSE_INTERNAL;
 }
 
 const struct stream_fault *call_send_ask(struct call *call)

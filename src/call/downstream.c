@@ -118,6 +118,15 @@ static uint32_t count_places(const struct upstream_config *upstream)
     return (uint32_t)(count < STREAMS_MIN ? STREAMS_MIN : count > STREAMS_MAX ? STREAMS_MAX : count);
 }
 
+static bool has_tunnels(const struct upstream_config *upstream)
+{
+    bool has_any = false;
+
+    for (uint32_t id = 0; id <= upstream->route_count && !has_any; id++)
+        has_any = snapshot_route(upstream, id)->upgrade != NULL;
+    return has_any;
+}
+
 static void speaks_h2(void *owner)
 {
     struct downstream *downstream = owner;
@@ -125,7 +134,8 @@ static void speaks_h2(void *owner)
 
     if (streams == 0)
         streams = count_places(downstream->upstream);
-    downstream->h2 = h2_caller_new(&downstream->h1, streams, &downstream->h2);
+    downstream->h2 =
+        h2_caller_new(&downstream->h1, streams, has_tunnels(downstream->upstream), &downstream->h2);
     if (downstream->h2 != NULL)
         h2_caller_start(downstream->h2);
     else

@@ -427,7 +427,7 @@ struct carrier *carrier_new(struct multiplex *multiplex, const struct seat *seat
     list_init(&carrier->leaving);
     slots_init(&carrier->slots, loop_now(for_whom->context->loop));
     carrier->upstream = upstream_connect(for_whom->context, for_whom->terms, for_whom->config, NULL, &events,
-                                         carrier, &carrier->shunned, seat->limit_ns);
+                                         carrier, &carrier->shunned, false, seat->limit_ns);
     if (carrier->upstream == NULL) {
         mem_free(carrier);
         return NULL;

@@ -21,7 +21,7 @@ static struct keepalive *keepalive_of(const struct try *try)
 
 const struct origin *try_origin(const struct try *try)
 {
-    return try->plan.target != NULL ? &try->plan.target->origin : &try->plan.config->origin;
+    return try->plan.target != NULL ? &try->plan.target->origin : upstream_dialled(try->plan.config);
 }
 
 /* ---- the result ---------------------------------------------------------------------------------------- */
@@ -247,9 +247,10 @@ static struct seat_order seat_for(struct try *try)
                                .repeatable = try->plan.repeatable};
 }
 
+/* A switch of protocols is HTTP/1.1's. */
 static bool may_speak_h2(const struct try *try)
 {
-    return try->plan.config->http2.use != HTTP2_NEVER;
+    return try->plan.config->http2.use != HTTP2_NEVER && try->plan.upgrade.len == 0;
 }
 
 /* NULL: no memory. */
@@ -259,7 +260,7 @@ static struct upstream *make_connection(struct try *try)
 
     if (!may_speak_h2(try))
         return upstream_connect(try->context, try->plan.terms, try->plan.config, try->plan.target, &events,
-                                try, try->plan.shunned, race_end(try));
+                                try, try->plan.shunned, try->plan.upgrade.len != 0, race_end(try));
     order = seat_for(try);
     return multiplex_connect(keepalive_of(try), &order);
 }
@@ -324,7 +325,7 @@ static struct upstream *take_connection(struct try *try)
     struct upstream *upstream = NULL;
     struct seat_order order;
 
-    if (try->plan.fresh)
+    if (try->plan.fresh || (try->plan.upgrade.len != 0 && config->http2.use != HTTP2_NEVER))
         return NULL;
     if (*reserved_at != NULL)
         upstream = keepalive_take_reserved(reserved_at, config, try->plan.target, try->granted_ns,
@@ -487,6 +488,8 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
     if (!http1_is_interim((*head)->code)) {
         try->status = (*head)->code;
         try->reusable = upstream_note_response(try->upstream, *head);
+        if (try->plan.upgrade.len != 0 && try->plan.config->http2.use != HTTP2_NEVER)
+            try->reusable = false; /* who comes next is to have the choice of HTTP/2 */
         if (try->plan.route->refusals != NULL || try->plan.route->waits != NULL)
             pool_feedback(try->plan.pool, try->context->loop, &try->ticket, try->plan.route, *head);
     }

@@ -134,7 +134,8 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct c
     connect->loop = context->loop;
     connect->resolver = context->resolver;
     connect->book = context->address_book;
-    connect->origin = &config->origin;
+    connect->origin = upstream_dialled(config);
+    connect->proxy = config->proxy.spec.ask.len != 0 ? &config->proxy.spec : NULL;
     connect->tls = terms->tls[config - terms->snapshot->upstreams];
     connect->transport = &upstream->transport;
     connect->events = &connect_events;
@@ -151,7 +152,7 @@ static void aim(struct upstream *upstream, struct connect *connect, struct targe
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,
                                   const struct upstream_config *config, struct target *target,
                                   const struct upstream_events *events, void *user,
-                                  const union dns_address *shunned, int64_t limit_ns)
+                                  const union dns_address *shunned, bool http1_only, int64_t limit_ns)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
     struct attempt *attempt = mem_zalloc(sizeof(*attempt));
@@ -163,6 +164,7 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
         upstream->events = events;
         upstream->user = user;
         attempt->connect.shunned = shunned;
+        attempt->connect.http1_only = http1_only;
         if (connect_start(&attempt->connect, limit_ns) == ST_OK) {
             context->upstream_count++;
             terms->users++;

@@ -124,7 +124,7 @@ static enum status take_file(struct build *b, const struct source *source, struc
     return status;
 }
 
-static enum status read_value(struct build *b, const struct yaml_node *node, struct span *out)
+enum status build_field_value(struct build *b, const struct yaml_node *node, struct span *out)
 {
     struct source source;
     enum status status = find_source(b, node, &source);
@@ -162,7 +162,7 @@ static enum status add_fields(struct build *b, struct fields *fields, const stru
             field = &fields->list[fields->count++];
         field->name = member->key;
         field->node = member;
-        status = read_value(b, member, &field->value);
+        status = build_field_value(b, member, &field->value);
         if (status != ST_OK)
             return status;
         field->is_bad = b->errors->count != errors;

@@ -201,9 +201,9 @@ static enum status build_guard(struct build *b, struct build_upstream *u)
 static enum status build_upstream(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
-        build_http2,      build_listen,          build_url,          build_ejection, build_tls,
-        build_caller_tls, build_caller_deadline, build_retry_budget, build_rules,    build_routes,
-        build_sum_up,     build_guard,
+        build_http2,      build_listen,          build_url,          build_ejection,    build_tls,
+        build_caller_tls, build_caller_deadline, build_retry_budget, build_rules,       build_routes,
+        build_sum_up,     build_guard,           build_proxy,        build_proxy_rules,
     };
     enum status status;
 

@@ -7,7 +7,7 @@
 
 static const struct faulty_behaviour *const tables[] = {faulty_answers, faulty_uploads, faulty_faults,
                                                         faulty_orders,  faulty_events,  faulty_h2_faults,
-                                                        faulty_admin};
+                                                        faulty_sockets, faulty_admin};
 
 static void answer_unknown(struct faulty_conn *c)
 {

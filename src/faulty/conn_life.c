@@ -1,7 +1,7 @@
 /*
  * The life of a connection.
  *
- *   HANDSHAKE -> HEAD -> EXCHANGE -> HEAD ... -> GONE
+ *   (PROXY ->) HANDSHAKE -> HEAD -> EXCHANGE -> HEAD ... -> GONE
  *       |                   \-> LINGER -> GONE
  *       \-> STALLED -> GONE
  *
@@ -23,6 +23,7 @@
 #include "faulty/behaviours.h"
 #include "faulty/conn.h"
 #include "faulty/pattern.h"
+#include "faulty/proxy.h"
 #include "faulty/reply.h"
 
 /* Input that may wait unread in memory, and output that is queued at a time. */
@@ -232,17 +233,23 @@ static void count_answered(struct faulty_conn *c)
     uncount_in_work(c, &c->server->stats.responses_total);
 }
 
+static void linger(struct faulty_conn *c)
+{
+    faulty_transport_end(&c->transport);
+    c->state = FAULTY_CONN_LINGER;
+    faulty_conn_tick_every(c, LINGER_US);
+}
+
 /* The response is out: what becomes of the connection? */
 static void settle(struct faulty_conn *c)
 {
     bool all_read = faulty_content_is_done(&c->content);
 
     if (c->close) {
-        faulty_transport_end(&c->transport);
         forget_request(c);
-        c->state = all_read ? FAULTY_CONN_GONE : FAULTY_CONN_LINGER;
-        if (!all_read)
-            faulty_conn_tick_every(c, LINGER_US);
+        linger(c);
+        if (all_read)
+            c->state = FAULTY_CONN_GONE;
     } else if (all_read) {
         forget_request(c);
         c->state = FAULTY_CONN_HEAD;
@@ -306,6 +313,31 @@ static bool conn_read(struct faulty_conn *c)
     return got != 0;
 }
 
+static bool begin_tls(struct faulty_conn *c)
+{
+    c->state = c->server->tls_stall ? FAULTY_CONN_STALLED : FAULTY_CONN_HANDSHAKE;
+    if (c->server->tls == NULL || c->server->tls_stall)
+        return true;
+    c->transport.ssl = SSL_new(c->server->tls);
+    return c->transport.ssl != NULL && SSL_set_fd(c->transport.ssl, c->transport.fd) == 1;
+}
+
+/* The answer is short: who does not take it at once is not answered. */
+static bool conn_proxy(struct faulty_conn *c)
+{
+    enum faulty_proxy_result result = faulty_proxy_take(c->in, c->out, c->server);
+    size_t put;
+
+    if (result == FAULTY_PROXY_MORE)
+        return false;
+    if ((evbuffer_get_length(c->out) != 0 && faulty_transport_write(&c->transport, c->out, &put) != ST_OK) ||
+        (result == FAULTY_PROXY_LETS && !begin_tls(c)))
+        c->state = FAULTY_CONN_GONE;
+    else if (result == FAULTY_PROXY_REFUSES)
+        linger(c);
+    return true;
+}
+
 static bool conn_handshake(struct faulty_conn *c)
 {
     struct faulty_stats *stats = &c->server->stats;
@@ -330,6 +362,7 @@ static bool conn_handshake(struct faulty_conn *c)
 static bool conn_take(struct faulty_conn *c)
 {
     switch (c->state) {
+    case FAULTY_CONN_PROXY: return conn_proxy(c);
     case FAULTY_CONN_HANDSHAKE: return conn_handshake(c);
     case FAULTY_CONN_HEAD: return take_head(c);
     case FAULTY_CONN_EXCHANGE: return take_content(c);
@@ -414,12 +447,9 @@ static bool conn_open(struct faulty_conn *c)
 {
     struct faulty_server *server = c->server;
 
-    c->state = server->tls_stall ? FAULTY_CONN_STALLED : FAULTY_CONN_HANDSHAKE;
-    if (server->tls != NULL && !server->tls_stall) {
-        c->transport.ssl = SSL_new(server->tls);
-        if (c->transport.ssl == NULL || SSL_set_fd(c->transport.ssl, c->transport.fd) != 1)
-            return false;
-    }
+    c->state = FAULTY_CONN_PROXY;
+    if (server->proxy == 0 && !begin_tls(c))
+        return false;
     return event_assign(&c->io, server->base, c->transport.fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io,
                         c) == 0 &&
            event_add(&c->io, NULL) == 0;

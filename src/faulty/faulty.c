@@ -26,6 +26,8 @@ struct options {
     size_t listeners;
     bool tls;
     bool tls_stall;
+    uint64_t proxy;
+    const char *proxy_behind;
     struct faulty_tls_options tls_files;
     bool http2;
     struct faulty_h2_options h2;
@@ -46,6 +48,8 @@ static const char usage[] =
     "  --ca-out FILE      with --tls: write the certificate as PEM, for clients to trust\n"
     "  --client-ca FILE   with --tls: demand a client certificate that FILE vouches for\n"
     "  --tls-stall        take connections and whatever the peer sends, and never answer it\n"
+    "  --proxy STATUS     be behind a proxy, which answers each CONNECT so: 200, 403, 407 and others\n"
+    "  --proxy-behind TEXT  with --proxy 200: this comes right behind the answer\n"
     "  --http2            take HTTP/2, too: by prior knowledge, or with --tls by ALPN, and then\n"
     "  --h2-goaway N      end a connection by GOAWAY after N requests\n"
     "  --h2-streams N     let a connection have N streams, 0 too; default 100\n"
@@ -77,6 +81,8 @@ enum {
     OPT_LISTEN = 1,
     OPT_TLS,
     OPT_TLS_STALL,
+    OPT_PROXY,
+    OPT_PROXY_BEHIND,
     OPT_CERT,
     OPT_KEY,
     OPT_CA_OUT,
@@ -94,6 +100,8 @@ static const struct option long_options[] = {
     {"listen", required_argument, NULL, OPT_LISTEN},
     {"tls", no_argument, NULL, OPT_TLS},
     {"tls-stall", no_argument, NULL, OPT_TLS_STALL},
+    {"proxy", required_argument, NULL, OPT_PROXY},
+    {"proxy-behind", required_argument, NULL, OPT_PROXY_BEHIND},
     {"cert", required_argument, NULL, OPT_CERT},
     {"key", required_argument, NULL, OPT_KEY},
     {"ca-out", required_argument, NULL, OPT_CA_OUT},
@@ -127,6 +135,11 @@ static int take_option(struct options *o, int option, const char *value, const c
         break;
     case OPT_TLS: o->tls = true; break;
     case OPT_TLS_STALL: o->tls_stall = true; break;
+    case OPT_PROXY:
+        if (number_u64(span_of(value), &o->proxy) != NUMBER_OK || o->proxy < 200 || o->proxy > 599)
+            return complain("--proxy takes a status from 200 to 599, not ", value);
+        break;
+    case OPT_PROXY_BEHIND: o->proxy_behind = value; break;
     case OPT_CERT: o->tls_files.cert_file = value; break;
     case OPT_KEY: o->tls_files.key_file = value; break;
     case OPT_CA_OUT: o->tls_files.ca_out_file = value; break;
@@ -158,6 +171,8 @@ static int check_options(const struct options *o)
         return complain("--cert and --key belong together", "");
     if (!o->tls && (files->cert_file != NULL || files->ca_out_file != NULL || files->client_ca_file != NULL))
         return complain("--cert, --key, --ca-out and --client-ca need --tls", "");
+    if (o->proxy_behind[0] != '\0' && o->proxy != 200)
+        return complain("--proxy-behind needs --proxy 200", "");
     if (!o->http2 && (o->h2.no_settings || o->h2.no_pongs || o->h2.goaway != 0 || o->h2_streams != 100 ||
                       o->h2_window != 65535))
         return complain("what begins with --h2- needs --http2", "");
@@ -169,7 +184,7 @@ static int parse_options(int argc, char **argv, struct options *o)
     int option;
     int result = EXIT_DONE;
 
-    *o = (struct options){.seed = 1, .h2_streams = 100, .h2_window = 65535};
+    *o = (struct options){.seed = 1, .proxy_behind = "", .h2_streams = 100, .h2_window = 65535};
     optind = 0; /* getopt may have been used before: start afresh */
     opterr = 0;
     while (result == EXIT_DONE && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
@@ -257,6 +272,8 @@ int faulty_main(int argc, char **argv)
     list_init(&server.h2s);
     server.speak_h2 = options.http2 ? faulty_h2_start : NULL;
     server.h2 = options.h2;
+    server.proxy = (unsigned)options.proxy;
+    server.proxy_behind = options.proxy_behind;
     server.h2.streams = (uint32_t)options.h2_streams;
     server.h2.window = (uint32_t)options.h2_window;
     list_init(&server.listeners);

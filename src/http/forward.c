@@ -69,16 +69,20 @@ static bool request_keeps(const struct request_plan *plan, const struct http1_fi
     return plan->rules->dropped_count == 0 || !forward_rules_drop(plan->rules, field->name);
 }
 
-static void put_request_line(struct text *out, const struct http1_head *head, struct span base_path)
+/* What is meant for the whole server, "*", is for a proxy an url without a path (RFC 9112 3.2.4). */
+static void put_request_line(struct text *out, const struct http1_head *head,
+                             const struct forward_rules *rules)
 {
     PRE(head->path.len != 0);
     text_put(out, head->method);
     TEXT_LIT(out, " ");
+    text_put(out, rules->authority);
     if (head->path.ptr[0] != '*')
-        text_put(out, base_path);
+        text_put(out, rules->base_path);
     if (head->path.ptr[0] == '?')
         TEXT_LIT(out, "/");
-    text_put(out, head->path);
+    if (head->path.ptr[0] != '*' || rules->authority.len == 0)
+        text_put(out, head->path);
     TEXT_LIT(out, " HTTP/1.1\r\n");
 }
 
@@ -131,7 +135,7 @@ void forward_request_head(struct text *out, const struct http1_head *head, const
 
     if (rules->tells != FORWARD_TELLS_NOTHING)
         plan.forwarded = forwarded_plan(head, rules, caller);
-    put_request_line(out, head, rules->base_path);
+    put_request_line(out, head, rules);
     put_line(out, SPAN_LIT("Host: "), rules->host.len != 0 ? rules->host : head->authority);
     for (const struct http1_field *field = head->fields, *end = field + head->field_count; field < end;
          field++) {

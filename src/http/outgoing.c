@@ -15,15 +15,15 @@ static uint32_t shortened(struct span target)
 }
 
 /* The target as it came stands in the head as it is sent, or else behind it. */
-static bool is_in_head(const struct http1_head *head)
+static bool is_in_head(const struct http1_head *head, const struct forward_rules *rules)
 {
-    return head->authority.len == 0;
+    return head->authority.len == 0 && rules->authority.len == 0;
 }
 
 static uint32_t find_target(const struct outgoing *outgoing, const struct http1_head *head,
                             const struct forward_rules *rules)
 {
-    if (!is_in_head(head))
+    if (!is_in_head(head, rules))
         return outgoing->cap;
     return (uint32_t)(head->method.len + 1 + (head->path.ptr[0] != '*' ? rules->base_path.len : 0));
 }
@@ -51,7 +51,8 @@ bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span tex
     PRE(outgoing->bytes == NULL && head->method.len <= UINT8_MAX); /* HTTP1_METHOD_MAX of it are read */
     outgoing->len = (uint32_t)text.len;
     outgoing->cap = outgoing->len + room + END_LEN;
-    outgoing->size = outgoing->cap + (uint32_t)host.len + (is_in_head(head) ? 0 : (uint32_t)target.len);
+    outgoing->size =
+        outgoing->cap + (uint32_t)host.len + (is_in_head(head, rules) ? 0 : (uint32_t)target.len);
     outgoing->bytes = slab_take(slab, outgoing->size);
     if (outgoing->bytes == NULL)
         return false;
@@ -63,7 +64,7 @@ bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span tex
     outgoing->host_len = (uint16_t)host.len;
     put(outgoing->bytes, text);
     behind = outgoing->bytes + outgoing->cap;
-    if (!is_in_head(head))
+    if (!is_in_head(head, rules))
         behind = put(behind, target);
     behind = put(behind, host);
     POST(behind == outgoing->bytes + outgoing->size);

@@ -2,7 +2,7 @@
  * What the page knows: the last 15 minutes of each upstream in slots of some seconds, what is in flight, and what is wrong
  * where. Touches no document: tests run it as it is.
  */
-export const PHASES = ["upload", "queue", "backoff", "dns", "connect", "tls", "send", "wait", "receive"];
+export const PHASES = ["upload", "queue", "backoff", "dns", "connect", "tls", "send", "wait", "receive", "tunnel"];
 export const OUTCOMES = ["completed", "stuck", "failed", "rejected", "abandoned"];
 export const SPAN_S = 900;
 export const STEP_S = 10;

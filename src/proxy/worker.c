@@ -54,7 +54,7 @@ static void mark_addresses(const struct call_context *context, const struct upst
 
     if (upstream->origin.eject.failures == 0)
         return;
-    states = address_book_states(context->address_book, &upstream->origin);
+    states = address_book_states(context->address_book, upstream_dialled(upstream));
     for (enum ejection_state state = 0; state < EJECTION_STATE_COUNT; state++)
         context->metrics->upstreams[upstream->index].addresses[state] = states.of[state];
 }

@@ -103,7 +103,9 @@ static void heed(struct worker *pw, const struct dns_news *news)
     for (uint32_t i = 0; i < pw->upstream_places; i++) {
         const struct upstream_config *config = pw->context.keepalive[i]->config;
 
-        if (config != NULL && !config->origin.host_is_ip && strcasecmp(config->origin.host, news->host) == 0)
+        const struct origin *origin = config != NULL ? upstream_dialled(config) : NULL;
+
+        if (origin != NULL && !origin->host_is_ip && strcasecmp(origin->host, news->host) == 0)
             keepalive_heed(pw->context.keepalive[i], news->answer);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "core/connect_cause.h"
 #include "runtime/guarded.h"
 #include "runtime/loop.h"
 #include "runtime/socket_address.h"
@@ -45,6 +46,8 @@ static void close_lane(struct connect *connect, unsigned lane)
     struct transport *transport = connect->lanes[lane];
 
     connect->lanes[lane] = NULL;
+    if (connect->proxy != NULL)
+        proxy_ask_fini(&connect->asks[lane]);
     if (transport == NULL)
         return;
     transport_close(transport);
@@ -74,30 +77,13 @@ static void finish(struct connect *connect, enum cause cause)
 
 /* ---- what went wrong ----------------------------------------------------------------------------------- */
 
-/*
- * Of failures at several addresses, the one that tells most is told. A shortage of our own: with more, the call might
- * have gone well. Else whoever came furthest: TLS, then who answered at all.
- */
-static int weight(enum cause cause)
-{
-    switch (cause) {
-    case CAUSE_NONE: return 0;
-    case CAUSE_UNROUTABLE: return 1;
-    case CAUSE_CONNECT_LIMIT: return 2;
-    case CAUSE_TLS_PROTOCOL: return 4;
-    case CAUSE_TLS_CERTIFICATE: return 5;
-    case CAUSE_INTERNAL: return 6;
-    default: return 3;
-    }
-}
-
 /* Of those that tell as much, the latest. */
 static void note(struct connect *connect, const union dns_address *peer, enum cause cause, const char *why)
 {
     char block[64];
     struct text at = text_over(block, sizeof(block));
 
-    if (weight(cause) < weight(connect->cause))
+    if (!connect_cause_tells(cause, connect->cause))
         return;
     socket_address_put(&at, &peer->any);
     snprintf(connect->detail, sizeof(connect->detail), "%.*s: %s", SPAN_FMT(text_span(&at)), why);
@@ -217,6 +203,7 @@ static void win(struct connect *connect, unsigned lane)
         finish(connect, CAUSE_INTERNAL);
         return;
     }
+    proxy_ask_fini(&connect->asks[lane]);
     if (winner == connect->transport)
         connect->lanes[lane] = NULL; /* it stays open */
     connect->transport->on_ready = nothing_to_do;
@@ -239,6 +226,7 @@ static void try_without_session(struct connect *connect, unsigned lane)
 
     PRE(!connect->shuns_session[lane]); /* once */
     connect->shuns_session[lane] = true;
+    proxy_ask_fini(&connect->asks[lane]);
     transport_close(connect->lanes[lane]);
     error = open_socket(connect, lane);
     if (error == 0)
@@ -274,13 +262,38 @@ static void begin_tls(struct connect *connect, unsigned lane)
         connect->events->phase(connect, PHASE_TLS);
     connect->in_tls = true;
     race_connected(&connect->race, lane, loop_now(connect->loop));
-    if (tls_begin(connect->tls, transport, !connect->shuns_session[lane]) != ST_OK) {
+    if (tls_begin(connect->tls, transport, !connect->shuns_session[lane]) != ST_OK ||
+        (connect->http1_only && !tls_offer_http1(transport))) {
         attempt_failed(connect, lane, CAUSE_INTERNAL, strerror(ENOMEM));
         go_on(connect);
         return;
     }
     transport->on_ready = handshaking;
     handshaking(transport);
+}
+
+/* The bytes are the API's from here on. */
+static void way_is_open(struct connect *connect, unsigned lane)
+{
+    if (connect->tls != NULL)
+        begin_tls(connect, lane);
+    else
+        win(connect, lane);
+}
+
+static void asking(struct transport *transport)
+{
+    struct connect *connect = transport->arg;
+    unsigned lane = lane_of(connect, transport);
+    struct proxy_failure failure;
+
+    switch (proxy_ask_step(&connect->asks[lane], transport, connect->proxy, &failure)) {
+    case ST_AGAIN: return;
+    case ST_OK: way_is_open(connect, lane); return;
+    default: break;
+    }
+    attempt_failed(connect, lane, failure.cause, failure.why);
+    go_on(connect);
 }
 
 /* The first event of a socket that is connecting says that it has connected, or failed. */
@@ -296,10 +309,11 @@ static void connecting(struct transport *transport)
     if (error != 0) {
         attempt_failed_by(connect, lane, error);
         go_on(connect);
-    } else if (connect->tls != NULL) {
-        begin_tls(connect, lane);
+    } else if (connect->proxy != NULL) {
+        transport->on_ready = asking;
+        asking(transport);
     } else {
-        win(connect, lane);
+        way_is_open(connect, lane);
     }
 }
 
@@ -509,6 +523,7 @@ enum status connect_start(struct connect *connect, int64_t limit_ns)
     connect->answer = NULL;
     connect->race = (struct race){0};
     memset(connect->lanes, 0, sizeof(connect->lanes));
+    memset(connect->asks, 0, sizeof(connect->asks));
     connect->peer = (union dns_address){.any.sa_family = AF_UNSPEC};
     connect->cause = CAUSE_NONE;
     connect->detail[0] = '\0';

@@ -227,6 +227,16 @@ enum status tls_begin(struct tls_client *client, struct transport *transport, bo
     return ST_OK;
 }
 
+bool tls_offer_http1(struct transport *transport)
+{
+    static const struct span offer = {"\x08http/1.1", 9};
+    bool is_done =
+        SSL_set_alpn_protos(transport->ssl, (const unsigned char *)offer.ptr, (unsigned)offer.len) == 0;
+
+    ERR_clear_error();
+    return is_done;
+}
+
 static enum cause broken(SSL *ssl, char *why, size_t why_cap)
 {
     unsigned long error = ERR_peek_error();

@@ -352,12 +352,14 @@ void h2_caller_wind_down(struct h2_caller *caller)
     h2_caller_wants_turn(caller);
 }
 
-struct h2_caller *h2_caller_new(struct h1_caller *base, uint32_t max_streams, struct h2_caller **at)
+struct h2_caller *h2_caller_new(struct h1_caller *base, uint32_t max_streams, bool tunnels,
+                                struct h2_caller **at)
 {
     struct h2_caller *caller = mem_zalloc(sizeof(*caller));
     const struct caller_common *common = base->common;
     const struct h2_terms terms = {.side = H2_SERVER,
                                    .max_streams = max_streams,
+                                   .tunnels = tunnels,
                                    .window = WINDOW,
                                    .head_max = (uint32_t)common->request_head_max,
                                    .events = &h2_caller_events,

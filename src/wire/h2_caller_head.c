@@ -9,12 +9,14 @@
 
 #include "base/invariant.h"
 #include "http/grpc.h"
+#include "http/http1.h"
 #include "wire/caller.h"
 
 /* What a field counts beside its bytes (RFC 9113 6.5.2). */
 #define FIELD_OVERHEAD 32u
 #define FIELDS_MAX     128u
 #define TRAILERS_MAX   8192u
+#define PROTOCOL_MAX   64u
 
 static struct buffer_spares *spares_of(struct h2_stream *stream)
 {
@@ -93,15 +95,51 @@ static void take_pseudo(struct h2_stream *stream, struct span name, struct span 
             h2_stream_refuse(stream, CAUSE_BAD_REQUEST, ":authority holds white space");
         insert(stream, stream->method_len + stream->path_len, value);
         stream->authority_len = len;
+    } else if (span_eq(name, SPAN_LIT(":protocol"))) {
+        if (len > PROTOCOL_MAX || !http1_is_token(value))
+            h2_stream_refuse(stream, CAUSE_BAD_REQUEST, ":protocol is not the name of a protocol");
+        else if (!h2_tunnel_ask(stream, value))
+            h2_stream_refuse(stream, CAUSE_INTERNAL, NULL);
     }
+}
+
+/* CONNECT with :protocol is a GET with Upgrade over HTTP/1.1. */
+static void become_get(struct h2_stream *stream)
+{
+    struct buffer *head = &stream->head;
+    const struct span connect = SPAN_LIT("CONNECT");
+    uint32_t cut = (uint32_t)connect.len - 3;
+
+    if (!span_eq((struct span){buffer_span(head).ptr, stream->method_len}, connect) ||
+        stream->path_len == 0) {
+        h2_stream_refuse(stream, CAUSE_BAD_REQUEST, ":protocol without CONNECT, or without :path");
+        return;
+    }
+    memcpy(head->data + head->start + cut, "GET", 3);
+    buffer_consume(head, cut);
+    stream->method_len = 3;
+}
+
+static void put_tunnel_lines(struct h2_stream *stream)
+{
+    char block[PROTOCOL_MAX + 128];
+    struct text lines = text_over(block, sizeof(block));
+
+    h2_tunnel_put_lines(stream, &lines);
+    put(stream, text_span(&lines));
 }
 
 /* "METHOD PATH HTTP/1.1", and Host if there is an authority: what stands there already is put in between. */
 static void put_line(struct h2_stream *stream)
 {
-    uint32_t at = stream->method_len;
+    uint32_t at;
 
     stream->has_line = true;
+    if (h2_tunnel_is_asked_for(stream))
+        become_get(stream);
+    if (stream->refused != CAUSE_NONE)
+        return;
+    at = stream->method_len;
     insert(stream, at, SPAN_LIT(" "));
     at += 1 + stream->path_len;
     if (stream->path_len == 0) { /* CONNECT */
@@ -110,6 +148,8 @@ static void put_line(struct h2_stream *stream)
     }
     insert(stream, at, stream->authority_len != 0 ? SPAN_LIT(" HTTP/1.1\r\nhost: ") : SPAN_LIT(" HTTP/1.1"));
     put(stream, SPAN_LIT("\r\n"));
+    if (h2_tunnel_is_asked_for(stream))
+        put_tunnel_lines(stream);
 }
 
 static struct span authority_of(const struct h2_stream *stream)
@@ -147,6 +187,8 @@ static void take_field(struct h2_stream *stream, struct span name, struct span v
         join_cookie(stream, value);
         return;
     }
+    if (h2_tunnel_owns(stream, name))
+        return;
     if (++stream->fields > FIELDS_MAX) {
         h2_stream_refuse(stream, CAUSE_HEAD_TOO_LARGE, "too many fields");
     } else if (stream->authority_len != 0 && span_eq(name, SPAN_LIT("host"))) {
@@ -200,8 +242,11 @@ void h2_stream_head_done(void *user, void *arg, bool has_end)
         return;
     if (!stream->has_line)
         put_line(stream);
-    if (!has_end && memmem(stream->head.data + stream->head.start, buffer_len(&stream->head),
-                           "\r\ncontent-length: ", 18) == NULL)
+    if (stream->refused != CAUSE_NONE)
+        return;
+    if (!has_end && !h2_tunnel_is_asked_for(stream) &&
+        memmem(stream->head.data + stream->head.start, buffer_len(&stream->head),
+               "\r\ncontent-length: ", 18) == NULL)
         put(stream, SPAN_LIT("transfer-encoding: chunked\r\n"));
     put(stream, SPAN_LIT("\r\n"));
 }

@@ -195,6 +195,7 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
         return fail(own, STREAM_BAD, fault.cause, fault.detail);
     buffer_consume(&own->head, end);
     own->head_given = true;
+    stream->wants_tunnel = h2_tunnel_is_asked_for(own);
     stream->begun = false;
     stream->ended = own->has_ended && buffer_len(&own->in) == 0 && buffer_len(&own->head) == 0;
     return STREAM_OK;
@@ -310,15 +311,29 @@ static enum status submit(struct h2_stream *stream, struct span text, bool is_in
     return result;
 }
 
+/* Content is bytes as ever, in both directions. */
+static void tunnel(struct stream *stream)
+{
+    stream->tunnels = true;
+    stream->ended = false;
+}
+
 static enum stream_result send_response(struct stream *stream, const struct http1_head *head,
                                         const struct forward_own *own)
 {
     struct h2_stream *self = of(stream);
     struct text text = text_over(self->caller->common->text, self->caller->common->text_cap);
+    struct http1_head translated;
 
     PRE(!self->submitted);
     if (!self->head_is_whole) /* an answer would stand within the question */
         return fail(self, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+    if (head->code == 101) {
+        if (!h2_tunnel_translate(self, head, &translated))
+            return fail(self, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
+                        "Sec-WebSocket-Accept does not answer the key that was sent");
+        head = &translated;
+    }
     forward_response_head(&text, head, framing_of(head), 1, true, own);
     if (text.overflow)
         return fail(self, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE, NULL);
@@ -463,6 +478,7 @@ static void end_use(struct h2_stream *stream)
     buffer_close(spares_of(stream), &stream->in);
     mem_free(stream->answer);
     mem_free(stream->trailers);
+    mem_free(stream->tunnel);
     h2_caller_drop(stream);
     loop_free_later(caller->common->loop, &stream->deferred_free, free_deferred);
 }
@@ -501,6 +517,7 @@ static const struct stream_ops ops = {
     .send_response = send_response,
     .drop_response = h2_stream_drop_response,
     .send = send_piece,
+    .tunnel = tunnel,
     .trail = trail,
     .again = again,
     .is_gone = is_gone,

@@ -262,10 +262,12 @@ static bool submit_settings(struct h2_session *session, const struct h2_terms *t
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, terms->head_max},
         {session->side == H2_SERVER ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS : NGHTTP2_SETTINGS_ENABLE_PUSH,
          session->side == H2_SERVER ? terms->max_streams : 0},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
     int32_t window = terms->window > (1 << 20) ? (int32_t)terms->window : 1 << 20;
 
-    return nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, 3) == 0 &&
+    return nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, terms->tunnels ? 4 : 3) ==
+               0 &&
            nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, window) == 0;
 }
 

@@ -42,7 +42,7 @@ def full(curfew, certificates, tmp_path):
         upstreams={"api": {
             "url": "https://api.example.com:8443/v2", "listen": ["127.0.0.1:0", f"unix:{tmp_path}/api.sock"],
             "deadline": "2500us", "timeouts": {"connect": "1ms", "min_rate": {"per": "3s"}}, "pool": "shared",
-            "streams": {"ignore": "none", "idle": "9s"}, "upgrade": {"idle": "8s"},
+            "streams": {"ignore": "none", "idle": "9s"}, "upgrade": {"idle": "8s"}, "proxy": {"url": "http://proxy.corp:3128", "authorization": "Basic ZnJvbS1oZXJl"},
             "caller_deadline": {"headers": ["X-Left", "grpc-timeout"], "forward": "X-Rest"},
             "tls": {"ca_file": certificates.ca, "cert_file": certificates.cert("client"), "key_file": key,
                     "renegotiate": True, "min_version": "1.3"},
@@ -100,6 +100,7 @@ def test_it_has_what_is_set_and_the_defaults(full, certificates, tmp_path):
     assert api["streams"] == {"types": ["text/event-stream"], "deadline": "10m", "first_event": "20s", "idle": "9s", "ignore": [],
                                "commit": "head"}
     assert api["upgrade"] == very["upgrade"] == {"protocols": ["websocket"], "idle": "8s", "lifetime": "1h"}
+    assert (api["proxy"], config["upstreams"]["bare"]["proxy"]) == ({"url": "http://proxy.corp:3128", "authorization": True}, None)
     assert api["addresses"] == {"stagger": "250ms", "remember": "10m", "private": "allow", "eject": {"failures": 7, "time": "10m", "time_max": "10m"}}
     assert api["breaker"] == very["breaker"] == {
         "failures": 7, "ratio": "50%", "volume": 20, "window": "10s", "open": "3s", "open_max": "3s", "probes": 1, "verdict": "5s",
@@ -122,7 +123,7 @@ def test_every_option_is_there(full):
     places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
               "POOL": config["pools"]["shared"], "ADAPT": config["pools"]["shared"]["adapt"],
               "RATE": config["pools"]["shared"]["rate"], "PAUSE": config["pools"]["shared"]["pause"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
-              "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "UPGRADE": api["upgrade"], "TLS": api["tls"],
+              "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "UPGRADE": api["upgrade"], "PROXY": api["proxy"], "TLS": api["tls"],
               "CALLER_TLS": api["caller_tls"], "HTTP2": api["http2"],
               "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "EJECT": api["addresses"]["eject"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0],

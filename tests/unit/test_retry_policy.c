@@ -66,6 +66,7 @@ struct row {
 
 static const struct row rows[] = {
     {"refused", CAUSE_REFUSED, 0, false, -1, GO, {GO, UNSAFE, GO, UNSAFE}},
+    {"by the proxy", CAUSE_PROXY_REFUSED, 0, false, -1, GO, {GO, UNSAFE, GO, UNSAFE}},
     {"unroutable", CAUSE_UNROUTABLE, 0, false, -1, GO, {GO, UNSAFE, GO, UNSAFE}},
     {"dns", CAUSE_DNS, 0, false, -1, GO, {GO, UNSAFE, GO, UNSAFE}},
     {"connect limit", CAUSE_CONNECT_LIMIT, 0, false, -1, GO, {GO, UNSAFE, GO, UNSAFE}},
