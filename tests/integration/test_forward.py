@@ -11,12 +11,14 @@ import threading
 
 import pytest
 
-from harness.bounds import SLOW, SOON
+from harness.bounds import SLOW, SOON, poll
 from harness.curfew import curfew_command
+from harness.faults import ALLOC, WORKERS, each_fault
 from harness.names import A, NXDOMAIN, Answer, Names, System
 from harness.peers import ok
 from harness.problem import parse, proxy_error
 from harness.process import run
+from harness.wire import Cut
 
 LOOPBACK = ["127.0.0.0/8"]
 
@@ -764,3 +766,57 @@ def test_an_upstream_can_deny_private_addresses_too(curfew, upstream, tmp_path):
     config.write_text('upstreams: {api: {listen: 127.0.0.1:0, url: "http://10.0.0.1", addresses: {private: deny}}}')
     told = curfew_command("check", str(config))
     assert told.returncode == 1 and "would never be dialled" in told.stderr
+
+
+# ------------------------------------------------------------------------------ without memory, and many
+
+
+@pytest.mark.parametrize("method", ["GET", "CONNECT"])
+def test_without_memory_a_request_ends_alone(curfew, upstream, faults, method):
+    """Each allocation of a request to a name fails once; nothing is left of it."""
+    up = upstream(ok)
+    proxy = curfew(upstreams={}, top=forward([port_of(up)], here(hosts="localhost"), keepalive={"max_idle": 0}), env=faults.env)
+    authority, hello = f"localhost:{port_of(up)}", hello_for("localhost")
+
+    def once(may_fail):
+        caller = proxy.caller()
+        try:
+            if method == "GET":
+                caller.request("GET", f"http://{authority}/")
+                answer = caller.recv_response()
+            else:
+                caller.send(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode() + hello)
+                answer = caller.recv_response_head()
+            assert answer.status == 200 or (may_fail and answer.status in (500, 502)), answer
+        except (Cut, ConnectionError):
+            assert may_fail
+        finally:
+            caller.close()
+
+    up.script = ok if method == "GET" else lambda exchange: exchange.read_exactly(len(hello)) is None
+    once(False)
+    for nth in each_fault(faults, ALLOC, threads=WORKERS):
+        once(True)
+        faults.disarm()
+        assert proxy.process.is_running(), f"fault {nth} has ended it:\n{proxy.process.stderr.text()}"
+        once(False)
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_broken_invariants_total") == 0
+
+
+@pytest.mark.sound_only
+def test_tunnels_that_were_opened_and_left_leave_no_descriptor(proxied):
+    proxy, up = proxied(None, raw())
+    descriptors = lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
+    connect(proxy, up.authority)[0].close()
+    up.accept()
+    proxy.wait_idle()
+    before = descriptors()
+    for _ in range(20):
+        callers = [connect(proxy, up.authority)[0] for _ in range(50)]
+        peers = [up.accept() for _ in callers]
+        for one in callers + peers:
+            one.close()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_tunnels_ended_total", upstream="egress") == 1001
+    poll(lambda: descriptors() <= before, lambda: f"{descriptors()} descriptors, not {before}")
