@@ -147,7 +147,7 @@ bool try_open_tunnel(struct try *try) __attribute__((warn_unused_result));
 /* The exchange has taken the whole request. */
 void try_note_uploaded(struct try *try);
 
-/* It has come to nothing, by what its user has found. Ends in `over`. */
+/* It has come to nothing, or has not begun and may not, by what its user has found. Ends in `over`. */
 void try_fail(struct try *try, const struct stream_fault *fault);
 
 /*

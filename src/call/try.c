@@ -46,7 +46,7 @@ static void report(struct try *try, const struct stream_fault *fault)
 
 void try_fail(struct try *try, const struct stream_fault *fault)
 {
-    PRE(try_fsm_is_alive(&try->fsm));
+    PRE(try->fsm.state != TRY_OVER);
     if (fault->refused)
         try->fsm.sent = SENT_NONE; /* which the API has said */
     report(try, fault);
