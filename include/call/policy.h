@@ -34,11 +34,19 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
 const struct route_config *policy_route(const struct upstream_config *upstream,
                                         const struct http1_head *head);
 
+/* As policy_may_repeat, of a method that is not listed, or only by its name. */
+bool policy_may_repeat_odd(const struct retries_config *retries, const struct http1_head *head)
+    __attribute__((pure));
+
 /*
  * May a request with this head be sent again once the API can have seen a part of it? By its method, or by the field
  * that tells the API that it is the same one. A field without a value is none.
  */
-bool policy_may_repeat(const struct retries_config *retries, const struct http1_head *head)
-    __attribute__((pure));
+static inline bool policy_may_repeat(const struct retries_config *retries, const struct http1_head *head)
+{
+    uint32_t known = retries->methods & ~(1u << HTTP1_METHOD_OTHER);
+
+    return (known & 1u << head->method_id) != 0 || policy_may_repeat_odd(retries, head);
+}
 
 #endif

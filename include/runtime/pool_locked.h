@@ -98,9 +98,14 @@ static inline int64_t pool_now_locked(struct pool *pool)
 /* Of a gate that is open at an instant, which stays so until somebody starts. */
 static inline void pool_note_busy_locked(struct pool *pool, int64_t now_ns)
 {
-    if (pool->shares != NULL)
-        atomic_store_explicit(&pool->busy, !permit_pool_is_open(&pool->permits, now_ns),
-                              memory_order_relaxed);
+    const struct permit_pool *permits = &pool->permits;
+    bool is_open;
+
+    if (pool->shares == NULL)
+        return;
+    is_open = permits->gated ? permit_pool_is_open(permits, now_ns)
+                             : permits->held < permits->size && permits->queue.length == 0;
+    atomic_store_explicit(&pool->busy, !is_open, memory_order_relaxed);
 }
 
 /* `first` has news, and whoever else has. */

@@ -1,16 +1,47 @@
 #include "base/span.h"
 
+#include <stdint.h>
+#include <string.h>
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Eight at a time: of bytes from A to Z, and of no other, the bit is set that makes them small. */
+static uint64_t lower_word(uint64_t word)
+{
+    uint64_t low = word & EACH_BYTE(0x7f);
+    uint64_t from_a = low + EACH_BYTE(0x80 - 'A'), beyond_z = low + EACH_BYTE(0x7f - 'Z');
+
+    return word | ((from_a ^ beyond_z) & ~word & EACH_BYTE(0x80)) >> 2;
+}
+
+static bool words_are_equal(const char *a, const char *b)
+{
+    uint64_t left, right;
+
+    memcpy(&left, a, sizeof(left));
+    memcpy(&right, b, sizeof(right));
+    return left == right || lower_word(left) == lower_word(right);
+}
+
 bool span_eq_nocase(struct span a, struct span b)
 {
+    size_t at = 0;
+
     if (a.len != b.len)
         return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+    for (; a.len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+        if (!words_are_equal(a.ptr + at, b.ptr + at))
+            return false;
+    }
+    if (at != 0) /* the last word may have some bytes of the one before */
+        return words_are_equal(a.ptr + a.len - sizeof(uint64_t), b.ptr + a.len - sizeof(uint64_t));
+    for (; at < a.len; at++) {
+        if (lower(a.ptr[at]) != lower(b.ptr[at]))
             return false;
     }
     return true;

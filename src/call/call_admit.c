@@ -171,9 +171,9 @@ static void apply(struct call *call, const struct http1_head *head, const struct
 static void prepare_retries(struct call *call, const struct http1_head *head)
 {
     call->may_repeat = policy_may_repeat(&call->route->retries, head);
-    call->spare = slab_take_zeroed(&call->context->loop->slab, sizeof(*call->spare));
+    call->spare = slab_take(&call->context->loop->slab, sizeof(*call->spare));
     if (call->spare != NULL)
-        call->spare->per_try_ns = NS_NEVER;
+        *call->spare = (struct call_spare){.per_try_ns = NS_NEVER};
 }
 
 enum cause call_admit(struct call *call)

@@ -367,8 +367,10 @@ void call_retries_free(struct call *call)
 {
     struct slab *slab = &call->context->loop->slab;
 
-    replay_free(call->spare->replay);
-    outgoing_fini(&call->spare->fallback, slab);
+    if (call->spare->replay != NULL)
+        replay_free(call->spare->replay);
+    if (call->spare->fallback.bytes != NULL)
+        outgoing_fini(&call->spare->fallback, slab);
     slab_give(slab, call->spare, sizeof(*call->spare));
     if (call->retries != NULL) {
         mem_free(call->retries->parked_head);

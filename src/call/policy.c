@@ -171,22 +171,25 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
     policy->begins_trace = !find_trace(upstream, head, &policy->trace);
 }
 
-static bool lists_method(const struct retries_config *retries, const struct http1_head *head)
+static bool lists_by_name(const struct retries_config *retries, struct span method)
 {
-    if ((retries->methods & 1u << head->method_id) == 0)
-        return false;
-    for (uint32_t i = 0; head->method_id == HTTP1_METHOD_OTHER && i < retries->method_count; i++)
-        if (span_eq(retries->method_names[i], head->method))
+    for (uint32_t i = 0; i < retries->method_count; i++)
+        if (span_eq(retries->method_names[i], method))
             return true;
-    return head->method_id != HTTP1_METHOD_OTHER;
+    return false;
 }
 
-bool policy_may_repeat(const struct retries_config *retries, const struct http1_head *head)
+static bool has_key(const struct retries_config *retries, const struct http1_head *head)
 {
-    if (lists_method(retries, head))
-        return true;
     for (uint32_t i = 0; retries->key.len != 0 && i < head->field_count; i++)
         if (span_eq_nocase(head->fields[i].name, retries->key) && head->fields[i].value.len != 0)
             return true;
     return false;
+}
+
+bool policy_may_repeat_odd(const struct retries_config *retries, const struct http1_head *head)
+{
+    bool is_listed = (retries->methods & 1u << head->method_id) != 0;
+
+    return (is_listed && lists_by_name(retries, head->method)) || has_key(retries, head);
 }
