@@ -1,5 +1,7 @@
 """`curfew faulty --http2`: each path does over HTTP/2 what it does over HTTP/1.1, and some do what HTTP/2 alone can."""
 
+import subprocess
+
 import pytest
 
 from harness.h2_caller import CANCEL, INTERNAL_ERROR, PING, REFUSED_STREAM, H2Caller
@@ -164,3 +166,14 @@ def test_behind_curfew_what_was_not_processed_goes_again(api, curfew):
     assert proxy.ask("GET", "/garbage").status == 502
     metrics = proxy.wait_idle()
     assert metrics.calls("completed") == 2 and metrics.calls("failed") == 4
+
+
+@pytest.mark.parametrize("streams", [1, 20])
+def test_behind_curfew_no_call_is_lost_when_connections_end(api, curfew, streams):
+    """By GOAWAY after each 50 requests, as nginx ends one after 1000."""
+    server, _ = api("--h2-goaway", "50")
+    proxy = curfew(url=server.url, deadline="20s", http2={"use": "always", "max_calls": 1000000, "streams": streams}, pool={"size": 20, "queue": 1000})
+    done = subprocess.run(["h2load", "-n", "2000", "-c", "2", "-m", "10", proxy.url("/ok")], capture_output=True, text=True, check=False, timeout=60)
+    assert "2000 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout + done.stderr
+    metrics = proxy.wait_idle()
+    assert metrics.calls("completed") == 2000 and server.stats()["connections_total"] >= 40
