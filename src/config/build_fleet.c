@@ -266,5 +266,8 @@ enum status build_pool_fleet(struct build *b, const struct option_values *values
         report_value(b->errors, of[OPT_POOL_HOST_SIZE].node, "is more than the fleet has permits, %u",
                      out->size);
     check_reserve(b, &of[OPT_POOL_RESERVE], out);
+    if (out->rate_per_hour != 0 && b->snapshot->fleet.enabled && b->snapshot->fleet.hosts == 0)
+        report_value(b->errors, node,
+                     "needs fleet.hosts beside a rate: each of so many curfews has its part of it");
     return out->fleet ? ST_OK : ST_NOMEM;
 }

@@ -55,15 +55,23 @@ struct pool **pools_prepare(struct proxy *proxy, const struct snapshot *snapshot
     return NULL;
 }
 
-static struct pool_terms terms_of(const struct pool_config *config)
+/* Of what the fleet shares by parts alike, this host's, which is one at the least. */
+static uint32_t part_of(const struct snapshot *snapshot, const struct pool_config *config, uint32_t whole)
+{
+    uint32_t hosts = config->fleet != NULL && snapshot->fleet.hosts != 0 ? snapshot->fleet.hosts : 1;
+
+    return whole == 0 || whole >= hosts ? whole / hosts : 1;
+}
+
+static struct pool_terms terms_of(const struct snapshot *snapshot, const struct pool_config *config)
 {
     return (struct pool_terms){
         .size = config->host_size,
         .queue_size = config->queue_size,
         .adapt_min = config->adapt.min,
         .timed = pool_asks_for_time(config),
-        .rate_per_hour = config->rate_per_hour,
-        .rate_burst = config->rate_burst,
+        .rate_per_hour = part_of(snapshot, config, config->rate_per_hour),
+        .rate_burst = part_of(snapshot, config, config->rate_burst),
         .pauses = config->pause.max_ns != 0,
         .is_shared = pool_is_shared(config),
         .is_leased = config->fleet != NULL,
@@ -78,7 +86,7 @@ void pools_commit(struct proxy *proxy, struct pool **pools, uint32_t count, cons
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool_config *config = &snapshot->pools[i];
 
-        struct pool_terms terms = terms_of(config);
+        struct pool_terms terms = terms_of(snapshot, config);
 
         PRE(config->index < count);
         if (config->is_new)

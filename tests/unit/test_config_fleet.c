@@ -145,6 +145,8 @@ static void what_is_wrong_is_said(void **state)
     must_fail(FLEET, "{fleet: true, size: 9, reserve: 2}", "2 for each of 5 hosts are more than the size, 9");
     must_fail("fleet: {store: 'redis://a', name: n, fallback: open}", "{fleet: true, reserve: 1}",
               "needs fleet.hosts");
+    must_fail("fleet: {store: 'redis://a', name: n, fallback: open}", "{fleet: true, rate: {limit: 9/s}}",
+              "needs fleet.hosts beside a rate");
     must_fail(FLEET, "{fleet: true, size: 9, host_size: 10}", "more than the fleet has permits, 9");
     must_fail(FLEET, "{fleet: 'x y'}", "neither false nor true nor a name");
 }
