@@ -142,7 +142,7 @@ def test_an_alert_says_where_it_is_stuck_and_what_to_read(tmp_path):
 
 
 def test_an_alert_of_rejected_calls_leads_to_what_rejects_them(tmp_path):
-    for reason, anchor in {"rate": "rate", "paused": "paused", "too_late": "too_late", "queue_full": "queue"}.items():
+    for reason, anchor in {"rate": "rate", "paused": "paused", "fleet_unavailable": "fleet_unavailable", "too_late": "too_late", "queue_full": "queue"}.items():
         expected = {"exp_labels": {"severity": "warning", "job": "curfew", "instance": "one", "upstream": "api", "reason": reason},
                     "exp_annotations": {
                         "summary": f"api: calls are rejected ({reason})",

@@ -58,7 +58,7 @@ HEALTHY = {
     call("completed", **{"class": "2xx"}): steadily(100),
     **{call("stuck", phase=phase): steadily(0) for phase in ("queue", "connect", "wait", "receive")},
     call("failed", reason="connection_refused"): steadily(0),
-    **{call("rejected", reason=reason): steadily(0) for reason in ("queue_full", "queue_timeout", "too_late", "rate", "paused", "breaker_open", "draining")},
+    **{call("rejected", reason=reason): steadily(0) for reason in ("queue_full", "queue_timeout", "too_late", "rate", "paused", "fleet_unavailable", "breaker_open", "draining")},
     call("abandoned", phase="wait"): steadily(0),
     response("200"): steadily(100),
     own("curfew_breaker_state", upstream="api", route="default", state="closed"): always(1),
