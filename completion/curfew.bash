@@ -27,7 +27,7 @@ _curfew() {
     advise/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -a --admin -u --upstream -f --false-timeouts -j --json -h --help' -- "$cur") ;;
     check/-*)
-        mapfile -t COMPREPLY < <(compgen -W '-c --config -j --json -a --admin --offline --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
+        mapfile -t COMPREPLY < <(compgen -W '-c --config -j --json -a --admin --offline --store --strict --descriptors --memory --stop-timeout -h --help' -- "$cur") ;;
     fleet/-*)
         mapfile -t COMPREPLY < <(compgen -W '-c --config -h --help' -- "$cur") ;;
     explain/-*)

@@ -6,5 +6,6 @@
 /* The scripts that a fleet's store runs, as src/proxy/fleet_*.lua have them. */
 struct span fleet_script_renew(void);
 struct span fleet_script_book(void);
+struct span fleet_script_check(void);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "app/check_json.h"
 #include "app/check_measured.h"
+#include "app/check_store.h"
 #include "app/config_file.h"
 #include "app/machine.h"
 #include "app/output.h"
@@ -36,11 +37,16 @@ static const struct usage usage = {
              "runs at the file's admin.listen, it is asked what it has measured, and they name queues in\n"
              "which calls wait for longer than their deadline leaves, and breakers whose ratio is of more\n"
              "calls than there are.\n"
+             "\n"
+             "With --store, the fleet's store is connected to, and each right that the fleet needs is used:\n"
+             "what it refuses is an error, and what it might lose a warning. It writes to keys of its own\n"
+             "alone, and leaves none.\n"
              "\n" USAGE_CONFIG "\n"
              "  -c, --config FILE         the configuration\n"
              "  -j, --json                the same as JSON, on standard output\n"
              "  -a, --admin ADDRESS       ask the curfew there instead: 127.0.0.1:9600, or unix:/path\n"
              "  --offline                 ask nobody\n"
+             "  --store                   try the fleet's store\n"
              "  --strict                  a warning is an error\n"
              "  --descriptors COUNT       descriptors that curfew may have (LimitNOFILE=); this\n"
              "                            process's hard limit unless said\n"
@@ -59,8 +65,9 @@ static const struct usage usage = {
 struct checking {
     const char *path;
     const char *admin; /* NULL: the file's own */
-    bool is_strict, as_json, is_offline;
+    bool is_strict, as_json, is_offline, tries_store;
     struct lint_bounds bounds;
+    char store[480]; /* what the fleet's store is; "": not known */
 };
 
 static const char *plural(uint32_t count)
@@ -122,6 +129,8 @@ static int conclude(const struct checking *checking, const struct config_file *f
     if (warnings->count != 0)
         printf(", %u warning%s", warnings->count, plural(warnings->count));
     printf("\n");
+    if (checking->store[0] != '\0')
+        printf("%s: the fleet's store is %s\n", checking->path, checking->store);
     return output_is_written() ? 0 : 1;
 }
 
@@ -196,6 +205,8 @@ static void check_meaning(struct checking *checking, struct config_file *file,
     check_files(snapshot, &file->warnings);
     if (!checking->is_offline && file->errors.count == 0)
         check_measured(snapshot, checking->admin, &file->warnings);
+    if (checking->tries_store)
+        check_store(snapshot, file, checking->store, sizeof(checking->store));
 }
 
 static int check(struct checking *checking)
@@ -216,7 +227,14 @@ static int check(struct checking *checking)
     return result;
 }
 
-enum { OPTION_STRICT = 256, OPTION_OFFLINE, OPTION_DESCRIPTORS, OPTION_MEMORY, OPTION_STOP_TIMEOUT };
+enum {
+    OPTION_STRICT = 256,
+    OPTION_OFFLINE,
+    OPTION_STORE,
+    OPTION_DESCRIPTORS,
+    OPTION_MEMORY,
+    OPTION_STOP_TIMEOUT
+};
 
 /* What the value should be; NULL: it is. */
 static const char *take_option(struct checking *checking, int option, const char *value)
@@ -227,6 +245,7 @@ static const char *take_option(struct checking *checking, int option, const char
     case 'c': checking->path = value; return NULL;
     case 'a': checking->admin = value; return NULL;
     case OPTION_OFFLINE: checking->is_offline = true; return NULL;
+    case OPTION_STORE: checking->tries_store = true; return NULL;
     case 'j': checking->as_json = true; return NULL;
     case OPTION_STRICT: checking->is_strict = true; return NULL;
     case OPTION_DESCRIPTORS:
@@ -247,6 +266,7 @@ int check_main(int argc, char **argv)
         {"admin", required_argument, NULL, 'a'},
         {"offline", no_argument, NULL, OPTION_OFFLINE},
         {"json", no_argument, NULL, 'j'},
+        {"store", no_argument, NULL, OPTION_STORE},
         {"strict", no_argument, NULL, OPTION_STRICT},
         {"descriptors", required_argument, NULL, OPTION_DESCRIPTORS},
         {"memory", required_argument, NULL, OPTION_MEMORY},

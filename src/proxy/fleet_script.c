@@ -8,6 +8,13 @@
 
 SCRIPT(renew)
 SCRIPT(book)
+SCRIPT(check)
+
+struct span fleet_script_check(void)
+{
+    return (struct span){fleet_script_check_start,
+                         (size_t)(fleet_script_check_end - fleet_script_check_start)};
+}
 
 struct span fleet_script_renew(void)
 {

@@ -7,17 +7,13 @@
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "proxy/fleet_script.h"
 #include "runtime/store.h"
 
 /*
  * One place after the other has a store of its own, which is asked a list of things, one by one, each answer with a
  * function that reads it. Of a place that is not the first to be reached, only that it can be.
  */
-
-/* The assembler puts the file in, byte for byte. make runs it where the tree begins. */
-__asm__(
-    ".pushsection .rodata\nfleet_check_start: .incbin \"src/proxy/fleet_check.lua\"\nfleet_check_end: .popsection\n");
-extern const char fleet_check_start[], fleet_check_end[];
 
 struct probe {
     struct loop loop;
@@ -319,8 +315,7 @@ static enum status try_place(const struct store_spec *spec, const char *fleet, s
     probe->spec = spec;
     probe->out = out;
     probe->is_first = !out->is_reached;
-    store_script_init(&probe->script,
-                      (struct span){fleet_check_start, (size_t)(fleet_check_end - fleet_check_start)});
+    store_script_init(&probe->script, fleet_script_check());
     name_keys(probe, fleet);
     status = loop_init(&probe->loop, 0);
     if (status == ST_OK) {
