@@ -224,3 +224,65 @@ def test_the_services_of_compose_fit_together(tmp_path):
     path.write_text(text.replace("/run/secrets/payments", str(token)))
     done = curfew_command("check", "--strict", "--descriptors", "65536", "--stop-timeout", curfew["stop_grace_period"], path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# ------------------------------------------------------------------------------------------------ a fleet
+
+@pytest.fixture(scope="module")
+def fleet_manifest():
+    documents = list(yaml.safe_load_all((EXAMPLES / "fleet-kubernetes.yaml").read_text()))
+    return {document["kind"]: document for document in documents}
+
+
+def with_secrets(text, tmp_path, *paths):
+    """The configuration with files that are there in place of these."""
+    for number, path in enumerate(paths):
+        file = tmp_path / f"secret{number}"
+        file.write_text("x\n")
+        assert path in text
+        text = re.sub(re.escape(path) + r"(?![\w/])", str(file), text)
+    config = tmp_path / "curfew.yaml"
+    config.write_text(text)
+    return config
+
+
+def test_the_fleet_in_the_manifest_is_sound_and_large_enough(fleet_manifest, manifest, tmp_path):
+    config = with_secrets(fleet_manifest["ConfigMap"]["data"]["curfew.yaml"], tmp_path, "/run/secrets/redis/password", "/run/secrets/payments/token")
+    stop = manifest["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    done = curfew_command("check", "--strict", "--descriptors", "65536", "--memory", "160MiB", "--stop-timeout", f"{stop}s", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    spec = fleet_manifest["Deployment"]["spec"]
+    surge = int(spec["strategy"]["rollingUpdate"]["maxSurge"].removesuffix("%"))
+    hosts = yaml.safe_load(config.read_text())["fleet"]["hosts"]
+    assert hosts == -(-spec["replicas"] * (100 + surge) // 100)
+
+
+def test_the_fleet_s_manifest_fits_the_other_one(fleet_manifest, manifest):
+    ours, theirs = (m["Deployment"]["spec"]["template"]["spec"] for m in (fleet_manifest, manifest))
+    for kind in ("ConfigMap", "Deployment"):
+        assert fleet_manifest[kind]["metadata"] == manifest[kind]["metadata"]
+    for list_name in ("containers", "initContainers"):
+        assert [(one["name"], one["image"]) for one in ours[list_name]] == [(one["name"], one["image"]) for one in theirs[list_name]]
+    mount, = ours["initContainers"][0]["volumeMounts"]
+    volume, = ours["volumes"]
+    assert volume["name"] == mount["name"] and volume["secret"]["secretName"] == fleet_manifest["Secret"]["metadata"]["name"]
+    assert f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}" in fleet_manifest["ConfigMap"]["data"]["curfew.yaml"]
+
+
+@typed
+def test_the_fleet_s_manifest_is_what_kubernetes_takes(fleet_manifest, tmp_path):
+    assert told_by_kubernetes(fleet_manifest, tmp_path) == ""
+
+
+def test_the_fleet_of_compose_fits_together(tmp_path):
+    compose = yaml.safe_load((EXAMPLES / "fleet-compose.yaml").read_text())
+    curfew, shop, redis = (compose["services"][name] for name in ("curfew", "shop", "redis"))
+    assert set(curfew["secrets"]) == set(compose["secrets"]) >= set(redis["secrets"])
+    text = compose["configs"]["curfew"]["content"]
+    conf = yaml.safe_load(text)
+    assert conf["fleet"]["hosts"] == curfew["deploy"]["replicas"] and conf["fleet"]["store"] == "redis://redis:6379"
+    assert shop["environment"]["PAYMENTS_URL"].rsplit(":", 1)[1] == conf["upstreams"]["payments"]["listen"].rsplit(":", 1)[1]
+    config = with_secrets(text, tmp_path, "/run/secrets/redis", "/run/secrets/payments")
+    done = curfew_command("check", "--descriptors", "65536", "--stop-timeout", curfew["stop_grace_period"], config)
+    # Within the network of Compose it is plain, as the warning says.
+    assert done.returncode == 0 and re.fullmatch(r'\S+: warning: fleet\.store: "redis" is reached without TLS: [^\n]*\n', done.stderr)

@@ -43,7 +43,7 @@ def test_it_is_a_schema():
 
 def examples():
     return [path for path in sorted([*(TREE / "conf").glob("*.yaml"), *(TREE / "conf/examples").glob("*.yaml")])
-            if "upstreams:" in path.read_text() and path.stem not in ("kubernetes", "mtls-pod", "compose")]
+            if "upstreams:" in path.read_text() and not path.stem.endswith(("kubernetes", "compose", "mtls-pod"))]
 
 
 @pytest.mark.parametrize("path", examples(), ids=lambda path: path.stem)
@@ -51,8 +51,9 @@ def test_the_examples_keep_to_it(path):
     assert complaints(path.read_text()) == []
 
 
-def test_the_configuration_in_the_manifest_keeps_to_it():
-    documents = yaml.safe_load_all((TREE / "conf/examples/kubernetes.yaml").read_text())
+@pytest.mark.parametrize("name", ["kubernetes", "fleet-kubernetes"])
+def test_the_configuration_in_the_manifest_keeps_to_it(name):
+    documents = yaml.safe_load_all((TREE / f"conf/examples/{name}.yaml").read_text())
     config = next(document for document in documents if document["kind"] == "ConfigMap")
     assert complaints(config["data"]["curfew.yaml"]) == []
 
