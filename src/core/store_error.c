@@ -42,6 +42,7 @@ static enum store_error kind_of(struct span word)
         {SPAN_LIT("WRONGPASS"), STORE_ERROR_LOCKED},
         {SPAN_LIT("NOAUTH"), STORE_ERROR_LOCKED},
         {SPAN_LIT("NOPERM"), STORE_ERROR_LOCKED},
+        {SPAN_LIT("DENIED"), STORE_ERROR_LOCKED},
 
     };
 

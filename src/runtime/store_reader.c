@@ -100,7 +100,8 @@ enum status store_reader_open(struct store_reader *reader)
     if (reader->reader == NULL)
         return ST_NOMEM;
     reader->reader->privdata = reader;
-    reader->reader->maxbuf = 0; /* it would swap a large buffer for a small one, and abort without memory for that */
+    reader->reader->maxbuf =
+        0; /* it would swap a large buffer for a small one, and abort without memory for that */
     return ST_OK;
 }
 
