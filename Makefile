@@ -261,7 +261,7 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 
 # An HTTP/2 connection over a transport of the target's own.
 H2_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_exchange*.c) src/wire/h2_connection.c \
-	src/wire/h2_session.c src/runtime/buffer.c)
+	src/wire/h2_session.c src/wire/h2_heap.c src/runtime/buffer.c)
 $(B)/fuzz/h2: $(B)/obj/tests/fuzz/h2.o $(B)/obj/tests/fuzz/replay.o $(H2_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)

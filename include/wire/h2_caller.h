@@ -141,5 +141,14 @@ bool h2_tunnel_translate(const struct h2_stream *stream, const struct http1_head
                          struct http1_head *translated);
 /* As struct stream_ops has it. */
 void h2_stream_drop_response(struct stream *stream);
+/* Notes why, and returns `result`. */
+enum stream_result h2_stream_fail(struct h2_stream *stream, enum stream_result result, enum cause cause,
+                                  const char *detail);
+/* What goes, by wire/h2_caller_send.c: as h2_events and stream_ops have it. */
+size_t h2_stream_give(void *user, void *stream, void *to, size_t cap, bool *end);
+enum stream_result h2_stream_send_response(struct stream *stream, const struct http1_head *head,
+                                           const struct forward_own *own);
+enum stream_result h2_stream_send(struct stream *stream, const struct stream_piece *piece, size_t *taken);
+enum stream_result h2_stream_trail(struct stream *stream, struct span trailers);
 
 #endif

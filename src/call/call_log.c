@@ -77,6 +77,15 @@ static void put_end(struct jsonw *json, const struct call *call, enum cause caus
         jsonw_text(json, "end", tunnel_end_name(call->tunnel->end));
 }
 
+/* Of HTTP/1.1 nothing is said. */
+static void put_protocols(struct jsonw *json, const struct call *call)
+{
+    if (call->downstream->h2 != NULL)
+        jsonw_text(json, "caller_protocol", call->caller->ops->protocol);
+    if (call->try->h2 != NULL && call->try->exchange == &call->try->h2->stream)
+        jsonw_text(json, "upstream_protocol", call->try->exchange->ops->protocol);
+}
+
 static void put_ends(struct jsonw *json, const struct call *call)
 {
     char block[64];
@@ -95,6 +104,7 @@ static void put_ends(struct jsonw *json, const struct call *call)
     jsonw_string(json, "caller", text_span(&text));
     if (call->downstream->tls.name != NULL)
         jsonw_string(json, "caller_name", span_of(call->downstream->tls.name));
+    put_protocols(json, call);
 }
 
 /* Of a stream. */

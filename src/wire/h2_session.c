@@ -6,6 +6,7 @@
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "http/http1.h"
+#include "wire/h2_heap.h"
 
 /* What a peer that floods us may have us answer before the connection ends (CVE-2019-9512, 9515). */
 #define ACKS_MAX    100
@@ -189,32 +190,6 @@ static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *a
 
 /* ---- the session --------------------------------------------------------------------------------------- */
 
-static void *heap_alloc(size_t size, void *arg)
-{
-    (void)arg;
-    return mem_alloc(size);
-}
-
-static void heap_free(void *block, void *arg)
-{
-    (void)arg;
-    mem_free(block);
-}
-
-static void *heap_calloc(size_t count, size_t size, void *arg)
-{
-    (void)arg;
-    return mem_calloc(count, size);
-}
-
-static void *heap_realloc(void *block, size_t size, void *arg)
-{
-    (void)arg;
-    return mem_realloc(block, size);
-}
-
-static nghttp2_mem heap = {NULL, heap_alloc, heap_free, heap_calloc, heap_realloc};
-
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
@@ -246,8 +221,8 @@ static bool open_nghttp2(struct h2_session *session)
         set_callbacks(callbacks);
         set_options(option);
         result = session->side == H2_SERVER
-                     ? nghttp2_session_server_new3(&session->nghttp2, callbacks, session, option, &heap)
-                     : nghttp2_session_client_new3(&session->nghttp2, callbacks, session, option, &heap);
+                     ? nghttp2_session_server_new3(&session->nghttp2, callbacks, session, option, &h2_heap)
+                     : nghttp2_session_client_new3(&session->nghttp2, callbacks, session, option, &h2_heap);
     }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);

@@ -9,6 +9,7 @@ import pytest
 
 from harness.bounds import SLOW, Stopwatch, poll
 from harness.h2 import CANCEL, ENHANCE_YOUR_CALM, HEADERS, NO_ERROR, PREFACE, REFUSED_STREAM, H2Api, frame, settings
+from harness.h2_caller import H2Caller
 from harness.peers import ok as ok_in_h1
 from harness.problem import expect, expect_stuck
 from harness.wire import Cut
@@ -100,6 +101,16 @@ def test_no_worker_uses_anothers_connection(front):
     proxy, api = front(serve(answer_together(20)), streams=100, workers=2)
     assert Many(proxy, 20).join() == [200] * 20
     assert api.connections <= 2
+
+
+def test_the_log_says_who_speaks_http2(front):
+    proxy, _ = front(serve(hang_or_answer))
+    assert proxy.ask().status == 200
+    caller = H2Caller(proxy.address())
+    assert caller.ask2("GET", "/").status == 200
+    caller.close()
+    lines = proxy.log(2)
+    assert [(line.get("caller_protocol"), line["upstream_protocol"]) for line in lines] == [(None, "h2"), ("h2", "h2")]
 
 
 def test_each_call_gets_its_own_answer(front):

@@ -462,6 +462,47 @@ def test_a_call_over_http2_without_memory(curfew, faults, kept):
         api.listener.close()
 
 
+def one_leaves_another_stays(proxy):
+    """On a connection to the API that both share, if there was memory for that."""
+    leaver = None
+    try:
+        leaver = proxy.caller(upstream="api")
+        leaver.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + b"a part")
+        chunked_over_http2(proxy)
+    except (ConnectionResetError, BrokenPipeError) as error:
+        raise Cut("reset") from error
+    finally:
+        if leaver:
+            leaver.close()
+
+
+@pytest.mark.parametrize("kept", [0, 8])
+def test_calls_on_one_connection_over_http2_without_memory(curfew, faults, kept):
+    def answer(peer):
+        done = peer.__dict__.setdefault("done", set())
+        peer.until(lambda _: any(request.ended and request.stream not in done for request in peer.order))
+        for request in [each for each in peer.order if each.ended and each.stream not in done]:
+            done.add(request.stream)
+            peer.head(request, 103)
+            peer.head(request, 200)
+            peer.data(request, request.content)
+            peer.headers(request, [("x-sum", "1")], end=True)
+
+    waits, shared = H2Echo(), H2Api(answer)
+    keys = {"deadline": "30s", "keepalive": {"max_idle": kept}}
+    try:
+        proxy = curfew(upstreams={"api": {"url": shared.url, "http2": {"use": "always", "streams": 10}, **keys},
+                                  "other": {"url": waits.listener.url, "http2": {"use": "always"}, **keys}}, env=faults.env)
+        bystander = proxy.caller(upstream="other")
+        bystander.request("POST", "/bystander", content=b"still there")
+        assert waits.waiting.wait(SOON)
+        endure((proxy, waits, bystander), faults, one_leaves_another_stays, stride=3)
+    finally:
+        waits.release.set()
+        waits.listener.close()
+        shared.close()
+
+
 def two_streams_over_http2(proxy):
     """Each stream may fail alone, or all with their connection."""
     caller = None
