@@ -267,6 +267,18 @@ $(B)/fuzz/h2: $(B)/obj/tests/fuzz/h2.o $(B)/obj/tests/fuzz/replay.o $(H2_OBJS) $
 	@mkdir -p $(@D)
 	$(link) $^ $(PKG_LIBS)
 
+H2_CALLER_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_caller*.c src/wire/h1_caller*.c) \
+	src/wire/h1_receive.c src/wire/h1_send.c src/wire/h2_session.c src/wire/h2_heap.c src/runtime/buffer.c)
+$(B)/fuzz/h2_caller: $(B)/obj/tests/fuzz/h2_caller.o $(B)/obj/tests/fuzz/replay.o $(H2_CALLER_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) $^ $(PKG_LIBS)
+
+$(B)/fuzzers/h2_caller: $(B)/obj/tests/fuzz/h2_caller.o $(H2_CALLER_OBJS) $(LIBPURE)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
+
 $(B)/fuzzers/h2: $(B)/obj/tests/fuzz/h2.o $(H2_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -284,7 +296,7 @@ $(B)/fuzzers/store_reply: $(B)/obj/tests/fuzz/store_reply.o $(STORE_READER) $(LI
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
 
-$(filter-out $(WORLDS) $(B)/fuzz/h2 $(B)/fuzz/store_reply,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
+$(filter-out $(WORLDS) $(B)/fuzz/h2 $(B)/fuzz/h2_caller $(B)/fuzz/store_reply,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
