@@ -139,20 +139,10 @@ def test_each_call_gets_its_own_answer(front):
 
 
 def test_what_the_api_allows_is_kept_to(front):
-    most = []
-
-    def handle(peer, request):
-        waiting = peer.__dict__.setdefault("waiting", [])
-        waiting.append(request)
-        most.append(len(waiting))
-        if len(waiting) == 3:
-            for one in waiting:
-                peer.answer(one)
-            waiting.clear()
-
-    proxy, api = front(serve(handle), streams=100, greeting=settings(streams=3))
+    proxy, api = front(serve(answer_together(30)), streams=100, greeting=settings(streams=3))
     assert Many(proxy, 30).join() == [200] * 30
-    assert max(most) == 3
+    assert max(len(peer.order) for peer in api.peers) == 3  # none was answered before all were there
+    assert proxy.wait_idle().calls("failed") == 0
 
 
 def test_a_burst_does_not_find_out_what_the_api_allows_the_hard_way(front):
