@@ -268,7 +268,7 @@ $(B)/fuzz/h2: $(B)/obj/tests/fuzz/h2.o $(B)/obj/tests/fuzz/replay.o $(H2_OBJS) $
 	$(link) $^ $(PKG_LIBS)
 
 H2_CALLER_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_caller*.c src/wire/h1_caller*.c) \
-	src/wire/h1_receive.c src/wire/h1_send.c src/wire/h2_session.c src/wire/h2_heap.c src/runtime/buffer.c)
+	src/wire/h1_receive.c src/wire/h1_send.c src/wire/h2_session.c src/wire/h2_heap.c src/runtime/buffer.c src/runtime/websocket.c)
 $(B)/fuzz/h2_caller: $(B)/obj/tests/fuzz/h2_caller.o $(B)/obj/tests/fuzz/replay.o $(H2_CALLER_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)

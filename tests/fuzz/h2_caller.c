@@ -294,7 +294,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     MUST(buffer_reserve(&loop.spare_buffers, &base.in, sizeof(PREFACE), HEAD_MAX) == ST_OK);
     memcpy(base.in.data, PREFACE, sizeof(PREFACE) - 1);
     base.in.end = sizeof(PREFACE) - 1;
-    h2 = h2_caller_new(&base, STREAMS, &h2);
+    h2 = h2_caller_new(&base, STREAMS, false, &h2);
     MUST(h2 != NULL);
     h2_caller_start(h2);
     for (int i = 0; h2 != NULL && i < ROUNDS_MAX; i++) {
