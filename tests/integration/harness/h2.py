@@ -58,6 +58,7 @@ class H2Peer:
         self._buffer = b""
         self._preface = False
         self._taken = 0
+        self._window, self._given, self._sent = 65535, {}, {}
         self.block = b""
         if greeting:
             self.send(greeting)
@@ -109,7 +110,12 @@ class H2Peer:
         if kind in (DATA, HEADERS) and flags & END_STREAM:
             self.requests[stream].ended = True
         if kind == SETTINGS and not flags & ACK:
+            for name, value in struct.iter_unpack(">HI", payload):
+                if name == INITIAL_WINDOW_SIZE:
+                    self._window = value
             self.send(frame(SETTINGS, flags=ACK))
+        if kind == WINDOW_UPDATE:
+            self._given[stream] = self._given.get(stream, 0) + int.from_bytes(payload, "big")
         if kind == PING:
             if flags & ACK:
                 self.pongs += 1
@@ -150,17 +156,24 @@ class H2Peer:
     def head(self, request, status=200, *fields, end=False, **more):
         self.headers(request, [(":status", str(status)), *fields], end, **more)
 
-    def data(self, request, content=b"", end=False):
-        """As the window has it from the beginning; for more, the test reads."""
-        while len(content) > 16384:
-            self.send(frame(DATA, request.stream, 0, content[:16384]))
-            content = content[16384:]
-        self.send(frame(DATA, request.stream, END_STREAM if end else 0, content))
+    def _credit(self, stream):
+        return self._window + self._given.get(stream, 0) - self._sent.get(stream, 0)
+
+    def data(self, request, content=b"", end=False, at_once=True):
+        """`at_once`: whatever the stream's window says; else as it has room, and frames are read until it has."""
+        while True:
+            part, content = content[:16384], content[16384:]
+            if not at_once:
+                self.until(lambda peer, size=len(part): peer._credit(request.stream) >= size)
+            self._sent[request.stream] = self._sent.get(request.stream, 0) + len(part)
+            self.send(frame(DATA, request.stream, END_STREAM if end and not content else 0, part))
+            if not content:
+                return
 
     def answer(self, request, status=200, *fields, content=b""):
         self.head(request, status, *fields, end=not content)
         if content:
-            self.data(request, content, end=True)
+            self.data(request, content, end=True, at_once=False)
 
     def reset(self, request, code):
         self.send(frame(RST_STREAM, request.stream, payload=struct.pack(">I", code)))
