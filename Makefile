@@ -192,7 +192,7 @@ $(B)/obj/%.o: src/%.c $(B)/flags
 
 # The rooms that a call's bytes go through: what more inlining saves of a request is worth its size there.
 ifeq ($(SAN)$(OPT),-O2)
-HOT_OBJS := $(foreach r,http wire call,$(call room_objs,$(r)))
+HOT_OBJS := $(foreach r,base core http runtime wire call,$(call room_objs,$(r)))
 $(HOT_OBJS): ALL_CFLAGS += -O3
 endif
 

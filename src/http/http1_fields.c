@@ -37,7 +37,7 @@ static const struct span lower_names[HTTP1_FIELD_IDS] = {
 };
 
 /* The one known field that a name can be, by its length and its first letter in lower case. */
-static enum http1_field_id candidate(size_t len, char first)
+static inline __attribute__((always_inline)) enum http1_field_id candidate(size_t len, char first)
 {
     switch (len) {
     case 2: return HTTP1_FIELD_TE;
@@ -128,7 +128,8 @@ static bool is_space(char c)
  * The bytes from `start` to `stop` without the white space around them (RFC 9110 5.5). Mostly that is one space before
  * them.
  */
-static struct span value_between(const char *base, size_t start, size_t stop)
+static inline __attribute__((always_inline)) struct span value_between(const char *base, size_t start,
+                                                                       size_t stop)
 {
     if (stop - start >= 2 && base[start] == ' ' && (uint8_t)base[start + 1] > ' ' &&
         (uint8_t)base[stop - 1] > ' ')
