@@ -38,6 +38,8 @@ static void see_locked(struct pool *pool, struct pool_news *news)
         pool->peak_before = permits->held_peak;
     permits->held_peak = permits->held;
     pool->acquired_before = permits->acquired;
+    if (pool->asking) /* what it asks is seen: the next may be posted */
+        mailbox_cancel(pool->lender, pool->asks);
     pool->asking = false;
 }
 
