@@ -224,7 +224,7 @@ static enum cause start(struct call *call, struct http1_head *head, const char *
     cause = keep_head(call, head, policy.begins_trace);
     if (cause == CAUSE_HEAD_TOO_LARGE)
         return refuse(call, head, cause);
-    if (cause == CAUSE_NONE && retries_are_on(&call->route->retries) && call->route->retries.fallback != NULL)
+    if (cause == CAUSE_NONE && call->spare != NULL && call->route->retries.fallback != NULL)
         keep_fallback_head(call, head, policy.begins_trace);
     if (cause != CAUSE_NONE)
         return become_call(call) ? cause : CAUSE_NONE;

@@ -41,7 +41,7 @@ class Certificates:
                       "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                       "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def _leaf(self, name, authority, names, days="30"):
+    def _leaf(self, name, authority, names, days="90"):
         self._key(name)
         (self.directory / f"{name}.ext").write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
         self._openssl("req", "-new", "-key", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
