@@ -24,7 +24,7 @@ def gone(proxy, phase, exchange=None, seconds=0.5):
 
 @HOW
 def test_before_its_head_is_whole_it_was_never_a_call(pair, how):
-    proxy, up = pair()
+    proxy, up = pair(deadline="60s")  # at its deadline it would be one
     caller = proxy.caller()
     caller.send(b"GET /x HTTP/1.1\r\nHost: x\r\nX-Half")
     proxy.wait_metric("curfew_connections", 1, side="downstream")

@@ -206,8 +206,8 @@ def busy(curfew, faulty):
             assert proxy.ask("GET", "/sse/event*2~10", upstream="paced").status == 200
 
     caller = threading.Thread(target=call)
-    leaver = proxy.caller("api")
-    leaver.request("GET", "/delay/250")
+    leaver = proxy.caller("paced")
+    leaver.request("GET", "/stuck")
     proxy.wait_in_flight(1, phase="wait")
     leaver.close()
     proxy.wait_metric("curfew_calls_abandoned_total", 1)

@@ -92,6 +92,8 @@ class Metrics:
         for upstream, started in self.sums("upstream", "curfew_tries_started_total").items():
             assert started == over[upstream] + trying[upstream], f"{upstream}: {started} tries, {over[upstream]} over, {trying[upstream]} in flight"
         size, peak = self.sums("pool", "curfew_pool_size"), self.sums("pool", "curfew_pool_held_peak")
+        for pool, cap in self.sums("pool", "curfew_fleet_size").items():
+            size[pool] = cap  # what its host has of it comes and goes
         acquired, released = self.sums("pool", "curfew_pool_acquired_total"), self.sums("pool", "curfew_pool_released_total")
         for pool, held in self.sums("pool", "curfew_pool_held").items():
             assert held <= size[pool], f"{pool}: {held} held"
