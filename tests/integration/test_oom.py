@@ -336,6 +336,7 @@ def test_a_pause_without_memory(curfew, faults, upstream):
                     raise Unserved("500")
                 assert response.status in (429, 200), (status, response)
 
+    two(proxy)  # a sanitizer needs memory for a thread that begins: the workers have
     for nth in each_fault(faults, ALLOC, threads=WORKERS):
         with contextlib.suppress(Cut, Unserved):
             two(proxy)
