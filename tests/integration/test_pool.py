@@ -161,7 +161,7 @@ def test_a_waiter_that_leaves_gives_its_place_free(pair):
 
 @pytest.mark.one_worker
 def test_an_expired_waiter_is_not_run_and_leaves_its_place(pair):
-    proxy, up = pair(deadline="5s", pool={"size": 1, "queue": 2}, routes=[{"path": "/short", "deadline": "200ms"}])
+    proxy, up = pair(deadline="5s", pool={"size": 1, "queue": 2}, routes=[{"path": "/short", "deadline": "1s"}])
     holder, = ask_many(proxy, 1, "/holder")
     exchange, _ = up.take()
     short = proxy.caller()
@@ -170,7 +170,7 @@ def test_an_expired_waiter_is_not_run_and_leaves_its_place(pair):
     long = proxy.caller()
     long.request("GET", "/long")
     proxy.wait_metric("curfew_pool_waiting", 2)
-    expect_stuck(short.recv_response(), "queue", 200)
+    expect_stuck(short.recv_response(), "queue", 1000)
     assert proxy.metrics().sum("curfew_pool_waiting") == 1
     exchange.answer()
     assert exchange.recv_request().target == "/long"
