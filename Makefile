@@ -36,7 +36,7 @@ PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
 # Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
-SIDE_BY_SIDE ?= -n 5 --dist loadfile
+SIDE_BY_SIDE ?= -n 4 --dist loadfile
 # Tests that say how late something may be: one by one. Under ASan, where they may be three times as late, in pairs; threads
 # under TSan need both processors.
 TIMED ?= $(if $(filter address%,$(SAN)),-n 2 --dist loadfile)
