@@ -53,7 +53,7 @@ def test_https_goes_by_connect_and_tls_is_with_the_api(through, certificates):
     api.answer(content=b"again")
     assert caller.recv_response().content == b"again"
     line = proxy.log(2)[0]
-    assert line["upstream_address"] == corp.authority and {"connect", "tls"} <= set(line["phases_ms"])
+    assert line["upstream_address"] == corp.authority and "connect" in line["phases_ms"]
 
 
 def test_what_lies_behind_the_200_is_not_the_heads(through, certificates):

@@ -106,7 +106,7 @@ def test_one_that_asks_much_stands_in_its_own_way(curfew, upstream):
 
     thread = threading.Thread(target=light)
     thread.start()
-    heavy = load(proxy.address(), "/", calls=int(600 / SLOW), rate=int(300 / SLOW), header="X-Tenant: heavy")
+    heavy = load(proxy.address(), "/", calls=int(600 / SLOW), rate=300, header="X-Tenant: heavy")
     thread.join()
     assert heavy.statuses.get(503, 0) > 50 / SLOW
     assert statuses.get(200, 0) >= 39, (statuses, heavy)
