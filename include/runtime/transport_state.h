@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct loop;
+#include "runtime/loop.h"
+
 struct transport;
 
 typedef void (*transport_fn)(struct transport *transport);
@@ -28,9 +29,11 @@ struct transport {
     struct loop *loop;
     SSL *ssl;              /* NULL: plain */
     transport_fn on_ready; /* something has changed: try again */
-    void *arg;       /* on_ready's, for whoever has not embedded the transport; transport_open clears it */
-    int fd;          /* -1: closed */
-    bool can_read;   /* a read may give something */
+    void *arg;      /* on_ready's, for whoever has not embedded the transport; transport_open clears it */
+    int fd;         /* -1: closed */
+    bool can_read;  /* an event has said that a read may give something, and none has found otherwise */
+    bool was_short; /* the last read gave less than was asked for, in this turn of the loop: */
+    uint32_t short_turn;
     bool can_write;  /* a write may take something */
     bool peer_ended; /* the peer has closed its side, or the whole connection */
     bool was_reset;  /* a write was told so; the kernel tells it once, and a read would see an end */
@@ -41,5 +44,23 @@ struct transport {
     enum transport_renegotiation renegotiation : 5; /* once it has begun, it stays so */
     uint32_t tls_error; /* OpenSSL's, of what broke it after the handshake; 0: nothing did */
 };
+
+/*
+ * May a read give something? A short read has emptied the socket, and the next byte raises an event. But an end, or a
+ * reset, that came along with its bytes raised its event with them, and raises no other: whoever needs more than came
+ * asks once again, in the same turn, before it waits.
+ */
+static inline bool transport_may_read(const struct transport *transport)
+{
+    return transport->can_read || (transport->was_short && transport->short_turn == transport->loop->turn);
+}
+
+/* Of a read that gave less than was asked for. For transports of both kinds. */
+static inline void transport_note_short(struct transport *transport)
+{
+    transport->can_read = false;
+    transport->was_short = true;
+    transport->short_turn = transport->loop->turn;
+}
 
 #endif

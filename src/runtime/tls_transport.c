@@ -11,7 +11,7 @@
 
 /* ---- the way to the socket ----------------------------------------------------------------------------- */
 
-/* OpenSSL reads ahead, as much as there is: a short read of its own has emptied the socket, as in read_plain. */
+/* OpenSSL reads ahead, as much as there is: a short read is one of its own. */
 static int bio_read(BIO *bio, char *bytes, size_t cap, size_t *len)
 {
     struct transport *transport = BIO_get_data(bio);
@@ -19,8 +19,9 @@ static int bio_read(BIO *bio, char *bytes, size_t cap, size_t *len)
 
     BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY | BIO_FLAGS_IN_EOF);
     *len = n > 0 ? (size_t)n : 0;
+    transport->was_short = false;
     if (n > 0 && *len < cap && !transport->peer_ended)
-        transport->can_read = false;
+        transport_note_short(transport);
     else if (n == 0)
         BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
     else if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -79,6 +79,7 @@ static enum status read_plain(struct transport *transport, void *bytes, size_t c
 {
     ssize_t n = recv(transport->fd, bytes, cap, 0);
 
+    transport->was_short = false;
     if (n == 0)
         return transport->was_reset ? ST_FAILED : ST_EOF;
     if (n < 0) {
@@ -88,16 +89,15 @@ static enum status read_plain(struct transport *transport, void *bytes, size_t c
         return ST_AGAIN;
     }
     *len = (size_t)n;
-    /* A short read has emptied the socket: the next byte raises an event. Not so if the end is already behind it. */
     if (*len < cap && !transport->peer_ended)
-        transport->can_read = false;
+        transport_note_short(transport);
     return ST_OK;
 }
 
 enum status transport_read(struct transport *transport, void *bytes, size_t cap, size_t *len)
 {
     PRE(transport_is_open(transport) && loop_is_own(transport->loop));
-    if (!transport->can_read)
+    if (!transport_may_read(transport))
         return ST_AGAIN;
     return transport->ssl != NULL ? tls_transport_read(transport, bytes, cap, len)
                                   : read_plain(transport, bytes, cap, len);

@@ -110,17 +110,6 @@ static void take(struct stream *stream, size_t len)
         buffer_close_if_empty(&exchange->loop->spare_buffers, &exchange->in);
 }
 
-/*
- * A reset that came along with the bytes of a short read raised its event with them and raises no other: whoever needs
- * more asks once again before it waits.
- */
-static bool may_hide_a_reset(struct h1_exchange *exchange)
-{
-    bool begun = exchange->reader.open || buffer_len(&exchange->in) != 0;
-
-    return begun && exchange->stream.moved_ns == loop_now(exchange->loop);
-}
-
 /* The connection is over before the message's head was whole. An alert may be why, or a refused renegotiation. */
 static enum stream_result lost_before_head(struct h1_exchange *exchange)
 {
@@ -154,7 +143,7 @@ static enum stream_result receive(struct stream *stream)
 
     PRE(exchange->transport != NULL);
     /* What came while nobody received, a reset too, may have raised its event long ago. */
-    if (stream->paused || may_hide_a_reset(exchange))
+    if (stream->paused)
         exchange->transport->can_read = true;
     stream->paused = false;
     status = h1_receive(exchange->transport, &exchange->in, &exchange->reader, exchange->head_cap);

@@ -10,7 +10,7 @@ enum status h1_receive(struct transport *transport, struct buffer *in, const str
     size_t len;
 
     /* Before a block is taken: most events only say that there is room to write. */
-    if (!transport->can_read)
+    if (!transport_may_read(transport))
         return ST_AGAIN;
     status =
         h1_reader_is_in_bulk(reader, BUFFER_SIZE) ? buffer_open_large(spares, in) : buffer_open(spares, in);

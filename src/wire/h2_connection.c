@@ -202,10 +202,7 @@ static enum status receive(struct h2_connection *connection, size_t *len)
         return status;
     connection->reads++;
     connection->read_ns = loop_now(connection->loop);
-    status = h2_session_receive(connection->session, (struct span){bytes, *len});
-    /* What ended the connection may have come together with the bytes of a short read, and raise no other event. */
-    connection->transport->can_read = true;
-    return status;
+    return h2_session_receive(connection->session, (struct span){bytes, *len});
 }
 
 /* What was to be done when the peer has said what it allows. */

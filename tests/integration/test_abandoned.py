@@ -24,11 +24,28 @@ def gone(proxy, phase, exchange=None, seconds=0.5):
 
 @HOW
 def test_before_its_head_is_whole_it_was_never_a_call(pair, how):
-    proxy, up = pair(deadline="60s")  # at its deadline it would be one
+    proxy, up = pair()
     caller = proxy.caller()
     caller.send(b"GET /x HTTP/1.1\r\nHost: x\r\nX-Half")
     proxy.wait_metric("curfew_connections", 1, side="downstream")
     getattr(caller, how)()
+    metrics = proxy.wait_metric("curfew_connections", 0, side="downstream")
+    assert metrics.calls("started") == 0
+    up.must_have_no_connection()
+
+
+@HOW
+@pytest.mark.parametrize("part", [b"\r\n", b"GE", b"GET /x HTTP/1.1\r\nHost: x\r\nX-Half", b"PRI * HT",
+                                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0"],
+                         ids=["empty-line", "method", "head", "preface", "http2"])
+def test_a_part_and_the_end_that_come_in_one_event(pair, how, part):
+    """Of the end, no other event tells."""
+    proxy, up = pair(deadline="60s")
+    caller = proxy.caller()
+    proxy.wait_metric("curfew_connections", 1, side="downstream")
+    with proxy.process.paused():
+        caller.send(part)
+        getattr(caller, how)()
     metrics = proxy.wait_metric("curfew_connections", 0, side="downstream")
     assert metrics.calls("started") == 0
     up.must_have_no_connection()

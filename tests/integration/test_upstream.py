@@ -380,6 +380,7 @@ def test_what_an_upstream_says_of_its_connection_never_makes_it_unfit_by_mistake
 def test_a_connection_beyond_its_age_is_not_used_again(pair):
     proxy, up = pair(keepalive={"max_age": "300ms", "idle_timeout": "10s"})
     caller = proxy.caller()
+    watch = Stopwatch()
     exchange = None
     with contextlib.suppress(Cut):  # which it is as soon as a request comes after its time
         while True:
@@ -388,6 +389,7 @@ def test_a_connection_beyond_its_age_is_not_used_again(pair):
             exchange.recv_request()
             exchange.answer()
             assert caller.recv_response().status == 200
+    assert watch.elapsed() >= 0.3
     exchange.wait_ended()
     up.take()[0].answer()
     assert caller.recv_response().status == 200

@@ -226,6 +226,39 @@ static void a_short_read_has_emptied_the_socket_and_the_next_byte_raises_an_even
     assert_false(world->transport.can_read);
 }
 
+/* One event tells of both. */
+static void a_reset_behind_the_bytes_of_a_short_read_is_found_in_the_same_turn(void **state)
+{
+    struct world *world = *state;
+
+    begin(world, TCP4);
+    say(world, "half");
+    peer_resets(world);
+    await_socket(world, POLLERR);
+    await_event(world);
+    expect_read(world, ST_OK, "half", 64);
+    assert_true(transport_may_read(&world->transport));
+    expect_read(world, ST_FAILED, "", 64);
+}
+
+static void in_the_next_turn_a_short_read_is_believed(void **state)
+{
+    struct world *world = *state;
+
+    begin(world, TCP4);
+    take_events(world);
+    say(world, "whole");
+    await_event(world);
+    expect_read(world, ST_OK, "whole", 64);
+    expect_read(world, ST_AGAIN, "", 64);
+    assert_false(transport_may_read(&world->transport));
+    say(world, "more");
+    await_event(world);
+    expect_read(world, ST_OK, "more", 64);
+    world->rig.loop.turn++;
+    assert_false(transport_may_read(&world->transport));
+}
+
 static void events_that_are_not_acted_upon_are_not_repeated(void **state)
 {
     struct world *world = *state;
@@ -592,6 +625,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_read_may_have_left_something, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_short_read_has_emptied_the_socket_and_the_next_byte_raises_an_event,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_behind_the_bytes_of_a_short_read_is_found_in_the_same_turn,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(in_the_next_turn_a_short_read_is_believed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_that_are_not_acted_upon_are_not_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_end_behind_a_short_read_is_seen_without_another_event, set_up,
                                         tear_down),

@@ -106,8 +106,8 @@ void net_end_side(struct net_end *end)
 void net_reset(struct net_end *end)
 {
     end->was_reset = true;
-    end->in_len = 0;
-    end->readable = end->writable = end->closed = true;
+    end->readable = end->writable =
+        true; /* an error is no end to epoll: what came before it can be read still */
 }
 
 void net_make_room(struct net_end *end, size_t room)
@@ -173,9 +173,10 @@ enum status transport_read(struct transport *transport, void *bytes, size_t cap,
     struct net_end *end = end_of(transport->fd);
     size_t count = end->in_len < cap ? end->in_len : cap;
 
-    if (!transport->can_read)
+    if (!transport_may_read(transport))
         return ST_AGAIN;
-    if (end->was_reset)
+    transport->was_short = false;
+    if (count == 0 && end->was_reset)
         return ST_FAILED;
     if (count == 0 && end->peer_ended)
         return transport->was_reset ? ST_FAILED : ST_EOF;
@@ -186,7 +187,7 @@ enum status transport_read(struct transport *transport, void *bytes, size_t cap,
     memcpy(bytes, end->in, count);
     drop_front(end->in, &end->in_len, count);
     if (count < cap && !transport->peer_ended)
-        transport->can_read = false;
+        transport_note_short(transport);
     *len = count;
     return ST_OK;
 }
