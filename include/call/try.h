@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "call/try_plan.h"
 #include "core/breaker.h"
 #include "core/retry.h"
 #include "core/try_fsm.h"
@@ -15,13 +16,8 @@
 #include "wire/h2_exchange.h"
 
 struct call_context;
-struct circuit;
-struct call_terms;
-struct route_config;
-struct target;
 struct try;
 struct upstream;
-struct upstream_config;
 
 /*
  * One exchange with an API on behalf of a call: a permit, a connection, a stream on it. core/try_fsm says what it holds
@@ -58,30 +54,6 @@ struct try_events {
     void (*ready)(struct try *try);
     /* It has come to nothing. What the result points to is valid until this returns. */
     void (*over)(struct try *try, const struct try_result *result);
-};
-
-/* What a try is to do. */
-struct try_plan {
-    struct call_terms *terms;             /* hold the configuration */
-    const struct upstream_config *config; /* the API: where it is, and who keeps idle connections to it */
-    struct target *target;                /* where it is, if not there; NULL: there. The call's */
-    struct pool *pool;
-    const struct route_config *route;    /* limits of time */
-    struct circuit *circuit;             /* the breaker that it has to pass; NULL: there is none */
-    const struct breaker_terms *breaker; /* its terms */
-    const struct upstream *beside;       /* a connection to leave alone, if there is another; NULL: none */
-    const union dns_address *shunned;    /* of several addresses, the last one to be tried; NULL: none */
-    struct upstream **reserved_at; /* the connection that authenticates this caller, if there is one there */
-    int64_t deadline_ns,
-        policy_ns;       /* as in struct call_fsm, the first the earliest of all that is set by then */
-    struct span upgrade; /* the protocol that the request asks for; empty: none */
-    enum http1_method method;
-    uint8_t bucket; /* in the pool's queue, if that is shared */
-    uint8_t number; /* of its call's tries, from 1 */
-    enum try_kind kind : 8;
-    bool repeatable;    /* the request can be sent a second time if its connection turns out to be closed */
-    bool fresh;         /* on a new connection: one of before has been lost */
-    bool authenticates; /* its credentials belong to the connection that they are sent on */
 };
 
 /* The formatter takes the name for a keyword of C++. */
@@ -165,9 +137,6 @@ void try_cut(struct try *try, bool is_broken);
 
 /* Gives back the memory that it has. It is over, or never began. */
 void try_fini(struct try *try);
-
-/* Where its API is. Once it has begun. */
-const struct origin *try_origin(const struct try *try) __attribute__((pure));
 
 /* Its permit is held, or has been granted and is still in the mail. */
 static inline bool try_has_permit(const struct try *try)

@@ -125,7 +125,7 @@ static void tell_address(const struct try *try, enum cause cause, enum verdict v
     struct call_context *context = try->context;
 
     if (upstream != NULL && upstream_is_made(upstream) && !was_stale(try, cause))
-        address_book_judge(context->address_book, try_origin(try), upstream_peer(upstream),
+        address_book_judge(context->address_book, try_plan_origin(&try->plan), upstream_peer(upstream),
                            upstream->addresses, verdict, loop_now(context->loop));
 }
 

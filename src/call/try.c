@@ -9,19 +9,13 @@
 #include "call/multiplex.h"
 #include "call/pool_feedback.h"
 #include "call/pool_wait.h"
-#include "call/target.h"
+#include "call/try_connection.h"
 #include "call/upstream.h"
 #include "config/snapshot.h"
-#include "runtime/address_book.h"
 
 static struct keepalive *keepalive_of(const struct try *try)
 {
     return try->context->keepalive[try->plan.config->index];
-}
-
-const struct origin *try_origin(const struct try *try)
-{
-    return try->plan.target != NULL ? &try->plan.target->origin : upstream_dialled(try->plan.config);
 }
 
 /* ---- the result ---------------------------------------------------------------------------------------- */
@@ -229,42 +223,6 @@ static const struct upstream_events events = {
     .connected = connected,
 };
 
-static int64_t race_end(const struct try *try)
-{
-    return budget_race_end(try->fsm.limit_ns, try->plan.deadline_ns, try->plan.policy_ns,
-                           loop_now(try->context->loop));
-}
-
-static struct seat_order seat_for(struct try *try)
-{
-    return (struct seat_order){.context = try->context,
-                               .terms = try->plan.terms,
-                               .config = try->plan.config,
-                               .events = &events,
-                               .user = try,
-                               .shunned = try->plan.shunned,
-                               .limit_ns = race_end(try),
-                               .repeatable = try->plan.repeatable};
-}
-
-/* A switch of protocols is HTTP/1.1's. */
-static bool may_speak_h2(const struct try *try)
-{
-    return try->plan.config->http2.use != HTTP2_NEVER && try->plan.upgrade.len == 0;
-}
-
-/* NULL: no memory. */
-static struct upstream *make_connection(struct try *try)
-{
-    struct seat_order order;
-
-    if (!may_speak_h2(try))
-        return upstream_connect(try->context, try->plan.terms, try->plan.config, try->plan.target, &events,
-                                try, try->plan.shunned, try->plan.upgrade.len != 0, race_end(try));
-    order = seat_for(try);
-    return multiplex_connect(keepalive_of(try), &order);
-}
-
 /* What it gets is mostly not there yet. `upstream`: it has that one, which it has to wait for; NULL: none. */
 static void wait_for_connection(struct try *try, struct upstream *upstream)
 {
@@ -277,10 +235,12 @@ static void wait_for_connection(struct try *try, struct upstream *upstream)
     }
     PRE(try->upstream == NULL); /* the one before went with the move */
     try_fsm_set_limit(&try->fsm, budget_end(now_ns, try->plan.route->connect_ns), CAUSE_CONNECT_LIMIT);
-    try->upstream = upstream != NULL ? upstream : make_connection(try);
+    if (upstream == NULL)
+        upstream = try_connection_make(try->context, &try->plan, &events, try);
+    try->upstream = upstream;
     if (try->upstream == NULL)
         fail(try, CAUSE_INTERNAL, NULL);
-    else if (may_speak_h2(try) && upstream_is_made(try->upstream))
+    else if (upstream_is_made(try->upstream))
         begin_exchange(try);
     else
         try->events->waits(try);
@@ -291,58 +251,6 @@ static void connect_anew(struct try *try)
     wait_for_connection(try, NULL);
 }
 
-/* Is its address left out at the moment, or does another try of the same call run there? */
-static bool is_out(const void *arg, const struct upstream *upstream)
-{
-    const struct try *try = arg;
-
-    return upstream == try->plan.beside ||
-           address_book_is_out(try->context->address_book, try_origin(try), &upstream->peer, try->granted_ns);
-}
-
-static struct upstream *take_idle_h1(struct try *try)
-{
-    struct upstream *upstream = NULL;
-
-    do {
-        if (upstream != NULL)
-            upstream_close(&upstream);
-        upstream = keepalive_take(keepalive_of(try), try->plan.config, try->plan.target, try->granted_ns,
-                                  !try->plan.repeatable);
-    } while (upstream != NULL && is_out(try, upstream));
-    if (upstream == NULL)
-        return NULL;
-    upstream->events = &events;
-    upstream->user = try;
-    return upstream;
-}
-
-/* One that is there, and is the try's from then on; NULL: there is none. */
-static struct upstream *take_connection(struct try *try)
-{
-    struct upstream **reserved_at = try->plan.reserved_at;
-    const struct upstream_config *config = try->plan.config;
-    struct upstream *upstream = NULL;
-    struct seat_order order;
-
-    if (try->plan.fresh || (try->plan.upgrade.len != 0 && config->http2.use != HTTP2_NEVER))
-        return NULL;
-    if (*reserved_at != NULL)
-        upstream = keepalive_take_reserved(reserved_at, config, try->plan.target, try->granted_ns,
-                                           !try->plan.repeatable);
-    if (upstream != NULL) {
-        upstream->events = &events;
-        upstream->user = try;
-        return upstream;
-    }
-    if (address_book_wants_probe(try->context->address_book, try_origin(try), try->granted_ns))
-        return NULL;
-    if (!may_speak_h2(try))
-        return take_idle_h1(try);
-    order = seat_for(try);
-    return multiplex_take(keepalive_of(try), &order, is_out, try);
-}
-
 /* The permit is there: get a connection. */
 static void granted(struct try *try)
 {
@@ -351,7 +259,7 @@ static void granted(struct try *try)
     PRE(try->ticket.permit.state == PERMIT_HELD && try->upstream == NULL);
     try->granted_ns = loop_now(try->context->loop);
     try->events->admitted(try);
-    upstream = take_connection(try);
+    upstream = try_connection_take(try->context, &try->plan, &events, try);
     if (upstream == NULL || !upstream_is_made(upstream)) {
         wait_for_connection(try, upstream);
         return;
@@ -488,7 +396,7 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
     if (!http1_is_interim((*head)->code)) {
         try->status = (*head)->code;
         try->reusable = upstream_note_response(try->upstream, *head);
-        if (try->plan.upgrade.len != 0 && try->plan.config->http2.use != HTTP2_NEVER)
+        if (try_plan_forgoes_h2(&try->plan))
             try->reusable = false; /* who comes next is to have the choice of HTTP/2 */
         if (try->plan.route->refusals != NULL || try->plan.route->waits != NULL)
             pool_feedback(try->plan.pool, try->context->loop, &try->ticket, try->plan.route, *head);
