@@ -79,7 +79,19 @@ void h1_caller_take_back(struct h1_caller *caller);
 /* Closes at once. The stream is not in use. */
 void h1_caller_close(struct h1_caller *caller);
 
-/* Within wire/h1_caller*.c: functions of the stream. */
+/* Within wire/h1_caller*.c: functions of the stream. What comes, by wire/h1_caller_read.c: */
+enum stream_result h1_caller_read_head(struct stream *stream, struct http1_head **head);
+bool h1_caller_read_start(struct stream *stream, struct stream_start *start);
+enum stream_result h1_caller_peek(struct stream *stream, bool is_first, struct stream_piece *piece);
+void h1_caller_take(struct stream *stream, size_t len);
+enum stream_result h1_caller_receive(struct stream *stream);
+void h1_caller_tunnel(struct stream *stream);
+bool h1_caller_has_all(struct stream *stream);
+void h1_caller_discard(struct stream *stream);
+bool h1_caller_is_gone(struct stream *stream);
+/* There may be news of a caller of which nothing is read. If it has left, the stream is lost. */
+void h1_caller_look_for_end(struct h1_caller *caller);
+/* What goes, by wire/h1_caller_send.c. */
 enum stream_result h1_caller_send_response(struct stream *stream, const struct http1_head *head,
                                            const struct forward_own *own);
 bool h1_caller_keep_response(struct stream *stream);
