@@ -117,8 +117,6 @@ enum status h2_session_interim(struct h2_session *session, int32_t id, const str
  */
 enum status h2_session_trailers(struct h2_session *session, int32_t id, const struct h2_field *fields,
                                 size_t count) MUST_CHECK;
-/* Would the peer's windows take content of this stream? */
-bool h2_session_may_give(const struct h2_session *session, int32_t id);
 /* There is content again, or its end. */
 void h2_session_resume(struct h2_session *session, int32_t id);
 /* Content of this stream has gone on: so much more may come. */
@@ -130,7 +128,7 @@ void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)
 /* A server's first GOAWAY, after which streams still come; then the last one, or a client's. */
 void h2_session_shut(struct h2_session *session);
 void h2_session_goaway(struct h2_session *session, enum h2_code code);
-/* Asks for a sign of life; *ponged counts the answers. */
+/* Asks for a sign of life; h2_session_pongs counts the answers. */
 void h2_session_ping(struct h2_session *session);
 uint32_t h2_session_pongs(const struct h2_session *session);
 

@@ -399,13 +399,3 @@ void h2_caller_start(struct h2_caller *caller)
     buffer_close(&caller->common->loop->spare_buffers, &first);
     (void)receive(caller);
 }
-
-void h2_stream_drop_response(struct stream *stream)
-{
-    struct h2_stream *own = CONTAINER_OF(stream, struct h2_stream, stream);
-
-    PRE(!stream->committed);
-    mem_free(own->answer);
-    own->answer = NULL;
-    stream->head_waits = false;
-}

@@ -125,6 +125,16 @@ enum stream_result h2_stream_send_response(struct stream *stream, const struct h
     return STREAM_OK;
 }
 
+void h2_stream_drop_response(struct stream *stream)
+{
+    struct h2_stream *own = of(stream);
+
+    PRE(!stream->committed);
+    mem_free(own->answer);
+    own->answer = NULL;
+    stream->head_waits = false;
+}
+
 /* The head goes with the first content, or with what turns out to be none. */
 static enum status send_head(struct h2_stream *stream, const struct stream_piece *piece)
 {

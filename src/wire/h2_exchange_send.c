@@ -43,8 +43,8 @@ static bool give_trailers(struct h2_exchange *exchange)
 {
     struct span lines = {exchange->trailers, exchange->trailers_len};
     size_t most = h2_head_most(lines);
-    struct h2_field *fields = mem_calloc(most, sizeof(*fields) + 1);
-    char *names = mem_alloc(lines.len + 1);
+    struct h2_field *fields = mem_calloc(most, sizeof(*fields));
+    char *names = mem_alloc(lines.len);
     bool done = fields != NULL && names != NULL &&
                 h2_session_trailers(exchange->connection->session, exchange->id, fields,
                                     h2_head_of_lines(lines, fields, names)) == ST_OK;

@@ -453,12 +453,6 @@ void h2_session_resume(struct h2_session *session, int32_t id)
     note(session, nghttp2_session_resume_data(session->nghttp2, id));
 }
 
-bool h2_session_may_give(const struct h2_session *session, int32_t id)
-{
-    return nghttp2_session_get_stream_remote_window_size(session->nghttp2, id) > 0 &&
-           nghttp2_session_get_remote_window_size(session->nghttp2) > 0;
-}
-
 void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
 {
     note(session, nghttp2_session_consume_stream(session->nghttp2, id, len));
