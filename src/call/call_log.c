@@ -201,7 +201,7 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     call_fsm_put_times(&line.json, &call->fsm, now_ns);
     retries_put(&line.json, call->retries, call->retry_stop);
     if (call->try->lingers)
-        jsonw_ms(&line.json, "lingered_ms", call->route->linger_ns);
+        jsonw_ms(&line.json, "lingered_ms", call->try->plan.route->linger_ns);
     put_ends(&line.json, call);
     if (call->config->forward != NULL)
         put_target(&line.json, call);
