@@ -28,13 +28,13 @@ struct circuit_news;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_forward.c (what a forward
- * proxy looks at in between), call_try.c (its tries), call_retries.c (whether another one follows),
- * call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
- * request's content, as they get it), call_exchange.c (bytes in both directions), call_response.c (heads of responses),
- * call_grpc.c (what a gRPC call is told and tells), call_progress.c and call_hold.c (streams), call_tunnel.c,
- * call_verdict.c (what its try says of the API), call_end.c (the way out), call_log.c; audit.c looks after callers of
- * whom no event tells.
+ * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_forward.c (what a forward proxy looks
+ * at in between), call_try.c (its tries), call_retries.c (whether another one follows), call_hedge.c (two at once),
+ * call_record.c (what stays of them), call_content.c (the request's content, as they get it), call_exchange.c (bytes in
+ * both directions), call_response.c (heads of responses), call_grpc.c (what a gRPC call is told and tells),
+ * call_progress.c and call_hold.c (streams), call_connect.c and call_tunnel.c (tunnels), call_verdict.c (what its try
+ * says of the API), call_end.c (the way out), call_log.c (its line). Beside them: call_set.c (a worker's calls, in
+ * lists), audit.c (calls, and callers, of which no event tells).
  */
 struct call {
     struct call_fsm fsm;
@@ -188,6 +188,8 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
 const struct stream_fault *call_deliver_interim(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
+/* A response that comes from no exchange has been handed over, or there was a fault, which the call ends by: the same. */
+void call_go_on_after(struct call *call, const struct stream_fault *fault);
 /* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */
 bool call_watch_progress(struct call *call, const struct http1_head *head);
 void call_free_progress(struct call *call);

@@ -27,14 +27,8 @@ bool call_ask_for_connect(struct call *call)
 
 void call_open_connect(struct call *call)
 {
-    const struct stream_fault *fault = call_answer_connect(call);
-
-    if (fault != NULL)
-        call_end(call, fault->cause, fault->detail);
-    if (call_is_over(call))
-        return;
     call->tunnel->hello_end_ns = loop_now(call->context->loop) + HELLO_NS;
-    call_pump(call);
+    call_go_on_after(call, call_answer_connect(call));
 }
 
 static bool is_of_destination(const struct call *call, const struct client_hello_name *name)

@@ -1,7 +1,7 @@
 /*
  * Bytes in both directions: the request to the upstream, the response to the caller. What stops a call here is returned
- * as a fault, of a stream or of ours, NULL if nothing does; call_pump alone does what follows from it. Only a broken
- * invariant ends a call by itself, and whoever goes on after a move asks for that.
+ * as a fault, of a stream or of ours, NULL if nothing does; call_pump and call_go_on_after alone do what follows from
+ * it. Only a broken invariant ends a call by itself, and whoever goes on after a move asks for that.
  */
 #include "base/invariant.h"
 #include "call/call.h"
@@ -219,6 +219,14 @@ void call_pump(struct call *call)
         try_fail(call->try, fault);
     else if (fault != NULL)
         call_end(call, fault->cause, fault->detail);
+}
+
+void call_go_on_after(struct call *call, const struct stream_fault *fault)
+{
+    if (fault != NULL)
+        call_end(call, fault->cause, fault->detail);
+    else if (!call_is_over(call))
+        call_pump(call);
 }
 
 /* What a turn was too short for may be the one's or the other's. */

@@ -277,16 +277,11 @@ void call_begin_again(struct call *call)
 static void deliver_parked(struct call *call)
 {
     struct call_retries *retries = call->retries;
-    const struct stream_fault *fault;
 
     call_cut_try(call, CAUSE_NONE);
     call->try = retries->parked;
     retries->parked = NULL;
-    fault = call_deliver_parked(call, retries->parked_head);
-    if (fault != NULL)
-        call_end(call, fault->cause, fault->detail);
-    else if (!call_is_over(call))
-        call_pump(call);
+    call_go_on_after(call, call_deliver_parked(call, retries->parked_head));
 }
 
 void call_end_as_before(struct call *call, enum retry_stop stop)
