@@ -77,7 +77,7 @@ struct try {
     uint16_t status;                /* of the final response's head; 0: none has come */
     struct breaker_pass pass;       /* with which the breaker has let it in */
     struct breaker_refusal refusal; /* or has not */
-    enum phase phase : 8;           /* where it is; kept as long as there is another one beside it */
+    enum phase phase : 8;           /* where it is */
     bool probes : 1;                /* it was let in to see whether the API is well again */
     bool judged : 1;                /* the breaker knows of the head that has come, */
     bool judged_bad : 1;            /* which was a bad one */

@@ -16,8 +16,6 @@ static struct call_list *list_of(const struct call *call, const struct try *try)
     return &call->context->calls.by_pool[try->plan.route->pool];
 }
 
-/* ---- what the two tell ---------------------------------------------------------------------------------- */
-
 void call_turn_to_rival(struct call *call)
 {
     struct try *rival = call->rival;
@@ -26,66 +24,6 @@ void call_turn_to_rival(struct call *call)
     call->rival = call->try;
     call->try = rival;
 }
-
-static struct call *turn_to(struct try *try)
-{
-    struct call *call = try->user;
-
-    if (call->try != try)
-        call_turn_to_rival(call);
-    POST(call->try == try);
-    return call;
-}
-
-static void admitted(struct try *try)
-{
-    (void)turn_to(try);
-    call_try_events.admitted(try);
-}
-
-/* A call is where the one that has got further is. */
-static void entered(struct try *try, enum phase phase)
-{
-    struct call *call = turn_to(try);
-
-    try->phase = phase;
-    if (call->rival != NULL && call->rival->phase > phase)
-        phase = call->rival->phase;
-    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
-}
-
-static void waits(struct try *try)
-{
-    call_try_events.waits(try);
-}
-
-static void begun(struct try *try)
-{
-    (void)turn_to(try);
-    call_try_events.begun(try);
-}
-
-static void ready(struct try *try)
-{
-    (void)turn_to(try);
-    call_try_events.ready(try);
-}
-
-static void over(struct try *try, const struct try_result *result)
-{
-    (void)turn_to(try);
-    call_try_events.over(try, result);
-}
-
-/* No hedge waits for a permit, so none is asked whether it may go on. */
-static const struct try_events hedge_events = {
-    .admitted = admitted,
-    .entered = entered,
-    .waits = waits,
-    .begun = begun,
-    .ready = ready,
-    .over = over,
-};
 
 /* ---- its beginning -------------------------------------------------------------------------------------- */
 
@@ -118,7 +56,7 @@ static struct call_hedge *make(struct call *call)
     if (hedge == NULL)
         return NULL;
     list_init(&hedge->node);
-    try_init(&hedge->try, call->context, &hedge_events, call);
+    try_init(&hedge->try, call->context, &call_try_events, call);
     if (copy_request(call, hedge))
         return hedge;
     discard(call, hedge);
@@ -129,8 +67,6 @@ static void be_two(struct call *call, struct call_hedge *hedge)
 {
     hedge->before = call->retries->hedges;
     call->retries->hedges = hedge;
-    call->try->events = &hedge_events;
-    call->try->phase = call->fsm.phase;
     call->rival = call->try;
     call->try = &hedge->try;
 }

@@ -79,6 +79,17 @@ void call_cut_try(struct call *call, enum cause cause)
     try_cut(call->try, cause == CAUSE_BROKEN);
 }
 
+/* Of two tries, the one of which an event tells is at hand from then on. */
+static struct call *turn_to(struct try *try)
+{
+    struct call *call = try->user;
+
+    if (call->try != try)
+        call_turn_to_rival(call);
+    POST(call->try == try);
+    return call;
+}
+
 static bool may_go_on(struct try *try)
 {
     return call_may_go_on(try->user, try);
@@ -98,7 +109,7 @@ static void note_too_late(struct call *call)
 
 static void admitted(struct try *try)
 {
-    struct call *call = try->user;
+    struct call *call = turn_to(try);
 
     if (call->fsm.policy_ns != NS_NEVER && call->route->waits != NULL)
         note_too_late(call);
@@ -108,10 +119,14 @@ static void admitted(struct try *try)
         call_limit_try(call);
 }
 
+/* Of two tries, a call is where the one that has got further is. */
 static void entered(struct try *try, enum phase phase)
 {
-    struct call *call = try->user;
+    struct call *call = turn_to(try);
 
+    try->phase = phase;
+    if (call->rival != NULL && call->rival->phase > phase)
+        phase = call->rival->phase;
     call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
 }
 
@@ -122,7 +137,7 @@ static void waits(struct try *try)
 
 static void begun(struct try *try)
 {
-    struct call *call = try->user;
+    struct call *call = turn_to(try);
 
     if (call_is_connect(call)) {
         call_open_connect(call);
@@ -136,7 +151,7 @@ static void begun(struct try *try)
 
 static void ready(struct try *try)
 {
-    struct call *call = try->user;
+    struct call *call = turn_to(try);
 
     call_pump(call);
     POST(call_is_over(call) || call_is_sound(call));
@@ -151,7 +166,7 @@ static void reconnect(struct try *try)
 /* The one place where it is decided whether another try follows, and what the call ends by if none does. */
 static void over(struct try *try, const struct try_result *result)
 {
-    struct call *call = try->user;
+    struct call *call = turn_to(try);
     struct retry_facts facts = {.repeatable = is_repeatable(call),
                                 .whole = try->h2 != NULL && h2_exchange_is_whole(try->h2),
                                 .tries = try->reconnected ? 2 : 1};
