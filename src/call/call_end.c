@@ -166,19 +166,18 @@ static void observe_stream(struct call *call, enum cause cause, int64_t now_ns)
     add_stream_time(call, SPREAD_GAPS, CAUSE_IDLE_LIMIT, cause, gap_ns, true);
 }
 
-/* How long a call takes from its permit on, which its pool asks for; of one that is cut, how long it had. */
+/* How long a call takes from its last permit on, whose pool asks for it; of one that is cut, how long it had. */
 static void count_start_time(const struct call *call, bool is_cut, int64_t now_ns)
 {
-    struct start_times **times = &call->context->metrics->start_times[call->route->index];
+    const struct try *try = call->try;
+    struct start_times **times = &call->context->metrics->start_times[try->plan.route->index];
 
-    if (call->try->granted_ns == 0)
-        return;
     if (*times == NULL)
         *times = start_times_new();
     if (*times != NULL && is_cut)
-        start_times_count_cut(*times, now_ns - call->try->granted_ns);
+        start_times_count_cut(*times, now_ns - try->granted_ns);
     else if (*times != NULL)
-        start_times_count(*times, now_ns - call->try->granted_ns);
+        start_times_count(*times, now_ns - try->granted_ns);
 }
 
 static void add_to_histogram(const struct call *call, enum cause cause, enum outcome outcome, int64_t now_ns)
@@ -188,7 +187,8 @@ static void add_to_histogram(const struct call *call, enum cause cause, enum out
     int64_t took_ns = now_ns - call->fsm.begun_ns;
     int64_t held_ns = try_held_ns(call->try, now_ns) + (call->retries != NULL ? call->retries->held_ns : 0);
 
-    if (call->route->times_starts && (outcome == OUTCOME_COMPLETED || cause == CAUSE_DEADLINE))
+    if (call->try->granted_ns != 0 && call->try->plan.route->times_starts &&
+        (outcome == OUTCOME_COMPLETED || cause == CAUSE_DEADLINE))
         count_start_time(call, outcome != OUTCOME_COMPLETED, now_ns);
     if (histogram == NULL)
         return;

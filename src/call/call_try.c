@@ -99,11 +99,12 @@ static bool may_go_on(struct try *try)
 static void note_too_late(struct call *call)
 {
     const struct call_context *context = call->context;
+    const struct route_config *route = call->try->plan.route;
     int64_t now_ns = loop_now(context->loop);
 
     if (call->fsm.phase == PHASE_QUEUE &&
-        pool_wait_is_too_late(call->route, context->metrics->start_times[call->route->index],
-                              call->fsm.policy_ns, now_ns))
+        pool_wait_is_too_late(route, context->metrics->start_times[route->index], call->fsm.policy_ns,
+                              now_ns))
         call_fsm_spare(&call->fsm, CAUSE_TOO_LATE, now_ns);
 }
 
@@ -111,7 +112,7 @@ static void admitted(struct try *try)
 {
     struct call *call = turn_to(try);
 
-    if (call->fsm.policy_ns != NS_NEVER && call->route->waits != NULL)
+    if (call->fsm.policy_ns != NS_NEVER && try->plan.route->waits != NULL)
         note_too_late(call);
     call_fsm_admit(&call->fsm);
     call_try_begins(call);

@@ -720,6 +720,20 @@ def test_a_fallback_has_its_own_pool(two):
 
 
 
+def test_a_call_that_is_cut_in_the_fallback_lingers_as_that_pool_has_it(two):
+    proxy, main, backup = two(main_keys={"pool": {"size": 1, "linger": "2h"}}, backup_keys={"pool": {"size": 1, "linger": "1h"}})
+    caller = proxy.caller("api")
+    caller.request("GET", "/")
+    main.take()[0].answer(503)
+    exchange, _ = backup.take()
+    caller.close()
+    exchange.must_end()
+    line, = proxy.log()
+    assert (line["outcome"], line["lingered_ms"]) == ("abandoned", 3600000)
+    assert proxy.wait_metric("curfew_pool_ghosts", 1).sum("curfew_pool_ghosts", pool="backup") == 1
+    proxy.stop()
+
+
 def test_an_open_breaker_sends_the_first_try_to_the_fallback(two):
     proxy, main, backup = two(main_keys={"breaker": {"failures": 1, "open": "30s", "open_max": "30s"}}, when=[503])
     caller = proxy.caller("api")
