@@ -50,14 +50,18 @@ static bool is_in(const struct ip_range *ranges, uint32_t count, const struct ip
     return false;
 }
 
-static bool is_any(const struct endpoint *listener)
+/* 0.0.0.0 or ::. */
+static bool is_any(const struct endpoint *endpoint)
 {
     static const uint8_t any[16];
 
-    return memcmp(listener->ip, any, sizeof(any)) == 0;
+    return memcmp(endpoint->ip, any, sizeof(any)) == 0;
 }
 
-/* A listener on all addresses is found at any of this host's, which only the system knows. */
+/*
+ * A listener on all addresses is found at any of this host's, which only the system knows. Whoever dials "all
+ * addresses" comes to this host.
+ */
 static enum guard_verdict judge_own(const struct guard *guard, const struct endpoint *address)
 {
     enum guard_verdict verdict = GUARD_PASSES;
@@ -67,10 +71,11 @@ static enum guard_verdict judge_own(const struct guard *guard, const struct endp
 
         if (own->family == ENDPOINT_UNIX || own->port != address->port)
             continue;
+        if (is_any(address) ||
+            (own->family == address->family && memcmp(own->ip, address->ip, sizeof(own->ip)) == 0))
+            return GUARD_DENIES;
         if (is_any(own))
             verdict = GUARD_ASKS;
-        else if (own->family == address->family && memcmp(own->ip, address->ip, sizeof(own->ip)) == 0)
-            return GUARD_DENIES;
     }
     return verdict;
 }

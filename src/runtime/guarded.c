@@ -9,9 +9,16 @@
 #include "base/mem.h"
 #include "runtime/socket_address.h"
 
+static bool is_loopback(const union dns_address *address)
+{
+    struct endpoint endpoint = {0};
+
+    return socket_address_read(&address->any, &endpoint) && endpoint_is_local(&endpoint);
+}
+
 /*
- * Whoever sends to an address of its own host sends from there. Connecting a datagram socket chooses the source and
- * sends nothing. What can't be asked is taken for one.
+ * Whoever sends to an address of its own host sends from there, or, as to 127.0.0.2, from loopback. Connecting a
+ * datagram socket chooses the source and sends nothing. What can't be asked is taken for one.
  */
 static bool is_of_this_host(const union dns_address *address, uint16_t port)
 {
@@ -33,7 +40,7 @@ static bool is_of_this_host(const union dns_address *address, uint16_t port)
         return false; /* it can't be dialled either */
     a = dns_address_ip(&to);
     b = dns_address_ip(&from);
-    return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+    return is_loopback(&from) || memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
 }
 
 bool guarded_may_dial(const struct guard *guard, const union dns_address *address, uint16_t port)

@@ -219,12 +219,12 @@ static struct endpoint endpoint_of(const char *ip, uint16_t port)
 
 static void curfews_own_listeners_are_denied_whatever_is_lifted(void **state)
 {
-    struct ip_range lifted[] = {range_of("127.0.0.0/8"), range_of("::/0")};
+    struct ip_range lifted[] = {range_of("127.0.0.0/8"), range_of("::/0"), range_of("0.0.0.0/8")};
     struct endpoint mine = endpoint_of("127.0.0.1", 9600), everywhere = endpoint_of("0.0.0.0", 9601);
     struct endpoint path = {.family = ENDPOINT_UNIX, .path = "/run/x.sock"};
     const struct endpoint *listeners[] = {&path, &mine, &everywhere};
     const struct guard_own own = {listeners, 3};
-    const struct guard guard = {.lifted = lifted, .lifted_count = 2, .own = &own};
+    const struct guard guard = {.lifted = lifted, .lifted_count = 3, .own = &own};
     struct endpoint address;
 
     assert_int_equal(guard_judge(&guard, &mine), GUARD_DENIES);
@@ -233,6 +233,12 @@ static void curfews_own_listeners_are_denied_whatever_is_lifted(void **state)
     address = endpoint_of("1.1.1.1", 9601);
     assert_int_equal(guard_judge(&guard, &address), GUARD_ASKS);
     address = endpoint_of("127.0.0.2", 9600);
+    assert_int_equal(guard_judge(&guard, &address), GUARD_PASSES);
+    address = endpoint_of("0.0.0.0", 9600);
+    assert_int_equal(guard_judge(&guard, &address), GUARD_DENIES);
+    address = endpoint_of("::", 9601);
+    assert_int_equal(guard_judge(&guard, &address), GUARD_DENIES);
+    address = endpoint_of("0.0.0.0", 9602);
     assert_int_equal(guard_judge(&guard, &address), GUARD_PASSES);
     address = endpoint_of("127.0.0.1", 9602);
     assert_int_equal(guard_judge(&guard, &address), GUARD_PASSES);
