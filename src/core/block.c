@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "core/backoff.h"
 
 #define NS_A_S           INT64_C(1000000000)
 #define NS_A_MS          INT64_C(1000000)
@@ -16,7 +17,6 @@
 /* Waits after requests without an answer double up to: */
 #define RETRY_NS         (50 * NS_A_MS)
 #define RETRY_MAX_NS     NS_A_S
-#define RANDOM_SPAN      (INT64_C(1) << 32)
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
@@ -193,6 +193,11 @@ void block_started(struct block *block, int64_t now_ns)
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
 
+static int64_t part_of(int64_t length_ns, uint32_t random)
+{
+    return backoff_within(length_ns, (uint64_t)random << 32);
+}
+
 /* What the host may be using from now on, until there is an answer. */
 static void lower(struct block *block, int64_t now_ns)
 {
@@ -233,7 +238,7 @@ static void send(struct block *block, int64_t now_ns, uint32_t random, struct bl
     block->asked_lease_ns = block->terms.lease_ns;
     block->asks = block->yields = false;
     block->sent_ns = now_ns;
-    block->tick_ns = now_ns + block->terms.renew_ns - spread_ns / 2 + spread_ns * random / RANDOM_SPAN;
+    block->tick_ns = now_ns + block->terms.renew_ns - spread_ns / 2 + part_of(spread_ns, random);
     POST(block->usable >= block->held);
 }
 
@@ -256,7 +261,7 @@ static void give_up(struct block *block, int64_t now_ns, uint32_t random)
     block->connection++;
     block->failures++;
     block->asks = true;
-    block->retry_ns = now_ns + wait_ns / 2 + wait_ns / 2 * random / RANDOM_SPAN;
+    block->retry_ns = now_ns + wait_ns / 2 + part_of(wait_ns / 2, random);
     if (block->until_ns == INT64_MIN && block->fallback_ns == INT64_MAX)
         block->fallback_ns = block->terms.glides ? block->began_ns + block->terms.lease_ns : now_ns;
 }

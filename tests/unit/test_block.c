@@ -109,6 +109,26 @@ static void only_the_answer_to_the_open_request_counts(void **state)
     assert_int_equal(block_size(&block, MS), 7);
 }
 
+static void renewals_are_spread_by_a_tenth_however_far_apart(void **state)
+{
+    static const uint32_t randoms[] = {0, UINT32_MAX / 2, UINT32_MAX};
+    struct block_terms all = terms(0, false);
+
+    (void)state;
+    all.renew_ns = 60 * S;
+    for (size_t i = 0; i < sizeof(randoms) / sizeof(randoms[0]); i++) {
+        struct block_request request;
+        struct block_reply reply;
+        struct block block;
+
+        block_init(&block, &all, 1000, 0);
+        assert_int_equal(block_step(&block, 0, randoms[i], &request), BLOCK_SEND);
+        reply = grants(&request, 5, 5);
+        assert_true(block_reply(&block, &reply, 0));
+        assert_in_range(block_next_ns(&block), (54 + 6 * i) * S - MS, (54 + 6 * i) * S);
+    }
+}
+
 static void no_answer_in_time_costs_the_connection(void **state)
 {
     struct block block = fresh(0, false);
@@ -308,6 +328,7 @@ int main(void)
         cmocka_unit_test(calls_that_took_each_others_place_after_the_lease_are_adrift_too),
         cmocka_unit_test(a_call_starts_only_if_the_lease_covers_it),
         cmocka_unit_test(only_the_answer_to_the_open_request_counts),
+        cmocka_unit_test(renewals_are_spread_by_a_tenth_however_far_apart),
         cmocka_unit_test(no_answer_in_time_costs_the_connection),
         cmocka_unit_test(permits_that_come_back_go_on_to_others),
         cmocka_unit_test(a_request_that_is_open_is_never_outgrown),
