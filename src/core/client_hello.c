@@ -19,6 +19,7 @@
 #define RECORD_MAX       16384u
 #define MESSAGE_HEADER   4u
 #define MESSAGE_HELLO    1u
+#define LENGTH_MAX       (CLIENT_HELLO_MAX - MESSAGE_HEADER - RECORD_HEADER)
 #define VERSION_RANDOM   (2u + 32u)
 #define EXT_SERVER_NAME  0u
 #define NAME_TYPE_HOST   0u
@@ -87,31 +88,29 @@ static void skip(struct cursor *cursor, size_t len)
     }
 }
 
-/* How much of the message has come, as far as its records are sound. */
-static enum client_hello_result count(struct span bytes, size_t *have)
+/* How much of the message has come, as far as its records are sound. False: what follows is none of its records. */
+static bool count(struct span bytes, size_t *have)
 {
     size_t at = 0;
 
     *have = 0;
-    while (at < bytes.len) {
+    while (at < bytes.len && *have <= CLIENT_HELLO_MAX) {
         size_t len;
 
         if (!may_be_record(bytes, at))
-            return CLIENT_HELLO_NOT_TLS;
+            return false;
         if (bytes.len - at <= RECORD_HEADER)
-            return CLIENT_HELLO_MORE;
+            return true;
         len = record_len(bytes, at);
         at += RECORD_HEADER;
         if (*have == 0 && byte_at(bytes, at) != MESSAGE_HELLO)
-            return CLIENT_HELLO_NOT_TLS;
+            return false;
         if (len > bytes.len - at)
             len = bytes.len - at;
         *have += len;
         at += len;
-        if (*have > CLIENT_HELLO_MAX)
-            break;
     }
-    return CLIENT_HELLO_MORE;
+    return true;
 }
 
 /* A name goes as it is compared; one that is too long or has a byte that no name has is broken. */
@@ -193,20 +192,19 @@ static enum client_hello_result read_message(struct cursor *cursor, struct clien
 enum client_hello_result client_hello_read(struct span bytes, struct client_hello_name *name)
 {
     struct cursor cursor = {.bytes = bytes, .left = MESSAGE_HEADER};
-    size_t have, len;
+    size_t have, len = 0;
+    bool is_sound = count(bytes, &have);
 
     name->len = 0;
-    if (count(bytes, &have) == CLIENT_HELLO_NOT_TLS)
-        return CLIENT_HELLO_NOT_TLS;
     if (have >= MESSAGE_HEADER) {
         (void)take(&cursor);
         len = take_number(&cursor, 3);
-        if (len > CLIENT_HELLO_MAX - MESSAGE_HEADER - RECORD_HEADER)
-            return CLIENT_HELLO_TOO_LARGE;
-        if (have - MESSAGE_HEADER >= len) {
-            cursor.left = len;
+        if (len <= LENGTH_MAX && have - MESSAGE_HEADER >= len) {
+            cursor.left = len; /* what follows may be early data (RFC 8446 4.2.10), and is not looked at */
             return read_message(&cursor, name);
         }
     }
-    return bytes.len < CLIENT_HELLO_MAX ? CLIENT_HELLO_MORE : CLIENT_HELLO_TOO_LARGE;
+    if (!is_sound)
+        return CLIENT_HELLO_NOT_TLS;
+    return len > LENGTH_MAX || bytes.len >= CLIENT_HELLO_MAX ? CLIENT_HELLO_TOO_LARGE : CLIENT_HELLO_MORE;
 }
