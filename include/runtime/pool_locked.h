@@ -47,13 +47,13 @@ struct pool {
     struct loop *home;
     struct timer timer; /* the home's thread */
     struct mail wake;
-    bool keeps_time;         /* the home does; under lock */
-    bool waking;             /* wake is on its way; under lock */
-    int64_t armed_ns;        /* when the home looks next, or NS_NEVER; under lock */
-    struct pool_lease lease; /* while permits.leased; under lock */
-    atomic_bool is_void;     /* the lease is */
-    struct mailbox *lender;  /* whom it asks for more, by: NULL: nobody; under lock */
-    struct mail *asks;
+    bool keeps_time;          /* the home does; under lock */
+    bool waking;              /* wake is on its way; under lock */
+    int64_t armed_ns;         /* when the home looks next, or NS_NEVER; under lock */
+    struct pool_lease lease;  /* while permits.leased; under lock */
+    atomic_bool is_void;      /* the lease is */
+    struct mailbox *lender;   /* whom it asks for more; set once, before there is: */
+    struct mail *asks;        /* by this; NULL: it asks nobody; under lock */
     bool asking;              /* it is on its way; under lock */
     uint32_t peak_before;     /* the most that were held before the lender last looked; under lock */
     uint64_t acquired_before; /* and how often; under lock */
@@ -112,7 +112,7 @@ static inline void pool_note_busy_locked(struct pool *pool, int64_t now_ns)
 void pool_tell_all_locked(struct pool *pool, struct permit *first, int64_t now_ns, struct bells *bells);
 /* If the home has to look earlier than it means to. */
 void pool_wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
-/* After a change: whoever has news of it is told. */
+/* After a change: whoever has news of it is told, and whether it is busy. */
 void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
 /* As many permits as the API takes, and as are lent, are given out. */
 void pool_obey_limit_locked(struct pool *pool, uint32_t queue_size);

@@ -214,10 +214,10 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
 
     pool->timed = terms->timed;
     pool->rate_per_hour = per_hour;
-    if (terms->is_leased != pool->permits.leased)
+    if (!terms->is_leased || !pool->permits.leased) { /* what was lent holds while it stays leased */
         pool->lease = (struct pool_lease){.until_ns = NS_NEVER};
-    if (!terms->is_leased)
         atomic_store_explicit(&pool->is_void, false, memory_order_relaxed);
+    }
     permit_pool_set_leased(&pool->permits, terms->is_leased);
     adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);
     pool_obey_limit_locked(pool, terms->queue_size);
@@ -262,7 +262,6 @@ void pool_set(struct pool *pool, const struct pool_terms *terms)
     pthread_mutex_lock(&pool->lock);
     set_locked(pool, terms);
     pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
-    pool_note_busy_locked(pool, pool_now_locked(pool));
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, NULL);
 }
@@ -321,7 +320,6 @@ void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
     now_ns = pool_now_locked(pool);
     permit_pool_pause(&pool->permits, until_ns, now_ns);
     pool_spread_news_locked(pool, now_ns, &bells);
-    pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, own);
 }

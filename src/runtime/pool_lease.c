@@ -7,7 +7,8 @@ void pool_set_lender(struct pool *pool, struct mailbox *lender, struct mail *ask
 {
     pthread_mutex_lock(&pool->lock);
     PRE(pool->asks == NULL && (pool->lender == NULL || pool->lender == lender));
-    pool->lender = lender;
+    if (pool->lender == NULL) /* else somebody may be about to ring it */
+        pool->lender = lender;
     pool->asks = asks;
     pthread_mutex_unlock(&pool->lock);
 }
