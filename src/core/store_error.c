@@ -43,7 +43,6 @@ static enum store_error kind_of(struct span word)
         {SPAN_LIT("NOAUTH"), STORE_ERROR_LOCKED},
         {SPAN_LIT("NOPERM"), STORE_ERROR_LOCKED},
         {SPAN_LIT("DENIED"), STORE_ERROR_LOCKED},
-
     };
 
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

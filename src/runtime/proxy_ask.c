@@ -102,9 +102,9 @@ static enum status judge(const struct proxy_ask *ask, const struct proxy_spec *s
         return ST_AGAIN;
     if (status >= 200 && status < 300)
         return ST_OK;
-    failure->cause = CAUSE_PROXY_REFUSED;
     if (status == 0)
         return fail(failure, CAUSE_PROXY_REFUSED, "what came from the proxy is no HTTP");
+    failure->cause = CAUSE_PROXY_REFUSED;
     put_line(failure, line);
     return ST_FAILED;
 }
