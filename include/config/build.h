@@ -112,7 +112,10 @@ enum status build_rules(struct build *b, struct build_upstream *u) MUST_CHECK;
 /* Is it a field that curfew alone may write or take out? Reports if so, or if it is no name of a field. */
 bool build_is_field_name(struct build *b, const struct yaml_node *node, struct span name, bool is_key);
 
-/* Is the value a map? False too: the word none, which takes back what `defaults` or the upstream set; or nothing. */
+/*
+ * Is the value a map? False too: the word none, which takes back what `defaults` or the upstream set; or nothing.
+ * `example` is one; NULL: {} is.
+ */
 bool build_is_map(struct build *b, const struct option_value *value, const char *example);
 /* Streams of a route, or of an upstream; *out is NULL if no response is to be one. */
 enum status build_streams(struct build *b, const struct option_values *values,

@@ -38,19 +38,12 @@ static int64_t read_open_max(struct build *b, const struct option_value *open,
 enum status build_breaker(struct build *b, const struct option_values *values, enum option_id id,
                           const struct breaker_terms **out)
 {
-    const struct yaml_node *node = values->of[id].node;
     const struct option_value *of = values->of;
     struct breaker_terms *terms;
 
     *out = NULL;
-    if (node == NULL)
+    if (!build_is_map(b, &of[id], NULL))
         return ST_OK;
-    if (node->kind == YAML_TEXT) {
-        if (!span_eq(node->text, SPAN_LIT("none")))
-            report_value(b->errors, node, "%s is neither none nor a map; {} is one with the defaults",
-                         quote_text(node->text).text);
-        return ST_OK;
-    }
     terms = arena_calloc(b->arena, 1, sizeof(*terms));
     if (terms == NULL)
         return ST_NOMEM;

@@ -1,5 +1,4 @@
 #include "config/build.h"
-#include "config/quote.h"
 #include "config/report.h"
 
 /* The longest time follows a long one, unless somebody has written that it is shorter. */
@@ -19,14 +18,8 @@ enum status build_ejection(struct build *b, struct build_upstream *u)
     const struct option_value *of = u->values.of;
     const struct yaml_node *node = of[OPT_ADDRESSES_EJECT].node;
 
-    if (node == NULL)
+    if (!build_is_map(b, &of[OPT_ADDRESSES_EJECT], NULL))
         return ST_OK;
-    if (node->kind == YAML_TEXT) {
-        if (!span_eq(node->text, SPAN_LIT("none")))
-            report_value(b->errors, node, "%s is neither none nor a map; {} is one with the defaults",
-                         quote_text(node->text).text);
-        return ST_OK;
-    }
     if (u->url.host_is_ip && node->parent != NULL && node->parent->parent == u->node)
         report_odd(b->errors, node,
                    "never leaves anything out: the url has one address; a breaker is for that");

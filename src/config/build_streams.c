@@ -8,10 +8,16 @@
 
 bool build_is_map(struct build *b, const struct option_value *value, const char *example)
 {
-    if (value->node && value->node->kind == YAML_TEXT && !span_eq(value->node->text, SPAN_LIT("none")))
-        report_value(b->errors, value->node, "%s is no map; write %s, or none",
-                     quote_text(value->node->text).text, example);
-    return value->node && value->node->kind == YAML_MAP;
+    const struct yaml_node *node = value->node;
+    bool is_text = node && node->kind == YAML_TEXT && !span_eq(node->text, SPAN_LIT("none"));
+
+    if (is_text && example)
+        report_value(b->errors, node, "%s is no map; write %s, or none", quote_text(node->text).text,
+                     example);
+    else if (is_text)
+        report_value(b->errors, node, "%s is neither none nor a map; {} is one with the defaults",
+                     quote_text(node->text).text);
+    return node && node->kind == YAML_MAP;
 }
 
 static const char *refuse_media_type(struct span type)
