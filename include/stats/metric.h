@@ -133,6 +133,9 @@ void metric_observe_seconds(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_overshoot(struct metric_histogram *histogram, int64_t ns);
 void metric_observe_ratio(struct metric_histogram *histogram, int64_t part_ns, int64_t whole_ns);
 
+/* Of all cells of a counter. */
+uint64_t metric_sum(const uint64_t *cells, uint32_t count) __attribute__((pure));
+
 /* The cell of a status code from 100 on. One above 599 is to be understood as a 5xx (RFC 9110 15). */
 static inline uint32_t metric_class(uint16_t code)
 {

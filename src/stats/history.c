@@ -22,21 +22,12 @@ void history_begin(struct history *history, const struct history_totals *totals)
 
 /* ---- counters --------------------------------------------------------------------------------------------- */
 
-static uint64_t sum_of(const uint64_t *cells, uint32_t count)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        sum += cells[i];
-    return sum;
-}
-
 void history_add_route(struct history_totals *totals, const struct route_metrics *route)
 {
-    totals->completed += sum_of(route->completed, CLASS_COUNT);
-    totals->failed += sum_of(route->failed, CAUSE_COUNT);
-    totals->rejected += sum_of(route->rejected, CAUSE_COUNT);
-    totals->abandoned += sum_of(route->abandoned, PHASE_COUNT);
+    totals->completed += metric_sum(route->completed, CLASS_COUNT);
+    totals->failed += metric_sum(route->failed, CAUSE_COUNT);
+    totals->rejected += metric_sum(route->rejected, CAUSE_COUNT);
+    totals->abandoned += metric_sum(route->abandoned, PHASE_COUNT);
     for (uint32_t phase = 0; phase < PHASE_COUNT; phase++)
         totals->stuck[phase] += route->stuck[phase];
 }

@@ -204,6 +204,15 @@ void metrics_clear_route(struct metrics *metrics, uint32_t route)
     metrics->routes[route] = (struct route_metrics){0};
 }
 
+uint64_t metric_sum(const uint64_t *cells, uint32_t count)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        sum += cells[i];
+    return sum;
+}
+
 uint32_t metric_age_cell(enum phase phase, int64_t age_ns)
 {
     int age = (age_ns >= 1 * S) + (age_ns >= 5 * S) + (age_ns >= 30 * S);

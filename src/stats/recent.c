@@ -2,20 +2,11 @@
 
 #include "base/invariant.h"
 
-static uint64_t sum_of(const uint64_t *cells, uint32_t count)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        sum += cells[i];
-    return sum;
-}
-
 void recent_add_route(struct recent_totals *totals, const struct route_metrics *route)
 {
     for (enum cause cause = 0; cause < CAUSE_COUNT; cause++)
         totals->rejected[cause] += route->rejected[cause];
-    totals->retries += sum_of(route->tries_started, TRY_KIND_COUNT) - route->tries_started[TRY_FIRST];
+    totals->retries += metric_sum(route->tries_started, TRY_KIND_COUNT) - route->tries_started[TRY_FIRST];
     totals->saved += route->saved[0];
 }
 
