@@ -77,6 +77,9 @@ void faulty_conn_end(struct faulty_conn *c);
 /* Ends the connection with a RST, now. */
 void faulty_conn_reset(struct faulty_conn *c);
 
+/* Ends the sending side, and the connection when the peer has ended its own, or a second later. */
+void faulty_conn_linger(struct faulty_conn *c);
+
 /* From now on the behaviour's tick is called every `period_us`, until it stops it or the request is over. */
 void faulty_conn_tick_every(struct faulty_conn *c, uint64_t period_us);
 void faulty_conn_tick_stop(struct faulty_conn *c);

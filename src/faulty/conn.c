@@ -1,5 +1,7 @@
 #include "faulty/conn.h"
 
+#define LINGER_US 1000000
+
 void faulty_conn_put(struct faulty_conn *c, const void *bytes, size_t len)
 {
     if (evbuffer_add(c->out, bytes, len) != 0)
@@ -30,4 +32,11 @@ void faulty_conn_tick_every(struct faulty_conn *c, uint64_t period_us)
 void faulty_conn_tick_stop(struct faulty_conn *c)
 {
     (void)event_del(&c->timer); /* fails only for an event without a base */
+}
+
+void faulty_conn_linger(struct faulty_conn *c)
+{
+    faulty_transport_end(&c->transport);
+    c->state = FAULTY_CONN_LINGER;
+    faulty_conn_tick_every(c, LINGER_US);
 }

@@ -22,17 +22,15 @@
 #include "base/mem.h"
 #include "faulty/behaviours.h"
 #include "faulty/conn.h"
+#include "faulty/conn_begin.h"
 #include "faulty/pattern.h"
-#include "faulty/proxy.h"
 #include "faulty/reply.h"
 
 /* Input that may wait unread in memory, and output that is queued at a time. */
-#define IN_MAX      FAULTY_HEAD_MAX
-#define OUT_MAX     ((size_t)65536)
+#define IN_MAX     FAULTY_HEAD_MAX
+#define OUT_MAX    ((size_t)65536)
 /* After so many rounds other connections get their turn. */
-#define ROUNDS_MAX  16
-#define LINGER_US   1000000
-#define PREFACE_LEN ((size_t)24)
+#define ROUNDS_MAX 16
 
 /* ------------------------------------------------------------------------------------- a request */
 
@@ -130,35 +128,11 @@ static bool take_head_of_h1(struct faulty_conn *c)
     return true;
 }
 
-/* What HTTP/2 begins with (RFC 9113 3.4), as far as it has come. */
-static bool is_preface(struct span bytes)
-{
-    static const char preface[PREFACE_LEN + 1] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-    return memcmp(bytes.ptr, preface, bytes.len < PREFACE_LEN ? bytes.len : PREFACE_LEN) == 0;
-}
-
-/* The connection goes on as one of HTTP/2, and this is over. False: it is none, or may be one when more has come. */
-static bool change_to_h2(struct faulty_conn *c, bool *may_be)
-{
-    size_t len = evbuffer_get_length(c->in);
-    struct span in = {len != 0 ? (char *)evbuffer_pullup(c->in, -1) : NULL, len};
-
-    *may_be = c->server->speak_h2 != NULL && c->transport.pipe == NULL && in.ptr != NULL && is_preface(in);
-    if (!*may_be || len < PREFACE_LEN)
-        return false;
-    (void)event_del(&c->io); /* fails only for an event without a base */
-    c->server->speak_h2(c->server, &c->transport, in);
-    c->transport = (struct faulty_transport){.fd = -1};
-    c->state = FAULTY_CONN_GONE;
-    return true;
-}
-
 static bool take_head(struct faulty_conn *c)
 {
     bool may_be;
 
-    if (change_to_h2(c, &may_be) || may_be)
+    if (faulty_conn_change_to_h2(c, &may_be) || may_be)
         return c->state == FAULTY_CONN_GONE;
     return take_head_of_h1(c);
 }
@@ -233,13 +207,6 @@ static void count_answered(struct faulty_conn *c)
     uncount_in_work(c, &c->server->stats.responses_total);
 }
 
-static void linger(struct faulty_conn *c)
-{
-    faulty_transport_end(&c->transport);
-    c->state = FAULTY_CONN_LINGER;
-    faulty_conn_tick_every(c, LINGER_US);
-}
-
 /* The response is out: what becomes of the connection? */
 static void settle(struct faulty_conn *c)
 {
@@ -247,7 +214,7 @@ static void settle(struct faulty_conn *c)
 
     if (c->close) {
         forget_request(c);
-        linger(c);
+        faulty_conn_linger(c);
         if (all_read)
             c->state = FAULTY_CONN_GONE;
     } else if (all_read) {
@@ -313,57 +280,12 @@ static bool conn_read(struct faulty_conn *c)
     return got != 0;
 }
 
-static bool begin_tls(struct faulty_conn *c)
-{
-    c->state = c->server->tls_stall ? FAULTY_CONN_STALLED : FAULTY_CONN_HANDSHAKE;
-    if (c->server->tls == NULL || c->server->tls_stall)
-        return true;
-    c->transport.ssl = SSL_new(c->server->tls);
-    return c->transport.ssl != NULL && SSL_set_fd(c->transport.ssl, c->transport.fd) == 1;
-}
-
-/* The answer is short: who does not take it at once is not answered. */
-static bool conn_proxy(struct faulty_conn *c)
-{
-    enum faulty_proxy_result result = faulty_proxy_take(c->in, c->out, c->server);
-    size_t put;
-
-    if (result == FAULTY_PROXY_MORE)
-        return false;
-    if ((evbuffer_get_length(c->out) != 0 && faulty_transport_write(&c->transport, c->out, &put) != ST_OK) ||
-        (result == FAULTY_PROXY_LETS && !begin_tls(c)))
-        c->state = FAULTY_CONN_GONE;
-    else if (result == FAULTY_PROXY_REFUSES)
-        linger(c);
-    return true;
-}
-
-static bool conn_handshake(struct faulty_conn *c)
-{
-    struct faulty_stats *stats = &c->server->stats;
-    enum status status = faulty_transport_handshake(&c->transport);
-
-    if (status == ST_AGAIN)
-        return false;
-    if (status != ST_OK) {
-        stats->tls_failures_total++;
-        c->state = FAULTY_CONN_GONE;
-        return true;
-    }
-    c->state = FAULTY_CONN_HEAD;
-    if (c->transport.ssl != NULL) {
-        stats->tls_handshakes_total++;
-        stats->tls_resumed_total += SSL_session_reused(c->transport.ssl) ? 1 : 0;
-    }
-    return true;
-}
-
 /* Takes what has been read. */
 static bool conn_take(struct faulty_conn *c)
 {
     switch (c->state) {
-    case FAULTY_CONN_PROXY: return conn_proxy(c);
-    case FAULTY_CONN_HANDSHAKE: return conn_handshake(c);
+    case FAULTY_CONN_PROXY: return faulty_conn_ask_proxy(c);
+    case FAULTY_CONN_HANDSHAKE: return faulty_conn_handshake(c);
     case FAULTY_CONN_HEAD: return take_head(c);
     case FAULTY_CONN_EXCHANGE: return take_content(c);
     case FAULTY_CONN_STALLED:
@@ -448,7 +370,7 @@ static bool conn_open(struct faulty_conn *c)
     struct faulty_server *server = c->server;
 
     c->state = FAULTY_CONN_PROXY;
-    if (server->proxy == 0 && !begin_tls(c))
+    if (server->proxy == 0 && !faulty_conn_begin_tls(c))
         return false;
     return event_assign(&c->io, server->base, c->transport.fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_io,
                         c) == 0 &&
