@@ -101,7 +101,7 @@ void fleet_pool_lost(struct fleet_pool *fp);
 /* It gives back to the store all that no call holds, and asks for nothing more. Is that done? */
 void fleet_pool_leave(struct fleet_pool *fp);
 bool fleet_pool_has_left(const struct fleet_pool *fp) __attribute__((pure));
-/* `host` is who we are from now on; false: no memory. */
+/* `host` is who we are from now on; `is_first`: alone, else with the pool's name. False: no memory, nothing changes. */
 bool fleet_pool_rename(struct fleet_pool *fp, const char *host, bool is_first)
     __attribute__((warn_unused_result));
 

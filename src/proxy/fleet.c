@@ -294,6 +294,29 @@ static struct fleet_pool *find(const struct fleet *fleet, const char *name, cons
     return NULL;
 }
 
+static bool is_alone(const struct fleet *fleet, const struct fleet_pool *other, const struct fleet_pool *fp)
+{
+    return other != fp && strcmp(other->key, fp->key) == 0 && strcmp(other->id, fleet->identity.text) == 0;
+}
+
+/*
+ * Is this curfew's identity alone, without a pool's name, another agent's for the new one's name in the fleet? Also
+ * one's that goes by this change: its calls go on, and the store is to count them until its lease is over.
+ */
+static bool is_taken(const struct fleet *fleet, const struct fleet_change *change, uint32_t at)
+{
+    const struct fleet_pool *fp = change->pools[at];
+
+    LIST_FOREACH(node, &fleet->pools) {
+        if (is_alone(fleet, CONTAINER_OF(node, struct fleet_pool, node), fp))
+            return true;
+    }
+    for (uint32_t i = 0; i < at; i++)
+        if (change->pools[i] != NULL && is_alone(fleet, change->pools[i], fp))
+            return true;
+    return false;
+}
+
 static bool prepare_pools(struct fleet *fleet, const struct snapshot *snapshot, struct fleet_change *change)
 {
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
@@ -305,7 +328,8 @@ static bool prepare_pools(struct fleet *fleet, const struct snapshot *snapshot, 
         if (change->pools[i] != NULL)
             continue;
         change->pools[i] = fleet_pool_new(&fleet->peers, snapshot->fleet.name, config);
-        if (change->pools[i] == NULL || !fleet_pool_rename(change->pools[i], fleet->identity.text, true))
+        if (change->pools[i] == NULL ||
+            !fleet_pool_rename(change->pools[i], fleet->identity.text, !is_taken(fleet, change, i)))
             return false;
     }
     return true;
@@ -407,8 +431,6 @@ void fleet_commit(struct fleet *fleet, struct fleet_change *change, const struct
 
         if (fp == NULL)
             continue;
-        if (!fp->is_attached && !is_first(fleet, fp) && !fleet_pool_rename(fp, fleet->identity.text, false))
-            say(fleet, FLEET_FAILS, "fleet: pool %s: not enough memory", fp->name);
         if (!fp->is_attached)
             fleet_pool_attach(fp, pools[snapshot->pools[i].index]);
         fleet_pool_set(fp, snapshot, &snapshot->pools[i]);

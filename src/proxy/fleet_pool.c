@@ -321,8 +321,14 @@ static bool put_span(struct arena *arena, const char *key, const char *part, con
 
 bool fleet_pool_rename(struct fleet_pool *fp, const char *host, bool is_first)
 {
-    fp->id = is_first ? put(fp->arena, host, "", "", "") : put(fp->arena, host, "/", fp->name, "");
-    return fp->id != NULL && put_span(fp->arena, fp->key, "}:hint:", fp->id, &fp->channel);
+    char *id = is_first ? put(fp->arena, host, "", "", "") : put(fp->arena, host, "/", fp->name, "");
+    struct span channel;
+
+    if (id == NULL || !put_span(fp->arena, fp->key, "}:hint:", id, &channel))
+        return false;
+    fp->id = id;
+    fp->channel = channel;
+    return true;
 }
 
 static bool put_texts(struct fleet_pool *fp, const char *fleet, const struct pool_config *config)

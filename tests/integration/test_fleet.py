@@ -276,6 +276,25 @@ def test_a_reload_brings_a_fleet_and_takes_it_away(curfew, fleet):
     wait_lent(f, [0])
 
 
+def test_a_reload_that_gives_a_pool_another_name_leaves_the_cap_as_it_is(fleet):
+    """What the pool before was lent is counted until its calls are over, whoever has its name in the fleet now."""
+    f = fleet(1, size=2, deadline="2s")
+    f.begin()
+    host = f.hosts[0]
+    callers = [host.caller() for _ in range(2)]
+    for caller in callers:
+        caller.request("GET", "/delay/1500")
+    poll(lambda: f.api.stats()["in_work"] == 2, "the cap to be used")
+    host.rewrite({"api": {**f.keys, "pool": "other"}}, pools={"other": {"size": 2, "fleet": "api"}}, fleet=f.fleet)
+    host.must_reload()
+    results = f.load("/delay/300", rate=20, seconds=1)
+    assert f.api.stats()["in_work_max"] == 2, results[0].statuses
+    assert [caller.recv_response().status for caller in callers] == [200, 200]
+    assert len(f.store.entries(POOL)) == 2
+    for caller in callers:
+        caller.close()
+
+
 def test_reserved_permits_need_no_store(fleet):
     f = fleet(1, size=6, fallback="closed", hosts=3, pool={"reserve": 1})
     f.store.stop()
