@@ -32,4 +32,10 @@ struct explanation {
     const char *lookup_failed; /* why its host has none; NULL: it has not failed */
 };
 
+/* The one that a call needs a permit of; there is a route. */
+static inline const struct pool_config *explanation_pool(const struct explanation *e)
+{
+    return &e->snapshot->pools[e->policy.route->pool];
+}
+
 #endif

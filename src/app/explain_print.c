@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "app/explain_breaker.h"
-#include "app/explain_grpc.h"
-#include "app/explain_upgrade.h"
 #include "app/explain_forward.h"
+#include "app/explain_grpc.h"
+#include "app/explain_place.h"
+#include "app/explain_pool.h"
 #include "app/explain_retries.h"
+#include "app/explain_upgrade.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "core/budget.h"
@@ -17,15 +19,6 @@
 #define HEAD_MAX  (2 << 20) /* larger than any head that limits.request_head allows, and what is set */
 #define LABEL_FMT "%-12s"
 #define HIDDEN    "\xe2\x80\xa6"
-
-/* "upstreams.payments.deadline, curfew.yaml:7" or "the default". */
-static void print_place(const struct place *place)
-{
-    if (place)
-        printf("%s, %s:%" PRIu32, place->path, place->file, place->line);
-    else
-        printf("the default");
-}
 
 /* Of HTTP/1.1 nothing is said. */
 static const char *protocol_of(const struct upstream_config *upstream)
@@ -39,12 +32,11 @@ static const char *protocol_of(const struct upstream_config *upstream)
 static void print_sharing(const struct explanation *e)
 {
     const struct upstream_config *upstream = e->target.upstream;
-    const struct snapshot *snapshot = upstream->snapshot;
     uint32_t streams = upstream->http2.streams, size;
 
     if (upstream->http2.use == HTTP2_NEVER || streams == 1 || e->policy.route == NULL)
         return;
-    size = snapshot->pools[e->policy.route->pool].size;
+    size = explanation_pool(e)->host_size;
     printf("            %" PRIu32
            " calls at once on a connection if it is HTTP/2 and the API allows it: %" PRIu32
            " connections for the %" PRIu32 " of the pool, and at most one more for each worker\n",
@@ -69,7 +61,7 @@ static void print_request(const struct explanation *e)
 
     printf(LABEL_FMT "%.*s %.*s\n", "request", SPAN_FMT(e->head->method), SPAN_FMT(e->head->path));
     printf(LABEL_FMT "%s (", upstream->forward == NULL ? "upstream" : "proxy", upstream->name);
-    print_place(upstream->at);
+    explain_place_print(upstream->at);
     printf(")");
     if (e->target.listener)
         printf(", by its listener %s%s", e->target.listener->text,
@@ -98,7 +90,7 @@ static void print_observe(const struct explanation *e)
         return;
     printf("            and observed: what passes it, or a limit, is counted and goes on for %s at most (",
            number_duration_text(route_longest_ns(e->policy.route)).text);
-    print_place(e->policy.route->at.observe);
+    explain_place_print(e->policy.route->at.observe);
     printf(")\n");
 }
 
@@ -111,9 +103,9 @@ static void print_deadline(const struct explanation *e)
            number_duration_text(e->policy.deadline_ns).text);
     if (e->policy.deadline_ns < own_ns) {
         printf("the caller's; %s is ", number_duration_text(own_ns).text);
-        print_place(e->policy.route->at.deadline);
+        explain_place_print(e->policy.route->at.deadline);
     } else {
-        print_place(e->policy.route->at.deadline);
+        explain_place_print(e->policy.route->at.deadline);
     }
     printf(")\n");
     print_observe(e);
@@ -124,92 +116,6 @@ static void print_deadline(const struct explanation *e)
         printf("\n");
 }
 
-static void print_linger(const struct explanation *e, const struct pool_config *pool)
-{
-    if (pool->linger_ns == 0)
-        return;
-    printf("            after a cut, its permit stays held for %s: the API may be working on\n",
-           number_duration_text(pool->linger_ns).text);
-    if (e->target.upstream->late)
-        printf("            and what the API still says is written down (late)\n");
-}
-
-static void print_statuses(const struct status_set *set)
-{
-    for (uint32_t code = STATUS_SET_MIN; code < STATUS_SET_END; code++)
-        if (status_set_has(set, code))
-            printf(" %" PRIu32, code);
-}
-
-static void print_pause(const struct pool_config *pool)
-{
-    if (pool->pause.max_ns == 0)
-        return;
-    printf("            nothing starts for as long as Retry-After says, %s at most, after",
-           number_duration_text(pool->pause.max_ns).text);
-    print_statuses(&pool->pause.statuses);
-    printf(" of the API; then one call first\n");
-}
-
-static void print_adapt(const struct pool_config *pool)
-{
-    if (pool->adapt.min == 0)
-        return;
-    printf("            and fewer, down to %" PRIu32 ", after", pool->adapt.min);
-    print_statuses(&pool->adapt.when);
-    printf(" of the API\n");
-}
-
-static const struct pool_config *pool_of(const struct explanation *e)
-{
-    return &e->snapshot->pools[e->policy.route->pool];
-}
-
-static void print_share(const struct pool_config *pool)
-{
-    if (pool->shares_by_caller)
-        printf("            callers' addresses are served in turn\n");
-    else if (pool->share_by.len != 0)
-        printf("            values of %.*s are served in turn\n", SPAN_FMT(pool->share_by));
-}
-
-static void print_least(const struct pool_config *pool)
-{
-    if (pool->least_ns == LEAST_IS_P95)
-        printf("            whose turn comes when less is left than 19 of 20 calls need is refused\n");
-    else if (pool->least_ns != NS_NEVER)
-        printf("            whose turn comes when less than %s is left is refused\n",
-               number_duration_text(pool->least_ns).text);
-}
-
-static void print_rate(const struct pool_config *pool)
-{
-    char block[40];
-    struct text rate = text_over(block, sizeof(block));
-
-    if (pool->rate_per_hour == 0)
-        return;
-    number_put_rate(&rate, pool->rate_per_hour);
-    printf("            %.*s may start, after a rest %" PRIu32 " at once; others wait for their slot\n",
-           SPAN_FMT(text_span(&rate)), pool->rate_burst);
-}
-
-static void print_pool(const struct explanation *e)
-{
-    const struct pool_config *pool = pool_of(e);
-
-    printf(LABEL_FMT "%s: %" PRIu32 " calls at once, %" PRIu32 " may wait (", "pool", pool->name, pool->size,
-           pool->queue_size);
-    print_place(e->policy.route->at.pool);
-    printf(")\n");
-    print_share(pool);
-    print_least(pool);
-    print_rate(pool);
-    print_pause(pool);
-    print_linger(e, pool);
-    print_adapt(pool);
-}
-
 static void print_limit(const struct explanation *e, const char *name, int64_t limit_ns,
                         const struct place *place)
 {
@@ -218,7 +124,7 @@ static void print_limit(const struct explanation *e, const char *name, int64_t l
     if (limit_ns == NS_NEVER)
         return;
     printf("  %-14s%s%s (", name, number_duration_text(limit_ns).text, by);
-    print_place(place);
+    explain_place_print(place);
     printf(")\n");
 }
 
@@ -233,14 +139,14 @@ static void print_min_rate(const struct explanation *e)
     number_put_size(&bytes, route->min_rate.bytes);
     printf("  %-14s%.*s of content in any %s (", "min_rate", SPAN_FMT(text_span(&bytes)),
            number_duration_text(route->min_rate.per_ns).text);
-    print_place(route->at.min_rate);
+    explain_place_print(route->at.min_rate);
     printf(")\n");
 }
 
 static void print_part(const char *name, int64_t limit_ns, const struct place *place)
 {
     printf("  %-14s%s (", name, number_duration_text(limit_ns).text);
-    print_place(place);
+    explain_place_print(place);
     printf(")\n");
 }
 
@@ -248,7 +154,7 @@ static void print_part(const char *name, int64_t limit_ns, const struct place *p
 static void print_limits(const struct explanation *e)
 {
     const struct route_config *route = e->policy.route;
-    const struct pool_config *pool = &e->snapshot->pools[route->pool];
+    const struct pool_config *pool = explanation_pool(e);
     bool has_any = pool->queue_timeout_ns != NS_NEVER || route->connect_ns != NS_NEVER ||
                    route->first_byte_ns != NS_NEVER || route->begin_ns != NS_NEVER ||
                    route->idle_ns != NS_NEVER || route->min_rate.bytes != 0;
@@ -275,7 +181,7 @@ static void print_streams(const struct explanation *e)
     for (uint32_t i = 0; i < streams->type_count; i++)
         printf("%s%.*s", i == 0 ? "" : ", ", SPAN_FMT(streams->types[i]));
     printf(" (");
-    print_place(streams->at);
+    explain_place_print(streams->at);
     printf("): once the head has come, in place of the deadline and idle\n");
     print_part("deadline", deadline_ns, streams->deadline_at);
     print_part("first_event", streams->first_event_ns, streams->first_event_at);
@@ -413,11 +319,12 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     const struct upstream_config *upstream = e->target.upstream;
 
     switch (cause) {
-    case CAUSE_QUEUE_LIMIT: return strikes(e, pool_of(e)->queue_timeout_ns);
-    case CAUSE_TOO_LATE: return pool_of(e)->least_ns != NS_NEVER || pool_of(e)->rate_per_hour != 0;
-    case CAUSE_PAUSED: return pool_of(e)->pause.max_ns != 0;
-    case CAUSE_FLEET_UNAVAILABLE: return pool_of(e)->fleet != NULL;
-    case CAUSE_NO_SLOT: return pool_of(e)->rate_per_hour != 0;
+    case CAUSE_QUEUE_LIMIT: return strikes(e, explanation_pool(e)->queue_timeout_ns);
+    case CAUSE_TOO_LATE:
+        return explanation_pool(e)->least_ns != NS_NEVER || explanation_pool(e)->rate_per_hour != 0;
+    case CAUSE_PAUSED: return explanation_pool(e)->pause.max_ns != 0;
+    case CAUSE_FLEET_UNAVAILABLE: return explanation_pool(e)->fleet != NULL;
+    case CAUSE_NO_SLOT: return explanation_pool(e)->rate_per_hour != 0;
     case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
     case CAUSE_PROHIBITED: return upstream->origin.guard != NULL;
     case CAUSE_PROXY_REFUSED: return upstream->proxy.spec.ask.len != 0;
@@ -499,7 +406,7 @@ bool explain_print(const struct explanation *e)
     printf(LABEL_FMT "%s\n", "route", e->policy.route->name);
     print_deadline(e);
     explain_grpc(e);
-    print_pool(e);
+    explain_pool_print(e);
     explain_breaker_print(e->policy.route);
     print_limits(e);
     print_streams(e);

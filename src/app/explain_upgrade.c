@@ -3,15 +3,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "app/explain_place.h"
 #include "base/number.h"
 #include "base/span.h"
 
+/* With it a line ends. */
 static void print_place(const struct place *place)
 {
-    if (place != NULL)
-        printf(" (%s, %s:%" PRIu32 ")\n", place->path, place->file, place->line);
-    else
-        printf(" (the default)\n");
+    printf(" (");
+    explain_place_print(place);
+    printf(")\n");
 }
 
 static void print_limit(const char *name, int64_t limit_ns, const struct place *place)

@@ -69,3 +69,10 @@ struct block_terms fleet_terms(const struct snapshot *snapshot, const struct poo
     terms.lease_ns = block_lease_ns(&terms, fleet->ride_out_ns);
     return terms;
 }
+
+uint32_t fleet_part(const struct snapshot *snapshot, const struct pool_config *pool, uint32_t whole)
+{
+    uint32_t hosts = pool->fleet != NULL && snapshot->fleet.hosts != 0 ? snapshot->fleet.hosts : 1;
+
+    return whole == 0 || whole >= hosts ? whole / hosts : 1;
+}

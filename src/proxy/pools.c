@@ -2,6 +2,7 @@
 
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "config/fleet_terms.h"
 #include "proxy/proxy.h"
 
 /* The pools' homes are spread over the workers. */
@@ -55,14 +56,6 @@ struct pool **pools_prepare(struct proxy *proxy, const struct snapshot *snapshot
     return NULL;
 }
 
-/* Of what the fleet shares by parts alike, this host's, which is one at the least. */
-static uint32_t part_of(const struct snapshot *snapshot, const struct pool_config *config, uint32_t whole)
-{
-    uint32_t hosts = config->fleet != NULL && snapshot->fleet.hosts != 0 ? snapshot->fleet.hosts : 1;
-
-    return whole == 0 || whole >= hosts ? whole / hosts : 1;
-}
-
 static struct pool_terms terms_of(const struct snapshot *snapshot, const struct pool_config *config)
 {
     return (struct pool_terms){
@@ -70,8 +63,8 @@ static struct pool_terms terms_of(const struct snapshot *snapshot, const struct 
         .queue_size = config->queue_size,
         .adapt_min = config->adapt.min,
         .timed = pool_asks_for_time(config),
-        .rate_per_hour = part_of(snapshot, config, config->rate_per_hour),
-        .rate_burst = part_of(snapshot, config, config->rate_burst),
+        .rate_per_hour = fleet_part(snapshot, config, config->rate_per_hour),
+        .rate_burst = fleet_part(snapshot, config, config->rate_burst),
         .pauses = config->pause.max_ns != 0,
         .is_shared = pool_is_shared(config),
         .is_leased = config->fleet != NULL,

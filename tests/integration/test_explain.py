@@ -425,3 +425,16 @@ def test_of_a_grpc_request_statuses_are_grpcs(tmp_path):
     assert "gRPC" not in explained("content-type: application/json", "grpc-timeout: soon").stdout
     conf.write_text(conf.read_text().replace("always", "never"))
     assert "http2.use is never, and gRPC APIs speak HTTP/2 alone" in explained("content-type: application/grpc").stdout
+
+
+def test_of_a_pool_of_a_fleet_it_tells_this_hosts_part(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("""
+fleet: {store: unix:/run/redis.sock, name: production, hosts: 20}
+upstreams:
+  api: {listen: 8080, url: http://127.0.0.1:1, pool: {size: 50, host_size: 9, reserve: 1, fleet: shared, rate: {limit: 100/s, burst: 4}}}
+""")
+    status, said, _ = explain(file, "GET", "http://127.0.0.1:8080/")
+    assert status == 0
+    assert ("over all curfews of the fleet production, where it is shared; this host has 9 at most, 1 of them without the store\n"
+            "            5/s may start, after a rest 1 at once; others wait for their slot (one of 20 hosts' part of 100/s)\n") in said, said

@@ -168,6 +168,23 @@ static void a_block_is_lent_by_the_longest_call_of_its_pool(void **state)
     snapshot_free(s);
 }
 
+static void what_is_divided_among_hosts_is_one_at_the_least(void **state)
+{
+    struct snapshot *s = must_load(FLEET, "{fleet: true}, routes: [{path: /a, pool: {fleet: false}}]");
+    const struct pool_config *shared = &s->pools[0], *own = &s->pools[1];
+
+    (void)state;
+    assert_true(shared->fleet != NULL && own->fleet == NULL);
+    assert_int_equal(s->fleet.hosts, 5);
+    assert_int_equal(fleet_part(s, shared, 0), 0);
+    assert_int_equal(fleet_part(s, shared, 4), 1);
+    assert_int_equal(fleet_part(s, shared, 5), 1);
+    assert_int_equal(fleet_part(s, shared, 14), 2);
+    assert_int_equal(fleet_part(s, shared, UINT32_MAX), UINT32_MAX / 5);
+    assert_int_equal(fleet_part(s, own, 14), 14);
+    snapshot_free(s);
+}
+
 static const char *warning(const char *fleet, const char *pool)
 {
     static struct config_errors warnings;
@@ -204,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_store_is_where_its_url_says),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(a_block_is_lent_by_the_longest_call_of_its_pool),
+        cmocka_unit_test(what_is_divided_among_hosts_is_one_at_the_least),
         cmocka_unit_test(what_is_odd_is_warned_of),
     };
 
