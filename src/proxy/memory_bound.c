@@ -19,13 +19,13 @@ static uint64_t larger(uint64_t a, uint64_t b)
 static uint64_t streams_of(const struct upstream_config *upstream)
 {
     const struct pool_config *pools = upstream->snapshot->pools;
-    uint64_t calls = pools[upstream->default_route.pool].size;
+    uint64_t calls = pools[upstream->default_route.pool].host_size;
 
     if (upstream->http2.use == HTTP2_NEVER)
         return 0;
     for (uint32_t i = 0; i < upstream->route_count; i++)
-        if (pools[upstream->routes[i].pool].size > calls)
-            calls = pools[upstream->routes[i].pool].size;
+        if (pools[upstream->routes[i].pool].host_size > calls)
+            calls = pools[upstream->routes[i].pool].host_size;
     return calls * (upstream->http2.window + sizeof(struct h2_exchange) + H2_KEPT_MAX) +
            (calls / upstream->http2.streams + 1) * SESSION_BYTES;
 }
@@ -49,7 +49,7 @@ uint64_t memory_bound(const struct snapshot *snapshot)
     worst = limits->connections * (caller + tls);
 
     for (uint32_t i = 0; i < snapshot->pool_count; i++)
-        worst += snapshot->pools[i].size * exchange;
+        worst += snapshot->pools[i].host_size * exchange;
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
         worst += streams_of(&snapshot->upstreams[i]);
     for (uint32_t i = 0; i < snapshot->upstream_count; i++)
