@@ -104,14 +104,12 @@ int fleet_command_main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    bool begins = argc > 1 && strcmp(argv[1], "begin") == 0;
     const char *path = NULL;
     struct snapshot *snapshot;
+    bool begins;
     int option, status;
 
     opterr = 0;
-    argc -= begins;
-    argv += begins;
     while ((option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
         switch (option) {
         case 'c': path = optarg; break;
@@ -119,10 +117,8 @@ int fleet_command_main(int argc, char **argv)
         default: return usage_wrong_option(&usage, options, option, argv);
         }
     }
-    if (optind < argc && strcmp(argv[optind], "begin") == 0) {
-        begins = true;
-        optind++;
-    }
+    begins = optind < argc && strcmp(argv[optind], "begin") == 0;
+    optind += begins;
     path = usage_config(&usage, path, argv + optind, argc - optind);
     if (path == NULL)
         return USAGE_WRONG;
