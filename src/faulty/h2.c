@@ -81,7 +81,7 @@ static bool pull(struct faulty_h2 *h2, size_t most, bool *moved)
 
 void faulty_h2_put(struct faulty_h2 *h2, const void *bytes, size_t len)
 {
-    bool moved;
+    bool moved = false;
 
     if (!pull(h2, SIZE_MAX, &moved) || evbuffer_add(h2->out, bytes, len) != 0)
         h2->ends = true;
