@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from harness.bounds import readable
 from harness.h2_caller import CANCEL, INTERNAL_ERROR, PING, REFUSED_STREAM, H2Caller
 from harness.wire import Cut
 
@@ -130,8 +131,11 @@ def test_deaf_answers_nothing_more(api):
     server, caller = api()
     caller.begin("GET", "/deaf")
     server.wait_stats(lambda stats: stats["in_work"] == 1, "it has been read")
-    caller.begin("GET", "/ok")
+    stream = caller.begin("GET", "/ok")
     caller.put(PING, payload=b"12345678")
+    while caller.has_bytes() or readable(caller.sock, 0.1):  # what was sent before
+        caller.step()
+    assert caller.pongs == 0 and caller.answer_to(stream).status is None
     assert server.stats()["requests_total"] == 1
 
 

@@ -137,7 +137,7 @@ def test_closed_names_the_store_when_nothing_may_start(fleet):
 
 
 def test_closed_answers_at_the_deadline_or_when_the_queue_is_full(fleet):
-    f = fleet(1, size=6, fallback="closed", deadline="300ms", pool={"queue": 1})
+    f = fleet(1, size=6, fallback="closed", deadline="1s", pool={"queue": 1})
     f.store.stop()
     host = f.add()
     waits = host.caller()

@@ -454,7 +454,7 @@ def test_a_refusal_leaves_the_connection_for_another_try(proxied):
 def test_a_tunnel_that_can_not_be_opened_is_answered_by_why(proxied, upstream):
     gone = upstream(None)
     gone.refuse()
-    proxy, up = proxied(None, raw(), ports=[port_of(gone)], deadline="300ms", pool={"size": 1, "queue": 1})
+    proxy, up = proxied(None, raw(), ports=[port_of(gone)], deadline="1s", pool={"size": 1, "queue": 1})
     _, head = connect(proxy, gone.authority)
     assert (head.status, head.reason) == (502, "curfew: connection_refused")
     first, head = connect(proxy, up.authority)
@@ -479,8 +479,8 @@ def test_at_most_size_tunnels_at_once(proxied):
 
 
 def test_the_deadline_ends_when_the_tunnel_opens_and_idle_and_lifetime_hold(proxied):
-    slow, short = here("slow", "127.0.0.1", tunnel={"sni": "off", "idle": "400ms"}), here("short", "localhost", tunnel={"sni": "off", "lifetime": "500ms"})
-    proxy, up = proxied(None, slow, short, deadline="100ms")
+    slow, short = here("slow", "127.0.0.1", tunnel={"sni": "off", "idle": "1s"}), here("short", "localhost", tunnel={"sni": "off", "lifetime": "1s"})
+    proxy, up = proxied(None, slow, short, deadline="600ms")
     caller, head = connect(proxy, up.authority)
     peer = up.accept()
     assert head.status == 200

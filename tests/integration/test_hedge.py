@@ -123,7 +123,7 @@ def test_the_losers_permit_is_free_before_the_caller_has_the_response(hedged):
 
 
 def test_a_loser_leaves_a_ghost_where_permits_linger(hedged):
-    proxy, up = hedged(pool={"size": 5, "linger": "200ms"})
+    proxy, up = hedged(pool={"size": 5, "linger": "1s"})
     caller, (first, _), (hedge, _) = begun(proxy, up, "GET", "/")
     hedge.answer(200)
     assert caller.recv_response().status == 200
@@ -208,7 +208,7 @@ def test_if_both_fail_the_call_ends_as_after_a_retry(hedged):
 
 
 def test_a_retry_may_follow_two_that_failed(hedged):
-    proxy, up = hedged({"attempts": 3, "tell": "X-Try"})
+    proxy, up = hedged({"attempts": 3, "tell": "X-Try", "per_try": "500ms"})
     caller, (first, one), (hedge, two) = begun(proxy, up, "GET", "/")
     assert (one["x-try"], two["x-try"]) == (None, "2")
     hedge.reset()
@@ -315,7 +315,7 @@ def test_a_request_that_is_not_all_here_is_not_hedged(hedged):
 
 @pytest.mark.parametrize("kind", ["length", "chunked"])
 def test_content_is_sent_twice_byte_for_byte(hedged, kind):
-    proxy, up = hedged({"attempts": 3})
+    proxy, up = hedged({"attempts": 3, "per_try": "500ms"})
     content = bytes(range(256)) * 200
     caller = proxy.caller()
     if kind == "length":
@@ -414,7 +414,7 @@ def test_tries_in_flight_are_two(hedged):
 
 def test_a_limit_of_one_of_them_is_its_own(hedged):
     """first_byte of the first try strikes while the other one still has time."""
-    proxy, up = hedged(timeouts={"first_byte": "300ms"})
+    proxy, up = hedged({"per_try": "700ms"}, timeouts={"first_byte": "1s"})
     caller, (first, _), (hedge, _) = begun(proxy, up, "GET", "/")
     first.wait_ended()
     hedge.answer(200, content=b"in time")

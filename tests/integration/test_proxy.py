@@ -128,12 +128,9 @@ def test_a_silent_proxy_is_within_the_connect_limit(through):
 
 def test_credentials_from_a_file_go_to_the_proxy_alone(through, certificates, tmp_path):
     (tmp_path / "credentials").write_text("c2VjcmV0OnB3\n")
-    corp_url = []
-
     def proxy_keys(corp):
         return {"url": corp.url, "authorization": {"file": str(tmp_path / "credentials"), "prefix": "Basic "}}
 
-    del corp_url
     proxy, corp = through()
     proxy.rewrite({"api": {"url": "https://api.test:8443/v1", "proxy": proxy_keys(corp), "tls": {"ca_file": certificates.ca}}})
     proxy.must_reload()

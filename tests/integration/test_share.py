@@ -86,27 +86,20 @@ def test_the_newest_of_the_longest_makes_room_in_a_full_queue(pair):
 
 
 @pytest.mark.timed
-def test_one_that_asks_much_stands_in_its_own_way(curfew, upstream):
+def test_one_that_asks_much_stands_in_its_own_way(curfew, faulty):
     """One tenant at more than all that the pool can take, beside one at a little: the light one is always served."""
-    def work(exchange):
-        while True:
-            exchange.recv_request()
-            threading.Event().wait(0.02)
-            exchange.answer()
-
-    up = upstream(work)
     statuses = {}
-    proxy = curfew(url=up.url, deadline="1s", top={"workers": 2}, pool={"size": 2, "queue": 20, "share_by": "X-Tenant"})
+    proxy = curfew(url=faulty().url, deadline="1s", top={"workers": 2}, pool={"size": 2, "queue": 20, "share_by": "X-Tenant"})
 
     def light():
         caller = proxy.caller()
         for _ in range(40):
-            status = caller.ask("GET", "/", "X-Tenant: light").status
+            status = caller.ask("GET", "/delay/20", "X-Tenant: light").status
             statuses[status] = statuses.get(status, 0) + 1
 
     thread = threading.Thread(target=light)
     thread.start()
-    heavy = load(proxy.address(), "/", calls=int(600 / SLOW), rate=300, header="X-Tenant: heavy")
+    heavy = load(proxy.address(), "/delay/20", calls=int(600 / SLOW), rate=300, header="X-Tenant: heavy")
     thread.join()
     assert heavy.statuses.get(503, 0) > 50 / SLOW
     assert statuses.get(200, 0) >= 39, (statuses, heavy)

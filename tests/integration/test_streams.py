@@ -362,9 +362,10 @@ def test_a_route_may_have_streams_of_its_own(pair):
 # ------------------------------------------------------------------- S6: commit: event
 
 COMMIT = {"commit": "event", "first_event": "300ms"}
+COMMIT_LATER = {"commit": "event", "first_event": "10s"}
 
 
-def ask(pair, head=HEAD, streams=COMMIT, **keys):
+def ask(pair, head=HEAD, streams=COMMIT_LATER, **keys):
     """A call of which the API has sent a stream's head, and the caller has nothing."""
     proxy, up = pair(**{"deadline": "5s", "streams": streams, **keys})
     caller = proxy.caller()
@@ -377,7 +378,7 @@ def ask(pair, head=HEAD, streams=COMMIT, **keys):
 
 @pytest.mark.parametrize("keep_alive", [None, *KEEP_ALIVES])
 def test_a_stream_that_never_begins_is_answered_by_504(pair, keep_alive):
-    proxy, caller, exchange = ask(pair)
+    proxy, caller, exchange = ask(pair, streams={**COMMIT, "first_event": "700ms"})
     beat = Beat(exchange, chunk(KEEP_ALIVES[keep_alive])) if keep_alive else None
     response = caller.recv_response()
     assert response.status == 504 and response.fields.get("Content-Type") == "application/problem+json"
@@ -429,7 +430,7 @@ def test_what_breaks_before_the_first_event_is_answered_by_502(pair):
 
 
 def test_no_more_than_64_kib_are_held_back(pair):
-    proxy, caller, exchange = ask(pair, streams={"commit": "event", "first_event": "2s"})
+    proxy, caller, exchange = ask(pair)
     data = b"data: " + bytes(100) + b"\n"
     for _ in range(700):
         exchange.send(chunk(data))
@@ -442,7 +443,7 @@ def test_no_more_than_64_kib_are_held_back(pair):
 
 
 def test_comments_fill_nothing_however_many_come(pair):
-    proxy, caller, exchange = ask(pair, streams={"commit": "event", "first_event": "10s"})
+    proxy, caller, exchange = ask(pair)
     exchange.send(chunk(b": " + bytes(998) + b"\n\n") * 200)
     assert caller.has_bytes() is False
     caller.must_be_silent(0.1)
@@ -514,7 +515,7 @@ def test_a_held_stream_in_other_framings(pair, framing):
 @pytest.mark.parametrize("stall", ["silent", "comments", "breaks"])
 def test_a_stream_that_never_begins_is_tried_again(pair, stall):
     """The caller has one head, the second one's, and the deadline of a stream."""
-    proxy, up = pair(deadline="5s", streams={**COMMIT, "deadline": "8s"},
+    proxy, up = pair(deadline="5s", streams={**COMMIT, "first_event": "700ms", "deadline": "8s"},
                      retries={"attempts": 2, "when": ["timeout", "reset"], "repeat": {"key": "Idempotency-Key"}})
     caller = proxy.caller()
     caller.request("POST", "/", "Idempotency-Key: 1", content=b"prompt")
