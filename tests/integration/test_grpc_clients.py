@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
+import grpc
 import pytest
 
-grpc = pytest.importorskip("grpc", reason="python3-grpcio is not installed")
-
-from harness import grpc_peers  # noqa: E402
-from harness.bounds import Stopwatch  # noqa: E402
-from harness.grpc_peers import CALLERS, Server  # noqa: E402
-from harness.h2 import H2Api  # noqa: E402
-from harness.h2_caller import H2Caller  # noqa: E402
-from harness.peers import ScriptedUpstream  # noqa: E402
+from harness import grpc_peers
+from harness.bounds import Stopwatch
+from harness.grpc_peers import CALLERS, Server
+from harness.h2 import H2Api
+from harness.h2_caller import H2Caller
+from harness.peers import ScriptedUpstream
 
 NOT_FOUND, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 5, 4, 8, 12, 13, 14
 LATE = {"deadline": "800ms"}

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import threading
 
@@ -181,7 +180,6 @@ client.on('remoteSettings', (settings) => {
 """
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="node is not here")
 def test_node_speaks_it_to_faulty(curfew, faulty, tmp_path):
     proxy = curfew(upstreams={"api": {"url": faulty().url, "upgrade": {}}})
     script = tmp_path / "client.js"

@@ -1,6 +1,5 @@
 """Several calls at once on a connection over HTTP/2 to the API (`http2.streams`)."""
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -641,7 +640,6 @@ NODE_SERVER = """
 
 
 @pytest.mark.timed
-@pytest.mark.skipif(not shutil.which("node"), reason="no node")
 def test_thousands_of_calls_cut_at_a_node_api_fail_none_of_the_healthy_ones(curfew):
     """Node ends connections that have seen 1000 resets, and all calls on them."""
     with subprocess.Popen(["node", "-e", NODE_SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
