@@ -3,39 +3,18 @@
  *
  * Input: a byte for the request, one for how the bytes arrive and how fast content goes on, then the API's bytes.
  */
-#include <string.h>
-
 #include "base/mem.h"
 #include "http/outgoing.h"
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
 #include "wire/h2_exchange.h"
-#include "fuzz.h"
+#include "peer.h"
 
 #define HEAD_MAX   4096u
 #define WINDOW     65536u
 #define ROUNDS_MAX 100000
 
-/* ---- the world: a socket that gives what the input has, and a loop that does not turn ------------------- */
-
-static struct input api;
-static uint8_t pace;
-static struct loop loop;
-
-enum status transport_read(struct transport *transport, void *bytes, size_t cap, size_t *len)
-{
-    size_t most = pace % 7 == 0 ? cap : pace;
-
-    (void)transport;
-    if (api.left == 0)
-        return ST_EOF;
-    *len = api.left < most ? api.left : most;
-    *len = *len < cap ? *len : cap;
-    memcpy(bytes, api.at, *len);
-    api.at += *len;
-    api.left -= *len;
-    return ST_OK;
-}
+/* ---- the rest of the world: a socket that takes everything, and a loop that does not turn --------------- */
 
 enum status transport_write(struct transport *transport, const struct iovec *pieces, int count, size_t *len)
 {
@@ -53,39 +32,10 @@ bool tls_transport_why(const struct transport *transport, char *why, size_t why_
     return false;
 }
 
-int64_t loop_now(struct loop *of)
-{
-    (void)of;
-    return 1;
-}
-
 bool loop_is_own(const struct loop *of)
 {
     (void)of;
     return true;
-}
-
-void loop_defer(struct loop *of, struct mail *mail)
-{
-    list_push_back(&of->deferred, &mail->node);
-}
-
-void loop_undefer(struct mail *mail)
-{
-    list_remove(&mail->node);
-}
-
-void loop_free_later(struct loop *of, struct deferred_free *deferred_free,
-                     void (*free_fn)(struct deferred_free *deferred_free))
-{
-    deferred_free->free_fn = free_fn;
-    list_push_back(&of->free_later, &deferred_free->node);
-}
-
-void mail_init(struct mail *mail, mail_fn fn)
-{
-    list_init(&mail->node);
-    mail->fn = fn;
 }
 
 /* ---- one exchange -------------------------------------------------------------------------------------- */
@@ -218,9 +168,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct user user = {.request.last = true};
     unsigned which;
 
-    api = (struct input){data, len};
-    which = input_byte(&api) % 4;
-    pace = input_byte(&api);
+    peer = (struct input){data, len};
+    which = input_byte(&peer) % 4;
+    pace = input_byte(&peer);
     list_init(&loop.deferred);
     list_init(&loop.free_later);
     connection = h2_connection_new(

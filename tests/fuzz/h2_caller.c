@@ -11,7 +11,7 @@
 #include "wire/caller.h"
 #include "wire/h1_caller.h"
 #include "wire/h2_caller.h"
-#include "fuzz.h"
+#include "peer.h"
 
 #define HEAD_MAX   4096u
 #define STREAMS    16u
@@ -20,9 +20,7 @@
 
 /* ---- the world: a socket that gives what the input has, and a loop that turns when it is told to -------- */
 
-static struct input caller;
-static uint8_t pace, manner;
-static struct loop loop;
+static uint8_t manner;
 static bool has_closed;
 
 enum status transport_open(struct transport *transport, struct loop *of, int fd, transport_fn on_ready)
@@ -65,21 +63,6 @@ bool transport_peer_is_gone(const struct transport *transport)
     return false;
 }
 
-enum status transport_read(struct transport *transport, void *bytes, size_t cap, size_t *len)
-{
-    size_t most = pace % 7 == 0 ? cap : pace;
-
-    (void)transport;
-    if (caller.left == 0)
-        return ST_EOF;
-    *len = caller.left < most ? caller.left : most;
-    *len = *len < cap ? *len : cap;
-    memcpy(bytes, caller.at, *len);
-    caller.at += *len;
-    caller.left -= *len;
-    return ST_OK;
-}
-
 enum status transport_write(struct transport *transport, const struct iovec *pieces, int count, size_t *len)
 {
     (void)transport;
@@ -89,39 +72,10 @@ enum status transport_write(struct transport *transport, const struct iovec *pie
     return ST_OK;
 }
 
-int64_t loop_now(struct loop *of)
-{
-    (void)of;
-    return 1;
-}
-
 int64_t loop_refresh_now(struct loop *of)
 {
     (void)of;
     return 1;
-}
-
-void loop_defer(struct loop *of, struct mail *mail)
-{
-    list_push_back(&of->deferred, &mail->node);
-}
-
-void loop_undefer(struct mail *mail)
-{
-    list_remove(&mail->node);
-}
-
-void loop_free_later(struct loop *of, struct deferred_free *deferred_free,
-                     void (*free_fn)(struct deferred_free *deferred_free))
-{
-    deferred_free->free_fn = free_fn;
-    list_push_back(&of->free_later, &deferred_free->node);
-}
-
-void mail_init(struct mail *mail, mail_fn fn)
-{
-    list_init(&mail->node);
-    mail->fn = fn;
 }
 
 /* ---- who has the streams ------------------------------------------------------------------------------- */
@@ -281,9 +235,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct h1_caller base;
     struct h2_caller *h2 = NULL;
 
-    caller = (struct input){data, len};
-    pace = input_byte(&caller);
-    manner = input_byte(&caller);
+    peer = (struct input){data, len};
+    pace = input_byte(&peer);
+    manner = input_byte(&peer);
     list_init(&loop.deferred);
     list_init(&loop.free_later);
     list_init(&users);

@@ -11,6 +11,7 @@ from harness import bounds
 from harness.certs import Certificates
 from harness.curfew import Curfew, Faulty, write_config
 from harness.faults import Faults
+from harness.names import Names, System, zone
 from harness.peers import DeafListener, ScriptedUpstream
 from harness.process import BINARY
 from harness.programs import NameServer, Nginx, with_resolver
@@ -196,6 +197,27 @@ def name_server(tmp_path):
         if not wrap:
             pytest.skip("a mount namespace of its own is not allowed here")
         return server, wrap
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def names(tmp_path):
+    """names(rule, resolv=…, hosts=…, nsswitch=…) gives (server, system). `{}` in resolv is the server's address."""
+    made = []
+
+    def make(rule, resolv="nameserver {}\n", hosts="127.0.0.1 localhost\n", nsswitch="hosts: files dns\n"):
+        try:
+            made.append(Names(rule if callable(rule) else zone(rule)))
+        except PermissionError:
+            pytest.skip("port 53 of a loopback address needs root")
+        system = System(tmp_path / f"etc{len(made)}", resolv_conf=resolv.replace("{}", made[-1].host), hosts=hosts,
+                        nsswitch_conf=nsswitch)
+        if not system.wrap:
+            pytest.skip("a mount namespace of its own is not allowed here")
+        return made[-1], system
 
     yield make
     for one in made:

@@ -13,10 +13,11 @@ import pytest
 from harness.bounds import SLOW, SOON, poll
 from harness.curfew import curfew_command
 from harness.faults import ALLOC, WORKERS, each_fault
-from harness.names import A, NXDOMAIN, Answer, Names, System
+from harness.names import A, NXDOMAIN, Answer
 from harness.peers import ok
 from harness.problem import parse, proxy_error
 from harness.process import run
+from harness.programs import GO_CACHE
 from harness.wire import Cut
 
 LOOPBACK = ["127.0.0.0/8"]
@@ -253,26 +254,6 @@ def test_curfews_own_listeners_are_never_dialled(curfew, upstream):
     for port in mine:
         expect_refused(proxy.ask("GET", f"http://127.0.0.1:{port}/", upstream="egress"), "destination_ip_prohibited",
                        "destination_ip_prohibited")
-
-
-@pytest.fixture
-def names(tmp_path):
-    made = []
-
-    def make(rule):
-        try:
-            made.append(Names(rule))
-        except PermissionError:
-            pytest.skip("port 53 of a loopback address needs root")
-        system = System(tmp_path / "etc", resolv_conf=f"nameserver {made[-1].host}\n", hosts="127.0.0.1 localhost\n",
-                        nsswitch_conf="hosts: files dns\n")
-        if not system.wrap:
-            pytest.skip("a mount namespace of its own is not allowed here")
-        return made[-1], system
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def test_of_an_answer_with_private_addresses_only_the_others_are_dialled(proxied, names):
@@ -735,7 +716,7 @@ func main() {
 def test_go_goes_through_and_shows_why_not(secure, certificates, tmp_path):
     proxy, up = secure
     (tmp_path / "client.go").write_text(GO)
-    env = {**environment(proxy, certificates), "GOCACHE": os.environ.get("GOCACHE") or "/tmp/curfew-go-cache", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    env = {**environment(proxy, certificates), "GOCACHE": str(GO_CACHE), "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
     built = run(["go", "build", "-o", str(tmp_path / "client"), str(tmp_path / "client.go")], env=env)
     assert built.returncode == 0, built
     told = run([str(tmp_path / "client"), proxy_url(proxy), f"https://localhost:{port_of(up)}/"], env=env)

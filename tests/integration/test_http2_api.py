@@ -14,6 +14,7 @@ from harness.h2 import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED
 from harness.peers import ScriptedUpstream
 from harness.peers import ok as ok_in_h1
 from harness.problem import expect, expect_stuck
+from harness.programs import node_http2
 from harness.wire import Cut
 
 
@@ -626,42 +627,21 @@ def test_nghttpd(curfew, tmp_path, certificates, tls):
             server.terminate()
 
 
-NODE_SERVER = """
-    const http2 = require("http2");
-    const server = http2.createServer();
-    server.on("stream", (stream, headers) => {
-      stream.on("error", () => {});
-      if (headers[":path"] === "/hang") return;
-      let size = 0;
-      stream.on("data", (part) => size += part.length).on("end", () => {
-        stream.respond({":status": 200});
-        stream.end(String(size));
-      });
-    });
-    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
-"""
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="no node")
 def test_node_beside_calls_that_are_cut(curfew):
-    with subprocess.Popen(["node", "-e", NODE_SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        try:
-            port = int(server.stdout.readline())
-            proxy = curfew(url=f"http://127.0.0.1:{port}", http2={"use": "always"}, deadline="3s",
-                           routes=[{"path": "/hang", "deadline": "20ms"}], pool={"size": 20, "queue": 1000})
-            results = []
-            cut = [threading.Thread(target=lambda: [proxy.ask("GET", "/hang").status for _ in range(40)]) for _ in range(4)]
-            good = [threading.Thread(target=lambda: results.extend(proxy.ask("POST", "/", content=bytes(1000)).content for _ in range(40)))
-                    for _ in range(4)]
-            for thread in (*cut, *good):
-                thread.start()
-            for thread in (*cut, *good):
-                thread.join()
-            assert results == [b"1000"] * 160
-            metrics = proxy.wait_idle()
-            assert (metrics.calls("stuck"), metrics.calls("failed")) == (160, 0)
-        finally:
-            server.terminate()
+    with node_http2() as url:
+        proxy = curfew(url=url, http2={"use": "always"}, deadline="3s",
+                       routes=[{"path": "/hang", "deadline": "20ms"}], pool={"size": 20, "queue": 1000})
+        results = []
+        cut = [threading.Thread(target=lambda: [proxy.ask("GET", "/hang").status for _ in range(40)]) for _ in range(4)]
+        good = [threading.Thread(target=lambda: results.extend(proxy.ask("POST", "/", content=bytes(1000)).content for _ in range(40)))
+                for _ in range(4)]
+        for thread in (*cut, *good):
+            thread.start()
+        for thread in (*cut, *good):
+            thread.join()
+        assert results == [b"1000"] * 160
+        metrics = proxy.wait_idle()
+        assert (metrics.calls("stuck"), metrics.calls("failed")) == (160, 0)
 
 
 def _listens(port):

@@ -1,7 +1,6 @@
 """Several calls at once on a connection over HTTP/2 to the API (`http2.streams`)."""
 
 import socket
-import subprocess
 import threading
 
 import pytest
@@ -11,6 +10,7 @@ from harness.h2 import CANCEL, ENHANCE_YOUR_CALM, HEADERS, NO_ERROR, PREFACE, RE
 from harness.h2_caller import H2Caller
 from harness.peers import ok as ok_in_h1
 from harness.problem import expect, expect_stuck
+from harness.programs import node_http2
 from harness.wire import Cut
 
 
@@ -622,43 +622,22 @@ def test_what_becomes_of_a_call_that_was_cut_is_written_down(front):
     assert api.connections == 1
 
 
-NODE_SERVER = """
-    const http2 = require("http2");
-    const server = http2.createServer();
-    server.on("sessionError", () => {});
-    server.on("stream", (stream, headers) => {
-      stream.on("error", () => {});
-      if (headers[":path"] === "/hang") return;
-      let size = 0;
-      stream.on("data", (part) => size += part.length).on("end", () => {
-        stream.respond({":status": 200});
-        stream.end(String(size));
-      });
-    });
-    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
-"""
-
-
 @pytest.mark.timed
 def test_thousands_of_calls_cut_at_a_node_api_fail_none_of_the_healthy_ones(curfew):
     """Node ends connections that have seen 1000 resets, and all calls on them."""
-    with subprocess.Popen(["node", "-e", NODE_SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        try:
-            port = int(server.stdout.readline())
-            proxy = curfew(url=f"http://127.0.0.1:{port}", http2={"use": "always", "streams": 100}, deadline="10s",
-                           routes=[{"path": "/hang", "deadline": "20ms"}], pool={"size": 200, "queue": 1000}, top={"workers": 1})
-            results, stuck = [], []
-            cut = [threading.Thread(target=lambda: stuck.extend(caller_asks(proxy, "GET", "/hang", 150))) for _ in range(20)]
-            good = [threading.Thread(target=lambda: results.extend(caller_asks(proxy, "POST", "/", 150, b"x" * 1000))) for _ in range(4)]
-            for thread in (*cut, *good):
-                thread.start()
-            for thread in (*cut, *good):
-                thread.join()
-            assert results == [200] * 600 and stuck == [504] * 3000
-            metrics = proxy.wait_idle()
-            assert (metrics.calls("stuck"), metrics.calls("failed")) == (3000, 0)
-        finally:
-            server.terminate()
+    with node_http2() as url:
+        proxy = curfew(url=url, http2={"use": "always", "streams": 100}, deadline="10s",
+                       routes=[{"path": "/hang", "deadline": "20ms"}], pool={"size": 200, "queue": 1000}, top={"workers": 1})
+        results, stuck = [], []
+        cut = [threading.Thread(target=lambda: stuck.extend(caller_asks(proxy, "GET", "/hang", 150))) for _ in range(20)]
+        good = [threading.Thread(target=lambda: results.extend(caller_asks(proxy, "POST", "/", 150, b"x" * 1000))) for _ in range(4)]
+        for thread in (*cut, *good):
+            thread.start()
+        for thread in (*cut, *good):
+            thread.join()
+        assert results == [200] * 600 and stuck == [504] * 3000
+        metrics = proxy.wait_idle()
+        assert (metrics.calls("stuck"), metrics.calls("failed")) == (3000, 0)
 
 
 def caller_asks(proxy, method, target, times, content=None):

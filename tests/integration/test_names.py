@@ -6,37 +6,15 @@ import socket
 import pytest
 
 from harness.bounds import SLOW, SOON, Stopwatch, poll
-from harness.names import A, NXDOMAIN, REFUSED, SERVFAIL, Answer, Names, System, zone
+from harness.names import A, NXDOMAIN, REFUSED, SERVFAIL, Answer
 from harness.peers import ok
 from harness.problem import expect
 
 NEVER_KEEP = {"max_idle": 0}
-SWITCH = "hosts: files dns\n"
 HOSTS = "127.0.0.1 localhost\n"
 KUBERNETES = "search shop.svc.test svc.test corp.test\noptions ndots:5\n"
 
 pytestmark = pytest.mark.one_worker
-
-
-@pytest.fixture
-def names(tmp_path):
-    """names(rule, resolv=…, hosts=…, nsswitch=…) gives (server, system). `{}` in resolv is the server's address."""
-    made = []
-
-    def make(rule, resolv="nameserver {}\n", hosts=HOSTS, nsswitch=SWITCH):
-        try:
-            made.append(Names(rule if callable(rule) else zone(rule)))
-        except PermissionError:
-            pytest.skip("port 53 of a loopback address needs root")
-        system = System(tmp_path / f"etc{len(made)}", resolv_conf=resolv.replace("{}", made[-1].host), hosts=hosts,
-                        nsswitch_conf=nsswitch)
-        if not system.wrap:
-            pytest.skip("a mount namespace of its own is not allowed here")
-        return made[-1], system
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def answers(proxy, result):

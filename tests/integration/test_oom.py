@@ -313,6 +313,17 @@ def test_a_call_under_a_policy_without_memory(service, faults, policy):
     assert metrics.sum("curfew_breaker_opened_total") == 0
 
 
+def survive(proxy, faults, scenario):
+    """As endure(), where no other call waits all the while."""
+    scenario(proxy)  # a sanitizer needs memory for a thread that begins: the workers have
+    for nth in each_fault(faults, ALLOC, threads=WORKERS):
+        with contextlib.suppress(Cut, Unserved):
+            scenario(proxy)
+        faults.disarm()
+        assert proxy.process.is_running(), f"fault {nth}:\n{proxy.process.stderr.text()}"
+        scenario(proxy)
+
+
 def test_a_pause_without_memory(curfew, faults, upstream):
     """It begins, or does not, and ends: no call is held up for longer than it."""
     answers = itertools.count()
@@ -336,13 +347,7 @@ def test_a_pause_without_memory(curfew, faults, upstream):
                     raise Unserved("500")
                 assert response.status in (429, 200), (status, response)
 
-    two(proxy)  # a sanitizer needs memory for a thread that begins: the workers have
-    for nth in each_fault(faults, ALLOC, threads=WORKERS):
-        with contextlib.suppress(Cut, Unserved):
-            two(proxy)
-        faults.disarm()
-        assert proxy.process.is_running(), f"fault {nth}:\n{proxy.process.stderr.text()}"
-        two(proxy)
+    survive(proxy, faults, two)
     metrics = proxy.wait_idle()
     assert metrics.calls("stuck") == metrics.calls("rejected") == 0
 
@@ -366,13 +371,7 @@ def test_a_fallback_without_memory(curfew, faults, upstream):
         finally:
             caller.close()
 
-    ask(proxy)
-    for nth in each_fault(faults, ALLOC, threads=WORKERS):
-        with contextlib.suppress(Cut, Unserved):
-            ask(proxy)
-        faults.disarm()
-        assert proxy.process.is_running(), f"fault {nth}:\n{proxy.process.stderr.text()}"
-        ask(proxy)
+    survive(proxy, faults, ask)
     assert proxy.wait_idle().calls("stuck") == 0
     api.release.set()
 

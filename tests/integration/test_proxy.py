@@ -28,6 +28,15 @@ def through(curfew, upstream, certificates):
     return make
 
 
+def asked(proxy, corp, *request, **more):
+    """A call whose CONNECT has come: (its caller, the proxy's end)."""
+    caller = proxy.caller()
+    caller.request(*request, **more)
+    exchange = corp.accept()
+    exchange.read_until(b"\r\n\r\n")
+    return caller, exchange
+
+
 def be_api(exchange, certificates):
     """Behind the proxy's 200, its end of the connection is the API's."""
     context = certificates.server("server")
@@ -60,10 +69,7 @@ def test_https_goes_by_connect_and_tls_is_with_the_api(through, certificates):
 def test_what_lies_behind_the_200_is_not_the_heads(through, certificates):
     """bun#30406: an answer in pieces, with fields and an interim one before it; then TLS begins with its first byte."""
     proxy, corp = through()
-    caller = proxy.caller()
-    caller.request()
-    exchange = corp.accept()
-    exchange.read_until(b"\r\n\r\n")
+    caller, exchange = asked(proxy, corp)
     for piece in (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 2", b"00 OK\r\nX-Long: ", b"y" * 5000, b"\r\n\r", b"\n"):
         exchange.send(piece)
     api = be_api(exchange, certificates)
@@ -83,10 +89,7 @@ def test_what_lies_behind_the_200_is_not_the_heads(through, certificates):
 ], ids=("407", "403", "502", "302", "ssh", "close", "large"))
 def test_a_proxy_that_refuses_is_a_502_and_nothing_was_sent(through, answer, told):
     proxy, corp = through()
-    caller = proxy.caller()
-    caller.request("POST", "/pay", content=b"money")
-    exchange = corp.accept()
-    exchange.read_until(b"\r\n\r\n")
+    caller, exchange = asked(proxy, corp, "POST", "/pay", content=b"money")
     exchange.send_some(answer)
     exchange.half_close()
     response = caller.recv_response()
@@ -102,10 +105,7 @@ def test_a_proxy_that_refuses_is_a_502_and_nothing_was_sent(through, answer, tol
 
 def test_a_refusal_is_tried_again_as_a_connect_failure(through, certificates):
     proxy, corp = through(retries={"attempts": 2, "when": ["connect"]})
-    caller = proxy.caller()
-    caller.request("POST", "/pay", content=b"money")
-    exchange = corp.accept()
-    exchange.read_until(b"\r\n\r\n")
+    caller, exchange = asked(proxy, corp, "POST", "/pay", content=b"money")
     exchange.send(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
     exchange = corp.accept()
     exchange.read_until(b"\r\n\r\n")
@@ -118,10 +118,7 @@ def test_a_refusal_is_tried_again_as_a_connect_failure(through, certificates):
 
 def test_a_silent_proxy_is_within_the_connect_limit(through):
     proxy, corp = through(timeouts={"connect": f"{300 * SLOW:g}ms"})
-    caller = proxy.caller()
-    caller.request()
-    exchange = corp.accept()
-    exchange.read_until(b"\r\n\r\n")
+    caller, exchange = asked(proxy, corp)
     problem.expect(caller.recv_response(), 504, "connection_timeout", phase="connect", upstream="api", sent="none")
     exchange.wait_ended()
 
@@ -209,10 +206,7 @@ def test_a_proxy_that_is_down_is_refused_as_any_address(curfew, certificates):
 
 def test_a_certificate_is_verified_through_the_tunnel(through, certificates):
     proxy, corp = through()
-    caller = proxy.caller()
-    caller.request()
-    exchange = corp.accept()
-    exchange.read_until(b"\r\n\r\n")
+    caller, exchange = asked(proxy, corp)
     exchange.send(OK)
 
     def shake():

@@ -359,9 +359,20 @@ def test_a_handshake_that_fails_is_tried_again(api):
     assert exchange.read_exactly(5) == b"early"
 
 
-def test_by_tls_on_both_sides(curfew, upstream, certificates):
-    up = upstream(tls=certificates.server("server"))
-    proxy = curfew(upstreams={"api": {"url": up.url, "upgrade": {}, "tls": {"ca_file": certificates.ca, "server_name": "api.test"}}})
+@pytest.fixture
+def secure(curfew, upstream, certificates):
+    """As `api`, by TLS, that offers what `alpn` says."""
+    def make(alpn=(), **keys):
+        context = certificates.server("server")
+        if alpn:
+            context.set_alpn_protocols(alpn)
+        up = upstream(tls=context)
+        return curfew(upstreams={"api": {"url": up.url, "upgrade": {}, "tls": {"ca_file": certificates.ca, "server_name": "api.test"}, **keys}}), up
+    return make
+
+
+def test_an_api_by_tls(secure):
+    proxy, up = secure()
     caller, exchange = open_tunnel(proxy, up)
     data = os.urandom(1 << 18)
     sender = threading.Thread(target=caller.send, args=(data,))
@@ -415,12 +426,8 @@ def test_tunnels_that_were_opened_and_left_take_no_descriptor_more(api):
         peer.close()
 
 
-def test_to_an_api_that_would_choose_http2_it_is_http1(curfew, upstream, certificates):
-    context = certificates.server("server")
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    up = upstream(tls=context)
-    proxy = curfew(upstreams={"api": {"url": up.url, "upgrade": {}, "http2": {"use": "auto"},
-                                      "tls": {"ca_file": certificates.ca, "server_name": "api.test"}}})
+def test_to_an_api_that_would_choose_http2_it_is_http1(secure):
+    proxy, up = secure(["h2", "http/1.1"], http2={"use": "auto"})
     caller, exchange = open_tunnel(proxy, up)
     assert exchange.sock.selected_alpn_protocol() == "http/1.1"
     caller.send(b"x")

@@ -223,52 +223,45 @@ static void addresses_are_left_out_only_if_that_is_written(void **state)
               "upstreams.p.addresses.eject: \"5\" is neither none nor a map; {} is one with the defaults");
 }
 
-static void an_url_with_one_address_is_told_that_nothing_is_left_out(void **state)
+/* Of a file that is right. */
+static const struct config_errors *warnings_of(const char *text)
 {
     static struct config_errors warnings;
     struct snapshot *s;
 
-    (void)state;
     memset(&warnings, 0, sizeof(warnings));
     memset(&errors, 0, sizeof(errors));
     errors.warnings = &warnings;
-    assert_int_equal(
-        config_load(span_of("upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: http://127.0.0.1\n"
-                            "    addresses: {eject: {}}\n"),
-                    &files, &s, &errors),
-        ST_OK);
-    assert_int_equal(warnings.count, 1);
-    assert_string_equal(warnings.list[0].text,
+    assert_int_equal(config_load(span_of(text), &files, &s, &errors), ST_OK);
+    snapshot_free(s);
+    return &warnings;
+}
+
+static void an_url_with_one_address_is_told_that_nothing_is_left_out(void **state)
+{
+    const struct config_errors *warnings =
+        warnings_of("upstreams:\n  p:\n    listen: 127.0.0.1:1\n    url: http://127.0.0.1\n"
+                    "    addresses: {eject: {}}\n");
+
+    (void)state;
+    assert_int_equal(warnings->count, 1);
+    assert_string_equal(warnings->list[0].text,
                         "upstreams.p.addresses.eject: never leaves anything out: the url has "
                         "one address; a breaker is for that");
-    snapshot_free(s);
 }
 
 static void a_volume_that_the_pools_rate_never_lets_come_about_is_told(void **state)
 {
-    static struct config_errors warnings;
-    struct snapshot *s;
+    const struct config_errors *warnings =
+        warnings_of(GOOD "    pool: {rate: {limit: 1/s, burst: 5}}\n    breaker: {volume: 16}\n");
 
     (void)state;
-    memset(&warnings, 0, sizeof(warnings));
-    memset(&errors, 0, sizeof(errors));
-    errors.warnings = &warnings;
-    assert_int_equal(
-        config_load(span_of(GOOD "    pool: {rate: {limit: 1/s, burst: 5}}\n    breaker: {volume: 16}\n"),
-                    &files, &s, &errors),
-        ST_OK);
-    assert_int_equal(warnings.count, 1);
-    assert_string_equal(warnings.list[0].text,
+    assert_int_equal(warnings->count, 1);
+    assert_string_equal(warnings->list[0].text,
                         "upstreams.p.breaker.volume: ratio never says anything: the pool's rate "
                         "lets 15 calls start in 10s, fewer than volume, 16");
-    snapshot_free(s);
-    memset(&warnings, 0, sizeof(warnings));
-    assert_int_equal(
-        config_load(span_of(GOOD "    pool: {rate: {limit: 1/s, burst: 5}}\n    breaker: {volume: 15}\n"),
-                    &files, &s, &errors),
-        ST_OK);
-    assert_int_equal(warnings.count, 0);
-    snapshot_free(s);
+    warnings = warnings_of(GOOD "    pool: {rate: {limit: 1/s, burst: 5}}\n    breaker: {volume: 15}\n");
+    assert_int_equal(warnings->count, 0);
 }
 
 int main(void)

@@ -58,6 +58,14 @@ static void fill(struct fixture *f)
                                   .has_keys = true};
 }
 
+/* With another board. */
+static void fill_board(struct fixture *f, const char *board)
+{
+    fill(f);
+    metrics_page_free(&f->board);
+    assert_true(metrics_page_read(&f->board, span_of(board)));
+}
+
 static void empty(struct fixture *f)
 {
     metrics_page_free(&f->board);
@@ -126,17 +134,13 @@ static void a_pool_shows_what_is_given_out_and_its_ghosts(void **state)
                                 "curfew_pool_size{pool=\"b\"} 50\ncurfew_pool_limit{pool=\"b\"} 50\n"
                                 "curfew_pool_held{pool=\"b\"} 1\ncurfew_pool_ghosts{pool=\"b\"} 1\n";
     struct fixture f;
-    struct metrics_page board;
     const char *drawn;
 
-    fill(&f);
-    assert_true(metrics_page_read(&board, span_of(small)));
-    f.state.board = &board;
+    fill_board(&f, small);
     drawn = draw(&f.state, 120, 24);
     expect(drawn, "] 14/14 of 50 3 ghosts ");
     expect(drawn, " 2 waiting");
     expect(drawn, "] 1/50 1 ghost\n");
-    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -162,19 +166,15 @@ static void a_line_says_why_calls_were_rejected_and_what_retries_did(void **stat
         "curfew_pause_seconds{pool=\"a\"} 12.5\n"
         "curfew_pool_size{pool=\"b\"} 5\ncurfew_rate_limit{pool=\"b\"} 2\n";
     struct fixture f;
-    struct metrics_page board;
     const char *drawn;
 
-    fill(&f);
-    assert_true(metrics_page_read(&board, span_of(small)));
-    f.state.board = &board;
+    fill_board(&f, small);
     drawn = draw(&f.state, 200, 24);
     expect(drawn, "\n  paused 12.5s [........................] 0/50 rate 9.0/s of 100/s "
                   "rejected too_late 7 rate 5 retry budget stopped 7 retries 2.0/s saved 180 dns stale 2\n");
     expect(drawn, "] 0/5 rate 0/s of 2.0/s\n");
     expect(draw(&f.state, 80, 24),
            "\n  paused 12.5s [............] 0/50 rate 9.0/s of 100/s rejected too_late 7 rate\n");
-    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -189,16 +189,12 @@ static void a_full_pool_comes_before_many_calls(void **state)
                                 "curfew_calls_in_flight{upstream=\"none\",phase=\"wait\"} 0\n"
                                 "curfew_pool_size{pool=\"none\"} 0\ncurfew_pool_held{pool=\"none\"} 0\n";
     struct fixture f;
-    struct metrics_page board;
     const char *drawn;
 
-    fill(&f);
-    assert_true(metrics_page_read(&board, span_of(small)));
-    f.state.board = &board;
+    fill_board(&f, small);
     drawn = draw(&f.state, 80, 24);
     assert_true(place(drawn, "\nfull ") < place(drawn, "\nbusy "));
     assert_true(place(drawn, "\nbusy ") < place(drawn, "\nnone "));
-    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -211,12 +207,9 @@ static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
         "curfew_calls_in_flight{upstream=\"payments-of-the-shop-west\",phase=\"wait\"} 2\n"
         "curfew_pool_size{pool=\"reports-of-the-shop-east\"} 10\n";
     struct fixture f;
-    struct metrics_page board;
     const char *drawn;
 
-    fill(&f);
-    assert_true(metrics_page_read(&board, span_of(alike)));
-    f.state.board = &board;
+    fill_board(&f, alike);
     drawn = draw(&f.state, 80, 24);
     expect(drawn, "UPSTREAM      CALLS/S OK/S ");
     expect(drawn, "\npaymen~p-east       0 ");
@@ -226,7 +219,6 @@ static void upstreams_whose_names_begin_alike_are_told_apart(void **state)
     expect(drawn, "UPSTREAM                  CALLS/S ");
     expect(drawn, "\npayments-of-the-shop-east       0 ");
     expect(drawn, "\npool reports-of-the-shop-east  [");
-    metrics_page_free(&board);
     empty(&f);
 }
 
@@ -245,12 +237,9 @@ static void an_api_that_answers_with_errors_is_seen(void **state)
         "curfew_responses_total{upstream=\"broken\",code=\"429\"} 99900000\n"
         "curfew_calls_stuck_total{upstream=\"slow\",route=\"default\",phase=\"wait\"} 1\n";
     struct fixture f;
-    struct metrics_page board;
     const char *drawn;
 
-    fill(&f);
-    assert_true(metrics_page_read(&board, span_of(errors)));
-    f.state.board = &board;
+    fill_board(&f, errors);
     drawn = draw(&f.state, 80, 24);
     expect(drawn, "\nUPSTREAM     CALLS/S OK/S 5XX/S 429/S STUCK/S FAIL/S REJ/S    P50    P99   LATE\n");
     expect(drawn, "\nbroken          999k    0  999k  999k       0      0     0      -      -      -");
@@ -261,7 +250,6 @@ static void an_api_that_answers_with_errors_is_seen(void **state)
     drawn = draw(&f.state, 80, 24);
     assert_true(place(drawn, "\nbroken ") < place(drawn, "\nfine "));
     assert_true(place(drawn, "\nfine ") < place(drawn, "\nslow "));
-    metrics_page_free(&board);
     empty(&f);
 }
 

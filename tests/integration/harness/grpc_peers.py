@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from .process import BINARY
+from .programs import GO_CACHE
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "grpc"
 GRPC_JS = Path(BINARY).parent / "grpc" / "node_modules" / "@grpc" / "grpc-js"
@@ -113,7 +114,7 @@ def _go_client():
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)
         made = program.with_name(f"client.{os.getpid()}")
-        env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "GOCACHE": str(program.parent / "go-cache")}
+        env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "GOCACHE": str(GO_CACHE)}
         subprocess.run(["go", "build", "-o", made, source], env=env, check=True, timeout=600)
         made.rename(program)
     return program

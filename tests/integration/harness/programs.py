@@ -1,5 +1,6 @@
-"""Other people's programs around curfew: nginx, curl, a name server that says what it is told."""
+"""Other people's programs around curfew: nginx, curl, Node, a name server that says what it is told."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -7,11 +8,16 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import urllib.parse
+from pathlib import Path
 
 from .bounds import SLOW, SOON, poll
-from .process import Process, TOOLS, run
+from .process import BINARY, Process, TOOLS, run
+
+# What `go build` keeps, for all tests that need a program of Go.
+GO_CACHE = Path(BINARY).parent / "go-cache"
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
@@ -230,3 +236,30 @@ def with_resolver(directory, host, timeout=5):
     if os.geteuid() != 0 or not unshare or run([*wrap, "true"]).returncode != 0:
         return None
     return wrap
+
+
+_NODE_HTTP2 = """
+    const http2 = require("http2");
+    const server = http2.createServer();
+    server.on("sessionError", () => {});
+    server.on("stream", (stream, headers) => {
+      stream.on("error", () => {});
+      if (headers[":path"] === "/hang") return;
+      let size = 0;
+      stream.on("data", (part) => size += part.length).on("end", () => {
+        stream.respond({":status": 200});
+        stream.end(String(size));
+      });
+    });
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+"""
+
+
+@contextlib.contextmanager
+def node_http2():
+    """The URL of a server of Node's http2: it answers how much content there was, and to /hang nothing."""
+    with subprocess.Popen(["node", "-e", _NODE_HTTP2], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.terminate()
