@@ -259,47 +259,21 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 	@mkdir -p $(@D)
 	$(link) $^ -lcmocka $(PKG_LIBS)
 
-# An HTTP/2 connection over a transport of the target's own.
+# What fuzz targets take beside the pure rooms: HTTP/2 over a transport of their own, and hiredis, which reads a store's answers.
 H2_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_exchange*.c) src/wire/h2_connection.c \
 	src/wire/h2_session.c src/wire/h2_heap.c src/runtime/buffer.c)
-$(B)/fuzz/h2: $(B)/obj/tests/fuzz/h2.o $(B)/obj/tests/fuzz/replay.o $(H2_OBJS) $(LIBPURE)
-	$(say) LINK $@
-	@mkdir -p $(@D)
-	$(link) $^ $(PKG_LIBS)
-
 H2_CALLER_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_caller*.c src/wire/h1_caller*.c) \
 	src/wire/h1_receive.c src/wire/h1_send.c src/wire/h2_session.c src/wire/h2_heap.c src/runtime/buffer.c src/runtime/websocket.c)
-$(B)/fuzz/h2_caller: $(B)/obj/tests/fuzz/h2_caller.o $(B)/obj/tests/fuzz/replay.o $(H2_CALLER_OBJS) $(LIBPURE)
-	$(say) LINK $@
-	@mkdir -p $(@D)
-	$(link) $^ $(PKG_LIBS)
+$(B)/fuzz/h2 $(B)/fuzzers/h2: $(H2_OBJS)
+$(B)/fuzz/h2_caller $(B)/fuzzers/h2_caller: $(H2_CALLER_OBJS)
+$(B)/fuzz/store_reply $(B)/fuzzers/store_reply: $(B)/obj/runtime/store_reader.o
 
-$(B)/fuzzers/h2_caller: $(B)/obj/tests/fuzz/h2_caller.o $(H2_CALLER_OBJS) $(LIBPURE)
+FUZZ_LIBS = $(YAML_LIBS) $(JANSSON_LIBS)
+$(foreach name,h2 h2_caller store_reply,$(B)/fuzz/$(name) $(B)/fuzzers/$(name)): FUZZ_LIBS = $(PKG_LIBS)
+$(filter-out $(WORLDS),$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
-
-$(B)/fuzzers/h2: $(B)/obj/tests/fuzz/h2.o $(H2_OBJS) $(LIBPURE)
-	$(say) LINK $@
-	@mkdir -p $(@D)
-	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
-
-# What takes a store's answers out of bytes, by hiredis.
-STORE_READER := $(B)/obj/runtime/store_reader.o
-$(B)/fuzz/store_reply: $(B)/obj/tests/fuzz/store_reply.o $(B)/obj/tests/fuzz/replay.o $(STORE_READER) $(LIBPURE)
-	$(say) LINK $@
-	@mkdir -p $(@D)
-	$(link) $^ $(PKG_LIBS)
-
-$(B)/fuzzers/store_reply: $(B)/obj/tests/fuzz/store_reply.o $(STORE_READER) $(LIBPURE)
-	$(say) LINK $@
-	@mkdir -p $(@D)
-	$(link) -fsanitize=fuzzer $^ $(PKG_LIBS)
-
-$(filter-out $(WORLDS) $(B)/fuzz/h2 $(B)/fuzz/h2_caller $(B)/fuzz/store_reply,$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fuzz/replay.o $(LIBPURE)
-	$(say) LINK $@
-	@mkdir -p $(@D)
-	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
+	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(FUZZ_LIBS)
 
 $(B)/fuzzers/call: SEAMS := clock_gettime recv call_log entropy_take pool_acquire
 $(B)/fuzzers/call: $(B)/obj/tests/fuzz/call.o $(WORLD_OBJS) $(LIBPURE)
@@ -310,7 +284,7 @@ $(B)/fuzzers/call: $(B)/obj/tests/fuzz/call.o $(WORLD_OBJS) $(LIBPURE)
 $(B)/fuzzers/%: $(B)/obj/tests/fuzz/%.o $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(link) -fsanitize=fuzzer $(filter-out $(LIBPURE),$^) $(LIBPURE) $(YAML_LIBS) $(JANSSON_LIBS)
+	$(link) -fsanitize=fuzzer $(filter-out $(LIBPURE),$^) $(LIBPURE) $(FUZZ_LIBS)
 
 # A model or a stress listens, and is broken on purpose, at the seams between the units under test.
 $(B)/stress/pool: SEAMS := permit_acquire permit_give_back
