@@ -92,8 +92,10 @@ RUNTIME_TESTS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/runtime/test_*.c))
 SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
-# Fetched by npm: what drives the browser, checks the Kubernetes example, and speaks gRPC. Sanitizer builds do without.
-FETCHED := $(if $(SAN),,$(addprefix $(B)/,$(addsuffix /node_modules,page kubernetes grpc)))
+# What tests have of others' programs, whatever build is tested. Fetched by npm: what drives the browser, checks the
+# Kubernetes example, and speaks gRPC.
+PEERS := build/peers
+FETCHED := $(addprefix $(PEERS)/,$(addsuffix /node_modules,page kubernetes grpc))
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress/*.c))
@@ -325,7 +327,7 @@ $(BROKEN): $(B)/obj/tests/broken/break.o $(OBJS) $(B)/sources
 
 # A sanitizer's finding ends the program that it is in, so that no test can pass over it.
 RUN_ENV := CURFEW=$(abspath $(CURFEW)) CURFEW_FUZZ=$(abspath tests/fuzz) CURFEW_TOOLS=$(abspath $(B)/tools) CURFEW_BROKEN=$(abspath $(BROKEN)) \
-	CURFEW_SAN=$(SAN) \
+	CURFEW_PEERS=$(abspath $(PEERS)) CURFEW_SAN=$(SAN) \
 	ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:suppressions=$(abspath tests/tsan.supp) \
 	PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath build/python)
@@ -346,7 +348,7 @@ check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Tests 
 	@$(RUN_ENV) $(RUN_INTEGRATION)
 
 # Without npm's registry in reach, all other tests run.
-$(B)/%/node_modules: tests/%/package.json tests/%/package-lock.json
+$(PEERS)/%/node_modules: tests/%/package.json tests/%/package-lock.json
 	$(say) NPM $@
 	@mkdir -p $(@D)
 	@cp $^ $(@D)

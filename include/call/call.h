@@ -188,7 +188,7 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
 const struct stream_fault *call_deliver_interim(struct call *call);
 /* Moves bytes in both directions as far as they go. May end the call. */
 void call_pump(struct call *call);
-/* A response that comes from no exchange has been handed over, or there was a fault, which the call ends by: the same. */
+/* A response that comes from no exchange was handed over, or there was a fault, which the call ends by: the same. */
 void call_go_on_after(struct call *call, const struct stream_fault *fault);
 /* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */
 bool call_watch_progress(struct call *call, const struct http1_head *head);

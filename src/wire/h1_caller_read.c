@@ -1,4 +1,4 @@
-/* What comes from a caller over HTTP/1.1: a request's head, its content, or a tunnel's bytes; and whether it is there. */
+/* What comes from a caller over HTTP/1.1: a request's head, its content, a tunnel's bytes; and whether it is there. */
 #include "base/invariant.h"
 #include "base/list.h"
 #include "http/h1_head.h"

@@ -12,7 +12,7 @@ import yaml
 from harness.bounds import SANITIZED
 from harness.curfew import curfew_command
 from harness.peers import ScriptedCaller
-from harness.process import BINARY
+from harness.process import PEERS
 
 TREE = Path(__file__).resolve().parents[2]
 EXAMPLES = TREE / "conf/examples"
@@ -77,7 +77,7 @@ def test_the_pod_that_callers_reach_by_mtls_takes_those_it_names(mtls, certifica
 
 # For TypeScript, an object that is written out is an error if its type has no such member: a key that is misspelt is found.
 TYPES = {"ConfigMap": "core/v1", "Secret": "core/v1", "Deployment": "apps/v1", "NetworkPolicy": "networking/v1", "Service": "core/v1"}
-FETCHED = Path(BINARY).parent / "kubernetes" / "node_modules"
+FETCHED = PEERS / "kubernetes" / "node_modules"
 
 
 def told_by_kubernetes(documents, tmp_path):
@@ -94,7 +94,6 @@ def told_by_kubernetes(documents, tmp_path):
     return done.stdout
 
 
-# What npm fetched is beside the release build, and no sanitizer sees more of it.
 typed = pytest.mark.skipif(SANITIZED, reason="no part of curfew runs")
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from .bounds import SOON
-from .process import BINARY, Process
+from .process import BINARY, PEERS, Process
 
 PAGE_TESTS = Path(__file__).resolve().parents[2] / "page"
-NODE_MODULES = Path(BINARY).parent / "page" / "node_modules"
+NODE_MODULES = PEERS / "page" / "node_modules"
 # For people to look at after the tests.
 SHOTS = Path(BINARY).parent / "page" / "shots"
 

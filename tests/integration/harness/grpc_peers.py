@@ -10,11 +10,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from .process import BINARY
+from .process import PEERS
 from .programs import GO_CACHE
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "grpc"
-GRPC_JS = Path(BINARY).parent / "grpc" / "node_modules" / "@grpc" / "grpc-js"
+GRPC_JS = PEERS / "grpc" / "node_modules" / "@grpc" / "grpc-js"
 LONG_MS = 20_000  # a caller's own deadline, when another is to strike
 
 
@@ -109,10 +109,10 @@ def _in_node(*words):
 
 
 def _go_client():
-    program = Path(BINARY).parent / "grpc" / "client"
+    program = PEERS / "grpc" / "client"
     source = PROGRAMS / "client.go"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        program.parent.mkdir(exist_ok=True)
+        program.parent.mkdir(parents=True, exist_ok=True)
         made = program.with_name(f"client.{os.getpid()}")
         env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "GOCACHE": str(GO_CACHE)}
         subprocess.run(["go", "build", "-o", made, source], env=env, check=True, timeout=600)

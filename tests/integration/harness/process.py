@@ -14,6 +14,8 @@ from .bounds import SOON, poll
 
 BINARY = os.environ.get("CURFEW", "curfew")
 TOOLS = os.environ.get("CURFEW_TOOLS", "")
+# What npm fetched, and what was built of others' programs: the same for every build of curfew.
+PEERS = Path(os.environ.get("CURFEW_PEERS", Path(__file__).resolve().parents[3] / "build" / "peers"))
 
 SANITIZER_FINDING = re.compile(
     r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")

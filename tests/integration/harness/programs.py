@@ -14,10 +14,10 @@ import urllib.parse
 from pathlib import Path
 
 from .bounds import SLOW, SOON, poll
-from .process import BINARY, Process, TOOLS, run
+from .process import PEERS, Process, TOOLS, run
 
 # What `go build` keeps, for all tests that need a program of Go.
-GO_CACHE = Path(BINARY).parent / "go-cache"
+GO_CACHE = PEERS / "go-cache"
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
