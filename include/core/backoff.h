@@ -16,4 +16,7 @@ int64_t backoff_bound(int64_t base_ns, int64_t max_ns, unsigned nth);
 /* Evenly from 0 to `bound`, included. */
 int64_t backoff_within(int64_t bound, uint64_t random);
 
+/* Evenly from a tenth (rounded) before to a tenth after `value`, included: of less than 5, `value` itself. */
+int64_t backoff_around(int64_t value, uint64_t random);
+
 #endif

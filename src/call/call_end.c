@@ -14,6 +14,7 @@
 #include "call/context.h"
 #include "call/keepalive.h"
 #include "call/try_inspect.h"
+#include "core/backoff.h"
 #include "runtime/tls_transport.h"
 
 static const enum call_state final_states[OUTCOME_COUNT] = {
@@ -288,6 +289,20 @@ static uint64_t find_retry_after_s(const struct call *call, enum cause cause, in
     return before_s < after_s ? before_s : after_s;
 }
 
+/*
+ * When to ask again. Whoever asked for a stream does that by itself: browsers of which none got one come back together,
+ * but for a spread of a tenth.
+ */
+static uint64_t draw_retry_after_s(const struct call *call, enum cause cause, int64_t now_ns)
+{
+    uint64_t after_s = find_retry_after_s(call, cause, now_ns), word;
+
+    if (call->route->streams == NULL || call->request.method != HTTP1_GET ||
+        !entropy_take(&call->context->entropy, &word, 1))
+        return after_s;
+    return (uint64_t)backoff_around((int64_t)after_s, word);
+}
+
 static struct local_reply make_reply(const struct call *call, enum cause cause, enum phase phase,
                                      int64_t now_ns, const char *detail)
 {
@@ -306,7 +321,7 @@ static struct local_reply make_reply(const struct call *call, enum cause cause, 
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->request.method == HTTP1_HEAD,
         .timed = call->config->server_timing,
-        .retry_after_s = find_retry_after_s(call, cause, now_ns),
+        .retry_after_s = draw_retry_after_s(call, cause, now_ns),
         .retries = call->retries,
         .retry_stop = call->retry_stop,
         .says = call->route->retries.say,

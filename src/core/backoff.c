@@ -18,6 +18,14 @@ int64_t backoff_within(int64_t bound, uint64_t random)
     return (int64_t)(((__extension__(unsigned __int128) random) * ((uint64_t)bound + 1)) >> 64);
 }
 
+int64_t backoff_around(int64_t value, uint64_t random)
+{
+    int64_t tenth = value / 10 + (value % 10 >= 5);
+
+    PRE(value >= 0 && value < INT64_MAX / 2);
+    return value - tenth + backoff_within(2 * tenth, random);
+}
+
 int64_t backoff_draw(int64_t base_ns, int64_t max_ns, unsigned nth, uint64_t random)
 {
     return backoff_within(backoff_bound(base_ns, max_ns, nth), random);

@@ -599,3 +599,17 @@ def test_a_breaker_of_a_route_is_said_to_be_that(api):
     assert ask_and_answer(proxy, up, 503, "/v1/x").status == 503
     line, = poll(lambda: said(proxy), "a line")
     assert "breaker of upstream api, route GET /v1 opened" in line
+
+
+def test_who_asks_for_streams_is_told_to_come_back_at_different_times(api):
+    proxy, up = api({"open": "200s", "open_max": "200s"}, streams={})
+    open_it(proxy, up)
+
+    def told(method):
+        response = proxy.ask(method)
+        return int(response["retry-after"]), -(-refused(response)["opens_in_ms"] // 1000)
+
+    spread = [told("GET") for _ in range(40)]
+    assert all(0.9 * true - 1 <= after <= 1.1 * true + 1 for after, true in spread)
+    assert len({after - true for after, true in spread}) > 10
+    assert all(after == true for after, true in (told(method) for method in ["POST", "PUT", "OPTIONS"]))

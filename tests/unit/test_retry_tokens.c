@@ -219,6 +219,27 @@ static void a_draw_is_even_and_keeps_to_its_bound(void **state)
     assert_true(backoff_within(INT64_MAX, UINT64_MAX) == INT64_MAX);
 }
 
+static void a_spread_is_a_tenth_before_and_after(void **state)
+{
+    unsigned seen[7] = {0};
+    uint64_t seed = 5;
+
+    (void)state;
+    for (int i = 0; i < 70000; i++) {
+        int64_t drawn = backoff_around(30, next(&seed));
+
+        assert_in_range(drawn, 27, 33);
+        seen[drawn - 27]++;
+    }
+    for (int i = 0; i < 7; i++)
+        assert_in_range(seen[i], 9600, 10400);
+    for (int64_t value = 0; value < 5; value++)
+        assert_int_equal(backoff_around(value, UINT64_MAX), value);
+    assert_int_equal(backoff_around(5, 0), 4);
+    assert_int_equal(backoff_around(5, UINT64_MAX), 6);
+    assert_int_equal(backoff_around(95, UINT64_MAX), 105);
+}
+
 static void the_bound_doubles_until_its_most(void **state)
 {
     (void)state;
@@ -246,6 +267,7 @@ int main(void)
         cmocka_unit_test(success_and_load_are_on_the_reference_curves),
         cmocka_unit_test(an_outage_adds_the_burst_and_no_more),
         cmocka_unit_test(a_draw_is_even_and_keeps_to_its_bound),
+        cmocka_unit_test(a_spread_is_a_tenth_before_and_after),
         cmocka_unit_test(the_bound_doubles_until_its_most),
     };
 
