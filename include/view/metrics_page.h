@@ -39,6 +39,10 @@ struct metrics_page_pool {
     double size, limit, held, waiting, ghosts; /* limit: how many of the size are given out */
     double rate_limit, rate_started;           /* a second; calls so far. 0: it has no rate */
     double pause_seconds;                      /* left of a pause */
+    double fleet_size,
+        fleet_granted; /* over all hosts: the cap, what is lent of it; 0: it is this host's own */
+    double fleet_hosts, fleet_waiting; /* hosts in the store's book; of these, those that want more */
+    bool is_learning, is_fallback;     /* nothing is lent to this host, or less than it asks for */
 };
 
 struct metrics_page {
@@ -46,8 +50,9 @@ struct metrics_page {
     struct metrics_page_pool *pools;
     uint32_t upstream_count, pool_count;
     char version[METRICS_PAGE_NAME];
-    double started_at; /* Unix time; another one is another process */
-    int64_t at_ns;     /* when the page was read; the reader's to set */
+    double started_at;  /* Unix time; another one is another process */
+    bool is_store_away; /* there is a fleet, and no connection to its store */
+    int64_t at_ns;      /* when the page was read; the reader's to set */
 };
 
 /* False: no memory, or this is no page of a curfew. metrics_page_free is due in any case. */

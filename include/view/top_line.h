@@ -27,4 +27,7 @@ int top_line_put_pool(struct screen *screen, int x, int y, const struct metrics_
 /* Permits that are given out: the size, or fewer by what the API has refused. */
 double top_line_given_out(const struct metrics_page_pool *pool);
 
+/* Nobody else can have a permit of it. */
+bool top_line_is_full(const struct metrics_page_pool *pool);
+
 #endif

@@ -22,6 +22,13 @@ void fleet_put(struct jsonw *json, const struct proxy *proxy, uint32_t pool)
     jsonw_close_object(json);
 }
 
+bool fleet_is_store_away(const struct proxy *proxy)
+{
+    struct fleet_store_figures store;
+
+    return fleet_store_figures(proxy->fleet, &store) && store.connected == 0;
+}
+
 static void expose_store(const struct fleet_store_figures *figures, struct exposition *out)
 {
 #define STORE_GAUGE(field, name, help)                                                                       \

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/fleet.h"
 #include "admin/history.h"
 #include "admin/pools.h"
 #include "admin/respond.h"
@@ -221,6 +222,7 @@ static void put_pools(struct jsonw *json, struct proxy *proxy, const char **name
             jsonw_real(json, "rate_limit", figures.rate_limit, 6);
         if (figures.has_pause)
             jsonw_real(json, "pause_seconds", figures.pause_seconds, 3);
+        fleet_put(json, proxy, i);
         jsonw_close_object(json);
     }
     jsonw_close_array(json);
@@ -260,6 +262,8 @@ void admin_history_respond_history(struct admin_history *history, struct admin_r
     answer.content.is_incomplete |= samples == NULL || pools == NULL;
     if (!answer.content.is_incomplete) {
         put_head(json, history, &grid);
+        if (fleet_is_store_away(history->proxy))
+            jsonw_bool(json, "store_away", true);
         put_pools(json, history->proxy, pools);
         put_upstreams(json, history, pools, samples, &grid);
     }

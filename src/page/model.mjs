@@ -85,6 +85,7 @@ export class Model {
     this.beganMs = answer.began_ms;
     this.seconds = answer.seconds;
     this.step = answer.step;
+    this.storeAway = answer.store_away ?? false;
     this.pools = new Map(answer.pools.map((pool) => [pool.name, pool]));
     const before = this.upstreams;
     this.upstreams = new Map();
@@ -168,7 +169,7 @@ export class Model {
       (a, b) => (a.phase === "queue") - (b.phase === "queue") || b.calls - a.calls);
     const all = {
       upstream, name: upstream.name, phases, inFlight: sum(phases.map((one) => one.calls)),
-      pool: this.pools.get(upstream.pool) ?? null, minute: this.recent(upstream, 60),
+      pool: this.pools.get(upstream.pool) ?? null, storeAway: this.storeAway, minute: this.recent(upstream, 60),
       quarter: this.recent(upstream, SPAN_S), rate: this.rate(upstream),
     };
     all.kind = kindOf(all);
@@ -188,7 +189,12 @@ export class Model {
 /* The size, or fewer by what the API has refused. */
 export const givenOut = (pool) => Math.min(pool.size, pool.limit ?? pool.size);
 
-const isFull = (pool) => pool !== null && pool.held > 0 && pool.held >= givenOut(pool);
+/*
+ * Of a pool that hosts share, each host has about what it needs: that all of it is held says little, unless a caller waits, or no host
+ * could have more.
+ */
+export const isFull = (pool) => pool !== null && pool.held > 0 && pool.held >= givenOut(pool) &&
+  (!pool.fleet || pool.waiting > 0 || pool.held >= pool.fleet.size);
 
 /* Of the calls that had a permit: the others say nothing of the API. */
 const isErring = (minute) => Math.max(minute["5xx"], minute["429"]) > ERRING * (minute.ended - minute.rejected);

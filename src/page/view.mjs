@@ -3,7 +3,7 @@
  * text, never as markup. What stays is changed in place, so that focus and selection survive.
  */
 import * as charts from "./charts.mjs";
-import {KINDS, PARTS, givenOut} from "./model.mjs";
+import {KINDS, PARTS, isFull} from "./model.mjs";
 import * as words from "./words.mjs";
 
 const byId = (id) => document.getElementById(id);
@@ -124,13 +124,10 @@ class Card {
     if (!pool) return;
     const gauge = one(this.root, ".gauge");
     const most = Math.max(pool.size, pool.held);
-    const given = givenOut(pool);
-    const limited = given < pool.size ? ` (of ${words.count(pool.size)}: the API refuses)` : "";
-    const text = `${words.count(pool.held)} of ${words.count(given)} permits held${limited}${words.ghosts(pool)}, ` +
-      `${words.count(pool.waiting)} waiting, peak ${words.count(pool.held_peak)}`;
+    const text = words.permits(pool);
     one(gauge, ".held").style.width = percent(pool.held, most);
     one(gauge, ".peak").style.left = percent(pool.held_peak, most);
-    gauge.classList.toggle("full", pool.held >= given);
+    gauge.classList.toggle("full", isFull(pool));
     gauge.setAttribute("aria-valuemax", most);
     gauge.setAttribute("aria-valuenow", pool.held);
     gauge.setAttribute("aria-valuetext", text);

@@ -42,10 +42,35 @@ function inPhase(one) {
 /* Those of calls that are over. */
 export const ghosts = ({ghosts: held}) => held ? `, ${count(held)} of them for calls that were cut` : "";
 
+const waits = (n) => `${count(n)} ${n === 1 ? "waits" : "wait"}`;
+
+/* "held 7 of 9 here, 48 of 50 in the fleet, 12 hosts, 3 wait" */
+function heldOver(pool, {total_granted: granted, size, hosts, waiting_hosts: waiting}) {
+  return `held ${count(pool.held)} of ${count(givenOut(pool))} here, ${count(granted)} of ${count(size)} in the fleet, ` +
+    `${count(hosts)} ${hosts === 1 ? "host" : "hosts"}, ${waits(waiting)}`;
+}
+
+/* What a pool has, and who waits for it. */
+export function permits(pool) {
+  const given = givenOut(pool);
+  const limited = given < pool.size ? ` (of ${count(pool.size)}: the API refuses)` : "";
+  const held = pool.fleet ? heldOver(pool, pool.fleet) : `${count(pool.held)} of ${count(given)} permits held`;
+  const waiting = pool.fleet ? `${pool.waiting === 1 ? "1 call waits" : `${count(pool.waiting)} calls wait`} here` : `${count(pool.waiting)} waiting`;
+  return `${held}${limited}${ghosts(pool)}, ${waiting}, peak ${count(pool.held_peak)}`;
+}
+
+/* Why this host may use fewer permits of the fleet than it would. */
+function fleetNote(pool, storeAway) {
+  if (pool?.fleet?.mode === "fallback") return `The fleet's store lends nothing: the fallback holds, ${count(pool.fleet.granted)} permits on this host.`;
+  if (pool?.fleet?.mode === "learning") return "The fleet's store learns anew what hosts hold: until then only what they give back is lent.";
+  if (pool?.fleet && storeAway) return `The fleet's store is away: calls start by what it has lent, for ${duration(pool.fleet.lease_ms)}.`;
+  return "";
+}
+
 /* What is wrong at one upstream, without its name. */
 export function trouble(one) {
   const now = one.phases[0] ? inPhase(one.phases[0]) : "nothing in flight";
-  const waiting = one.pool?.waiting ? `; ${count(one.pool.waiting)} ${one.pool.waiting === 1 ? "waits" : "wait"} for a permit` : "";
+  const waiting = one.pool?.waiting ? `; ${waits(one.pool.waiting)} for a permit` : "";
   const share = (n) => `${count(n)} of ${calls(one.minute.ended)}`;
   switch (one.kind) {
     case "stuck":
@@ -53,7 +78,8 @@ export function trouble(one) {
       return `${share(one.minute.stuck)} stuck in the last minute, ${stuckWhere(one.minute.stuckBy)}. Now ${now}${waiting}`;
     case "full": {
       const given = givenOut(one.pool);
-      const held = `${given === 1 ? "the only permit is held" : `all ${count(given)} permits are held`}${ghosts(one.pool)}`;
+      const here = one.pool.fleet && given < one.pool.fleet.size ? " that the fleet lends this host" : "";
+      const held = `${given === 1 ? `the only permit${here} is held` : `all ${count(given)} permits${here} are held`}${ghosts(one.pool)}`;
       const rejected = one.minute.rejected ? `; ${count(one.minute.rejected)} rejected in the last minute` : "";
       return `${held}: ${now}${waiting}${rejected}`;
     }
@@ -75,10 +101,11 @@ function reasons(lastMinute) {
 }
 
 /* What is neither a call's phase nor its end, in sentences: breaker, pause, rate, retries, names, streams. "" if there is nothing to say. */
-export function notes({upstream, pool}) {
+export function notes({upstream, pool, storeAway}) {
   const {retries = 0, saved = 0, budget_stops: stops = 0, dns_stale: stale = 0, first_event_p50_us: p50, first_event_p99_us: p99} = upstream.lastMinute;
   return [
     upstream.refuses && "The breaker is open: calls are refused but for some that see whether the API is well again.",
+    fleetNote(pool, storeAway),
     pool?.pause_seconds > 0 && `The API has asked for a pause: nothing starts for ${duration(pool.pause_seconds * 1000)}.`,
     pool?.rate_limit && `At most ${rate(pool.rate_limit)} calls start in a second.`,
     retries > 0 && `${count(retries)} ${retries === 1 ? "retry" : "retries"} in the last minute${saved ? `, which saved ${calls(saved)}` : ""}.`,

@@ -235,6 +235,10 @@ static double *pool_cell(struct metrics_page_pool *pool, struct span name)
         {"curfew_rate_limit", &pool->rate_limit},
         {"curfew_rate_started_total", &pool->rate_started},
         {"curfew_pause_seconds", &pool->pause_seconds},
+        {"curfew_fleet_size", &pool->fleet_size},
+        {"curfew_fleet_total_granted", &pool->fleet_granted},
+        {"curfew_fleet_hosts", &pool->fleet_hosts},
+        {"curfew_fleet_waiting_hosts", &pool->fleet_waiting},
     };
 
     for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
@@ -243,20 +247,33 @@ static double *pool_cell(struct metrics_page_pool *pool, struct span name)
     return NULL;
 }
 
+/* Of modes, one is 1. */
+static void take_mode(struct metrics_page_pool *pool, const struct prometheus_sample *sample)
+{
+    struct span mode;
+
+    if (sample->value == 0 || !prometheus_label(sample, "mode", &mode))
+        return;
+    pool->is_learning |= span_eq(mode, SPAN_LIT("learning"));
+    pool->is_fallback |= span_eq(mode, SPAN_LIT("fallback"));
+}
+
 static bool take_pool(struct metrics_page *board, const struct prometheus_sample *sample)
 {
+    bool is_mode = span_eq(sample->name, SPAN_LIT("curfew_fleet_mode"));
     struct metrics_page_pool *pool;
     struct span name;
-    double *cell;
 
-    if (pool_cell(&(struct metrics_page_pool){.size = 0}, sample->name) == NULL ||
+    if ((!is_mode && pool_cell(&(struct metrics_page_pool){.size = 0}, sample->name) == NULL) ||
         !prometheus_label(sample, "pool", &name))
         return true;
     pool = pool_named(board, name);
     if (pool == NULL)
         return false;
-    cell = pool_cell(pool, sample->name);
-    *cell = sample->value;
+    if (is_mode)
+        take_mode(pool, sample);
+    else
+        *pool_cell(pool, sample->name) = sample->value;
     return true;
 }
 
@@ -271,6 +288,8 @@ bool metrics_page_read(struct metrics_page *board, struct span page)
             return false;
         if (span_eq(sample.name, SPAN_LIT("process_start_time_seconds")))
             board->started_at = sample.value;
+        else if (span_eq(sample.name, SPAN_LIT("curfew_fleet_connected")))
+            board->is_store_away = sample.value == 0;
         else if (span_eq(sample.name, SPAN_LIT("curfew_build_info")) &&
                  prometheus_label(&sample, "version", &version))
             copy_name(board->version, version);

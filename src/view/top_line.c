@@ -13,6 +13,17 @@ double top_line_given_out(const struct metrics_page_pool *pool)
     return pool->limit > 0 && pool->limit < pool->size ? pool->limit : pool->size;
 }
 
+/*
+ * Of a pool that hosts share, each host has about what it needs: that all of it is held says little, unless a caller
+ * waits, or no host could have more.
+ */
+bool top_line_is_full(const struct metrics_page_pool *pool)
+{
+    if (pool->held < top_line_given_out(pool))
+        return false;
+    return pool->fleet_size == 0 || pool->waiting > 0 || pool->held >= pool->fleet_size;
+}
+
 /* ---- pieces ---------------------------------------------------------------------------------------------------- */
 
 /* The phases with the most calls first, so that a narrow screen shows what matters. */
@@ -67,20 +78,48 @@ static int put_reasons(struct screen *screen, int x, int y, const double cells[C
     return x;
 }
 
-/* [######......]  6/12  >>>> 30: held of size, and those that wait, drawn to the same measure. */
-static int put_permits(struct screen *screen, int x, int y, const struct metrics_page_pool *pool)
+/* What this host may use is the store's to say: why it is less than it was, if it is. */
+static int put_mode(struct screen *screen, int x, int y, const struct metrics_page_pool *pool)
+{
+    if (pool->is_fallback)
+        return screen_printf(screen, x, y, STYLE_ALERT, "fleet away, fallback ");
+    if (pool->is_learning)
+        return screen_printf(screen, x, y, STYLE_WARN, "fleet learns ");
+    return x;
+}
+
+/* [######......] 6/12, or, of a pool that hosts share, the words for it: on a narrow screen without the bar. */
+static int put_held(struct screen *screen, int x, int y, const struct metrics_page_pool *pool)
 {
     int width = screen->width < NARROW ? 12 : 24;
     int filled = cells_of(pool->held, pool->size, width);
-    int queue = cells_of(pool->waiting, pool->size, QUEUE_WIDTH);
-    enum style style = pool->held >= top_line_given_out(pool) ? STYLE_ALERT
-                       : filled * 5 >= width * 4              ? STYLE_WARN
-                                                              : STYLE_GOOD;
+    bool is_shared = pool->fleet_size > 0;
+    enum style style = top_line_is_full(pool)    ? STYLE_ALERT
+                       : filled * 5 >= width * 4 ? STYLE_WARN
+                                                 : STYLE_GOOD;
 
-    x = screen_printf(screen, x, y, STYLE_PLAIN, "[");
-    for (int i = 0; i < width; i++)
-        x = screen_printf(screen, x, y, i < filled ? style : STYLE_DIM, "%c", i < filled ? '#' : '.');
-    x = screen_printf(screen, x, y, STYLE_PLAIN, "] %.0f/%.0f ", pool->held, top_line_given_out(pool));
+    if (!is_shared || screen->width >= NARROW) {
+        x = screen_printf(screen, x, y, STYLE_PLAIN, "[");
+        for (int i = 0; i < width; i++)
+            x = screen_printf(screen, x, y, i < filled ? style : STYLE_DIM, "%c", i < filled ? '#' : '.');
+        x = screen_printf(screen, x, y, STYLE_PLAIN, "] ");
+    }
+    if (!is_shared)
+        return screen_printf(screen, x, y, STYLE_PLAIN, "%.0f/%.0f ", pool->held, top_line_given_out(pool));
+    x = screen_printf(screen, x, y, style, "held %.0f of %.0f here, ", pool->held, top_line_given_out(pool));
+    return screen_printf(screen, x, y, STYLE_PLAIN, "%.0f of %.0f in the fleet, %.0f host%s, %.0f wait%s ",
+                         pool->fleet_granted, pool->fleet_size, pool->fleet_hosts,
+                         pool->fleet_hosts == 1 ? "" : "s", pool->fleet_waiting,
+                         pool->fleet_waiting == 1 ? "s" : "");
+}
+
+/* Held of size, and those that wait, drawn to the same measure. */
+static int put_permits(struct screen *screen, int x, int y, const struct metrics_page_pool *pool)
+{
+    int queue = cells_of(pool->waiting, pool->size, QUEUE_WIDTH);
+
+    x = put_mode(screen, x, y, pool);
+    x = put_held(screen, x, y, pool);
     if (top_line_given_out(pool) < pool->size)
         x = screen_printf(screen, x, y, STYLE_WARN, "of %.0f ", pool->size);
     if (pool->ghosts > 0)

@@ -82,7 +82,7 @@ static int by_trouble(const void *a, const void *b)
 
 static bool is_full(const struct metrics_page_pool *pool)
 {
-    return pool != NULL && pool->held > 0 && pool->held >= top_line_given_out(pool);
+    return pool != NULL && pool->held > 0 && top_line_is_full(pool);
 }
 
 /* Between what is compared. */
@@ -242,6 +242,8 @@ static void draw_title(const struct top_state *state, struct screen *screen)
     x = screen_printf(screen, 0, 0, STYLE_TITLE, "curfew %s: %.0f in flight, ", board->version, in_flight);
     if (overdue > 0)
         x = screen_printf(screen, x, 0, STYLE_ALERT, "%.0f OVERDUE, ", overdue);
+    if (board->is_store_away)
+        x = screen_printf(screen, x, 0, STYLE_ALERT, "fleet's store AWAY, ");
     screen_printf(screen, x, 0, STYLE_TITLE, "up %.*s, at %s", (int)up.len, up.ptr, state->where);
 }
 

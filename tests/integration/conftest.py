@@ -11,6 +11,7 @@ from harness import bounds
 from harness.certs import Certificates
 from harness.curfew import Curfew, Faulty, write_config
 from harness.faults import Faults
+from harness.fleet import Fleet
 from harness.names import Names, System, zone
 from harness.peers import DeafListener, ScriptedUpstream
 from harness.process import BINARY
@@ -129,6 +130,19 @@ def _start(directory, upstreams, top=None, **more):
     keys = {"workers": WORKERS, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": str(directory / "access.log")}, **(top or {})}
     write_config(directory / "curfew.yaml", upstreams, keys)
     return Curfew(directory, directory / "curfew.yaml", **more)
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """Makes fleets of curfews with a redis-server and an API: fleet(how many, size=…)."""
+    made = []
+
+    def make(count, **more):
+        made.append(Fleet(tmp_path, count, **more))
+        return made[-1]
+
+    yield make
+    _finish_all(made, lambda one: one.close())
 
 
 @pytest.fixture

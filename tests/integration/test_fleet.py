@@ -5,24 +5,10 @@ import signal
 import pytest
 
 from harness.bounds import SOON, poll
-from harness.fleet import Fleet
 from harness.problem import expect
 from harness.process import BINARY, run
 
 POOL = "prod/api"
-
-
-@pytest.fixture
-def fleet(tmp_path):
-    made = []
-
-    def make(count, **more):
-        made.append(Fleet(tmp_path, count, **more))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def done(result):

@@ -157,6 +157,19 @@ def test_a_deadline_that_cuts_nothing_is_said_to_be_observed(curfew, faulty, bro
     assert "observed" not in browser.text("#cards article:last-child")
 
 
+def test_a_pool_of_a_fleet_is_told_here_and_over_all_hosts(fleet, browser):
+    f = fleet(2, size=6, deadline="20s")
+    f.begin()
+    callers = ask_many(f.hosts[0], 4, "api", "/stuck")
+    browser.open(page_of(f.hosts[0]))
+    browser.wait_text("#cards article:first-child", "held 4 of 5 here, 6 of 6 in the fleet, 2 hosts, 0 wait, 0 calls wait here, peak 4")
+    browser.shot("fleet")
+    f.store.stop()
+    browser.wait_text("#cards article:first-child", "The fleet's store is away: calls start by what it has lent, for ")
+    for caller in callers:
+        caller.close()
+
+
 def test_a_click_cuts_a_call(pair, browser):
     proxy, up = pair(deadline="50s")
     caller = proxy.caller()

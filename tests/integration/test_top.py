@@ -47,10 +47,10 @@ def top(screen, proxy, *options):
     return screen.wait("q quit", "UPSTREAM")
 
 
-def ask_many(proxy, count, upstream):
+def ask_many(proxy, count, upstream, target="/"):
     callers = [ScriptedCaller(proxy.address(upstream)) for _ in range(count)]
     for caller in callers:
-        caller.request()
+        caller.request("GET", target)
     proxy.wait_metric("curfew_calls_in_flight", count, 4 * SOON, upstream=upstream)
     return callers
 
@@ -103,6 +103,21 @@ def test_what_stands_between_callers_and_the_api_is_told(curfew, faulty, termina
         assert proxy.ask("GET", target, upstream=upstream).status == status
         screen.wait(*pieces)
     screen.capture("top-refusals")
+
+
+def test_a_pool_of_a_fleet_is_told_here_and_over_all_hosts(fleet, terminal):
+    f = fleet(2, size=6, deadline="20s")
+    f.begin()
+    host = f.hosts[0]
+    callers = ask_many(host, 4, "api", "/stuck")
+    screen = terminal(80, 24)
+    top(screen, host)
+    screen.wait("held 4 of 5 here, 6 of 6 in the fleet, 2 hosts, 0 wait")
+    screen.capture("top-fleet")
+    f.store.stop()
+    screen.wait("fleet's store AWAY")
+    for caller in callers:
+        caller.close()
 
 
 def test_an_api_that_answers_with_errors_is_not_ok(curfew, faulty, terminal):

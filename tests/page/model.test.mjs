@@ -105,6 +105,42 @@ test("what stands between callers and the API is said", () => {
     "The API has asked for a pause: nothing starts for 12 s. At most 100 calls start in a second.");
 });
 
+/* Of a pool that hosts share. */
+function ofFleet(figures, fleet, more = {}) {
+  const shared = {name: "api", size: 50, granted: 9, total_granted: 48, hosts: 12, waiting_hosts: 3, mode: "tight", lease_ms: 9000, ...fleet};
+  const model = new Model();
+  model.takeHistory({...history({pool: {size: 9, held: 7, held_peak: 9, ...figures, fleet: shared}}), ...more});
+  model.takeCalls(phases(["api", "wait", 7, 100, 1900]));
+  return model.assessAll()[0];
+}
+
+test("a pool of the fleet says what is held here and over all hosts", () => {
+  assert.equal(words.permits(ofFleet({}, {}).pool),
+    "held 7 of 9 here, 48 of 50 in the fleet, 12 hosts, 3 wait, 0 calls wait here, peak 9");
+  assert.equal(words.permits(ofFleet({waiting: 1}, {hosts: 1, waiting_hosts: 1}).pool),
+    "held 7 of 9 here, 48 of 50 in the fleet, 1 host, 1 waits, 1 call waits here, peak 9");
+  assert.equal(words.permits(assess({}, {pool: {held: 3, held_peak: 4}}).pool), "3 of 50 permits held, 0 waiting, peak 4");
+});
+
+test("a pool of the fleet is full when somebody waits, or all of the fleet's permits are here", () => {
+  assert.equal(ofFleet({held: 9}, {}).kind, "fine");
+  const full = ofFleet({held: 9, waiting: 2}, {});
+  assert.equal(full.kind, "full");
+  assert.equal(plain(words.trouble(full)), "all 9 permits that the fleet lends this host are held: 7 calls in wait, the oldest for 100 ms of 2 s; 2 wait for a permit");
+  const all = ofFleet({size: 50, held: 50}, {granted: 50});
+  assert.equal(all.kind, "full");
+  assert.match(plain(words.trouble(all)), /^all 50 permits are held: /);
+});
+
+test("that the fleet's store lends nothing is said", () => {
+  assert.equal(words.notes(ofFleet({}, {})), "");
+  assert.equal(words.notes(ofFleet({}, {mode: "fallback", granted: 4}, {store_away: true})),
+    "The fleet's store lends nothing: the fallback holds, 4 permits on this host.");
+  assert.match(words.notes(ofFleet({}, {mode: "learning"})), /^The fleet's store learns anew what hosts hold/);
+  assert.equal(plain(words.notes(ofFleet({}, {}, {store_away: true}))),
+    "The fleet's store is away: calls start by what it has lent, for 9 s.");
+});
+
 test("each kind of trouble, the worst of those that fit", () => {
   assert.equal(assess({"stuck.wait": [1, 0], failed: [9, 9]}).kind, "stuck");
   assert.equal(assess({failed: [1, 0]}, {pool: {held: 50}}).kind, "full");

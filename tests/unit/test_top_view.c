@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "view/top_line.h"
 #include "view/top_view.h"
 
 #define S INT64_C(1000000000)
@@ -142,6 +143,58 @@ static void a_pool_shows_what_is_given_out_and_its_ghosts(void **state)
     expect(drawn, " 2 waiting");
     expect(drawn, "] 1/50 1 ghost\n");
     empty(&f);
+}
+
+/* 80 columns have room for the words alone. */
+static void a_pool_of_a_fleet_says_what_is_held_here_and_over_all_hosts(void **state)
+{
+    static const char small[] =
+        "curfew_build_info{version=\"1\"} 1\ncurfew_fleet_connected 1\n"
+        "curfew_pool_size{pool=\"a\"} 9\ncurfew_pool_limit{pool=\"a\"} 9\ncurfew_pool_held{pool=\"a\"} 7\n"
+        "curfew_fleet_mode{pool=\"a\",mode=\"calm\"} 0\ncurfew_fleet_mode{pool=\"a\",mode=\"tight\"} 1\n"
+        "curfew_fleet_mode{pool=\"a\",mode=\"learning\"} 0\ncurfew_fleet_mode{pool=\"a\",mode=\"fallback\"} 0\n"
+        "curfew_fleet_size{pool=\"a\"} 50\ncurfew_fleet_total_granted{pool=\"a\"} 48\n"
+        "curfew_fleet_hosts{pool=\"a\"} 12\ncurfew_fleet_waiting_hosts{pool=\"a\"} 3\n";
+    static const char bad[] =
+        "curfew_build_info{version=\"1\"} 1\ncurfew_fleet_connected 0\n"
+        "curfew_pool_size{pool=\"a\"} 2\ncurfew_pool_held{pool=\"a\"} 2\ncurfew_pool_waiting{pool=\"a\"} 8\n"
+        "curfew_fleet_mode{pool=\"a\",mode=\"fallback\"} 1\n"
+        "curfew_fleet_size{pool=\"a\"} 50\ncurfew_fleet_hosts{pool=\"a\"} 1\ncurfew_fleet_waiting_hosts{pool=\"a\"} 1\n"
+        "curfew_pool_size{pool=\"b\"} 0\ncurfew_fleet_size{pool=\"b\"} 5\ncurfew_fleet_mode{pool=\"b\",mode=\"learning\"} 1\n";
+    struct fixture f;
+    const char *drawn;
+
+    fill_board(&f, small);
+    expect(draw(&f.state, 80, 24), " held 7 of 9 here, 48 of 50 in the fleet, 12 hosts, 3 wait\n");
+    drawn = draw(&f.state, 120, 24);
+    expect(drawn, ".....] held 7 of 9 here, 48 of 50 in the fleet, 12 hosts, 3 wait\n");
+    assert_null(strstr(drawn, "AWAY"));
+    empty(&f);
+    fill_board(&f, bad);
+    drawn = draw(&f.state, 160, 24);
+    expect(drawn, "fleet's store AWAY, ");
+    expect(
+        drawn,
+        "fleet away, fallback [########################] held 2 of 2 here, 0 of 50 in the fleet, 1 host, 1 waits >");
+    expect(
+        drawn,
+        "fleet learns [........................] held 0 of 0 here, 0 of 5 in the fleet, 0 hosts, 0 wait\n");
+    empty(&f);
+}
+
+/* What is held of what a host has says nothing by itself: it has about what it needs. */
+static void a_pool_of_a_fleet_is_full_if_somebody_waits_here(void **state)
+{
+    struct metrics_page_pool pool = {.size = 3, .limit = 3, .held = 3};
+
+    assert_true(top_line_is_full(&pool));
+    pool.fleet_size = 50;
+    assert_false(top_line_is_full(&pool));
+    pool.waiting = 1;
+    assert_true(top_line_is_full(&pool));
+    pool.waiting = 0;
+    pool.fleet_size = 3;
+    assert_true(top_line_is_full(&pool));
 }
 
 /* What stands between callers and the API, by its name; and what retries did. */
@@ -416,6 +469,8 @@ int main(void)
         cmocka_unit_test(what_is_stuck_comes_first_with_its_phase),
         cmocka_unit_test(a_full_pool_comes_before_many_calls),
         cmocka_unit_test(a_pool_shows_what_is_given_out_and_its_ghosts),
+        cmocka_unit_test(a_pool_of_a_fleet_says_what_is_held_here_and_over_all_hosts),
+        cmocka_unit_test(a_pool_of_a_fleet_is_full_if_somebody_waits_here),
         cmocka_unit_test(a_line_says_why_calls_were_rejected_and_what_retries_did),
         cmocka_unit_test(upstreams_whose_names_begin_alike_are_told_apart),
         cmocka_unit_test(an_api_that_answers_with_errors_is_seen),
