@@ -242,7 +242,7 @@ $(B)/unit/test_pool_wait: $(B)/obj/call/pool_wait.o
 # Programs that have the real calls, and a network and clock of tests/world.
 WORLD_SOURCES := $(wildcard tests/world/*.c)
 WORLD_OBJS := $(patsubst tests/%.c,$(B)/obj/tests/%.o,$(WORLD_SOURCES)) $(call room_objs,call) \
-	$(filter-out $(patsubst %,$(B)/obj/runtime/%.o,transport transport_peer connect tcp listen),$(RUNTIME_OBJS))
+	$(filter-out $(patsubst %,$(B)/obj/runtime/%.o,transport transport_peer connect connect_race connect_attempt tcp listen),$(RUNTIME_OBJS))
 WORLDS := $(B)/sim/calls $(B)/fuzz/call
 $(B)/fuzz/call: $(B)/obj/tests/fuzz/replay.o
 $(WORLDS): SEAMS := clock_gettime recv call_log entropy_take pool_acquire

@@ -58,9 +58,9 @@ struct connect {
     struct dns_answer *answer; /* NULL: the upstream's url has an address */
     struct race race;
     struct transport *lanes[RACE_LANES]; /* the owner's transport, or one of our own; NULL: free */
-    struct proxy_ask asks[RACE_LANES];
-    bool shuns_session[RACE_LANES]; /* the attempt is one anew, after a peer that choked on a session */
-    uint8_t order[RACE_ADDRESSES];  /* which address of the answer is at which place */
+    struct proxy_ask *asks[RACE_LANES];  /* of an attempt that asks a proxy, else NULL */
+    bool shuns_session[RACE_LANES];      /* the attempt is one anew, after a peer that choked on a session */
+    uint8_t order[RACE_ADDRESSES];       /* which address of the answer is at which place */
     union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
     struct timer timer;     /* when the race has to be looked at */
     struct mail begin;      /* the first step, from the loop */
@@ -83,5 +83,32 @@ enum status connect_start(struct connect *connect, int64_t limit_ns) MUST_CHECK;
  * owner's then), nor on a struct that is all zero.
  */
 void connect_cancel(struct connect *connect);
+
+/*
+ * Within runtime/connect*.c: the way in and out is in connect.c, the race of addresses in connect_race.c, and what is
+ * done about the one in a lane in connect_attempt.c.
+ */
+
+/* Leaves nothing behind, and says `done`. */
+void connect_finish(struct connect *connect, enum cause cause);
+/* The answer, if the url has no address itself, is in place: the race begins. May end in connect_finish. */
+void connect_race(struct connect *connect);
+/* A timer_fn: the race has to be looked at. */
+void connect_look_again(struct timer *timer, int64_t now_ns);
+/* Those that had lost their patience before the one at `place` was started are remembered. */
+void connect_remember_passed(struct connect *connect, unsigned place);
+union dns_address connect_address_in(const struct connect *connect, unsigned lane);
+
+/* An attempt at the address in this lane begins: 0, or an errno, with which connect_close is the caller's to do. */
+int connect_open(struct connect *connect, unsigned lane) MUST_CHECK;
+/* What the attempt in this lane has, if there is one, is given back. */
+void connect_close(struct connect *connect, unsigned lane);
+/* The proxy has said what it had to, or is not listened to. */
+void connect_forget_ask(struct connect *connect, unsigned lane);
+/* The attempt in this lane is the first that is usable. Ends in connect_finish. */
+void connect_won(struct connect *connect, unsigned lane);
+/* It has come to nothing, for people because of `why`, and the race goes on. May end in connect_finish. */
+void connect_lost(struct connect *connect, unsigned lane, enum cause cause, const char *why);
+void connect_lost_by(struct connect *connect, unsigned lane, int error);
 
 #endif
