@@ -114,6 +114,17 @@ static inline bool call_has_answered(const struct call *call)
     return call->answering && call->caller->answered;
 }
 
+/* Does its caller speak HTTP/2, and did the API in its last exchange? */
+static inline bool call_comes_by_h2(const struct call *call)
+{
+    return call->caller->carries_grpc;
+}
+
+static inline bool call_goes_by_h2(const struct call *call)
+{
+    return call->try->h2 != NULL && call->try->exchange == &call->try->h2->stream;
+}
+
 static inline bool call_is_over(const struct call *call)
 {
     return call_state_is_final(call->fsm.state);

@@ -43,6 +43,8 @@ struct call_top_entry {
     bool observed;      /* what is left is left of the ceiling */
     bool probes;        /* its try was let in to see whether the API is well again */
     bool hedged;        /* two tries are under way */
+    bool comes_by_h2;   /* its caller speaks HTTP/2 */
+    bool goes_by_h2;    /* so does the API in its last exchange */
     uint8_t try_number; /* the try that is under way, or is waited for; 0: the first one */
     uint8_t method_len;
     char method[CALL_TOP_METHOD];

@@ -19,6 +19,8 @@ struct recent_totals {
     uint64_t retries, saved; /* tries after a call's first; calls that one of them has saved */
     uint64_t budget_stops;   /* calls that needed one more and had no token */
     uint64_t dns_stale;      /* connections by an old answer, as DNS fails */
+    uint64_t h2_callers;     /* calls that came by HTTP/2, */
+    uint64_t h2_apis;        /* that went by it */
     struct metric_histogram first_event;
 };
 

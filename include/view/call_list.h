@@ -14,6 +14,8 @@ struct call_row {
     uint64_t bytes_up, bytes_down;
     int64_t try_number; /* 0: its first try */
     bool hedged;        /* and the one before it is under way, too */
+    bool comes_by_h2;   /* its caller speaks HTTP/2 */
+    bool goes_by_h2;    /* the API does */
     bool probes;        /* it was let in to see whether the API is well again */
 };
 

@@ -27,8 +27,9 @@ struct metrics_page_upstream {
     double server_errors, too_many;       /* responses: 5xx or `other`; 429 */
     double rejected_by[CAUSE_COUNT];      /* of those rejected */
     double retried, saved,
-        budget_stops; /* tries after a call's first; calls that they saved, that got none */
-    double dns_stale; /* connections by an old answer, as DNS fails */
+        budget_stops;           /* tries after a call's first; calls that they saved, that got none */
+    double dns_stale;           /* connections by an old answer, as DNS fails */
+    double h2_callers, h2_apis; /* calls that came, that went by HTTP/2 */
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];
     double in_flight[PHASE_COUNT];
     struct metrics_page_histogram overshoot;
@@ -70,6 +71,7 @@ struct metrics_page_change {
     double ok_rate;                                              /* completed, with neither 5xx nor 429 */
     double server_error_rate, too_many_rate; /* responses, whatever became of their calls */
     double retried_rate;
+    double h2_callers_rate, h2_apis_rate; /* calls that have ended, by HTTP/2 on that side */
     double rejected_by[CAUSE_COUNT], saved, budget_stops, dns_stale; /* how many */
     double stuck[PHASE_COUNT], spared[PHASE_COUNT];                  /* calls */
     double overshoot_p99;                                            /* seconds; NaN: nothing was observed */

@@ -51,6 +51,10 @@ static void put_call(struct jsonw *json, const char *key, const struct labels *l
         jsonw_bool(json, "hedged", true);
     if (entry->probes)
         jsonw_text(json, "breaker", "probe");
+    if (entry->comes_by_h2)
+        jsonw_text(json, "caller_protocol", "h2");
+    if (entry->goes_by_h2)
+        jsonw_text(json, "upstream_protocol", "h2");
     if (entry->observed)
         jsonw_bool(json, "observed", true);
     jsonw_close_object(json);

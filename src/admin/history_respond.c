@@ -143,6 +143,8 @@ static void put_minute(struct jsonw *json, const struct upstream_history *upstre
         {"saved", minute.saved},
         {"budget_stops", minute.budget_stops},
         {"dns_stale", minute.dns_stale},
+        {"http2.downstream", minute.h2_callers},
+        {"http2.upstream", minute.h2_apis},
     };
     uint32_t first_event_us = history_quantile_us(minute.first_event.bucket, 0.5, upstream->at_most_ns);
 

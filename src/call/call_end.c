@@ -93,6 +93,8 @@ static void observe(struct call *call, enum cause cause, int64_t now_ns)
     /* The time of the turn would flatter us: what counts is when the call has really ended. */
     if (cause == CAUSE_DEADLINE)
         metric_observe_overshoot(&metrics->overshoot, loop_clock_ns() - fsm->deadline_ns);
+    metrics->http2_calls[SIDE_DOWNSTREAM] += call_comes_by_h2(call);
+    metrics->http2_calls[SIDE_UPSTREAM] += call_goes_by_h2(call);
     metrics->bytes[DIRECTION_UP] += call->caller->received;
     metrics->bytes[DIRECTION_DOWN] += call->try->exchange->received;
     if (call->retries != NULL)

@@ -80,9 +80,9 @@ static void put_end(struct jsonw *json, const struct call *call, enum cause caus
 /* Of HTTP/1.1 nothing is said. */
 static void put_protocols(struct jsonw *json, const struct call *call)
 {
-    if (call->downstream->h2 != NULL)
+    if (call_comes_by_h2(call))
         jsonw_text(json, "caller_protocol", call->caller->ops->protocol);
-    if (call->try->h2 != NULL && call->try->exchange == &call->try->h2->stream)
+    if (call_goes_by_h2(call))
         jsonw_text(json, "upstream_protocol", call->try->exchange->ops->protocol);
 }
 

@@ -302,6 +302,7 @@ function showCall(row, call) {
   const budget = call.age_ms + call.left_ms;
   write(one(row, ".phase"), call.try ? `${call.phase}, try ${call.try}` : call.phase);
   write(one(row, ".phase-for"), `for ${words.duration(call.phase_ms)}`);
+  write(one(row, ".protocols"), words.protocols(call));
   write(one(row, ".used"), `${words.duration(call.age_ms)} of ${words.duration(budget)}`);
   one(row, ".fill").style.width = percent(call.age_ms, budget);
   row.dataset.near = call.age_ms >= 0.8 * budget ? "deadline" : "";

@@ -100,7 +100,13 @@ function reasons(lastMinute) {
   return by.length ? `: ${by.join(", ")}` : "";
 }
 
-/* What is neither a call's phase nor its end, in sentences: breaker, pause, rate, retries, names, streams. "" if there is nothing to say. */
+/* Which side of the last minute's calls went over HTTP/2. */
+function http2({"http2.downstream": from = 0, "http2.upstream": to = 0}) {
+  const sides = [from && `${calls(from)} from callers`, to && `${from ? count(to) : calls(to)} to the API`].filter(Boolean);
+  return sides.length > 0 && `Over HTTP/2, in the last minute: ${sides.join(", ")}.`;
+}
+
+/* What is neither a call's phase nor its end, in sentences: breaker, pause, rate, retries, names, streams, protocols. "" if there is nothing to say. */
 export function notes({upstream, pool, storeAway}) {
   const {retries = 0, saved = 0, budget_stops: stops = 0, dns_stale: stale = 0, first_event_p50_us: p50, first_event_p99_us: p99} = upstream.lastMinute;
   return [
@@ -112,6 +118,7 @@ export function notes({upstream, pool, storeAway}) {
     stops > 0 && `${calls(stops)} ${stops === 1 ? "was" : "were"} not tried again: the budget of retries is used up.`,
     stale > 0 && "DNS fails: connections go to the addresses of the last good answer.",
     p50 !== undefined && `First event of streams: p50 ${duration(p50 / 1000)}, p99 ${duration(p99 / 1000)}.`,
+    http2(upstream.lastMinute),
   ].filter(Boolean).join(" ");
 }
 
@@ -120,6 +127,12 @@ function erring(minute) {
   const by = ["5xx", "429"].filter((code) => minute[code] > 0);
   const [first, ...more] = by.map((code) => `${count(minute[code])}${code === by[0] ? ` of ${calls(minute.ended)} answered` : ""} with ${code}`);
   return [first, ...more].join(", ");
+}
+
+/* By which protocol a call in flight comes and goes, where that is HTTP/2; else "". */
+export function protocols({caller_protocol: from, upstream_protocol: to}) {
+  if (!from && !to) return "";
+  return `h2 ${from && to ? "on both sides" : from ? "from its caller" : "to the API"}`;
 }
 
 /* What became of a call after it was cut. */

@@ -74,6 +74,8 @@ static struct call_top_entry describe(const struct call *call)
         .observed = call->fsm.policy_ns != NS_NEVER,
         .probes = call->try->probes || (call->rival != NULL && call->rival->probes),
         .hedged = call->rival != NULL,
+        .comes_by_h2 = call_comes_by_h2(call),
+        .goes_by_h2 = call_goes_by_h2(call),
         .try_number = number_of_try(call),
         .method_len = (uint8_t)(method.len < CALL_TOP_METHOD ? method.len : CALL_TOP_METHOD),
     };

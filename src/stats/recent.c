@@ -13,6 +13,8 @@ void recent_add_route(struct recent_totals *totals, const struct route_metrics *
 void recent_add_upstream(struct recent_totals *totals, const struct upstream_metrics *upstream)
 {
     totals->budget_stops += upstream->retries_stopped[RETRY_STOP_BUDGET];
+    totals->h2_callers += upstream->http2_calls[SIDE_DOWNSTREAM];
+    totals->h2_apis += upstream->http2_calls[SIDE_UPSTREAM];
     totals->dns_stale += upstream->dns_answers[DNS_STALE];
     for (uint32_t i = 0; i < METRIC_BUCKETS; i++)
         totals->first_event.bucket[i] += upstream->first_event.bucket[i];
@@ -21,7 +23,8 @@ void recent_add_upstream(struct recent_totals *totals, const struct upstream_met
 static bool have_begun_anew(const struct recent_totals *now, const struct recent_totals *last)
 {
     bool anew = now->retries < last->retries || now->saved < last->saved ||
-                now->budget_stops < last->budget_stops || now->dns_stale < last->dns_stale;
+                now->budget_stops < last->budget_stops || now->dns_stale < last->dns_stale ||
+                now->h2_callers < last->h2_callers || now->h2_apis < last->h2_apis;
 
     for (enum cause cause = 0; cause < CAUSE_COUNT; cause++)
         anew |= now->rejected[cause] < last->rejected[cause];
@@ -68,6 +71,8 @@ struct recent_totals recent_minute(const struct recent *recent)
     minute.retries -= since->retries;
     minute.saved -= since->saved;
     minute.budget_stops -= since->budget_stops;
+    minute.h2_callers -= since->h2_callers;
+    minute.h2_apis -= since->h2_apis;
     minute.dns_stale -= since->dns_stale;
     for (uint32_t i = 0; i < METRIC_BUCKETS; i++)
         minute.first_event.bucket[i] -= since->first_event.bucket[i];

@@ -44,6 +44,8 @@ static struct call_row row_of(const json_t *call)
         .bytes_down = (uint64_t)number_of(call, "bytes_down"),
         .try_number = number_of(call, "try"),
         .hedged = json_is_true(json_object_get(call, "hedged")),
+        .comes_by_h2 = json_object_get(call, "caller_protocol") != NULL,
+        .goes_by_h2 = json_object_get(call, "upstream_protocol") != NULL,
         .probes = json_object_get(call, "breaker") != NULL,
     };
 }
@@ -187,4 +189,9 @@ void call_list_put_row(struct text *out, struct call_columns columns, const stru
         text_printf(out, "  try %" PRId64 "%s", row->try_number, row->hedged ? ", two at once" : "");
     if (row->probes)
         TEXT_LIT(out, "  probe");
+    if (row->comes_by_h2 || row->goes_by_h2)
+        text_printf(out, "  h2 %s",
+                    !row->goes_by_h2    ? "from caller"
+                    : !row->comes_by_h2 ? "to API"
+                                        : "on both sides");
 }

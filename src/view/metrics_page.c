@@ -158,6 +158,8 @@ static const struct {
         ADD_RETRIED,
         ADD_BUDGET,
         ADD_STALE,
+        ADD_H2_CALLERS,
+        ADD_H2_APIS,
         ADD_COMPLETED,
         ADD_RESPONSES,
         ADD_BREAKER
@@ -174,6 +176,8 @@ static const struct {
     {"curfew_calls_saved_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, saved)},
     {"curfew_retries_stopped_total", ADD_BUDGET, offsetof(struct metrics_page_upstream, budget_stops)},
     {"curfew_dns_answers_total", ADD_STALE, offsetof(struct metrics_page_upstream, dns_stale)},
+    {"curfew_http2_calls_total", ADD_H2_CALLERS, offsetof(struct metrics_page_upstream, h2_callers)},
+    {"curfew_http2_calls_total", ADD_H2_APIS, offsetof(struct metrics_page_upstream, h2_apis)},
     {"curfew_calls_abandoned_total", ADD_NUMBER, offsetof(struct metrics_page_upstream, abandoned)},
     {"curfew_calls_overdue", ADD_NUMBER, offsetof(struct metrics_page_upstream, overdue)},
     {"curfew_upstream_observed", ADD_NUMBER, offsetof(struct metrics_page_upstream, observed)},
@@ -198,6 +202,8 @@ static void add_sample(struct metrics_page_upstream *upstream, size_t family,
     case ADD_RETRIED: add_if(cell, sample, "kind", "first", false); break;
     case ADD_BUDGET: add_if(cell, sample, "reason", "budget", true); break;
     case ADD_STALE: add_if(cell, sample, "result", "stale", true); break;
+    case ADD_H2_CALLERS: add_if(cell, sample, "side", "downstream", true); break;
+    case ADD_H2_APIS: add_if(cell, sample, "side", "upstream", true); break;
     case ADD_COMPLETED: add_completed(upstream, sample); break;
     case ADD_RESPONSES: add_responses(upstream, sample); break;
     case ADD_BREAKER: add_breaker(upstream, sample); break;
@@ -394,6 +400,8 @@ void metrics_page_compare(const struct metrics_page_upstream *now, const struct 
     change->saved = now->saved - before->saved;
     change->budget_stops = now->budget_stops - before->budget_stops;
     change->dns_stale = now->dns_stale - before->dns_stale;
+    change->h2_callers_rate = (now->h2_callers - before->h2_callers) / seconds;
+    change->h2_apis_rate = (now->h2_apis - before->h2_apis) / seconds;
     change->started_rate = (now->started - before->started) / seconds;
     change->ok_rate = completed_well(now, before) / seconds;
     change->server_error_rate = (now->server_errors - before->server_errors) / seconds;

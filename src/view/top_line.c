@@ -189,6 +189,16 @@ static int put_retries(struct screen *screen, int x, int y, const struct metrics
     return x;
 }
 
+/* HTTP/2, where it is spoken. */
+static int put_http2(struct screen *screen, int x, int y, const struct metrics_page_change *change)
+{
+    if (change->h2_callers_rate > 0)
+        x = put_rate(screen, x, y, "h2 callers", change->h2_callers_rate);
+    if (change->h2_apis_rate > 0)
+        x = put_rate(screen, x, y, "h2 API", change->h2_apis_rate);
+    return x;
+}
+
 void top_line_put(struct screen *screen, int y, const struct top_line *line)
 {
     const struct metrics_page_change *change = line->change;
@@ -208,6 +218,7 @@ void top_line_put(struct screen *screen, int y, const struct top_line *line)
         x = screen_printf(screen, x, y, STYLE_WARN, "dns stale %.0f ", change->dns_stale);
     if (!isnan(line->first_event.p50)) {
         x = put_time(screen, x, y, STYLE_DIM, "first event", line->first_event.p50);
-        put_time(screen, x, y, STYLE_DIM, "p99", line->first_event.p99);
+        x = put_time(screen, x, y, STYLE_DIM, "p99", line->first_event.p99);
     }
+    put_http2(screen, x, y, change);
 }

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from harness.bounds import SLOW, Stopwatch, poll
+from harness.curfew import curfew_command
 from harness.h2 import CANCEL, ENHANCE_YOUR_CALM, HEADERS, NO_ERROR, PREFACE, REFUSED_STREAM, H2Api, frame, settings
 from harness.h2_caller import H2Caller
 from harness.peers import ok as ok_in_h1
@@ -102,14 +103,24 @@ def test_no_worker_uses_anothers_connection(front):
     assert api.connections <= 2
 
 
-def test_the_log_says_who_speaks_http2(front):
+def protocols(one):
+    return one.get("caller_protocol"), one.get("upstream_protocol")
+
+
+def test_who_speaks_http2_is_seen_while_a_call_runs_and_when_it_has_ended(front):
     proxy, _ = front(serve(hang_or_answer))
     assert proxy.ask().status == 200
     caller = H2Caller(proxy.address())
     assert caller.ask2("GET", "/").status == 200
+    caller.begin("GET", "/hang")
+    proxy.wait_in_flight(1, "wait")
+    assert [protocols(call) for call in proxy.calls()["calls"]] == [("h2", "h2")]
+    shown = curfew_command("calls", "--admin", "%s:%s" % proxy.admin)
+    assert "  h2 on both sides\n" in shown.stdout
     caller.close()
-    lines = proxy.log(2)
-    assert [(line.get("caller_protocol"), line["upstream_protocol"]) for line in lines] == [(None, "h2"), ("h2", "h2")]
+    assert [protocols(line) for line in proxy.log(3)] == [(None, "h2"), ("h2", "h2"), ("h2", "h2")]
+    metrics = proxy.wait_idle()
+    assert [metrics.sum("curfew_http2_calls_total", upstream="api", side=side) for side in ("downstream", "upstream")] == [2, 3]
 
 
 def test_each_call_gets_its_own_answer(front):

@@ -100,6 +100,9 @@ test("what stands between callers and the API is said", () => {
     "DNS fails: connections go to the addresses of the last good answer.");
   assert.equal(plain(words.notes(withMinute({first_event_p50_us: 430000, first_event_p99_us: 2100000}))),
     "First event of streams: p50 430 ms, p99 2.1 s.");
+  assert.equal(plain(words.notes(withMinute({"http2.downstream": 1, "http2.upstream": 30}))),
+    "Over HTTP/2, in the last minute: 1 call from callers, 30 to the API.");
+  assert.equal(plain(words.notes(withMinute({"http2.upstream": 30}))), "Over HTTP/2, in the last minute: 30 calls to the API.");
   assert.equal(plain(words.notes(withMinute({}, {breaker_open: true, poolFigures: {pause_seconds: 12.4, rate_limit: 100}}))),
     "The breaker is open: calls are refused but for some that see whether the API is well again. " +
     "The API has asked for a pause: nothing starts for 12 s. At most 100 calls start in a second.");
@@ -139,6 +142,12 @@ test("that the fleet's store lends nothing is said", () => {
   assert.match(words.notes(ofFleet({}, {mode: "learning"})), /^The fleet's store learns anew what hosts hold/);
   assert.equal(plain(words.notes(ofFleet({}, {}, {store_away: true}))),
     "The fleet's store is away: calls start by what it has lent, for 9 s.");
+});
+
+test("a call says where HTTP/2 is spoken", () => {
+  const of = (caller_protocol, upstream_protocol) => words.protocols({caller_protocol, upstream_protocol});
+  assert.deepEqual([of(), of("h2"), of(undefined, "h2"), of("h2", "h2")],
+    ["", "h2 from its caller", "h2 to the API", "h2 on both sides"]);
 });
 
 test("each kind of trouble, the worst of those that fit", () => {

@@ -12,7 +12,7 @@ static const char answer[] =
     "{\"calls\": [{\"id\": \"c0ffee\", \"upstream\": \"payments\", \"route\": \"default\", \"method\": \"GET\","
     " \"phase\": \"wait\", \"age_ms\": 61000, \"left_ms\": -5, \"phase_ms\": 950, \"bytes_up\": 0, \"bytes_down\": 12345,"
     " \"sent\": \"complete\", \"try\": 2,"
-    " \"hedged\": true, \"breaker\": \"probe\"}, {\"id\": \"2\", \"upstream\": null}], \"matching\": 7, \"in_flight\": 9,"
+    " \"hedged\": true, \"breaker\": \"probe\", \"caller_protocol\": \"h2\"}, {\"id\": \"2\", \"upstream\": null}], \"matching\": 7, \"in_flight\": 9,"
     " \"longest_stop_ms\": 0.1}";
 
 static void expect_line(const struct text *line, const char *expected)
@@ -44,7 +44,7 @@ static void a_list_is_read_and_printed(void **state)
     call_list_put_row(&line, columns, &list.rows[0]);
     expect_line(&line,
                 "   -5ms   1m01s wait      950ms payments GET     default c0ffee           complete      0"
-                "    12k  try 2, two at once  probe");
+                "    12k  try 2, two at once  probe  h2 from caller");
     call_list_free(&list);
 }
 

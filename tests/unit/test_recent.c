@@ -31,6 +31,7 @@ static void every_counter_has_its_place(void **state)
     const struct upstream_metrics upstream = {
         .retries_stopped = {[RETRY_STOP_BUDGET] = 6, [RETRY_STOP_ATTEMPTS] = 9},
         .dns_answers = {[DNS_FRESH] = 9, [DNS_STALE] = 7},
+        .http2_calls = {[SIDE_DOWNSTREAM] = 10, [SIDE_UPSTREAM] = 11},
         .first_event = {.bucket = {[2] = 8}}};
     struct recent_totals totals = {.retries = 1}, minute;
 
@@ -48,6 +49,8 @@ static void every_counter_has_its_place(void **state)
     assert_int_equal(minute.saved, 8);
     assert_int_equal(minute.budget_stops, 6);
     assert_int_equal(minute.dns_stale, 7);
+    assert_int_equal(minute.h2_callers, 10);
+    assert_int_equal(minute.h2_apis, 11);
     assert_int_equal(minute.first_event.bucket[2], 8);
 }
 

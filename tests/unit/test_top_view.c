@@ -214,6 +214,8 @@ static void a_line_says_why_calls_were_rejected_and_what_retries_did(void **stat
         "curfew_retries_stopped_total{upstream=\"a\",reason=\"attempts\"} 9\n"
         "curfew_dns_answers_total{upstream=\"a\",result=\"fresh\"} 90\n"
         "curfew_dns_answers_total{upstream=\"a\",result=\"stale\"} 2\n"
+        "curfew_http2_calls_total{upstream=\"a\",side=\"downstream\"} 300\n"
+        "curfew_http2_calls_total{upstream=\"a\",side=\"upstream\"} 1200\n"
         "curfew_pool_size{pool=\"a\"} 50\ncurfew_pool_held{pool=\"a\"} 0\n"
         "curfew_rate_limit{pool=\"a\"} 100\ncurfew_rate_started_total{pool=\"a\"} 900\n"
         "curfew_pause_seconds{pool=\"a\"} 12.5\n"
@@ -223,8 +225,10 @@ static void a_line_says_why_calls_were_rejected_and_what_retries_did(void **stat
 
     fill_board(&f, small);
     drawn = draw(&f.state, 200, 24);
-    expect(drawn, "\n  paused 12.5s [........................] 0/50 rate 9.0/s of 100/s "
-                  "rejected too_late 7 rate 5 retry budget stopped 7 retries 2.0/s saved 180 dns stale 2\n");
+    expect(
+        drawn,
+        "\n  paused 12.5s [........................] 0/50 rate 9.0/s of 100/s "
+        "rejected too_late 7 rate 5 retry budget stopped 7 retries 2.0/s saved 180 dns stale 2 h2 callers 3.0/s h2 API 12/s\n");
     expect(drawn, "] 0/5 rate 0/s of 2.0/s\n");
     expect(draw(&f.state, 80, 24),
            "\n  paused 12.5s [............] 0/50 rate 9.0/s of 100/s rejected too_late 7 rate\n");
