@@ -50,6 +50,7 @@ bool fleet_figures(const struct fleet *fleet_or_null, uint32_t pool, struct flee
 struct fleet_store_figures {
     uint64_t connected; /* 1: there is a connection */
     double clock_step_seconds;
+    double ride_out_seconds; /* as it is configured */
     const struct metric_histogram *round_trips;
 };
 bool fleet_store_figures(const struct fleet *fleet_or_null, struct fleet_store_figures *out);

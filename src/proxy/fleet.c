@@ -25,6 +25,7 @@ struct fleet {
     struct fleet_link *store; /* in use; NULL: there is no fleet */
     struct list_node pools;
     struct metric_histogram round_trips;
+    int64_t ride_out_ns;
     struct timer leaving;
     void (*left)(void *arg);
     void *left_arg;
@@ -424,6 +425,7 @@ void fleet_commit(struct fleet *fleet, struct fleet_change *change, const struct
 {
     PRE(loop_is_own(fleet->peers.loop) && change->count == snapshot->pool_count);
     drop_others(fleet, change);
+    fleet->ride_out_ns = snapshot->fleet.ride_out_ns;
     if (change->store != NULL || !change->is_on)
         use_store(fleet, change->store);
     for (uint32_t i = 0; i < change->count; i++) {
@@ -481,6 +483,7 @@ bool fleet_store_figures(const struct fleet *fleet, struct fleet_store_figures *
         return false;
     *out = (struct fleet_store_figures){.connected = store_connection(fleet->store->store) != 0,
                                         .clock_step_seconds = fleet->peers.clock_step_seconds,
+                                        .ride_out_seconds = (double)fleet->ride_out_ns * 1e-9,
                                         .round_trips = &fleet->round_trips};
     return true;
 }

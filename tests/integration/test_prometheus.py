@@ -11,6 +11,7 @@ import pytest
 
 from harness.alerts import RULES, always, at, call, firing, group, histogram, own, response, rules, run_groups, steadily
 from harness.bounds import SOON, poll
+from harness.fleet import Store
 from harness.metrics import Metrics
 from harness.process import run
 from harness.programs import Prometheus
@@ -69,6 +70,19 @@ SCENARIOS = {
                                        firing(4), firing(8, ("CurfewDnsStale", API))),
     "a name that did not resolve once": ({own("curfew_dns_answers_total", **API, result="stale"): "0x20 1x200"}, firing(13), firing(20)),
     "a shutdown": ({call("rejected", reason="draining"): steadily(50)}, firing(8)),
+
+    "a fleet's store that is away": ({own("curfew_fleet_connected"): always(0)}, firing(0), firing(8, ("CurfewFleetStoreAway", {}))),
+    "a fleet's store that is back": ({own("curfew_fleet_connected"): at(3, 1, 0, steps=2)}, firing(3), firing(8)),
+    "a lease that is not renewed": ({own("curfew_fleet_lease_seconds", **POOL): "9.5x9 7.5 4.5 1.5 0x100"}, firing(5), firing(6, ("CurfewFleetLeaseRunsOut", POOL)), firing(8)),
+    "a pool that has left the fleet": ({own("curfew_fleet_lease_seconds", **POOL): always(0)}, firing(8)),
+    "a fallback": ({own("curfew_fleet_fallback_seconds_total", **POOL): "0x20 0+30x6 180x200"}, firing(9), firing(12, ("CurfewFleetFallback", POOL)), firing(25)),
+    "a store that was wiped": ({own("process_start_time_seconds"): always(0), own("curfew_fleet_epochs_total", **POOL): at(25, 1, 2)}, firing(24), firing(27, ("CurfewFleetLearnsAnew", POOL)), firing(40)),
+    "a host that was just started": ({own("process_start_time_seconds"): always(1200), own("curfew_fleet_epochs_total", **POOL): at(21, 0, 1)},
+                                     firing(22), firing(45)),
+    "a smaller size that is rolled out": ({own("curfew_fleet_over_granted", **POOL): at(3, 0, 7, steps=6)}, firing(5), firing(12)),
+    "hosts that disagree on the size": ({own("curfew_fleet_over_granted", **POOL): always(7)}, firing(4), firing(8, ("CurfewFleetOverGranted", POOL))),
+    "a fleet whose permits are short": ({own("curfew_fleet_mode", **POOL, mode="calm"): always(0), own("curfew_fleet_mode", **POOL, mode="tight"): always(1)},
+                                        firing(14), firing(16, ("CurfewFleetTight", POOL))),
 
     "slow calls that wait": ({**SLOW_CALLS, **LONG_QUEUE}, firing(4), firing(8, ("CurfewQueueWaitNearDeadline", API))),
     "slow calls that do not wait": (SLOW_CALLS, firing(8)),
@@ -178,14 +192,21 @@ def test_promtool_takes_configuration_and_rules():
 
 DASHBOARD = TREE / "conf/grafana/curfew.json"
 GUIDE = TREE / "docs/stuck.md"
-METRICS = TREE / "docs/metrics.md"
 
 
 @pytest.fixture
-def busy(curfew, faulty):
-    """A proxy with a call of each outcome, one that waits for a permit, and a stream; and more calls as long as the test runs."""
+def store(tmp_path):
+    one = Store(tmp_path / "store")
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def busy(curfew, faulty, store):
+    """A proxy with a call of each outcome, one that waits for a permit, a stream, and a fleet of its own; and more calls as long as the test runs."""
     api = faulty().url
-    proxy = curfew(top={"limits": {"request_head": "1KiB"}}, upstreams={
+    proxy = curfew(top={"limits": {"request_head": "1KiB"}, "fleet": {"store": store.url, "name": "prod", "fallback": "closed"}}, upstreams={
+        "shared": {"url": api, "deadline": "1s", "pool": {"size": 5, "fleet": True}},
         "paced": {"url": api, "streams": {}, "pool": {"size": 2, "rate": {"limit": "1000/s", "burst": 10}, "pause": {"statuses": [429], "max": "1s"}}},
         "api": {"url": api, "deadline": "300ms", "pool": {"size": 2, "queue": 1}},
         "gone": {"url": "http://127.0.0.1:1", "breaker": {"failures": 1000000, "volume": 1000000}}})
@@ -270,17 +291,12 @@ def test_promtool_has_no_complaint_after_calls_of_each_outcome(busy):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def fleet_names():
-    """Metrics that a curfew has only if a pool of its is a fleet's, as the documentation has them."""
-    return set(re.findall(r"^\| `(curfew_fleet_\w+)`", METRICS.read_text(), re.M))
-
-
 def unknown_names(text, metrics):
     """Metrics, recorded rules, and values of labels, that are nobody's."""
-    known = set(metrics.samples) | set(metrics.types) | {rule.get("record") for rule in rules()} | fleet_names()
+    known = set(metrics.samples) | set(metrics.types) | {rule.get("record") for rule in rules()}
     names = set(re.findall(r"(?<![\w/.-])(?:\w+:)?(?:curfew|process)_\w+(?:[:\w]+)?", text)) - known
     return names | {f"{label}={value}" for label, value in
-                    re.findall(r'\b(phase|reason|result|side|direction|class|age)!?=~?\\?"([\w-]+)', text)
+                    re.findall(r'\b(phase|reason|result|mode|side|direction|class|age)!?=~?\\?"([\w-]+)', text)
                     if value not in metrics.values(label)}
 
 
