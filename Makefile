@@ -192,10 +192,11 @@ $(B)/obj/%.o: src/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ASSERTS) $(LTO) $(DEFINES) -MMD -MP -c -o $@ $<
 
-# The rooms that a call's bytes go through: what more inlining saves of a request is worth its size there.
+# The rooms that a call's bytes go through: what more inlining saves of a request is worth its size there. Private: what these
+# objects are made of would inherit it, the stamp of the flags too, which would then be another one for each goal.
 ifeq ($(SAN)$(OPT),-O2)
 HOT_OBJS := $(foreach r,base core http runtime wire call,$(call room_objs,$(r)))
-$(HOT_OBJS): ALL_CFLAGS += -O3
+$(HOT_OBJS): private ALL_CFLAGS += -O3
 endif
 
 $(B)/obj/tests/%.o: tests/%.c $(B)/flags
@@ -211,12 +212,12 @@ $(B)/obj/page/chart.js.gz: $(CHART_JS)
 	$(Q)gzip -9nc $< >$@
 $(CHART_JS):
 	@echo '$@ is missing: scripts/install-packages build installs it, CHART_JS=PATH says where else it is' >&2; exit 1
-$(B)/obj/page/assets.o: LTO := # nor would its symbols be seen
+$(B)/obj/page/assets.o: private LTO := # nor would its symbols be seen
 $(B)/obj/page/assets.o: DEFINES := -DCHART_JS_GZ='"$(B)/obj/page/chart.js.gz"'
 $(B)/obj/page/assets.o: $(B)/obj/page/chart.js.gz $(filter-out %.c,$(wildcard src/page/*))
 
 # Scripts of the fleet's store, likewise.
-$(B)/obj/proxy/fleet_script.o: LTO :=
+$(B)/obj/proxy/fleet_script.o: private LTO :=
 $(B)/obj/proxy/fleet_script.o: $(wildcard src/proxy/*.lua)
 
 # The one file that knows the version, so that a new version compiles one file.
