@@ -15,6 +15,9 @@ const char *explain_find_forward(const struct snapshot *snapshot, const char *ur
 /* Looks its host up, as the system does, and asks the guard. May refuse it. The target has been read. */
 void explain_forward_look(struct explanation *e);
 
+/* The proxy that its way leads through; NULL: there is none, or its target can't be read. */
+const struct proxy_config *explain_forward_proxy(const struct explanation *e);
+
 /* To standard output. */
 void explain_forward_print(const struct explanation *e);
 

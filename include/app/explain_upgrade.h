@@ -6,7 +6,7 @@
 /* To standard output: which protocols a connection may switch to. Nothing if there are none. */
 void explain_upgrade_print(const struct route_config *route);
 
-/* Likewise: which proxy its connections are made through. */
-void explain_proxy_print(const struct proxy_config *proxy);
+/* Likewise: which proxy its connections are made through, and how that one is asked. */
+void explain_proxy_print(const char *label, const struct proxy_config *proxy, const char *how);
 
 #endif

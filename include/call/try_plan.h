@@ -39,10 +39,10 @@ struct try_plan {
     bool authenticates; /* its credentials belong to the connection that they are sent on */
 };
 
-/* Where its API is. */
+/* Where its connections are made to. */
 static inline const struct origin *try_plan_origin(const struct try_plan *plan)
 {
-    return plan->target != NULL ? &plan->target->origin : upstream_dialled(plan->config);
+    return plan->target != NULL ? target_dialled(plan->target) : upstream_dialled(plan->config);
 }
 
 /* A switch of protocols is HTTP/1.1's. */

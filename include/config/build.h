@@ -129,6 +129,9 @@ enum status build_field_value(struct build *b, const struct yaml_node *node, str
 /* The proxy on the way to an upstream, after its url; and what that changes in requests, after build_rules. */
 enum status build_proxy(struct build *b, struct build_upstream *u) MUST_CHECK;
 enum status build_proxy_rules(struct build *b, struct build_upstream *u) MUST_CHECK;
+/* Those that a forward proxy's own way out leads through; after its rules. */
+enum status build_forward_way(struct build *b, const struct build_upstream *u,
+                              struct forward_way *way) MUST_CHECK;
 /* The upstream's budget of retries, and the field that tells of them; before build_rules. */
 enum status build_retry_budget(struct build *b, struct build_upstream *u) MUST_CHECK;
 /*

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/endpoint.h"
 #include "base/span.h"
-#include "config/snapshot.h"
 
 /* An upstream's url in its parts (RFC 3986, RFC 9110 4.2); the spans point into the text. */
 struct url {

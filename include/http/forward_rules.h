@@ -16,6 +16,7 @@ enum forward_tells { FORWARD_TELLS_NOTHING, FORWARD_TELLS_X_FORWARDED, FORWARD_T
 struct forward_rules {
     struct span host;      /* Host field value that the upstream is to see; empty: what the target says */
     struct span authority; /* "http://host", put before each target for a proxy; empty: there is none */
+    bool whole_url; /* for a proxy: before each target, "http://" and the authority that it came with */
     struct span base_path; /* put before each target: "" or "/v2", no slash at its end */
     struct span set_lines; /* ready field lines "Name: value\r\n…" that are added */
     /*

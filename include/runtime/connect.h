@@ -47,6 +47,7 @@ struct connect {
     struct address_book *book; /* of all workers */
     const struct origin *origin;
     const struct proxy_spec *proxy; /* the origin is a proxy's, and is asked for a tunnel; NULL: it is not */
+                                    /* behind done, of CAUSE_NONE: what it has opened one for */
     bool http1_only;                /* nothing else is offered by ALPN */
     struct tls_client *tls;         /* NULL: plain */
     struct transport *transport;    /* the owner's, closed at first */

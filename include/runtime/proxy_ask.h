@@ -19,19 +19,24 @@ struct transport;
  * Zeroed memory is one that has not begun. One thread.
  */
 struct proxy_ask {
-    size_t sent; /* of the question */
-    char *head;  /* what has come of the answer */
+    const struct proxy_spec *spec; /* whoever has it sets it */
+    size_t sent;                   /* of the question */
+    char *head;                    /* what has come of the answer */
     size_t len, cap;
 };
 
 struct proxy_failure {
     enum cause cause;
-    char why[96]; /* for people */
+    char why[96];     /* for people */
+    bool is_of_place; /* what it was asked for is what it refuses */
 };
 
 /* To be called at each event. ST_OK: the tunnel is there. ST_AGAIN. ST_FAILED: *failure. */
-enum status proxy_ask_step(struct proxy_ask *ask, struct transport *transport, const struct proxy_spec *spec,
+enum status proxy_ask_step(struct proxy_ask *ask, struct transport *transport,
                            struct proxy_failure *failure) MUST_CHECK;
+
+/* What it has refused is not the last: begins anew with the next one. False: it is. */
+bool proxy_ask_next(struct proxy_ask *ask);
 
 void proxy_ask_fini(struct proxy_ask *ask);
 

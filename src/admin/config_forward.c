@@ -54,6 +54,16 @@ static void put_destination(struct jsonw *json, const struct upstream_config *pr
     jsonw_close_object(json);
 }
 
+/* Of plain requests a member of its own, where they have another one. */
+static void put_way(struct jsonw *json, const struct forward_way *way)
+{
+    const char *by = way->by_name ? "name" : "address";
+
+    config_put_proxy(json, "proxy", way->for_connect, by);
+    if (way->for_plain != way->for_connect)
+        config_put_proxy(json, "proxy_of_plain", way->for_plain, by);
+}
+
 void config_put_forward(struct jsonw *json, const struct upstream_config *proxy)
 {
     const struct forward_config *forward = proxy->forward;
@@ -64,6 +74,7 @@ void config_put_forward(struct jsonw *json, const struct upstream_config *proxy)
     for (uint32_t i = 0; i < forward->port_count; i++)
         jsonw_u64(json, NULL, forward->ports[i]);
     jsonw_close_array(json);
+    put_way(json, &forward->way);
     put_tunnel(json, &forward->tunnel);
     jsonw_open_array(json, "destinations");
     for (uint32_t i = 0; i < forward->count; i++)

@@ -27,16 +27,17 @@ static void put_timeouts(struct jsonw *json, const struct route_config *route)
     jsonw_close_object(json);
 }
 
-/* Its credentials are left out. */
-static void put_proxy(struct jsonw *json, const struct proxy_config *proxy)
+void config_put_proxy(struct jsonw *json, const char *key, const struct proxy_config *proxy, const char *by)
 {
-    if (proxy->url == NULL) {
-        jsonw_null(json, "proxy");
+    if (proxy == NULL || proxy->url == NULL) {
+        jsonw_null(json, key);
         return;
     }
-    jsonw_open_object(json, "proxy");
+    jsonw_open_object(json, key);
     jsonw_text(json, "url", proxy->url);
     jsonw_bool(json, "authorization", proxy->authorization.len != 0);
+    if (by != NULL)
+        jsonw_text(json, "by", by);
     jsonw_close_object(json);
 }
 
@@ -237,7 +238,6 @@ void config_put_shared(struct jsonw *json, const struct upstream_config *upstrea
     jsonw_text(json, "pool", snapshot_pool_name(upstream->snapshot, own->pool));
     put_caller_deadline(json, &upstream->caller_deadline);
     put_keepalive(json, &upstream->keepalive);
-    put_proxy(json, &upstream->proxy);
     put_dns(json, &upstream->origin.dns);
     put_addresses(json, &upstream->origin, upstream->origin.guard != NULL || upstream->forward != NULL);
     config_put_retries(json, upstream, &own->retries);
@@ -251,6 +251,7 @@ void config_put_upstream(struct jsonw *json, const struct upstream_config *upstr
     config_put_shared(json, upstream);
     put_listeners(json, "listen_tls", upstream, true);
     put_url(json, upstream);
+    config_put_proxy(json, "proxy", &upstream->proxy, NULL);
     put_upgrade(json, upstream->default_route.upgrade);
     put_breaker(json, upstream->default_route.breaker);
     config_put_tls(json, upstream->tls.enabled ? &upstream->tls.spec : NULL);

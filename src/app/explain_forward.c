@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "app/explain_upgrade.h"
 #include "base/number.h"
 #include "http/proxy_target.h"
 #include "runtime/socket_address.h"
@@ -107,6 +108,29 @@ static void print_address(const struct explain_address *address)
     printf("  %-40.*s %s\n", SPAN_FMT(text_span(&text)), verdicts[address->verdict]);
 }
 
+const struct proxy_config *explain_forward_proxy(const struct explanation *e)
+{
+    struct proxy_target target;
+
+    if (e->target.upstream->forward == NULL || proxy_target_read(e->head, &target) != PROXY_TARGET_OK)
+        return NULL;
+    return forward_proxy_for(e->target.upstream->forward, e->head->method_id == HTTP1_CONNECT, &target);
+}
+
+static void print_way(const struct explanation *e)
+{
+    const struct forward_way *way = &e->target.upstream->forward->way;
+    const struct proxy_config *proxy = explain_forward_proxy(e);
+
+    if (proxy != NULL)
+        explain_proxy_print("way out", proxy,
+                            !way->by_name ? "by CONNECT to an address that may be dialled"
+                            : e->head->method_id == HTTP1_CONNECT ? "by CONNECT to the name"
+                                                                  : "which gets the whole url");
+    else if (way->for_connect != NULL || way->for_plain != NULL)
+        printf(LABEL_FMT "none: this one is reached directly, as the environment says\n", "way out");
+}
+
 static void print_tunnel(const struct explanation *e)
 {
     const struct tunnel_config *tunnel = &destination_of(e)->tunnel;
@@ -139,6 +163,7 @@ void explain_forward_print(const struct explanation *e)
         printf(LABEL_FMT "as the name is now; each is judged when it is dialled\n", "addresses");
     for (uint32_t i = 0; i < e->address_count; i++)
         print_address(&e->addresses[i]);
+    print_way(e);
     if (e->head->method_id == HTTP1_CONNECT && e->refused == CAUSE_NONE)
         print_tunnel(e);
 }

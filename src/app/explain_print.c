@@ -52,7 +52,9 @@ static void print_api(const struct upstream_config *upstream)
     upstream_put_origin(&origin, upstream);
     printf(LABEL_FMT "%.*s%.*s%s\n", "API", SPAN_FMT(text_span(&origin)), SPAN_FMT(upstream->rules.base_path),
            protocol_of(upstream));
-    explain_proxy_print(&upstream->proxy);
+    if (upstream->proxy.url != NULL)
+        explain_proxy_print("proxy", &upstream->proxy,
+                            upstream->proxy.spec.ask.len != 0 ? "by CONNECT" : "which gets the whole url");
 }
 
 static void print_request(const struct explanation *e)
@@ -313,6 +315,17 @@ static bool can_strike(const struct explanation *e, enum cause cause, enum phase
     }
 }
 
+/* Is a proxy on the way? */
+static bool is_asked_for_tunnel(const struct explanation *e)
+{
+    const struct upstream_config *upstream = e->target.upstream;
+
+    if (upstream->forward == NULL)
+        return upstream->proxy.spec.ask.len != 0;
+    return explain_forward_proxy(e) != NULL &&
+           (e->head->method_id == HTTP1_CONNECT || !upstream->forward->way.by_name);
+}
+
 /* Can it end this call at all, as it is configured? */
 static bool is_possible(const struct explanation *e, enum cause cause)
 {
@@ -327,7 +340,7 @@ static bool is_possible(const struct explanation *e, enum cause cause)
     case CAUSE_NO_SLOT: return explanation_pool(e)->rate_per_hour != 0;
     case CAUSE_BREAKER_OPEN: return e->policy.route->breaker != NULL && !is_observed(e->policy.route);
     case CAUSE_PROHIBITED: return upstream->origin.guard != NULL;
-    case CAUSE_PROXY_REFUSED: return upstream->proxy.spec.ask.len != 0;
+    case CAUSE_PROXY_REFUSED: return is_asked_for_tunnel(e);
     case CAUSE_DNS: return !upstream_dialled(upstream)->host_is_ip;
     case CAUSE_TLS_PROTOCOL:
     case CAUSE_TLS_CERTIFICATE: return upstream->tls.enabled;

@@ -35,11 +35,8 @@ void explain_upgrade_print(const struct route_config *route)
     print_limit("lifetime", upgrade->terms.lifetime_ns, upgrade->lifetime_at);
 }
 
-void explain_proxy_print(const struct proxy_config *proxy)
+void explain_proxy_print(const char *label, const struct proxy_config *proxy, const char *how)
 {
-    if (proxy->url == NULL)
-        return;
-    printf("%-12s%s%s", "proxy", proxy->url,
-           proxy->spec.ask.len != 0 ? ", by CONNECT" : ", which gets the whole url");
+    printf("%-12s%s, %s", label, proxy->url, how);
     print_place(proxy->at);
 }

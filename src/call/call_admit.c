@@ -10,6 +10,7 @@
 #include "call/call_hedge.h"
 #include "call/policy.h"
 #include "call/pool_wait.h"
+#include "call/target.h"
 #include "call/context.h"
 
 /* Digits of a number. */
@@ -45,6 +46,14 @@ static struct forwarded_caller forwarded_caller(const struct downstream *downstr
     return (struct forwarded_caller){downstream_caller(downstream), downstream->tls.server != NULL};
 }
 
+/* What changes in the head, on the way that this one takes. */
+static const struct forward_rules *rules_of(const struct call *call)
+{
+    bool is_whole = call->target != NULL && call->target->goes_whole;
+
+    return is_whole ? call->config->forward->way.rules : &call->config->rules;
+}
+
 /* A trace begins here, in place of what came. Without randomness it does not. Apart: most calls need no room for it. */
 static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, const struct http1_head *head,
                                                             struct text *out)
@@ -57,8 +66,7 @@ static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, c
         trace_begin(&call->trace, random);
         trace_put_line(&line, &call->trace);
     }
-    forward_request_head(out, head, &call->config->rules, forwarded_caller(call->downstream),
-                         text_span(&line));
+    forward_request_head(out, head, rules_of(call), forwarded_caller(call->downstream), text_span(&line));
 }
 
 /* For the fallback's API: by its rules, and without what the upstream's own take away of what the caller sends. */
@@ -79,8 +87,7 @@ static void put_fallback_head(struct call *call, const struct http1_head *head,
 static void put_head(struct call *call, const struct http1_head *head, bool begins_trace, struct text *out)
 {
     if (!begins_trace)
-        forward_request_head(out, head, &call->config->rules, forwarded_caller(call->downstream),
-                             SPAN_LIT(""));
+        forward_request_head(out, head, rules_of(call), forwarded_caller(call->downstream), SPAN_LIT(""));
     else
         put_head_of_new_trace(call, head, out);
 }

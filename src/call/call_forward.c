@@ -61,7 +61,7 @@ void call_aim(struct call *call, const struct http1_head *head)
 
     PRE(call->config->forward != NULL && call->target == NULL);
     if (proxy_target_read(head, &where) == PROXY_TARGET_OK)
-        call->target = target_new(call->config, &where);
+        call->target = target_new(call->config, &where, head->method_id == HTTP1_CONNECT);
 }
 
 enum cause call_vet(struct call *call, const char **detail)

@@ -139,7 +139,8 @@ static void put_target(struct jsonw *json, const struct call *call)
         return;
     jsonw_text(json, "host", target->host);
     jsonw_u64(json, "port", target->origin.port);
-    socket_address_put(&address, &call->try->peer.any);
+    if (call->try->peer.any.sa_family != AF_UNSPEC)
+        socket_address_put(&address, target->way != NULL ? &target->address.any : &call->try->peer.any);
     if (address.len != 0)
         jsonw_string(json, "address", text_span(&address));
     if (call->tunnel != NULL && call->tunnel->sni.len != 0)

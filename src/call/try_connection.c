@@ -111,6 +111,8 @@ struct upstream *try_connection_take(struct call_context *context, const struct 
         upstream = take_idle_h1(context, plan);
     if (upstream == NULL)
         return NULL;
+    if (plan->target != NULL)
+        plan->target->address = upstream->target->address;
     upstream->events = events;
     upstream->user = user;
     return upstream;

@@ -110,6 +110,8 @@ static void connected(struct connect *connect, enum cause cause, const char *det
         upstream->events->connected(upstream, cause, detail);
         return;
     }
+    if (connect->proxy != NULL && upstream->target != NULL)
+        target_went(upstream->target, connect->proxy);
     end_attempt(upstream);
     upstream->transport.on_ready = ready;
     upstream->opened_ns = loop_now(upstream->context->loop);
@@ -145,8 +147,9 @@ static void prepare(struct upstream *upstream, struct connect *connect, struct c
 static void aim(struct upstream *upstream, struct connect *connect, struct target *target)
 {
     upstream->target = target_acquire(target);
-    connect->origin = &target->origin;
-    connect->given = target->answer;
+    connect->origin = target_dialled(target);
+    connect->proxy = target->asks;
+    connect->given = target->way == NULL ? target->answer : NULL;
 }
 
 struct upstream *upstream_connect(struct call_context *context, struct call_terms *terms,

@@ -19,6 +19,7 @@ static const struct {
     {OPT_FORWARD_CALLER_DEADLINE, OPT_UPSTREAM_CALLER_DEADLINE},
     {OPT_FORWARD_RETRIES, OPT_UPSTREAM_RETRIES},
     {OPT_FORWARD_KEEPALIVE, OPT_UPSTREAM_KEEPALIVE},
+    {OPT_FORWARD_PROXY, OPT_UPSTREAM_PROXY},
     {OPT_FORWARD_DNS, OPT_UPSTREAM_DNS},
     {OPT_FORWARD_ADDRESSES, OPT_UPSTREAM_ADDRESSES},
     {OPT_FORWARD_OBSERVE, OPT_UPSTREAM_OBSERVE},
@@ -331,7 +332,8 @@ static enum status build_forward(struct build *b, struct build_upstream *u)
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ST_OK; i++)
         status = parts[i](b, u);
     forward->tunnel = take_tunnel(&u->values);
-    if (status != ST_OK || (status = build_ports(b, &u->values, forward)) != ST_OK ||
+    if (status != ST_OK || (status = build_forward_way(b, u, &forward->way)) != ST_OK ||
+        (status = build_ports(b, &u->values, forward)) != ST_OK ||
         (status = build_destinations(b, u, forward)) != ST_OK)
         return status;
     check_forward(b, u);

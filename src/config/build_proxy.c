@@ -20,14 +20,19 @@ static const char *variable(const struct build *b, const char *lower, const char
     return value != NULL ? value : "";
 }
 
-/* False: it says that there is none, or nothing that can be read, which has been reported. */
-static bool find_in_environment(struct build *b, const struct build_upstream *u, struct found *found)
+static struct span exceptions(const struct build *b)
 {
-    const char *name = u->url.is_https ? "HTTPS_PROXY" : "HTTP_PROXY", *why;
-    struct span value = span_trim(
-        span_of(u->url.is_https ? variable(b, "https_proxy", name) : variable(b, "http_proxy", name)));
+    return span_of(variable(b, "no_proxy", "NO_PROXY"));
+}
 
-    if (value.len == 0 || proxy_env_excepts(span_of(variable(b, "no_proxy", "NO_PROXY")), &u->url))
+/* False: it says that there is none, or nothing that can be read, which has been reported. */
+static bool find_in_environment(struct build *b, bool is_https, struct found *found)
+{
+    const char *name = is_https ? "HTTPS_PROXY" : "HTTP_PROXY", *why;
+    struct span value =
+        span_trim(span_of(is_https ? variable(b, "https_proxy", name) : variable(b, "http_proxy", name)));
+
+    if (value.len == 0)
         return false;
     why = proxy_env_parse(value, &found->url, &found->credentials);
     if (why) /* its value may hold a password */
@@ -46,19 +51,27 @@ static bool find_in_url(struct build *b, const struct yaml_node *node, struct fo
     return !why;
 }
 
-/* *is_there: there is one, and it can be read. */
-static enum status find(struct build *b, const struct build_upstream *u, struct found *found, bool *is_there)
+static bool is_environments(const struct build_upstream *u)
+{
+    const struct yaml_node *node = u->values.of[OPT_UPSTREAM_PROXY].node;
+
+    return node != NULL && node->kind == YAML_TEXT && span_eq(node->text, SPAN_LIT("env"));
+}
+
+/* For an https url, or an http one. *is_there: there is one, and it can be read. */
+static enum status find(struct build *b, const struct build_upstream *u, bool is_https, struct found *found,
+                        bool *is_there)
 {
     const struct option_value *of = u->values.of;
     const struct yaml_node *node = of[OPT_UPSTREAM_PROXY].node;
 
     *is_there = false;
-    found->node = node;
+    *found = (struct found){.node = node};
     if (!node || (node->kind == YAML_TEXT && span_eq(node->text, SPAN_LIT("none"))))
         return ST_OK;
     if (node->kind == YAML_TEXT) {
-        *is_there = span_eq(node->text, SPAN_LIT("env")) ? find_in_environment(b, u, found)
-                                                         : find_in_url(b, node, found);
+        *is_there =
+            is_environments(u) ? find_in_environment(b, is_https, found) : find_in_url(b, node, found);
         return ST_OK;
     }
     if (!of[OPT_PROXY_URL].node) {
@@ -96,29 +109,23 @@ static void put_host(struct text *out, const struct url *url)
     text_printf(out, is_ipv6 ? "[%.*s]" : "%.*s", SPAN_FMT(url->host));
 }
 
-/* RFC 9112 3.2.3: the port is always there. */
 static enum status make_ask(struct build *b, const struct build_upstream *u, struct proxy_config *out)
 {
-    size_t cap = 2 * (u->url.host.len + 16) + out->authorization.len + 128;
-    struct text text = text_over(arena_calloc(b->arena, cap, 1), cap);
+    size_t room = u->url.host.len + 16, cap = 2 * room + out->authorization.len + PROXY_ASK_ROOM;
+    struct text place = text_over(arena_calloc(b->arena, room, 1), room),
+                text = text_over(arena_calloc(b->arena, cap, 1), cap);
 
-    if (!text.ptr)
+    if (!place.ptr || !text.ptr)
         return ST_NOMEM;
-    TEXT_LIT(&text, "CONNECT ");
-    put_host(&text, &u->url);
-    text_printf(&text, ":%u HTTP/1.1\r\nHost: ", u->url.port);
-    put_host(&text, &u->url);
-    text_printf(&text, ":%u\r\n", u->url.port);
-    if (out->authorization.len != 0)
-        text_printf(&text, "Proxy-Authorization: %.*s\r\n", SPAN_FMT(out->authorization));
-    TEXT_LIT(&text, "\r\n");
+    put_host(&place, &u->url);
+    text_printf(&place, ":%u", u->url.port);
+    proxy_spec_put_ask(&text, text_span(&place), out->authorization);
     out->spec.ask = text_span(&text);
-    out->spec.answer_max = b->snapshot->limits.response_head_bytes;
     return ST_OK;
 }
 
-static enum status make_place(struct build *b, const struct build_upstream *u, const struct url *url,
-                              struct proxy_config *out)
+static enum status make_origin(struct build *b, const struct build_upstream *u, const struct url *url,
+                               struct proxy_config *out)
 {
     size_t cap = url->host.len + sizeof("http://[]:65535");
     struct text text = text_over(arena_calloc(b->arena, cap, 1), cap);
@@ -140,20 +147,30 @@ static enum status make_place(struct build *b, const struct build_upstream *u, c
     return ST_OK;
 }
 
+static enum status make(struct build *b, const struct build_upstream *u, const struct found *found,
+                        struct proxy_config *out)
+{
+    enum status status = build_place_of_key(b, found->node, &out->at);
+
+    out->spec.answer_max = b->snapshot->limits.response_head_bytes;
+    if (status == ST_OK)
+        status = make_authorization(b, found, &out->authorization);
+    return status == ST_OK ? make_origin(b, u, &found->url, out) : status;
+}
+
 enum status build_proxy(struct build *b, struct build_upstream *u)
 {
+    const struct yaml_node *by = u->values.of[OPT_PROXY_BY].node;
     struct proxy_config *out = &u->out->proxy;
-    struct found found = {0};
+    struct found found;
     bool is_there;
-    enum status status = find(b, u, &found, &is_there);
+    enum status status = find(b, u, u->url.is_https, &found, &is_there);
 
-    if (status != ST_OK || !is_there)
+    if (by != NULL && found.node != NULL)
+        report_key(b->errors, by, "is for a forward proxy's; the way to an url is asked for by its host");
+    if (status != ST_OK || !is_there || (is_environments(u) && proxy_env_excepts(exceptions(b), &u->url)))
         return status;
-    status = build_place_of_key(b, found.node, &out->at);
-    if (status == ST_OK)
-        status = make_authorization(b, &found, &out->authorization);
-    if (status == ST_OK)
-        status = make_place(b, u, &found.url, out);
+    status = make(b, u, &found, out);
     if (status == ST_OK && u->url.is_https)
         status = make_ask(b, u, out);
     if (!u->url.is_https && u->out->http2.use == HTTP2_ALWAYS)
@@ -194,4 +211,59 @@ enum status build_proxy_rules(struct build *b, struct build_upstream *u)
     rules->set_lines = text_span(&lines);
     rules->authority = text_span(&whole);
     return ST_OK;
+}
+
+/* ---- a forward proxy's ---------------------------------------------------------------------------------- */
+
+/* *out is NULL if there is none. */
+static enum status make_way(struct build *b, const struct build_upstream *u, bool is_https,
+                            const struct proxy_config **out)
+{
+    struct proxy_config *proxy = arena_calloc(b->arena, 1, sizeof(*proxy));
+    struct found found;
+    bool is_there;
+    enum status status = proxy ? find(b, u, is_https, &found, &is_there) : ST_NOMEM;
+
+    *out = NULL;
+    if (status != ST_OK || !is_there)
+        return status;
+    *out = proxy;
+    return make(b, u, &found, proxy);
+}
+
+/* Of plain requests, by name: as those of the others, with the whole url and the credentials for the proxy. */
+static enum status make_whole_rules(struct build *b, const struct build_upstream *u, struct forward_way *way)
+{
+    struct span own = u->out->rules.set_lines, authorization = way->for_plain->authorization;
+    size_t cap = own.len + authorization.len + 32;
+    struct forward_rules *rules = arena_calloc(b->arena, 1, sizeof(*rules));
+    struct text lines = text_over(arena_calloc(b->arena, cap, 1), cap);
+
+    if (!rules || !lines.ptr)
+        return ST_NOMEM;
+    text_put(&lines, own);
+    if (authorization.len != 0)
+        text_printf(&lines, "Proxy-Authorization: %.*s\r\n", SPAN_FMT(authorization));
+    *rules = u->out->rules;
+    rules->set_lines = text_span(&lines);
+    rules->whole_url = true;
+    way->rules = rules;
+    return ST_OK;
+}
+
+enum status build_forward_way(struct build *b, const struct build_upstream *u, struct forward_way *way)
+{
+    enum status status = make_way(b, u, true, &way->for_connect);
+    const char *copy;
+
+    way->for_plain = way->for_connect;
+    way->by_name = u->values.of[OPT_PROXY_BY].number == 1;
+    if (status == ST_OK && is_environments(u)) {
+        status = make_way(b, u, false, &way->for_plain);
+        copy = arena_text(b->arena, exceptions(b));
+        way->exceptions = copy ? span_of(copy) : SPAN_LIT("");
+        if (!copy)
+            return ST_NOMEM;
+    }
+    return status == ST_OK && way->by_name && way->for_plain ? make_whole_rules(b, u, way) : status;
 }

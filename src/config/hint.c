@@ -50,6 +50,8 @@ static const struct {
      "it belongs into streams, beside timeouts: {first_event: 20s}"},
     {SECTION_UPSTREAM, " stream sse streaming event_stream ", "did you mean \"streams\"?"},
     {SECTION_UPSTREAM, " http_proxy https_proxy via_proxy outbound_proxy ", "did you mean \"proxy\"?"},
+    {SECTION_FORWARD, " http_proxy https_proxy via_proxy outbound_proxy upstream_proxy parent ",
+     "did you mean \"proxy\"?"},
     {SECTION_PROXY, " address host server ", "did you mean \"url\"?"},
     {SECTION_PROXY, " auth credentials password token proxy_authorization ",
      "did you mean \"authorization\"?"},

@@ -77,11 +77,15 @@ static void put_request_line(struct text *out, const struct http1_head *head,
     text_put(out, head->method);
     TEXT_LIT(out, " ");
     text_put(out, rules->authority);
+    if (rules->whole_url) {
+        TEXT_LIT(out, "http://");
+        text_put(out, head->authority);
+    }
     if (head->path.ptr[0] != '*')
         text_put(out, rules->base_path);
     if (head->path.ptr[0] == '?')
         TEXT_LIT(out, "/");
-    if (head->path.ptr[0] != '*' || rules->authority.len == 0)
+    if (head->path.ptr[0] != '*' || (rules->authority.len == 0 && !rules->whole_url))
         text_put(out, head->path);
     TEXT_LIT(out, " HTTP/1.1\r\n");
 }

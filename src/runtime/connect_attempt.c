@@ -64,21 +64,24 @@ static unsigned lane_of(const struct connect *connect, const struct transport *t
 
 static int open_socket(struct connect *connect, unsigned lane);
 
-/*
- * The handshake in this lane offered a session, and the peer may bear none that would resume: the same address anew,
- * without one, once. Nothing has been sent, and the race does not hear of it.
- */
-static void try_without_session(struct connect *connect, unsigned lane)
+/* At the same address. Nothing has been sent to the API, and the race does not hear of it. */
+static void try_anew(struct connect *connect, unsigned lane)
 {
     int error;
 
-    PRE(!connect->shuns_session[lane]); /* once */
-    connect->shuns_session[lane] = true;
-    connect_forget_ask(connect, lane);
     transport_close(connect->lanes[lane]);
     error = open_socket(connect, lane);
     if (error != 0)
         connect_lost_by(connect, lane, error);
+}
+
+/* The handshake in this lane offered a session, and the peer may bear none that would resume: once without one. */
+static void try_without_session(struct connect *connect, unsigned lane)
+{
+    PRE(!connect->shuns_session[lane]); /* once */
+    connect->shuns_session[lane] = true;
+    connect_forget_ask(connect, lane);
+    try_anew(connect, lane);
 }
 
 static void handshaking(struct transport *transport)
@@ -131,19 +134,33 @@ static void asking(struct transport *transport)
     unsigned lane = lane_of(connect, transport);
     struct proxy_failure failure;
 
-    switch (proxy_ask_step(connect->asks[lane], transport, connect->proxy, &failure)) {
+    switch (proxy_ask_step(connect->asks[lane], transport, &failure)) {
     case ST_AGAIN: return;
     case ST_OK: way_is_open(connect, lane); return;
     default: break;
     }
+    if (failure.is_of_place && proxy_ask_next(connect->asks[lane])) {
+        try_anew(connect, lane);
+        return;
+    }
     connect_lost(connect, lane, failure.cause, failure.why);
 }
 
+/* False: no memory. */
+static bool make_ask(struct connect *connect, unsigned lane)
+{
+    struct proxy_ask *ask = mem_zalloc(sizeof(*ask));
+
+    if (ask != NULL)
+        ask->spec = connect->proxy;
+    connect->asks[lane] = ask;
+    return ask != NULL;
+}
+
+/* For the next place, if it has refused one. */
 static void begin_asking(struct connect *connect, unsigned lane)
 {
-    PRE(connect->asks[lane] == NULL);
-    connect->asks[lane] = mem_zalloc(sizeof(*connect->asks[lane]));
-    if (connect->asks[lane] == NULL) {
+    if (connect->asks[lane] == NULL && !make_ask(connect, lane)) {
         connect_lost(connect, lane, CAUSE_INTERNAL, strerror(ENOMEM));
         return;
     }

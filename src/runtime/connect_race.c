@@ -125,6 +125,8 @@ void connect_won(struct connect *connect, unsigned lane)
         connect_finish(connect, CAUSE_INTERNAL);
         return;
     }
+    if (connect->proxy != NULL)
+        connect->proxy = connect->asks[lane]->spec;
     connect_forget_ask(connect, lane);
     if (winner == connect->transport)
         connect->lanes[lane] = NULL; /* it stays open */

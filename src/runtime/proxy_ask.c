@@ -10,13 +10,15 @@
 #include "runtime/loop.h"
 #include "runtime/transport.h"
 
-#define ROOM_FIRST 1024u
+#define ROOM_FIRST      1024u
 /* Of the answer's first line, as it is told. */
-#define LINE_TOLD  64u
+#define LINE_TOLD       64u
+/* A status that says nothing of the place: the proxy does not know who asks. */
+#define UNAUTHENTICATED 407u
 
 static enum status fail(struct proxy_failure *failure, enum cause cause, const char *why)
 {
-    failure->cause = cause;
+    *failure = (struct proxy_failure){.cause = cause};
     snprintf(failure->why, sizeof(failure->why), "%s", why);
     return ST_FAILED;
 }
@@ -90,13 +92,12 @@ static void put_line(struct proxy_failure *failure, struct span line)
 }
 
 /* ST_AGAIN: it has not come whole. */
-static enum status judge(const struct proxy_ask *ask, const struct proxy_spec *spec, size_t *len,
-                         struct proxy_failure *failure)
+static enum status judge(const struct proxy_ask *ask, size_t *len, struct proxy_failure *failure)
 {
     struct span line;
     unsigned status = proxy_answer_read(ask->head, ask->len, len, &line);
 
-    if ((*len != 0 ? *len : ask->len) > spec->answer_max)
+    if ((*len != 0 ? *len : ask->len) > ask->spec->answer_max)
         return fail(failure, CAUSE_PROXY_REFUSED, "the head of the proxy's answer is too large");
     if (*len == 0)
         return ST_AGAIN;
@@ -104,16 +105,17 @@ static enum status judge(const struct proxy_ask *ask, const struct proxy_spec *s
         return ST_OK;
     if (status == 0)
         return fail(failure, CAUSE_PROXY_REFUSED, "what came from the proxy is no HTTP");
-    failure->cause = CAUSE_PROXY_REFUSED;
+    *failure = (struct proxy_failure){.cause = CAUSE_PROXY_REFUSED, .is_of_place = status != UNAUTHENTICATED};
     put_line(failure, line);
     return ST_FAILED;
 }
 
 /* ---- bytes --------------------------------------------------------------------------------------------- */
 
-static enum status send_ask(struct proxy_ask *ask, struct transport *transport, const struct proxy_spec *spec,
-                            struct proxy_failure *failure)
+static enum status send_ask(struct proxy_ask *ask, struct transport *transport, struct proxy_failure *failure)
 {
+    const struct proxy_spec *spec = ask->spec;
+
     while (ask->sent < spec->ask.len) {
         struct iovec rest = {(char *)(uintptr_t)spec->ask.ptr + ask->sent, spec->ask.len - ask->sent};
         size_t written;
@@ -145,7 +147,7 @@ static bool make_room(struct proxy_ask *ask)
 
 /* What is behind the answer's head stays in the socket: so it is looked at first, and then that much is taken. */
 static enum status take_some(struct proxy_ask *ask, struct transport *transport,
-                             const struct proxy_spec *spec, struct proxy_failure *failure)
+                             struct proxy_failure *failure)
 {
     size_t before = ask->len, whole;
     enum status status;
@@ -159,7 +161,7 @@ static enum status take_some(struct proxy_ask *ask, struct transport *transport,
     if (count <= 0)
         return fail(failure, CAUSE_PROXY_REFUSED, "the proxy closed the connection");
     ask->len = before + (size_t)count;
-    status = judge(ask, spec, &whole, failure);
+    status = judge(ask, &whole, failure);
     if (status == ST_OK)
         ask->len = whole;
     PRE(ask->len > before); /* a head that was whole before was judged then */
@@ -168,14 +170,24 @@ static enum status take_some(struct proxy_ask *ask, struct transport *transport,
     return status == ST_AGAIN ? ST_OK : status == ST_OK ? ST_EOF : status;
 }
 
-enum status proxy_ask_step(struct proxy_ask *ask, struct transport *transport, const struct proxy_spec *spec,
-                           struct proxy_failure *failure)
+enum status proxy_ask_step(struct proxy_ask *ask, struct transport *transport, struct proxy_failure *failure)
 {
-    enum status status = send_ask(ask, transport, spec, failure);
+    enum status status = send_ask(ask, transport, failure);
 
     while (status == ST_OK)
-        status = take_some(ask, transport, spec, failure);
+        status = take_some(ask, transport, failure);
     return status == ST_EOF ? ST_OK : status;
+}
+
+bool proxy_ask_next(struct proxy_ask *ask)
+{
+    const struct proxy_spec *next = ask->spec->next;
+
+    if (next == NULL)
+        return false;
+    proxy_ask_fini(ask);
+    ask->spec = next;
+    return true;
 }
 
 void proxy_ask_fini(struct proxy_ask *ask)

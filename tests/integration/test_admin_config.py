@@ -38,7 +38,7 @@ def full(curfew, certificates, tmp_path):
              "drain": "1500ms", "drain_delay": "20ms",
              "defaults": {"headers": {"set": {"X-Api-Key": "from-the-defaults"}}},
              "limits": {"request_head": "16KiB", "idle_timeout": "2m"},
-             "forward": {"egress": {"listen": "127.0.0.1:0", "destinations": {"hosts": "*"}}}},
+             "forward": {"egress": {"listen": "127.0.0.1:0", "proxy": "http://proxy.corp:3128", "destinations": {"hosts": "*"}}}},
         upstreams={"api": {
             "url": "https://api.example.com:8443/v2", "listen": ["127.0.0.1:0", f"unix:{tmp_path}/api.sock"],
             "deadline": "2500us", "timeouts": {"connect": "1ms", "min_rate": {"per": "3s"}}, "pool": "shared",
@@ -123,7 +123,7 @@ def test_every_option_is_there(full):
     places = {"ROOT": config, "ADMIN": config["admin"], "LOG": config["log"], "LIMITS": config["limits"],
               "POOL": config["pools"]["shared"], "ADAPT": config["pools"]["shared"]["adapt"],
               "RATE": config["pools"]["shared"]["rate"], "PAUSE": config["pools"]["shared"]["pause"], "UPSTREAM": api, "TIMEOUTS": api["timeouts"],
-              "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "UPGRADE": api["upgrade"], "PROXY": api["proxy"], "TLS": api["tls"],
+              "MIN_RATE": api["timeouts"]["min_rate"], "STREAMS": api["streams"], "UPGRADE": api["upgrade"], "PROXY": egress["proxy"], "TLS": api["tls"],
               "CALLER_TLS": api["caller_tls"], "HTTP2": api["http2"],
               "CALLER_DEADLINE": api["caller_deadline"], "BREAKER": api["breaker"], "EJECT": api["addresses"]["eject"], "KEEPALIVE": api["keepalive"], "HEADERS": api["headers"],
               "ADDRESSES": api["addresses"], "DNS": api["dns"], "ROUTE": api["routes"][0],

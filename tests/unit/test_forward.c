@@ -74,6 +74,18 @@ static void a_target_is_sent_in_origin_form_behind_the_base_path(void **state)
     }
 }
 
+static void to_a_proxy_a_target_goes_with_the_authority_that_it_came_with(void **state)
+{
+    static const struct forward_rules whole = {.whole_url = true};
+
+    check_request("GET http://a:81/b?c HTTP/1.1\r\nHost: x\r\n\r\n", &whole, "10.0.0.1",
+                  "GET http://a:81/b?c HTTP/1.1\r\nHost: a:81\r\n");
+    check_request("GET http://a?c HTTP/1.1\r\nHost: a\r\n\r\n", &whole, "10.0.0.1",
+                  "GET http://a/?c HTTP/1.1\r\nHost: a\r\n");
+    check_request("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", &whole, "10.0.0.1",
+                  "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n");
+}
+
 static void fields_for_one_hop_stay_behind(void **state)
 {
     check_request(LINE
@@ -604,6 +616,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_goes_on_with_the_upstreams_host_and_our_fields),
         cmocka_unit_test(a_target_is_sent_in_origin_form_behind_the_base_path),
+        cmocka_unit_test(to_a_proxy_a_target_goes_with_the_authority_that_it_came_with),
         cmocka_unit_test(fields_for_one_hop_stay_behind),
         cmocka_unit_test(a_request_has_exactly_the_framing_that_was_read),
         cmocka_unit_test(te_goes_on_only_as_trailers),
