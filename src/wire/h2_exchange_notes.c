@@ -59,8 +59,10 @@ static void head_begins(void *user, void *stream)
 
     (void)user;
     exchange->stream.heard = true;
-    if (!is_trailers(exchange))
+    if (!is_trailers(exchange)) {
         exchange->stream.begun = true;
+        h2_exchange_has_news(exchange); /* another limit runs from here, and the rest may not come */
+    }
     exchange->head_bytes = 0;
     exchange->head_is_bad = false;
     exchange->stream.moved_ns = loop_now(exchange->loop);
