@@ -68,8 +68,7 @@ static void turn_waiters_away(struct call_list *calls)
 
 static void begin(struct broadcast *broadcast, struct worker *pw)
 {
-    (void)broadcast;
-    if (pw->context.resolver == NULL)
+    if (pw->context.resolver == NULL || pw->context.draining)
         return;
     mail_init(&pw->emptied, worker_emptied);
     pw->context.emptied = worker_is_empty;
@@ -79,6 +78,7 @@ static void begin(struct broadcast *broadcast, struct worker *pw)
         turn_waiters_away(&pw->context.calls.by_pool[i]);
     if (pw->context.downstream_count == 0)
         worker_is_empty(&pw->context);
+    broadcast_run_again(broadcast, pw); /* what waiters are told over HTTP/2 goes first, and is deferred */
 }
 
 static void all_have_begun(struct broadcast *broadcast)
