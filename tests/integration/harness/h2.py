@@ -157,7 +157,9 @@ class H2Peer:
         self.headers(request, [(":status", str(status)), *fields], end, **more)
 
     def _credit(self, stream):
-        return self._window + self._given.get(stream, 0) - self._sent.get(stream, 0)
+        """What the stream's window and the connection's have room for."""
+        return min(self._window + self._given.get(stream, 0) - self._sent.get(stream, 0),
+                   65535 + self._given.get(0, 0) - sum(self._sent.values()))
 
     def data(self, request, content=b"", end=False, at_once=True):
         """`at_once`: whatever the stream's window says; else as it has room, and frames are read until it has."""

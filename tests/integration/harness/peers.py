@@ -61,6 +61,15 @@ class Exchange(Peer):
             head.append(f"Content-Length: {len(content)}")
         self.send("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + content)
 
+    def must_get(self, content):
+        """A chunk of a request's content comes."""
+        whole = b"%x\r\n%s\r\n" % (len(content), content)
+        assert (came := self.read_exactly(len(whole))) == whole, came
+
+    def must_get_end(self):
+        """The last chunk comes, without trailers."""
+        assert (came := self.read_exactly(5)) == b"0\r\n\r\n", came
+
     def send_together(self, pieces):
         """Each a TLS record of its own, if there is TLS, but all in one segment."""
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

@@ -1,5 +1,7 @@
 """What can hit a call: each event of matrix.txt, and what it takes in the configuration."""
 
+from harness.h2 import INTERNAL_ERROR, REFUSED_STREAM
+
 from .cell import LIMIT
 
 BAD_REQUEST = b"GET\x00/ HTTP/1.1\r\n\r\n"
@@ -24,7 +26,7 @@ class Deadline(Event):
 
     def hit(self, cell):
         cell.drip()
-        cell.situation.wait_out(cell)
+        cell.wait_out()
 
 
 class TimeLimit(Event):
@@ -42,7 +44,7 @@ class OperatorCuts(Event):
         assert [call["phase"] for call in listed] == [cell.row.phase], listed
         status, text = cell.proxy.admin_ask("DELETE", f"/calls/{listed[0]['id']}")
         assert status == 200, text
-        cell.situation.wait_out(cell)
+        cell.wait_out()
 
 
 class CallerCloses(Event):
@@ -53,7 +55,7 @@ class CallerCloses(Event):
 class CallerHalfCloses(Event):
     def hit(self, cell):
         cell.caller.half_close()
-        if cell.row.outcome == "completed":
+        if cell.row.outcome == "completed" and cell.row.answer != "-":
             cell.watch.barrier()
             cell.situation.complete(cell)
         elif hasattr(cell.situation, "read_on"):
@@ -69,8 +71,8 @@ class CallerBreaksFraming(Event):
     """In the head, in chunked content, or by what comes after the request."""
 
     def hit(self, cell):
-        cell.caller.send(b"\x00\r\n" if cell.row.outcome != "completed" else BAD_REQUEST)
-        if cell.row.outcome == "completed":
+        cell.break_framing(b"\x00\r\n" if cell.row.outcome != "completed" else BAD_REQUEST)
+        if cell.row.outcome == "completed" and not cell.row.answer.startswith("goaway"):
             cell.watch.barrier()
             cell.situation.complete(cell)
 
@@ -155,7 +157,7 @@ class UpstreamStalls(Event):
     deadline = LIMIT
 
     def hit(self, cell):
-        cell.situation.wait_out(cell)
+        cell.wait_out()
 
 
 class PoolShrinks(Event):
@@ -186,6 +188,44 @@ class Drain(Event):
             cell.situation.complete(cell)
 
 
+class CallerResetsStream(Event):
+    """RST_STREAM(CANCEL), and his connection stays."""
+
+    def hit(self, cell):
+        cell.caller.cancel()
+
+
+class CallerGoesAway(Event):
+    """GOAWAY: it makes no more requests, and waits for the answer."""
+
+    def hit(self, cell):
+        cell.caller.go_away()
+        cell.watch.barrier()
+        cell.situation.complete(cell)
+
+
+class UpstreamResetsStream(Event):
+    def hit(self, cell):
+        cell.exchange.reset_stream(INTERNAL_ERROR)
+        cell.complete_anew()
+
+
+class UpstreamRefusesStream(Event):
+    """RST_STREAM(REFUSED_STREAM): it has not looked at the request, which goes again."""
+
+    def hit(self, cell):
+        cell.exchange.reset_stream(REFUSED_STREAM)
+        cell.complete_again()
+
+
+class UpstreamGoesAway(Event):
+    """GOAWAY, the call's stream above the last one: likewise."""
+
+    def hit(self, cell):
+        cell.exchange.go_away(0)
+        cell.complete_again()
+
+
 EVENTS = {
     "deadline": Deadline(),
     "time limit": TimeLimit(),
@@ -205,4 +245,13 @@ EVENTS = {
     "pool shrinks": PoolShrinks(),
     "shutdown": Shutdown(),
     "drain": Drain(),
+}
+
+# What only a stream of HTTP/2 can have: see pairs.txt.
+STREAM_EVENTS = {
+    "caller resets the stream": CallerResetsStream(),
+    "caller goes away": CallerGoesAway(),
+    "upstream resets the stream": UpstreamResetsStream(),
+    "upstream refuses the stream": UpstreamRefusesStream(),
+    "upstream goes away": UpstreamGoesAway(),
 }

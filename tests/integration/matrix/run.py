@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import signal
 import socket
+import ssl
 import tempfile
 import time
 import traceback
@@ -18,12 +19,15 @@ from harness.peers import ScriptedUpstream
 from harness.programs import NameServer, with_resolver
 
 from .cell import FAR, Cell
-from .events import EVENTS
+from .events import EVENTS, STREAM_EVENTS
+from .pair_cell import PairCell
+from .pairs import CALLERS, PAIRS, PairTable
 from .policies import SITUATIONS
 from .table import TRANSPORTS, Table
 from .watch import Watch
 
 GROUPS_AT_A_TIME = 5
+ALL_EVENTS = {**EVENTS, **STREAM_EVENTS}
 
 PASSED, FAILED, IMPOSSIBLE, NOT_RUN = "ok", "FAILED", "-", "not run"
 
@@ -37,15 +41,27 @@ class Setting:
             (directory / "certificates").mkdir()
             certificates = Certificates(directory / "certificates")
         self.certificates = certificates
-        self._contexts = {name: certificates.server(name) for name in ("server", "untrusted")}
+        self._contexts = {(name, None): certificates.server(name) for name in ("server", "untrusted")}
         self._taken = None
         self.name_server, self.wrap = None, ()
         with contextlib.suppress(PermissionError):
             self.name_server = NameServer({})
             self.wrap = with_resolver(directory, self.name_server.host, timeout=30)
 
-    def context(self, certificate):
-        return self._contexts[certificate]
+    def context(self, certificate, alpn=None):
+        """Of an upstream."""
+        key = (certificate, alpn)
+        if key not in self._contexts:
+            self._contexts[key] = context = self.certificates.server(certificate)
+            context.set_alpn_protocols([alpn])
+        return self._contexts[key]
+
+    def client_context(self, alpn):
+        """Of a caller."""
+        if alpn not in self._contexts:
+            self._contexts[alpn] = context = ssl.create_default_context(cafile=self.certificates.ca)
+            context.set_alpn_protocols([alpn])
+        return self._contexts[alpn]
 
     def kernel_takes(self):
         """How many bytes the kernel takes for a caller with the smallest buffer who does not read."""
@@ -268,9 +284,12 @@ NEEDED = {
 def _groups(rows, setting):
     cells = {}
     for number, row in enumerate(rows):
-        situation, event = SITUATIONS[row.situation], EVENTS[row.event]
+        situation, event = SITUATIONS[row.situation], ALL_EVENTS[row.event]
         key = event.together or row.situation.replace("/", "-") + ("-limit" if situation.top(event) else "")
-        cells.setdefault(key, []).append(Cell(number, row, situation, event, setting))
+        if hasattr(row, "pair"):
+            key += "-" + (row.pair[0] if event.together else "-".join(row.pair))
+        make = PairCell if hasattr(row, "pair") else Cell
+        cells.setdefault(key, []).append(make(number, row, situation, event, setting))
     return [Group(name, of_one, setting) for name, of_one in cells.items()]
 
 
@@ -284,7 +303,7 @@ def run(rows, directory, certificates=None):
             for row in [row for row in possible if SITUATIONS[row.situation].needs_names]:
                 results[row.id] = Result(NOT_RUN, "port 53 and a mount namespace need root")
         for together, (is_able, why) in NEEDED.items():
-            hit = [row for row in possible if EVENTS[row.event].together == together]
+            hit = [row for row in possible if ALL_EVENTS[row.event].together == together]
             if hit and not is_able(setting):
                 results.update({row.id: Result(NOT_RUN, why) for row in hit})
         groups = _groups([row for row in possible if row.id not in results], setting)
@@ -304,48 +323,66 @@ def _short(event):
     return event.replace("upstream", "u.").replace("caller", "c.").replace("the ", "")
 
 
-def print_grid(table, results):
-    """States by events, for a plain upstream and for one behind TLS."""
-    width = max(map(len, table.situations)) + 1
-    events = list(EVENTS)
-    for number, event in enumerate(events):
-        print(f"  {number + 1:2}  {event}")
-    for transport in TRANSPORTS:
-        print(f"\n{transport:{width}}" + "".join(f"{number + 1:>5}" for number in range(len(events))))
-        for situation in table.situations:
-            cells = [next((results[row.id].how for row in table.rows
-                           if (row.situation, row.event, row.transport) == (situation, event, transport)), IMPOSSIBLE)
-                     for event in events]
-            print(f"{situation:{width}}" + "".join(f"{_mark(cell):>5}" for cell in cells))
-    for state, reason in table.excluded.items():
-        print(f"{state:{width}}  - {reason}")
+def print_grid(title, rows, events, results):
+    """Situations by events."""
+    situations = list(dict.fromkeys(row.situation for row in rows))
+    width = max(map(len, [title, *situations])) + 1
+    how = {(row.situation, row.event): results[row.id].how for row in rows}
+    print(f"\n{title:{width}}" + "".join(f"{number + 1:>5}" for number in range(len(events))))
+    for situation in situations:
+        cells = [how.get((situation, event), IMPOSSIBLE) for event in events]
+        print(f"{situation:{width}}" + "".join(f"{_mark(cell):>5}" for cell in cells))
 
 
 def _mark(how):
     return {FAILED: "FAIL", NOT_RUN: "n/r"}.get(how, how)
 
 
-def main():
-    start = time.monotonic()
-    table = Table()
-    missing = table.missing(EVENTS)
-    for complaint in missing:
-        print(f"matrix.txt: {complaint}")
+def _print_all(table, pairs, results):
+    """For a plain upstream and one behind TLS, and then for each pair of protocols."""
+    events = list(ALL_EVENTS)
+    for number, event in enumerate(events):
+        print(f"  {number + 1:2}  {event}")
+    for transport in TRANSPORTS:
+        print_grid(transport, [row for row in table.rows if row.transport == transport], events, results)
+        for pair in PAIRS:
+            rows = [row for row in pairs if (row.pair, row.transport) == (pair, transport)]
+            if rows:
+                print_grid(f"{' > '.join(pair)}, {transport}", rows, events, results)
+    for state, reason in table.excluded.items():
+        print(f"{state}: {reason}")
+
+
+def _run_all(rows):
     directory = Path(tempfile.mkdtemp(prefix="curfew-matrix"))
+    results = {}
     try:
-        results = run(table.rows, directory)
+        for part, some in rows.items():
+            (directory / part).mkdir()
+            results.update(run(some, directory / part))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    print_grid(table, results)
+    return results
+
+
+def main():
+    start = time.monotonic()
+    table, of_pairs = Table(), PairTable()
+    missing = table.missing(EVENTS) + of_pairs.missing(EVENTS)
+    for complaint in missing:
+        print(complaint)
+    pairs = [row for row in of_pairs.rows if not row.is_of_matrix]
+    results = _run_all({"all": table.rows, **{caller: [row for row in pairs if row.pair[0] == caller] for caller in CALLERS}})
+    _print_all(table, pairs, results)
     count = {how: sum(result.how == how for result in results.values())
              for how in (PASSED, IMPOSSIBLE, NOT_RUN, FAILED)}
-    for row in table.rows:
+    for row in [*table.rows, *pairs]:
         if results[row.id].how == FAILED:
-            print(f"\n{FAILED}: {row.situation}, {row.event}, {row.transport}: {results[row.id].why}")
+            print(f"\n{FAILED}: {row.id}: {results[row.id].why}")
     for why, rows in Counter(result.why for result in results.values() if result.how == NOT_RUN).items():
         print(f"\nnot run: {rows} rows, because {why}")
     states = {situation.split("/")[0] for situation in table.situations} | set(table.excluded)
-    print(f"\n{len(states)} states ({len(table.situations)} situations) x {len(EVENTS)} events, plain and TLS: "
-          f"{count[PASSED]} passed, {count[IMPOSSIBLE]} can't happen, {count[NOT_RUN]} not run, "
+    print(f"\n{len(states)} states ({len(table.situations)} situations) x {len(ALL_EVENTS)} events, {len(PAIRS)} pairs of protocols, "
+          f"plain and TLS: {count[PASSED]} passed, {count[IMPOSSIBLE]} can't happen, {count[NOT_RUN]} not run, "
           f"{len(missing)} missing, {count[FAILED]} failing, in {time.monotonic() - start:.1f} s")
     return 1 if missing or count[FAILED] else 0

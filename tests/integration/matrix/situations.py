@@ -387,7 +387,7 @@ class SendingUploading(Situation):
         cell.exchange = cell.accept()
         cell.exchange.recv_head()
         cell.caller.send(b"4\r\nhalf\r\n")
-        assert cell.exchange.read_exactly(9) == b"4\r\nhalf\r\n"
+        cell.exchange.must_get(b"half")
         cell.reach("send")
 
     def progress(self, cell):
@@ -395,7 +395,7 @@ class SendingUploading(Situation):
 
     def complete(self, cell):
         cell.caller.send(b"0\r\n\r\n")
-        assert cell.exchange.read_exactly(5) == b"0\r\n\r\n"
+        cell.exchange.must_get_end()
         super().complete(cell)
 
 
@@ -622,12 +622,12 @@ class StreamingUploading(StreamingLength):
         cell.exchange = cell.accept()
         cell.exchange.recv_head()
         cell.caller.send(b"4\r\nhalf\r\n")
-        assert cell.exchange.read_exactly(9) == b"4\r\nhalf\r\n"
+        cell.exchange.must_get(b"half")
         self.begin_response(cell)
 
     def complete(self, cell):
         cell.caller.send(b"0\r\n\r\n")
-        assert cell.exchange.read_exactly(5) == b"0\r\n\r\n"
+        cell.exchange.must_get_end()
         super().complete(cell)
 
 
@@ -644,10 +644,9 @@ class TunnelingOpen(Situation):
 
     def enter(self, cell):
         cell.call("GET", "Connection: Upgrade", "Upgrade: websocket")
-        cell.take("/cell")
-        cell.exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nd")
-        assert cell.caller.recv_response_head().status == 101
-        assert cell.caller.read_exactly(1) == b"d"
+        accept = cell.accept_of(cell.take("/cell"))
+        cell.exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s\r\nd" % accept)
+        cell.must_be_open()
         cell.caller.send(b"u")
         assert cell.exchange.read_exactly(1) == b"u"
         cell.reach("tunnel")
@@ -662,7 +661,7 @@ class TunnelingOpen(Situation):
         """Either side ends: the permit is free when both have."""
         cell.exchange.send(b"last words")
         cell.end_upstream()
-        cell.caller.half_close()
+        cell.end_tunnel()
 
 
 class DeliveringUnread(Situation):
@@ -674,7 +673,7 @@ class DeliveringUnread(Situation):
     LAST = 16000
 
     def enter(self, cell):
-        taken = cell.setting.kernel_takes()
+        taken = cell.unread_is_taken()
         cell.content = bytes(taken + self.LAST // 2)
         cell.call(receive_buffer=1, segment=536)
         cell.take("/cell")
@@ -696,6 +695,7 @@ class DeliveringUnread(Situation):
 
     def complete(self, cell):
         """There is nothing more to come: he only has to read."""
+        cell.read_on()
 
 
 SITUATIONS = {

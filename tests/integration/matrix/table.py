@@ -22,6 +22,7 @@ class Row:
         self.situation = situation
         self.event = event
         self.transport = transport
+        self.cells = cells
         self.why_not = cells[0][3:] if cells[0].startswith("-- ") else None
         self.outcome = self.cause = self.phase = self.result_class = None
         if self.why_not:
@@ -42,6 +43,11 @@ class Row:
         """The one label of the counter that counts the outcome."""
         return {"completed": {"class": self.result_class}, "stuck": {"phase": self.phase},
                 "abandoned": {"phase": self.phase}}.get(self.outcome, {"reason": self.cause})
+
+    @property
+    def cut_by(self):
+        """The error of a response that is cut."""
+        return self.answer.split()[1] if self.answer.startswith("cut ") else None
 
     @property
     def id(self):
@@ -82,6 +88,10 @@ class Table:
         event = re.fullmatch(r"(?:\((plain|tls)\) )?(.*)", cells[0])
         for transport in (event[1],) if event[1] else self._only[situation]:
             self.rows.append(Row(situation, event[2], transport, cells[1:]))
+
+    def transports(self, situation):
+        """By which its upstream can be reached."""
+        return self._only.get(situation, ())
 
     def missing(self, events):
         """What the table does not say, or says of something that does not exist: a list of complaints."""
