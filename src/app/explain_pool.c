@@ -3,9 +3,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "app/admin_client.h"
 #include "app/explain_place.h"
 #include "base/number.h"
 #include "config/fleet_terms.h"
+#include "view/metrics_page.h"
+
+/* For a curfew that may run. */
+#define PATIENCE_S 1
 
 static void print_linger(const struct explanation *e, const struct pool_config *pool)
 {
@@ -79,15 +84,40 @@ static void print_rate(const struct snapshot *snapshot, const struct pool_config
     printf("\n");
 }
 
+/* Calls of the curfew that runs by this file; negative: none does, or it has no such pool in a fleet. */
+static double ask_held(const struct snapshot *snapshot, const struct pool_config *pool)
+{
+    const struct admin_question question = {snapshot->admin.text, "GET", "/metrics", PATIENCE_S, true};
+    const struct metrics_page_pool *found = NULL;
+    struct metrics_page page = {0};
+    struct admin_answer answer = {0};
+    char why[256];
+    double held = -1;
+
+    if (snapshot->has_admin && admin_client_ask(&question, &answer, why, sizeof(why)) &&
+        answer.status == 200 && metrics_page_read(&page, answer.content))
+        found = metrics_page_find_pool(&page, pool->name);
+    if (found != NULL && found->fleet_size > 0)
+        held = found->held;
+    metrics_page_free(&page);
+    admin_answer_free(&answer);
+    return held;
+}
+
 /* That the size is the fleet's, and what this host may have of it. */
 static void print_fleet(const struct snapshot *snapshot, const struct pool_config *pool)
 {
+    double held;
+
     if (pool->fleet == NULL)
         return;
-    printf("            over all curfews of the fleet %s, where it is %s; this host has %" PRIu32 " at most",
-           snapshot->fleet.name, pool->fleet, pool->host_size);
+    printf("            %" PRIu32 " over the fleet %s, where it is %s; this host has %" PRIu32 " at most",
+           pool->size, snapshot->fleet.name, pool->fleet, pool->host_size);
     if (pool->reserve != 0)
         printf(", %" PRIu32 " of them without the store", pool->reserve);
+    held = ask_held(snapshot, pool);
+    if (held >= 0)
+        printf("; this host holds %.0f now", held);
     printf("\n");
 }
 

@@ -1,5 +1,6 @@
 """One cap over several curfews, by a real store: whatever is killed, stopped or lost, the API never has more in work."""
 
+import re
 import signal
 
 import pytest
@@ -173,7 +174,11 @@ def test_what_becomes_of_it_is_seen(fleet):
     assert metrics.sum("curfew_fleet_size") == 6 and metrics.sum("curfew_fleet_hosts") == 2
     assert metrics.sum("curfew_fleet_granted") == metrics.sum("curfew_pool_size")
     assert metrics.sum("curfew_fleet_over_granted") == 0
-    assert metrics.sum("curfew_fleet_lease_seconds") > 8
+    assert metrics.sum("curfew_fleet_lease_seconds") > 8 and metrics.sum("curfew_fleet_ride_out_seconds") == 10
+    found = f.directory / "found.yaml"
+    found.write_text(f.hosts[0].config.read_text().replace("127.0.0.1:0", "%s:%d" % f.hosts[0].admin, 1))
+    said = run([BINARY, "explain", "-c", found, "GET", "/", "--upstream", "api"]).stdout
+    assert re.search(r"^ +6 over the fleet prod, where it is api; this host has 6 at most; this host holds \d now$", said, re.M), said
     finish()
     f.store.stop()
     f.hosts[0].wait_metric("curfew_fleet_connected", 0)
