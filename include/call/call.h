@@ -49,8 +49,7 @@ struct call {
     const struct upstream_config *config; /* of the terms */
     const struct route_config *route;
     uint64_t id;
-    struct trace trace; /* that the upstream is told of */
-    uint8_t bucket;     /* in the queue of its route's pool, if that is shared */
+    struct trace *trace; /* that the upstream is told of; NULL: none, or no memory */
 
     struct target *target; /* where a forward proxy's caller wants to go; NULL: where the url says */
     struct outgoing request;
@@ -67,7 +66,7 @@ struct call {
     bool falls_back : 1;            /* its try at hand, and those to come, go to the fallback */
     bool renews : 1;                /* its next try is to be on a new connection */
     enum retry_stop retry_stop : 8; /* why there is no other try, if one was asked for */
-
+    uint8_t bucket;                 /* in the queue of its route's pool, if that is shared */
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
     struct stream *caller;          /* the downstream's */
     struct call_grpc *grpc;         /* NULL: it is no gRPC call, or there was no memory */

@@ -15,7 +15,7 @@
 struct call_tunnel {
     struct tunnel tunnel;
     const struct tunnel_terms *terms; /* of the call's configuration, as is: */
-    struct span protocol;             /* that is asked for */
+    const struct span *protocol;      /* that is asked for, or NULL */
     enum tunnel_end end;              /* NONE: it has not ended, or never was one */
     int64_t reclaim_ns;               /* of CONNECT, as in struct tunnel_config; NS_NEVER: never */
     int64_t hello_end_ns;             /* when its ClientHello has to be there */
@@ -26,7 +26,7 @@ struct call_tunnel {
 };
 
 /* It asks for one. False: no memory. */
-bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, struct span protocol)
+bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, const struct span *protocol)
     __attribute__((warn_unused_result));
 
 /*
@@ -36,10 +36,10 @@ bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, st
 enum cause call_ask_for_upgrade(struct call *call, struct http1_head *head)
     __attribute__((warn_unused_result));
 
-/* The protocol that it asks its API for; empty: none. */
-static inline struct span call_upgrade(const struct call *call)
+/* The protocol that it asks its API for; NULL: none. */
+static inline const struct span *call_upgrade(const struct call *call)
 {
-    return call->tunnel != NULL ? call->tunnel->protocol : SPAN_LIT("");
+    return call->tunnel != NULL ? call->tunnel->protocol : NULL;
 }
 
 /* The request's head goes, and nothing behind it. As call_exchange's upload. */

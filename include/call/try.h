@@ -73,11 +73,10 @@ struct try {
     int64_t granted_ns;             /* the permit, 0: it never was; */
     int64_t released_ns;            /* and when it went back, 0: it has not */
     int64_t uploaded_ns;            /* the request was all sent, and the wait for the response began */
-    union dns_address peer;         /* the upstream's address; family 0: none was tried */
-    uint16_t status;                /* of the final response's head; 0: none has come */
     struct breaker_pass pass;       /* with which the breaker has let it in */
     struct breaker_refusal refusal; /* or has not */
-    enum phase phase : 8;           /* where it is */
+    union dns_address peer;         /* the upstream's address; family 0: none was tried */
+    uint16_t status;                /* of the final response's head; 0: none has come */
     bool probes : 1;                /* it was let in to see whether the API is well again */
     bool judged : 1;                /* the breaker knows of the head that has come, */
     bool judged_bad : 1;            /* which was a bad one */

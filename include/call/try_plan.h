@@ -28,9 +28,9 @@ struct try_plan {
     const union dns_address *shunned;    /* of several addresses, the last one to be tried; NULL: none */
     struct upstream **reserved_at; /* the connection that authenticates this caller, if there is one there */
     int64_t deadline_ns,
-        policy_ns;       /* as in struct call_fsm, the first the earliest of all that is set by then */
-    struct span upgrade; /* the protocol that the request asks for; empty: none */
-    enum http1_method method;
+        policy_ns;              /* as in struct call_fsm, the first the earliest of all that is set by then */
+    const struct span *upgrade; /* the protocol that the request asks for; NULL: none */
+    enum http1_method method : 8;
     uint8_t bucket; /* in the pool's queue, if that is shared */
     uint8_t number; /* of its call's tries, from 1 */
     enum try_kind kind : 8;
@@ -48,13 +48,13 @@ static inline const struct origin *try_plan_origin(const struct try_plan *plan)
 /* A switch of protocols is HTTP/1.1's. */
 static inline bool try_plan_may_speak_h2(const struct try_plan *plan)
 {
-    return plan->config->http2.use != HTTP2_NEVER && plan->upgrade.len == 0;
+    return plan->config->http2.use != HTTP2_NEVER && plan->upgrade == NULL;
 }
 
 /* Is it over HTTP/1.1 for its switch of protocols alone, where other calls have the choice of HTTP/2? */
 static inline bool try_plan_forgoes_h2(const struct try_plan *plan)
 {
-    return plan->upgrade.len != 0 && plan->config->http2.use != HTTP2_NEVER;
+    return plan->upgrade != NULL && plan->config->http2.use != HTTP2_NEVER;
 }
 
 #endif

@@ -61,7 +61,6 @@ struct upstream {
     const struct upstream_seat_ops *seat; /* NULL: it is a connection */
     struct upstream *carrier;             /* of a seat; NULL: it waits for one to be made */
     struct carrier *shared;               /* of a connection that others have seats on, else NULL */
-    bool waits;                           /* a seat that can't be used yet */
     int64_t opened_ns;
     int64_t end_ns;     /* while it is idle: when it is to be closed */
     struct proof proof; /* that it is alive */
@@ -70,6 +69,7 @@ struct upstream {
     uint32_t answer_number; /* of the keepalive's answer that has this address; 0: none yet */
     uint32_t served;        /* final responses that it has given */
     struct keep_alive said; /* how long it lives, by what the upstream says */
+    bool waits;             /* a seat that can't be used yet */
     bool is_personal; /* authenticates one caller, or may: it serves nobody else (http/connection_auth.h) */
     struct upstream *
         *reserved_at; /* while it is idle and reserved for a caller: that one's pointer; else NULL */

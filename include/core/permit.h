@@ -58,7 +58,7 @@ struct permit {
     struct queue_place place; /* in the pool's queue while WAITING, else alone */
     enum permit_state state : 8;
     enum permit_answer refused : 8; /* a refusal, if it was refused when it last asked or waited */
-    uint32_t worker;                /* index of the thread that owns the call; for the audit */
+    uint16_t worker;                /* index of the thread that owns the call; for the audit */
     uint32_t round;                 /* of the pause after which it started, while HELD */
     int64_t start_by_ns;            /* its turn is of no use later than that; NS_NEVER: it is at any time */
     int64_t wait_until_ns;          /* it does not wait for a slot later than that */

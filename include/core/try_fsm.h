@@ -37,7 +37,8 @@ struct try_fsm {
     int64_t limit_ns; /* a bound of the moment, or NS_NEVER: what is to have happened by then */
     enum cause limit_cause : 8;
     enum try_state state : 8;
-    enum sent sent : 8; /* what the upstream can have seen of the request in this try */
+    enum sent sent : 8;   /* what the upstream can have seen of the request in this try */
+    enum phase phase : 8; /* where it is */
 };
 
 void try_fsm_begin(struct try_fsm *fsm);

@@ -22,14 +22,14 @@
 struct h1_writer {
     struct span head;                  /* written first; its bytes are the owner's */
     const struct forward_rules *rules; /* of a request: what of its trailers is not sent on; else NULL */
-    enum http1_framing framing;
+    char *tail;
+    uint32_t left; /* of the data that h1_writer_begin was told of */
+    uint32_t tail_at, tail_len;
+    enum http1_framing framing : 8;
     uint8_t frame_at, frame_len;
     uint8_t crlf_left; /* of the CRLF that ends the chunk */
     bool ended;        /* what ends the message is known */
-    char frame[18];    /* up to 16 digits, CRLF */
-    uint32_t left;     /* of the data that h1_writer_begin was told of */
-    uint32_t tail_at, tail_len;
-    char *tail;
+    char frame[10];    /* up to 8 digits, CRLF */
 };
 
 /* The most pieces of one write: head, frame, data, the chunk's end, tail. */
@@ -38,7 +38,7 @@ struct h1_writer {
 /* Gives back what it holds. Zeroed memory is a writer that has nothing to write. */
 void h1_writer_fini(struct h1_writer *writer);
 
-/* Data is about to be offered, so many bytes of it, behind data that was taken whole; not 0. */
+/* Data is about to be offered, so many bytes of it, behind data that was taken whole; not 0, and less than 4 GiB. */
 void h1_writer_begin(struct h1_writer *writer, size_t len);
 
 /*

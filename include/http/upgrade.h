@@ -11,9 +11,10 @@
 
 /*
  * The first protocol of these that the request asks for: a GET over HTTP/1.1 without content, whose Upgrade lists it,
- * and whose Connection names Upgrade. As `protocols` has it; empty: it asks for none of them.
+ * and whose Connection names Upgrade. One of `protocols`; NULL: it asks for none of them.
  */
-struct span upgrade_asked(const struct http1_head *request, const struct span *protocols, uint32_t count);
+const struct span *upgrade_asked(const struct http1_head *request, const struct span *protocols,
+                                 uint32_t count);
 
 /* Does this 101 switch to `protocol`, and to nothing else? */
 bool upgrade_is_granted(const struct http1_head *response, struct span protocol);

@@ -29,11 +29,11 @@ struct h1_exchange {
     struct http1_scan scan;
     struct h1_reader reader;
     struct h1_writer writer;
-    struct buffer in;    /* received, not yet taken */
-    uint64_t head_max;   /* bytes of a head, */
-    uint32_t head_cap;   /* and of the block that it is received into */
-    struct span upgrade; /* the protocol that the request asks for; empty: none */
-    enum http1_method method;
+    struct buffer in;           /* received, not yet taken */
+    uint32_t head_max;          /* bytes of a head, */
+    uint32_t head_cap;          /* and of the block that it is received into */
+    const struct span *upgrade; /* the protocol that the request asks for; NULL: none */
+    enum http1_method method : 8;
     bool unclean; /* the connection may not serve others after this */
 };
 
@@ -46,9 +46,9 @@ void h1_exchange_init(struct h1_exchange *exchange, struct loop *loop, struct ht
  */
 struct h1_terms {
     enum http1_method method;
-    struct span upgrade; /* outlives the exchange */
+    const struct span *upgrade; /* outlives the exchange */
     const struct forward_rules *rules;
-    uint64_t head_max;
+    uint32_t head_max;
     uint32_t head_cap;
 };
 void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport,

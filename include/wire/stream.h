@@ -70,10 +70,10 @@ enum stream_result {
 /* Why it is LOST or BAD. */
 struct stream_fault {
     enum cause cause;
-    const char *detail; /* for people, static; NULL: nothing more to say */
-    struct span odd;    /* of the peer's bytes, what is at fault; valid until the stream's next function */
     bool closed;        /* the peer has closed or reset: LOST */
     bool refused;       /* likewise, and it has not processed the request (RFC 9113 8.7) */
+    const char *detail; /* for people, static; NULL: nothing more to say */
+    struct span odd;    /* of the peer's bytes, what is at fault; valid until the stream's next function */
 };
 
 /* Of a head of which only a part has come, or which is BAD: what can be told of it. */

@@ -54,7 +54,17 @@ static const struct forward_rules *rules_of(const struct call *call)
     return is_whole ? call->config->forward->way.rules : &call->config->rules;
 }
 
-/* A trace begins here, in place of what came. Without randomness it does not. Apart: most calls need no room for it. */
+static bool make_room_for_trace(struct call *call)
+{
+    if (call->trace == NULL)
+        call->trace = slab_take(&call->context->loop->slab, sizeof(*call->trace));
+    return call->trace != NULL;
+}
+
+/*
+ * A trace begins here, in place of what came. Without randomness, or memory, it does not. Apart: most calls need no
+ * room for it.
+ */
 static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, const struct http1_head *head,
                                                             struct text *out)
 {
@@ -62,9 +72,9 @@ static __attribute__((noinline)) void put_head_of_new_trace(struct call *call, c
     struct text line = text_over(block, sizeof(block));
     uint64_t random[3];
 
-    if (entropy_take(&call->context->entropy, random, 3)) {
-        trace_begin(&call->trace, random);
-        trace_put_line(&line, &call->trace);
+    if (entropy_take(&call->context->entropy, random, 3) && make_room_for_trace(call)) {
+        trace_begin(call->trace, random);
+        trace_put_line(&line, call->trace);
     }
     forward_request_head(out, head, rules_of(call), forwarded_caller(call->downstream), text_span(&line));
 }
@@ -79,8 +89,8 @@ static void put_fallback_head(struct call *call, const struct http1_head *head,
     for (uint32_t i = 0; i < head->field_count; i++)
         if (forward_rules_drop(&call->config->rules, head->fields[i].name))
             head->fields[i].nominated = true;
-    if (begins_trace && trace_is_set(&call->trace))
-        trace_put_line(&line, &call->trace);
+    if (begins_trace && call->trace != NULL)
+        trace_put_line(&line, call->trace);
     forward_request_head(out, head, &fallback->rules, forwarded_caller(call->downstream), text_span(&line));
 }
 
@@ -169,7 +179,8 @@ static void apply(struct call *call, const struct http1_head *head, const struct
         call_set_route(call, policy->route);
     *call_fsm_policy_deadline(&call->fsm) = policy->deadline_ns;
     call->caller_end_ns = policy->caller_ns;
-    call->trace = policy->trace;
+    if (trace_is_set(&policy->trace) && make_room_for_trace(call))
+        *call->trace = policy->trace;
     if (call->route->waits != NULL)
         find_bucket(call, head);
 }

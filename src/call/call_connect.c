@@ -18,7 +18,7 @@ bool call_ask_for_connect(struct call *call)
     const struct tunnel_config *config = &destination_of(call)->tunnel;
 
     PRE(call_is_connect(call) && call->config->forward != NULL);
-    if (!call_ask_for_tunnel(call, &config->terms, SPAN_LIT("")))
+    if (!call_ask_for_tunnel(call, &config->terms, NULL))
         return false;
     call->tunnel->awaits_hello = config->matches_sni;
     call->tunnel->reclaim_ns = config->reclaim_ns;

@@ -34,6 +34,8 @@ static void free_deferred(struct deferred_free *deferred_free)
     if (call->grpc != NULL)
         call_free_grpc(call, slab);
     mem_free(call->tunnel);
+    if (call->trace != NULL)
+        slab_give(slab, call->trace, sizeof(*call->trace));
     outgoing_fini(&call->request, slab);
     target_release(&call->target);
     slab_give(slab, call, sizeof(*call));
@@ -318,7 +320,7 @@ static struct local_reply make_reply(const struct call *call, enum cause cause, 
         .now_ns = now_ns,
         .call_id = call->id,
         .date = context_date(call->context),
-        .trace = trace_is_set(&call->trace) ? &call->trace : NULL,
+        .trace = call->trace,
         .grpc_type = call_grpc_type(call),
         .is_call = cause_outcome(cause) != OUTCOME_NOT_A_CALL,
         .head_only = call->request.method == HTTP1_HEAD,

@@ -181,8 +181,8 @@ static void be_one(struct call *call)
 static void go_on_alone(struct call *call)
 {
     limit_anew(call);
-    if (call->try->phase != call->fsm.phase)
-        call_fsm_enter_phase(&call->fsm, call->try->phase, loop_now(call->context->loop));
+    if (call->try->fsm.phase != call->fsm.phase)
+        call_fsm_enter_phase(&call->fsm, call->try->fsm.phase, loop_now(call->context->loop));
     call_set_timer(call);
 }
 

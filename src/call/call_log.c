@@ -33,7 +33,7 @@ static struct span wall_time(char block[40])
 static void put_ids(struct jsonw *json, uint64_t id, const struct trace *trace)
 {
     jsonw_hex(json, "id", id);
-    if (!trace_is_set(trace))
+    if (trace == NULL)
         return;
     jsonw_string(json, "trace_id", trace_id(trace));
     jsonw_string(json, "parent_id", trace_parent(trace));
@@ -194,7 +194,7 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
 {
     struct log_line line;
 
-    begin_line(&line, call->context, call->id, &call->trace);
+    begin_line(&line, call->context, call->id, call->trace);
     jsonw_string(&line.json, "upstream", span_of(call->config->name));
     jsonw_string(&line.json, "route", span_of(call->route->name));
     put_request(&line.json, call);
@@ -215,7 +215,7 @@ void call_log_late(const struct late *late)
 {
     struct log_line line;
 
-    begin_line(&line, late->context, late->result.id, &late->trace);
+    begin_line(&line, late->context, late->result.id, trace_is_set(&late->trace) ? &late->trace : NULL);
     jsonw_string(&line.json, "upstream", span_of(late->config->name));
     jsonw_string(&line.json, "route", span_of(late->route->name));
     jsonw_open_object(&line.json, "late");

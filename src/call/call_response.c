@@ -57,8 +57,8 @@ static struct forward_own say_own(const struct call *call, const struct http1_he
 {
     struct forward_own own = {.rules = &call->try->plan.config->rules, .call_id = call->id};
 
-    if (head->code == 101)
-        own.upgrade = call_upgrade(call);
+    if (head->code == 101 && call_upgrade(call) != NULL)
+        own.upgrade = *call_upgrade(call);
     if (!head->has_date)
         own.date = context_date(call->context);
     return own;

@@ -125,9 +125,9 @@ static void entered(struct try *try, enum phase phase)
 {
     struct call *call = turn_to(try);
 
-    try->phase = phase;
-    if (call->rival != NULL && call->rival->phase > phase)
-        phase = call->rival->phase;
+    try->fsm.phase = phase;
+    if (call->rival != NULL && call->rival->fsm.phase > phase)
+        phase = call->rival->fsm.phase;
     call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
 }
 

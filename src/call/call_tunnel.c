@@ -20,7 +20,7 @@
 /* An idle tunnel that may be closed for others is looked at so often. */
 #define LOOK_NS NS_PER_S
 
-bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, struct span protocol)
+bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, const struct span *protocol)
 {
     PRE(call->tunnel == NULL && call->fsm.state == CALL_READING);
     call->tunnel = mem_zalloc(sizeof(*call->tunnel));
@@ -38,12 +38,14 @@ bool call_ask_for_tunnel(struct call *call, const struct tunnel_terms *terms, st
 enum cause call_ask_for_upgrade(struct call *call, struct http1_head *head)
 {
     const struct upgrade_config *upgrade = call->route->upgrade;
+    const struct span *asked = NULL;
 
     if (upgrade != NULL)
-        head->upgrade = upgrade_asked(head, upgrade->protocols, upgrade->protocol_count);
-    if (head->upgrade.len == 0)
+        asked = upgrade_asked(head, upgrade->protocols, upgrade->protocol_count);
+    if (asked == NULL)
         return call->caller->wants_tunnel ? CAUSE_PROTOCOL : CAUSE_NONE;
-    return call_ask_for_tunnel(call, &upgrade->terms, head->upgrade) ? CAUSE_NONE : CAUSE_INTERNAL;
+    head->upgrade = *asked;
+    return call_ask_for_tunnel(call, &upgrade->terms, asked) ? CAUSE_NONE : CAUSE_INTERNAL;
 }
 
 const struct stream_fault *call_send_ask(struct call *call)

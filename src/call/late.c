@@ -150,7 +150,7 @@ void late_begin(struct late *late, const struct call *call, struct try *try)
     late->context = call->context;
     late->config = try->plan.config;
     late->route = call->route;
-    late->trace = call->trace;
+    late->trace = call->trace != NULL ? *call->trace : (struct trace){.id = ""};
     late->begun_ns = call->fsm.begun_ns;
     late->result = (struct late_call){.id = call->id, .status = try->status};
     try->peer = *upstream_peer(try->upstream);

@@ -131,7 +131,7 @@ static void begin_h1(struct try *try)
                       &(struct h1_terms){.method = plan->method,
                                          .upgrade = plan->upgrade,
                                          .rules = &plan->config->rules,
-                                         .head_max = context->snapshot->limits.response_head_bytes,
+                                         .head_max = (uint32_t)context->snapshot->limits.response_head_bytes,
                                          .head_cap = (uint32_t)context->text_cap});
     try->upstream->is_personal |= plan->authenticates;
 }

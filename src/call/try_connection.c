@@ -41,7 +41,7 @@ struct upstream *try_connection_make(struct call_context *context, const struct 
 
     if (!try_plan_may_speak_h2(plan))
         return upstream_connect(context, plan->terms, plan->config, plan->target, events, user, plan->shunned,
-                                plan->upgrade.len != 0, race_end(context, plan));
+                                plan->upgrade != NULL, race_end(context, plan));
     order = seat_for(context, plan, events, user);
     return multiplex_connect(keepalive_of(context, plan), &order);
 }

@@ -13,7 +13,7 @@ void permit_pool_init(struct permit_pool *pool, uint32_t size, uint32_t queue_si
 
 void permit_init(struct permit *permit, uint32_t worker)
 {
-    *permit = (struct permit){.worker = worker, .start_by_ns = NS_NEVER, .wait_until_ns = NS_NEVER};
+    *permit = (struct permit){.worker = (uint16_t)worker, .start_by_ns = NS_NEVER, .wait_until_ns = NS_NEVER};
     list_init(&permit->place.node);
 }
 

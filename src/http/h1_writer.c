@@ -1,5 +1,6 @@
 #include "http/h1_writer.h"
 
+#include "base/invariant.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "http/forward.h"
@@ -14,6 +15,7 @@ void h1_writer_begin(struct h1_writer *writer, size_t len)
 {
     struct text frame = text_over(writer->frame, sizeof(writer->frame));
 
+    PRE(len != 0 && len <= UINT32_MAX);
     writer->left = (uint32_t)len;
     if (writer->framing != HTTP1_CHUNKED)
         return;

@@ -2,20 +2,21 @@
 
 #include "base/invariant.h"
 
-static struct span find(struct span asked, const struct span *protocols, uint32_t count)
+static const struct span *find(struct span asked, const struct span *protocols, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         if (span_eq_nocase(asked, protocols[i]))
-            return protocols[i];
-    return SPAN_LIT("");
+            return &protocols[i];
+    return NULL;
 }
 
 /* In the order in which the caller prefers them. */
-static struct span find_listed(struct span list, const struct span *protocols, uint32_t count)
+static const struct span *find_listed(struct span list, const struct span *protocols, uint32_t count)
 {
-    struct span element, found = SPAN_LIT("");
+    const struct span *found = NULL;
+    struct span element;
 
-    while (found.len == 0 && span_next_element(&list, &element))
+    while (found == NULL && span_next_element(&list, &element))
         found = find(element, protocols, count);
     return found;
 }
@@ -26,14 +27,15 @@ static bool has_content(const struct http1_head *request)
            (request->framing == HTTP1_LENGTH && request->content_length != 0);
 }
 
-struct span upgrade_asked(const struct http1_head *request, const struct span *protocols, uint32_t count)
+const struct span *upgrade_asked(const struct http1_head *request, const struct span *protocols,
+                                 uint32_t count)
 {
-    struct span found = SPAN_LIT("");
+    const struct span *found = NULL;
 
     if ((request->known & HTTP1_BIT(UPGRADE)) == 0 || request->method_id != HTTP1_GET ||
         request->minor != 1 || has_content(request))
         return found;
-    for (uint32_t i = 0; i < request->field_count && found.len == 0; i++) {
+    for (uint32_t i = 0; i < request->field_count && found == NULL; i++) {
         const struct http1_field *field = &request->fields[i];
 
         if (field->id == HTTP1_FIELD_UPGRADE && field->nominated)

@@ -44,7 +44,7 @@ static void begin_what_follows(struct h1_exchange *exchange, const struct http1_
 /* Only what was asked for can be relayed. */
 static bool is_another_switch(const struct h1_exchange *exchange)
 {
-    return exchange->parsed->code == 101 && !upgrade_is_granted(exchange->parsed, exchange->upgrade);
+    return exchange->parsed->code == 101 && !upgrade_is_granted(exchange->parsed, *exchange->upgrade);
 }
 
 static enum stream_result read_head(struct stream *stream, struct http1_head **head)
@@ -56,7 +56,7 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
     PRE(!exchange->reader.open);
     if (buffer_len(&exchange->in) == 0)
         return STREAM_WAIT;
-    exchange->parsed->upgrade = exchange->upgrade;
+    exchange->parsed->upgrade = exchange->upgrade != NULL ? *exchange->upgrade : SPAN_LIT("");
     switch (h1_head_read_response(&exchange->scan, buffer_span(&exchange->in), exchange->head_max,
                                   exchange->method, exchange->parsed, &end, &fault)) {
     case HTTP1_MORE: return STREAM_WAIT;
