@@ -95,8 +95,10 @@ struct block {
     bool asks;              /* another one is to be sent */
     bool yields, adrift;    /* what it is to say */
     bool tight;
-    bool asleep;            /* nothing was wanted for a lease's time: no requests until there is a call */
+    bool
+        asleep; /* nothing was wanted for a lease's time: it has left, and asks seldom until there is a call */
     uint32_t told, reserve; /* what it last wanted */
+    uint32_t hosts;         /* of the fleet, as the store last said; 0: it has not */
     uint32_t peak;          /* of what was wanted, */
     int64_t peak_ns;        /* within the last second */
     int64_t turn_ns, sent_ns, tick_ns, retry_ns, wanted_ns;

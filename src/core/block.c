@@ -14,6 +14,13 @@
 #define REQUEST_LIFE_US  (2 * INT64_C(1000000))
 #define PEAK_NS          NS_A_S
 #define LOST_IN_A_ROW    4
+/*
+ * A store that nobody asks for four seconds can not know whether it was away for its hosts, and learns anew, for a
+ * whole lease. So somebody asks within three: a host that wants nothing and has left does, else the first call after a
+ * quiet time would find nothing lent; and one that is to ask seldom does where there are few.
+ */
+#define QUIET_NS         (3 * NS_A_S)
+#define FEW_HOSTS        100u
 /* Waits after requests without an answer double up to: */
 #define RETRY_NS         (50 * NS_A_MS)
 #define RETRY_MAX_NS     NS_A_S
@@ -213,11 +220,23 @@ static void lower(struct block *block, int64_t now_ns)
     block->usable = max_u32(block->held, min_u32(to, want(block, now_ns)));
 }
 
+/* Between two requests while nothing happens. */
+static int64_t interval_ns(const struct block *block)
+{
+    int64_t renew_ns = block->terms.renew_ns;
+
+    if (block->asleep && renew_ns < QUIET_NS)
+        return QUIET_NS;
+    return renew_ns > QUIET_NS && block->hosts - 1 < FEW_HOSTS ? QUIET_NS : renew_ns;
+}
+
 static void send(struct block *block, int64_t now_ns, uint32_t random, struct block_request *request)
 {
-    int64_t spread_ns = block->terms.renew_ns / 5;
+    int64_t renew_ns, spread_ns;
 
     block->asleep = now_ns - block->wanted_ns > block->terms.lease_ns;
+    renew_ns = interval_ns(block);
+    spread_ns = renew_ns / 5;
     lower(block, now_ns);
     block->told = want(block, now_ns);
     *request = (struct block_request){
@@ -238,7 +257,7 @@ static void send(struct block *block, int64_t now_ns, uint32_t random, struct bl
     block->asked_lease_ns = block->terms.lease_ns;
     block->asks = block->yields = false;
     block->sent_ns = now_ns;
-    block->tick_ns = now_ns + block->terms.renew_ns - spread_ns / 2 + part_of(spread_ns, random);
+    block->tick_ns = now_ns + renew_ns - spread_ns / 2 + part_of(spread_ns, random);
     POST(block->usable >= block->held);
 }
 
@@ -246,7 +265,7 @@ static bool is_due(const struct block *block, int64_t now_ns)
 {
     if (now_ns < block->retry_ns)
         return false;
-    if (now_ns >= block->tick_ns && (!block->asleep || block->usable > 0))
+    if (now_ns >= block->tick_ns)
         return true;
     return block->asks && now_ns >= block->sent_ns + block->terms.gap_ns;
 }
@@ -292,7 +311,7 @@ int64_t block_look_ns(const struct block *block, int64_t now_ns)
 
 int64_t block_next_ns(const struct block *block)
 {
-    int64_t next_ns = block->asleep && block->usable == 0 ? INT64_MAX : block->tick_ns;
+    int64_t next_ns = block->tick_ns;
 
     if (block->open)
         return block->sent_ns + block->terms.timeout_ns;
@@ -316,6 +335,9 @@ static void take_grant(struct block *block, const struct block_reply *reply, int
     block->aim = reply->aim;
     block->tight = reply->tight;
     block->reserve = reply->reserve;
+    block->hosts = reply->hosts;
+    if (block->tick_ns > block->sent_ns + 2 * interval_ns(block))
+        block->tick_ns = block->sent_ns + interval_ns(block);
     block->turn_ns = reply->turn_ns < INT64_MAX - now_ns ? now_ns + reply->turn_ns : INT64_MAX;
     block->until_ns =
         block->sent_ns +

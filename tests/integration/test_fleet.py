@@ -135,6 +135,18 @@ def test_closed_answers_at_the_deadline_or_when_the_queue_is_full(fleet):
     assert host.metrics().sum("curfew_calls_rejected_total", reason="fleet_unavailable") == 2
 
 
+def test_a_call_after_a_quiet_time_finds_the_store_as_it_was(fleet):
+    f = fleet(1, size=6, deadline="100ms", fallback="closed", ride_out="1s", renew="100ms", timeout="100ms")
+    f.begin()
+    epoch = f.store.book(POOL)["epoch"]
+    assert f.hosts[0].ask("GET", "/ok").status == 200
+    poll(lambda: f.store.entries(POOL)[next(iter(f.store.entries(POOL)))][0] == 0, "the host to leave")
+    until = int(f.store.book(POOL)["now"]) + 7_000_000  # nothing but a renewal of a host that has left comes until then
+    poll(lambda: int(f.store.book(POOL)["now"]) > until, "the quiet time to be over", 3 * SOON)
+    assert f.hosts[0].ask("GET", "/ok").status == 200
+    assert f.store.book(POOL)["epoch"] == epoch
+
+
 def test_the_book_is_shown_host_by_host(fleet):
     f = fleet(2, size=6)
     assert f.begin().startswith("pool api (api in the fleet): 0 of 6 lent, 2 hosts, ")

@@ -129,6 +129,29 @@ static void renewals_are_spread_by_a_tenth_however_far_apart(void **state)
     }
 }
 
+/* A store that nobody asks for four seconds learns anew. */
+static void few_hosts_ask_each_three_seconds_however_far_apart(void **state)
+{
+    struct block_terms all = terms(0, false);
+    struct block_request request;
+    struct block_reply reply;
+    struct block block;
+
+    (void)state;
+    all.renew_ns = 60 * S;
+    block_init(&block, &all, 1000, 0);
+    for (uint32_t hosts = 99; hosts <= 102; hosts++) {
+        int64_t now_ns = block_next_ns(&block);
+
+        assert_int_equal(block_step(&block, now_ns, UINT32_MAX / 2, &request), BLOCK_SEND);
+        reply = grants(&request, 5, 5);
+        reply.hosts = hosts;
+        assert_true(block_reply(&block, &reply, now_ns));
+        /* What was said before counts for the next request. */
+        assert_true((block_next_ns(&block) - now_ns <= 3 * S + MS) == (hosts <= 101));
+    }
+}
+
 static void no_answer_in_time_costs_the_connection(void **state)
 {
     struct block block = fresh(0, false);
@@ -247,23 +270,26 @@ static void calls_of_the_fallback_are_said_to_the_store(void **state)
     assert_int_equal(request.held, 3);
 }
 
-static void a_host_of_which_nothing_is_wanted_leaves(void **state)
+/* It still asks, since a store that nobody asks for four seconds learns anew at the next call. */
+static void a_host_of_which_nothing_is_wanted_leaves_and_keeps_the_store_awake(void **state)
 {
     struct block block = fresh(0, false);
     struct block_request request = {.claim = 1};
     struct block_reply reply;
+    int64_t before_ns = 0;
 
     (void)state;
-    for (int64_t now_ns = 0; now_ns < 60 * S; now_ns = block_next_ns(&block)) {
+    for (int64_t now_ns = 0; now_ns < 90 * S; now_ns = block_next_ns(&block)) {
+        assert_true(now_ns - before_ns < 4 * S);
+        before_ns = now_ns;
         request = sent(&block, now_ns);
         reply = grants(&request, request.want, request.want);
         assert_true(block_reply(&block, &reply, now_ns));
-        if (block_next_ns(&block) == INT64_MAX)
-            break;
     }
     assert_int_equal(request.claim, 0);
     assert_int_equal(request.want, 0);
-    assert_int_equal(block_next_ns(&block), INT64_MAX);
+    assert_true(block_next_ns(&block) > before_ns + 2 * S);
+    assert_int_equal(block_starts_until_ns(&block), INT64_MIN);
     block_tell(&block, 0, 1, 100 * S);
     request = sent(&block, 100 * S);
     assert_int_equal(request.want, 2);
@@ -329,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_call_starts_only_if_the_lease_covers_it),
         cmocka_unit_test(only_the_answer_to_the_open_request_counts),
         cmocka_unit_test(renewals_are_spread_by_a_tenth_however_far_apart),
+        cmocka_unit_test(few_hosts_ask_each_three_seconds_however_far_apart),
         cmocka_unit_test(no_answer_in_time_costs_the_connection),
         cmocka_unit_test(permits_that_come_back_go_on_to_others),
         cmocka_unit_test(a_request_that_is_open_is_never_outgrown),
@@ -337,7 +364,7 @@ int main(void)
         cmocka_unit_test(who_has_never_reached_the_store_has_its_share_at_once),
         cmocka_unit_test(open_holds_after_one_timeout),
         cmocka_unit_test(calls_of_the_fallback_are_said_to_the_store),
-        cmocka_unit_test(a_host_of_which_nothing_is_wanted_leaves),
+        cmocka_unit_test(a_host_of_which_nothing_is_wanted_leaves_and_keeps_the_store_awake),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
