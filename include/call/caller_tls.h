@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "base/span.h"
 #include "base/status.h"
 #include "runtime/handshakes.h"
 #include "runtime/tls_server.h"
@@ -21,6 +22,13 @@ struct caller_tls {
     bool in_handshake;
 };
 
+/* Where the handshake is made, for answers and lines about it. */
+struct caller_tls_place {
+    struct call_context *context;
+    const char *upstream;
+    struct span caller; /* its IP address; empty: a unix socket's */
+};
+
 /* `server` NULL: plain. `step` wants caller_tls_step; it is called after handshakes_wait. */
 void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
                      void (*step)(struct handshake *handshake));
@@ -29,14 +37,16 @@ void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
 void caller_tls_fini(struct caller_tls *tls);
 
 /*
- * One step. ST_OK: done, reading comes next. ST_AGAIN: when the socket is ready. ST_FAILED: it was counted, and the
- * caller was told as well as may be: what it still sends is thrown away, on a plain transport. ST_NOMEM: close it.
+ * One step. ST_OK: done, reading comes next. ST_AGAIN: when the socket is ready. ST_FAILED: it was counted and written
+ * down, and the caller was told as well as may be: what it still sends is thrown away, on a plain transport. ST_NOMEM:
+ * close it.
  */
-enum status caller_tls_step(struct caller_tls *tls, struct transport *transport, struct call_context *context,
-                            const char *upstream) MUST_CHECK;
+enum status caller_tls_step(struct caller_tls *tls, struct transport *transport,
+                            const struct caller_tls_place *place) MUST_CHECK;
 
 /* limits.handshake_timeout has passed. */
-void caller_tls_is_late(const struct caller_tls *tls, struct call_context *context);
+void caller_tls_is_late(const struct caller_tls *tls, const struct transport *transport,
+                        const struct caller_tls_place *place);
 
 /* Would the connection be let in by `server` too? If not, it is to end soon. */
 static inline bool caller_tls_is_trusted_by(const struct caller_tls *tls, const struct tls_server *server)

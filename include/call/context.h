@@ -19,6 +19,7 @@
 
 struct address_book;
 struct circuit;
+struct handshake_watch;
 struct keepalive;
 struct log_ring;
 struct loop;
@@ -60,8 +61,9 @@ struct call_context {
     struct call_set calls;
     struct list_node downstreams;
     struct handshakes handshakes;
-    struct list_node cutting; /* upstream connections that are about to be cut */
-    uint32_t cut_turn, cuts;  /* how many have been cut at once in that turn */
+    struct handshake_watch *handshake_watch; /* of all workers; NULL: nobody is told */
+    struct list_node cutting;                /* upstream connections that are about to be cut */
+    uint32_t cut_turn, cuts;                 /* how many have been cut at once in that turn */
     uint32_t downstream_count;
     uint32_t upstream_count;     /* open connections, idle ones included */
     uint32_t worker_count;       /* that share what the configuration allows */

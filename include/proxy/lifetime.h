@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "call/handshake_watch.h"
 #include "config/snapshot.h"
 #include "proxy/dns_watch.h"
 #include "proxy/fleet.h"
@@ -19,7 +20,8 @@ struct proxy_ground {
     size_t handed_count;
     dns_watch_log_fn say; /* what operators should know; NULL: nobody listens */
     fleet_say_fn say_of_fleet;
-    void *arg; /* of both */
+    handshake_watch_fn say_of_callers;
+    void *arg; /* of all three */
 };
 
 /*

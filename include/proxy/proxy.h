@@ -12,6 +12,7 @@
 #include "config/numbering.h"
 #include "config/snapshot.h"
 #include "stats/metric.h"
+#include "call/handshake_watch.h"
 #include "proxy/dns_watch.h"
 #include "proxy/fleet.h"
 #include "proxy/listeners.h"
@@ -56,6 +57,7 @@ struct proxy {
     void (*say)(void *arg, const char *line); /* what operators should know; NULL: nobody listens */
     void *say_arg;
     struct dns_watch dns_watch;
+    struct handshake_watch handshake_watch;
     struct address_book address_book;
     struct reload *reload; /* under way, or NULL */
     struct drain *drain;   /* likewise */

@@ -44,8 +44,9 @@ bool tls_server_trusts_as(const struct tls_server *a, const struct tls_server *b
 
 struct tls_server_failure {
     enum handshake_failure reason;
-    bool is_http;  /* it is a request of plain HTTP; the transport is plain */
-    char why[160]; /* for people; terminated */
+    bool is_silent; /* it has not sent a byte */
+    bool is_http;   /* it is a request of plain HTTP; the transport is plain */
+    char why[160];  /* for people; terminated */
 };
 
 /*

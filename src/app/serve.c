@@ -97,6 +97,13 @@ static void say_of_fleet(void *arg, enum fleet_gravity gravity, const char *line
     event_log_put(&service->log, levels[gravity], "%s", line);
 }
 
+static void say_of_callers(void *arg, bool is_routine, const char *line)
+{
+    struct service *service = arg;
+
+    event_log_put(&service->log, is_routine ? LOG_DEBUG : LOG_WARN, "%s", line);
+}
+
 /* Where the sockets of systemd and `listen` differ; without the memory for it, nothing is said. */
 static void say_differences(struct service *service)
 {
@@ -125,6 +132,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
                                   .handed_count = service->sockets.count,
                                   .say = say,
                                   .say_of_fleet = say_of_fleet,
+                                  .say_of_callers = say_of_callers,
                                   .arg = service};
     char why[512] = "";
 

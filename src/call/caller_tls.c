@@ -5,7 +5,9 @@
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "call/context.h"
+#include "call/handshake_watch.h"
 #include "call/local_reply.h"
+#include "runtime/loop.h"
 
 void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
                      void (*step)(struct handshake *handshake))
@@ -26,14 +28,14 @@ void caller_tls_fini(struct caller_tls *tls)
 }
 
 /* A request in plain HTTP gets an answer that it understands. */
-static void answer(struct transport *transport, struct call_context *context, const char *upstream,
-                   const char *why)
+static void answer(struct transport *transport, const struct caller_tls_place *place, const char *why)
 {
+    struct call_context *context = place->context;
     char block[LOCAL_REPLY_MAX];
     struct text text = text_over(block, sizeof(block));
     struct local_reply reply = {.cause = CAUSE_BAD_REQUEST,
                                 .detail = why,
-                                .upstream = upstream,
+                                .upstream = place->upstream,
                                 .call_id = context->next_call++,
                                 .date = context_date(context)};
     struct iovec piece;
@@ -45,6 +47,19 @@ static void answer(struct transport *transport, struct call_context *context, co
     if (transport_write(transport, &piece, 1, &written) != ST_OK)
         written = 0;
     context->metrics->process.refused[CAUSE_BAD_REQUEST]++;
+}
+
+static void count(const struct caller_tls_place *place, const struct tls_server_failure *failure)
+{
+    struct call_context *context = place->context;
+    const struct failed_handshake failed = {.upstream = place->upstream,
+                                            .caller = place->caller,
+                                            .why = failure->why,
+                                            .is_routine = failure->is_silent};
+
+    context->metrics->process.handshakes_failed[failure->reason]++;
+    if (context->handshake_watch != NULL)
+        handshake_watch_note(context->handshake_watch, &failed, loop_now(context->loop));
 }
 
 static enum status note_name(struct caller_tls *tls, const struct transport *transport)
@@ -59,8 +74,8 @@ static enum status note_name(struct caller_tls *tls, const struct transport *tra
     return tls->name != NULL ? ST_OK : ST_NOMEM;
 }
 
-enum status caller_tls_step(struct caller_tls *tls, struct transport *transport, struct call_context *context,
-                            const char *upstream)
+enum status caller_tls_step(struct caller_tls *tls, struct transport *transport,
+                            const struct caller_tls_place *place)
 {
     struct tls_server_failure failure;
     enum status status = tls_server_handshake(tls->server, transport, &failure);
@@ -73,14 +88,19 @@ enum status caller_tls_step(struct caller_tls *tls, struct transport *transport,
         return note_name(tls, transport);
     if (status != ST_FAILED)
         return status;
-    context->metrics->process.handshakes_failed[failure.reason]++;
+    count(place, &failure);
     if (failure.is_http)
-        answer(transport, context, upstream, failure.why);
+        answer(transport, place, failure.why);
     return ST_FAILED;
 }
 
-void caller_tls_is_late(const struct caller_tls *tls, struct call_context *context)
+void caller_tls_is_late(const struct caller_tls *tls, const struct transport *transport,
+                        const struct caller_tls_place *place)
 {
+    const struct tls_server_failure failure = {.reason = HANDSHAKE_TIMEOUT,
+                                               .is_silent = transport->ssl == NULL,
+                                               .why = "it was not over within limits.handshake_timeout"};
+
     PRE(tls->in_handshake);
-    context->metrics->process.handshakes_failed[HANDSHAKE_TIMEOUT]++;
+    count(place, &failure);
 }

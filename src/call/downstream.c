@@ -75,19 +75,26 @@ static void handshake(void *owner)
     handshakes_wait(&downstream->context->handshakes, &downstream->tls.handshake);
 }
 
+static struct caller_tls_place place_of(const struct downstream *downstream)
+{
+    return (struct caller_tls_place){downstream->context, downstream->upstream->name,
+                                     downstream_caller(downstream)};
+}
+
 static void handshake_is_late(void *owner)
 {
     struct downstream *downstream = owner;
+    const struct caller_tls_place place = place_of(downstream);
 
-    caller_tls_is_late(&downstream->tls, downstream->context);
+    caller_tls_is_late(&downstream->tls, &downstream->h1.transport, &place);
 }
 
 static void step_handshake(struct handshake *step)
 {
     struct downstream *downstream = CONTAINER_OF(step, struct downstream, tls.handshake);
+    const struct caller_tls_place place = place_of(downstream);
 
-    switch (caller_tls_step(&downstream->tls, &downstream->h1.transport, downstream->context,
-                            downstream->upstream->name)) {
+    switch (caller_tls_step(&downstream->tls, &downstream->h1.transport, &place)) {
     case ST_OK: h1_caller_start(&downstream->h1); return;
     case ST_AGAIN: return;
     case ST_FAILED: h1_caller_linger(&downstream->h1); return;

@@ -79,6 +79,8 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     if (proxy == NULL)
         goto no_memory;
     dns_watch_init(&proxy->dns_watch, &ground->loop->mailbox, ground->say, ground->arg);
+    handshake_watch_init(&proxy->handshake_watch, &ground->loop->mailbox, ground->say_of_callers,
+                         ground->arg);
     address_book_init(&proxy->address_book);
     proxy->home = &ground->loop->mailbox;
     proxy->loop = ground->loop;
@@ -154,6 +156,7 @@ void proxy_free(struct proxy *proxy)
     while ((node = list_take_front(&proxy->generations)) != NULL)
         generation_free(CONTAINER_OF(node, struct generation, node));
     numbering_fini(&proxy->numbering);
+    handshake_watch_fini(&proxy->handshake_watch);
     dns_watch_fini(&proxy->dns_watch);
     address_book_fini(&proxy->address_book);
     mem_free(proxy->loops);

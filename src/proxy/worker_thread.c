@@ -137,6 +137,7 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
         .worker_count = proxy->worker_count,
         .callers = &proxy->downstream_count,
         .replay = &proxy->replay,
+        .handshake_watch = &proxy->handshake_watch,
         .next_call = first_call_id(index),
         .caller_common.user = &downstream_user,
     };

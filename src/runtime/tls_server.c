@@ -275,6 +275,7 @@ static enum status look_at_first_byte(struct transport *transport, struct tls_se
         transport->can_read = errno == EINTR;
         return ST_AGAIN;
     }
+    failure->is_silent = true;
     return fail(failure, HANDSHAKE_CLOSED, "the caller closed the connection before the TLS handshake");
 }
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -333,6 +334,40 @@ def test_a_caller_that_leaves_in_the_handshake_is_counted_as_closed(front):
     caller.send(HELLO_HEAD)
     caller.close()
     there.fails("closed")
+
+
+def test_why_a_handshake_failed_is_said_of_each_address_and_cause_once(front):
+    there = front(mutual=True, names="client.test", top={"limits": {"handshake_timeout": "300ms"}})
+    for _ in range(4):
+        there.refuses()
+    there.refuses(cert="untrusted")
+    there.refuses(cert="expired")
+    there.refuses(cert="wrong-name")
+    with pytest.raises(ssl.SSLError):
+        there.caller(alpn=("h3",))
+    with pytest.raises(ssl.SSLError):
+        TlsCaller(there.address, ssl.create_default_context())
+    for said in (b"", HELLO_HEAD, b"GET / HTTP/1.1\r\n\r\n"):
+        caller = ScriptedCaller(there.address)
+        if said:
+            caller.send(said)
+        if said != HELLO_HEAD:
+            caller.half_close()
+        caller.wait_ended()
+        caller.close()
+    causes = ["TLS: peer did not return a certificate",
+              "certificate: unable to get local issuer certificate",
+              "certificate: certificate has expired", "certificate: it carries none of caller_tls.client_names",
+              "TLS: no application protocol", "TLS: .*alert unknown ca", "this listener speaks TLS, and a request in plain HTTP came",
+              "it was not over within limits.handshake_timeout"]
+    expected = [re.compile(rf"curfew: warn: upstream api: TLS handshake of 127\.0\.0\.1 failed: ({cause})"
+                           r"( \(since the last such line, 3 more have failed\))?") for cause in causes]
+    stderr = there.proxy.process.stderr
+    assert stderr.wait(lambda lines: all(any(one.fullmatch(line) for line in lines) for one in expected), SOON), stderr.text()
+    said = [line for line in stderr.lines if "handshake" in line]
+    assert len(said) == len(expected), said
+    assert sum("3 more" in line for line in said) == 1
+    assert there.ask(cert="client").status == 200
 
 
 def test_a_thousand_handshakes_at_once_keep_no_call_waiting(front):
