@@ -95,7 +95,10 @@ void pool_note_good(struct pool *pool, struct loop *own);
  * When the pause that is on ends; 0: none is. Any thread: whoever has another pool to turn to need not wait here.
  */
 int64_t pool_paused_until_ns(struct pool *pool);
-/* Owner's thread: the API asks for a pause until then. */
+/*
+ * Owner's thread: the API asks for a pause until then. Of no effect where the pool does not pause any more: whoever
+ * began before a reload asks by what held then.
+ */
 void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns);
 /* Owner's thread: the holder, which started after a pause (permit.round), was answered well. */
 void pool_answered(struct pool *pool, const struct pool_ticket *ticket);

@@ -316,10 +316,11 @@ void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
     PRE(loop_is_own(own));
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
-    PRE(pool->timed);
-    now_ns = pool_now_locked(pool);
-    permit_pool_pause(&pool->permits, until_ns, now_ns);
-    pool_spread_news_locked(pool, now_ns, &bells);
+    if (pool->pauses) {
+        now_ns = pool_now_locked(pool);
+        permit_pool_pause(&pool->permits, until_ns, now_ns);
+        pool_spread_news_locked(pool, now_ns, &bells);
+    }
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, own);
 }

@@ -215,6 +215,20 @@ def test_a_reload_keeps_the_pause_and_one_without_it_ends_it(paused):
     assert "curfew_pause_seconds{" not in proxy.metrics().text
 
 
+def test_what_a_call_from_before_a_reload_is_told_pauses_nothing_that_has_no_pause_any_more(pair):
+    keys = {"deadline": "60s", "pool": {"size": 5, "queue": 100}}
+    proxy, up = pair(**{**keys, "pool": {**keys["pool"], "pause": PAUSE}})
+    before, = ask_many(proxy, 1)
+    exchange, _ = up.take()
+    proxy.rewrite({"api": {**keys, "url": f"http://{up.authority}"}})
+    proxy.must_reload()
+    refuse(exchange, "Retry-After: 20")
+    assert before.recv_response().status == 429
+    after, = ask_many(proxy, 1)
+    up.take()[0].answer()
+    assert after.recv_response().status == 200
+
+
 @pytest.mark.parametrize("pause, message", [
     (True, "none"), ("429", "write pause: {statuses: [429]}"), ({}, "statuses"), ({"statuses": [200]}, "no status of an error"),
     ({"statuses": []}, "empty"), ({"statuses": [429], "max": "0s"}, "out of bounds"),
