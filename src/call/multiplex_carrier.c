@@ -162,16 +162,16 @@ void carrier_admit(struct carrier *carrier)
 
 void carrier_die(struct carrier *carrier)
 {
-    if (carrier->dead)
-        return;
-    carrier->dead = true;
-    carrier->pins++;
-    transport_reset(&carrier->upstream->transport);
-    while (!list_is_empty(&carrier->leaving))
-        seat_end_leaving(seat_at(carrier->leaving.next));
-    carrier_admit(carrier); /* elsewhere */
-    carrier->pins--;
-    carrier_settle(carrier);
+    if (!carrier->dead) {
+        carrier->dead = true;
+        carrier->pins++;
+        transport_reset(&carrier->upstream->transport);
+        while (!list_is_empty(&carrier->leaving))
+            seat_end_leaving(seat_at(carrier->leaving.next));
+        carrier_admit(carrier); /* elsewhere */
+        carrier->pins--;
+    }
+    carrier_settle(carrier); /* its last seat may have gone since, in a run */
 }
 
 static void go_to_rest(struct carrier *carrier)

@@ -402,6 +402,21 @@ def test_a_connection_that_ends_ends_its_calls(front, how):
     assert proxy.wait_idle().calls("failed") == 3
 
 
+def test_a_connection_that_breaks_the_rules_goes_with_the_calls_that_it_cuts(front):
+    """One has content that is passed on, of the others nothing has come: all hear of it in the same turn."""
+    proxy, api = front(late=True, pool={"size": 10, "linger": "300ms"})
+    calls = Many(proxy, 3)
+    peer = api.accept()
+    first, *_ = [peer.take() for _ in range(3)]
+    peer.head(first, 200)
+    proxy.wait_in_flight(1, phase="receive")
+    with proxy.process.paused():
+        peer.data(first, bytes(3000))
+        peer.send(frame(0, 0, 0, b"DATA on no stream"))
+    assert sorted(calls.join(), key=str) == [502, 502, "cut"]
+    proxy.wait_idle()
+
+
 def test_an_api_that_asks_for_calm_gets_it(front):
     def script(peer):
         peer.take()
