@@ -16,6 +16,7 @@
 ##   T=permit            check-unit, fuzz: only programs whose name contains this
 ##   FUZZ_SECONDS=3600   fuzz: for each target (default 600)
 ##   K=drip              check-integration: only tests that pytest -k selects
+##   ROWS=h2 ROUNDS=1    bench: only rows whose key contains this (bench/run --list names them), and how often
 ##   PREFIX=/usr DESTDIR=… SYSCONFDIR=/etc    install: where to
 
 .DEFAULT_GOAL := all
@@ -348,6 +349,14 @@ RUN_INTEGRATION = PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE
 check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Tests of the real binary (pytest); K=EXPRESSION selects
 	@$(RUN_ENV) $(RUN_INTEGRATION)
 
+.PHONY: check-short
+check-short: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Of the tests of the real binary those that take no time of their own
+	@$(RUN_ENV) CURFEW_QUICK=1 $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) -m 'not timed' tests/integration
+
+.PHONY: test-times
+test-times: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Measure which tests check-short leaves out: writes tests/integration/long
+	@$(RUN_ENV) CURFEW_TIMES=1 $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) -m 'not timed' tests/integration
+
 # Without npm's registry in reach, all other tests run.
 $(PEERS)/%/node_modules: tests/%/package.json tests/%/package-lock.json
 	$(say) NPM $@
@@ -446,9 +455,10 @@ check-format: ## Fail if `make format` would change a file
 
 # ------------------------------------------------------------------------------------------ bench
 
+ROUNDS ?= 5
 .PHONY: bench
-bench: $(CURFEW) $(B)/tools/load ## curfew, HAProxy, nginx and Go at the same work, into bench/RESULTS.md (20 minutes)
-	@$(RUN_ENV) bench/run --out bench/RESULTS.md
+bench: $(CURFEW) $(B)/tools/load ## curfew and its peers at the same work, into bench/RESULTS.md (25 minutes); ROUNDS=5, ROWS=h2,stuck: only these, shown
+	@$(RUN_ENV) bench/run --rounds $(ROUNDS) $(if $(ROWS),--only '$(ROWS)',--out bench/RESULTS.md)
 
 .PHONY: bench-scrapes
 bench-scrapes: $(CURFEW) $(B)/tools/load ## Latency of calls with 200 scrapes a second and with none: p99 less than 10 % apart (6 minutes)

@@ -4,7 +4,8 @@ from html import escape
 from math import log10
 
 FONT = 'font-family="Helvetica, Arial, sans-serif"'
-COLOURS = {"curfew": "#1b6ca8", "haproxy": "#8a9ba8", "nginx": "#b7c3cb", "go": "#d8a657", "relay": "#e3e7ea"}
+COLOURS = {"curfew": "#1b6ca8", "haproxy": "#8a9ba8", "nginx": "#b7c3cb", "nghttpx": "#7d9d7a", "squid": "#a58aa8",
+           "tinyproxy": "#cdb8cf", "go": "#d8a657", "alone": "#9fc5e0", "relay": "#e3e7ea"}
 INK, GRID = "#22303a", "#d9dfe3"
 
 
@@ -59,7 +60,7 @@ def bars(title, groups, names, most=3.0):
     for name in names:
         drawing.rect(x, height - 14, 10, 10, COLOURS[name])
         drawing.text(x + 14, height - 5, name, size=11)
-        x += 90
+        x += 75
     return drawing.svg()
 
 

@@ -30,15 +30,31 @@ def _tasks(pid):
             pass
 
 
-def cpu_s(pid):
-    """User and system time of a process and its children, in seconds: to the nanosecond where the kernel says it."""
+def _ticks_s(stat):
+    fields = Path(stat).read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _process_s(pid):
+    """Of its threads to the nanosecond, where the kernel says it; those that have ended are only in its own, in ticks."""
     total = 0.0
-    for task in _tasks(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
         try:
-            total += int(Path(task, "schedstat").read_text().split()[0]) / 1e9
+            total += int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0]) / 1e9
+        except FileNotFoundError:
+            total += _ticks_s(f"/proc/{pid}/task/{task}/stat")
+    ticks = _ticks_s(f"/proc/{pid}/stat")
+    return ticks if ticks > total + 0.1 else total
+
+
+def cpu_s(pid):
+    """User and system time of a process and its children, in seconds."""
+    total = 0.0
+    for one in family(pid):
+        try:
+            total += _process_s(one)
         except OSError:
-            fields = Path(task, "stat").read_text().rsplit(")", 1)[1].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            pass  # it has just ended
     return total
 
 

@@ -12,7 +12,6 @@ import socket
 import ssl
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from .machine import family
@@ -48,8 +47,9 @@ def prepare(directory):
         subprocess.run(["make", "--no-print-directory", "-C", TREE, "-j2", "build/release/curfew",
                         "build/release/tools/load"], check=True, stdout=subprocess.DEVNULL, timeout=600)
     peers = TREE / "bench/peers"
-    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o", directory / "relay", peers / "relay.c",
-                    "-levent_core"], check=True, timeout=120)
+    for name, libraries in (("relay", ["-levent_core"]), ("tunnels", [])):
+        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o", directory / name, peers / f"{name}.c", *libraries],
+                       check=True, timeout=120)
     subprocess.run(["go", "build", "-o", directory / "goproxy", peers / "proxy.go"], check=True, timeout=300,
                    env={**os.environ, "GO111MODULE": "off", "GOCACHE": str(directory / "go-cache")})
 
@@ -63,6 +63,12 @@ def listener():
     return sock
 
 
+def free_port():
+    """For programs that take no listening socket from others: one that was free a moment ago."""
+    with listener() as sock:
+        return sock.getsockname()[1]
+
+
 def many_descriptors():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -71,15 +77,16 @@ def many_descriptors():
 class Program:
     """A server that was started and that is ended with its context."""
 
-    def __init__(self, name, argv, directory, env=None, sock=None):
+    def __init__(self, name, argv, directory, env=None, sock=None, address=None, patience=1):
         self.name = name
+        self.patience = patience  # seconds in which it ends when it is told to
         self.output = directory / f"{name}.out"
         with open(self.output, "wb") as out:
             self.popen = subprocess.Popen(
                 [str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})}, pass_fds=[sock.fileno()] if sock else [],
                 preexec_fn=many_descriptors)
-        self.address = sock.getsockname() if sock else None
+        self.address = sock.getsockname() if sock else address
         if sock:
             sock.close()
 
@@ -103,7 +110,7 @@ class Program:
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         try:
-            self.popen.wait(1)
+            self.popen.wait(self.patience)
         except subprocess.TimeoutExpired:
             for pid in family(self.pid):
                 with contextlib.suppress(ProcessLookupError):
@@ -121,8 +128,9 @@ class Program:
 
 FILES = {"small": 128, "100k": 100_000, "1m": 1_000_000}
 PATTERN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy"
+GRPC_MESSAGE = b"\0\0\0\0\x64" + PATTERN[:50] * 2
 
-_NGINX_GLOBAL = """
+NGINX_GLOBAL = """
 daemon off;
 worker_processes {workers};
 pid {dir}/{name}.pid;
@@ -142,7 +150,7 @@ http {{
     keepalive_requests 1000000000;
 """
 
-_NGINX_UPSTREAM = _NGINX_GLOBAL + """
+_NGINX_UPSTREAM = NGINX_GLOBAL + """
     sendfile on;
     tcp_nopush on;
     open_file_cache max=100;
@@ -164,6 +172,13 @@ def certificate(directory):
                         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
                        check=True, capture_output=True, timeout=30)
     return pem, key
+
+
+def both_in_one(directory):
+    """Certificate and key, as HAProxy wants them."""
+    path = directory / "localhost.both"
+    path.write_text("".join(one.read_text() for one in certificate(directory)))
+    return path
 
 
 def start_nginx(name, conf, directory, sock):
@@ -193,12 +208,24 @@ def nginx_upstream(directory, tls=False):
         tls=" ssl" if tls else "", certificate=certs, **nginx_keys(name, directory, sock)), directory, sock)
 
 
+def nghttpd(directory):
+    """One thread that serves the same files over HTTP/2, and one of gRPC's messages: to whichever method, with status 0."""
+    port, types = free_port(), directory / "mime.types"
+    types.write_text("application/grpc grpc\n")
+    (directory / "files/unary.grpc").write_bytes(GRPC_MESSAGE)
+    return Program("nghttpd", [program("nghttpd"), "--no-tls", "-a", "127.0.0.1", "-d", directory / "files",
+                               f"--mime-types-file={types}", "--trailer=grpc-status: 0", port], directory,
+                   address=("127.0.0.1", port))
+
+
 class Faulty(Program):
+    """Each speaks HTTP/2, too: by prior knowledge, or by ALPN."""
+
     def __init__(self, directory, tls=False):
         pem, key = certificate(directory)
         super().__init__("faulty-tls" if tls else "faulty", [
-            binary(), "faulty", "--listen", "127.0.0.1:0", *(["--tls", "--cert", pem, "--key", key] if tls else [])],
-            directory)
+            binary(), "faulty", "--listen", "127.0.0.1:0", "--http2",
+            *(["--tls", "--cert", pem, "--key", key] if tls else [])], directory)
         self.read_address(r"listening on (?:\w+://)?(\S+)$")
 
     def ask(self, method, path):
@@ -227,152 +254,6 @@ def fetch(address, path, method="GET", content=None, tls=None):
         raise Failed(f"{method} {path}: {error!r}") from error
     finally:
         connection.close()
-
-
-# -------------------------------------------------------------------------------------------- proxies
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a proxy is to do. Without a pool it takes as many calls as come."""
-
-    to: tuple
-    tls: bool = False
-    workers: int = 1
-    deadline: str = "30s"
-    pool: int = 0
-    queue: int = 0
-    log: bool = False
-
-
-def curfew(setup, directory):
-    keys = {
-        "listen": "127.0.0.1:0",
-        "url": f"{'https://localhost' if setup.tls else 'http://' + setup.to[0]}:{setup.to[1]}",
-        "deadline": setup.deadline,
-        "pool": {"size": setup.pool or 10000, "queue": setup.queue if setup.pool else 0},
-        "keepalive": {"max_idle": 128, "idle_timeout": "60s"}}
-    if setup.tls:
-        keys["tls"] = {"ca_file": str(certificate(directory)[0])}
-    conf = {"workers": setup.workers, "limits": {"connections": 20000},
-            "log": {"level": "info", "access": str(directory / "curfew.access.log") if setup.log else "off"},
-            "upstreams": {"api": keys}}
-    return curfew_with(conf, directory)
-
-
-def curfew_with(conf, directory):
-    """Started with this configuration; listens where its first upstream does."""
-    path = directory / "curfew.yaml"
-    path.write_text(json.dumps(conf))  # which is YAML
-    proxy = Program("curfew", [binary(), "serve", "-c", path], directory)
-    proxy.read_address(r"upstream \S+ listens on (\S+)$(?=[^\0]*\bready$)")
-    return proxy
-
-
-_HAPROXY = """
-global
-    nbthread {workers}
-    maxconn 9000
-    {log}
-defaults
-    mode http
-    {httplog}
-    timeout connect {ms}ms
-    timeout server {ms}ms
-    timeout client {ms}ms
-    timeout http-request {ms}ms
-    timeout queue {ms}ms
-    timeout http-keep-alive 60s
-    http-reuse always
-frontend callers
-    bind fd@{fd}
-    {refuse}
-    default_backend api
-backend api
-    server api {host}:{port} {tls} {maxconn}
-"""
-
-
-def milliseconds(text):
-    match = re.fullmatch(r"(\d+)(ms|s)", text)
-    return int(match[1]) * (1000 if match[2] == "s" else 1)
-
-
-def haproxy(setup, directory):
-    sock, path = listener(), directory / "haproxy.cfg"
-    path.write_text(_HAPROXY.format(
-        workers=setup.workers, ms=milliseconds(setup.deadline), fd=sock.fileno(), host=setup.to[0], port=setup.to[1],
-        tls=f"ssl verify required ca-file {certificate(directory)[0]} sni str(localhost) verifyhost localhost"
-        if setup.tls else "",
-        maxconn=f"maxconn {setup.pool}" if setup.pool else "",
-        refuse=f"http-request deny deny_status 503 if {{ queue(api) ge {setup.queue} }}" if setup.pool else "",
-        log="log stdout format raw local0" if setup.log else "", httplog="log global\n    option httplog"
-        if setup.log else ""))
-    return Program("haproxy", [program("haproxy"), "-db", "-f", path], directory, sock=sock)
-
-
-_NGINX_PROXY = _NGINX_GLOBAL + """
-    keepalive_timeout 60s;
-    client_header_timeout {ms}ms;
-    client_body_timeout {ms}ms;
-    send_timeout {ms}ms;
-    upstream api {{
-        server {host}:{port} max_fails=0 {max_conns};
-        keepalive 128;
-        keepalive_requests 1000000000;
-    }}
-    server {{
-        listen {listen};
-        location / {{
-            proxy_pass {scheme}://api;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_request_buffering off;
-            client_body_buffer_size 64k;
-            proxy_connect_timeout {ms}ms;
-            proxy_send_timeout {ms}ms;
-            proxy_read_timeout {ms}ms;
-            {tls}
-        }}
-    }}
-}}
-"""
-
-
-def nginx(setup, directory):
-    sock = listener()
-    conf = _NGINX_PROXY.format(
-        ms=milliseconds(setup.deadline), host=setup.to[0], port=setup.to[1],
-        max_conns=f"max_conns={setup.pool}" if setup.pool else "", scheme="https" if setup.tls else "http",
-        tls=f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {certificate(directory)[0]}; "
-            "proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.2 TLSv1.3;"
-        if setup.tls else "",
-        **nginx_keys("nginx", directory, sock, workers=setup.workers,
-                     log=f"{directory}/nginx.access.log" if setup.log else "off"))
-    return start_nginx("nginx", conf, directory, sock)
-
-
-def go(setup, directory):
-    sock = listener()
-    argv = [directory / "goproxy", "-fd", sock.fileno(), "-to",
-            f"{'https' if setup.tls else 'http'}://{setup.to[0]}:{setup.to[1]}",
-            "-pool", setup.pool or 10000, "-queue", setup.queue, "-timeout", setup.deadline]
-    if setup.tls:
-        argv += ["-ca", certificate(directory)[0]]
-    return Program("go", argv, directory, env={"GOMAXPROCS": str(setup.workers)}, sock=sock)
-
-
-def relay(setup, directory):
-    sock = listener()
-    return Program("relay", [directory / "relay", sock.fileno(), *setup.to], directory, sock=sock)
-
-
-STARTERS = {"curfew": curfew, "haproxy": haproxy, "nginx": nginx, "go": go, "relay": relay}
-PEERS = ("haproxy", "nginx", "go")
-
-
-def start(name, setup, directory):
-    return STARTERS[name](setup, directory)
 
 
 def until_answers(proxy, path):

@@ -1,8 +1,12 @@
-"""The work that is done by way of a proxy: by wrk (closed loop) or by tests/tools/load (instants fixed beforehand)."""
+"""
+The work that is done by way of a proxy: by wrk, h2load or bench/peers/tunnels (closed loops), or by tests/tools/load (instants
+fixed beforehand).
+"""
 
 import json
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 
 from .machine import Usage, cpu_s
@@ -49,6 +53,35 @@ def wrk(pid, address, path, **how):
     if wrong := re.search(r"Socket errors: .*|Non-2xx or 3xx responses: \d+", done.stdout):
         raise Failed(f"wrk: {wrong[0]}")
     return Done(int(match[1]), float(match[2]) * _SECONDS[match[3]], used)
+
+
+def h2load(pid, address, path, *, connections=8, streams=1, seconds=2.0, calls=None, status="2xx", tls=False, args=()):
+    """Over HTTP/2: for `seconds`, or so many `calls`, all at once if there are as many streams. All of this class of status."""
+    argv = [program("h2load"), "-c", connections, "-m", streams, *(["-n", calls] if calls else ["-D", max(1, round(seconds))]),
+            *args, f"{'https' if tls else 'http'}://{address[0]}:{address[1]}{path}"]
+    start, before = time.monotonic(), cpu_s(pid)
+    done = subprocess.run([str(arg) for arg in argv], capture_output=True, text=True, timeout=60, check=False)
+    used, took = cpu_s(pid) - before, time.monotonic() - start
+    match = re.search(r"^requests: \d+ total, \d+ started, (\d+) done, \d+ succeeded, \d+ failed, (\d+) errored, (\d+) timeout",
+                      done.stdout, re.M)
+    if done.returncode or not match or not int(match[1]):
+        raise Failed(f"h2load: {done.stdout} {done.stderr}")
+    statuses = {kind: int(count) for count, kind in re.findall(r"(\d+) ([2-5]xx)", done.stdout) if int(count)}
+    if int(match[2]) or int(match[3]) or list(statuses) != [status]:
+        raise Failed(f"h2load: {statuses} of {match[1]}, {match[2]} errored, {match[3]} late")
+    return Done(int(match[1]), took, used)
+
+
+def tunnels(pid, directory, *argv):
+    """What bench/peers/tunnels says, and the CPU time of the process meanwhile."""
+    before = cpu_s(pid)
+    done = subprocess.run([str(arg) for arg in (directory / "tunnels", *argv)], capture_output=True, text=True, timeout=60,
+                          check=False)
+    used = cpu_s(pid) - before
+    told = json.loads(done.stdout) if done.returncode == 0 else {}
+    if not told or told["wrong"] or not told["done"]:
+        raise Failed(f"tunnels: {done.stdout} {done.stderr}")
+    return told, used
 
 
 def load(address, *paths, calls, timeout=30, **options):
