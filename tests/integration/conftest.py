@@ -10,6 +10,7 @@ import pytest
 from harness import bounds
 from harness.certs import Certificates
 from harness.curfew import Curfew, Faulty, write_config
+from harness.durations import Durations
 from harness.faults import Faults
 from harness.fleet import Fleet
 from harness.names import Names, System, zone
@@ -22,6 +23,7 @@ WORKERS = int(os.environ.get("CURFEW_WORKERS") or 1)
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(Durations(), "durations")
     config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
     config.addinivalue_line("markers", "contracts_only: needs a build in which a broken contract ends the process: a sanitizer's")
     config.addinivalue_line("markers", "one_worker: needs what each worker keeps for itself (connections, names, sessions)")
