@@ -96,7 +96,7 @@ TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
 # What tests have of others' programs, whatever build is tested. Fetched by npm: what drives the browser, checks the
 # Kubernetes example, and speaks gRPC.
 PEERS := build/peers
-FETCHED := $(addprefix $(PEERS)/,$(addsuffix /node_modules,page kubernetes grpc))
+FETCHED := $(addprefix $(PEERS)/,$(addsuffix /node_modules,page kubernetes grpc sdk))
 # Libraries that a test puts before the C library's (LD_PRELOAD).
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/tools/%.so,$(wildcard tests/preload/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress/*.c))

@@ -93,7 +93,7 @@ static inline bool retries_had_one(const struct call_retries *retries)
 void retries_put(struct jsonw *json, const struct call_retries *retries, enum retry_stop stop);
 
 /* Field lines of a response after a retry: what that took, if it is `timed`, and that there was one, if it `says`. */
-#define RETRIES_LINES_MAX 96
+#define RETRIES_LINES_MAX 128
 void retries_put_lines(struct text *out, const struct call_retries *retries, bool timed, bool says);
 
 #endif

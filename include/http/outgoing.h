@@ -57,6 +57,9 @@ struct span outgoing_method(const struct outgoing *outgoing);
 struct span outgoing_target(const struct outgoing *outgoing);
 struct span outgoing_host(const struct outgoing *outgoing);
 
+/* Has it a field of this name, as it is sent on? Of a request that is refused it is not known: false. */
+bool outgoing_has_field(const struct outgoing *outgoing, struct span name);
+
 /*
  * A field that each sending from now on has, until outgoing_untell. To be reckoned in as room at outgoing_init: name,
  * value and OUTGOING_FIELD_ROOM.

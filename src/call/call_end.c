@@ -330,6 +330,8 @@ static struct local_reply make_reply(const struct call *call, enum cause cause, 
         .retry_stop = call->retry_stop,
         .says = call->route->retries.say,
         .by_proxy = call->config->forward != NULL,
+        /* Stripe's library for Node takes for what was asked for whatever has no `error`, whatever its status. */
+        .has_api_error = outgoing_has_field(&call->request, SPAN_LIT("Stripe-Version")),
     };
 }
 

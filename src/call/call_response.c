@@ -86,7 +86,8 @@ static bool says_of_retries(const struct call *call)
 static void hide_should_retry(struct http1_head *head)
 {
     for (uint32_t i = 0; i < head->field_count; i++)
-        if (span_eq_nocase(head->fields[i].name, SPAN_LIT("X-Should-Retry")))
+        if (span_eq_nocase(head->fields[i].name, SPAN_LIT("X-Should-Retry")) ||
+            span_eq_nocase(head->fields[i].name, SPAN_LIT("Stripe-Should-Retry")))
             head->fields[i].nominated = true;
 }
 

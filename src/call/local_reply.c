@@ -30,6 +30,14 @@ static void put_detail(struct jsonw *json, const struct local_reply *reply)
     jsonw_string(json, "detail", find_detail(reply, &text));
 }
 
+static void put_api_error(struct jsonw *json, const struct local_reply *reply)
+{
+    jsonw_open_object(json, "error");
+    jsonw_text(json, "type", "api_error");
+    jsonw_text(json, "message", cause_title(reply->cause));
+    jsonw_close_object(json);
+}
+
 static void put_problem(struct text *out, const struct local_reply *reply)
 {
     struct jsonw json = jsonw_on(out);
@@ -59,6 +67,8 @@ static void put_problem(struct text *out, const struct local_reply *reply)
     jsonw_string(&json, "call", text_span(&word));
     if (reply->trace != NULL)
         jsonw_string(&json, "trace_id", trace_id(reply->trace));
+    if (reply->has_api_error)
+        put_api_error(&json, reply);
     jsonw_close_object(&json);
     TEXT_LIT(out, "\n");
 }

@@ -53,5 +53,5 @@ void retries_put_lines(struct text *out, const struct call_retries *retries, boo
         text_printf(out, ";desc=\"%u tries\"\r\n", retries->started);
     }
     if (says)
-        TEXT_LIT(out, "X-Should-Retry: false\r\n");
+        TEXT_LIT(out, "X-Should-Retry: false\r\nStripe-Should-Retry: false\r\n");
 }

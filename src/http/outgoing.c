@@ -124,6 +124,19 @@ struct span outgoing_host(const struct outgoing *outgoing)
     return (struct span){outgoing->bytes + outgoing->size - outgoing->host_len, outgoing->host_len};
 }
 
+bool outgoing_has_field(const struct outgoing *outgoing, struct span name)
+{
+    const char *at = outgoing->bytes, *end = outgoing->len != 0 ? at + outgoing->len : at;
+
+    while (at != end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        at++;
+        if ((size_t)(end - at) > name.len && at[name.len] == ':' &&
+            span_eq_nocase((struct span){at, name.len}, name))
+            return true;
+    }
+    return false;
+}
+
 static char *put_field(char *at, struct span name, struct span value)
 {
     return put(put(put(put(at, name), SPAN_LIT(": ")), value), SPAN_LIT("\r\n"));

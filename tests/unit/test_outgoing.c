@@ -76,6 +76,29 @@ static void it_is_sent_with_a_line_of_its_own_and_may_be_sent_again(void **state
     fini(&world);
 }
 
+static void its_fields_are_known_by_name(void **state)
+{
+    struct world world;
+
+    parse(&world, "GET /x?A:y HTTP/1.1\r\nHost: me\r\nA: b\r\nC-D: e\r\nConnection: f\r\nF: g\r\n\r\n");
+    init(&world, 8);
+    assert_true(outgoing_has_field(&world.outgoing, SPAN_LIT("A")));
+    assert_true(outgoing_has_field(&world.outgoing, SPAN_LIT("c-d")));
+    assert_true(outgoing_has_field(&world.outgoing, SPAN_LIT("Host")));
+    assert_false(outgoing_has_field(&world.outgoing, SPAN_LIT("C")));
+    assert_false(outgoing_has_field(&world.outgoing, SPAN_LIT("D")));
+    assert_false(outgoing_has_field(&world.outgoing, SPAN_LIT("F")));
+    assert_false(outgoing_has_field(
+        &world.outgoing,
+        SPAN_LIT("a name that is longer than all of it is, so that it can't be there, wherever one begins")));
+    fini(&world);
+    world.outgoing = (struct outgoing){0};
+    outgoing_note(&world.outgoing, &world.slab, SPAN_LIT("GET"), SPAN_LIT("\nA: b"));
+    assert_false(outgoing_has_field(&world.outgoing, SPAN_LIT("A")));
+    fini(&world);
+    assert_false(outgoing_has_field(&(struct outgoing){0}, SPAN_LIT("A")));
+}
+
 static void what_the_caller_said_is_known_whatever_its_form(void **state)
 {
     static const struct {
@@ -183,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_sent_with_a_line_of_its_own_and_may_be_sent_again),
+        cmocka_unit_test(its_fields_are_known_by_name),
         cmocka_unit_test(what_the_caller_said_is_known_whatever_its_form),
         cmocka_unit_test(the_host_is_kept_only_for_responses_that_lead_somewhere),
         cmocka_unit_test(a_long_target_is_sent_whole_and_told_in_part),
