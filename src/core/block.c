@@ -145,10 +145,16 @@ static void note_wanted(struct block *block, int64_t now_ns)
     block->asleep = false;
 }
 
-/* A caller waits, of whom the store does not know yet. */
+/*
+ * A caller waits whom nothing that is lent is for, and of whom the store does not know yet. Those for whom something
+ * has come with an answer may still wait when the block is told of it.
+ */
 static void ask_for_waiters(struct block *block)
 {
-    if (block->waiting > 0 && block->held >= block->usable && block->told <= block->usable)
+    uint32_t needed =
+        min_u32(block->held + block->waiting, min_u32(block->terms.size, block->terms.host_size));
+
+    if (block->waiting > 0 && needed > block->usable && block->told <= block->usable)
         block->asks = true;
 }
 

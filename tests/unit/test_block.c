@@ -64,6 +64,37 @@ static void has_a_lease_of(struct block *block, uint32_t granted, int64_t now_ns
     assert_true(block_reply(block, &reply, now_ns));
 }
 
+/* Those that came while the first of them were asked for wait on when the answer is taken: it is not for them. */
+static void more_callers_than_were_asked_for_are_asked_for_with_the_answer(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request;
+    struct block_reply reply;
+
+    (void)state;
+    has_a_lease_of(&block, 1, 0);
+    block_tell(&block, 1, 31, 10 * MS);
+    request = sent(&block, 10 * MS);
+    assert_int_equal(request.want, 33);
+    block_tell(&block, 1, 39, 11 * MS);
+    reply = grants(&request, 33, 33);
+    assert_true(block_reply(&block, &reply, 12 * MS));
+    assert_int_equal(sent(&block, 12 * MS).want, 41);
+}
+
+static void who_has_all_that_there_is_does_not_ask_for_more(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request;
+
+    (void)state;
+    block_tell(&block, 0, 60, 0);
+    has_a_lease_of(&block, 50, 0);
+    block_tell(&block, 50, 10, 10 * MS);
+    block_tell(&block, 50, 20, 20 * MS);
+    assert_int_equal(block_step(&block, 20 * MS, 0, &request), BLOCK_WAIT);
+}
+
 static void nothing_starts_before_the_store_has_answered(void **state)
 {
     struct block block = fresh(0, false);
@@ -349,6 +380,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_starts_before_the_store_has_answered),
+        cmocka_unit_test(more_callers_than_were_asked_for_are_asked_for_with_the_answer),
+        cmocka_unit_test(who_has_all_that_there_is_does_not_ask_for_more),
         cmocka_unit_test(what_comes_back_above_the_aim_is_not_ours_to_give_out_again),
         cmocka_unit_test(one_permit_goes_on_when_its_turn_has_come),
         cmocka_unit_test(calls_that_took_each_others_place_after_the_lease_are_adrift_too),
