@@ -2,10 +2,12 @@
 
 import re
 import signal
+import time
 
 import pytest
 
-from harness.bounds import SOON, poll
+from harness.bounds import SLOW, SOON, poll
+from harness.load import load
 from harness.problem import expect
 from harness.process import BINARY, run
 
@@ -45,6 +47,52 @@ def test_one_host_alone_has_all(fleet):
     f.begin()
     f.load("/delay/100", rate=120, seconds=1, hosts=[1])
     assert f.api.stats()["in_work_max"] == 6
+
+
+def test_while_nobody_waits_a_host_asks_once_in_renew(fleet):
+    f = fleet(3, size=30)
+    f.begin()
+    f.load("/delay/20", rate=60, seconds=2)
+    asked, began = f.store.questions(), time.monotonic()
+    results = f.load("/delay/20", rate=60, seconds=4)
+    assert f.store.questions() - asked <= 1.2 * 3 * (time.monotonic() - began), "more than a fifth above once a second and host"
+    assert [result.statuses for result in results] == [{200: 80}] * 3
+
+
+@pytest.mark.timed
+def test_a_burst_at_one_host_of_an_idle_fleet_has_all_that_it_needs_at_once(fleet):
+    f = fleet(4, size=50)
+    f.begin()
+    poll(lambda: all(entry[0] > 0 for entry in f.store.entries(POOL).values()), "the fleet to be calm")
+    burst = load(f.hosts[2].address(), "/delay/500", calls=40, at_once=True)
+    assert burst.statuses == {200: 40}
+    metrics = f.hosts[2].metrics()
+    assert metrics.sum("curfew_queue_wait_seconds_bucket", le="0.025" if SLOW == 1 else "0.1") == 40, metrics.text
+
+
+def test_what_one_host_has_goes_to_another_as_calls_end(fleet):
+    f = fleet(2, size=20)
+    f.begin()
+    first = f.start_load("/delay/200", rate=200, seconds=3, hosts=[0])
+    poll(lambda: f.figures(0)["held"] >= 19, "one host to have nearly all")
+    second = f.start_load("/delay/200", rate=200, seconds=2, hosts=[1])
+    poll(lambda: f.figures(1)["held"] >= 10, "the other one to have half", 0.2 + 1.0 * SLOW)
+    first(), second()
+    assert f.api.stats()["in_work_max"] <= 20
+
+
+def test_while_another_size_is_rolled_out_the_smallest_one_holds(fleet):
+    f = fleet(3, size=9)
+    f.begin()
+    finish = f.start_load("/delay/50", rate=300, seconds=4)
+    poll(lambda: f.api.stats()["in_work"] == 9, "the size to be used")
+    f.resize(0, 4)
+    poll(lambda: f.api.stats()["in_work"] <= 4, "the smaller size to hold")
+    f.api.reset_stats()
+    f.resize(1, 4)
+    f.add()
+    finish()
+    assert 3 <= f.api.stats()["in_work_max"] <= 4
 
 
 def test_a_host_has_no_more_than_its_own_size(fleet):
@@ -274,7 +322,7 @@ def test_a_reload_brings_a_fleet_and_takes_it_away(curfew, fleet):
     host.must_reload()
     f.load("/delay/200", rate=100, seconds=1, hosts=[0])
     assert f.figures(0)["held_peak"] == 9
-    host.rewrite({"api": f.keys}, fleet=f.fleet)
+    host.rewrite({"api": f.keys}, fleet=f.fleet_of(0))
     host.must_reload()
     wait_lent(f, [0])
 
@@ -288,7 +336,7 @@ def test_a_reload_that_gives_a_pool_another_name_leaves_the_cap_as_it_is(fleet):
     for caller in callers:
         caller.request("GET", "/delay/1500")
     poll(lambda: f.api.stats()["in_work"] == 2, "the cap to be used")
-    host.rewrite({"api": {**f.keys, "pool": "other"}}, pools={"other": {"size": 2, "fleet": "api"}}, fleet=f.fleet)
+    host.rewrite({"api": {**f.keys, "pool": "other"}}, pools={"other": {"size": 2, "fleet": "api"}}, fleet=f.fleet_of(0))
     host.must_reload()
     results = f.load("/delay/300", rate=20, seconds=1)
     assert f.api.stats()["in_work_max"] == 2, results[0].statuses

@@ -259,10 +259,16 @@ class Faulty:
         return f"{'https' if self.tls else 'http'}://{host}:{port}"
 
     def stats(self):
+        return json.loads(self._ask("GET", "/stats"))
+
+    def reset_stats(self):
+        self._ask("POST", "/stats/reset")
+
+    def _ask(self, method, target):
         connection = http.client.HTTPConnection(*self.address, timeout=SOON)
         try:
-            connection.request("GET", "/stats")
-            return json.loads(connection.getresponse().read())
+            connection.request(method, target)
+            return connection.getresponse().read()
         finally:
             connection.close()
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import threading
+import time
 
 import redis
 
@@ -10,17 +11,23 @@ from .bounds import SLOW, SOON, poll
 from .curfew import Curfew, Faulty, write_config
 from .load import load
 from .process import BINARY, Process, run
+from .programs import tool
+from .stores import Book
 
 SERVER = shutil.which("redis-server")
 
 
-class Store:
-    """redis-server on a unix socket; it can be stopped, and started again, empty or not reached at all."""
+class Store(Book):
+    """
+    redis-server on a unix socket; it can be stopped, and started again, empty or not reached at all. `steps`: its wall clock can be
+    set (step_clock).
+    """
 
-    def __init__(self, directory):
+    def __init__(self, directory, steps=False):
         assert SERVER, "redis-server is not installed: scripts/install-packages test installs it"
         directory.mkdir(exist_ok=True)
         self.directory, self.path = directory, directory / "redis.sock"
+        self.env = {"LD_PRELOAD": tool("store_clock.so"), "STEP_FILE": str(directory / "step")} if steps else None
         self.process = self.client = None
         self.start()
 
@@ -30,7 +37,7 @@ class Store:
 
     def start(self):
         self.process = Process([SERVER, "--port", "0", "--unixsocket", self.path, "--save", "", "--dir", self.directory,
-                                "--enable-debug-command", "local"], stdout=subprocess.DEVNULL)
+                                "--enable-debug-command", "local"], stdout=subprocess.DEVNULL, env=self.env)
         self.client = redis.Redis(unix_socket_path=str(self.path), decode_responses=True)
         poll(self._answers, "redis-server to answer", 10 * SLOW)
 
@@ -44,34 +51,68 @@ class Store:
         self.client.close()
         self.process.kill()
 
-    def book(self, key):
-        return self.client.hgetall(f"curfew:{{{key}}}:book")
+    def step_clock(self, seconds):
+        """As far ahead of the wall clock, from now on."""
+        written = self.directory / "step.new"
+        written.write_text(f"{round(seconds * 1000)}")
+        written.rename(self.directory / "step")
 
-    def entries(self, key):
-        """By host: [granted, number, want, held, weight, raised, hinted]."""
-        return {host: list(map(int, text.split())) for host, text in self.client.hgetall(f"curfew:{{{key}}}:entries").items()}
+
+class Watch:
+    """Looks at what an API has in work, again and again, from the beginning of a `with` to its end."""
+
+    def __init__(self, api):
+        self.api = api
+        self.seen = []  # (monotonic time, calls in work)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self):
+        while not self.over.wait(0.02):
+            self.seen.append((time.monotonic(), self.api.stats()["in_work"]))
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def mean(self, after, until):
+        """Between so many seconds after the beginning."""
+        seen = [count for at, count in self.seen if after <= at - self.began <= until]
+        return sum(seen) / len(seen)
 
 
 class Fleet:
     """`count` curfews with one worker each, one upstream "api" each, whose pool is "prod/api" in the store."""
 
-    def __init__(self, directory, count, *, size, api=("--",), deadline="1s", pool=None, env=None, **fleet):
+    def __init__(self, directory, count, *, size, deadline="1s", pool=None, env=None, store=None, way=None, steps=False, **fleet):
+        """`store`: another one than a Store of its own, which has `steps`. `way`: gives the url by which the host of this number reaches it."""
         self.directory = directory
-        self.store = Store(directory / "store")
+        self.store = store or Store(directory / "store", steps)
+        self.way = way or (lambda number: self.store.url)
         self.api = Faulty()
         self.keys = {"url": self.api.url, "deadline": deadline,
                      "pool": {"size": size, "queue": 1000, "fleet": True, **(pool or {})}}
-        self.fleet = {"store": self.store.url, "name": "prod", "hosts": count, **fleet}
+        self.fleet = {"name": "prod", "hosts": count, **fleet}
         self.env = env
         self.hosts = []
         for _ in range(count):
             self.add()
 
+    def fleet_of(self, number):
+        """What this host's file has under `fleet`."""
+        return {"store": self.way(number), **self.fleet}
+
     def add(self, env=None):
         directory = self.directory / f"host{len(self.hosts)}"
         directory.mkdir()
         write_config(directory / "curfew.yaml", {"api": self.keys},
-                     {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"}, "fleet": self.fleet})
+                     {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"},
+                      "fleet": self.fleet_of(len(self.hosts))})
         self.hosts.append(Curfew(directory, directory / "curfew.yaml", env=env or self.env))
         return self.hosts[-1]
 
@@ -81,6 +122,11 @@ class Fleet:
         done = run([BINARY, "fleet", "begin", "-c", self.hosts[0].config])
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def resize(self, host, size):
+        """A reload, after which the host has another size for the fleet."""
+        self.hosts[host].rewrite({"api": {**self.keys, "pool": {**self.keys["pool"], "size": size}}}, fleet=self.fleet_of(host))
+        self.hosts[host].must_reload()
 
     def figures(self, host):
         return self.hosts[host].pools()["pools"][0]
@@ -116,6 +162,6 @@ class Fleet:
             if host.process.is_running():
                 host.process.kill()
         self.api.process.kill()
-        self.store.stop()
+        self.store.process.kill()
         for host in self.hosts:
             host.process.must_be_clean()

@@ -1,5 +1,6 @@
 """Stores of a fleet: real ones, one that stands between a curfew and a real one and misbehaves, and what is none."""
 
+import random
 import select
 import shutil
 import socket
@@ -20,7 +21,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class RedisServer:
+class Book:
+    """What a store knows of fleets, by its `client`."""
+
+    def questions(self):
+        """How often hosts have asked."""
+        return self.client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+
+    def book(self, key):
+        return self.client.hgetall(f"curfew:{{{key}}}:book")
+
+    def entries(self, key):
+        """By host: [granted, number, want, held, weight, raised, hinted]."""
+        return {host: list(map(int, text.split())) for host, text in self.client.hgetall(f"curfew:{{{key}}}:entries").items()}
+
+
+class RedisServer(Book):
     """redis-server on a port of 127.0.0.1; with `tls`, (certificates, name, whether clients need one), by TLS alone."""
 
     def __init__(self, directory, *args, tls=None, port=None):
@@ -75,10 +91,12 @@ class Sentinel:
 class Between:
     """
     A TCP proxy before a real store. `mode` says what becomes of what the store answers: "forward"; "stall": it is kept; "drip": a byte
-    of it now and then; else bytes, which are sent in its place, again and again, as fast as they are taken.
+    of it now and then; else bytes, which are sent in its place, again and again, as fast as they are taken. "cut": nothing goes either
+    way. `late`: this share of messages, of either side, is late by a random time of `late_by` seconds.
     """
 
-    def __init__(self, port):
+    def __init__(self, port, late=0.0, late_by=(0.2, 3.0), seed=1):
+        self.late, self.late_by, self.random = late, late_by, random.Random(seed)
         self.to = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.mode = "forward"
@@ -111,6 +129,11 @@ class Between:
     def _turn(self, conn, store):
         """One step; false: the connection is over."""
         ready = select.select([conn, store], [], [], 0.02)[0]
+        if self.mode == "cut":
+            self.ended.wait(0.02)
+            return True
+        if ready and self.random.random() < self.late:
+            self.ended.wait(self.random.uniform(*self.late_by))
         if conn in ready:
             asked = conn.recv(65536)
             if not asked:
