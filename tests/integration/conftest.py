@@ -185,13 +185,13 @@ def deaf_listener_or_none(request):
 
 @pytest.fixture
 def nginx(tmp_path, certificates):
-    """Starts nginx: nginx(), nginx(tls=True)."""
+    """Starts nginx: nginx(), nginx(tls=True), nginx(http2=True)."""
     made = []
 
-    def make(tls=False, more=""):
+    def make(tls=False, more="", http2=False):
         directory = tmp_path / f"nginx{len(made)}"
         directory.mkdir()
-        made.append(Nginx(directory, certificates if tls else None, more))
+        made.append(Nginx(directory, certificates if tls else None, more, http2))
         return made[-1]
 
     yield make

@@ -1,9 +1,7 @@
 """HTTP/2 to the API (`http2.use`), one call at a time on a connection."""
 
 import contextlib
-import shutil
 import socket
-import subprocess
 import threading
 
 import pytest
@@ -607,26 +605,6 @@ def test_a_caller_that_does_not_read_holds_no_more_than_a_window(front):
 # ------------------------------------------------------------------------ other people's servers
 
 
-@pytest.mark.skipif(not shutil.which("nghttpd"), reason="no nghttpd")
-@pytest.mark.parametrize("tls", [False, True])
-def test_nghttpd(curfew, tmp_path, certificates, tls):
-    (tmp_path / "x").write_bytes(bytes(500_000))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    files = [certificates.key("server"), certificates.cert("server")] if tls else []
-    with subprocess.Popen(["nghttpd", *([] if tls else ["--no-tls"]), "-a", "127.0.0.1", "-d", tmp_path, str(port), *files],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            poll(lambda: _listens(port), "nghttpd")
-            proxy = curfew(url=f"{'https' if tls else 'http'}://127.0.0.1:{port}", http2={"use": "always"},
-                           **({"tls": {"ca_file": certificates.ca}} if tls else {}))
-            for _ in range(20):
-                assert proxy.ask("GET", "/x").content == bytes(500_000)
-                assert proxy.ask("POST", "/x", content=bytes(200_000)).status == 200
-        finally:
-            server.terminate()
-
-
 def test_node_beside_calls_that_are_cut(curfew):
     with node_http2() as url:
         proxy = curfew(url=url, http2={"use": "always"}, deadline="3s",
@@ -642,11 +620,6 @@ def test_node_beside_calls_that_are_cut(curfew):
         assert results == [b"1000"] * 160
         metrics = proxy.wait_idle()
         assert (metrics.calls("stuck"), metrics.calls("failed")) == (160, 0)
-
-
-def _listens(port):
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 # ---------------------------------------------------------------- what becomes of calls that were cut

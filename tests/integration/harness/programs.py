@@ -57,7 +57,7 @@ http {{
 class Nginx:
     """nginx as an upstream, on a socket that the kernel chose the port of and that nginx inherits."""
 
-    def __init__(self, directory, certificates=None, more=""):
+    def __init__(self, directory, certificates=None, more="", http2=False):
         assert NGINX, "nginx is not installed"
         self.directory = directory
         for name in ("files", "dav"):
@@ -73,7 +73,7 @@ class Nginx:
         conf = directory / "nginx.conf"
         conf.write_text(_NGINX_CONF.format(
             dir=directory, user="user root;" if os.geteuid() == 0 else "", listen=listen,
-            tls=" ssl" if certificates else "", certificate=certificate, more=more))
+            tls=(" ssl" if certificates else "") + (" http2" if http2 else ""), certificate=certificate, more=more))
         self.url = f"{'https' if certificates else 'http'}://{listen}"
         self.process = Process([NGINX, "-p", directory, "-c", conf, "-e", directory / "error.log"],
                                env={"NGINX": f"{sock.fileno()};"}, pass_fds=[sock.fileno()])
