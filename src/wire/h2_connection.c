@@ -222,8 +222,10 @@ static void receive_all(struct h2_connection *connection)
     while (sum < READ_A_TURN && (status = receive(connection, &len)) == ST_OK)
         sum += len;
     h2_connection_pull(connection);
-    if (h2_session_is_broken(connection->session)) /* which it said before its end */
+    if (h2_session_is_broken(connection->session)) { /* which it said before its end */
+        write_out(connection);                       /* a GOAWAY that says why */
         lose(connection, ST_BAD);
+    }
     if (status != ST_OK && status != ST_AGAIN)
         lose(connection, status);
     else if (connection->cannot_write && status == ST_AGAIN)
