@@ -13,6 +13,8 @@
 
 /* How often, if nothing asks for more. */
 #define EVERY_NS  NS_PER_S
+/* How often is looked whether somebody wants it by now, whom a reload of log.level may have made. */
+#define SELDOM_NS (10 * NS_PER_S)
 /* While draining, the time that is asked for each time; well beyond the next one. */
 #define EXTEND_NS (10 * NS_PER_S)
 
@@ -73,8 +75,10 @@ static void tick(struct timer *timer, int64_t now_ns)
 {
     struct watch *watch = CONTAINER_OF(timer, struct watch, tick);
 
-    timer_set(&watch->service->loop.timers, timer, now_ns + watch->every_ns);
-    if (is_wanted(watch))
+    bool wanted = is_wanted(watch);
+
+    timer_set(&watch->service->loop.timers, timer, now_ns + (wanted ? watch->every_ns : SELDOM_NS));
+    if (wanted)
         heartbeat_ask(&watch->service->heartbeat);
 }
 

@@ -157,6 +157,11 @@ class Process:
 
         return {int(task): blocked(task) for task in os.listdir(f"/proc/{self.pid}/task")}
 
+    def switches(self):
+        """How often its threads have begun to wait for something."""
+        return sum(int(_proc_value(f"{self.pid}/task/{task}", "status", "voluntary_ctxt_switches"))
+                   for task in os.listdir(f"/proc/{self.pid}/task"))
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
