@@ -386,7 +386,7 @@ soak: $(CURFEW) ## Faults, callers that leave and reloads for SOAK_SECONDS (3600
 	@$(RUN_ENV) tests/soak/soak
 
 .PHONY: check-perf
-check-perf: $(CURFEW) ## Instructions for a request, by valgrind, within 3 % of what tests/perf/instructions says
+check-perf: $(CURFEW) ## Instructions of a request, by protocol, and of an event, by valgrind: within 3 % of tests/perf/instructions
 	@$(RUN_ENV) tests/perf/check
 
 .PHONY: check-san
