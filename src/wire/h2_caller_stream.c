@@ -137,6 +137,8 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
         return STREAM_WAIT;
     if (own->refused != CAUSE_NONE)
         return h2_stream_fail(own, STREAM_BAD, own->refused, own->refused_detail);
+    if (own->caller->base->takes_connect)
+        return h2_stream_fail(own, STREAM_BAD, CAUSE_VERSION, "a forward proxy takes requests by HTTP/1.1");
     *head = own->caller->common->parsed;
     (*head)->takes_connect = false;
     if (http1_scan(&scan, bytes, &whole, &end) != HTTP1_DONE)
