@@ -385,6 +385,10 @@ fleet-sim: $(B)/sim/fleet ## 1,000 simulated fleets with faults, and one of 10,0
 soak: $(CURFEW) ## Faults, callers that leave and reloads for SOAK_SECONDS (3600), from SOAK_SEED: books exact, memory flat
 	@$(RUN_ENV) tests/soak/soak
 
+.PHONY: soak-fleet
+soak-fleet: $(CURFEW) tests ## A fleet for SOAK_SECONDS (1800), from SOAK_SEED: kills, stops, reloads, a store that fails; never above the cap at the API
+	@$(RUN_ENV) tests/soak/fleet
+
 .PHONY: check-perf
 check-perf: $(CURFEW) ## Instructions of a request, by protocol, and of an event, by valgrind: within 3 % of tests/perf/instructions
 	@$(RUN_ENV) tests/perf/check
