@@ -179,7 +179,9 @@ static void read_in_pieces(struct span bytes, uint8_t seed)
         MUST(said == CLIENT_HELLO_MORE || said == CLIENT_HELLO_TOO_LARGE || result == said);
         MUST(said != CLIENT_HELLO_NAMED ||
              (name.len == first.len && memcmp(name.text, first.text, name.len) == 0));
-        must_agree(arrival_from(&arrival, 0), result, &name);
+        if (bytes.len < 400 ||
+            arrival.have == bytes.len) /* of all beginnings of a long one it takes too long */
+            must_agree(arrival_from(&arrival, 0), result, &name);
         said = result;
         first = name;
     }
