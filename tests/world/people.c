@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "core/budget.h"
 #include "runtime/connect.h"
+#include "frames.h"
 #include "world.h"
 
 /* Of requests on one connection. */
@@ -22,6 +23,9 @@ struct sim_caller {
     size_t len, sent, stops_at;
     uint32_t left; /* requests to come */
     bool waits, slow;
+    bool speaks_h2;
+    uint32_t stream; /* of the request, then */
+    struct frames frames;
 };
 
 /* A connection to an API, as that sees it. */
@@ -38,6 +42,8 @@ struct sim_connection {
     size_t solid;            /* of the answer: what is behind its end goes with its last byte */
     size_t owed;             /* of content that was answered before it had come */
     bool ends;               /* behind the answer */
+    bool has_greeted;        /* over HTTP/2 */
+    struct frames frames;
 };
 
 static uint32_t some_below(struct world *world, size_t bound)
@@ -85,6 +91,7 @@ static void leave_for_good(struct sim_caller *caller)
     events_cancel(&world->events, &caller->leaving);
     net_end_leave(caller->end);
     list_remove(&caller->node);
+    frames_fini(&caller->frames);
     free(caller->request);
     free(caller);
 }
@@ -106,6 +113,31 @@ static uint8_t most_arrivals(const struct world_api *api, const char *method, si
     return (uint8_t)(content == 0 ? 2 * api->attempts : api->attempts);
 }
 
+/* One in a hundred is none: its version, or its path, is missing. */
+static size_t put_request(struct sim_caller *caller, const char *method, uint32_t left_ms, size_t content)
+{
+    bool is_bad = below(caller->world, 100) == 0;
+    char *out = caller->request;
+    size_t len;
+
+    if (!caller->speaks_h2) {
+        len = (size_t)sprintf(out, "%s /%llu HTTP/%s\r\n", method, (unsigned long long)caller->number,
+                              is_bad ? "9.9" : "1.1\r\nHost: sim");
+        if (left_ms != 0 && !is_bad)
+            len += (size_t)sprintf(out + len, "X-T: %u\r\n", left_ms);
+        if (content != 0 && !is_bad)
+            len += (size_t)sprintf(out + len, "Content-Length: %zu\r\n", content);
+        len += (size_t)sprintf(out + len, "\r\n");
+        memset(out + len, 'x', is_bad ? 0 : content);
+        return len + (is_bad ? 0 : content);
+    }
+    len = caller->stream == 0 ? frames_put_greeting(out, true) : 0;
+    caller->stream += caller->stream == 0 ? 1 : 2;
+    frames_next(&caller->frames);
+    return len + frames_put_request(out + len, caller->stream, is_bad ? "G T" : method, caller->number,
+                                    left_ms, content);
+}
+
 static void write_request(struct sim_caller *caller)
 {
     struct world *world = caller->world;
@@ -122,23 +154,10 @@ static void write_request(struct sim_caller *caller)
     caller->number = world->begun++;
     request = &world->requests[caller->number];
     *request = (struct world_request){.most = most_arrivals(caller->api, method, content)};
-    caller->request = realloc(caller->request, content + 256);
+    caller->request = realloc(caller->request, content + FRAMES_ROOM);
     CHECK(world, caller->request != NULL);
-    if (below(world, 100) == 0) {
-        caller->len = (size_t)sprintf(caller->request, "%s /%llu HTTP/9.9\r\n\r\n", method,
-                                      (unsigned long long)caller->number);
-    } else {
-        caller->len = (size_t)sprintf(caller->request, "%s /%llu HTTP/1.1\r\nHost: sim\r\n", method,
-                                      (unsigned long long)caller->number);
-        if (!world->patient && chance(world, 10))
-            caller->len +=
-                (size_t)sprintf(caller->request + caller->len, "X-T: %u\r\n", 1 + below(world, 40));
-        if (content != 0)
-            caller->len += (size_t)sprintf(caller->request + caller->len, "Content-Length: %zu\r\n", content);
-        caller->len += (size_t)sprintf(caller->request + caller->len, "\r\n");
-        memset(caller->request + caller->len, 'x', content);
-        caller->len += content;
-    }
+    caller->len =
+        put_request(caller, method, !world->patient && chance(world, 10) ? 1 + below(world, 40) : 0, content);
     caller->sent = 0;
     caller->stops_at = !world->patient && chance(world, 3) ? some_below(world, caller->len) : caller->len;
     caller->waits = true;
@@ -235,6 +254,30 @@ static bool read_answer(struct sim_caller *caller)
     return true;
 }
 
+/* As read_answer, over HTTP/2. A reset is an end, too, and never looks whole. */
+static bool read_frames(struct sim_caller *caller)
+{
+    struct world *world = caller->world;
+    struct frames *frames = &caller->frames;
+
+    if (caller->sent < FRAMES_PREFACE && caller->stream == 1) /* it has not said yet what it speaks */
+        return read_answer(caller);
+    CHECK(world, frames_hear(frames, caller->end));
+    if (!caller->waits || frames->stream == 0 || (!frames->ended && !frames->was_reset))
+        return false;
+    CHECK(world, frames->stream == caller->stream);
+    if (frames->ended) {
+        CHECK(world, frames->number >= 200 && frames->number < 600);
+        if (frames->number == 200)
+            check_content(caller, frames->content, frames->len);
+        world->answers++;
+    }
+    world->cut_answers += !frames->ended;
+    world->streams++;
+    caller->waits = false;
+    return true;
+}
+
 static void go_on_calling(struct sim_caller *caller)
 {
     struct world *world = caller->world;
@@ -242,16 +285,16 @@ static void go_on_calling(struct sim_caller *caller)
 
     if (caller->slow)
         net_make_room(end, 400);
-    if (read_answer(caller) && !end->we_ended && !end->we_closed && caller->left > 0 &&
-        caller->sent == caller->len) {
+    if ((caller->speaks_h2 ? read_frames(caller) : read_answer(caller)) && !end->we_ended &&
+        !end->we_closed && caller->left > 0 && caller->sent == caller->len) {
         caller->left--;
         write_request(caller);
     }
     if (end->we_closed || end->we_ended || !caller->waits) {
         /* What did not come whole is plainly not whole: the connection was reset, or is not there. */
-        world->cut_answers += caller->waits && end->out_len != 0;
-        CHECK(world, !caller->waits || end->out_len == 0 || end->we_reset || end->in_len != 0 ||
-                         caller->sent < caller->len || end->we_closed);
+        world->cut_answers += caller->waits && (end->out_len != 0 || caller->frames.stream != 0);
+        CHECK(world, caller->speaks_h2 || !caller->waits || end->out_len == 0 || end->we_reset ||
+                         end->in_len != 0 || caller->sent < caller->len || end->we_closed);
         if (!end->we_closed)
             net_end_side(end), net_reset(end);
         leave_for_good(caller);
@@ -283,6 +326,8 @@ static void arrive(struct world *world)
     caller->leaving.fn = leave;
     caller->left = below(world, REQUESTS_MAX);
     caller->slow = !world->patient && chance(world, caller->api->callers_dawdle);
+    caller->speaks_h2 = chance(world, 40);
+    CHECK(world, !caller->speaks_h2 || frames_init(&caller->frames, false));
     caller->end = net_end_new(&worker->loop, caller);
     if (caller->slow)
         caller->end->room = 400;
@@ -312,6 +357,7 @@ static void free_connection(struct sim_connection *connection)
     list_remove(&connection->node);
     if (connection->end != NULL)
         net_end_leave(connection->end);
+    frames_fini(&connection->frames);
     free(connection->answer);
     free(connection);
 }
@@ -321,6 +367,42 @@ static void let_go(struct sim_connection *connection)
     if (!connection->end->we_closed)
         net_reset(connection->end);
     free_connection(connection);
+}
+
+static char content_of(uint64_t number, size_t at)
+{
+    return content_byte_of(number, at);
+}
+
+/* Likewise, in frames: with or without its length, in one piece or two, one that nobody has asked for behind it. */
+static void compose_frames(struct sim_connection *connection, uint64_t number)
+{
+    static const char *const bad[] = {"2x0", "503"};
+    struct world *world = connection->world;
+    size_t length = content_length_of(number), half = chance(world, 50) ? length / 2 : 0, at = 0;
+    uint32_t stream = connection->frames.stream;
+    char *out = connection->answer = realloc(connection->answer, length + FRAMES_ROOM);
+
+    CHECK(world, out != NULL);
+    connection->sent = 0;
+    connection->ends = false;
+    if (chance(world, connection->api->garbles)) {
+        at = frames_put_head(out, stream, bad[below(world, 2)], SIZE_MAX, true);
+        connection->len = connection->solid = at;
+        return;
+    }
+    if (chance(world, 5))
+        at = frames_put_head(out, stream, "103", SIZE_MAX, false);
+    at += frames_put_head(out + at, stream, "200", chance(world, 70) ? length : SIZE_MAX, length == 0);
+    if (half != 0)
+        at += frames_put_content(out + at, stream, content_of, number, 0, half, false);
+    if (length != 0)
+        at += frames_put_content(out + at, stream, content_of, number, half, length - half, true);
+    connection->solid = at;
+    if (chance(world, connection->api->garbles / 2)) /* what nobody has asked for */
+        at += frames_put_head(out + at, stream + 2, "200", SIZE_MAX, true);
+    connection->len = at;
+    connection->ends = chance(world, 15);
 }
 
 static void compose(struct sim_connection *connection, uint64_t number)
@@ -377,6 +459,41 @@ static void note_arrival(struct sim_connection *connection, uint64_t number)
     world->sent_twice += request->arrivals == 2;
 }
 
+/* REFUSED_STREAM, or a GOAWAY that says the same: nobody has looked at the request. */
+static void refuse(struct sim_connection *connection)
+{
+    struct world *world = connection->world;
+    char frame[FRAMES_ROOM];
+
+    net_send(connection->end, frame,
+             chance(world, 50) ? frames_put_reset(frame, connection->frames.stream, NGHTTP2_REFUSED_STREAM)
+                               : frames_put_goaway(frame, connection->frames.last));
+    frames_next(&connection->frames);
+    world->refused++;
+}
+
+/* As hear, over HTTP/2. */
+static bool hear_frames(struct sim_connection *connection)
+{
+    struct world *world = connection->world;
+    const struct frames *frames = &connection->frames;
+
+    if (frames->stream == 0)
+        return false;
+    if (!frames->ended && !chance(world, connection->api->answers_early))
+        return false;
+    if (chance(world, connection->api->refuses / 2)) {
+        refuse(connection);
+        return false;
+    }
+    note_arrival(connection, frames->number);
+    world->reused += connection->stage++ > 3;
+    world->streams++;
+    compose_frames(connection, frames->number);
+    world->early += !frames->ended;
+    return true;
+}
+
 /* Takes the next request in. False: there is none to be answered. */
 static bool hear(struct sim_connection *connection)
 {
@@ -385,6 +502,8 @@ static bool hear(struct sim_connection *connection)
     size_t head = head_end(end->out, end->out_len);
     uint64_t number, length;
 
+    if (connection->api->speaks_h2)
+        return hear_frames(connection);
     if (head == 0)
         return false;
     number = number_behind(end->out, head, " /");
@@ -416,7 +535,10 @@ static void answer_some(struct sim_connection *connection)
     if (connection->sent < connection->len)
         return;
     connection->len = connection->sent = 0;
-    if (end->out_len < connection->asked) {
+    if (connection->api->speaks_h2) {
+        frames_next(&connection->frames);
+        connection->asked = 0;
+    } else if (end->out_len < connection->asked) {
         connection->owed = connection->asked - end->out_len;
         connection->asked = end->out_len;
     }
@@ -437,11 +559,29 @@ static void take_owed(struct sim_connection *connection)
     connection->owed -= len;
 }
 
+/* Over HTTP/2: says its SETTINGS at first, and takes in what has come. */
+static void take_frames(struct sim_connection *connection)
+{
+    char greeting[FRAMES_ROOM];
+
+    if (!connection->has_greeted)
+        net_send(connection->end, greeting, frames_put_greeting(greeting, false));
+    connection->has_greeted = true;
+    CHECK(connection->world, frames_hear(&connection->frames, connection->end));
+    if (connection->len == 0 && connection->frames.was_reset)
+        frames_next(&connection->frames);
+}
+
+static bool is_asked(const struct sim_connection *connection)
+{
+    return connection->api->speaks_h2 ? connection->frames.stream != 0 : connection->end->out_len != 0;
+}
+
 static void serve(struct sim_connection *connection)
 {
     struct world *world = connection->world;
     const struct world_api *api = connection->api;
-    bool is_idle = connection->len == 0 && connection->end->out_len == 0;
+    bool is_idle;
 
     if (connection->end->we_closed || connection->end->peer_ended) {
         if (connection->end->we_closed)
@@ -450,7 +590,11 @@ static void serve(struct sim_connection *connection)
             plan(world, &connection->script, NS_PER_MS);
         return;
     }
-    take_owed(connection);
+    if (api->speaks_h2)
+        take_frames(connection);
+    else
+        take_owed(connection);
+    is_idle = connection->len == 0 && !is_asked(connection);
     if (is_idle ? chance(world, api->closes_idle / 8) : chance(world, api->loses / 2)) {
         if (connection->len == 0 && chance(world, 50))
             (void)hear(connection);
@@ -531,6 +675,7 @@ bool people_dialled(struct net_dial *dial)
         if (dial->connect->origin == &world->snapshot->upstreams[i].origin)
             connection->api = &world->apis[i];
     CHECK(world, connection->api != NULL);
+    CHECK(world, !connection->api->speaks_h2 || frames_init(&connection->frames, true));
     connection->dial = dial;
     connection->script.fn = stir;
     dial->script = connection;

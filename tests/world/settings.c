@@ -70,6 +70,10 @@ static void put_upstream(struct world *world, struct text *yaml, uint32_t number
                               .callers_dawdle = some_percent(world, 30)};
     text_printf(yaml, "  u%u:\n    listen: 127.0.0.1:%u\n    url: http://127.0.0.1:1%u\n    pool: p%u\n",
                 number, 9000 + number, number, pool_of[number]);
+    api->speaks_h2 = chance(world, 40);
+    if (api->speaks_h2)
+        text_printf(yaml, "    http2: {use: always, probe_after: %ums, probe_timeout: %ums}\n",
+                    1 + below(world, 100), 1 + below(world, 20));
     text_printf(yaml, "    deadline: %s\n", patient ? "24h" : "");
     if (!patient) {
         yaml->len--;

@@ -41,6 +41,7 @@ struct world_api {
     uint32_t pool;
     struct circuit circuit; /* if it has one */
     bool has_circuit;
+    bool speaks_h2;
     uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle;
     uint32_t callers_leave, callers_dawdle;
     uint32_t attempts; /* of a call, by its policy */
@@ -108,7 +109,7 @@ struct world {
     struct replay_store replay;
 
     uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice, retried,
-        lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk;
+        lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk, streams, refused;
 };
 
 /* Ends the process, and says what is wrong. Who runs the world says how to make it again. */
