@@ -389,6 +389,10 @@ soak: $(CURFEW) ## Faults, callers that leave and reloads for SOAK_SECONDS (3600
 soak-fleet: $(CURFEW) tests ## A fleet for SOAK_SECONDS (1800), from SOAK_SEED: kills, stops, reloads, a store that fails; never above the cap at the API
 	@$(RUN_ENV) tests/soak/fleet
 
+.PHONY: explore
+explore: $(CURFEW) ## EXPLORE_ROUNDS (40) from EXPLORE_SEED, each by configurations that are drawn: books exact, nothing left; best with SAN=
+	@$(RUN_ENV) tests/soak/explore
+
 .PHONY: check-perf
 check-perf: $(CURFEW) ## Instructions of a request, by protocol, and of an event, by valgrind: within 3 % of tests/perf/instructions
 	@$(RUN_ENV) tests/perf/check

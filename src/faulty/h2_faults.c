@@ -15,14 +15,14 @@
 #define TIMES_MAX  UINT64_C(1000000000)
 #define GOAWAY_LEN ((size_t)17)
 
-/* NULL: it came by HTTP/1.1, and was answered. */
+/* NULL: it came by HTTP/1.1, and was answered; or its connection has gone, and nobody hears an answer. */
 static struct faulty_h2_stream *need_h2(struct faulty_conn *c)
 {
     struct faulty_h2_stream *stream = faulty_h2_stream_of(c);
 
     if (stream == NULL)
         faulty_reply_text(c, 505, "text/plain", SPAN_LIT("this path is for HTTP/2\n"));
-    return stream;
+    return stream != NULL && stream->h2 != NULL ? stream : NULL;
 }
 
 /* ------------------------------------------------------------------------------------------ resets */

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from harness.bounds import readable
+from harness.h2 import DATA
 from harness.h2_caller import CANCEL, INTERNAL_ERROR, PING, REFUSED_STREAM, H2Caller
 from harness.wire import Cut
 
@@ -181,3 +182,17 @@ def test_behind_curfew_no_call_is_lost_when_connections_end(api, curfew, streams
     assert "2000 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout + done.stderr
     metrics = proxy.wait_idle()
     assert metrics.calls("completed") == 2000 and server.stats()["connections_total"] >= 40
+
+
+@pytest.mark.parametrize("path", ["/goaway/1", "/last/0", "/deaf", "/rst/8", "/refuse/1"])
+def test_a_request_whose_connection_has_gone_is_answered_to_nobody(api, path):
+    """What ends the connection comes right behind it."""
+    server, caller = api()
+    assert caller.ask2("GET", "/ok").status == 200
+    with server.process.paused():
+        caller.begin("GET", path)
+        caller.put(DATA, payload=b"on no stream")
+    caller.recv_to_end()
+    other = H2Caller(server.address)
+    assert other.ask2("GET", "/ok").status == 200
+    other.close()
