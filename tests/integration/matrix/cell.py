@@ -162,7 +162,7 @@ class Cell:
             self.in_background(self._drip)
 
     def _drip(self):
-        while not self._over.wait(0.02):
+        while not self._over.wait(0.02 * SLOW):
             self.situation.progress(self)
 
     def stop_drip(self):
