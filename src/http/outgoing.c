@@ -126,7 +126,7 @@ struct span outgoing_host(const struct outgoing *outgoing)
 
 bool outgoing_has_field(const struct outgoing *outgoing, struct span name)
 {
-    const char *at = outgoing->bytes, *end = outgoing->len != 0 ? at + outgoing->len : at;
+    const char *at = outgoing->bytes, *end = at != NULL ? at + outgoing->len : NULL;
 
     while (at != end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         at++;

@@ -196,6 +196,7 @@ static void without_memory_there_is_none(void **state)
     parse(&world, "GET / HTTP/1.1\r\nHost: me\r\n\r\n");
     mem_set_fault(refuse, NULL);
     assert_false(outgoing_init(&world.outgoing, &world.slab, SPAN_LIT("GET"), &world.head, &world.rules, 0));
+    assert_false(outgoing_has_field(&world.outgoing, SPAN_LIT("A")));
     outgoing_note(&world.outgoing, &world.slab, SPAN_LIT("GET"), SPAN_LIT("/"));
     mem_set_fault(NULL, NULL);
     assert_null(world.outgoing.bytes);
