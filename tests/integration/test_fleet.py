@@ -144,6 +144,7 @@ def test_while_the_store_is_away_calls_go_on_by_what_was_lent(fleet):
     f = fleet(2, size=6, fallback="closed", ride_out="5s")
     f.begin()
     f.load("/delay/20", rate=100, seconds=1)
+    poll(lambda: all(entry[0] > 0 for entry in f.store.entries(POOL).values()), "something to be lent to each")
     f.store.stop()
     results = f.load("/delay/20", rate=20, seconds=2)
     assert [result.statuses for result in results] == [{200: 20}, {200: 20}]
