@@ -22,6 +22,7 @@ struct pause {
     uint32_t rounds;  /* pauses so far; of the last, its round */
     uint32_t bound;   /* how many may be open after it */
     uint32_t open;    /* how many are, of this round */
+    bool waits;       /* none may be, though it is over: another host has the first call (core/turn) */
     uint64_t count;   /* pauses begun; one that is lengthened is none */
 };
 
@@ -36,7 +37,7 @@ bool pause_begin(struct pause *pause, int64_t until_ns, int64_t now_ns);
 /* May one more start, as far as the number of those that are open goes? */
 static inline bool pause_has_room(const struct pause *pause)
 {
-    return pause->round == 0 || pause->open < pause->bound;
+    return pause->round == 0 || (pause->open < pause->bound && !pause->waits);
 }
 
 /* One starts: the round that it bears from now on, 0 for none. */

@@ -8,6 +8,7 @@
 #include "core/pause.h"
 #include "core/queue.h"
 #include "core/rate.h"
+#include "core/rate_lent.h"
 
 /*
  * A pool of permits: a cap on concurrent calls and a bounded queue in front of it. Pure logic for one thread at a time:
@@ -79,7 +80,9 @@ struct permit_pool {
     bool shrinking;            /* they are not there yet */
     bool gated;                /* it has a rate, or a pause, or is on the way back from one; or is: */
     bool leased;               /* its size is lent for a time, which whoever has the clock looks at */
-    struct rate rate;
+    bool shares_pause;         /* after a pause, a fleet says when this host may begin (core/turn) */
+    struct rate rate;          /* its own; */
+    struct rate_lent lent;     /* or, while it is on, what a fleet has lent of its rate */
     struct pause pause;
     uint64_t rate_started; /* starts counted by a rate */
 };
@@ -117,6 +120,11 @@ void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_
 
 /* From now on starts have this rate; period 0: none. Others may have news. */
 void permit_pool_set_rate(struct permit_pool *pool, int64_t period_ns, uint32_t burst, int64_t now_ns);
+
+/* It is on no queue: refused, which the next permit_next tells of. Others may have news. */
+void permit_put_out(struct permit_pool *pool, struct permit *permit, enum permit_answer why, int64_t at_ns);
+/* After waiters were taken out of the queue: its bounds come nearer to what was asked for. */
+void permit_pool_settle(struct permit_pool *pool);
 
 /* From now on its size is lent, or its own. */
 void permit_pool_set_leased(struct permit_pool *pool, bool leased);

@@ -57,9 +57,15 @@ uint32_t queue_ahead(const struct queue *queue, uint8_t bucket) __attribute__((p
  */
 struct queue_place *queue_yielding(const struct queue *queue, uint8_t bucket) __attribute__((pure));
 
-/* Moves everybody whom `fits` turns down to the end of `out`. Takes as long as there are waiters. */
-void queue_sweep(struct queue *queue, bool (*fits)(const struct queue_place *place, int64_t arg), int64_t arg,
+/*
+ * Moves everybody whom `fits` turns down to the end of `out`; each bucket is gone through in its order. Takes as long
+ * as there are waiters.
+ */
+void queue_sweep(struct queue *queue, bool (*fits)(const struct queue_place *place, void *arg), void *arg,
                  struct list_node *out);
+
+/* Who is next, and the last one behind it in its bucket. False: nobody waits. */
+bool queue_ends(const struct queue *queue, struct queue_place **first, struct queue_place **last);
 
 /* Do its parts fit together? Takes as long as there are waiters. */
 bool queue_is_sound(const struct queue *queue);

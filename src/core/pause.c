@@ -48,4 +48,5 @@ void pause_forget(struct pause *pause)
 {
     pause->round = 0;
     pause->open = 0;
+    pause->waits = false;
 }

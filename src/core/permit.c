@@ -27,13 +27,19 @@ static struct permit *permit_of(struct queue_place *place)
 /* The earliest instant at which rate and pause let one start that comes behind `ahead` others. */
 static int64_t slot_ns(const struct permit_pool *pool, uint32_t ahead, int64_t now_ns)
 {
-    return rate_slot_ns(&pool->rate, ahead,
-                        pause_is_on(&pool->pause, now_ns) ? pool->pause.until_ns : now_ns);
+    int64_t from_ns = pause_is_on(&pool->pause, now_ns) ? pool->pause.until_ns : now_ns;
+
+    return pool->lent.is_on ? rate_lent_slot_ns(&pool->lent, ahead, from_ns)
+                            : rate_slot_ns(&pool->rate, ahead, from_ns);
 }
 
 static bool gate_is_open(const struct permit_pool *pool, int64_t now_ns)
 {
-    return !pool->gated || (pause_has_room(&pool->pause) && slot_ns(pool, 0, now_ns) <= now_ns);
+    if (!pool->gated)
+        return true;
+    if (!pause_has_room(&pool->pause) || slot_ns(pool, 0, now_ns) > now_ns)
+        return false;
+    return !pool->lent.is_on || rate_lent_left(&pool->lent, now_ns) > 0;
 }
 
 static void find_gated(struct permit_pool *pool)
@@ -66,7 +72,10 @@ static void grant(struct permit_pool *pool, struct permit *permit, int64_t now_n
 
 void permit_start_again(struct permit_pool *pool, int64_t now_ns)
 {
-    rate_take(&pool->rate, now_ns);
+    if (pool->lent.is_on)
+        rate_lent_take(&pool->lent, now_ns);
+    else
+        rate_take(&pool->rate, now_ns);
     pool->rate_started += pool->rate.period_ns != 0;
 }
 
@@ -79,8 +88,9 @@ static enum permit_answer refuse(struct permit *permit, enum permit_answer why, 
     return why;
 }
 
-static void put_out(struct permit_pool *pool, struct permit *permit, enum permit_answer why, int64_t at_ns)
+void permit_put_out(struct permit_pool *pool, struct permit *permit, enum permit_answer why, int64_t at_ns)
 {
+    PRE(list_is_empty(&permit->place.node));
     (void)refuse(permit, why, at_ns);
     list_push_back(&pool->put_out, &permit->place.node);
 }
@@ -93,7 +103,7 @@ static bool make_room(struct permit_pool *pool, const struct permit *permit)
     if (pool->queue_size == 0 || place == NULL)
         return false;
     queue_remove(&pool->queue, place);
-    put_out(pool, permit_of(place), PERMIT_QUEUE_FULL, 0);
+    permit_put_out(pool, permit_of(place), PERMIT_QUEUE_FULL, 0);
     return true;
 }
 
@@ -155,6 +165,12 @@ static void settle(struct permit_pool *pool)
     POST(pool->held <= pool->size && pool->queue.length <= pool->queue_size);
 }
 
+void permit_pool_settle(struct permit_pool *pool)
+{
+    if (pool->shrinking)
+        settle(pool);
+}
+
 void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_size)
 {
     pool->size_asked = size;
@@ -165,6 +181,8 @@ void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_
 void permit_pool_set_rate(struct permit_pool *pool, int64_t period_ns, uint32_t burst, int64_t now_ns)
 {
     rate_set(&pool->rate, period_ns, burst, now_ns);
+    if (period_ns == 0)
+        pool->lent = (struct rate_lent){0};
     find_gated(pool);
 }
 
@@ -174,9 +192,9 @@ void permit_pool_set_leased(struct permit_pool *pool, bool leased)
     find_gated(pool);
 }
 
-static bool fits(const struct queue_place *place, int64_t until_ns)
+static bool fits(const struct queue_place *place, void *until_ns)
 {
-    return CONTAINER_OF(place, struct permit, place)->wait_until_ns >= until_ns;
+    return CONTAINER_OF(place, struct permit, place)->wait_until_ns >= *(const int64_t *)until_ns;
 }
 
 void permit_pool_pause(struct permit_pool *pool, int64_t until_ns, int64_t now_ns)
@@ -185,13 +203,14 @@ void permit_pool_pause(struct permit_pool *pool, int64_t until_ns, int64_t now_n
 
     if (!pause_begin(&pool->pause, until_ns, now_ns))
         return;
+    pool->pause.waits = pool->shares_pause;
     find_gated(pool);
     list_init(&out);
-    queue_sweep(&pool->queue, fits, until_ns, &out);
+    queue_sweep(&pool->queue, fits, &until_ns, &out);
     while ((node = list_take_front(&out)) != NULL)
-        put_out(pool, permit_of(CONTAINER_OF(node, struct queue_place, node)), PERMIT_PAUSED, until_ns);
-    if (pool->shrinking)
-        settle(pool);
+        permit_put_out(pool, permit_of(CONTAINER_OF(node, struct queue_place, node)), PERMIT_PAUSED,
+                       until_ns);
+    permit_pool_settle(pool);
 }
 
 void permit_pool_unpause(struct permit_pool *pool)
@@ -226,8 +245,7 @@ struct permit *permit_next(struct permit_pool *pool, int64_t now_ns)
         else
             (void)refuse(next, PERMIT_TOO_LATE, 0);
     }
-    if (pool->shrinking)
-        settle(pool);
+    permit_pool_settle(pool);
     return next;
 }
 
@@ -247,8 +265,7 @@ struct permit *permit_give_back(struct permit_pool *pool, struct permit *permit,
             pause_end(&pool->pause, permit->round);
         permit->round = 0;
     }
-    if (pool->shrinking)
-        settle(pool);
+    permit_pool_settle(pool);
     return had == PERMIT_HELD ? permit_next(pool, now_ns) : NULL;
 }
 
@@ -263,7 +280,8 @@ void permit_pass_on(struct permit *from, struct permit *to)
 
 int64_t permit_pool_due_ns(const struct permit_pool *pool, int64_t now_ns)
 {
-    if (pool->queue.length == 0 || pool->held >= pool->size || !pause_has_room(&pool->pause))
+    if (pool->queue.length == 0 || pool->held >= pool->size || !pause_has_room(&pool->pause) ||
+        (pool->lent.is_on && rate_lent_left(&pool->lent, now_ns) == 0))
         return NS_NEVER;
     return slot_ns(pool, 0, now_ns);
 }

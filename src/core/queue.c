@@ -134,7 +134,7 @@ struct queue_place *queue_yielding(const struct queue *queue, uint8_t bucket)
 }
 
 static void sweep_line(struct queue *queue, struct list_node *line,
-                       bool (*fits)(const struct queue_place *place, int64_t arg), int64_t arg,
+                       bool (*fits)(const struct queue_place *place, void *arg), void *arg,
                        struct list_node *out)
 {
     struct list_node *next = line->next;
@@ -150,12 +150,25 @@ static void sweep_line(struct queue *queue, struct list_node *line,
     }
 }
 
-void queue_sweep(struct queue *queue, bool (*fits)(const struct queue_place *place, int64_t arg), int64_t arg,
+void queue_sweep(struct queue *queue, bool (*fits)(const struct queue_place *place, void *arg), void *arg,
                  struct list_node *out)
 {
     sweep_line(queue, &queue->line, fits, arg, out);
     for (uint32_t i = 0; queue->shares != NULL && i < QUEUE_BUCKETS; i++)
         sweep_line(queue, &queue->shares->buckets[i], fits, arg, out);
+}
+
+bool queue_ends(const struct queue *queue, struct queue_place **first, struct queue_place **last)
+{
+    const struct list_node *line = &queue->line;
+
+    if (queue->length == 0)
+        return false;
+    if (queue->shares != NULL)
+        line = &queue->shares->buckets[next_bucket(queue->shares)];
+    *first = place_of(line->next);
+    *last = place_of(line->prev);
+    return true;
 }
 
 static uint32_t count(const struct list_node *line)
