@@ -8,6 +8,8 @@
 #include "core/block.h"
 #include "core/block_words.h"
 #include "core/timer.h"
+#include "proxy/fleet_peers.h"
+#include "proxy/fleet_turn.h"
 #include "runtime/mailbox.h"
 #include "runtime/pool_lease.h"
 #include "runtime/store.h"
@@ -18,7 +20,6 @@ struct snapshot;
 #define FLEET_KEYS 6
 
 enum fleet_result { FLEET_OK, FLEET_EPOCH, FLEET_LATE, FLEET_OLD, FLEET_TIMEOUT, FLEET_ERROR, FLEET_RESULTS };
-enum fleet_mode { FLEET_CALM, FLEET_TIGHT, FLEET_LEARNING, FLEET_FALLBACK, FLEET_MODES };
 const char *fleet_result_name(uint32_t result) __attribute__((const));
 const char *fleet_mode_name(uint32_t mode) __attribute__((const));
 
@@ -35,23 +36,6 @@ struct fleet_figures {
     double fallback_seconds;
     uint64_t renewals[FLEET_RESULTS];
     uint64_t hints, epochs;
-};
-
-/* Those whom a pool's agent needs, and tells; the fleet (proxy/fleet). */
-struct fleet_peers {
-    struct loop *loop;
-    struct store *store; /* NULL: none is there now */
-    const struct store_script *renew;
-    const char *identity;
-    bool was_up;               /* there was a connection once */
-    double clock_step_seconds; /* of the store, when it last did */
-    void (*answered)(struct fleet_peers *peers, int64_t took_ns);
-    /* The store did not do what it was asked: an error of its own. */
-    void (*refused)(struct fleet_peers *peers, const char *pool, const char *why);
-    void (*changed)(struct fleet_peers *peers, const char *pool, enum fleet_mode before, enum fleet_mode mode,
-                    uint32_t size);
-    void (*looked)(struct fleet_peers *peers);   /* something may have come to its end */
-    void (*outdated)(struct fleet_peers *peers); /* our identity is */
 };
 
 /*
@@ -77,6 +61,7 @@ struct fleet_pool {
     int64_t margin_us;
     struct block block;
     struct block_request request;
+    struct fleet_turn turn;
     struct store_command command;
     struct timer timer;
     struct mail asks;
@@ -97,6 +82,8 @@ void fleet_pool_set(struct fleet_pool *fp, const struct snapshot *snapshot, cons
 /* Something has happened: the store is there, has gone, or has said "come and ask". */
 void fleet_pool_look(struct fleet_pool *fp);
 void fleet_pool_hint(struct fleet_pool *fp);
+/* "Come and ask" of what all hosts have in common. */
+void fleet_pool_hint_turn(struct fleet_pool *fp);
 void fleet_pool_lost(struct fleet_pool *fp);
 /* It gives back to the store all that no call holds, and asks for nothing more. Is that done? */
 void fleet_pool_leave(struct fleet_pool *fp);

@@ -19,11 +19,12 @@ struct pool_terms {
     uint32_t
         adapt_min; /* what the API refuses lowers how many are given out, to this at the least; 0: it does not */
     bool timed;    /* it has a rate, a pause, or waiters that can come too late */
-    uint32_t rate_per_hour; /* 0: no rate */
-    uint32_t rate_burst;    /* at least 1 */
-    bool pauses;            /* it may be paused */
-    bool is_shared;         /* the queue is; pool_make_sharable has been called */
-    bool is_leased;         /* of its size, what is lent to it is given out (runtime/pool_lease) */
+    uint32_t rate_per_hour;  /* 0: no rate */
+    uint32_t rate_burst;     /* at least 1 */
+    uint32_t fleet_per_hour; /* the rate that it has while its fleet lends it slots; 0: none does */
+    bool pauses;             /* it may be paused */
+    bool is_shared;          /* the queue is; pool_make_sharable has been called */
+    bool is_leased;          /* of its size, what is lent to it is given out (runtime/pool_lease) */
 };
 
 enum status pool_init(struct pool *pool, uint32_t size, uint32_t queue_size, struct loop *const *workers,

@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "core/adaptive.h"
 #include "core/permit.h"
+#include "core/permit_lent.h"
 #include "core/timer.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
@@ -39,7 +40,8 @@ struct pool {
     uint64_t audit_errors;      /* under lock */
     struct adaptive adaptive;   /* how many permits are given out; under lock */
     atomic_bool lowered;        /* fewer than the size */
-    uint32_t rate_per_hour;     /* 0: no rate; under lock */
+    uint32_t rate_per_hour;     /* its own; 0: no rate; under lock */
+    uint32_t fleet_per_hour;    /* and its fleet's, while that lends it slots; under lock */
     bool pauses;                /* it may be paused; under lock */
     atomic_bool busy;           /* none is free, or some wait; kept up to date if it is sharable */
     struct pool_shares *shares; /* room for a queue that is shared; NULL: there is none */
@@ -116,6 +118,13 @@ void pool_wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bell
 void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
 /* As many permits as the API takes, and as are lent, are given out. */
 void pool_obey_limit_locked(struct pool *pool, uint32_t queue_size);
+
+/* Has it run out of what was lent of its rate, and somebody waits for more? */
+static inline bool pool_wants_slots_locked(const struct pool *pool, int64_t now_ns)
+{
+    return pool->permits.lent.is_on &&
+           permit_pool_wants_slots(&pool->permits, pool->permits.size, now_ns) > 0;
+}
 
 /* The lender is to look at the pool. */
 void pool_ask_locked(struct pool *pool, struct bells *bells);

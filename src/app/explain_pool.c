@@ -65,23 +65,22 @@ static void print_least(const struct pool_config *pool)
                number_duration_text(pool->least_ns).text);
 }
 
-/* Of a fleet's rate, this host has its part. */
+/* Of a fleet's rate, what this host has by itself. */
 static void print_rate(const struct snapshot *snapshot, const struct pool_config *pool)
 {
-    uint32_t per_hour = fleet_part(snapshot, pool, pool->rate_per_hour);
-    char block[40], whole_block[40];
-    struct text rate = text_over(block, sizeof(block)), whole = text_over(whole_block, sizeof(whole_block));
+    char block[40], part_block[40];
+    struct text rate = text_over(block, sizeof(block)), part = text_over(part_block, sizeof(part_block));
 
     if (pool->rate_per_hour == 0)
         return;
-    number_put_rate(&rate, per_hour);
-    printf("            %.*s may start, after a rest %" PRIu32 " at once; others wait for their slot",
-           SPAN_FMT(text_span(&rate)), fleet_part(snapshot, pool, pool->rate_burst));
-    number_put_rate(&whole, pool->rate_per_hour);
-    if (per_hour != pool->rate_per_hour)
-        printf(" (one of %" PRIu32 " hosts' part of %.*s)", snapshot->fleet.hosts,
-               SPAN_FMT(text_span(&whole)));
-    printf("\n");
+    number_put_rate(&rate, pool->rate_per_hour);
+    printf("            %.*s may start%s, after a rest %" PRIu32 " at once; others wait for their slot\n",
+           SPAN_FMT(text_span(&rate)), pool->fleet != NULL ? " over the fleet" : "", pool->rate_burst);
+    if (pool->fleet == NULL)
+        return;
+    number_put_rate(&part, fleet_part(snapshot, pool, pool->rate_per_hour));
+    printf("            while the store is away, %.*s and %" PRIu32 " at once on each of %" PRIu32 " hosts\n",
+           SPAN_FMT(text_span(&part)), fleet_part(snapshot, pool, pool->rate_burst), snapshot->fleet.hosts);
 }
 
 /* Calls of the curfew that runs by this file; negative: none does, or it has no such pool in a fleet. */

@@ -21,7 +21,7 @@ struct fleet {
     void *arg;
     struct fleet_identity identity;
     bool is_known; /* who we are */
-    struct store_script renew;
+    struct store_script renew, turn;
     struct fleet_link *store; /* in use; NULL: there is no fleet */
     struct list_node pools;
     struct metric_histogram round_trips;
@@ -109,12 +109,12 @@ static void is_hinted(void *arg, struct span channel)
 
     LIST_FOREACH(node, &fleet_of_link(store)->pools) {
         struct fleet_pool *fp = CONTAINER_OF(node, struct fleet_pool, node);
+        bool is_own = span_eq(fp->channel, channel);
 
-        if (span_eq(fp->channel, channel)) {
-            fp->figures.hints++;
-            fleet_pool_hint(fp);
-            return;
-        }
+        if (!is_own && !span_eq(fp->turn.channel, channel))
+            continue;
+        fp->figures.hints++;
+        (is_own ? fleet_pool_hint : fleet_pool_hint_turn)(fp);
     }
 }
 
@@ -146,15 +146,19 @@ static void listen_to_hints(struct fleet *fleet)
     if (fleet->store == NULL)
         return;
     LIST_FOREACH(node, &fleet->pools) {
-        count++;
+        count += 2;
     }
     channels = mem_calloc(count, sizeof(*channels));
     if (channels != NULL) {
         LIST_FOREACH(node, &fleet->pools) {
-            channels[i++] = CONTAINER_OF(node, struct fleet_pool, node)->channel;
+            const struct fleet_pool *fp = CONTAINER_OF(node, struct fleet_pool, node);
+
+            channels[i++] = fp->channel;
+            if (fp->turn.is_on)
+                channels[i++] = fp->turn.channel;
         }
     }
-    status = channels != NULL || count == 0 ? store_listen(fleet->store->store, channels, count) : ST_NOMEM;
+    status = channels != NULL || count == 0 ? store_listen(fleet->store->store, channels, i) : ST_NOMEM;
     mem_free(channels);
     if (status != ST_OK)
         say(fleet, FLEET_WARNS, "fleet: the store's hints are not heard: not enough memory");
@@ -253,8 +257,10 @@ struct fleet *fleet_new(struct loop *loop, fleet_say_fn say_fn, void *arg)
     fleet->arg = arg;
     list_init(&fleet->pools);
     store_script_init(&fleet->renew, fleet_script_renew());
+    store_script_init(&fleet->turn, fleet_script_turn());
     fleet->peers = (struct fleet_peers){.loop = loop,
                                         .renew = &fleet->renew,
+                                        .turn = &fleet->turn,
                                         .answered = has_answered,
                                         .refused = has_refused,
                                         .changed = has_changed,
@@ -405,8 +411,10 @@ static void use_store(struct fleet *fleet, struct fleet_link *store)
     LIST_FOREACH(node, &fleet->pools) {
         struct fleet_pool *fp = CONTAINER_OF(node, struct fleet_pool, node);
 
-        if (fleet->peers.store != NULL)
-            store_cancel(fleet->peers.store, &fp->command);
+        if (fleet->peers.store == NULL)
+            continue;
+        store_cancel(fleet->peers.store, &fp->command);
+        fleet_turn_lost(&fp->turn);
     }
     fleet->peers.store = store != NULL ? store->store : NULL;
     if (store != NULL && store_connection(store->store) != 0)

@@ -11,7 +11,7 @@
 
 #define PATIENCE_NS (3 * NS_PER_S)
 #define KEY_BYTES   400
-#define KEYS        6
+#define KEYS        7
 
 struct asking {
     struct loop loop;
@@ -62,7 +62,7 @@ static void ask(struct asking *asking, const struct snapshot *snapshot, const st
                 bool begins)
 {
     static const char *const parts[KEYS + 1] = {"book", "entries", "expiry", "waiting",
-                                                "rich", "spare",   "hint:"};
+                                                "rich", "spare",   "turn",   "hint:"};
     struct block_terms terms = fleet_terms(snapshot, pool);
     char texts[KEYS + 1][KEY_BYTES], size[24], life[24];
     struct span keys[KEYS + 1], args[4];

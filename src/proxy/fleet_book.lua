@@ -2,6 +2,7 @@
 -- the API, so that nothing has to be learnt.
 --
 -- KEYS  1 book: a hash   2 entries: a hash, by host   sorted sets of hosts: 3 expiry   4 waiting   5 rich   6 spare
+--       7 turn: a hash (fleet_turn.lua)
 -- ARGV  1 "begin" or ""  2 size  3 lease and margin, ms  4 channel of hints, before a host's name
 -- Gives {epoch, granted, size, for how many us it is still learning, hosts that wait, hosts, and of at most 400 hosts
 --       each: name, granted, held, want}.
@@ -22,6 +23,9 @@ if ARGV[1] == "begin" then
   end
   redis.call("HSET", BOOK, "now", whole(math.max(now, number("now"))), "unknown_until", 0, "minted", 0)
   redis.call("PEXPIRE", BOOK, ARGV[3])
+  redis.call("HSET", KEYS[7], "run", run, "stepped", whole(now), "quiet", 0, "tat", 0, "learn_until", 0)
+  redis.call("PEXPIRE", KEYS[7], ARGV[3])
+  redis.call("PUBLISH", ARGV[4], "")
   for _, host in ipairs(redis.call("ZRANGE", WAITING, 0, -1)) do redis.call("PUBLISH", ARGV[4] .. host, "") end
 end
 

@@ -95,9 +95,8 @@ static uint32_t draw(void)
     return getrandom(&random, sizeof(random), GRND_NONBLOCK) == sizeof(random) ? random : 0;
 }
 
-static void lend(void *arg, const struct pool_news *news, struct pool_lease *lease)
+static void lend_block(struct look *look, const struct pool_news *news, struct pool_lease *lease)
 {
-    struct look *look = arg;
     struct fleet_pool *fp = look->fp;
     struct block *block = &fp->block;
     enum block_step step;
@@ -124,6 +123,21 @@ static void lend(void *arg, const struct pool_news *news, struct pool_lease *lea
     }
     put_lease(fp, news->now_ns, lease);
     POST(lease->after <= fp->size);
+}
+
+static void lend(void *arg, const struct pool_news *news, struct pool_lease *lease)
+{
+    struct look *look = arg;
+
+    lend_block(look, news, lease);
+    fleet_turn_before(&look->fp->turn, news, lease->size < news->limit ? lease->size : news->limit);
+}
+
+static void has_lent(void *arg, const struct pool_news *news)
+{
+    struct look *look = arg;
+
+    fleet_turn_after(&look->fp->turn, news);
 }
 
 static void answered(struct store_command *command, enum store_fault fault, const struct store_reply *reply,
@@ -184,11 +198,12 @@ static void look_for(struct fleet_pool *fp, struct look *look)
     PRE(fp->is_attached && loop_is_own(fp->peers->loop));
     look->fp = fp;
     use_wanted_terms(fp, now_ns);
-    pool_lend(fp->pool, lend, look);
+    pool_lend(fp->pool, lend, has_lent, look);
     if (look->cuts && fp->peers->store != NULL)
         store_cancel(fp->peers->store, &fp->command);
     if (look->sends)
         ask(fp);
+    fleet_turn_go_on(&fp->turn, fp->id);
     note_mode(fp, now_ns);
     arm(fp, now_ns);
     if (fp->leaves)
@@ -200,8 +215,20 @@ void fleet_pool_look(struct fleet_pool *fp)
     look_for(fp, &(struct look){0});
 }
 
+static void look_for_turn(struct fleet_turn *turn)
+{
+    fleet_pool_look(CONTAINER_OF(turn, struct fleet_pool, turn));
+}
+
+void fleet_pool_hint_turn(struct fleet_pool *fp)
+{
+    fleet_turn_hint(&fp->turn);
+    fleet_pool_look(fp);
+}
+
 void fleet_pool_hint(struct fleet_pool *fp)
 {
+    fleet_turn_hint(&fp->turn);
     look_for(fp, &(struct look){.is_hint = true});
 }
 
@@ -361,8 +388,11 @@ struct fleet_pool *fleet_pool_new(struct fleet_peers *peers, const char *fleet,
     fp->mode = FLEET_LEARNING;
     fp->arena = arena_new();
     if (fp->arena != NULL && put_texts(fp, fleet, config) &&
-        timer_init(&peers->loop->timers, &fp->timer, time_has_come) == ST_OK)
-        return fp;
+        timer_init(&peers->loop->timers, &fp->timer, time_has_come) == ST_OK) {
+        if (fleet_turn_init(&fp->turn, peers, fp->arena, fp->name, fp->key, look_for_turn))
+            return fp;
+        timer_fini(&peers->loop->timers, &fp->timer);
+    }
     arena_free(fp->arena);
     mem_free(fp);
     return NULL;
@@ -374,6 +404,7 @@ void fleet_pool_free(struct fleet_pool *fp)
         pool_drop_lender(fp->pool);
     if (fp->peers->store != NULL)
         store_cancel(fp->peers->store, &fp->command);
+    fleet_turn_fini(&fp->turn);
     timer_fini(&fp->peers->loop->timers, &fp->timer);
     arena_free(fp->arena);
     mem_free(fp);
@@ -433,6 +464,8 @@ void fleet_pool_set(struct fleet_pool *fp, const struct snapshot *snapshot, cons
         block_init(&fp->block, &terms, first_number(), now_ns);
         fp->looked_ns = now_ns;
     }
+    fleet_turn_set(&fp->turn, snapshot, config, fp->wanted.longest_ns,
+                   fp->wanted.lease_ns + snapshot->fleet.margin_ns, fp->pool);
     fleet_pool_look(fp);
 }
 

@@ -9,6 +9,7 @@
 SCRIPT(renew)
 SCRIPT(book)
 SCRIPT(check)
+SCRIPT(turn)
 
 struct span fleet_script_check(void)
 {
@@ -20,6 +21,11 @@ struct span fleet_script_renew(void)
 {
     return (struct span){fleet_script_renew_start,
                          (size_t)(fleet_script_renew_end - fleet_script_renew_start)};
+}
+
+struct span fleet_script_turn(void)
+{
+    return (struct span){fleet_script_turn_start, (size_t)(fleet_script_turn_end - fleet_script_turn_start)};
 }
 
 struct span fleet_script_book(void)

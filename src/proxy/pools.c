@@ -65,6 +65,7 @@ static struct pool_terms terms_of(const struct snapshot *snapshot, const struct 
         .timed = pool_asks_for_time(config),
         .rate_per_hour = fleet_part(snapshot, config, config->rate_per_hour),
         .rate_burst = fleet_part(snapshot, config, config->rate_burst),
+        .fleet_per_hour = config->fleet != NULL ? config->rate_per_hour : 0,
         .pauses = config->pause.max_ns != 0,
         .is_shared = pool_is_shared(config),
         .is_leased = config->fleet != NULL,

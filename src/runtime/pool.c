@@ -105,6 +105,8 @@ static void look(struct pool *pool, bool is_woken)
     now_ns = pool_now_locked(pool);
     pool_tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, &bells);
     due_ns = pool->armed_ns = pool->permits.gated ? permit_pool_due_ns(&pool->permits, now_ns) : NS_NEVER;
+    if (pool_wants_slots_locked(pool, now_ns))
+        pool_ask_locked(pool, &bells);
     pthread_mutex_unlock(&pool->lock);
     timer_set(&pool->home->timers, &pool->timer, due_ns);
     pool_ring(pool, &bells, pool->home);
@@ -175,7 +177,7 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
     pool_tell_all_locked(pool, next, now_ns, &bells);
     if (pool->permits.gated) {
         pool_wake_home_locked(pool, now_ns, &bells);
-        if (pool->permits.leased && pool->lease.listens)
+        if (pool->permits.leased && (pool->lease.listens || pool_wants_slots_locked(pool, now_ns)))
             pool_ask_locked(pool, &bells);
     }
     if (!pool->permits.gated) /* else a start looks at the time */
@@ -214,11 +216,14 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
 
     pool->timed = terms->timed;
     pool->rate_per_hour = per_hour;
+    pool->fleet_per_hour = terms->fleet_per_hour;
     if (!terms->is_leased || !pool->permits.leased) { /* what was lent holds while it stays leased */
         pool->lease = (struct pool_lease){.until_ns = NS_NEVER};
         atomic_store_explicit(&pool->is_void, false, memory_order_relaxed);
     }
     permit_pool_set_leased(&pool->permits, terms->is_leased);
+    if (!terms->is_leased)
+        permit_pool_leave_fleet(&pool->permits);
     adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);
     pool_obey_limit_locked(pool, terms->queue_size);
     permit_pool_set_rate(&pool->permits, per_hour != 0 ? rate_period_ns(per_hour, HOUR_NS) : 0,
@@ -320,6 +325,8 @@ void pool_pause(struct pool *pool, const struct loop *own, int64_t until_ns)
         now_ns = pool_now_locked(pool);
         permit_pool_pause(&pool->permits, until_ns, now_ns);
         pool_spread_news_locked(pool, now_ns, &bells);
+        if (pool->permits.shares_pause)
+            pool_ask_locked(pool, &bells);
     }
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, own);
@@ -332,6 +339,8 @@ void pool_answered(struct pool *pool, const struct pool_ticket *ticket)
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
     permit_answered(&pool->permits, &ticket->permit);
+    if (pool->permits.shares_pause)
+        pool_ask_locked(pool, &bells);
     pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, pool->workers[ticket->permit.worker]);
@@ -374,7 +383,7 @@ struct pool_figures pool_figures(struct pool *pool)
         .waiting = pool->permits.queue.length,
         .ghosts = pool->ghosts,
         .has_rate = pool->rate_per_hour != 0,
-        .rate_limit = pool->rate_per_hour / 3600.0,
+        .rate_limit = (pool->permits.lent.is_on ? pool->fleet_per_hour : pool->rate_per_hour) / 3600.0,
         .rate_started = pool->permits.rate_started,
         .has_pause = pool->pauses,
         .pause_seconds = (double)pause_left_locked(pool) * 1e-9,

@@ -33,6 +33,8 @@ static void see_locked(struct pool *pool, struct pool_news *news)
     *news = (struct pool_news){.held = permits->held,
                                .waiting = permits->queue.length,
                                .peak = permits->held_peak,
+                               .limit = pool->adaptive.limit,
+                               .permits = permits,
                                .started = permits->acquired != pool->acquired_before,
                                .now_ns = pool_lease_clock_ns()};
     if (pool->peak_before < permits->held_peak)
@@ -44,7 +46,7 @@ static void see_locked(struct pool *pool, struct pool_news *news)
     pool->asking = false;
 }
 
-void pool_lend(struct pool *pool, pool_lend_fn lend, void *arg)
+void pool_lend(struct pool *pool, pool_lend_fn lend, pool_lent_fn lent, void *arg)
 {
     struct pool_news news;
     struct bells bells;
@@ -58,6 +60,20 @@ void pool_lend(struct pool *pool, pool_lend_fn lend, void *arg)
     pool_obey_limit_locked(pool, pool->permits.queue_size_asked);
     pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     pool->lease.listens |= pool->permits.shrinking;
+    lent(arg, &news);
+    pthread_mutex_unlock(&pool->lock);
+    pool_ring(pool, &bells, NULL);
+}
+
+void pool_set_turns(struct pool *pool, void (*set)(void *arg, struct permit_pool *permits), void *arg)
+{
+    struct bells bells;
+
+    bells.any = false;
+    pthread_mutex_lock(&pool->lock);
+    PRE(pool->timed);
+    set(arg, &pool->permits);
+    pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, NULL);
 }

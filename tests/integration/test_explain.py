@@ -437,4 +437,5 @@ upstreams:
     status, said, _ = explain(file, "GET", "http://127.0.0.1:8080/")
     assert status == 0
     assert ("            50 over the fleet production, where it is shared; this host has 9 at most, 1 of them without the store\n"
-            "            5/s may start, after a rest 1 at once; others wait for their slot (one of 20 hosts' part of 100/s)\n") in said, said
+            "            100/s may start over the fleet, after a rest 4 at once; others wait for their slot\n"
+            "            while the store is away, 5/s and 1 at once on each of 20 hosts\n") in said, said

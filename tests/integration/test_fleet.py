@@ -209,15 +209,6 @@ def test_the_book_is_shown_host_by_host(fleet):
     assert (done.returncode, done.stdout) == (1, "") and "curfew: fleet: pool api: " in done.stderr
 
 
-def test_a_rate_is_divided_among_the_hosts(fleet):
-    f = fleet(2, size=50, pool={"rate": {"limit": "40/s", "burst": 4}, "queue": 2})
-    f.begin()
-    results = f.load("/ok", rate=200, seconds=2)
-    started = [host.metrics().sum("curfew_rate_started_total") for host in f.hosts]
-    assert f.hosts[0].metrics().sum("curfew_rate_limit") == 20
-    assert all(0.8 * 40 <= count <= 2 + 20 * 2.5 for count in started), (started, [r.statuses for r in results])
-
-
 def test_what_becomes_of_it_is_seen(fleet):
     f = fleet(2, size=6)
     f.begin()

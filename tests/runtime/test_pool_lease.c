@@ -42,10 +42,16 @@ static void lend(void *arg, const struct pool_news *news, struct pool_lease *lea
     *lease = desk->lease;
 }
 
+static void has_lent(void *arg, const struct pool_news *news)
+{
+    (void)arg;
+    assert_non_null(news->permits);
+}
+
 static void lends(struct desk *desk, struct pool_lease lease)
 {
     desk->lease = lease;
-    pool_lend(&desk->pool, lend, desk);
+    pool_lend(&desk->pool, lend, has_lent, desk);
 }
 
 static void lends_for_good(struct desk *desk, uint32_t size)

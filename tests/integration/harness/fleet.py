@@ -89,12 +89,12 @@ class Watch:
 class Fleet:
     """`count` curfews with one worker each, one upstream "api" each, whose pool is "prod/api" in the store."""
 
-    def __init__(self, directory, count, *, size, deadline="1s", pool=None, env=None, store=None, way=None, steps=False, **fleet):
+    def __init__(self, directory, count, *, size, api=None, deadline="1s", pool=None, env=None, store=None, way=None, steps=False, **fleet):
         """`store`: another one than a Store of its own, which has `steps`. `way`: gives the url by which the host of this number reaches it."""
         self.directory = directory
         self.store = store or Store(directory / "store", steps)
         self.way = way or (lambda number: self.store.url)
-        self.api = Faulty()
+        self.api = api or Faulty()
         self.keys = {"url": self.api.url, "deadline": deadline,
                      "pool": {"size": size, "queue": 1000, "fleet": True, **(pool or {})}}
         self.fleet = {"name": "prod", "hosts": count, **fleet}
@@ -161,7 +161,7 @@ class Fleet:
         for host in self.hosts:
             if host.process.is_running():
                 host.process.kill()
-        self.api.process.kill()
+        (getattr(self.api, "stop", None) or self.api.process.kill)()
         self.store.process.kill()
         for host in self.hosts:
             host.process.must_be_clean()
