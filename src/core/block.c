@@ -287,6 +287,8 @@ static void give_up(struct block *block, int64_t now_ns, uint32_t random)
     block->failures++;
     block->asks = true;
     block->retry_ns = now_ns + wait_ns / 2 + part_of(wait_ns / 2, random);
+    if (block->asleep) /* others may have been lent all until now */
+        block->began_ns = now_ns;
     if (block->until_ns == INT64_MIN && block->fallback_ns == INT64_MAX)
         block->fallback_ns = block->terms.glides ? block->began_ns + block->terms.lease_ns : now_ns;
 }

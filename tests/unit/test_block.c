@@ -326,6 +326,29 @@ static void a_host_of_which_nothing_is_wanted_leaves_and_keeps_the_store_awake(v
     assert_int_equal(request.want, 2);
 }
 
+/* It has nothing when the store goes away; others may have all of it, for a lease at the most. */
+static void a_host_that_has_left_has_its_share_a_lease_after_the_store_went_away(void **state)
+{
+    struct block block = fresh(5, true);
+    struct block_request request;
+    struct block_reply reply;
+    int64_t now_ns = 0, away_ns, lease_ns = block.terms.lease_ns;
+
+    (void)state;
+    for (; now_ns < 3 * lease_ns; now_ns = block_next_ns(&block)) {
+        request = sent(&block, now_ns);
+        reply = grants(&request, request.want, request.want);
+        assert_true(block_reply(&block, &reply, now_ns));
+    }
+    assert_int_equal(block_step(&block, now_ns, 0, &request), BLOCK_SEND);
+    away_ns = now_ns + 250 * MS;
+    assert_int_equal(block_step(&block, away_ns, 0, &request), BLOCK_CONNECT);
+    block_tell(&block, 0, 3, away_ns + S);
+    assert_int_equal(block_size(&block, away_ns + S), 0);
+    assert_int_equal(block_size(&block, away_ns + lease_ns - 1), 0);
+    assert_int_equal(block_size(&block, away_ns + lease_ns), 5);
+}
+
 static void what_comes_back_above_the_aim_is_not_ours_to_give_out_again(void **state)
 {
     struct block block = fresh(0, false);
@@ -397,6 +420,7 @@ int main(void)
         cmocka_unit_test(who_has_never_reached_the_store_has_its_share_at_once),
         cmocka_unit_test(open_holds_after_one_timeout),
         cmocka_unit_test(calls_of_the_fallback_are_said_to_the_store),
+        cmocka_unit_test(a_host_that_has_left_has_its_share_a_lease_after_the_store_went_away),
         cmocka_unit_test(a_host_of_which_nothing_is_wanted_leaves_and_keeps_the_store_awake),
     };
 
