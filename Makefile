@@ -94,7 +94,7 @@ SIMS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/sim/*.c))
 MODELS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/model/*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/tools/*.c))
 # What tests have of others' programs, whatever build is tested. Fetched by npm: what drives the browser, checks the
-# Kubernetes example, and speaks gRPC.
+# Kubernetes example, and speaks gRPC and HTTP/2.
 PEERS := build/peers
 FETCHED := $(addprefix $(PEERS)/,$(addsuffix /node_modules,page kubernetes grpc sdk))
 # Libraries that a test puts before the C library's (LD_PRELOAD).

@@ -10,7 +10,7 @@ import pytest
 
 from harness import grpc_peers
 from harness.bounds import SLOW, Stopwatch, poll
-from harness.grpc_peers import CALLERS, Server
+from harness.grpc_peers import CALLERS, FETCHES, Server
 from harness.programs import curl
 
 languages = pytest.mark.parametrize("language", CALLERS)
@@ -208,6 +208,20 @@ def test_nghttp_and_h2load_take_no_cut_for_a_whole_response(curfew, faulty, path
     said = printed_by("h2load", "-n", "6", "-c", "2", "-m", "3", proxy.url(path))
     assert "0 succeeded, 6 failed" in said, said
     assert proxy.wait_idle().calls("completed") == 0
+
+
+@pytest.mark.parametrize("language", FETCHES)
+def test_go_and_fetch_take_no_cut_for_a_whole_response(curfew, faulty, certificates, language):
+    keys = {"listen_tls": "127.0.0.1:0", "caller_tls": {"cert_file": certificates.cert("server"), "key_file": certificates.key("server")}}
+    proxy = curfew(upstreams={"api": {**keys, "url": faulty().url, "deadline": "600ms"}})
+    url = "https://localhost:%d" % proxy.address("api", 1)[1]
+    for path, expected in (("/bytes/1000", (200, 1000)), ("/chunked/300000", (200, 300000)), ("/status/404", (404, None)), ("/stuck", (504, None))):
+        told = FETCHES[language](url + path, certificates.ca)
+        assert (told["status"], told["whole"]) == (expected[0], True) and expected[1] in (None, told["bytes"]), told
+    for path in ("/drip/50", "/half/1000", "/half/1000?chunked", "/half/0?chunked"):
+        told = FETCHES[language](url + path, certificates.ca)
+        assert not told["whole"], (path, told)
+    assert all(line["caller_protocol"] == "h2" for line in proxy.log(8))
 
 
 def test_a_deadline_is_an_answer_to_nghttp_and_its_connection_goes_on(curfew, faulty):

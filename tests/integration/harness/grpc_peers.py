@@ -14,7 +14,7 @@ from .process import PEERS
 from .programs import GO_CACHE
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "grpc"
-GRPC_JS = PEERS / "grpc" / "node_modules" / "@grpc" / "grpc-js"
+MODULES = PEERS / "grpc" / "node_modules"
 LONG_MS = 20_000  # a caller's own deadline, when another is to strike
 
 
@@ -102,27 +102,34 @@ def _run(command):
     return json.loads(done.stdout)
 
 
-def _in_node(*words):
-    if not GRPC_JS.exists():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{GRPC_JS}: npm could not fetch it")
-    return _run(["node", PROGRAMS / "client.mjs", GRPC_JS, *words])
+def _node(program, module, *words):
+    if not (MODULES / module).exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{MODULES / module}: npm could not fetch it")
+    return _run(["node", PROGRAMS / program, MODULES / module, *words])
 
 
-def _go_client():
-    program = PEERS / "grpc" / "client"
-    source = PROGRAMS / "client.go"
+def _go(name, *words):
+    program = PEERS / "grpc" / name
+    source = PROGRAMS / f"{name}.go"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(parents=True, exist_ok=True)
-        made = program.with_name(f"client.{os.getpid()}")
+        made = program.with_name(f"{name}.{os.getpid()}")
         env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "GOCACHE": str(GO_CACHE)}
         subprocess.run(["go", "build", "-o", made, source], env=env, check=True, timeout=600)
         made.rename(program)
-    return program
+    return _run([program, *words])
+
+
+def _in_node(*words):
+    return _node("client.mjs", "@grpc/grpc-js", *words)
 
 
 def _in_go(*words):
-    return _run([_go_client(), *words])
+    return _go("client", *words)
 
+
+# A GET over HTTP/2 by TLS: status, bytes, and whether they came to an end. fetch(url, ca_file)
+FETCHES = {"go": lambda *words: _go("fetch", *words), "undici": lambda *words: _node("fetch.mjs", "undici", *words)}
 
 CALLERS = {"python": _in_python, "node": _in_node, "go": _in_go}
 
