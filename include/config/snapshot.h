@@ -68,6 +68,7 @@ struct adapt_config {
 struct pause_config {
     int64_t max_ns; /* 0: nothing does */
     struct status_set statuses;
+    const struct place *void_at; /* it is there, but no status is; else NULL */
 };
 
 enum fleet_fallback { FLEET_CLOSED, FLEET_SHARE, FLEET_OPEN };

@@ -52,10 +52,10 @@ static void build_pause(struct build *b, const struct option_values *values, str
 
     if (!is_on(b, node, "pause: {statuses: [429]}"))
         return;
-    if (!statuses && !values->of[OPT_PAUSE_STATUSES].is_written)
-        report_missing(b->errors, node, "statuses");
-    if (!statuses)
+    if (!statuses || (statuses->count == 1 && span_eq(statuses->first->text, SPAN_LIT("none")))) {
+        out->void_at = values->of[OPT_POOL_PAUSE].place;
         return;
+    }
     out->max_ns = values->of[OPT_PAUSE_MAX].number;
     YAML_FOREACH(item, statuses) {
         if (number_u64(item->text, &code) == NUMBER_OK && status_set_takes(code))

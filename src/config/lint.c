@@ -215,6 +215,13 @@ static void warn_of_queue_timeout(const struct checking *checking, const struct 
                   lint_line(route->at.deadline).text);
 }
 
+static void check_pause(const struct checking *checking, const struct pool_config *pool)
+{
+    if (pool->pause.void_at)
+        lint_warn(checking->out, pool->pause.void_at, "",
+                  "nothing pauses the pool: it has no statuses; pause: {statuses: [429]}, or none, is right");
+}
+
 /* Whoever has to wait is refused, whatever is free when its turn comes. */
 static void check_least(const struct checking *checking, const struct pool_config *pool,
                         const struct route_config *route)
@@ -234,6 +241,7 @@ static void check_pools(const struct checking *checking)
         const struct pool_config *pool = &checking->snapshot->pools[i];
         const struct route_config *route = checking->limits->by_pool[i].route;
 
+        check_pause(checking, pool);
         if (route)
             check_least(checking, pool, route);
         if (route && pool->queue_timeout_at && pool->queue_timeout_ns != NS_NEVER &&

@@ -86,6 +86,9 @@ def test_only_what_is_there_and_can_be_read_is_a_pause(paused, fields, at_least,
 
 
 def test_only_the_statuses_that_are_listed_pause(paused):
+    proxy, _, _ = paused("Retry-After: 20", pause={"statuses": "none"})
+    assert proxy.metrics().sum("curfew_pauses_total") == 0
+    assert json.loads(proxy.admin_get("/config")[1])["config"]["pools"]["api"]["pause"] == "none"
     proxy, _, _ = paused("Retry-After: 20", status=503)
     assert left(proxy) == 0
     proxy, _, _ = paused("Retry-After: 20", status=503, pause={"statuses": [429, 503]})
@@ -230,7 +233,7 @@ def test_what_a_call_from_before_a_reload_is_told_pauses_nothing_that_has_no_pau
 
 
 @pytest.mark.parametrize("pause, message", [
-    (True, "none"), ("429", "write pause: {statuses: [429]}"), ({}, "statuses"), ({"statuses": [200]}, "no status of an error"),
+    (True, "none"), ("429", "write pause: {statuses: [429]}"), ({"statuses": [200]}, "no status of an error"),
     ({"statuses": []}, "empty"), ({"statuses": [429], "max": "0s"}, "out of bounds"),
 ])
 def test_what_is_wrong_is_said(tmp_path, pause, message):

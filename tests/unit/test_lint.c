@@ -127,6 +127,19 @@ static void a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere(void *
         "strike; less than that, or none, is right");
 }
 
+static void a_pause_without_statuses_is_none(void **state)
+{
+    const char *said =
+        "5:19: upstreams.p.pool.pause: nothing pauses the pool: it has no statuses; pause: {statuses: "
+        "[429]}, or none, is right";
+
+    assert_string_equal(advise(UPSTREAM "    pool: {pause: {}}\n", &plenty), said);
+    assert_string_equal(advise(UPSTREAM "    pool: {pause: {max: 10s}}\n", &plenty), said);
+    assert_string_equal(advise(UPSTREAM "    pool: {pause: {statuses: none}}\n", &plenty), said);
+    assert_string_equal(advise(UPSTREAM "    pool: {pause: {statuses: 429}}\n", &plenty), "");
+    assert_string_equal(advise(UPSTREAM "    pool: {pause: none}\n", &plenty), "");
+}
+
 static void a_least_that_is_all_of_the_deadline_lets_nobody_in(void **state)
 {
     assert_string_equal(
@@ -323,6 +336,7 @@ int main(void)
         cmocka_unit_test(limits_of_streams_are_within_their_own_deadline),
         cmocka_unit_test(streams_want_a_pool_of_their_own),
         cmocka_unit_test(a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere),
+        cmocka_unit_test(a_pause_without_statuses_is_none),
         cmocka_unit_test(a_least_that_is_all_of_the_deadline_lets_nobody_in),
         cmocka_unit_test(a_queue_timeout_that_the_deadline_precedes_can_never_strike),
         cmocka_unit_test(a_queue_timeout_without_a_queue_can_never_strike),
