@@ -47,9 +47,9 @@ def prepare(directory):
         subprocess.run(["make", "--no-print-directory", "-C", TREE, "-j2", "build/release/curfew",
                         "build/release/tools/load"], check=True, stdout=subprocess.DEVNULL, timeout=600)
     peers = TREE / "bench/peers"
-    for name, libraries in (("relay", ["-levent_core"]), ("tunnels", [])):
-        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o", directory / name, peers / f"{name}.c", *libraries],
-                       check=True, timeout=120)
+    for name, more in (("relay", ["-levent_core"]), ("tunnels", []), ("locks.so", ["-shared", "-fPIC"])):
+        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o", directory / name,
+                        peers / f"{name.partition('.')[0]}.c", *more], check=True, timeout=120)
     subprocess.run(["go", "build", "-o", directory / "goproxy", peers / "proxy.go"], check=True, timeout=300,
                    env={**os.environ, "GO111MODULE": "off", "GOCACHE": str(directory / "go-cache")})
 

@@ -54,11 +54,11 @@ def curfew(setup, directory):
     return curfew_with(conf, directory)
 
 
-def curfew_with(conf, directory):
+def curfew_with(conf, directory, env=None):
     """Started with this configuration; listens where its first upstream does."""
     path = directory / "curfew.yaml"
     path.write_text(json.dumps(conf))  # which is YAML
-    proxy = Program("curfew", [binary(), "serve", "-c", path], directory)
+    proxy = Program("curfew", [binary(), "serve", "-c", path], directory, env)
     proxy.read_address(r"upstream \S+ listens on (\S+)$(?=[^\0]*\bready$)")
     return proxy
 
