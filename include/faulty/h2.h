@@ -65,7 +65,7 @@ struct faulty_h2_stream {
     /* The request. */
     char *method, *path, *authority; /* heap */
     struct evbuffer *fields;
-    bool head_is_done, is_chunked, has_ended;
+    bool head_is_done, has_host, is_chunked, has_ended;
     size_t owed; /* bytes of content whose window is to be given back when they are read */
     /* The response. */
     struct evbuffer *body;

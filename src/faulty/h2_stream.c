@@ -132,6 +132,7 @@ static bool field(void *user, void *arg, struct span name, struct span value)
         return keep(&stream->authority, value);
     if (name.ptr[0] == ':')
         return true;
+    stream->has_host |= span_eq(name, SPAN_LIT("host"));
     stream->is_chunked |= span_eq(name, SPAN_LIT("content-length")); /* for now: there is one */
     return evbuffer_add_printf(stream->fields, "%.*s: %.*s\r\n", SPAN_FMT(name), SPAN_FMT(value)) >= 0;
 }
@@ -146,9 +147,10 @@ static void head_done(void *user, void *arg, bool end)
         return;
     stream->head_is_done = true;
     stream->is_chunked = !stream->is_chunked && !end;
-    (void)evbuffer_add_printf(up, "%s %s HTTP/1.1\r\nHost: %s\r\n", stream->method,
-                              stream->path != NULL ? stream->path : "*",
-                              stream->authority != NULL ? stream->authority : "");
+    (void)evbuffer_add_printf(up, "%s %s HTTP/1.1\r\n", stream->method,
+                              stream->path != NULL ? stream->path : "*");
+    if (!stream->has_host) /* in the place of :authority, as proxies have it (RFC 9113 8.3.1), or beside it */
+        (void)evbuffer_add_printf(up, "Host: %s\r\n", stream->authority != NULL ? stream->authority : "");
     (void)evbuffer_add_buffer(up, stream->fields); /* without memory the request is a bad one */
     (void)evbuffer_add_printf(up, "%s\r\n", stream->is_chunked ? "Transfer-Encoding: chunked\r\n" : "");
     h2->requests++;

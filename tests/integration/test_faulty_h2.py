@@ -52,6 +52,13 @@ def test_both_protocols_on_one_listener(api):
     assert (stats["requests_total"], stats["responses_total"]) == (1, 1)
 
 
+@pytest.mark.parametrize("authority", ["curfew", None])
+def test_host_may_stand_in_the_place_of_the_authority_or_beside_it(api, authority):
+    """HAProxy does that now and then."""
+    _, caller = api()
+    assert caller.ask2("GET", "/ok", ("host", "curfew"), authority=authority).status == 200
+
+
 def test_streams_run_beside_each_other(api):
     server, caller = api()
     stuck = [caller.begin("GET", "/stuck") for _ in range(10)]
