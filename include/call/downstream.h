@@ -67,6 +67,7 @@ struct downstream {
 extern const struct caller_user downstream_user;
 
 /* An acceptor's function: the acceptor is that of a listener_worker. */
+uint32_t downstream_counts(const struct acceptor *acceptor, uint32_t *own, uint32_t *all);
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer);
 
 static inline struct span downstream_caller(const struct downstream *downstream)

@@ -9,6 +9,7 @@
 #include "base/endpoint.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "core/even_share.h"
 #include "core/timer.h"
 
 struct loop;
@@ -17,8 +18,9 @@ struct loop;
 #define LISTEN_PATH_MAX 109
 
 /*
- * A listening socket is opened once and shared by all loops: an idle loop takes the next connection. (SO_REUSEPORT
- * would deal them out blindly, and would let a second curfew on the same port go unnoticed.)
+ * A listening socket is opened once and shared by all loops: an idle loop takes the next connection, unless it has more
+ * than its share of them (core/even_share). (SO_REUSEPORT would deal them out blindly: of 1,000 over eight, one has a
+ * fifth more than another; and it would let a second curfew on the same port go unnoticed.)
  *
  * Returns the descriptor, or -1 with errno. A unix socket's stale file is replaced; one that is listened on is in use.
  */
@@ -60,6 +62,9 @@ struct acceptor {
     struct loop *loop;
     struct timer resume;
     accepted_fn accepted;
+    /* How many connections this loop has, and all loops, whose number is returned. NULL: it is alone. */
+    uint32_t (*count)(const struct acceptor *acceptor, uint32_t *own, uint32_t *all);
+    struct even_share share;
     bool (*shortage)(struct acceptor *acceptor); /* descriptors are short: has it found one? NULL: it can't */
     int fd;
 };

@@ -284,6 +284,15 @@ static enum status open_downstream(struct call_context *context, struct listener
     return ST_OK;
 }
 
+uint32_t downstream_counts(const struct acceptor *acceptor, uint32_t *own, uint32_t *all)
+{
+    const struct call_context *context = CONTAINER_OF(acceptor, struct listener_worker, acceptor)->context;
+
+    *own = context->downstream_count;
+    *all = atomic_load_explicit(context->callers, memory_order_relaxed);
+    return context->worker_count;
+}
+
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer)
 {
     struct listener_worker *lw = CONTAINER_OF(acceptor, struct listener_worker, acceptor);

@@ -111,6 +111,7 @@ static bool make_listener(struct worker *pw, struct generation_switch *next, con
         mem_free(lw);
         return false;
     }
+    lw->acceptor.count = downstream_counts;
     lw->context = &pw->context;
     lw->begin = call_begin;
     lw->listener = listener;

@@ -180,17 +180,18 @@ static bool is_out_of_descriptors(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-static void pause_accepting(struct acceptor *acceptor)
+static void pause_accepting(struct acceptor *acceptor, int64_t for_ns)
 {
     PRE(loop_is_own(acceptor->loop));
     event_del(&acceptor->event);
-    timer_set(&acceptor->loop->timers, &acceptor->resume, loop_now(acceptor->loop) + PAUSE_NS);
+    timer_set(&acceptor->loop->timers, &acceptor->resume, loop_now(acceptor->loop) + for_ns);
 }
 
 static void resume_accepting(struct timer *timer, int64_t now_ns)
 {
     struct acceptor *acceptor = CONTAINER_OF(timer, struct acceptor, resume);
 
+    even_share_resume(&acceptor->share, now_ns);
     if (event_add(&acceptor->event, NULL) < 0)
         timer_set(&acceptor->loop->timers, timer, now_ns + PAUSE_NS);
 }
@@ -208,6 +209,16 @@ static bool take_one(struct acceptor *acceptor)
     return true;
 }
 
+static bool is_ours(struct acceptor *acceptor)
+{
+    uint32_t own, all, loops;
+
+    if (acceptor->count == NULL)
+        return true;
+    loops = acceptor->count(acceptor, &own, &all);
+    return even_share_takes(&acceptor->share, own, all, loops, loop_now(acceptor->loop));
+}
+
 static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
 {
     struct acceptor *acceptor = arg;
@@ -215,13 +226,17 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
     (void)listen_fd;
     (void)what;
     for (int i = 0; i < ACCEPT_BURST; i++) {
+        if (!is_ours(acceptor)) {
+            pause_accepting(acceptor, EVEN_SHARE_PAUSE_NS);
+            return;
+        }
         if (take_one(acceptor))
             continue;
         if (!is_out_of_descriptors(errno))
             return;
         if (acceptor->shortage != NULL && acceptor->shortage(acceptor))
             continue;
-        pause_accepting(acceptor);
+        pause_accepting(acceptor, PAUSE_NS);
         return;
     }
 }
@@ -232,6 +247,8 @@ enum status acceptor_init(struct acceptor *acceptor, struct loop *loop, int fd, 
     acceptor->fd = fd;
     acceptor->accepted = accepted;
     acceptor->shortage = NULL;
+    acceptor->count = NULL;
+    acceptor->share = (struct even_share){.pauses = 0};
     if (event_assign(&acceptor->event, loop->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) < 0)
         return ST_NOMEM;
     return timer_init(&loop->timers, &acceptor->resume, resume_accepting);
@@ -240,7 +257,7 @@ enum status acceptor_init(struct acceptor *acceptor, struct loop *loop, int fd, 
 void acceptor_start(struct acceptor *acceptor)
 {
     if (event_add(&acceptor->event, NULL) < 0)
-        pause_accepting(acceptor);
+        pause_accepting(acceptor, PAUSE_NS);
 }
 
 void acceptor_empty(struct acceptor *acceptor)
