@@ -13,7 +13,7 @@ import time
 import pytest
 
 from harness import grpc_peers, h2
-from harness.bounds import SLOW, SOON, Stopwatch, poll
+from harness.bounds import SANITIZED, SLOW, SOON, Stopwatch, poll
 from harness.grpc_peers import CALLERS, Server
 from harness.h2 import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, H2Api, frame, settings
 from harness.h2_caller import H2Caller
@@ -486,6 +486,115 @@ def test_a_grpc_server_never_finds_that_there_are_too_many_pings(curfew):
         assert len(server.peers) == 20 and len(set(server.peers)) == 1
     finally:
         server.close()
+
+
+# -------------------------------------------------------------------------------------------------- floods
+
+
+def head_of(coder, *fields, method=b"GET"):
+    return coder.encode([(b":method", method), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a"), *fields])
+
+
+def first_then(first, then):
+    return lambda coder, n: first(coder) if n == 0 else then
+
+
+def each(flags, then, *fields):
+    """A stream each, and what comes behind its head."""
+    return lambda coder, n: frame(h2.HEADERS, 2 * n + 1, h2.END_HEADERS | flags, head_of(coder, *fields)) + then(2 * n + 1)
+
+
+UPLOAD = lambda coder: frame(h2.HEADERS, 1, h2.END_HEADERS, head_of(coder, method=b"POST"))  # noqa: E731
+# By a caller who reads nothing; some of it is HTTP/2 (empty frames), some is not: CVE-2019-9518, CVE-2025-8671 (MadeYouReset), HPACK bombs.
+CALLERS_FLOODS = {
+    "empty DATA": first_then(UPLOAD, frame(h2.DATA, 1)),
+    "padding": first_then(UPLOAD, frame(h2.DATA, 1, h2.PADDED, b"\0")),
+    "DATA behind the end": each(h2.END_STREAM, lambda stream: frame(h2.DATA, stream, 0, b"x")),
+    "heads behind the end": lambda coder, n: each(h2.END_STREAM, lambda stream: frame(h2.HEADERS, stream, h2.END_HEADERS, head_of(coder)))(coder, n),
+    "windows that overflow": each(0, lambda stream: frame(h2.WINDOW_UPDATE, stream, 0, b"\x7f\xff\xff\xff")),
+    "PRIORITY": lambda coder, n: frame(2, 2 * n + 1, 0, bytes(5)),
+    "PRIORITY too short": each(0, lambda stream: frame(2, stream, 0, bytes(4))),
+    "unknown frames": lambda coder, n: frame(0x42, 0, 0xff, bytes(100)),
+    "malformed heads": each(h2.END_STREAM, lambda stream: b"", (b"X-Y", b"z")),
+    "fields without names": each(h2.END_STREAM, lambda stream: b"", *[(b"", b"")] * 50),
+    "answers to no PING": lambda coder, n: frame(h2.PING, 0, h2.ACK, bytes(8)),
+    "answers to no SETTINGS": lambda coder, n: frame(h2.SETTINGS, 0, h2.ACK),
+    "windows of one byte": lambda coder, n: frame(h2.WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
+    "streams beyond all bounds": each(0, lambda stream: b""),
+    "4,000 bytes for one": first_then(lambda coder: frame(h2.HEADERS, 1, 0, head_of(coder, (b"x", b"y" * 4000))), frame(h2.CONTINUATION, 1, 0, b"\xbe" * 16000)),
+}
+# By an API, in place of a response.
+APIS_FLOODS = {
+    "SETTINGS": lambda peer, n: settings(window=n),
+    "PING": lambda peer, n: frame(h2.PING, 0, 0, bytes(8)),
+    "empty DATA": first_then(lambda peer: frame(h2.HEADERS, 1, h2.END_HEADERS, peer.encoder.encode([(":status", "200")])), frame(h2.DATA, 1)),
+    "PRIORITY": lambda peer, n: frame(2, 2 * n + 1, 0, bytes(5)),
+    "resets of others": lambda peer, n: frame(h2.RST_STREAM, 2 * n + 3, 0, bytes(4)),
+    "interim responses": lambda peer, n: frame(h2.HEADERS, 1, h2.END_HEADERS, peer.encoder.encode([(":status", "103")])),
+    "CONTINUATION": first_then(lambda peer: frame(h2.HEADERS, 1, 0, peer.encoder.encode([(":status", "200")])), frame(h2.CONTINUATION, 1)),
+    "4,000 bytes for one": first_then(lambda peer: frame(h2.HEADERS, 1, 0, peer.encoder.encode([(":status", "200"), ("x", "y" * 4000)])),
+                                      frame(h2.CONTINUATION, 1, 0, b"\xbe" * 16000)),
+}
+
+
+class Costs:
+    """What curfew has taken since."""
+
+    def __init__(self, proxy):
+        self.proxy = proxy
+        self.ticks, self.bytes = cpu_ticks(proxy.process.pid), proxy.process.rss_bytes()
+
+    def must_be_small(self):
+        ticks, grown = cpu_ticks(self.proxy.process.pid) - self.ticks, self.proxy.process.rss_bytes() - self.bytes
+        assert SANITIZED or ticks < 50 and grown < 4 << 20, (ticks, grown)  # half a second of a processor
+
+
+@pytest.mark.parametrize("what", CALLERS_FLOODS)
+def test_a_flood_of_a_caller_costs_little_and_the_api_nothing(curfew, what):
+    up = ScriptedUpstream(lambda exchange: exchange.wait_ended())
+    proxy = curfew(upstreams={"api": {"url": up.url, "pool": {"size": 5, "queue": 5}, "deadline": "20s"},
+                              "other": {"url": up.url, "deadline": "50ms"}})
+    assert proxy.ask(upstream="other").status == 504
+    caller = H2Caller(proxy.address("api"))
+    costs = Costs(proxy)
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        for n in range(20_000):
+            caller.send(CALLERS_FLOODS[what](caller.encoder, n))
+    assert proxy.ask(upstream="other").status == 504
+    costs.must_be_small()
+    caller.close()
+    metrics = proxy.wait_idle()
+    assert metrics.sum("curfew_pool_held_peak", pool="api") <= 5 and metrics.calls("completed") == 0
+    up.close()
+
+
+@pytest.mark.parametrize("streams", [1, 10])
+@pytest.mark.parametrize("what", APIS_FLOODS)
+def test_a_flood_of_an_api_costs_little_and_no_other_call(front, streams, what):
+    def script(peer):
+        request = peer.take()
+        if request[":path"] == "/ok":
+            peer.answer(request)
+            return True
+        with contextlib.suppress(OSError):
+            for n in range(20_000):
+                peer.send(APIS_FLOODS[what](peer, n))
+        return True
+
+    proxy, _ = front(script, streams=streams, deadline="1s")
+    costs = Costs(proxy)
+    with contextlib.suppress(Cut):
+        caller = proxy.caller()
+        caller.request()
+        while (response := caller.recv_response_head()).status == 103:
+            pass
+        if response.status == 200:
+            caller.recv_content(response)
+        assert response.status in (502, 504)
+    costs.must_be_small()
+    assert proxy.ask("GET", "/ok").status == 200
+    metrics = proxy.wait_idle()
+    assert metrics.calls("completed") == 1 and metrics.calls("failed") + metrics.calls("stuck") == 1
 
 
 # ---------------------------------------------------------------------------------------------- shutdown
