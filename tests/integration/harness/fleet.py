@@ -1,5 +1,6 @@
 """Several curfews that share a cap by a real redis-server, in front of one API that counts what is open at it."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -87,7 +88,7 @@ class Watch:
 
 
 class Fleet:
-    """`count` curfews with one worker each, one upstream "api" each, whose pool is "prod/api" in the store."""
+    """`count` curfews with one worker each (or CURFEW_WORKERS), one upstream "api" each, whose pool is "prod/api" in the store."""
 
     def __init__(self, directory, count, *, size, api=None, deadline="1s", pool=None, env=None, store=None, way=None, steps=False, **fleet):
         """`store`: another one than a Store of its own, which has `steps`. `way`: gives the url by which the host of this number reaches it."""
@@ -111,7 +112,7 @@ class Fleet:
         directory = self.directory / f"host{len(self.hosts)}"
         directory.mkdir()
         write_config(directory / "curfew.yaml", {"api": self.keys},
-                     {"workers": 1, "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"},
+                     {"workers": int(os.environ.get("CURFEW_WORKERS") or 1), "admin": {"listen": "127.0.0.1:0"}, "log": {"access": "off"},
                       "fleet": self.fleet_of(len(self.hosts))})
         self.hosts.append(Curfew(directory, directory / "curfew.yaml", env=env or self.env))
         return self.hosts[-1]
