@@ -23,7 +23,9 @@ WARM, COUNTED = 50, 500
 os.environ.setdefault("CURFEW", str(TREE / "build/release/curfew"))
 os.environ["CURFEW_SLOW"] = "12"  # under valgrind
 sys.path.insert(0, str(TREE / "tests/integration"))
+from harness.bounds import poll  # noqa: E402 pylint: disable=wrong-import-position
 from harness.curfew import Curfew, Faulty, write_config  # noqa: E402 pylint: disable=wrong-import-position
+from harness.fleet import Store  # noqa: E402 pylint: disable=wrong-import-position
 from harness.h2_caller import DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, H2Caller, frame  # noqa: E402 pylint: disable=wrong-import-position
 from harness.peers import ScriptedUpstream  # noqa: E402 pylint: disable=wrong-import-position
 
@@ -116,15 +118,24 @@ class Events:
 class Row:
     """What is counted: an upstream's keys, how the API is started, and what asks so many times."""
 
+    counted = COUNTED
+
     def __init__(self, what, run=_h1, *, api=(), tls=False, keys=None, more=None):
         self.what, self.ask, self.api, self.tls = what, run, api, tls
         self.keys, self.more = keys or {}, more or {}
+
+    def top(self, directory):  # pylint: disable=unused-argument
+        """Of the file, beside upstreams."""
+        return {}
 
     def start(self, directory):
         return Faulty(*self.api, *(("--ca-out", str(directory / "ca.pem")) if self.tls else ()), tls=self.tls)
 
     def run(self, _, proxy, requests):
         self.ask(proxy, requests)
+
+    def finish(self):
+        """Of what it has started beside the API."""
 
 
 class EventsRow(Row):
@@ -133,6 +144,33 @@ class EventsRow(Row):
 
     def run(self, api, proxy, requests):
         api.run(proxy, requests)
+
+
+class FleetRow(Row):
+    """A host alone in a fleet, whose block suffices: it asks the store once in some seconds, and there are more calls than in other rows to each of these."""
+
+    counted = 4 * COUNTED
+
+    def start(self, directory):
+        self.store = Store(directory / "store")  # pylint: disable=attribute-defined-outside-init
+        return super().start(directory)
+
+    def top(self, directory):
+        self.store.client.flushall()
+        return {"fleet": {"store": self.store.url, "name": "perf", "fallback": "closed", "renew": "2s"}}
+
+    def run(self, api, proxy, requests):
+        key = "perf/api"
+        poll(lambda: self.store.entries(key), "the host to be in the book")
+        self.store.client.hset(f"curfew:{{{key}}}:book", mapping={"unknown_until": 0, "minted": 0})
+        poll(lambda: all(entry[0] > 0 for entry in self.store.entries(key).values()), "a permit to be lent")
+        poll(lambda: int(self.store.book(key)["tight_until"]) < self.store.client.time()[0] * 1_000_000, "nobody to have waited of late")
+        asked = self.store.questions()
+        poll(lambda: self.store.questions() > asked, "the host to be told so")
+        super().run(api, proxy, requests)
+
+    def finish(self):
+        self.store.stop()
 
 
 IDLE = {"hedge": True, "late": True, "breaker": {}, "addresses": {"eject": {}},
@@ -148,6 +186,7 @@ ROWS = {
     "tls": Row("a GET, with TLS to the API", api=("--tls",), tls=True),
     "h2": Row("a GET, HTTP/2 on both sides", _h2, api=("--http2",), keys={"http2": {"use": "always"}}),
     "grpc": Row("a gRPC call, HTTP/2 on both sides", _grpc, api=("--http2",), keys={"http2": {"use": "always"}}),
+    "fleet": FleetRow("a GET, by a pool of a fleet", keys={"pool": {"size": 50, "queue": 100, "fleet": True}}),
     "sse": EventsRow("an event of a stream", keys={"streams": {}}),
 }
 
@@ -158,7 +197,7 @@ def collected(row, directory, api, requests, out):
     keys = {"url": api.url, "deadline": "60s", **row.keys}
     if row.tls:
         keys["tls"] = {"ca_file": str(directory / "ca.pem"), "server_name": "api.test"}
-    write_config(config, {"api": keys, **row.more}, {"workers": 1, "log": {"access": "off"}})
+    write_config(config, {"api": keys, **row.more}, {"workers": 1, "log": {"access": "off"}, **row.top(directory)})
     proxy = Curfew(directory, config, wrap=("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"))
     try:
         row.run(api, proxy, requests)
@@ -179,10 +218,11 @@ def count(name, keep=None):
         api = row.start(directory)
         try:
             few = collected(row, directory, api, WARM, directory / "few.out")
-            many = collected(row, directory, api, WARM + COUNTED, keep or directory / "many.out")
+            many = collected(row, directory, api, WARM + row.counted, keep or directory / "many.out")
         finally:
             api.finish()
-    return (many - few) / COUNTED
+            row.finish()
+    return (many - few) / row.counted
 
 
 def recorded():
