@@ -226,12 +226,14 @@ static bool begin_something(struct h1_caller *caller)
 {
     struct span bytes = buffer_span(&caller->in);
 
-    if (bytes.ptr[0] != 'P' || caller->common->user->speaks_h2 == NULL || !is_preface(bytes))
+    if (bytes.ptr[0] != 'P' || caller->common->user->speaks_h2 == NULL || !is_preface(bytes)) {
         begin(caller);
-    else if (bytes.len >= PREFACE_LEN)
-        caller->common->user->speaks_h2(caller->owner);
-    else
+        return true;
+    }
+    if (bytes.len < PREFACE_LEN)
         return await_rest_of_preface(caller), false;
+    caller->first_ns = 0; /* no request is due any more, but the connection may linger here at its end */
+    caller->common->user->speaks_h2(caller->owner);
     return true;
 }
 

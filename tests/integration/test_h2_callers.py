@@ -369,6 +369,20 @@ def test_what_stops_within_the_preface_is_a_request_that_does_not_come(gate):
     assert response.status in (408, 504) and 0.29 < watch.elapsed() < 2
 
 
+def test_a_preface_in_pieces_makes_no_call_of_a_connection_that_has_ended(gate):
+    """It lingers for two seconds, while its caller stays: nothing is begun then."""
+    here = gate(echo)
+    caller = ScriptedCaller(here.proxy.address("api"))
+    caller.send(PREFACE[:7])
+    for _ in range(2):
+        here.proxy.metrics()  # the first piece has been read by then
+    caller.send(PREFACE[7:] + frame(SETTINGS) + frame(DATA, 0, 0, b"x"))
+    assert b"HTTP" not in caller.read_all()
+    metrics = here.proxy.wait_metric("curfew_connections", 0, side="downstream")
+    assert metrics.calls("started") == 0
+    caller.close()
+
+
 def test_a_head_that_does_not_come_ends_the_connection(gate):
     here = gate(echo, top={"limits": {"request_head_timeout": "300ms"}})
     caller = here.caller()
