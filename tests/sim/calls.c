@@ -59,6 +59,7 @@ static void add(struct world *sum, const struct world *world)
     sum->shrunk += world->shrunk;
     sum->streams += world->streams;
     sum->refused += world->refused;
+    sum->given_up += world->given_up;
     for (enum outcome outcome = 0; outcome < OUTCOME_COUNT; outcome++)
         sum->outcomes[outcome] += world->outcomes[outcome];
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
@@ -83,13 +84,13 @@ static void print(const struct world *sum)
     printf(", refused by breakers %llu", (unsigned long long)sum->refused_by_breakers);
     printf(
         "\nwhole answers %llu, cut ones %llu, queued %llu, spared %llu, on used connections %llu, replaced %llu, "
-        "heard twice %llu, answered early %llu, pools made larger %llu, smaller than what was held %llu, permits that lingered %llu, retried %llu, streams of HTTP/2 %llu, refused ones %llu\n",
+        "heard twice %llu, answered early %llu, pools made larger %llu, smaller than what was held %llu, permits that lingered %llu, retried %llu, streams of HTTP/2 %llu, refused ones %llu, given up %llu\n",
         (unsigned long long)sum->answers, (unsigned long long)sum->cut_answers,
         (unsigned long long)sum->queued, (unsigned long long)sum->spared, (unsigned long long)sum->reused,
         (unsigned long long)sum->replaced, (unsigned long long)sum->sent_twice,
         (unsigned long long)sum->early, (unsigned long long)sum->grown, (unsigned long long)sum->shrunk,
         (unsigned long long)sum->lingered, (unsigned long long)sum->retried, (unsigned long long)sum->streams,
-        (unsigned long long)sum->refused);
+        (unsigned long long)sum->refused, (unsigned long long)sum->given_up);
 }
 
 /* A simulation in which something never happens shows nothing about it. */
@@ -104,7 +105,8 @@ static void check_everything_happened(const struct world *sum)
         CHECK(sum, phase == PHASE_BACKOFF || phase == PHASE_TUNNEL || sum->stuck[phase] > 0);
     CHECK(sum, sum->spared > 0 && sum->replaced > 0 && sum->reused > 0 && sum->early > 0);
     CHECK(sum, sum->cut_answers > 0 && sum->grown > 0 && sum->shrunk > 0 && sum->queued > 0 &&
-                   sum->lingered > 0 && sum->retried > 0 && sum->streams > 0 && sum->refused > 0);
+                   sum->lingered > 0 && sum->retried > 0 && sum->streams > 0 && sum->refused > 0 &&
+                   sum->given_up > 0);
 }
 
 static uint64_t number_after(int argc, char **argv, const char *option, uint64_t otherwise)

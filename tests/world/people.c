@@ -472,6 +472,17 @@ static void refuse(struct sim_connection *connection)
     world->refused++;
 }
 
+/* What it looked at, it gives up. */
+static void give_up(struct sim_connection *connection)
+{
+    char frame[FRAMES_ROOM];
+
+    net_send(connection->end, frame,
+             frames_put_reset(frame, connection->frames.stream, NGHTTP2_INTERNAL_ERROR));
+    frames_next(&connection->frames);
+    connection->world->given_up++;
+}
+
 /* As hear, over HTTP/2. */
 static bool hear_frames(struct sim_connection *connection)
 {
@@ -489,6 +500,10 @@ static bool hear_frames(struct sim_connection *connection)
     note_arrival(connection, frames->number);
     world->reused += connection->stage++ > 3;
     world->streams++;
+    if (chance(world, connection->api->loses / 2)) {
+        give_up(connection);
+        return false;
+    }
     compose_frames(connection, frames->number);
     world->early += !frames->ended;
     return true;

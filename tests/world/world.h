@@ -109,7 +109,8 @@ struct world {
     struct replay_store replay;
 
     uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice, retried,
-        lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk, streams, refused;
+        lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk, streams, refused,
+        given_up;
 };
 
 /* Ends the process, and says what is wrong. Who runs the world says how to make it again. */

@@ -260,11 +260,6 @@ class ExchangeInFrames(Exchange):
     def go_away(self, last):
         self.h2.go_away(last)
 
-    def is_told(self, code):
-        """RST_STREAM with this code has come, or comes."""
-        self.h2.until(lambda peer: self.request.stream in peer.resets)
-        return self.h2.resets[self.request.stream] == code
-
 
 class _Response:
     """An answer, with the words of harness.wire.Response."""
@@ -340,9 +335,6 @@ class CallerInFrames(H2Caller):
     def answer(self):
         return self.answer_to(self.stream)
 
-    def wait_has(self, mark):
-        self.until(lambda: mark in self.answer.content)
-
     def recv_response(self, method="GET"):
         del method
         answer = self.recv(self.stream)
@@ -386,6 +378,3 @@ class CallerInFrames(H2Caller):
             while True:
                 self.step()
         assert may_be_silent and not self.goaways or self.goaways[-1][1] == code, f"no GOAWAY({code}): {self.goaways}"
-
-
-__all__ = ["CallerInFrames", "ExchangeInFrames", "GOAWAY"]
