@@ -88,6 +88,7 @@ void outgoing_note(struct outgoing *outgoing, struct slab *slab, struct span met
     uint32_t target_len = shortened(target);
 
     PRE(outgoing->bytes == NULL && method.len <= UINT8_MAX);
+    outgoing->len = outgoing->cap = 0; /* of a head that there was no memory for */
     if (method.len == 0)
         return;
     outgoing->size = (uint32_t)method.len + target_len;
@@ -126,9 +127,12 @@ struct span outgoing_host(const struct outgoing *outgoing)
 
 bool outgoing_has_field(const struct outgoing *outgoing, struct span name)
 {
-    const char *at = outgoing->bytes, *end = at != NULL ? at + outgoing->len : NULL;
+    const char *at = outgoing->bytes, *end;
 
-    while (at != end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+    if (at == NULL)
+        return false; /* nor is there memory for it */
+    end = at + outgoing->len;
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         at++;
         if ((size_t)(end - at) > name.len && at[name.len] == ':' &&
             span_eq_nocase((struct span){at, name.len}, name))

@@ -86,6 +86,7 @@ def test_a_plain_request_goes_where_it_says_with_the_host_that_it_says(proxied):
     assert proxy.metrics().sum("curfew_calls_completed_total", upstream="egress", route="here") == 1
 
 
+@pytest.mark.one_worker
 def test_connections_are_kept_for_the_same_host_and_port_alone(curfew, upstream):
     one, two = upstream(ok), upstream(ok)
     proxy = curfew(upstreams={}, top=forward([port_of(one), port_of(two)], here(hosts=["127.0.0.1", "localhost"])))
@@ -136,6 +137,7 @@ def test_a_plain_request_is_tried_again_as_its_retries_say(proxied):
 # ---------------------------------------------------------------------------------------- destinations
 
 
+@pytest.mark.one_worker
 def test_the_first_destination_that_has_the_host_decides_and_none_is_a_refusal(proxied):
     proxy, up = proxied(ok, here("refused", "127.0.0.9", action="refuse"), here("reported", "127.0.0.1", action="report"))
     port = port_of(up)
@@ -779,18 +781,18 @@ def test_without_memory_a_request_ends_alone(curfew, upstream, faults, method):
 
 
 @pytest.mark.sound_only
-def test_tunnels_that_were_opened_and_left_leave_no_descriptor(proxied):
+def test_ten_thousand_tunnels_that_were_opened_and_left_leave_no_descriptor(proxied):
     proxy, up = proxied(None, raw())
     descriptors = lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
     connect(proxy, up.authority)[0].close()
     up.accept()
     proxy.wait_idle()
     before = descriptors()
-    for _ in range(20):
+    for _ in range(200):
         callers = [connect(proxy, up.authority)[0] for _ in range(50)]
         peers = [up.accept() for _ in callers]
         for one in callers + peers:
             one.close()
     metrics = proxy.wait_idle()
-    assert metrics.sum("curfew_tunnels_ended_total", upstream="egress") == 1001
+    assert metrics.sum("curfew_tunnels_ended_total", upstream="egress") == 10_001
     poll(lambda: descriptors() <= before, lambda: f"{descriptors()} descriptors, not {before}")

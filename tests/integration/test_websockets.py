@@ -109,6 +109,7 @@ def test_a_switch_to_another_protocol_is_a_502(api, switch):
     exchange.wait_ended()
 
 
+@pytest.mark.one_worker
 def test_another_status_is_an_ordinary_response_and_what_came_behind_the_request_is_no_other_request(api):
     proxy, up = api()
     caller = proxy.caller()
