@@ -337,6 +337,16 @@ static void leave(struct block *block)
     block->fallback_ns = INT64_MAX;
 }
 
+/*
+ * Who has given back all while the fleet was short of permits has one again as soon as the store has some to spare: a
+ * host without any would have none for as long as the store is away.
+ */
+static void ask_for_one(struct block *block, int64_t now_ns)
+{
+    if (block->usable == 0 && block->told == 0 && want(block, now_ns) > 0)
+        block->asks = true;
+}
+
 static void take_grant(struct block *block, const struct block_reply *reply, int64_t now_ns)
 {
     block->usable = reply->granted;
@@ -356,6 +366,7 @@ static void take_grant(struct block *block, const struct block_reply *reply, int
     yield_ended(block, now_ns);
     ask_if_idle(block);
     ask_for_waiters(block);
+    ask_for_one(block, now_ns);
 }
 
 bool block_reply(struct block *block, const struct block_reply *reply, int64_t now_ns)

@@ -349,6 +349,33 @@ static void a_host_that_has_left_has_its_share_a_lease_after_the_store_went_away
     assert_int_equal(block_size(&block, away_ns + lease_ns), 5);
 }
 
+static void who_has_none_asks_for_one_as_soon_as_there_are_some_to_spare(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request = sent(&block, 0);
+    struct block_reply reply = grants(&request, 1, 1);
+
+    (void)state;
+    reply.tight = true;
+    reply.reserve = 0;
+    assert_true(block_reply(&block, &reply, 0));
+    request = sent(&block, 2 * MS); /* it has one too many */
+    assert_int_equal(request.want, 0);
+    reply = grants(&request, 0, 0);
+    reply.tight = true;
+    reply.reserve = 0;
+    assert_true(block_reply(&block, &reply, 2 * MS));
+    assert_true(block_next_ns(&block) > 500 * MS);
+    request = sent(&block, S + 200 * MS);
+    assert_int_equal(request.want, 0);
+    reply = grants(&request, 0, 0);
+    reply.tight = true;
+    reply.reserve = 1;
+    assert_true(block_reply(&block, &reply, S + 200 * MS));
+    request = sent(&block, S + 202 * MS);
+    assert_int_equal(request.want, 1);
+}
+
 static void what_comes_back_above_the_aim_is_not_ours_to_give_out_again(void **state)
 {
     struct block block = fresh(0, false);
@@ -420,6 +447,7 @@ int main(void)
         cmocka_unit_test(who_has_never_reached_the_store_has_its_share_at_once),
         cmocka_unit_test(open_holds_after_one_timeout),
         cmocka_unit_test(calls_of_the_fallback_are_said_to_the_store),
+        cmocka_unit_test(who_has_none_asks_for_one_as_soon_as_there_are_some_to_spare),
         cmocka_unit_test(a_host_that_has_left_has_its_share_a_lease_after_the_store_went_away),
         cmocka_unit_test(a_host_of_which_nothing_is_wanted_leaves_and_keeps_the_store_awake),
     };
