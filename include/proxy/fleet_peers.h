@@ -4,11 +4,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/fleet_names.h"
+
 struct loop;
 struct store;
 struct store_script;
-
-enum fleet_mode { FLEET_CALM, FLEET_TIGHT, FLEET_LEARNING, FLEET_FALLBACK, FLEET_MODES };
 
 /* Those whom a pool's agent (proxy/fleet_pool) needs, and tells; the fleet (proxy/fleet). */
 struct fleet_peers {

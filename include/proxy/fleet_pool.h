@@ -19,10 +19,6 @@ struct snapshot;
 
 #define FLEET_KEYS 6
 
-enum fleet_result { FLEET_OK, FLEET_EPOCH, FLEET_LATE, FLEET_OLD, FLEET_TIMEOUT, FLEET_ERROR, FLEET_RESULTS };
-const char *fleet_result_name(uint32_t result) __attribute__((const));
-const char *fleet_mode_name(uint32_t mode) __attribute__((const));
-
 /* What there is to tell of a pool's part in the fleet. */
 struct fleet_figures {
     const char *pool;                             /* here, */
@@ -58,6 +54,7 @@ struct fleet_pool {
     bool lends; /* its size is not all reserved */
     struct block_terms wanted;
     int64_t longest_until_ns; /* calls of before, which may take longer, are over by then */
+    int64_t cuts_next_ns; /* some that were cut are over then, for the API too; INT64_MAX: there are none */
     int64_t margin_us;
     struct block block;
     struct block_request request;

@@ -68,6 +68,11 @@ static inline bool pool_is_busy(struct pool *pool)
 {
     return atomic_load_explicit(&pool->busy, memory_order_relaxed);
 }
+/* Is its size lent to it? Any thread. */
+static inline bool pool_is_leased(struct pool *pool)
+{
+    return atomic_load_explicit(&pool->is_leased, memory_order_relaxed);
+}
 /* Does a call wait for what its lender does not lend, rather than for others? Any thread. */
 static inline bool pool_is_void(struct pool *pool)
 {

@@ -17,7 +17,9 @@
 /* What the lender sees: since it last looked, `peak` were held at once, and some have been granted. */
 struct pool_news {
     uint32_t held, waiting, peak;
-    uint32_t limit;              /* of what is lent, at most so many are given out */
+    uint32_t cuts;        /* that the API may not have heard of yet; of these permits, none is for others */
+    int64_t cuts_next_ns; /* before that; INT64_MAX: there are none */
+    uint32_t limit;       /* of what is lent, at most so many are given out */
     struct permit_pool *permits; /* to set its rate and its pause by (core/turn) */
     bool started;
     int64_t now_ns; /* CLOCK_BOOTTIME */
@@ -32,6 +34,9 @@ typedef void (*pool_lent_fn)(void *arg, const struct pool_news *news);
 void pool_set_lender(struct pool *pool, struct mailbox *lender, struct mail *asks);
 /* It is not asked any more. */
 void pool_drop_lender(struct pool *pool);
+
+/* Any thread, before it gives a permit back: its call is being cut, which its API hears of in so long. */
+void pool_note_cut(struct pool *pool, int64_t way_ns);
 
 /*
  * The lender's thread: it looks, and lends. Where more is held than it lends, the pool comes down as permits come back;

@@ -8,6 +8,7 @@
 
 #include "base/number.h"
 #include "core/adaptive.h"
+#include "core/fresh_cuts.h"
 #include "core/permit.h"
 #include "core/permit_lent.h"
 #include "core/timer.h"
@@ -52,6 +53,8 @@ struct pool {
     bool keeps_time;          /* the home does; under lock */
     bool waking;              /* wake is on its way; under lock */
     int64_t armed_ns;         /* when the home looks next, or NS_NEVER; under lock */
+    atomic_bool is_leased;    /* permits.leased, for who has no lock */
+    struct fresh_cuts cuts;   /* while it is leased; by CLOCK_BOOTTIME; under lock */
     struct pool_lease lease;  /* while permits.leased; under lock */
     atomic_bool is_void;      /* the lease is */
     struct mailbox *lender;   /* whom it asks for more; set once, before there is: */

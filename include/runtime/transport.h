@@ -19,6 +19,9 @@
 #define TRANSPORT_UNSENT_MAX (64 * 1024)
 void transport_tune(int fd);
 
+/* How long it takes there and back, as the kernel has measured it; 0: it has not, as of a unix socket. */
+int64_t transport_round_trip_ns(const struct transport *transport);
+
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */
 enum status transport_open(struct transport *transport, struct loop *loop, int fd,
                            transport_fn on_ready) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "http/connection_auth.h"
 #include "call/context.h"
 #include "call/target.h"
+#include "runtime/pool_lease.h"
 #include "runtime/tls.h"
 #include "wire/h2_connection.h"
 #include "wire/h2_exchange.h"
@@ -287,6 +288,8 @@ void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, 
 {
     struct upstream *upstream = *upstream_at;
 
+    if (pool_is_leased(pool))
+        pool_note_cut(pool, transport_round_trip_ns(&upstream_connection(upstream)->transport));
     if (upstream->seat != NULL) {
         *upstream_at = NULL;
         upstream->seat->leave(upstream, true, pool, ticket);

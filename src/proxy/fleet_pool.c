@@ -18,20 +18,6 @@
 /* What is no step of the store's clock, but a slow answer. */
 #define STEP_US     INT64_C(500000)
 
-const char *fleet_result_name(uint32_t result)
-{
-    static const char *const names[FLEET_RESULTS] = {"ok", "epoch", "late", "old", "timeout", "error"};
-
-    return names[result];
-}
-
-const char *fleet_mode_name(uint32_t mode)
-{
-    static const char *const names[FLEET_MODES] = {"calm", "tight", "learning", "fallback"};
-
-    return names[mode];
-}
-
 /* ---- what is lent --------------------------------------------------------------------------------------- */
 
 static enum fleet_mode find_mode(const struct fleet_pool *fp, int64_t now_ns)
@@ -75,6 +61,16 @@ static uint32_t beyond(uint32_t held, uint32_t reserve)
     return held > reserve ? held - reserve : 0;
 }
 
+/* What the API has not heard of yet is ours, as far as it was lent. */
+static uint32_t with_cuts(const struct fleet_pool *fp, uint32_t held, const struct pool_news *news)
+{
+    uint32_t size = block_size(&fp->block, news->now_ns), more = held + news->cuts;
+
+    if (more > size)
+        more = size;
+    return more > held ? more : held;
+}
+
 /* The block knows of permits that were lent alone: those that the host owns are used first. */
 static void tell(struct fleet_pool *fp, const struct pool_news *news)
 {
@@ -84,7 +80,8 @@ static void tell(struct fleet_pool *fp, const struct pool_news *news)
         block_started(block, news->now_ns);
     if (news->peak > news->held)
         block_tell(block, beyond(news->peak, fp->reserve), news->waiting, news->now_ns);
-    block_tell(block, beyond(news->held, fp->reserve), news->waiting, news->now_ns);
+    block_tell(block, with_cuts(fp, beyond(news->held, fp->reserve), news), news->waiting, news->now_ns);
+    fp->cuts_next_ns = news->cuts_next_ns;
 }
 
 /* Without it, hosts are in step: that costs no more. */
@@ -175,6 +172,8 @@ static void arm(struct fleet_pool *fp, int64_t now_ns)
 {
     int64_t next_ns = fp->lends ? block_look_ns(&fp->block, now_ns) : NS_NEVER;
 
+    if (fp->lends && fp->cuts_next_ns < next_ns)
+        next_ns = fp->cuts_next_ns;
     if (fp->longest_until_ns != 0 && fp->longest_until_ns < next_ns)
         next_ns = fp->longest_until_ns;
     if (next_ns != NS_NEVER)
@@ -386,6 +385,7 @@ struct fleet_pool *fleet_pool_new(struct fleet_peers *peers, const char *fleet,
     fp->peers = peers;
     fp->number = config->index;
     fp->mode = FLEET_LEARNING;
+    fp->cuts_next_ns = INT64_MAX;
     fp->arena = arena_new();
     if (fp->arena != NULL && put_texts(fp, fleet, config) &&
         timer_init(&peers->loop->timers, &fp->timer, time_has_come) == ST_OK) {

@@ -222,6 +222,7 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
         atomic_store_explicit(&pool->is_void, false, memory_order_relaxed);
     }
     permit_pool_set_leased(&pool->permits, terms->is_leased);
+    atomic_store_explicit(&pool->is_leased, terms->is_leased, memory_order_relaxed);
     if (!terms->is_leased)
         permit_pool_leave_fleet(&pool->permits);
     adaptive_change(&pool->adaptive, terms->size, terms->adapt_min);

@@ -37,6 +37,8 @@ static void see_locked(struct pool *pool, struct pool_news *news)
                                .permits = permits,
                                .started = permits->acquired != pool->acquired_before,
                                .now_ns = pool_lease_clock_ns()};
+    news->cuts = fresh_cuts_count(&pool->cuts, news->now_ns);
+    news->cuts_next_ns = fresh_cuts_next_ns(&pool->cuts, news->now_ns);
     if (pool->peak_before < permits->held_peak)
         pool->peak_before = permits->held_peak;
     permits->held_peak = permits->held;
@@ -44,6 +46,13 @@ static void see_locked(struct pool *pool, struct pool_news *news)
     if (pool->asking) /* what it asks is seen: the next may be posted */
         mailbox_cancel(pool->lender, pool->asks);
     pool->asking = false;
+}
+
+void pool_note_cut(struct pool *pool, int64_t way_ns)
+{
+    pthread_mutex_lock(&pool->lock);
+    fresh_cuts_note(&pool->cuts, way_ns, pool_lease_clock_ns());
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_lend(struct pool *pool, pool_lend_fn lend, pool_lent_fn lent, void *arg)

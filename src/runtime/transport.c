@@ -19,6 +19,16 @@ void transport_tune(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
+int64_t transport_round_trip_ns(const struct transport *transport)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    if (!transport_is_open(transport) || getsockopt(transport->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return 0;
+    return (int64_t)info.tcpi_rtt * 1000;
+}
+
 void transport_init(struct transport *transport)
 {
     *transport = (struct transport){.fd = -1};

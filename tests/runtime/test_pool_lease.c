@@ -107,6 +107,23 @@ static void nothing_is_granted_that_was_not_lent(void **state)
     assert_int_equal(ask(desk, 2), PERMIT_QUEUED);
 }
 
+static void who_lends_is_told_of_calls_that_were_cut_a_moment_ago(void **state)
+{
+    struct desk *desk = *state;
+    int64_t noted_ns = pool_lease_clock_ns();
+
+    lends_for_good(desk, 2);
+    assert_int_equal(desk->news.cuts, 0);
+    assert_int_equal(desk->news.cuts_next_ns, INT64_MAX);
+    assert_int_equal(ask(desk, 0), PERMIT_GRANTED);
+    pool_note_cut(&desk->pool, NS_PER_S / 2);
+    pool_give_back(&desk->pool, &desk->tickets[0]);
+    lends_for_good(desk, 2);
+    assert_int_equal(desk->news.held, 0);
+    assert_int_equal(desk->news.cuts, 1);
+    assert_in_range(desk->news.cuts_next_ns, noted_ns + NS_PER_S, pool_lease_clock_ns() + NS_PER_S);
+}
+
 static void its_size_is_the_most_whatever_is_lent(void **state)
 {
     struct desk *desk = *state;
@@ -274,6 +291,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(nothing_is_granted_that_was_not_lent),
+        TEST(who_lends_is_told_of_calls_that_were_cut_a_moment_ago),
         TEST(its_size_is_the_most_whatever_is_lent),
         TEST(a_lease_that_is_over_grants_nothing_more_though_nobody_has_said_so),
         TEST(a_permit_that_comes_back_after_the_lease_goes_to_no_waiter),
