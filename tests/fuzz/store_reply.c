@@ -4,6 +4,7 @@
  *
  * Input: a byte for the length of the pieces, and then what is sent.
  */
+#include "core/turn_words.h"
 #include "fuzz.h"
 #include "runtime/store_reader.h"
 
@@ -37,6 +38,18 @@ static uint64_t look_at(const struct store_reply *reply, uint64_t digest, uint32
     return digest;
 }
 
+/* What a fleet reads of it is within bounds, or is no answer. */
+static uint64_t read_turn(const struct store_reply *reply, uint64_t digest)
+{
+    struct turn_reply turn;
+
+    if (!turn_read_reply(reply, &turn))
+        return digest;
+    MUST(turn.time_us >= 0 && turn.beyond_us >= 0 && turn.pace_us >= 0 && turn.share_us >= 0 &&
+         turn.pause_us >= 0 && turn.state <= TURN_ALL_GO && turn.granted <= 1000000000);
+    return mix(mix(digest, turn.granted), (uint64_t)turn.due_us);
+}
+
 static void take(struct store_reader *reader, struct heard *heard)
 {
     const struct store_reply *reply;
@@ -45,7 +58,7 @@ static void take(struct store_reader *reader, struct heard *heard)
     while ((heard->end = store_reader_next(reader, &reply, &why)) == ST_OK) {
         uint32_t items = 0;
 
-        heard->digest = look_at(reply, heard->digest, &items);
+        heard->digest = read_turn(reply, look_at(reply, heard->digest, &items));
         heard->count++;
     }
     MUST(heard->end == ST_AGAIN || heard->end == ST_BAD);
