@@ -16,8 +16,6 @@
 /* Waits after requests without an answer double up to: */
 #define RETRY_NS       (50 * NS_PER_MS)
 #define RETRY_MAX_NS   NS_PER_S
-/* Slots are given back for so long. */
-#define BACK_US        INT64_C(1000000)
 /* Two pauses that end within that are one. */
 #define SAME_NS        NS_PER_MS
 

@@ -80,7 +80,6 @@ void pool_set_turns(struct pool *pool, void (*set)(void *arg, struct permit_pool
 
     bells.any = false;
     pthread_mutex_lock(&pool->lock);
-    PRE(pool->timed);
     set(arg, &pool->permits);
     pool_spread_news_locked(pool, pool_now_locked(pool), &bells);
     pthread_mutex_unlock(&pool->lock);

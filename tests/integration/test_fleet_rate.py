@@ -160,3 +160,27 @@ def test_if_the_first_host_vanishes_another_one_is(fleet):
     f.hosts[0].process.kill()
     f.api.release()
     poll(lambda: f.hosts[1].ask("GET", "/").status == 200, "the other one to be first", 2 * SOON)
+
+
+def reload_with(f, host, **pool):
+    host.rewrite({"api": {**f.keys, "pool": {**f.keys["pool"], **pool}}}, fleet=f.fleet_of(0))
+    host.must_reload()
+
+
+def test_a_reload_gives_a_rate_and_a_pause_and_takes_them_away(fleet):
+    f = fleet(1, hosts=4)
+    f.begin()
+    host, = f.hosts
+    assert host.ask("GET", "/").status == 200
+    for rate, limit in (({"limit": "100/s", "burst": 5}, 100), ({"limit": "8/s", "burst": 1}, 8), ("none", None)):
+        reload_with(f, host, rate=rate, **PAUSE)
+        poll(lambda: host.ask("GET", "/").status == 200, "slots to be lent", 2 * SOON)
+        assert {"rate_limit": limit}.items() <= {"rate_limit": None, **host.pools()["pools"][0]}.items()
+    pause(f, "Retry-After: 20")
+    assert host.ask("GET", "/").status == 503
+    reload_with(f, host)
+    assert host.ask("GET", "/").status == 200
+    reload_with(f, host, rate=RATE, fleet=False)
+    assert [host.ask("GET", "/").status for _ in range(15)] == 15 * [200]
+    reload_with(f, host, rate=RATE)
+    poll(lambda: host.ask("GET", "/").status == 200, "permits and slots to be lent", 4 * SOON)
