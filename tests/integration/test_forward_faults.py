@@ -16,7 +16,7 @@ from harness.curfew import Curfew, write_config
 from harness.peers import DeafListener, ScriptedUpstream
 from harness.wire import Cut
 
-LIMIT = f"{int(500 * SLOW)}ms"
+LIMIT = f"{int(1000 * SLOW)}ms"  # long enough to get into any state before it; the ClientHello has 5 s
 FAR = "60s"
 
 TABLE = """
