@@ -46,7 +46,8 @@ def test_a_rate_holds_over_all_hosts_and_is_used(fleet):
     for result in results:
         assert result.statuses.keys() <= {200, 503, 504} and result.statuses.get(504, 0) <= 3 * SLOW, result.statuses
         assert result.statuses[200] >= 0.5 * len(instants) / 4, result.statuses
-    assert started(f) == len(instants)
+    late = sum(result.statuses.get(504, 0) for result in results)
+    assert len(instants) <= started(f) <= len(instants) + late  # one that has begun late may not have come to the API
     refused = sum(host.metrics().sum("curfew_calls_rejected_total", reason="rate") for host in f.hosts)
     assert refused == sum(result.statuses[503] for result in results)
 
@@ -55,7 +56,7 @@ def test_a_rate_holds_over_all_hosts_and_is_used(fleet):
 def test_one_host_alone_has_all_of_it(fleet):
     f = fleet(3, pool={"rate": RATE})
     f.begin()
-    f.load("/", rate=150, seconds=2, hosts=[1])
+    f.load("/", rate=300, seconds=2, hosts=[1])
     assert window_max(f.api.instants, 1.0) <= 120 + JITTER
     must_be_used(f.api.instants, f.api.instants[0])
 
