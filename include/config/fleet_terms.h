@@ -14,8 +14,8 @@ int64_t pool_longest_ns(const struct snapshot *snapshot, const struct pool_confi
 struct block_terms fleet_terms(const struct snapshot *snapshot, const struct pool_config *pool);
 
 /*
- * This host's part of what is divided among the fleet's hosts alike, such as a rate: one at the least, if there is any.
- * All of it, of a pool that is none of the fleet.
+ * This host's part of what is divided among the fleet's hosts alike, such as a rate while the store is away: one at the
+ * least, if there is any. All of it, of a pool that is none of the fleet.
  */
 uint32_t fleet_part(const struct snapshot *snapshot, const struct pool_config *pool, uint32_t whole);
 

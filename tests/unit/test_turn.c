@@ -107,6 +107,27 @@ static void who_can_not_have_a_slot_in_time_is_refused_as_soon_as_that_is_known(
     assert_int_equal(permit_acquire(&pool, &permits[20], NOW + 101 * MS), PERMIT_RATE);
 }
 
+/* Two keys that take turns: each of their callers waits for twice as many slots as are ahead of it in its own line. */
+static void of_a_queue_that_is_shared_each_line_is_cut_where_its_slots_come_too_late(void **state)
+{
+    static struct queue_shares shares;
+    uint32_t left[2] = {0};
+
+    (void)state;
+    (void)queue_share(&pool.queue, &shares);
+    for (int i = 0; i < CALLS; i++)
+        permits[i].place.bucket = (uint8_t)(i % 4 == 0);
+    wait_for_all(NOW);
+    assert_true(steps(NOW));
+    answer((struct turn_reply){.beyond_us = 0, .pace_us = 100000}, NOW);
+    assert_int_equal(started(NOW), 0);
+    for (int i = 0; i < CALLS; i++)
+        left[permits[i].place.bucket] += permits[i].state == PERMIT_WAITING;
+    assert_int_equal(left[0], 11); /* of 30: at 0, 200, … 2000 ms */
+    assert_int_equal(left[1], 10); /* of 10 */
+    (void)queue_share(&pool.queue, NULL);
+}
+
 static void a_slot_that_nobody_used_is_given_back(void **state)
 {
     (void)state;
@@ -217,6 +238,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(slots_are_asked_for_by_callers_that_have_a_permit, set_up),
         cmocka_unit_test_setup(who_can_not_have_a_slot_in_time_is_refused_as_soon_as_that_is_known, set_up),
+        cmocka_unit_test_setup(of_a_queue_that_is_shared_each_line_is_cut_where_its_slots_come_too_late,
+                               set_up),
         cmocka_unit_test_setup(a_slot_that_nobody_used_is_given_back, set_up),
         cmocka_unit_test_setup(without_an_answer_it_has_its_part_and_says_so, set_up),
         cmocka_unit_test_setup(one_that_begins_once_more_is_charged, set_up),
