@@ -381,6 +381,10 @@ matrix: $(CURFEW) ## The fault matrix as a grid: each state of a call, hit by ea
 fleet-sim: $(B)/sim/fleet ## 1,000 simulated fleets with faults, and one of 10,000 hosts with ten million calls: never above the cap
 	@$(RUN_ENV) $(B)/sim/fleet --worlds 1000 --large
 
+.PHONY: fleet
+fleet: $(CURFEW) tests ## 20 curfews on one redis-server, measured against what is to be reached; ROWS="1 6": these
+	@$(RUN_ENV) tests/fleet/rows $(ROWS)
+
 .PHONY: soak
 soak: $(CURFEW) ## Faults, callers that leave and reloads for SOAK_SECONDS (3600), from SOAK_SEED: books exact, memory flat
 	@$(RUN_ENV) tests/soak/soak

@@ -87,7 +87,7 @@ def test_while_another_size_is_rolled_out_the_smallest_one_holds(fleet):
     finish = f.start_load("/delay/50", rate=300, seconds=4)
     poll(lambda: f.api.stats()["in_work"] == 9, "the size to be used")
     f.resize(0, 4)
-    poll(lambda: f.api.stats()["in_work"] <= 4, "the smaller size to hold")
+    poll(lambda: int(f.store.book(POOL)["booked"]) <= 4, "the smaller size to hold")
     f.api.reset_stats()
     f.resize(1, 4)
     f.add()
