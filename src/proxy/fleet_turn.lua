@@ -11,7 +11,7 @@
 --       apart, for how long a rate is divided, round of the pause, what is left of it, state after it: 0 wait, 1 you are
 --       the first, 2 all may go}, in us from now on; what is due may be negative.
 local LEARN, SILENCE, QUIET, DOUBT = 2500000, 4000000, 1000000, 1500000
-local AHEAD, WANTS, KEPT, EXPIRED, FAR = 50000, 1000000, 2000000, 16, 2 ^ 52
+local AHEAD, WANTS, KEPT, EXPIRED, FAR = 50000, 1000000, 500000, 16, 2 ^ 52
 
 local TURN, TURNS = KEYS[1], KEYS[2]
 local me, period, burst, wanted, patience = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
