@@ -6,9 +6,9 @@
 #include "runtime/pool.h"
 
 /*
- * What the head of a final response tells the pool that its permit is of, if that asks for it: pool.adapt makes it
- * smaller where the API refuses, and pool.pause holds it back for as long as the API asks for, and lets more calls
- * start with each good answer behind a pause. `route` is the call's. Worker's thread.
+ * What the head of a final response, or of a 101, tells the pool that its permit is of, if that asks for it: pool.adapt
+ * makes it smaller where the API refuses, and pool.pause holds it back for as long as the API asks for, and lets more
+ * calls start with each good answer behind a pause. `route` is the call's. Worker's thread.
  */
 void pool_feedback(struct pool *pool, struct loop *loop, const struct pool_ticket *ticket,
                    const struct route_config *route, const struct http1_head *head);

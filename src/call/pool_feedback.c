@@ -42,7 +42,7 @@ void pool_feedback(struct pool *pool, struct loop *loop, const struct pool_ticke
 {
     const struct pause_config *pause;
 
-    PRE(head->code >= 200 && ticket->permit.state == PERMIT_HELD);
+    PRE(!http1_is_interim(head->code) && ticket->permit.state == PERMIT_HELD);
     if (route->refusals != NULL)
         adapt(pool, loop, route, head->code);
     if (route->waits == NULL || route->waits->pause.max_ns == 0)

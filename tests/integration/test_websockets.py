@@ -266,6 +266,25 @@ def test_a_tunnel_holds_its_permit_to_the_end(api):
     proxy.wait_metric("curfew_pool_held", 0, pool="api")
 
 
+def test_a_tunnel_is_a_good_answer_to_a_pool_that_adapts_or_has_paused(api):
+    """It may be open for an hour: others go on behind a pause as soon as it is."""
+    proxy, up = api(deadline="20s", pool={"size": 2, "queue": 10, "adapt": {"when": [503]}, "pause": {"statuses": [429], "max": "10s"}})
+    asks = proxy.caller()
+    asks.request()
+    up.take()[0].answer(429, "retry-after-ms: 100")
+    assert asks.recv_response().status == 429
+    opens, waits = proxy.caller(), proxy.caller()
+    opens.send(ASK_BYTES)
+    exchange, _ = up.take()
+    waits.request()
+    proxy.wait_metric("curfew_pool_waiting", 1)
+    exchange.send(SWITCH)
+    assert opens.recv_response_head().status == 101
+    up.take()[0].answer()
+    assert waits.recv_response().status == 200
+    opens.close()
+
+
 def test_reloads_leave_tunnels_alone(api):
     """Trap U4."""
     proxy, up = api(pool={"size": 60, "queue": 0})
