@@ -25,6 +25,7 @@ struct forward_rules {
      */
     const struct span *dropped;
     uint32_t dropped_count;
+    uint64_t dropped_lens; /* bit n clear: none of them has a length of n modulo 64 */
     enum forward_tells tells;
     bool via;               /* both directions get "Via: 1.x curfew" (RFC 9110 7.6.3) */
     bool rewrites_location; /* what leads to the API leads to curfew (http/location) */
@@ -32,7 +33,15 @@ struct forward_rules {
     struct span origin;     /* the API's authority, as the url has it */
 };
 
+void forward_rules_set_dropped(struct forward_rules *rules, const struct span *names, uint32_t count);
+
+bool forward_rules_drop_one_of(const struct forward_rules *rules, struct span name)
+    __attribute__((pure, cold));
+
 /* Is it the name of a field that the rules leave out? */
-bool forward_rules_drop(const struct forward_rules *rules, struct span name);
+static inline bool forward_rules_drop(const struct forward_rules *rules, struct span name)
+{
+    return (rules->dropped_lens >> (name.len % 64) & 1) != 0 && forward_rules_drop_one_of(rules, name);
+}
 
 #endif

@@ -250,8 +250,7 @@ static enum status drop_all(struct build *b, struct build_upstream *u, const str
         status = drop(b, names, &count, cd->forward);
     if (u->out->retry_tell.len != 0 && status == ST_OK)
         status = drop(b, names, &count, u->out->retry_tell);
-    u->out->rules.dropped = names;
-    u->out->rules.dropped_count = count;
+    forward_rules_set_dropped(&u->out->rules, names, count);
     return status;
 }
 

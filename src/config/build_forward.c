@@ -275,8 +275,8 @@ static enum status drop_credentials(struct build *b, struct build_upstream *u)
         return ST_NOMEM;
     for (uint32_t i = 0; i < rules->dropped_count; i++)
         names[i] = rules->dropped[i];
-    names[rules->dropped_count++] = SPAN_LIT("Proxy-Authorization");
-    rules->dropped = names;
+    names[rules->dropped_count] = SPAN_LIT("Proxy-Authorization");
+    forward_rules_set_dropped(rules, names, rules->dropped_count + 1);
     return ST_OK;
 }
 

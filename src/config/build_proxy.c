@@ -206,8 +206,8 @@ enum status build_proxy_rules(struct build *b, struct build_upstream *u)
     text_put(&whole, rules->origin);
     if (rules->dropped_count != 0)
         memcpy(dropped, rules->dropped, rules->dropped_count * sizeof(*dropped));
-    dropped[rules->dropped_count++] = SPAN_LIT("Proxy-Authorization");
-    rules->dropped = dropped;
+    dropped[rules->dropped_count] = SPAN_LIT("Proxy-Authorization");
+    forward_rules_set_dropped(rules, dropped, rules->dropped_count + 1);
     rules->set_lines = text_span(&lines);
     rules->authority = text_span(&whole);
     return ST_OK;

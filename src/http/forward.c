@@ -66,7 +66,7 @@ static bool request_keeps(const struct request_plan *plan, const struct http1_fi
         if (is_of_a_trace(field->id) && plan->new_trace)
             return false;
     }
-    return plan->rules->dropped_count == 0 || !forward_rules_drop(plan->rules, field->name);
+    return !forward_rules_drop(plan->rules, field->name);
 }
 
 /* What is meant for the whole server, "*", is for a proxy an url without a path (RFC 9112 3.2.4). */

@@ -37,8 +37,7 @@ static struct forward_rules rules_of(uint8_t options)
     if ((options & WITH_SET_LINES) != 0)
         rules.set_lines = SPAN_LIT("X-Set: ours\r\n");
     if ((options & (WITH_SET_LINES | WITH_DROPPED)) != 0) {
-        rules.dropped = dropped;
-        rules.dropped_count = (options & WITH_OUR_FIELDS_DROPPED) != 0 ? 6 : 2;
+        forward_rules_set_dropped(&rules, dropped, (options & WITH_OUR_FIELDS_DROPPED) != 0 ? 6 : 2);
     }
     return rules;
 }

@@ -227,7 +227,8 @@ static void configured_fields_are_removed_and_set(void **state)
     const struct forward_rules rules = {.host = SPAN_LIT("api.example"),
                                         .set_lines = SPAN_LIT("Authorization: Bearer t\r\nX-New: 1\r\n"),
                                         .dropped = dropped,
-                                        .dropped_count = 2};
+                                        .dropped_count = 2,
+                                        .dropped_lens = UINT64_MAX};
 
     check_request(LINE "A: 1\r\ncookie: a\r\nAuthorization: b\r\nCookies: c\r\nCOOKIE: d\r\n\r\n", &rules,
                   "10.0.0.1",
@@ -242,8 +243,11 @@ static void what_is_removed_is_not_added_either(void **state)
                                           {"X-Forwarded-Proto", 17},
                                           {"x-forwarded-HOST", 16},
                                           {"forwarded", 9}};
-    struct forward_rules rules = {
-        .host = SPAN_LIT("api.example"), .dropped = dropped, .dropped_count = COUNT(dropped), .via = true};
+    struct forward_rules rules = {.host = SPAN_LIT("api.example"),
+                                  .dropped = dropped,
+                                  .dropped_count = COUNT(dropped),
+                                  .dropped_lens = UINT64_MAX,
+                                  .via = true};
 
     for (rules.tells = FORWARD_TELLS_NOTHING; rules.tells <= FORWARD_TELLS_RFC7239; rules.tells++)
         check_request(LINE
@@ -259,6 +263,7 @@ static void what_is_set_stands_in_place_of_what_would_be_added(void **state)
                                         .set_lines = SPAN_LIT("X-Forwarded-Proto: https\r\nVia: 1.1 me\r\n"),
                                         .dropped = dropped,
                                         .dropped_count = COUNT(dropped),
+                                        .dropped_lens = UINT64_MAX,
                                         .tells = FORWARD_TELLS_X_FORWARDED,
                                         .via = true};
 
@@ -301,8 +306,7 @@ static void a_new_trace_takes_the_place_of_all_that_came(void **state)
                   "10.0.0.1",
                   SENT "A: 1\r\nB: 2\r\n"
                        "traceparent: new\r\n");
-    rules.dropped = dropped;
-    rules.dropped_count = 1;
+    forward_rules_set_dropped(&rules, dropped, 1);
     check_request(LINE TRACEPARENT "A: 1\r\n\r\n", &rules, "10.0.0.1",
                   SENT "A: 1\r\n"
                        "traceparent: new\r\n");
@@ -604,7 +608,8 @@ static void trailers_go_on_without_what_could_deceive(void **state)
 static void what_is_dropped_from_a_head_is_dropped_from_the_trailers(void **state)
 {
     static const struct span dropped[] = {{"X-Api-Key", 9}, {"x-debug", 7}};
-    static const struct forward_rules rules = {.dropped = dropped, .dropped_count = 2};
+    static const struct forward_rules rules = {
+        .dropped = dropped, .dropped_count = 2, .dropped_lens = UINT64_MAX};
     struct text text = text_over(block, sizeof(block));
 
     forward_trailers(&text, SPAN_LIT("x-api-key: a\r\nX-Debug: b\r\nX-Api-Keys: c\r\n"), &rules);
