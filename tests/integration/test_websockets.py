@@ -271,7 +271,7 @@ def test_a_tunnel_is_a_good_answer_to_a_pool_that_adapts_or_has_paused(api):
     proxy, up = api(deadline="20s", pool={"size": 2, "queue": 10, "adapt": {"when": [503]}, "pause": {"statuses": [429], "max": "10s"}})
     asks = proxy.caller()
     asks.request()
-    up.take()[0].answer(429, "retry-after-ms: 100")
+    up.take()[0].answer(429, "retry-after-ms: 100", "Connection: close")
     assert asks.recv_response().status == 429
     opens, waits = proxy.caller(), proxy.caller()
     opens.send(ASK_BYTES)
