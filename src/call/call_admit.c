@@ -134,6 +134,7 @@ static enum cause keep_head(struct call *call, const struct http1_head *head, bo
     const struct upstream_config *config = call->config;
     struct text text = text_over(context->text, context->text_cap);
     uint32_t room = room_for(call, config);
+
     put_head(call, head, begins_trace, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
