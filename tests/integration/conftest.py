@@ -33,7 +33,8 @@ def pytest_configure(config):
 
 
 # Files that take longest begin first, so that no process is left alone with one at the end.
-LONG = ("test_oom_certificates.py", "test_oom.py", "test_oom_start.py", "test_page.py", "test_admin.py")
+LONG = ("test_fleet.py", "test_prometheus.py", "test_grpc_clients.py", "test_oom.py", "test_oom_tunnels.py", "test_oom_certificates.py", "test_page.py",
+        "test_admin.py", "test_fleet_faults.py", "test_oom_start.py", "test_http2_peers.py")
 
 
 def pytest_collection_modifyitems(items):

@@ -37,7 +37,7 @@ def must_be_used(instants, since, limit=100, burst=20):
 def test_a_rate_holds_over_all_hosts_and_is_used(fleet):
     f = fleet(4, pool={"rate": RATE})
     f.begin()
-    assert f.hosts[0].metrics().sum("curfew_rate_limit") == 100
+    f.hosts[0].wait_metric("curfew_rate_limit", 100)
     results = f.load("/", rate=400, seconds=3)
     instants = f.api.instants
     assert window_max(instants, 1.0) <= 120 + JITTER

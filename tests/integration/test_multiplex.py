@@ -672,7 +672,7 @@ def caller_asks(proxy, method, target, times, content=None):
 
 
 def test_a_hedge_goes_by_another_connection_if_there_is_one(front):
-    proxy, api = front(streams=2, hedge=True, retries={"attempts": 2, "per_try": f"{1000 * SLOW:g}ms"})
+    proxy, api = front(streams=2, deadline="20s", hedge=True, retries={"attempts": 2, "per_try": f"{1000 * SLOW:g}ms"})
     callers = {name: proxy.caller() for name in ("/hedged", "/beside", "/apart")}
 
     def begin(name, peer):
