@@ -70,6 +70,7 @@ def test_a_burst_at_one_host_of_an_idle_fleet_has_all_that_it_needs_at_once(flee
     assert metrics.sum("curfew_queue_wait_seconds_bucket", le="0.025" if SLOW == 1 else "0.1") == 40, metrics.text
 
 
+@pytest.mark.timed
 def test_what_one_host_has_goes_to_another_as_calls_end(fleet):
     f = fleet(2, size=20)
     f.begin()

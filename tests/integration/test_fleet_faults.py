@@ -72,6 +72,7 @@ def test_a_clock_of_the_store_that_steps_leaves_the_cap_as_it_is(fleet):
     assert metrics.sum("curfew_fleet_epochs_total") == 2, "a step of a minute, and none of 3 s, is a new book"
 
 
+@pytest.mark.timed
 def test_a_replica_that_missed_the_last_grants_is_followed_and_the_cap_holds(fleet, server, later, tmp_path):
     """Replication is stalled before anything is lent: what the new master remembers is worth nothing."""
     master = server("--repl-diskless-sync-delay", 0)

@@ -107,6 +107,7 @@ def pause(f, *fields):
     assert f.hosts[0].ask("GET", "/").status == 429
 
 
+@pytest.mark.timed
 def test_a_pause_of_one_host_is_one_of_all_and_one_has_the_first_call_after_it(fleet):
     f = fleet(3, deadline="10s", pool=PAUSE)
     f.begin()
