@@ -100,6 +100,10 @@ class Fault:
         self.caller = self.proxy.caller(self.listener)
         self.name = "{}:{}".format(*self.caller.sock.getsockname())
         self.exchange = self.holder = self.held = None
+        self.told = len(self._log())  # a port comes again, so that lines from before may have it too
+
+    def _log(self):
+        return self.proxy.access_log.read_text("utf-8") if self.proxy.access_log.exists() else ""
 
     def request(self, authority, caller=None, connect=None):
         caller = caller or self.caller
@@ -203,8 +207,7 @@ class Fault:
     def line(self):
         """Of the access log, by the caller's port."""
         def find():
-            text = self.proxy.access_log.read_text("utf-8") if self.proxy.access_log.exists() else ""
-            return next((line for line in text.splitlines() if f'"caller":"{self.name}"' in line.replace('": "', '":"')), None)
+            return next((line for line in self._log()[self.told:].splitlines() if f'"caller":"{self.name}"' in line.replace('": "', '":"')), None)
 
         return json.loads(poll(find, f"a line of the log about {self.name}"))
 
