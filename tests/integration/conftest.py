@@ -32,8 +32,9 @@ def pytest_configure(config):
         raise pytest.UsageError("CURFEW has to name the curfew binary: `make check-integration` does it")
 
 
-# Files that take longest begin first, so that no process is left alone with one at the end.
-LONG = ("test_fleet.py", "test_prometheus.py", "test_grpc_clients.py", "test_oom.py", "test_oom_tunnels.py", "test_oom_certificates.py", "test_page.py",
+# Files that take longest begin first, so that no process is left alone with one at the end; the hundreds of ports of test_pairs are
+# free again when test_matrix needs some that nobody has.
+LONG = ("test_pairs.py", "test_fleet.py", "test_prometheus.py", "test_grpc_clients.py", "test_oom.py", "test_oom_tunnels.py", "test_oom_certificates.py", "test_page.py",
         "test_admin.py", "test_fleet_faults.py", "test_oom_start.py", "test_http2_peers.py")
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.bounds import SANITIZED
 from matrix import run
 from matrix.events import EVENTS
 from matrix.pairs import PAIRS, PAIRS_TABLE, PairTable
@@ -11,7 +12,8 @@ pytestmark = pytest.mark.timed
 
 TEXT = PAIRS_TABLE.read_text("utf-8")
 TABLE = PairTable(TEXT)
-ROWS = {row.id: row for row in TABLE.rows if not row.why_not and not row.is_of_matrix}
+# A reload of all cells' upstreams takes longer than a limit under a sanitizer, beside another test: there matrix.txt's suffice.
+ROWS = {row.id: row for row in TABLE.rows if not row.why_not and not row.is_of_matrix and not (SANITIZED and "pool_shrinks" in row.id)}
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,13 @@ import ssl
 import threading
 
 from harness import problem
-from harness.bounds import SANITIZED, SLOW, SOON, Stopwatch, poll
+from harness.bounds import SLOW, SOON, Stopwatch, poll
 from harness.metrics import OUTCOMES
 from harness.peers import Exchange, ScriptedUpstream
 from harness.wire import Cut
 
-# A limit that a cell waits for: long enough to get into any state before it, on a busy machine too, and for a reload of
-# all cells' upstreams, which takes seconds under a sanitizer.
-LIMIT_MS = int(1500 * SLOW * (1.5 if SANITIZED else 1))
+# A limit that a cell waits for: long enough to get into any state before it, on a busy machine too.
+LIMIT_MS = int(1500 * SLOW)
 LIMIT = f"{LIMIT_MS}ms"
 FAR = "120s"
 FURTHER = "300s"
