@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 #include "core/block.h"
+#include "core/script_words.h"
 #include "core/store_reply.h"
 
 /* A block's request and its answer in the words of the store's script (src/proxy/fleet_renew.lua). Pure. */
@@ -19,14 +20,8 @@ struct block_sender {
     int64_t margin_us;   /* how much longer than the host the store keeps it */
 };
 
-struct block_words {
-    struct span words[BLOCK_WORDS];
-    uint32_t count, used;
-    char bytes[24 * BLOCK_WORDS]; /* of the numbers */
-};
-
 /* What request, terms and sender refer to has to stay as long as the words are used. */
-void block_put_words(struct block_words *out, const struct block_request *request,
+void block_put_words(struct script_words *out, const struct block_request *request,
                      const struct block_terms *terms, const struct block_sender *sender);
 
 /* False: it is no answer to this request. */

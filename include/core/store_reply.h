@@ -20,6 +20,9 @@ struct store_reply {
 /* The item as a whole number, which Lua scripts give as a number or as text. False: there is none such. */
 bool store_reply_number(const struct store_reply *reply, uint32_t item, int64_t *out)
     __attribute__((warn_unused_result));
+/* The same, from `least` to `most`. */
+bool store_reply_within(const struct store_reply *reply, uint32_t item, int64_t least, int64_t most,
+                        int64_t *out) __attribute__((warn_unused_result));
 /* The item's text; an empty one if it has none. */
 struct span store_reply_text(const struct store_reply *reply, uint32_t item);
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "core/script_words.h"
 #include "core/store_reply.h"
 #include "core/turn.h"
 
@@ -12,14 +13,8 @@
 
 #define TURN_WORDS 15
 
-struct turn_words {
-    struct span words[TURN_WORDS];
-    uint32_t count, used;
-    char bytes[24 * TURN_WORDS]; /* of the numbers */
-};
-
 /* Who asks; and the channel of what all hosts are to hear. Both stay as long as the words are used. */
-void turn_put_words(struct turn_words *out, const struct turn_request *request, struct span host,
+void turn_put_words(struct script_words *out, const struct turn_request *request, struct span host,
                     struct span channel);
 
 /* False: it is no answer to such a request. */

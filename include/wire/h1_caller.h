@@ -79,7 +79,10 @@ void h1_caller_take_back(struct h1_caller *caller);
 /* Closes at once. The stream is not in use. */
 void h1_caller_close(struct h1_caller *caller);
 
-/* Within wire/h1_caller*.c: functions of the stream. What comes, by wire/h1_caller_read.c: */
+/* Within wire/h1_caller*.c: returns `result`, and notes why. */
+enum stream_result h1_caller_fail(struct h1_caller *caller, enum stream_result result, enum cause cause,
+                                  const char *detail);
+/* Functions of the stream. What comes, by wire/h1_caller_read.c: */
 enum stream_result h1_caller_read_head(struct stream *stream, struct http1_head **head);
 bool h1_caller_read_start(struct stream *stream, struct stream_start *start);
 enum stream_result h1_caller_peek(struct stream *stream, bool is_first, struct stream_piece *piece);

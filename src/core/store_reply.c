@@ -31,6 +31,12 @@ bool store_reply_number(const struct store_reply *reply, uint32_t item, int64_t 
     return it->kind == STORE_NUMBER;
 }
 
+bool store_reply_within(const struct store_reply *reply, uint32_t item, int64_t least, int64_t most,
+                        int64_t *out)
+{
+    return store_reply_number(reply, item, out) && *out >= least && *out <= most;
+}
+
 struct span store_reply_text(const struct store_reply *reply, uint32_t item)
 {
     const struct store_reply *it = item_of(reply, item);

@@ -145,7 +145,7 @@ static void ask(struct fleet_pool *fp)
     struct fleet_peers *peers = fp->peers;
     struct block_sender sender = {
         .host = span_of(fp->id), .channel = fp->channels, .margin_us = fp->margin_us};
-    struct block_words words;
+    struct script_words words;
 
     PRE(!store_is_under_way(&fp->command)); /* one request is open at a time */
     if (peers->store == NULL)

@@ -68,7 +68,7 @@ static void answered(struct store_command *command, enum store_fault fault, cons
 
 static void ask(struct fleet_turn *ft, const char *host)
 {
-    struct turn_words words;
+    struct script_words words;
 
     PRE(!store_is_under_way(&ft->command));
     if (ft->peers->store == NULL)

@@ -22,6 +22,13 @@ static struct h1_caller *of(struct stream *stream)
     return CONTAINER_OF(stream, struct h1_caller, stream);
 }
 
+enum stream_result h1_caller_fail(struct h1_caller *caller, enum stream_result result, enum cause cause,
+                                  const char *detail)
+{
+    caller->stream.fault = (struct stream_fault){.cause = cause, .detail = detail};
+    return result;
+}
+
 static struct buffer_spares *spares_of(struct h1_caller *caller)
 {
     return &caller->common->loop->spare_buffers;

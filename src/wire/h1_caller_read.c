@@ -11,17 +11,10 @@ static struct h1_caller *of(struct stream *stream)
     return CONTAINER_OF(stream, struct h1_caller, stream);
 }
 
-static enum stream_result fail(struct h1_caller *caller, enum stream_result result, enum cause cause,
-                               const char *detail)
-{
-    caller->stream.fault = (struct stream_fault){.cause = cause, .detail = detail};
-    return result;
-}
-
 static enum stream_result has_gone(struct h1_caller *caller)
 {
     caller->stream.lost = true;
-    return fail(caller, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+    return h1_caller_fail(caller, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
 }
 
 /* By such news, it has sent another request, or ended its side, or left for good. */
@@ -78,7 +71,7 @@ enum stream_result h1_caller_read_head(struct stream *stream, struct http1_head 
         turn->has_told_line = true;
         return STREAM_LINE;
     case HTTP1_DONE: break;
-    case HTTP1_BAD: return fail(caller, STREAM_BAD, fault.cause, fault.detail);
+    case HTTP1_BAD: return h1_caller_fail(caller, STREAM_BAD, fault.cause, fault.detail);
     }
     buffer_consume(&caller->in, end);
     begin_content(caller, *head);
@@ -104,7 +97,7 @@ enum stream_result h1_caller_peek(struct stream *stream, bool is_first, struct s
 
     PRE(reader->open);
     if (!h1_peek(reader, &caller->in, is_first, piece))
-        return fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN, NULL);
+        return h1_caller_fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN, NULL);
     stream->received = reader->content_bytes;
     stream->ended = reader->ended;
     return piece->data.len != 0 || piece->last ? STREAM_OK : STREAM_WAIT;
@@ -132,8 +125,8 @@ enum stream_result h1_caller_receive(struct stream *stream)
     case ST_AGAIN: return STREAM_WAIT;
     case ST_NOMEM: return STREAM_NOMEM;
     case ST_LIMIT:
-        return fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN,
-                    "a chunk's head or the trailer section is too long");
+        return h1_caller_fail(caller, STREAM_BAD, CAUSE_CONTENT_BROKEN,
+                              "a chunk's head or the trailer section is too long");
     case ST_EOF:
         if (stream->tunnels && h1_reader_end(&caller->turn.reader))
             return STREAM_OK;

@@ -14,13 +14,6 @@ static struct h1_caller *of(struct stream *stream)
     return CONTAINER_OF(stream, struct h1_caller, stream);
 }
 
-static enum stream_result fail(struct h1_caller *caller, enum stream_result result, enum cause cause,
-                               const char *detail)
-{
-    caller->stream.fault = (struct stream_fault){.cause = cause, .detail = detail};
-    return result;
-}
-
 /* How far what was handed over has gone. */
 static void note_progress(struct h1_caller *caller)
 {
@@ -81,8 +74,8 @@ static enum stream_result send_interim(struct h1_caller *caller, const struct ht
     if (turn->minor == 0 || (head->code == 100 && !turn->expects_continue))
         return STREAM_OK;
     if (turn->writer.head.len > caller->common->response_head_max)
-        return fail(caller, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE,
-                    "too many interim responses wait for the caller to read");
+        return h1_caller_fail(caller, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE,
+                              "too many interim responses wait for the caller to read");
     forward_response_head(&text, head, (struct forward_framing){HTTP1_NO_CONTENT, false}, turn->minor, true,
                           own);
     if (text.overflow || !put_head(turn, text_span(&text)))
@@ -119,7 +112,7 @@ enum stream_result h1_caller_send_response(struct stream *stream, const struct h
         stream->persistent = false;
     forward_response_head(&text, head, framing, turn->minor, stream->persistent, own);
     if (text.overflow)
-        return fail(caller, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE, NULL);
+        return h1_caller_fail(caller, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE, NULL);
     if (!put_head(turn, text_span(&text)))
         return STREAM_NOMEM;
     turn->answer_len = (uint32_t)text.len;
@@ -154,7 +147,7 @@ enum stream_result h1_caller_send(struct stream *stream, const struct stream_pie
     result = h1_send(stream, &caller->turn.writer, &caller->transport, piece, taken);
     note_progress(caller);
     if (result == STREAM_LOST)
-        return fail(caller, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+        return h1_caller_fail(caller, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
     if (result == STREAM_OK && piece->last && stream->tunnels)
         transport_end_write(&caller->transport);
     return keep_unsent_head(&caller->turn) ? result : STREAM_NOMEM;

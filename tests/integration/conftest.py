@@ -137,6 +137,15 @@ def _start(directory, upstreams, top=None, **more):
 
 
 @pytest.fixture
+def later():
+    """What is to be ended, the last one first."""
+    ends = []
+    yield ends.append
+    for end in reversed(ends):
+        end()
+
+
+@pytest.fixture
 def fleet(tmp_path):
     """Makes fleets of curfews with a redis-server and an API: fleet(how many, size=…)."""
     made = []

@@ -15,15 +15,6 @@ def done(results):
 
 
 @pytest.fixture
-def later():
-    """What is to be ended, the last one first."""
-    ends = []
-    yield ends.append
-    for end in reversed(ends):
-        end()
-
-
-@pytest.fixture
 def server(tmp_path, later):
     def start(*args):
         one = RedisServer(tmp_path / f"redis{len(list(tmp_path.iterdir()))}", *args)

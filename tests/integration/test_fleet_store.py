@@ -10,15 +10,6 @@ KEY = "curfew:{prod/api}:"
 
 
 @pytest.fixture
-def later():
-    """What is to be ended, the last one first."""
-    ends = []
-    yield ends.append
-    for end in reversed(ends):
-        end()
-
-
-@pytest.fixture
 def api(later):
     faulty = Faulty()
     later(faulty.process.kill)

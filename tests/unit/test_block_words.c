@@ -52,7 +52,7 @@ static void a_request_is_put_in_the_words_of_the_script(void **state)
                                                       "4",  "5",  "1",  "0", "12000", "5000", "hint:"};
     const struct block_terms terms = {.lease_ns = 12000000};
     const struct block_sender sender = {SPAN_LIT("me"), SPAN_LIT("hint:"), 5000};
-    struct block_words words;
+    struct script_words words;
 
     (void)state;
     block_put_words(&words, &request, &terms, &sender);
@@ -66,7 +66,7 @@ static void the_largest_numbers_fit(void **state)
     const struct block_terms terms = {.lease_ns = INT64_MAX};
     const struct block_sender sender = {SPAN_LIT(""), SPAN_LIT(""), INT64_MAX};
     struct block_request large = {.epoch = "", .number = INT64_MAX, .not_after_us = INT64_MAX};
-    struct block_words words;
+    struct script_words words;
 
     (void)state;
     large.claim = large.held = large.want = large.weight = large.size = UINT32_MAX;

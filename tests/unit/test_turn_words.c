@@ -52,7 +52,7 @@ static void a_request_is_put_in_the_words_of_the_script(void **state)
                                          .round = 7,
                                          .deadline_us = 5000000,
                                          .life_us = 6};
-    struct turn_words words;
+    struct script_words words;
 
     (void)state;
     turn_put_words(&words, &request, SPAN_LIT("me"), SPAN_LIT("hint:"));
