@@ -77,6 +77,7 @@ def test_what_one_host_has_goes_to_another_as_calls_end(fleet):
     first = f.start_load("/delay/200", rate=200, seconds=3, hosts=[0])
     poll(lambda: f.figures(0)["held"] >= 19, "one host to have nearly all")
     second = f.start_load("/delay/200", rate=200, seconds=2, hosts=[1])
+    poll(lambda: f.figures(1)["waiting"] or f.figures(1)["held"], "a call to come to the other one")
     poll(lambda: f.figures(1)["held"] >= 10, "the other one to have half", 0.2 + 1.0 * SLOW)
     first(), second()
     assert f.api.stats()["in_work_max"] <= 20
