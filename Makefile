@@ -249,7 +249,9 @@ WORLD_OBJS := $(patsubst tests/%.c,$(B)/obj/tests/%.o,$(WORLD_SOURCES)) $(call r
 	$(filter-out $(patsubst %,$(B)/obj/runtime/%.o,transport transport_peer connect connect_race connect_attempt tcp listen),$(RUNTIME_OBJS))
 WORLDS := $(B)/sim/calls $(B)/fuzz/call
 $(B)/fuzz/call: $(B)/obj/tests/fuzz/replay.o
-$(WORLDS): SEAMS := clock_gettime recv call_log entropy_take pool_acquire
+WORLD_SEAMS := clock_gettime recv call_log entropy_take pool_acquire pool_feedback try_reconnect \
+	$(addprefix permit_,acquire acquire_at_once give_back next pass_on start_again)
+$(WORLDS): SEAMS := $(WORLD_SEAMS)
 $(WORLDS): $(B)/%: $(B)/obj/tests/%.o $(WORLD_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -281,7 +283,7 @@ $(filter-out $(WORLDS),$(REPLAYS)): $(B)/%: $(B)/obj/tests/%.o $(B)/obj/tests/fu
 	@mkdir -p $(@D)
 	$(link) $(filter-out $(LIBPURE),$^) $(LIBPURE) $(FUZZ_LIBS)
 
-$(B)/fuzzers/call: SEAMS := clock_gettime recv call_log entropy_take pool_acquire
+$(B)/fuzzers/call: SEAMS := $(WORLD_SEAMS)
 $(B)/fuzzers/call: $(B)/obj/tests/fuzz/call.o $(WORLD_OBJS) $(LIBPURE)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -378,6 +380,10 @@ oom: $(CURFEW) $(PRELOADS) ## Every allocation of every scenario fails once (scr
 .PHONY: matrix
 matrix: $(CURFEW) ## The fault matrix as a grid: each state of a call, hit by each event
 	@cd tests/integration && $(RUN_ENV) $(PYTHON) -m matrix
+
+.PHONY: calls-sim
+calls-sim: $(B)/sim/calls ## Ten million calls in simulated worlds, from SIM_SEED (1): SIM_CALLS of them
+	@$(RUN_ENV) $(B)/sim/calls --calls $(or $(SIM_CALLS),10000000) --seed $(or $(SIM_SEED),1)
 
 .PHONY: fleet-sim
 fleet-sim: $(B)/sim/fleet ## 1,000 simulated fleets with faults, and one of 10,000 hosts with ten million calls: never above the cap

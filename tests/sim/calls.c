@@ -60,6 +60,16 @@ static void add(struct world *sum, const struct world *world)
     sum->streams += world->streams;
     sum->refused += world->refused;
     sum->given_up += world->given_up;
+    sum->late_starts += world->late_starts;
+    sum->slow_starts += world->slow_starts;
+    sum->no_slots += world->no_slots;
+    sum->paused_away += world->paused_away;
+    sum->put_out += world->put_out;
+    sum->pauses += world->pauses;
+    sum->longer += world->longer;
+    sum->recovered += world->recovered;
+    sum->let_go += world->let_go;
+    sum->told_long += world->told_long;
     for (enum outcome outcome = 0; outcome < OUTCOME_COUNT; outcome++)
         sum->outcomes[outcome] += world->outcomes[outcome];
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
@@ -91,6 +101,14 @@ static void print(const struct world *sum)
         (unsigned long long)sum->early, (unsigned long long)sum->grown, (unsigned long long)sum->shrunk,
         (unsigned long long)sum->lingered, (unsigned long long)sum->retried, (unsigned long long)sum->streams,
         (unsigned long long)sum->refused, (unsigned long long)sum->given_up);
+    printf(
+        "waited for a slot %llu, refused for one %llu; pauses %llu, lengthened %llu, refused %llu and put out %llu, "
+        "starts behind one %llu, got over %llu, taken away %llu; told to wait for seconds %llu\n",
+        (unsigned long long)sum->late_starts, (unsigned long long)sum->no_slots,
+        (unsigned long long)sum->pauses, (unsigned long long)sum->longer,
+        (unsigned long long)sum->paused_away, (unsigned long long)sum->put_out,
+        (unsigned long long)sum->slow_starts, (unsigned long long)sum->recovered,
+        (unsigned long long)sum->let_go, (unsigned long long)sum->told_long);
 }
 
 /* A simulation in which something never happens shows nothing about it. */
@@ -107,6 +125,9 @@ static void check_everything_happened(const struct world *sum)
     CHECK(sum, sum->cut_answers > 0 && sum->grown > 0 && sum->shrunk > 0 && sum->queued > 0 &&
                    sum->lingered > 0 && sum->retried > 0 && sum->streams > 0 && sum->refused > 0 &&
                    sum->given_up > 0);
+    CHECK(sum, sum->late_starts > 0 && sum->no_slots > 0 && sum->pauses > 0 && sum->longer > 0 &&
+                   sum->paused_away > 0 && sum->put_out > 0 && sum->slow_starts > 0 && sum->recovered > 0 &&
+                   sum->let_go > 0 && sum->told_long > 0);
 }
 
 static uint64_t number_after(int argc, char **argv, const char *option, uint64_t otherwise)

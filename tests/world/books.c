@@ -66,11 +66,18 @@ enum permit_answer __wrap_pool_acquire(struct pool *pool, struct pool_ticket *ti
     return answer;
 }
 
+static struct world_pool *pool_at(const struct try *try)
+{
+    return CONTAINER_OF(try->plan.pool, struct world_pool, pool);
+}
+
 static void check_try(struct world *world, const struct try *try, struct tally *tally)
 {
     CHECK(world, try_has_permit(try) == (try->ticket.permit.state == PERMIT_HELD));
     tally->holders += try_has_permit(try);
     tally->waiters += try->ticket.permit.state == PERMIT_WAITING;
+    CHECK(world, try->ticket.permit.state != PERMIT_WAITING ||
+                     starts_may_wait(pool_at(try), try->ticket.permit.wait_until_ns));
     tally->in_work += try->upstream != NULL;
 }
 
@@ -115,7 +122,7 @@ static void check_pool(struct world *world, uint32_t number, const struct tally 
     CHECK(world, permits->size == pool->allowed && permits->held <= pool->allowed);
     CHECK(world, permits->held == tally->holders + cuts + ghosts);
     CHECK(world, permits->queue.length == tally->waiters);
-    CHECK(world, permits->queue.length == 0 || permits->held == permits->size);
+    starts_check(world, pool);
     CHECK(world, permits->acquired - permits->released == permits->held);
     CHECK(world, tally->in_work + cuts + ghosts <= permits->held);
 }
@@ -224,6 +231,11 @@ static void check_instant(struct world *world, const struct call *call, enum cau
         check_limit(world, call, cause);
 }
 
+static uint64_t number_of(const struct call *call)
+{
+    return strtoull(outgoing_target(&call->request).ptr + 1, NULL, 10);
+}
+
 /* What curfew says that an API can know of it, no API knows more. */
 static void check_sent(struct world *world, const struct call *call)
 {
@@ -231,7 +243,7 @@ static void check_sent(struct world *world, const struct call *call)
 
     if (!call->counted || call->request.len == 0)
         return; /* of a head that has not come whole, the number may lack digits */
-    number = strtoull(outgoing_target(&call->request).ptr + 1, NULL, 10);
+    number = number_of(call);
     CHECK(world, number < world->begun);
     if (call->fsm.sent == SENT_NONE)
         CHECK(world, world->requests[number].arrivals == 0);
@@ -255,6 +267,19 @@ static void check_reason(struct world *world, const struct call *call, enum caus
     world->reasons[call->retry_stop]++;
 }
 
+/* That its slot is true, starts.c has seen. Of a fallback it may be the sooner of two. */
+static void note_told(struct world *world, const struct call *call, enum cause cause)
+{
+    int64_t left_ns = call->try->ticket.permit.slot_ns - world->now_ns;
+
+    if ((cause != CAUSE_NO_SLOT && cause != CAUSE_PAUSED) || call->falls_back)
+        return;
+    CHECK(world, left_ns > 0 || call->try->ticket.permit.refused == PERMIT_RATE ||
+                     call->try->ticket.permit.refused == PERMIT_PAUSED);
+    world->requests[number_of(call)].told_s =
+        left_ns > NS_PER_S ? (uint32_t)((left_ns + NS_PER_S - 1) / NS_PER_S) : 1;
+}
+
 /* In place of the line in the log: the call is over, and holds nothing. */
 void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns,
                      const char *detail, struct span odd)
@@ -275,6 +300,7 @@ void __wrap_call_log(struct call *call, enum cause cause, enum phase phase, int6
     check_instant(world, call, cause);
     check_sent(world, call);
     check_reason(world, call, cause);
+    note_told(world, call, cause);
     world->ended++;
     world->outcomes[outcome]++;
     if (outcome == OUTCOME_STUCK)

@@ -94,12 +94,15 @@ size_t frames_put_request(char *out, uint32_t stream, const char *method, uint64
     return len + close_frame(out + len, DATA, END_STREAM, stream, content);
 }
 
-size_t frames_put_head(char *out, uint32_t stream, const char *status, size_t length, bool ends)
+size_t frames_put_head(char *out, uint32_t stream, const char *status, size_t length, bool ends,
+                       const char *name, const char *value)
 {
     size_t len = put_field(out + HEAD, ":status", status);
 
     if (length != SIZE_MAX)
         len += put_number_field(out + HEAD + len, "content-length", length);
+    if (name != NULL)
+        len += put_field(out + HEAD + len, name, value);
     return close_frame(out, HEADERS, (uint8_t)(END_HEADERS | (ends ? END_STREAM : 0)), stream, len);
 }
 
@@ -155,6 +158,7 @@ void frames_next(struct frames *frames)
         frames->last = frames->stream;
     frames->stream = 0;
     frames->len = 0;
+    frames->retry_after = 0;
     frames->ended = frames->was_reset = false;
 }
 
@@ -165,6 +169,10 @@ static void note_field(struct frames *frames, const nghttp2_nv *field)
     if (field->namelen == 7 && memcmp(field->name, ":status", 7) == 0) {
         memcpy(value, field->value, field->valuelen < 23 ? field->valuelen : 23);
         frames->number = strtoull(value, NULL, 10);
+    }
+    if (field->namelen == 11 && memcmp(field->name, "retry-after", 11) == 0) {
+        memcpy(value, field->value, field->valuelen < 23 ? field->valuelen : 23);
+        frames->retry_after = strtoull(value, NULL, 10);
     }
     if (field->namelen == 5 && memcmp(field->name, ":path", 5) == 0 && field->valuelen > 1) {
         memcpy(value, field->value + 1, field->valuelen - 1 < 23 ? field->valuelen - 1 : 23);

@@ -21,6 +21,7 @@ struct frames {
     uint32_t stream; /* of the message; 0: none has begun */
     uint32_t last;   /* stream of the one before: what still comes of it does not matter */
     uint64_t number; /* behind the slash of :path, or :status */
+    uint64_t retry_after;
     char *content;
     size_t len, cap;
     bool ended, was_reset;
@@ -39,8 +40,9 @@ void frames_next(struct frames *frames);
 size_t frames_put_greeting(char *out, bool is_caller);
 size_t frames_put_request(char *out, uint32_t stream, const char *method, uint64_t number, unsigned left_ms,
                           size_t content);
-/* Without content, it is the whole response. length: SIZE_MAX: it is not told. */
-size_t frames_put_head(char *out, uint32_t stream, const char *status, size_t length, bool ends);
+/* Without content, it is the whole response. length: SIZE_MAX: it is not told. name: of one more field, or NULL. */
+size_t frames_put_head(char *out, uint32_t stream, const char *status, size_t length, bool ends,
+                       const char *name, const char *value);
 /* content_byte(number, i): the i-th byte. */
 size_t frames_put_content(char *out, uint32_t stream, char (*byte_at)(uint64_t number, size_t at),
                           uint64_t number, size_t from, size_t len, bool ends);

@@ -213,6 +213,15 @@ static void check_content(const struct sim_caller *caller, const char *content, 
         CHECK(world, content[i] == content_byte_of(caller->number, i));
 }
 
+/* Whom its pool has refused is told how long to wait, and no other time. */
+static void check_told(const struct sim_caller *caller, uint64_t seconds)
+{
+    const struct world_request *request = &caller->world->requests[caller->number];
+
+    CHECK(caller->world, request->told_s == 0 || seconds == request->told_s);
+    caller->world->told_long += request->told_s > 1;
+}
+
 /* A whole answer is there, and is taken out; false: none. */
 static bool read_answer(struct sim_caller *caller)
 {
@@ -245,6 +254,8 @@ static bool read_answer(struct sim_caller *caller)
     }
     if (whole && status == 200)
         check_content(caller, content, len);
+    if (status == 503)
+        check_told(caller, number_behind(end->out, head, "Retry-After: "));
     free(content);
     if (!whole)
         return false;
@@ -270,6 +281,8 @@ static bool read_frames(struct sim_caller *caller)
         CHECK(world, frames->number >= 200 && frames->number < 600);
         if (frames->number == 200)
             check_content(caller, frames->content, frames->len);
+        if (frames->number == 503)
+            check_told(caller, frames->retry_after);
         world->answers++;
     }
     world->cut_answers += !frames->ended;
@@ -374,6 +387,32 @@ static char content_of(uint64_t number, size_t at)
     return content_byte_of(number, at);
 }
 
+/* What an API says that wants to be left alone for a while. */
+struct wait_request {
+    const char *status, *name; /* of the field; NULL: it does not say for how long */
+    char value[16];
+};
+
+static struct wait_request draw_wait(struct world *world)
+{
+    struct wait_request wait = {.status = chance(world, 70) ? "429" : "503", .name = "retry-after"};
+    uint32_t kind = below(world, 10);
+
+    if (kind < 5) {
+        wait.name = "retry-after-ms";
+        (void)sprintf(wait.value, "%u", below(world, 60));
+    } else if (kind < 7) {
+        (void)sprintf(wait.value, "0.%03u", below(world, 60));
+    } else if (kind == 7) {
+        (void)sprintf(wait.value, "%u", below(world, 4));
+    } else if (kind == 8) {
+        (void)sprintf(wait.value, "soon");
+    } else {
+        wait.name = NULL;
+    }
+    return wait;
+}
+
 /* Likewise, in frames: with or without its length, in one piece or two, one that nobody has asked for behind it. */
 static void compose_frames(struct sim_connection *connection, uint64_t number)
 {
@@ -386,21 +425,29 @@ static void compose_frames(struct sim_connection *connection, uint64_t number)
     CHECK(world, out != NULL);
     connection->sent = 0;
     connection->ends = false;
+    if (chance(world, connection->api->asks_to_wait)) {
+        struct wait_request wait = draw_wait(world);
+
+        at = frames_put_head(out, stream, wait.status, SIZE_MAX, true, wait.name, wait.value);
+        connection->len = connection->solid = at;
+        return;
+    }
     if (chance(world, connection->api->garbles)) {
-        at = frames_put_head(out, stream, bad[below(world, 2)], SIZE_MAX, true);
+        at = frames_put_head(out, stream, bad[below(world, 2)], SIZE_MAX, true, NULL, NULL);
         connection->len = connection->solid = at;
         return;
     }
     if (chance(world, 5))
-        at = frames_put_head(out, stream, "103", SIZE_MAX, false);
-    at += frames_put_head(out + at, stream, "200", chance(world, 70) ? length : SIZE_MAX, length == 0);
+        at = frames_put_head(out, stream, "103", SIZE_MAX, false, NULL, NULL);
+    at += frames_put_head(out + at, stream, "200", chance(world, 70) ? length : SIZE_MAX, length == 0, NULL,
+                          NULL);
     if (half != 0)
         at += frames_put_content(out + at, stream, content_of, number, 0, half, false);
     if (length != 0)
         at += frames_put_content(out + at, stream, content_of, number, half, length - half, true);
     connection->solid = at;
     if (chance(world, connection->api->garbles / 2)) /* what nobody has asked for */
-        at += frames_put_head(out + at, stream + 2, "200", SIZE_MAX, true);
+        at += frames_put_head(out + at, stream + 2, "200", SIZE_MAX, true, NULL, NULL);
     connection->len = at;
     connection->ends = chance(world, 15);
 }
@@ -415,6 +462,16 @@ static void compose(struct sim_connection *connection, uint64_t number)
     CHECK(world, out != NULL);
     connection->sent = connection->solid = 0;
     connection->ends = false;
+    if (chance(world, connection->api->asks_to_wait)) {
+        struct wait_request wait = draw_wait(world);
+
+        connection->len =
+            (size_t)sprintf(out, "HTTP/1.1 %s Later\r\n%s%s%s%sContent-Length: 5\r\n\r\nlater", wait.status,
+                            wait.name != NULL ? wait.name : "", wait.name != NULL ? ": " : "",
+                            wait.name != NULL ? wait.value : "", wait.name != NULL ? "\r\n" : "");
+        connection->solid = connection->len;
+        return;
+    }
     if (chance(world, connection->api->garbles)) {
         connection->len =
             (size_t)sprintf(out, "%s", chance(world, 50) ? "HTTP/1.1 2x0 junk\r\n\r\n" : unavailable);

@@ -52,6 +52,35 @@ static void put_breaker(struct world *world, struct text *yaml, struct world_api
             1 + below(world, 30));
 }
 
+/* From one that is always there in time to one whose next slot is seconds away; slots of some fall on milliseconds. */
+uint32_t world_draw_rate(struct world *world, uint32_t *burst)
+{
+    static const uint32_t periods_ms[] = {1, 2, 5, 10, 20};
+
+    *burst = 1 + below(world, chance(world, 50) ? 3 : 20);
+    if (chance(world, 65))
+        return 0;
+    if (chance(world, 50))
+        return 3600000 / periods_ms[below(world, 5)];
+    return !world->patient && chance(world, 15) ? 60 * (5 + below(world, 60))
+                                                : 3600 * (20 + below(world, 800));
+}
+
+static void put_rate(struct world *world, struct text *yaml, struct world_pool *pool)
+{
+    uint32_t burst, per_hour = world_draw_rate(world, &burst);
+
+    if (per_hour != 0)
+        text_printf(yaml, ", rate: {limit: %u/h, burst: %u}", per_hour, burst);
+    pool->starts.pauses_at_503 = chance(world, 50);
+    pool->starts.pause_max_ns =
+        chance(world, 50) ? 0 : (1 + below(world, chance(world, 10) ? 3000 : 60)) * NS_PER_MS;
+    if (pool->starts.pause_max_ns != 0)
+        text_printf(yaml, ", pause: {statuses: [429%s], max: %ums}",
+                    pool->starts.pauses_at_503 ? ", 503" : "",
+                    (unsigned)(pool->starts.pause_max_ns / NS_PER_MS));
+}
+
 static void put_upstream(struct world *world, struct text *yaml, uint32_t number)
 {
     static const uint32_t pool_of[UPSTREAMS] = {0, 1, 1, 2};
@@ -66,6 +95,7 @@ static void put_upstream(struct world *world, struct text *yaml, uint32_t number
                               .drips = patient ? 0 : some_percent(world, 90),
                               .answers_early = some_percent(world, 20),
                               .closes_idle = some_percent(world, 100),
+                              .asks_to_wait = some_percent(world, 15),
                               .callers_leave = some_percent(world, 40),
                               .callers_dawdle = some_percent(world, 30)};
     text_printf(yaml, "  u%u:\n    listen: 127.0.0.1:%u\n    url: http://127.0.0.1:1%u\n    pool: p%u\n",
@@ -105,6 +135,7 @@ static void put_config(struct world *world, struct text *yaml)
             text_printf(yaml, ", queue_timeout: %ums", 1 + below(world, 20));
         if (chance(world, 40))
             text_printf(yaml, ", linger: %ums", 1 + below(world, 50));
+        put_rate(world, yaml, &world->pools[i]);
         text_printf(yaml, "}\n");
     }
     text_printf(yaml, "upstreams:\n");

@@ -99,6 +99,8 @@ static void go_on_to(struct world *world, int64_t next_ns)
             CHECK(world, call_fsm_next_ns(&call->fsm) > world->now_ns);
     }
     CHECK(world, next_ns > world->now_ns);
+    for (uint32_t i = 0; i < POOLS; i++)
+        starts_check_next(world, &world->pools[i], next_ns);
     world->now_ns = next_ns;
 }
 
@@ -184,20 +186,45 @@ static void turn_all_away(struct happening *event)
     }
 }
 
+static bool is_paused(const struct world *world, const struct world_pool *pool)
+{
+    return world->now_ns < pool->starts.paused_until_ns;
+}
+
+/* Rather one that is paused. */
+static struct world_pool *pick_pool(struct world *world)
+{
+    uint32_t first = below(world, POOLS);
+
+    for (uint32_t i = 0; i < POOLS; i++)
+        if (is_paused(world, &world->pools[(first + i) % POOLS]))
+            return &world->pools[(first + i) % POOLS];
+    return &world->pools[first];
+}
+
 /* A reload while calls run. */
-static void resize_a_pool(struct happening *event)
+static void set_a_pool(struct happening *event)
 {
     struct world *world = CONTAINER_OF(event, struct world, resize);
-    struct world_pool *pool = &world->pools[below(world, POOLS)];
-    uint32_t held = pool->pool.permits.held;
+    struct world_pool *pool = pick_pool(world);
+    uint32_t held = pool->pool.permits.held, waiting = pool->pool.permits.queue.length;
+    bool was_paused = is_paused(world, pool);
+    uint32_t burst, per_hour = world_draw_rate(world, &burst);
+    bool pauses = chance(world, 50);
 
     pool->size = 1 + below(world, 12);
     pool->queue_size = below(world, 30);
     pool->allowed = held > pool->size ? held : pool->size;
     world->shrunk += held > pool->size;
     world->grown += held < pool->size && pool->pool.permits.queue.length != 0;
-    pool_set(&pool->pool,
-             &(struct pool_terms){.size = pool->size, .queue_size = pool->queue_size, .rate_burst = 1});
+    starts_set(pool, per_hour, burst, pauses);
+    pool_set(&pool->pool, &(struct pool_terms){.size = pool->size,
+                                               .queue_size = pool->queue_size,
+                                               .timed = per_hour != 0 || pauses,
+                                               .rate_per_hour = per_hour,
+                                               .rate_burst = burst,
+                                               .pauses = pauses});
+    world->let_go += was_paused && !pauses && pool->pool.permits.queue.length < waiting;
     if (world->begun < world->wanted)
         plan(world, &world->resize, some_time(world, 100));
 }
@@ -302,6 +329,26 @@ static void make_worker(struct world *world, uint32_t number)
     }
 }
 
+/* As its configuration says; the pools' homes are spread over the workers. */
+static void make_pool(struct world *world, uint32_t number)
+{
+    struct world_pool *pool = &world->pools[number];
+    const struct pool_config *config = &world->snapshot->pools[number];
+
+    CHECK(world, config->index == number && config->size == pool->size);
+    CHECK(world, pool_init(&pool->pool, 1, 0, world->loops, WORKERS) == ST_OK);
+    world->pool_list[number] = &pool->pool;
+    pool->pool.home = world->loops[number % WORKERS];
+    CHECK(world, pool_keep_time(&pool->pool) == ST_OK);
+    starts_set(pool, config->rate_per_hour, config->rate_burst, pool->starts.pause_max_ns != 0);
+    pool_set(&pool->pool, &(struct pool_terms){.size = config->size,
+                                               .queue_size = config->queue_size,
+                                               .timed = pool_asks_for_time(config),
+                                               .rate_per_hour = config->rate_per_hour,
+                                               .rate_burst = config->rate_burst,
+                                               .pauses = config->pause.max_ns != 0});
+}
+
 void world_make(struct world *world, uint64_t (*lot)(struct world *world), void *lots, uint64_t seed,
                 uint64_t requests)
 {
@@ -320,16 +367,13 @@ void world_make(struct world *world, uint64_t (*lot)(struct world *world), void 
     for (uint32_t i = 0; i < WORKERS; i++)
         world->loops[i] = &world->workers[i].loop;
     make_circuits(world);
-    for (uint32_t i = 0; i < POOLS; i++) {
-        world->pool_list[i] = &world->pools[i].pool;
-        CHECK(world, pool_init(&world->pools[i].pool, world->pools[i].size, world->pools[i].queue_size,
-                               world->loops, WORKERS) == ST_OK);
-    }
     for (uint32_t i = 0; i < WORKERS; i++)
         make_worker(world, i);
+    for (uint32_t i = 0; i < POOLS; i++)
+        make_pool(world, i);
     world->arrival.fn = more_arrive;
     world->drain.fn = turn_all_away;
-    world->resize.fn = resize_a_pool;
+    world->resize.fn = set_a_pool;
     world->audit.fn = look_after;
     plan(world, &world->arrival, 0);
     plan(world, &world->audit, 10 * NS_PER_MS);
@@ -365,6 +409,8 @@ static void end_worker(struct world *world, struct world_worker *worker)
 void world_end(struct world *world)
 {
     people_end(world);
+    for (uint32_t i = 0; i < POOLS; i++)
+        pool_stop_time(&world->pools[i].pool);
     for (uint32_t i = 0; i < WORKERS; i++)
         end_worker(world, &world->workers[i]);
     CHECK(world, net.open == 0 && list_is_empty(&net.dials) && world->events.count == 0);

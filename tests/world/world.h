@@ -44,13 +44,37 @@ struct world_api {
     bool speaks_h2;
     uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle;
     uint32_t callers_leave, callers_dawdle;
-    uint32_t attempts; /* of a call, by its policy */
+    uint32_t asks_to_wait; /* 429 or 503, mostly with how long */
+    uint32_t attempts;     /* of a call, by its policy */
     uint32_t burst, share;
     struct retry_tokens tokens;
 };
 
+/* What may start at a pool with a rate, or with pauses (starts.c). */
+#define WORLD_HOLDERS 16
+
+struct world_holder {
+    const struct permit *permit;
+    uint32_t round; /* of the pause after which it has started; 0: of none */
+};
+
+struct world_starts {
+    int64_t period_ns;        /* between two starts; 0: it has no rate */
+    int64_t full_ns;          /* what a whole burst is worth, */
+    int64_t left_ns, seen_ns; /* and what was left of that, and when */
+    uint64_t counted;
+    bool pauses, pauses_at_503;
+    int64_t pause_max_ns; /* as configured at first; 0: it never pauses */
+    int64_t paused_until_ns;
+    uint32_t bound; /* of those who have started since then; 0: there is none */
+    uint32_t round;
+    uint32_t holder_count;
+    struct world_holder holders[WORLD_HOLDERS];
+};
+
 struct world_pool {
     struct pool pool;
+    struct world_starts starts;
     uint32_t size, queue_size; /* as last asked for */
     uint32_t allowed;          /* permits that may be held now: comes down as they come back */
     uint64_t last_granted;     /* the highest place in the queue that got one */
@@ -69,6 +93,7 @@ struct world_worker {
 struct world_request {
     uint8_t most;     /* times that it may come to an API, */
     uint8_t arrivals; /* and has */
+    uint32_t told_s;  /* if its pool has refused it: how long its caller is to wait; 0: it has not */
     bool over;
 };
 
@@ -111,6 +136,8 @@ struct world {
     uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice, retried,
         lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk, streams, refused,
         given_up;
+    uint64_t started_again, late_starts, slow_starts, no_slots, paused_away, put_out, pauses, longer,
+        recovered, let_go, told_long;
 };
 
 /* Ends the process, and says what is wrong. Who runs the world says how to make it again. */
@@ -140,6 +167,17 @@ void world_configure(struct world *world);
 
 /* books.c: nothing is wrong after a step. */
 void books_check(struct world *world);
+
+/* starts.c: from now on a pool has this rate, 0 for none, and may be paused or not. */
+void starts_set(struct world_pool *pool, uint32_t rate_per_hour, uint32_t burst, bool pauses);
+void starts_check(struct world *world, const struct world_pool *pool);
+/* May anybody who can't wait for longer be in the queue? */
+bool starts_may_wait(const struct world_pool *pool, int64_t wait_until_ns);
+/* The next that happens is at next_ns: nobody has waited in vain. */
+void starts_check_next(struct world *world, const struct world_pool *pool, int64_t next_ns);
+
+/* settings.c: a rate for a pool by lot, in starts an hour; 0: none. */
+uint32_t world_draw_rate(struct world *world, uint32_t *burst);
 
 /* Of lots. */
 static inline uint32_t below(struct world *world, uint32_t bound)
