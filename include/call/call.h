@@ -28,7 +28,8 @@ struct circuit_news;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_forward.c (what a forward proxy
+ * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_request.c (the request's
+ * head), call_forward.c (what a forward proxy
  * looks at in between), call_try.c (its tries), call_retries.c (whether another one follows), call_hedge.c (two at
  * once), call_record.c (what stays of them), call_content.c (the request's content, as they get it), call_exchange.c
  * (bytes in both directions), call_response.c (heads of responses), call_grpc.c (what a gRPC call is told and tells),
@@ -161,6 +162,12 @@ void call_end_in(struct call *call, enum cause cause, enum phase phase, const ch
 const struct stream_fault *call_deliver_parked(struct call *call, struct http1_head *head);
 /* Refuses, or ends as before, a call that waits for a permit or in its back-off: this curfew shuts down. */
 void call_turn_away(struct call *call);
+/* The trace can be kept. False: no memory. */
+bool call_make_room_for_trace(struct call *call);
+/* What is sent on, ready but for its end. CAUSE_NONE, HEAD_TOO_LARGE, or INTERNAL: no memory. */
+enum cause call_keep_head(struct call *call, const struct http1_head *head, bool begins_trace);
+/* What a call with retries has from its beginning on, with this head of its caller's. Without memory it has none. */
+void call_keep_spare(struct call *call, const struct http1_head *head, bool begins_trace);
 /* The request as the API of the try at hand gets it. */
 struct outgoing *call_request_of_try(struct call *call);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
@@ -214,8 +221,11 @@ void call_limit_by_progress(struct call *call);
 /* Is all of the request's content still there, to be sent by another try? */
 bool call_has_content(const struct call *call);
 
-/* Have tries another API to go to? */
-bool call_has_fallback(const struct call *call);
+/*
+ * Have tries another API to go to? Who asks first has the request's head for that one written; without memory for it,
+ * or room in a head, there is no fallback. Uses the context's text.
+ */
+bool call_has_fallback(struct call *call);
 
 /* How many tries have had a permit; at least 1. */
 static inline uint8_t call_tries_started(const struct call *call)
@@ -235,7 +245,7 @@ struct retry_case call_retry_case(struct call *call, const struct try_result *re
 bool call_try_again(struct call *call, const struct try_result *result, const struct http1_head *head);
 
 /* Its first try would have to wait for the end of a pause that the upstream has asked for, and not at the fallback. */
-bool call_is_better_off_there(const struct call *call);
+bool call_is_better_off_there(struct call *call);
 /* The first try can't be made, as the upstream is known to be unwell: it goes to the fallback. False: there is none. */
 bool call_fall_back(struct call *call);
 

@@ -96,6 +96,7 @@ struct http1_head {
     struct span target;    /* as received */
     struct span authority; /* of an absolute-form target; else empty */
     struct span path;      /* of the target, with its query: "/x?y", "*", or "?y", short for "/?y" */
+    struct span whole;     /* request: all of the head, from its method to the empty line */
     /* status line */
     uint16_t code;
     struct span reason;

@@ -83,13 +83,8 @@ static uint64_t random_word(struct call *call)
     return (uint64_t)loop_clock_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ call->id << 32;
 }
 
-bool call_has_fallback(const struct call *call)
-{
-    return call->spare != NULL && call->spare->fallback.bytes != NULL;
-}
-
 /* Of whom would be tried, and with no place for a probe. */
-static bool is_breaker_open(const struct call *call)
+static bool is_breaker_open(struct call *call)
 {
     const struct upstream_config *fallback = call->route->retries.fallback;
     const struct route_config *route = call_has_fallback(call) ? &fallback->default_route : call->route;
@@ -224,15 +219,14 @@ static int64_t paused_until_ns(const struct call *call, const struct route_confi
 }
 
 /* Of two pauses the one that ends sooner is the better one. An observed call waits for none. */
-bool call_is_better_off_there(const struct call *call)
+bool call_is_better_off_there(struct call *call)
 {
     int64_t here_ns, there_ns;
 
-    if (!call_has_fallback(call) || call->falls_back || call->retries != NULL ||
-        call->fsm.policy_ns != NS_NEVER)
+    if (call->falls_back || call->retries != NULL || call->fsm.policy_ns != NS_NEVER)
         return false;
     here_ns = paused_until_ns(call, call->route);
-    if (here_ns == 0)
+    if (here_ns == 0 || !call_has_fallback(call))
         return false;
     there_ns = paused_until_ns(call, &call->route->retries.fallback->default_route);
     return there_ns < here_ns;
@@ -366,7 +360,7 @@ void call_retries_free(struct call *call)
         replay_free(call->spare->replay);
     if (call->spare->fallback.bytes != NULL)
         outgoing_fini(&call->spare->fallback, slab);
-    slab_give(slab, call->spare, sizeof(*call->spare));
+    slab_give(slab, call->spare, sizeof(*call->spare) + call->spare->head_len);
     if (call->retries != NULL) {
         mem_free(call->retries->parked_head);
         call_free_hedges(call);

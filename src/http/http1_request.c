@@ -264,7 +264,7 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
     enum cause cause;
 
     *detail = "";
-    out->odd = head;
+    out->whole = out->odd = head;
     out->code = 0;
     out->reason = out->host = out->traceparent = (struct span){NULL, 0};
     out->expect_continue = out->te_trailers = out->tolerated = false;

@@ -2,10 +2,12 @@
 
 import json
 import signal
+from contextlib import closing
 
 import pytest
 
 from harness.bounds import SLOW, SOON, Stopwatch, poll
+from harness.h2_caller import H2Caller
 from harness.load import load
 from harness.problem import expect, parse
 from harness.wire import Cut
@@ -702,6 +704,41 @@ def test_a_fallback_has_its_own_url_and_credentials(two):
     assert metrics.sum("calls_started_total", upstream="backup") == 0
     assert metrics.sum("responses_total", upstream="backup", code="200") == 1
     assert metrics.sum("calls_saved_total", upstream="api") == 1
+
+
+def told(request):
+    """What an API gets of a request that both APIs are to get alike."""
+    return [(name.lower(), value) for name, value in request.fields if name.lower() not in ("host", "authorization", "x-main")]
+
+
+def test_a_fallback_gets_what_the_caller_has_said_and_no_more(two):
+    """Of its own rules and those of the upstream; the trace that begins with the call is one for both."""
+    headers = {"headers": {"forwarded": "x-forwarded"}, "keepalive": {"max_idle": 0}}
+    proxy, main, backup = two(main_keys={"trace": True, "upgrade": {}, **headers}, backup_keys=headers)
+    caller = proxy.caller("api")
+    for head in (("GET", "/a", "X-Forwarded-For: 192.0.2.1", "Connection: X-Hop", "X-Hop: 1", "TE: trailers"),
+                 ("GET", "http://localhost/b?c", "Accept: */*"),
+                 ("GET", "/chat", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")):
+        caller.request(*head)
+        exchange, first = main.take()
+        exchange.answer(503)
+        exchange, second = backup.take()
+        assert told(first) == told(second) and first["x-hop"] is None and first["traceparent"] is not None
+        assert second.target == first.target.replace("/main", "/backup")
+        exchange.answer(200)
+        assert caller.recv_response().status == 200
+
+
+def test_a_fallback_gets_what_a_caller_over_http2_has_said(two):
+    proxy, main, backup = two()
+    with closing(H2Caller(proxy.address("api"))) as caller:
+        stream = caller.begin("POST", "/a", ("idempotency-key", "1"), ("cookie", "a=1"), ("cookie", "b=2"), end=False)
+        caller.data(stream, b"abc")
+        for api in (main, backup):
+            exchange, request = api.take()
+            assert (request["cookie"], request["transfer-encoding"], request.content) == ("a=1; b=2", "chunked", b"abc")
+            exchange.answer(503 if api is main else 200)
+        assert caller.recv(stream).status == 200
 
 
 def test_a_fallback_has_its_own_pool(two):

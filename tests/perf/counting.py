@@ -183,7 +183,7 @@ IDLE = {"hedge": True, "late": True, "breaker": {}, "addresses": {"eject": {}},
 
 ROWS = {
     "h1": Row("a GET"),
-    "idle": Row("a GET, with retries, breaker, hedge and all of a pool configured and idle", keys=IDLE,
+    "idle": Row("a GET, with retries, a fallback, breaker, hedge and all of a pool configured and idle", keys=IDLE,
                 more={"other": {"url": "http://127.0.0.1:9"}}),
     "tls": Row("a GET, with TLS to the API", api=("--tls",), tls=True),
     "h2": Row("a GET, HTTP/2 on both sides", _h2, api=("--http2",), keys={"http2": {"use": "always"}}),
