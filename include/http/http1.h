@@ -197,6 +197,17 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
                                 const char **detail);
 
 /*
+ * As http1_scan and the above at once, where nobody has looked at the bytes before: mostly they begin with a head that
+ * is whole, and sound. Then it is in *out, and *end behind it. False: it is not, and those two say what it is; *out is
+ * of no meaning.
+ */
+bool http1_read_request(struct span bytes, struct http1_head *out, size_t *end)
+    __attribute__((warn_unused_result));
+/* Likewise; nor is one read that is tolerated. */
+bool http1_read_response(struct span bytes, enum http1_method request_method, struct http1_head *out,
+                         size_t *end) __attribute__((warn_unused_result));
+
+/*
  * Can a response head begin with these bytes, of which http1_scan said MORE? False as soon as its start line can't be
  * one: a peer of another protocol, which greets and waits, is not waited for.
  */

@@ -35,10 +35,11 @@ static inline size_t http1_behind_line_end(struct span bytes, size_t at, bool *t
 }
 
 /*
- * All field lines of `head`, a response's or a request's, from `at` to the empty line, into *out. CAUSE_NONE,
- * BAD_REQUEST or HTTP_PROTOCOL for a line that breaks the rules, HEAD_TOO_LARGE or RESPONSE_HEAD_SIZE for too many.
+ * All field lines of the head that `bytes` begin with, a response's or a request's, from *at to the empty line, into
+ * *out; *at is then behind that. CAUSE_NONE, BAD_REQUEST or HTTP_PROTOCOL for a line that breaks the rules, or is not
+ * whole, HEAD_TOO_LARGE or RESPONSE_HEAD_SIZE for too many.
  */
-enum cause http1_read_fields(struct span head, size_t at, bool is_response, struct http1_head *out,
+enum cause http1_read_fields(struct span bytes, size_t *at, bool is_response, struct http1_head *out,
                              struct http1_seen *seen, const char **detail);
 
 /*

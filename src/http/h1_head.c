@@ -12,6 +12,8 @@ enum http1_status h1_head_read_request(struct http1_scan *scan, struct span byte
     struct span whole;
     enum http1_status status;
 
+    if (scan->looked == 0 && http1_read_request(bytes, head, end) && *end <= max)
+        return HTTP1_DONE;
     *end = 0;
     status = http1_scan(scan, bytes, &whole, end);
     fault->detail = NULL;
@@ -58,6 +60,8 @@ enum http1_status h1_head_read_response(struct http1_scan *scan, struct span byt
     struct span whole;
     enum http1_status status;
 
+    if (scan->looked == 0 && http1_read_response(bytes, request_method, head, end) && *end <= max)
+        return HTTP1_DONE;
     *end = 0;
     status = http1_scan(scan, bytes, &whole, end);
     fault->detail = NULL;

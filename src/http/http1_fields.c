@@ -177,24 +177,25 @@ static bool ends_line(char c)
     return c == '\r' || c == '\n';
 }
 
-enum cause http1_read_fields(struct span head, size_t at, bool is_response, struct http1_head *out,
+enum cause http1_read_fields(struct span bytes, size_t *at, bool is_response, struct http1_head *out,
                              struct http1_seen *seen, const char **detail)
 {
     bool *tolerated = is_response ? &out->tolerated : NULL;
     enum cause broken = is_response ? CAUSE_HTTP_PROTOCOL : CAUSE_BAD_REQUEST;
     struct http1_field *first = out->fields, *field = first, *end = first + out->field_cap;
+    size_t start = *at;
 
-    PRE(at != 0 && at <= head.len); /* behind the start line */
+    PRE(start != 0 && start <= bytes.len); /* behind the start line */
     memset(seen->count, 0, sizeof(seen->count));
     out->field_count = out->known = 0;
-    for (; at < head.len && !ends_line(head.ptr[at]); field++) {
+    for (; start < bytes.len && !ends_line(bytes.ptr[start]); field++) {
         if (field == end) {
             *detail = "too many fields";
-            out->odd = (struct span){head.ptr + at, head.len - at};
+            out->odd = (struct span){bytes.ptr + start, bytes.len - start};
             return is_response ? CAUSE_RESPONSE_HEAD_SIZE : CAUSE_HEAD_TOO_LARGE;
         }
-        if (!read_field_line(head, &at, field, tolerated, detail)) {
-            out->odd = (struct span){head.ptr + at, head.len - at};
+        if (!read_field_line(bytes, &start, field, tolerated, detail)) {
+            out->odd = (struct span){bytes.ptr + start, bytes.len - start};
             return broken;
         }
         if (field->id != HTTP1_FIELD_OTHER && seen->count[field->id]++ == 0) {
@@ -202,12 +203,13 @@ enum cause http1_read_fields(struct span head, size_t at, bool is_response, stru
             out->known |= 1u << field->id;
         }
     }
-    if (http1_behind_line_end(head, at, tolerated) != head.len) {
-        *detail = "the head does not end with its first empty line";
+    *at = http1_behind_line_end(bytes, start, tolerated);
+    if (*at == 0) {
+        *detail = "the head does not end with an empty line";
         return broken;
     }
     out->field_count = (uint32_t)(field - first);
-    POST(out->field_count <= HTTP1_FIELDS_IN(head.len));
+    POST(out->field_count <= HTTP1_FIELDS_IN(*at));
     return CAUSE_NONE;
 }
 

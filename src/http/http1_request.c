@@ -256,15 +256,16 @@ static enum cause read_meaning(struct http1_head *out, const struct http1_seen *
     return CAUSE_NONE;
 }
 
-enum cause http1_parse_request(struct span head, struct http1_head *out, const char **detail)
+/* The head that `bytes` begin with, which ends before *end. */
+static inline __attribute__((always_inline)) enum cause read_head(struct span bytes, struct http1_head *out,
+                                                                  size_t *end, const char **detail)
 {
-    struct span line = {head.ptr, octet_find_line_end(head, 0)};
+    struct span line = {bytes.ptr, octet_find_line_end(bytes, 0)};
     struct http1_seen seen;
-    size_t fields_at;
     enum cause cause;
 
     *detail = "";
-    out->whole = out->odd = head;
+    out->odd = bytes;
     out->code = 0;
     out->reason = out->host = out->traceparent = (struct span){NULL, 0};
     out->expect_continue = out->te_trailers = out->tolerated = false;
@@ -272,11 +273,30 @@ enum cause http1_parse_request(struct span head, struct http1_head *out, const c
     cause = read_request_line(line, out, detail);
     if (cause != CAUSE_NONE)
         return cause;
-    fields_at = http1_behind_line_end(head, line.len, NULL);
-    if (fields_at == 0)
+    *end = http1_behind_line_end(bytes, line.len, NULL);
+    if (*end == 0)
         return refuse(detail, "a control byte in the request line", CAUSE_BAD_REQUEST);
-    cause = http1_read_fields(head, fields_at, false, out, &seen, detail);
+    cause = http1_read_fields(bytes, end, false, out, &seen, detail);
     if (cause != CAUSE_NONE)
         return cause;
+    out->whole = (struct span){bytes.ptr, *end};
     return read_meaning(out, &seen, detail);
+}
+
+enum cause http1_parse_request(struct span head, struct http1_head *out, const char **detail)
+{
+    enum cause cause;
+    size_t end;
+
+    cause = read_head(head, out, &end, detail);
+    if (cause == CAUSE_NONE && end != head.len)
+        return refuse(detail, "the head does not end with its first empty line", CAUSE_BAD_REQUEST);
+    return cause;
+}
+
+bool http1_read_request(struct span bytes, struct http1_head *out, size_t *end)
+{
+    const char *detail;
+
+    return read_head(bytes, out, end, &detail) == CAUSE_NONE;
 }

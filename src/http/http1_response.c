@@ -105,24 +105,26 @@ static enum cause settle_framing(struct http1_head *out, const struct http1_seen
     return CAUSE_NONE;
 }
 
-enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
-                                const char **detail)
+/* The head that `bytes` begin with, which ends before *end. */
+static inline __attribute__((always_inline)) enum cause read_head(struct span bytes,
+                                                                  enum http1_method request_method,
+                                                                  struct http1_head *out, size_t *end,
+                                                                  const char **detail)
 {
-    struct span line = {head.ptr, octet_find_line_end(head, 0)};
-    size_t fields_at;
+    struct span line = {bytes.ptr, octet_find_line_end(bytes, 0)};
     struct http1_seen seen;
     enum cause cause;
 
     *detail = "";
-    out->odd = head;
+    out->odd = bytes;
     out->method = out->target = out->authority = out->path = out->host = (struct span){NULL, 0};
     out->method_id = request_method;
     out->expect_continue = out->te_trailers = out->tolerated = false;
     out->described = HTTP1_NO_CONTENT;
-    fields_at = http1_behind_line_end(head, line.len, &out->tolerated);
-    if (fields_at == 0 || !read_status_line(line, out) || out->code < 100)
+    *end = http1_behind_line_end(bytes, line.len, &out->tolerated);
+    if (*end == 0 || !read_status_line(line, out) || out->code < 100)
         return refuse(detail, "the status line is not sound");
-    cause = http1_read_fields(head, fields_at, true, out, &seen, detail);
+    cause = http1_read_fields(bytes, end, true, out, &seen, detail);
     if (cause != CAUSE_NONE)
         return cause;
     out->has_date = seen.count[HTTP1_FIELD_DATE] != 0;
@@ -131,4 +133,24 @@ enum cause http1_parse_response(struct span head, enum http1_method request_meth
     if (!http1_read_connection(out, &seen, detail))
         return CAUSE_RESPONSE_HEAD_SIZE;
     return settle_framing(out, &seen, detail);
+}
+
+enum cause http1_parse_response(struct span head, enum http1_method request_method, struct http1_head *out,
+                                const char **detail)
+{
+    enum cause cause;
+    size_t end;
+
+    cause = read_head(head, request_method, out, &end, detail);
+    if (cause == CAUSE_NONE && end != head.len)
+        return refuse(detail, "the head does not end with its first empty line");
+    return cause;
+}
+
+bool http1_read_response(struct span bytes, enum http1_method request_method, struct http1_head *out,
+                         size_t *end)
+{
+    const char *detail;
+
+    return read_head(bytes, request_method, out, end, &detail) == CAUSE_NONE && !out->tolerated;
 }

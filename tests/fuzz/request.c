@@ -216,6 +216,28 @@ static void check_early_line(struct span line, const struct http1_head *head, en
              early.minor == head->minor);
 }
 
+/* Without looking for its end first, the head that is found, and accepted, is read alike; and no other. */
+static void check_at_once(struct span bytes, const struct found *whole, const struct http1_head *head,
+                          bool is_accepted)
+{
+    static struct http1_field fields[HTTP1_FIELDS_IN(BYTES_MAX)];
+    static struct http1_head at_once = HTTP1_HEAD_OVER(fields);
+    size_t end;
+
+    if (!http1_read_request(bytes, &at_once, &end)) {
+        MUST(!is_accepted || whole->start != 0);
+        return;
+    }
+    MUST(is_accepted && whole->start == 0 && end == whole->end);
+    MUST(at_once.field_count == head->field_count && at_once.known == head->known &&
+         at_once.framing == head->framing && at_once.keep_alive == head->keep_alive);
+    MUST(span_eq(at_once.whole, head->whole) && span_eq(at_once.path, head->path));
+    for (uint32_t i = 0; i < head->field_count; i++)
+        MUST(span_eq(at_once.fields[i].line, head->fields[i].line) &&
+             span_eq(at_once.fields[i].value, head->fields[i].value) &&
+             at_once.fields[i].nominated == head->fields[i].nominated);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct http1_field fields[HTTP1_FIELDS_IN(BYTES_MAX)];
@@ -223,17 +245,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     static char line_block[BYTES_MAX];
     struct input input = {data, len > BYTES_MAX ? BYTES_MAX : len};
     uint8_t seed = input_byte(&input), options = input_byte(&input);
-    struct span bytes = input_rest(&input);
+    struct span bytes = input_rest(&input), all = bytes;
     struct text line = text_over(line_block, sizeof(line_block)), no_line = text_over(NULL, 0);
     struct found whole = find_head_both_ways(bytes, false, SIZE_MAX, seed, &line);
     const char *detail = NULL;
     enum cause cause;
 
     (void)find_head_both_ways(bytes, false, options, seed, &no_line);
-    if (whole.status != HTTP1_DONE)
+    if (whole.status != HTTP1_DONE) {
+        check_at_once(all, &whole, &head, false);
         return 0;
+    }
     bytes = (struct span){bytes.ptr + whole.start, whole.end - whole.start};
     cause = http1_parse_request(bytes, &head, &detail);
+    check_at_once(all, &whole, &head, cause == CAUSE_NONE);
     MUST(detail != NULL && (detail[0] == '\0') == (cause == CAUSE_NONE));
     check_early_line(text_span(&line), &head, cause);
     if (cause != CAUSE_NONE) {

@@ -148,6 +148,28 @@ static void check_beginnings(struct span bytes)
     }
 }
 
+/* Without looking for its end first, the head that is found, and sound, is read alike; and no other. */
+static void check_at_once(struct span bytes, const struct found *whole, enum http1_method method,
+                          const struct http1_head *head, bool is_sound)
+{
+    static struct http1_field fields[HTTP1_FIELDS_IN(BYTES_MAX)];
+    static struct http1_head at_once = HTTP1_HEAD_OVER(fields);
+    size_t end;
+
+    if (!http1_read_response(bytes, method, &at_once, &end)) {
+        MUST(!is_sound || whole->start != 0);
+        return;
+    }
+    MUST(is_sound && whole->start == 0 && end == whole->end);
+    MUST(at_once.code == head->code && at_once.field_count == head->field_count &&
+         at_once.known == head->known && at_once.framing == head->framing &&
+         at_once.described == head->described && at_once.keep_alive == head->keep_alive);
+    for (uint32_t i = 0; i < head->field_count; i++)
+        MUST(span_eq(at_once.fields[i].line, head->fields[i].line) &&
+             span_eq(at_once.fields[i].value, head->fields[i].value) &&
+             at_once.fields[i].nominated == head->fields[i].nominated);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct http1_field fields[HTTP1_FIELDS_IN(BYTES_MAX)];
@@ -156,21 +178,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct input input = {data, len > BYTES_MAX ? BYTES_MAX : len};
     uint8_t seed = input_byte(&input), options = input_byte(&input);
     enum http1_method method = (options & TO_HEAD) != 0 ? HTTP1_HEAD : HTTP1_GET;
-    struct span bytes = input_rest(&input), before;
+    struct span bytes = input_rest(&input), all = bytes, before;
     struct text line = text_over(line_block, sizeof(line_block)), no_line = text_over(NULL, 0);
     struct found whole = find_head_both_ways(bytes, true, SIZE_MAX, seed, &line);
     const char *detail = NULL;
     enum cause cause;
 
     (void)find_head_both_ways(bytes, true, options, seed, &no_line);
-    if (whole.status != HTTP1_DONE)
+    if (whole.status != HTTP1_DONE) {
+        check_at_once(all, &whole, method, &head, false);
         return 0;
+    }
     MUST(whole.start <= 2);
     bytes.len = whole.end;
     before = bytes;
     bytes.ptr += whole.start;
     bytes.len -= whole.start;
     cause = http1_parse_response(bytes, method, &head, &detail);
+    check_at_once(all, &whole, method, &head, cause == CAUSE_NONE && !head.tolerated);
     MUST(detail != NULL && (detail[0] == '\0') == (cause == CAUSE_NONE));
     if (cause != CAUSE_NONE) {
         MUST(cause == CAUSE_HTTP_PROTOCOL || cause == CAUSE_RESPONSE_HEAD_SIZE);
