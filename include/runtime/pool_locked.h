@@ -37,16 +37,17 @@ struct pool {
     uint32_t *held_by;          /* permits held, by loop; under lock */
     struct loop *const *workers;
     uint32_t worker_count;
-    uint32_t ghosts;            /* of the permits held, those without a call; under lock */
-    uint64_t audit_errors;      /* under lock */
-    struct adaptive adaptive;   /* how many permits are given out; under lock */
-    atomic_bool lowered;        /* fewer than the size */
-    uint32_t rate_per_hour;     /* its own; 0: no rate; under lock */
-    uint32_t fleet_per_hour;    /* and its fleet's, while that lends it slots; under lock */
-    bool pauses;                /* it may be paused; under lock */
-    atomic_bool busy;           /* none is free, or some wait; kept up to date if it is sharable */
-    struct pool_shares *shares; /* room for a queue that is shared; NULL: there is none */
-    bool timed;                 /* what may start depends on the time; under lock */
+    uint32_t ghosts;                  /* of the permits held, those without a call; under lock */
+    uint64_t audit_errors;            /* under lock */
+    struct adaptive adaptive;         /* how many permits are given out; under lock */
+    atomic_bool lowered;              /* fewer than the size */
+    uint32_t rate_per_hour;           /* its own; 0: no rate; under lock */
+    uint32_t fleet_per_hour;          /* and its fleet's, while that lends it slots; under lock */
+    bool pauses;                      /* it may be paused; under lock */
+    _Atomic(int64_t) paused_until_ns; /* the end of the latest pause, for who has no lock; 0: there is none */
+    atomic_bool busy;                 /* none is free, or some wait; kept up to date if it is sharable */
+    struct pool_shares *shares;       /* room for a queue that is shared; NULL: there is none */
+    bool timed;                       /* what may start depends on the time; under lock */
     struct loop *home;
     struct timer timer; /* the home's thread */
     struct mail wake;
@@ -117,7 +118,9 @@ static inline void pool_note_busy_locked(struct pool *pool, int64_t now_ns)
 void pool_tell_all_locked(struct pool *pool, struct permit *first, int64_t now_ns, struct bells *bells);
 /* If the home has to look earlier than it means to. */
 void pool_wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
-/* After a change: whoever has news of it is told, and whether it is busy. */
+/* A pause has begun, or is forgotten. */
+void pool_note_pause_locked(struct pool *pool);
+/* After a change: whoever has news of it is told, and whether it is busy, or paused. */
 void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
 /* As many permits as the API takes, and as are lent, are given out. */
 void pool_obey_limit_locked(struct pool *pool, uint32_t queue_size);

@@ -234,6 +234,7 @@ static void set_locked(struct pool *pool, const struct pool_terms *terms)
     pool->pauses = terms->pauses;
     if (!terms->pauses)
         permit_pool_unpause(&pool->permits);
+    pool_note_pause_locked(pool);
 }
 
 enum status pool_make_sharable(struct pool *pool)
@@ -364,12 +365,9 @@ static int64_t pause_left_locked(const struct pool *pool)
 
 int64_t pool_paused_until_ns(struct pool *pool)
 {
-    int64_t until_ns;
+    int64_t until_ns = atomic_load_explicit(&pool->paused_until_ns, memory_order_relaxed);
 
-    pthread_mutex_lock(&pool->lock);
-    until_ns = pause_left_locked(pool) > 0 ? pool->permits.pause.until_ns : 0;
-    pthread_mutex_unlock(&pool->lock);
-    return until_ns;
+    return until_ns != 0 && until_ns > loop_clock_ns() ? until_ns : 0;
 }
 
 struct pool_figures pool_figures(struct pool *pool)

@@ -51,8 +51,17 @@ void pool_wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bell
         note_bell(bells, pool->home);
 }
 
+void pool_note_pause_locked(struct pool *pool)
+{
+    const struct pause *pause = &pool->permits.pause;
+
+    atomic_store_explicit(&pool->paused_until_ns, pause->round != 0 ? pause->until_ns : 0,
+                          memory_order_relaxed);
+}
+
 void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells)
 {
+    pool_note_pause_locked(pool);
     pool_tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, bells);
     if (pool->permits.gated)
         pool_wake_home_locked(pool, now_ns, bells);
