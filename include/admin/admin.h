@@ -5,7 +5,6 @@
 
 #include "admin/request.h"
 #include "admin/listener.h"
-#include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
 #include "runtime/loop.h"
 
@@ -19,7 +18,6 @@ struct admin;
 struct admin_ground {
     struct loop *loop;
     struct proxy *proxy;
-    struct heartbeat *heartbeat;
     const char *version;
     /* Listening sockets that others opened for it; -1: it opens one. */
     int handed_fd, handed_metrics_fd;

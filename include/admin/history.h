@@ -9,7 +9,6 @@
 #include "stats/history.h"
 #include "stats/recent.h"
 #include "stats/stuck_calls.h"
-#include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
 #include "runtime/loop.h"
 
@@ -45,16 +44,13 @@ struct stuck_record {
 };
 
 struct admin_history {
-    struct loop *loop;
     struct proxy *proxy;
-    struct heartbeat *heartbeat;
     const char *version;
     char instance[17];                  /* no other process has it */
     char edition[PAGE_EDITION_LEN + 1]; /* of the page */
     int64_t began_ns;                   /* where second 0 begins */
     int64_t began_unix_ms;
-    int64_t asked_ns; /* when the heartbeat was asked for; 0: no second waits for one */
-    struct timer tick;
+    int64_t second; /* the last one that has a sample; -1: none */
     struct heartbeat_listener listener;
     struct upstream_history *upstreams; /* by number */
     uint32_t upstream_count;
@@ -63,8 +59,8 @@ struct admin_history {
     uint64_t late_count;                    /* of what became of them */
 };
 
-/* Set loop, proxy, heartbeat and version first; they are borrowed. ST_NOMEM: nothing was begun. */
-enum status admin_history_init(struct admin_history *history) MUST_CHECK;
+/* Set loop, proxy and version first; they are borrowed. */
+void admin_history_init(struct admin_history *history);
 /* When the workers have ended. */
 void admin_history_fini(struct admin_history *history);
 

@@ -9,7 +9,6 @@
 #include "app/event_log.h"
 #include "app/systemd.h"
 #include "base/list.h"
-#include "proxy/heartbeat.h"
 #include "proxy/proxy.h"
 #include "core/timer.h"
 #include "runtime/loop.h"
@@ -29,8 +28,6 @@ struct service {
     struct loop loop;
     bool has_loop;
     struct proxy *proxy;
-    struct heartbeat heartbeat;
-    bool has_heartbeat;
     struct admin_ground admin_ground;
     struct admin *admin;
     bool admin_is_told; /* of, in the log */

@@ -9,9 +9,9 @@
 /*
  * Timers: a 4-ary heap over absolute instants in nanoseconds; the clock is the caller's.
  *
- * A timer that is moved to a later instant, or cleared, stays where it is in the heap; when its old place comes up
- * it is put where it now belongs. So an idle timer that is moved at each read costs one store. timers_next may thus
- * name an instant at which nothing is due; timers_run is then a cheap no-op.
+ * A timer that is moved to a later instant, or cleared, stays where it is in the heap; when its old place comes up, or
+ * comes first and timers_settle is asked, it is put where it now belongs. So an idle timer that is moved at each read
+ * costs one store. timers_next may thus name an instant at which nothing is due; timers_run is then a cheap no-op.
  *
  * Never fires early. One thread.
  */
@@ -45,6 +45,12 @@ void timer_set(struct timers *timers, struct timer *timer, int64_t due_ns);
 
 /* No timer fires before this instant; NS_NEVER if none is set. */
 int64_t timers_next(const struct timers *timers);
+
+/* The instant at which the next one fires; NS_NEVER if none is set. Those before it are put where they now belong. */
+int64_t timers_settle(struct timers *timers);
+
+/* For what has a rhythm: the first of began_ns + n * every_ns that is later than now_ns, which began_ns is not. */
+int64_t timer_next_multiple(int64_t began_ns, int64_t every_ns, int64_t now_ns) __attribute__((const));
 
 /* Fires all that are due, earliest first; a timer is cleared before its function runs. */
 void timers_run(struct timers *timers, int64_t now_ns);

@@ -18,7 +18,8 @@ struct proxy_ground {
     struct loop *loop;            /* the main thread's */
     struct handed_socket *handed; /* listening sockets that others opened for us */
     size_t handed_count;
-    dns_watch_log_fn say; /* what operators should know; NULL: nobody listens */
+    int64_t beat_every_ns; /* of the heartbeat */
+    dns_watch_log_fn say;  /* what operators should know; NULL: nobody listens */
     fleet_say_fn say_of_fleet;
     handshake_watch_fn say_of_callers;
     void *arg; /* of all three */

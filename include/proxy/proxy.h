@@ -15,6 +15,7 @@
 #include "call/handshake_watch.h"
 #include "proxy/dns_watch.h"
 #include "proxy/fleet.h"
+#include "proxy/heartbeat.h"
 #include "proxy/listeners.h"
 #include "runtime/address_book.h"
 #include "runtime/mailbox.h"
@@ -56,6 +57,7 @@ struct proxy {
     fleet_say_fn say_of_fleet;
     void (*say)(void *arg, const char *line); /* what operators should know; NULL: nobody listens */
     void *say_arg;
+    struct heartbeat heartbeat;
     struct dns_watch dns_watch;
     struct handshake_watch handshake_watch;
     struct address_book address_book;

@@ -28,6 +28,8 @@ struct worker {
     struct list_node listeners;
     struct access_log *access_log; /* NULL: none */
     struct timer second;           /* what is looked after once a second */
+    struct timer beat;             /* when it speaks to proxy.heartbeat */
+    uint64_t spoke_in_round;       /* of the heartbeat */
     struct mail shut;              /* ends the worker */
     pthread_t thread;
     sem_t left; /* posted once the thread has left its loop */

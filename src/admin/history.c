@@ -208,61 +208,36 @@ static void keep_late(struct admin_history *history, const struct late_call *lat
     }
 }
 
-/* The second that is nearest to being over when the workers were asked. */
-static int64_t second_asked(const struct admin_history *history, int64_t asked_ns)
-{
-    return (asked_ns - history->began_ns + NS_PER_S / 2) / NS_PER_S - 1;
-}
-
 static void add_second(struct admin_history *history, const struct metrics *sum, const struct labels *labels,
-                       int64_t asked_ns)
+                       int64_t second)
 {
     look_up_all(history, sum);
     add_up(history, sum, labels);
-    write_second(history, second_asked(history, asked_ns));
+    write_second(history, second);
+    history->second = second;
 }
 
-/* A beat that somebody else has asked for comes between two seconds, and brings the calls that got stuck alone. */
+/* The workers speak when a second is over; if that is not the first time, only the calls that got stuck are news. */
 static void beat(struct heartbeat_listener *listener, const struct heartbeat *heartbeat)
 {
     struct admin_history *history = CONTAINER_OF(listener, struct admin_history, listener);
     const struct metrics *sum = heartbeat->sum;
-    int64_t asked_ns = history->asked_ns;
+    int64_t second = (heartbeat->spoke_ns - history->began_ns) / NS_PER_S - 1;
     struct labels labels;
 
-    history->asked_ns = 0;
     /* A second without a sample is a gap, and the next one has its calls. */
-    if (sum == NULL || sum->lacks_codes || broadcast_is_stale(&heartbeat->broadcast) ||
-        (asked_ns == 0 && heartbeat->stuck.count == 0 && heartbeat->late.count == 0))
+    if (sum == NULL || sum->lacks_codes ||
+        (second <= history->second && heartbeat->stuck.count == 0 && heartbeat->late.count == 0))
         return;
     if (labels_init(&labels, history->proxy, sum->upstream_count, sum->route_count) &&
         make_room(history, history->proxy->numbering.upstreams.count)) {
-        if (asked_ns != 0)
-            add_second(history, sum, &labels, asked_ns);
+        if (second > history->second)
+            add_second(history, sum, &labels, second);
         keep_all(history, &heartbeat->stuck, &labels);
         for (uint32_t i = 0; i < heartbeat->late.count; i++)
             keep_late(history, late_calls_at(&heartbeat->late, i));
     }
     labels_fini(&labels);
-}
-
-/* At the end of each second, so that what a turn of the loop takes does not add up. */
-static void wait_for_next(struct admin_history *history, int64_t now_ns)
-{
-    int64_t in_ns = NS_PER_S - (now_ns - history->began_ns) % NS_PER_S;
-
-    timer_set(&history->loop->timers, &history->tick, now_ns + in_ns);
-}
-
-static void second_is_over(struct timer *timer, int64_t now_ns)
-{
-    struct admin_history *history = CONTAINER_OF(timer, struct admin_history, tick);
-
-    wait_for_next(history, now_ns);
-    if (history->asked_ns != 0)
-        return;
-    history->asked_ns = now_ns;
-    heartbeat_ask(history->heartbeat);
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------ */
@@ -280,27 +255,23 @@ int64_t admin_history_newest(const struct admin_history *history)
     return newest;
 }
 
-enum status admin_history_init(struct admin_history *history)
+void admin_history_init(struct admin_history *history)
 {
     unsigned long long instance;
 
     evutil_secure_rng_get_bytes(&instance, sizeof(instance));
     snprintf(history->instance, sizeof(history->instance), "%016llx", instance);
     page_edition(history->edition);
-    history->began_ns = loop_clock_ns();
-    history->began_unix_ms = unix_ms();
-    if (timer_init(&history->loop->timers, &history->tick, second_is_over) != ST_OK)
-        return ST_NOMEM;
-    wait_for_next(history, history->began_ns);
+    history->began_ns = history->proxy->heartbeat.began_ns;
+    history->began_unix_ms = unix_ms() - (loop_clock_ns() - history->began_ns) / NS_PER_MS;
+    history->second = -1;
     history->listener.beat = beat;
-    list_push_back(&history->heartbeat->listeners, &history->listener.node);
-    return ST_OK;
+    heartbeat_listen(&history->proxy->heartbeat, &history->listener);
 }
 
 void admin_history_fini(struct admin_history *history)
 {
-    timer_fini(&history->loop->timers, &history->tick);
-    list_remove(&history->listener.node);
+    heartbeat_leave(&history->listener);
     for (uint32_t i = 0; i < history->upstream_count; i++)
         upstream_history_end(&history->upstreams[i]);
     mem_free(history->upstreams);

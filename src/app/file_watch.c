@@ -9,11 +9,12 @@
 #include "core/settle.h"
 #include "runtime/loop.h"
 
-/* With what is waited for until all is still, well below the two seconds after the last write that are promised. */
-#define EVERY_NS (200 * NS_PER_MS)
+/* While all is still, and while something changes: with what it has to be still for, well below the 2 s promised. */
+#define EVERY_NS      (500 * NS_PER_MS)
+#define EVERY_SOON_NS (200 * NS_PER_MS)
 
 /* After a load that failed for want of memory or descriptors, whatever the files say. */
-#define RETRY_NS (5 * NS_PER_S)
+#define RETRY_NS      (5 * NS_PER_S)
 
 struct file_watch {
     struct service *service;
@@ -47,15 +48,24 @@ static void look(struct file_watch *watch)
     file_list_fini(&now);
 }
 
+/* In step with the heartbeat, which wakes the main thread up as well. */
+static void look_again(struct file_watch *watch, int64_t now_ns)
+{
+    int64_t every_ns = watch->settle.has_changed ? EVERY_SOON_NS : EVERY_NS;
+    int64_t next_ns = timer_next_multiple(watch->service->proxy->heartbeat.began_ns, every_ns, now_ns);
+
+    timer_set(&watch->service->loop.timers, &watch->tick, next_ns);
+}
+
 static void tick(struct timer *timer, int64_t now_ns)
 {
     struct file_watch *watch = CONTAINER_OF(timer, struct file_watch, tick);
+    bool looks = !watch->service->draining && !watch->service->reloading;
 
-    timer_set(&watch->service->loop.timers, timer, now_ns + EVERY_NS);
-    if (watch->service->draining || watch->service->reloading)
-        return;
-    look(watch);
-    if (settle_take(&watch->settle, loop_clock_ns()))
+    if (looks)
+        look(watch);
+    look_again(watch, now_ns);
+    if (looks && settle_take(&watch->settle, loop_clock_ns()))
         watch->reload(watch->service);
 }
 
@@ -99,5 +109,5 @@ void file_watch_renew(struct file_watch *watch)
     see(watch, &loaded);
     if (service->config->is_short)
         settle_changed(&watch->settle, loop_clock_ns() + RETRY_NS);
-    timer_set(&service->loop.timers, &watch->tick, loop_now(&service->loop) + EVERY_NS);
+    look_again(watch, loop_now(&service->loop));
 }

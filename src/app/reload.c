@@ -8,6 +8,7 @@
 #include "app/config_file.h"
 #include "app/file_watch.h"
 #include "app/service.h"
+#include "app/watch.h"
 #include "base/mem.h"
 #include "config/address.h"
 #include "proxy/reload.h"
@@ -84,6 +85,7 @@ static void end(struct service *service, bool is_done, const char *text)
     log_lines(service, is_done ? LOG_WARN : LOG_ERROR, text);
     if (is_done) {
         service->log.level = proxy_snapshot(service->proxy)->log.level;
+        watch_renew(service->watch);
         event_log_put(&service->log, LOG_INFO, "reload: %s is in force", service->config_path);
         service_say_what(service);
         service_say_where(service);

@@ -130,6 +130,7 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     struct proxy_ground ground = {.loop = &service->loop,
                                   .handed = service->sockets.list,
                                   .handed_count = service->sockets.count,
+                                  .beat_every_ns = watch_rhythm_ns(),
                                   .say = say,
                                   .say_of_fleet = say_of_fleet,
                                   .say_of_callers = say_of_callers,
@@ -146,15 +147,11 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
     if (service->proxy == NULL || !systemd_all_taken(&service->sockets, why, sizeof(why)))
         return give_up(service, why);
     say_differences(service);
-    service->has_heartbeat = heartbeat_init(&service->heartbeat, service->proxy) == ST_OK;
-    if (!service->has_heartbeat)
-        return give_up(service, "not enough memory or descriptors");
     if (!proxy_snapshot(service->proxy)->has_admin && !proxy_snapshot(service->proxy)->has_metrics)
         return true;
     service->admin_ground = (struct admin_ground){
         .loop = &service->loop,
         .proxy = service->proxy,
-        .heartbeat = &service->heartbeat,
         .version = curfew_version,
         .handed_fd = fd_of(service->sockets.admin),
         .handed_metrics_fd = fd_of(service->sockets.metrics),
@@ -175,8 +172,6 @@ static void close_service(struct service *service)
     watch_free(service->watch);
     file_watch_free(service->file_watch);
     lifecycle_fini(service);
-    if (service->has_heartbeat)
-        heartbeat_fini(&service->heartbeat);
     if (service->proxy != NULL)
         proxy_free(service->proxy);
     if (service->has_loop) {

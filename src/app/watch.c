@@ -11,18 +11,13 @@
 #include "runtime/loop.h"
 #include "stats/history.h"
 
-/* How often, if nothing asks for more. */
-#define EVERY_NS  NS_PER_S
-/* How often is looked whether somebody wants it by now, whom a reload of log.level may have made. */
-#define SELDOM_NS (10 * NS_PER_S)
 /* While draining, the time that is asked for each time; well beyond the next one. */
 #define EXTEND_NS (10 * NS_PER_S)
 
 struct watch {
     struct service *service;
-    struct timer tick;
-    int64_t every_ns;
     struct heartbeat_listener listener;
+    bool listens;
     bool feeds; /* the watchdog */
     bool tells_systemd;
     char status[128]; /* as last sent */
@@ -66,52 +61,44 @@ static void all_loops_turn(struct heartbeat_listener *listener, const struct hea
         say_status(watch, heartbeat->sum);
 }
 
-static bool is_wanted(const struct watch *watch)
+int64_t watch_rhythm_ns(void)
 {
-    return watch->tells_systemd || watch->service->log.level >= LOG_DEBUG;
-}
+    int64_t watchdog_ns = systemd_watchdog_ns();
 
-static void tick(struct timer *timer, int64_t now_ns)
-{
-    struct watch *watch = CONTAINER_OF(timer, struct watch, tick);
-
-    bool wanted = is_wanted(watch);
-
-    timer_set(&watch->service->loop.timers, timer, now_ns + (wanted ? watch->every_ns : SELDOM_NS));
-    if (wanted)
-        heartbeat_ask(&watch->service->heartbeat);
-}
-
-/* Twice within the time that may pass, and no less often than every second; the status line has that rhythm too. */
-static int64_t rhythm_ns(int64_t watchdog_ns)
-{
-    return watchdog_ns != 0 && watchdog_ns / 2 < EVERY_NS ? watchdog_ns / 2 : EVERY_NS;
+    return watchdog_ns != 0 && watchdog_ns / 2 < NS_PER_S ? watchdog_ns / 2 : NS_PER_S;
 }
 
 struct watch *watch_new(struct service *service)
 {
-    int64_t watchdog_ns = systemd_watchdog_ns();
     struct watch *watch = mem_zalloc(sizeof(*watch));
 
-    if (watch == NULL || timer_init(&service->loop.timers, &watch->tick, tick) != ST_OK) {
-        mem_free(watch);
+    if (watch == NULL)
         return NULL;
-    }
     watch->service = service;
-    watch->every_ns = rhythm_ns(watchdog_ns);
-    watch->feeds = watchdog_ns != 0;
+    watch->feeds = systemd_watchdog_ns() != 0;
     watch->tells_systemd = getenv("NOTIFY_SOCKET") != NULL;
     watch->listener.beat = all_loops_turn;
-    list_push_back(&service->heartbeat.listeners, &watch->listener.node);
-    timer_set(&service->loop.timers, &watch->tick, loop_now(&service->loop) + watch->every_ns);
+    watch_renew(watch);
     return watch;
+}
+
+void watch_renew(struct watch *watch)
+{
+    struct service *service = watch->service;
+    bool is_wanted = watch->tells_systemd || service->log.level >= LOG_DEBUG;
+
+    if (is_wanted && !watch->listens)
+        heartbeat_listen(&service->proxy->heartbeat, &watch->listener);
+    if (!is_wanted && watch->listens)
+        heartbeat_leave(&watch->listener);
+    watch->listens = is_wanted;
 }
 
 void watch_free(struct watch *watch)
 {
     if (watch == NULL)
         return;
-    list_remove(&watch->listener.node);
-    timer_fini(&watch->service->loop.timers, &watch->tick);
+    if (watch->listens)
+        heartbeat_leave(&watch->listener);
     mem_free(watch);
 }

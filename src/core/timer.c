@@ -1,5 +1,7 @@
 #include "core/timer.h"
 
+#include <stdbool.h>
+
 #include "base/invariant.h"
 #include "base/mem.h"
 
@@ -118,21 +120,45 @@ int64_t timers_next(const struct timers *timers)
     return timers->count != 0 ? timers->heap[0]->key_ns : NS_NEVER;
 }
 
+int64_t timer_next_multiple(int64_t began_ns, int64_t every_ns, int64_t now_ns)
+{
+    PRE(every_ns > 0 && now_ns >= began_ns);
+    return now_ns + every_ns - (now_ns - began_ns) % every_ns;
+}
+
+/* The first was moved or cleared, and is now put where it belongs. False: it is where it belongs. */
+static bool settle_first(struct timers *timers)
+{
+    struct timer *timer = timers->heap[0];
+
+    PRE(timer->slot == 0 && timer->key_ns <= timer->due_ns);
+    if (timer->due_ns == NS_NEVER) {
+        take_out(timers, timer);
+        return true;
+    }
+    if (timer->due_ns == timer->key_ns)
+        return false;
+    timer->key_ns = timer->due_ns;
+    sift_down(timers, 0, timer);
+    return true;
+}
+
+int64_t timers_settle(struct timers *timers)
+{
+    while (timers->count != 0 && settle_first(timers))
+        continue;
+    return timers_next(timers);
+}
+
 void timers_run(struct timers *timers, int64_t now_ns)
 {
     while (timers->count != 0 && timers->heap[0]->key_ns <= now_ns) {
         struct timer *timer = timers->heap[0];
 
-        PRE(timer->slot == 0 && timer->key_ns <= timer->due_ns);
-        if (timer->due_ns == NS_NEVER) {
-            take_out(timers, timer);
-        } else if (timer->due_ns > timer->key_ns) {
-            timer->key_ns = timer->due_ns;
-            sift_down(timers, 0, timer);
-        } else {
-            timer->due_ns = NS_NEVER;
-            take_out(timers, timer);
-            timer->fn(timer, now_ns);
-        }
+        if (settle_first(timers))
+            continue;
+        timer->due_ns = NS_NEVER;
+        take_out(timers, timer);
+        timer->fn(timer, now_ns);
     }
 }

@@ -92,6 +92,7 @@ struct proxy *proxy_new(struct snapshot *snapshot, const struct proxy_ground *gr
     list_init(&proxy->generations);
     list_init(&proxy->listeners);
     proxy->worker_count = snapshot->workers != 0 ? snapshot->workers : usable_processors();
+    heartbeat_init(&proxy->heartbeat, proxy->home, proxy->worker_count, ground->beat_every_ns);
     proxy->workers = mem_calloc(proxy->worker_count, sizeof(struct worker *));
     proxy->loops = mem_calloc(proxy->worker_count, sizeof(struct loop *));
     if (proxy->workers != NULL && proxy->loops != NULL && open_workers(proxy) &&
@@ -159,6 +160,7 @@ void proxy_free(struct proxy *proxy)
     handshake_watch_fini(&proxy->handshake_watch);
     dns_watch_fini(&proxy->dns_watch);
     address_book_fini(&proxy->address_book);
+    heartbeat_fini(&proxy->heartbeat);
     mem_free(proxy->loops);
     mem_free(proxy->pools);
     retry_budgets_free(proxy);

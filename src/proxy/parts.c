@@ -129,4 +129,6 @@ void parts_commit(struct proxy *proxy, struct generation_parts *parts)
     proxy->generation = generation;
     proxy->snapshot = generation->snapshot;
     proxy->renamed++;
+    heartbeat_renumber(&proxy->heartbeat,
+                       &(struct heartbeat_numbers){generation, parts->upstream_count, parts->route_count});
 }

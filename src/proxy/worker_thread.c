@@ -75,6 +75,7 @@ static void close_all(struct worker *pw)
     pools_stop_time(pw->context.pools, 0, pw->context.calls.pool_count, &pw->loop);
     resolver_free(pw->context.resolver);
     pw->context.resolver = NULL;
+    timer_fini(&pw->loop.timers, &pw->beat);
     timer_fini(&pw->loop.timers, &pw->second);
 }
 
@@ -119,13 +120,27 @@ static void heard_from_dns(void *arg, const struct dns_news *news)
         heed(pw, news);
 }
 
+/* Together with the heartbeat, so that both cost one wake-up. */
+static int64_t next_second_ns(const struct worker *pw, int64_t now_ns)
+{
+    return timer_next_multiple(pw->proxy->heartbeat.began_ns, NS_PER_S, now_ns);
+}
+
 static void look_after(struct timer *timer, int64_t now_ns)
 {
     struct worker *pw = CONTAINER_OF(timer, struct worker, second);
 
     generation_look_after(pw);
     audit_round(&pw->context, now_ns);
-    timer_set(&pw->loop.timers, timer, now_ns + NS_PER_S);
+    timer_set(&pw->loop.timers, timer, next_second_ns(pw, now_ns));
+}
+
+static void speak(struct timer *timer, int64_t now_ns)
+{
+    struct worker *pw = CONTAINER_OF(timer, struct worker, beat);
+
+    heartbeat_speak(&pw->proxy->heartbeat, pw, now_ns);
+    timer_set(&pw->loop.timers, timer, heartbeat_next_ns(&pw->proxy->heartbeat, now_ns));
 }
 
 enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
@@ -155,8 +170,12 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
     if (pw->context.resolver == NULL)
         goto no_resolver;
     resolver_on_news(pw->context.resolver, heard_from_dns, pw);
-    if (timer_init(&pw->loop.timers, &pw->second, look_after) == ST_OK)
+    if (timer_init(&pw->loop.timers, &pw->second, look_after) != ST_OK)
+        goto no_timer;
+    if (timer_init(&pw->loop.timers, &pw->beat, speak) == ST_OK)
         return ST_OK;
+    timer_fini(&pw->loop.timers, &pw->second);
+no_timer:
     resolver_free(pw->context.resolver);
 no_resolver:
     loop_fini(&pw->loop);
@@ -190,7 +209,10 @@ static void *run(void *arg)
 
 enum status worker_start(struct worker *pw)
 {
-    timer_set(&pw->loop.timers, &pw->second, loop_clock_ns() + NS_PER_S);
+    int64_t now_ns = loop_clock_ns();
+
+    timer_set(&pw->loop.timers, &pw->second, next_second_ns(pw, now_ns));
+    timer_set(&pw->loop.timers, &pw->beat, heartbeat_next_ns(&pw->proxy->heartbeat, now_ns));
     pw->running = thread_start(&pw->thread, run, pw) == ST_OK;
     return pw->running ? ST_OK : ST_NOMEM;
 }

@@ -203,6 +203,9 @@ static void arm_timer(struct loop *loop)
 
     if (next_ns >= loop->armed_ns)
         return;
+    next_ns = timers_settle(&loop->timers);
+    if (next_ns >= loop->armed_ns)
+        return;
     /* All zero would switch it off. */
     if (next_ns <= 0)
         next_ns = 1;

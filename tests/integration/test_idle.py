@@ -5,12 +5,14 @@ import time
 import pytest
 
 from harness.bounds import Stopwatch
+from harness.h2_caller import H2Caller
 
 MIB = 1 << 20
 READY_S = 0.020
 RESIDENT = 8 * MIB
 AUTHORITIES = 4 * MIB  # what OpenSSL makes of the system's bundle, some 140 certificates
-WAKE_UPS = 4.5  # a second: three for its sample (asked for, given, taken), and one for the audit of the pools
+WAKE_UPS = 2  # a second: the worker's, which looks after its calls and says what it has counted, and the main thread's, which hears that
+LOOKS = 1  # a second, beside that, of who watches files: it looks twice, once of them when it is awake anyway
 STARTS = 8
 
 
@@ -38,10 +40,24 @@ def test_it_takes_8_mib_with_one_worker(curfew, scheme, most):
 
 @pytest.mark.sound_only
 @pytest.mark.timed
-def test_an_idle_one_hardly_wakes_up(curfew):
-    proxy = curfew(url="http://127.0.0.1:1", top={"workers": 1})
-    before, watch = proxy.process.switches(), Stopwatch()
+def test_idle_ones_hardly_wake_up(curfew, faulty):
+    """One that has seen nothing, one with connections that are kept on both sides, over HTTP/1.1 and HTTP/2, and one that watches its files."""
+    one = {"workers": 1}
+    kept = curfew(upstreams={name: {"listen": "127.0.0.1:0", "url": faulty(*options).url, "http2": {"use": use}}
+                             for name, options, use in [("h1", [], "never"), ("h2", ["--http2"], "always")]}, top=one)
+    callers = [kept.caller("h1"), H2Caller(kept.address("h2"))]
+    callers[0].request("GET", "/status/200")
+    assert callers[0].recv_response().status == 200
+    assert callers[1].ask2(path="/status/200").status == 200
+    kept.log(2)
+    new = curfew(url="http://127.0.0.1:1", top=one)
+    watching = curfew(url="http://127.0.0.1:1", top={**one, "watch": True})
+
+    before, watch = [proxy.process.switches() for proxy in (new, kept, watching)], Stopwatch()
     while watch.elapsed() < 3:
         time.sleep(0.1)  # nothing is to happen: there is no condition to wait for
-    rate = (proxy.process.switches() - before) / watch.elapsed()
-    assert rate <= WAKE_UPS, f"{rate:.1f} a second"
+    woken, seconds = [proxy.process.switches() - was for proxy, was in zip((new, kept, watching), before)], watch.elapsed() + 1
+    assert woken[0] <= WAKE_UPS * seconds and woken[1] <= WAKE_UPS * seconds and woken[2] <= (WAKE_UPS + LOOKS) * seconds, woken
+    kept.wait_metric("curfew_connections", 2, side="upstream_idle")
+    for caller in callers:
+        caller.close()

@@ -405,6 +405,39 @@ static void any_schedule_fires_each_timer_once_in_order_and_never_early(void **s
     fini(&timers, alarms, MANY);
 }
 
+static void asked_for_the_instant_that_counts_those_that_were_moved_or_cleared_are_passed_over(void **state)
+{
+    struct timers timers;
+    struct alarm alarms[4];
+
+    (void)state;
+    init(&timers, alarms, 4);
+    for (int i = 0; i < 4; i++)
+        timer_set(&timers, &alarms[i].timer, 10 + i);
+    timer_set(&timers, &alarms[0].timer, 100);
+    timer_set(&timers, &alarms[1].timer, NS_NEVER);
+    assert_int_equal(timers_next(&timers), 10);
+    assert_int_equal(timers_settle(&timers), 12);
+    assert_int_equal(timers_next(&timers), 12);
+    timer_set(&timers, &alarms[2].timer, NS_NEVER);
+    timer_set(&timers, &alarms[3].timer, NS_NEVER);
+    assert_int_equal(timers_settle(&timers), 100);
+    timers_run(&timers, 100);
+    assert_int_equal(alarms[0].fired, 1);
+    assert_int_equal(timers_settle(&timers), NS_NEVER);
+    fini(&timers, alarms, 4);
+}
+
+static void the_next_multiple_of_a_rhythm_is_later_than_now_by_no_more_than_once(void **state)
+{
+    (void)state;
+    assert_int_equal(timer_next_multiple(7, 10, 7), 17); /* not now */
+    assert_int_equal(timer_next_multiple(7, 10, 8), 17);
+    assert_int_equal(timer_next_multiple(7, 10, 16), 17);
+    assert_int_equal(timer_next_multiple(7, 10, 17), 27);
+    assert_int_equal(timer_next_multiple(7, 10, 1000), 1007); /* whatever was missed */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +453,8 @@ int main(void)
         cmocka_unit_test(a_function_may_finish_itself_and_others_that_are_due),
         cmocka_unit_test(a_timer_finished_anywhere_in_the_heap_leaves_it_in_order),
         cmocka_unit_test(without_memory_for_one_more_the_others_go_on),
+        cmocka_unit_test(asked_for_the_instant_that_counts_those_that_were_moved_or_cleared_are_passed_over),
+        cmocka_unit_test(the_next_multiple_of_a_rhythm_is_later_than_now_by_no_more_than_once),
         cmocka_unit_test(any_schedule_fires_each_timer_once_in_order_and_never_early),
     };
 
