@@ -29,6 +29,7 @@ struct store_ground {
     struct resolver *resolver;
     struct address_book book;
     struct entropy entropy;
+    struct tls_trust trust; /* as read at the beginning */
     struct store_tls tls[STORE_TLS_NAMES];
 };
 

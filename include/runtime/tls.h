@@ -16,8 +16,11 @@
  */
 struct tls_client;
 
-/* Loads the files. NULL: *fault says which one is wrong, and in what way, or that there is no memory. */
-struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_count,
+/*
+ * Loads the files, the authorities by way of `trust`, which need not outlive it. NULL: *fault says which one is wrong,
+ * and in what way, or that there is no memory.
+ */
+struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_count, struct tls_trust *trust,
                                   struct tls_fault *fault);
 
 /* All its connections are gone by then: a ticket that came would have nowhere to go. */

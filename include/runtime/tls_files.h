@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "core/tls_spec.h"
+#include "runtime/tls_trust.h"
 
 /* The files that a tls_spec or a tls_server_spec names. Any thread. */
 
@@ -17,15 +18,17 @@ struct tls_fault {
     char text[512];     /* terminated */
 };
 
-/* Loads them into a client's context. ST_BAD or ST_NOMEM: *fault says why. */
-enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct tls_fault *fault) MUST_CHECK;
+/* Loads them into a client's context, its authorities by way of `trust`. ST_BAD or ST_NOMEM: *fault says why. */
+enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct tls_trust *trust,
+                           struct tls_fault *fault) MUST_CHECK;
 
 /* Likewise into a server's; TLS_CA_FILE is that of its clients' authorities. */
 enum status tls_files_load_server(SSL_CTX *context, const struct tls_server_spec *spec,
                                   struct tls_fault *fault) MUST_CHECK;
 
 /* As tls_files_load, without a client: says whether `serve` would take the files. */
-enum status tls_files_check(const struct tls_spec *spec, struct tls_fault *fault) MUST_CHECK;
+enum status tls_files_check(const struct tls_spec *spec, struct tls_trust *trust,
+                            struct tls_fault *fault) MUST_CHECK;
 enum status tls_files_check_server(const struct tls_server_spec *spec, struct tls_fault *fault) MUST_CHECK;
 
 /*

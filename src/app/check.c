@@ -144,13 +144,14 @@ static void check_log(const struct snapshot *snapshot, struct config_errors *err
 }
 
 /* True unless there is no memory to look. */
-static bool check_tls_of(const struct upstream_config *upstream, struct config_errors *errors)
+static bool check_tls_of(const struct upstream_config *upstream, struct tls_trust *trust,
+                         struct config_errors *errors)
 {
     const struct tls_config *tls = &upstream->tls;
     const struct place *places[] = {
         [TLS_CA_FILE] = tls->ca_at, [TLS_CERT_FILE] = tls->cert_at, [TLS_KEY_FILE] = tls->key_at};
     struct tls_fault fault;
-    enum status status = tls_files_check(&tls->spec, &fault);
+    enum status status = tls_files_check(&tls->spec, trust, &fault);
 
     if (status == ST_BAD)
         report_place(errors, places[fault.file], "%s", fault.text);
@@ -171,8 +172,7 @@ static bool check_caller_tls(const struct upstream_config *upstream, struct conf
     return status != ST_NOMEM;
 }
 
-/* Certificates and keys as `serve` would load them; the system's, if they are what is trusted. */
-static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
+static bool check_each_tls(const struct snapshot *snapshot, struct tls_trust *trust, struct config_file *file)
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
@@ -181,7 +181,7 @@ static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
             return false;
         if (!upstream->tls.enabled)
             continue;
-        if (!check_tls_of(upstream, &file->errors))
+        if (!check_tls_of(upstream, trust, &file->errors))
             return false;
         if (upstream->tls.spec.ca_file == NULL && !tls_files_has_system_trust())
             report_place(
@@ -190,6 +190,18 @@ static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
                 "(ca-certificates), or name some in tls.ca_file");
     }
     return true;
+}
+
+/* Certificates and keys as `serve` would load them; the system's, if they are what is trusted. */
+static bool check_tls(const struct snapshot *snapshot, struct config_file *file)
+{
+    struct tls_trust trust;
+    bool has_memory;
+
+    tls_trust_init(&trust);
+    has_memory = check_each_tls(snapshot, &trust, file);
+    tls_trust_fini(&trust);
+    return has_memory;
 }
 
 /* What a sound configuration asks of this machine, and what it probably does not mean. */

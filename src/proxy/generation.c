@@ -19,14 +19,16 @@ static void unused(struct mail *mail)
 
 /* "upstreams.payments.tls.ca_file: /x.pem: No such file or directory" */
 static struct tls_client *open_tls_client(const struct generation *generation,
-                                          const struct upstream_config *upstream, char *why, size_t why_cap)
+                                          const struct upstream_config *upstream, struct tls_trust *trust,
+                                          char *why, size_t why_cap)
 {
     static const char *const keys[] = {[TLS_NO_FILE] = "",
                                        [TLS_CA_FILE] = ".ca_file",
                                        [TLS_CERT_FILE] = ".cert_file",
                                        [TLS_KEY_FILE] = ".key_file"};
     struct tls_fault fault;
-    struct tls_client *client = tls_client_new(&upstream->tls.spec, generation->proxy->worker_count, &fault);
+    struct tls_client *client =
+        tls_client_new(&upstream->tls.spec, generation->proxy->worker_count, trust, &fault);
 
     if (client == NULL)
         snprintf(why, why_cap, "upstreams.%s.tls%s: %s", upstream->name, keys[fault.file], fault.text);
@@ -49,20 +51,32 @@ static struct tls_server *open_tls_server(const struct generation *generation,
     return server;
 }
 
-static bool open_tls(struct generation *generation, const struct snapshot *snapshot, char *why,
-                     size_t why_cap)
+static bool open_each_tls(struct generation *generation, const struct snapshot *snapshot,
+                          struct tls_trust *trust, char *why, size_t why_cap)
 {
     for (uint32_t i = 0; i < snapshot->upstream_count; i++) {
         const struct upstream_config *upstream = &snapshot->upstreams[i];
 
         if (upstream->tls.enabled &&
-            (generation->tls[i] = open_tls_client(generation, upstream, why, why_cap)) == NULL)
+            (generation->tls[i] = open_tls_client(generation, upstream, trust, why, why_cap)) == NULL)
             return false;
         if (upstream->caller_tls.enabled &&
             (generation->caller_tls[i] = open_tls_server(generation, upstream, why, why_cap)) == NULL)
             return false;
     }
     return true;
+}
+
+static bool open_tls(struct generation *generation, const struct snapshot *snapshot, char *why,
+                     size_t why_cap)
+{
+    struct tls_trust trust;
+    bool is_open;
+
+    tls_trust_init(&trust);
+    is_open = open_each_tls(generation, snapshot, &trust, why, why_cap);
+    tls_trust_fini(&trust);
+    return is_open;
 }
 
 static void close_tls(struct generation *generation, uint32_t count)

@@ -14,13 +14,16 @@ enum status store_ground_init(struct store_ground *ground, struct loop *loop, co
     *ground = (struct store_ground){.loop = loop, .spec = spec};
     if (tls.server_name == NULL)
         tls.server_name = "";
-    if (spec->has_tls && tls_files_check(&tls, &fault) != ST_OK) {
+    tls_trust_init(&ground->trust);
+    if (spec->has_tls && tls_files_check(&tls, &ground->trust, &fault) != ST_OK) {
         snprintf(why, why_cap, "%s", fault.text);
+        tls_trust_fini(&ground->trust);
         return ST_BAD;
     }
     ground->resolver = resolver_new(loop);
     if (ground->resolver == NULL) {
         snprintf(why, why_cap, "not enough memory");
+        tls_trust_fini(&ground->trust);
         return ST_NOMEM;
     }
     address_book_init(&ground->book);
@@ -34,6 +37,7 @@ void store_ground_fini(struct store_ground *ground)
         if (ground->tls[i].client != NULL)
             tls_client_free(ground->tls[i].client);
     }
+    tls_trust_fini(&ground->trust);
     address_book_fini(&ground->book);
     resolver_free(ground->resolver);
 }
@@ -63,7 +67,7 @@ static bool make(struct store_ground *ground, struct store_tls *tls, const char 
         tls_client_free(tls->client);
     spec.server_name = name;
     snprintf(tls->name, sizeof(tls->name), "%s", name);
-    tls->client = tls_client_new(&spec, ground->loop->index + 1, &fault);
+    tls->client = tls_client_new(&spec, ground->loop->index + 1, &ground->trust, &fault);
     return tls->client != NULL;
 }
 

@@ -158,17 +158,18 @@ static bool open_bios(struct tls_client *client)
 }
 
 static enum status open_client(struct tls_client *client, const struct tls_spec *spec,
-                               struct tls_fault *fault)
+                               struct tls_trust *trust, struct tls_fault *fault)
 {
     client->name = copy_name(spec->server_name);
     client->name_is_ip = is_ip(spec->server_name);
     client->context = SSL_CTX_new(TLS_client_method());
     if (client->name == NULL || client->context == NULL || !open_bios(client) || !set_up(client, spec))
         return ST_NOMEM;
-    return tls_files_load(client->context, spec, fault);
+    return tls_files_load(client->context, spec, trust, fault);
 }
 
-struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_count, struct tls_fault *fault)
+struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_count, struct tls_trust *trust,
+                                  struct tls_fault *fault)
 {
     struct tls_client *client = mem_zalloc(sizeof(*client) + worker_count * sizeof(client->workers[0]));
 
@@ -177,7 +178,7 @@ struct tls_client *tls_client_new(const struct tls_spec *spec, uint32_t worker_c
     if (client == NULL)
         return NULL;
     client->worker_count = worker_count;
-    if (open_client(client, spec, fault) == ST_OK)
+    if (open_client(client, spec, trust, fault) == ST_OK)
         return client;
     tls_client_free(client);
     ERR_clear_error();

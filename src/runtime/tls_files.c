@@ -61,7 +61,7 @@ static enum status check_readable(struct tls_fault *fault, enum tls_file file, c
     return complain(fault, file, path, n == 0 ? "the file is empty" : strerror(error));
 }
 
-static enum status load_trust(SSL_CTX *context, const char *path, struct tls_fault *fault)
+static enum status read_trust(SSL_CTX *context, const char *path, struct tls_fault *fault)
 {
     enum status status;
 
@@ -72,6 +72,22 @@ static enum status load_trust(SSL_CTX *context, const char *path, struct tls_fau
     if (SSL_CTX_load_verify_file(context, path) == 1)
         return ST_OK;
     return complain_of_content(fault, TLS_CA_FILE, path, "no CA certificates in PEM form");
+}
+
+static enum status load_trust(SSL_CTX *context, const char *path, struct tls_trust *trust,
+                              struct tls_fault *fault)
+{
+    X509_STORE *known = tls_trust_find(trust, path);
+    enum status status;
+
+    if (known != NULL) {
+        SSL_CTX_set1_cert_store(context, known);
+        return ST_OK;
+    }
+    status = read_trust(context, path, fault);
+    if (status == ST_OK)
+        tls_trust_keep(trust, path, SSL_CTX_get_cert_store(context));
+    return status;
 }
 
 static int refuse_passphrase(char *block, int size, int for_writing, void *arg)
@@ -123,9 +139,10 @@ static enum status load_certificate(SSL_CTX *context, const char *cert_file, con
     return load_key(context, key_file, fault);
 }
 
-enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct tls_fault *fault)
+enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct tls_trust *trust,
+                           struct tls_fault *fault)
 {
-    enum status status = load_trust(context, spec->ca_file, fault);
+    enum status status = load_trust(context, spec->ca_file, trust, fault);
 
     return status == ST_OK ? load_certificate(context, spec->cert_file, spec->key_file, fault) : status;
 }
@@ -133,7 +150,7 @@ enum status tls_files_load(SSL_CTX *context, const struct tls_spec *spec, struct
 /* Whose certificates are trusted, and the names of these authorities, by which a client chooses what to show. */
 static enum status load_client_trust(SSL_CTX *context, const char *path, struct tls_fault *fault)
 {
-    enum status status = load_trust(context, path, fault);
+    enum status status = read_trust(context, path, fault);
     STACK_OF(X509_NAME) * names;
 
     if (status != ST_OK)
@@ -154,10 +171,11 @@ enum status tls_files_load_server(SSL_CTX *context, const struct tls_server_spec
     return status == ST_OK ? load_certificate(context, spec->cert_file, spec->key_file, fault) : status;
 }
 
-enum status tls_files_check(const struct tls_spec *spec, struct tls_fault *fault)
+enum status tls_files_check(const struct tls_spec *spec, struct tls_trust *trust, struct tls_fault *fault)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    enum status status = context != NULL ? tls_files_load(context, spec, fault) : complain_of_memory(fault);
+    enum status status =
+        context != NULL ? tls_files_load(context, spec, trust, fault) : complain_of_memory(fault);
 
     SSL_CTX_free(context);
     return status;

@@ -32,9 +32,9 @@ def test_it_is_ready_within_20_ms(curfew):
 
 
 @pytest.mark.sound_only
-@pytest.mark.parametrize("scheme, most", [("http", RESIDENT), ("https", RESIDENT + AUTHORITIES)])
-def test_it_takes_8_mib_with_one_worker(curfew, scheme, most):
-    proxy = curfew(url=f"{scheme}://localhost:1", top={"workers": 1})
+@pytest.mark.parametrize("scheme, upstreams, most", [("http", 1, RESIDENT), ("https", 1, RESIDENT + AUTHORITIES), ("https", 10, RESIDENT + AUTHORITIES)])
+def test_it_takes_8_mib_with_one_worker(curfew, scheme, upstreams, most):
+    proxy = curfew(upstreams={f"api{i}": {"listen": "127.0.0.1:0", "url": f"{scheme}://localhost:1"} for i in range(upstreams)}, top={"workers": 1})
     assert proxy.process.rss_bytes() <= most, f"{proxy.process.rss_bytes() / MIB:.1f} MiB"
 
 

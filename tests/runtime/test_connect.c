@@ -685,9 +685,13 @@ static struct tls_client *tls_towards(const char *server_name)
         .server_name = server_name,
         .min_version = TLS1_2_VERSION,
     };
+    struct tls_trust trust;
     struct tls_fault fault;
-    struct tls_client *tls = tls_client_new(&spec, 1, &fault);
+    struct tls_client *tls;
 
+    tls_trust_init(&trust);
+    tls = tls_client_new(&spec, 1, &trust, &fault);
+    tls_trust_fini(&trust);
     assert_non_null(tls);
     return tls;
 }

@@ -36,9 +36,13 @@ static struct tls_spec spec_for(const char *server_name, const char *ca_file)
 
 static struct tls_client *client_of(const struct tls_spec *spec)
 {
+    struct tls_trust trust;
     struct tls_fault fault;
-    struct tls_client *client = tls_client_new(spec, 2, &fault);
+    struct tls_client *client;
 
+    tls_trust_init(&trust);
+    client = tls_client_new(spec, 2, &trust, &fault);
+    tls_trust_fini(&trust);
     if (client == NULL)
         print_error("%s\n", fault.text);
     assert_non_null(client);
@@ -465,14 +469,45 @@ static void a_peer_that_resets_in_the_handshake_is_a_protocol_error(void **state
 static void assert_complaint(const struct tls_spec *spec, enum tls_file file, const char *path,
                              const char *reason)
 {
+    struct tls_trust trust;
     struct tls_fault fault;
     char expected[512];
 
-    assert_null(tls_client_new(spec, 1, &fault));
+    tls_trust_init(&trust);
+    assert_null(tls_client_new(spec, 1, &trust, &fault));
+    tls_trust_fini(&trust);
     assert_int_equal(fault.file, file);
     snprintf(expected, sizeof(expected), "%s: %s", path, reason);
     assert_string_equal(fault.text, expected);
     assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void authorities_that_several_trust_are_read_once(void **state)
+{
+    char path[sizeof(pki.dir) + sizeof("/link.pem")];
+    struct tls_spec spec = spec_for("api.test", path), other = spec_for("api.test", pki.other_ca);
+    struct server server = {.then = NULL};
+    SSL_CTX *context = server_context(&pki, pki.good, TLS1_3_VERSION, false);
+    struct tls_client *first, *second, *third;
+    struct tls_trust trust;
+    struct tls_fault fault;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/link.pem", pki.dir);
+    assert_int_equal(symlink(pki.ca, path), 0);
+    tls_trust_init(&trust);
+    first = tls_client_new(&spec, 2, &trust, &fault);
+    assert_int_equal(unlink(path), 0); /* the second has no need of it */
+    second = tls_client_new(&spec, 2, &trust, &fault);
+    third = tls_client_new(&other, 2, &trust, &fault);
+    tls_trust_fini(&trust);
+    assert_true(first != NULL && second != NULL && third != NULL);
+    tls_client_free(first);
+    assert_int_equal(meet(second, 0, context, &server).status, ST_OK);
+    assert_int_equal(meet(third, 0, context, &server).failure.cause, CAUSE_TLS_CERTIFICATE);
+    tls_client_free(second);
+    tls_client_free(third);
+    SSL_CTX_free(context);
 }
 
 static void a_complaint_names_file_and_reason(void **state)
@@ -521,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_peer_without_tls_is_a_protocol_error),
         cmocka_unit_test(a_peer_that_closes_in_the_handshake_is_a_protocol_error),
         cmocka_unit_test(a_peer_that_resets_in_the_handshake_is_a_protocol_error),
+        cmocka_unit_test(authorities_that_several_trust_are_read_once),
         cmocka_unit_test(a_complaint_names_file_and_reason),
     };
 
