@@ -9,7 +9,8 @@ import pytest
 from harness.bounds import SLOW, poll
 from harness.curfew import write_config
 from harness.process import BINARY
-from harness.stores import Impostor, RedisServer, Sentinel, free_port
+from harness.ports import free_port
+from harness.stores import Impostor, RedisServer, Sentinel
 
 TREE = Path(__file__).resolve().parents[2]
 # What docs/fleet.md has a user be able to do.

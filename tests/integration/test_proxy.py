@@ -199,9 +199,9 @@ def test_what_is_no_proxy_is_refused(tmp_path, written, why):
 def test_a_proxy_that_is_down_is_refused_as_any_address(curfew, certificates):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    proxy = curfew(upstreams={"api": {"url": "https://api.test", "proxy": f"http://127.0.0.1:{port}", "tls": {"ca_file": certificates.ca}}})
-    problem.expect(proxy.ask(), 502, "connection_refused", phase="connect", upstream="api", sent="none")
+        proxy = curfew(upstreams={"api": {"url": "https://api.test", "proxy": f"http://127.0.0.1:{free.getsockname()[1]}",
+                                          "tls": {"ca_file": certificates.ca}}})
+        problem.expect(proxy.ask(), 502, "connection_refused", phase="connect", upstream="api", sent="none")
 
 
 def test_a_certificate_is_verified_through_the_tunnel(through, certificates):

@@ -9,6 +9,7 @@ import pytest
 
 from harness.bounds import SOON
 from harness.peers import ScriptedUpstream, ok
+from harness.ports import free_port
 from harness.problem import expect
 from harness.process import Lines
 
@@ -222,9 +223,7 @@ class Renegotiating:
     """openssl's own server, for TLS 1.2; Python's can't renegotiate. One connection at a time."""
 
     def __init__(self, certificates):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         # pylint: disable=consider-using-with
         self.popen = subprocess.Popen(
             ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-tls1_2", "-cert", certificates.cert("server"),

@@ -2,9 +2,8 @@
 Which tests take time of their own: those of tests/integration/long, a test in each line, with the seconds that it took when
 `make test-times` measured all. `scripts/test quick` leaves them out, and those marked `timed`.
 
-The list is held to what is: `make lint` fails if a test that it names is gone, and each run of a release build, the whole one and
-the quick one, in which a test that it does not name took over LIMIT. The margin is for a machine that is busy: when it is measured,
-a test has its line from LONG on.
+The list is held to what is: `make lint` fails if a test that it names is gone, and a run of a release build names at its end each test
+that took over LIMIT and has no line. Such a run does not fail: how long something takes says more of the machine than of the change.
 """
 
 import os
@@ -61,9 +60,7 @@ class Durations:
             LIST.write_text("".join(lines), "utf-8")
         elif not SANITIZED:
             self.late = {name: seconds for name, seconds in self.longest().items() if seconds > LIMIT and name not in listed()}
-            if self.late and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter):
         for name, seconds in sorted(self.late.items()):
-            terminalreporter.write_line(f"ERROR {name} took {seconds:.1f} s: its line in tests/integration/long is missing")
+            terminalreporter.write_line(f"{name} took {seconds:.1f} s, and has no line in tests/integration/long: make test-times")

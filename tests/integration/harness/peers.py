@@ -6,6 +6,7 @@ import struct
 import threading
 
 from .bounds import SOON, poll, readable, writable
+from .ports import bind_for_good
 from .wire import Cut, Peer
 
 
@@ -103,8 +104,7 @@ class ScriptedUpstream:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind((host, port))
+        bind_for_good(self.sock, host, port)
         self.sock.listen(backlog)
         self.host, self.port = self.sock.getsockname()[:2]
         self._thread = None

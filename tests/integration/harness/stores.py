@@ -10,15 +10,10 @@ import threading
 import redis
 
 from .bounds import SLOW, poll
+from .ports import free_port
 from .process import Process
 
 SERVER = shutil.which("redis-server")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Book:
@@ -92,14 +87,15 @@ class Between:
     """
     A TCP proxy before a real store. `mode` says what becomes of what the store answers: "forward"; "stall": it is kept; "drip": a byte
     of it now and then; else bytes, which are sent in its place, again and again, as fast as they are taken. "cut": nothing goes either
-    way. `late`: this share of messages, of either side, is late by a random time of `late_by` seconds.
+    way. From when it is set, nothing is passed on by the mode before. `late`: this share of messages, of either side, is late by a
+    random time of `late_by` seconds.
     """
 
     def __init__(self, port, late=0.0, late_by=(0.2, 3.0), seed=1):
         self.late, self.late_by, self.random = late, late_by, random.Random(seed)
         self.to = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.mode = "forward"
+        self._mode, self._passing = "forward", threading.Lock()
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
@@ -107,6 +103,15 @@ class Between:
     @property
     def url(self):
         return f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    @property
+    def mode(self):
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode):
+        with self._passing:
+            self._mode = mode
 
     def _accept(self):
         while not self.ended.is_set():
@@ -134,6 +139,15 @@ class Between:
             return True
         if ready and self.random.random() < self.late:
             self.ended.wait(self.random.uniform(*self.late_by))
+        with self._passing:
+            going_on = self._pass(ready, conn, store)
+        if self.mode == "drip":
+            self.ended.wait(0.05)
+        return going_on
+
+    def _pass(self, ready, conn, store):
+        if self.mode == "cut":
+            return True
         if conn in ready:
             asked = conn.recv(65536)
             if not asked:
@@ -144,8 +158,6 @@ class Between:
         elif store in ready and self.mode != "stall":
             said = store.recv(1 if self.mode == "drip" else 65536)
             conn.sendall(said)
-            if self.mode == "drip":
-                self.ended.wait(0.05)
             return bool(said)
         return True
 
