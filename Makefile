@@ -37,10 +37,11 @@ PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
 # Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
-SIDE_BY_SIDE ?= -n 4 --dist loadfile
-# Tests that say how late something may be: one by one. Under ASan, where they may be three times as late, in pairs; threads
-# under TSan need both processors.
-TIMED ?= $(if $(filter address%,$(SAN)),-n 2 --dist loadfile)
+SIDE_BY_SIDE ?= -n 6 --dist loadfile
+# Tests that say how late something may be: in pairs; threads under TSan need both processors. Those that need the machine: one by
+# one, but for ASan, where all may be three times as late.
+TIMED ?= $(if $(filter thread,$(SAN)),,-n 2 --dist loadfile)
+ALONE ?= $(if $(filter address%,$(SAN)),-n 2 --dist loadfile)
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -346,7 +347,7 @@ SELECTED := $(if $(T),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(T),$(notd
 check-unit: $(SELECTED) ## Unit tests (cmocka), simulations, the runtime's tests, the fuzzer's corpora; T=NAME selects
 	@$(RUN_ENV) tests/run-programs $(SELECTED)
 
-RUN_INTEGRATION = PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' TIMED='$(TIMED)' \
+RUN_INTEGRATION = PYTEST='$(PYTEST) $(PYTEST_ARGS)' SIDE_BY_SIDE='$(SIDE_BY_SIDE)' TIMED='$(TIMED)' ALONE='$(ALONE)' \
 	tests/run-integration $(if $(K),-k '$(K)')
 
 .PHONY: check-integration
@@ -355,11 +356,11 @@ check-integration: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Tests 
 
 .PHONY: check-short
 check-short: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Of the tests of the real binary those that take no time of their own
-	@$(RUN_ENV) CURFEW_QUICK=1 $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) -m 'not timed' tests/integration
+	@$(RUN_ENV) CURFEW_QUICK=1 $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) -m 'not timed and not alone' tests/integration
 
 .PHONY: test-times
 test-times: $(CURFEW) $(TOOLS) $(PRELOADS) $(BROKEN) $(FETCHED) ## Measure which tests check-short leaves out: writes tests/integration/long
-	@$(RUN_ENV) CURFEW_TIMES=1 $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) -m 'not timed' tests/integration
+	@$(RUN_ENV) CURFEW_TIMES=1 $(PYTEST) $(PYTEST_ARGS) $(SIDE_BY_SIDE) -m 'not timed and not alone' tests/integration
 
 # Without npm's registry in reach, all other tests run.
 $(PEERS)/%/node_modules: tests/%/package.json tests/%/package-lock.json

@@ -27,7 +27,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sound_only: says nothing about a sanitizer build (memory, large numbers)")
     config.addinivalue_line("markers", "contracts_only: needs a build in which a broken contract ends the process: a sanitizer's")
     config.addinivalue_line("markers", "one_worker: needs what each worker keeps for itself (connections, names, sessions)")
-    config.addinivalue_line("markers", "timed: says how late something may be, or needs the whole machine: it runs alone, or under ASan beside one other")
+    config.addinivalue_line("markers", "timed: says how late something may be: it runs beside one other such test at most")
+    config.addinivalue_line("markers", "alone: needs the whole machine, or gives others something to do: under ASan alone it runs beside another of its kind")
     if not os.access(BINARY, os.X_OK):
         raise pytest.UsageError("CURFEW has to name the curfew binary: `make check-integration` does it")
 

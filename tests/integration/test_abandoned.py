@@ -282,7 +282,7 @@ def test_a_caller_that_leaves_after_its_half_close_is_gone(pair):
 # -------------------------------------------------------------------------------- in numbers
 
 
-@pytest.mark.timed
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["close", "rst"])
 def test_hundreds_of_callers_leave_at_random(curfew, faulty, how):
     """Twice: a thousand. Every call has an outcome, every permit comes back, every upstream connection is closed."""

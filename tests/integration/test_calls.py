@@ -262,7 +262,7 @@ def test_while_lists_are_taken_the_books_are_exact_and_no_call_is_lost(pair):
     assert proxy.wait_idle().sum("curfew_pool_audit_errors_total") == 0
 
 
-@pytest.mark.timed
+@pytest.mark.alone
 @pytest.mark.sound_only
 def test_a_list_of_ten_thousand_stops_no_worker_for_a_millisecond_and_scrapes_are_quick(pair):
     count = 10000

@@ -24,6 +24,7 @@ def wait_lent(fleet, hosts, seconds=SOON):
         poll(lambda host=host: fleet.hosts[host].ask("GET", "/ok").status == 200, f"host {host} to take calls", seconds)
 
 
+@pytest.mark.timed
 def test_a_cap_holds_over_all_hosts_and_is_used_by_all_alike(fleet):
     f = fleet(4, size=6)
     f.begin()
@@ -34,6 +35,7 @@ def test_a_cap_holds_over_all_hosts_and_is_used_by_all_alike(fleet):
     assert sum(calls) >= 0.6 * 2 * 6 / 0.05, calls
 
 
+@pytest.mark.timed
 def test_a_cap_below_the_number_of_hosts_goes_round(fleet):
     f = fleet(4, size=2)
     f.begin()
@@ -241,6 +243,7 @@ def test_what_becomes_of_it_is_seen(fleet):
     f.hosts[0].wait_metric("curfew_fleet_connected", 0)
 
 
+@pytest.mark.timed
 def test_after_ride_out_each_has_its_share_and_the_cap_holds_until_the_store_is_back_empty(fleet):
     f = fleet(3, size=6, fallback="share", ride_out="3s", deadline="500ms", pool={"queue": 4})
     f.begin()
@@ -257,6 +260,7 @@ def test_after_ride_out_each_has_its_share_and_the_cap_holds_until_the_store_is_
     assert all(done(result) >= 100 for result in results), [result.statuses for result in results]
 
 
+@pytest.mark.timed
 def test_a_book_that_is_wiped_is_learnt_anew_and_what_is_held_goes_on(fleet):
     f = fleet(3, size=6, pool={"queue": 4})
     f.begin()

@@ -24,6 +24,7 @@ def server(tmp_path, later):
     return start
 
 
+@pytest.mark.timed
 def test_half_of_the_hosts_cut_off_and_messages_that_are_late_leave_the_cap_as_it_is(fleet, server, later):
     store = server()
     ways = [Between(store.port, late=0.02, late_by=(0.2, 1.0), seed=number) for number in range(4)]
@@ -45,6 +46,7 @@ def test_half_of_the_hosts_cut_off_and_messages_that_are_late_leave_the_cap_as_i
     assert min(done(results)) >= 9 / 0.05 / 2, "a host had less than half of what it owns"
 
 
+@pytest.mark.timed
 def test_a_clock_of_the_store_that_steps_leaves_the_cap_as_it_is(fleet):
     f = fleet(3, size=6, pool={"queue": 3}, steps=True, **SHORT)
     f.begin()

@@ -8,7 +8,7 @@ from matrix.policies import SITUATIONS
 from matrix.table import TABLE as TABLE_PATH, Table, live_states
 
 # It measures what the kernel takes for a caller who does not read.
-pytestmark = pytest.mark.timed
+pytestmark = pytest.mark.alone
 
 TEXT = TABLE_PATH.read_text("utf-8")
 TABLE = Table(TEXT)

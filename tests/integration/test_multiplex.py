@@ -148,6 +148,7 @@ def test_each_call_gets_its_own_answer(front):
     assert results == [True] * 20 and api.connections == 1
 
 
+@pytest.mark.timed  # curfew waits 100 ms for SETTINGS
 def test_what_the_api_allows_is_kept_to(front):
     proxy, api = front(serve(answer_together(30)), streams=100, greeting=settings(streams=3))
     assert Many(proxy, 30).join() == [200] * 30
@@ -155,6 +156,7 @@ def test_what_the_api_allows_is_kept_to(front):
     assert proxy.wait_idle().calls("failed") == 0
 
 
+@pytest.mark.timed  # as above
 def test_a_burst_does_not_find_out_what_the_api_allows_the_hard_way(front):
     """HAProxy 2853: a server that ends the connection at the stream that is one too many."""
     def script(peer):
@@ -648,7 +650,7 @@ def test_what_becomes_of_a_call_that_was_cut_is_written_down(front):
     assert api.connections == 1
 
 
-@pytest.mark.timed
+@pytest.mark.alone
 def test_thousands_of_calls_cut_at_a_node_api_fail_none_of_the_healthy_ones(curfew):
     """Node ends connections that have seen 1000 resets, and all calls on them."""
     with node_http2() as url:

@@ -13,7 +13,7 @@ from harness.metrics import Metrics
 from harness.peers import ScriptedCaller
 from harness.service import hand_over, wait_ready
 
-pytestmark = pytest.mark.timed
+pytestmark = pytest.mark.alone
 
 RATE = 200 if SANITIZED else 1000
 DEADLINE_S = 5 * SLOW

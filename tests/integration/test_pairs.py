@@ -8,7 +8,7 @@ from matrix.events import EVENTS
 from matrix.pairs import PAIRS, PAIRS_TABLE, PairTable
 
 # It measures what the kernel takes for a caller who does not read.
-pytestmark = pytest.mark.timed
+pytestmark = pytest.mark.alone
 
 TEXT = PAIRS_TABLE.read_text("utf-8")
 TABLE = PairTable(TEXT)

@@ -308,7 +308,7 @@ def test_health_is_told_by_the_admin(pair):
 # ---------------------------------------------------------------------------------- in numbers
 
 
-@pytest.mark.timed
+@pytest.mark.alone
 def test_eight_thousand_calls_to_an_api_that_is_stuck(curfew, faulty):
     """2,000 a second, fifty permits: at most fifty at the upstream at any instant, and everyone has an answer in time."""
     calls, rate = (1600, 400) if SANITIZED else (8000, 2000)
@@ -333,7 +333,7 @@ WAYS_TO_BE_SLOW = {
 }
 
 
-@pytest.mark.timed
+@pytest.mark.alone
 @pytest.mark.sound_only
 @pytest.mark.parametrize("who", WAYS_TO_BE_SLOW)
 def test_thousands_at_once_are_over_at_the_deadline(curfew, faulty, who):

@@ -18,7 +18,7 @@ def worker_of(call):
 
 
 @pytest.mark.sound_only
-@pytest.mark.timed
+@pytest.mark.alone
 @pytest.mark.parametrize("workers", [2, 4])
 def test_a_thousand_connections_are_within_ten_percent_of_even(curfew, faulty, workers):
     """All at once, as after a deployment: the quickest does not get most of them."""

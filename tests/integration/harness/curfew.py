@@ -175,14 +175,21 @@ class Curfew:
         return self.wait_metric("curfew_calls_in_flight", count, **labels)
 
     def wait_idle(self, seconds=SOON):
-        """Until nothing is in flight, held or waiting and every call has an outcome."""
-        last = []
+        """Until nothing is in flight, held or waiting and every call has an outcome. Scrapes of a crowd that has just left may be under way."""
+        why = [None]
 
         def is_idle():
-            last[:] = [metrics := self.metrics()]
-            return None if metrics.why_not_idle() else metrics
+            status, text = self.admin_get("/metrics")
+            if status == 503 and "Too many scrapes" in text:
+                why[0] = text
+                return None
+            assert status == 200, text
+            metrics = Metrics(text)
+            metrics.must_add_up()
+            why[0] = metrics.why_not_idle()
+            return None if why[0] else metrics
 
-        return poll(is_idle, lambda: f"nothing left going on: {last[0].why_not_idle()}", seconds)
+        return poll(is_idle, lambda: f"nothing left going on: {why[0]}", seconds)
 
     # ---------------------------------------------------------------------- log
 

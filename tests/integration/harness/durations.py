@@ -1,6 +1,6 @@
 """
 Which tests take time of their own: those of tests/integration/long, a test in each line, with the seconds that it took when
-`make test-times` measured all. `scripts/test quick` leaves them out, and those marked `timed`.
+`make test-times` measured all. `scripts/test quick` leaves them out, and those marked `timed` or `alone`.
 
 The list is held to what is: `make lint` fails if a test that it names is gone, and a run of a release build names at its end each test
 that took over LIMIT and has no line. Such a run does not fail: how long something takes says more of the machine than of the change.
@@ -41,7 +41,7 @@ class Durations:
 
     def pytest_runtest_logreport(self, report):
         self.by_test[report.nodeid] = self.by_test.get(report.nodeid, 0.0) + report.duration
-        if "timed" in report.keywords:
+        if "timed" in report.keywords or "alone" in report.keywords:
             self.timed.add(name_of(report.nodeid))
 
     def longest(self):
