@@ -30,6 +30,12 @@ void rate_set(struct rate *rate, int64_t period_ns, uint32_t burst, int64_t now_
 /* The earliest instant, not before `now_ns`, for a start that comes behind `ahead` others. */
 int64_t rate_slot_ns(const struct rate *rate, uint32_t ahead, int64_t now_ns) __attribute__((pure));
 
+/* May one start now? */
+static inline bool rate_is_open(const struct rate *rate, int64_t now_ns)
+{
+    return rate->period_ns == 0 || rate->next_ns - rate->slack_ns <= now_ns;
+}
+
 /* One starts now, whether its slot has come or not. */
 void rate_take(struct rate *rate, int64_t now_ns);
 

@@ -33,9 +33,7 @@ struct stream *call_content(struct call *call)
     const struct retries_config *config = &call->route->retries;
     struct replay **replay = replay_of(call);
 
-    if (*replay == NULL && call->caller->ended)
-        return call->caller;
-    if (*replay == NULL && keeps_content(call))
+    if (*replay == NULL && !call->caller->ended && keeps_content(call))
         *replay = replay_new(call->caller, call->context->replay, config->content_bytes,
                              call->context->snapshot->limits.replay_bytes);
     if (*replay == NULL)

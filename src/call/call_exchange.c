@@ -32,6 +32,18 @@ static void note_sent(struct call *call, enum sent sent)
 
 static const struct stream_fault delivered = {.cause = CAUSE_NONE};
 
+static enum relay_end relay_content(struct call *call)
+{
+    bool has_content = !call->caller->ended || call->caller->received != 0;
+    enum relay_end end;
+
+    if (call->spare == NULL || !has_content)
+        return relay_run(call->caller, call->try->exchange, NULL, NULL);
+    end = relay_run(call_content(call), call->try->exchange, NULL, NULL);
+    call_note_content(call);
+    return end;
+}
+
 static const struct stream_fault *upload(struct call *call)
 {
     enum relay_end end;
@@ -40,9 +52,7 @@ static const struct stream_fault *upload(struct call *call)
         return NULL;
     if (call->tunnel != NULL)
         return call_send_ask(call);
-    end = relay_run(call->spare != NULL ? call_content(call) : call->caller, call->try->exchange, NULL, NULL);
-    if (call->spare != NULL)
-        call_note_content(call);
+    end = relay_content(call);
     if (call->try->exchange->sent)
         note_sent(call, SENT_PARTIAL);
     switch (end) {

@@ -33,13 +33,16 @@ static int64_t slot_ns(const struct permit_pool *pool, uint32_t ahead, int64_t n
                             : rate_slot_ns(&pool->rate, ahead, from_ns);
 }
 
-static bool gate_is_open(const struct permit_pool *pool, int64_t now_ns)
+/* Inlined, as every call of a pool with a rate comes by here. */
+static inline __attribute__((always_inline)) bool gate_is_open(const struct permit_pool *pool, int64_t now_ns)
 {
+    const struct pause *pause = &pool->pause;
+
     if (!pool->gated)
         return true;
-    if (!pause_has_room(&pool->pause) || slot_ns(pool, 0, now_ns) > now_ns)
+    if (pause->round != 0 && (!pause_has_room(pause) || pause_is_on(pause, now_ns)))
         return false;
-    return !pool->lent.is_on || rate_lent_left(&pool->lent, now_ns) > 0;
+    return pool->lent.is_on ? rate_lent_is_open(&pool->lent, now_ns) : rate_is_open(&pool->rate, now_ns);
 }
 
 static void find_gated(struct permit_pool *pool)

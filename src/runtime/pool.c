@@ -142,7 +142,7 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
     pthread_mutex_lock(&pool->lock);
     now_ns = pool_now_locked(pool);
     /* If the home is late, those whose slot has come are no reason to refuse a newcomer. */
-    if (pool->permits.gated)
+    if (pool->permits.gated && pool->permits.queue.length != 0)
         pool_spread_news_locked(pool, now_ns, &bells);
     answer = permit_acquire(&pool->permits, &ticket->permit, now_ns);
     if (answer == PERMIT_GRANTED)

@@ -21,6 +21,7 @@ static void set(uint32_t limit, int64_t per_ns, uint32_t burst)
 
 static int64_t slot(uint32_t ahead, int64_t now_ns)
 {
+    assert_int_equal(rate_is_open(&rate, now_ns), rate_slot_ns(&rate, 0, now_ns) == now_ns);
     return rate_slot_ns(&rate, ahead, now_ns) - NOW;
 }
 
@@ -116,7 +117,8 @@ static void no_window_has_more_than_burst_and_rate_allow(void **state)
     while (count < 4000) {
         seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
         now_ns += (int64_t)(seed % (seed % 97 == 0 ? 600 * MS : 4 * MS));
-        if (rate_slot_ns(&rate, 0, now_ns) > now_ns)
+        assert_int_equal(rate_is_open(&rate, now_ns), rate_slot_ns(&rate, 0, now_ns) == now_ns);
+        if (!rate_is_open(&rate, now_ns))
             continue;
         rate_take(&rate, now_ns);
         starts[count++] = now_ns;
