@@ -37,6 +37,7 @@ struct h2_exchange {
     bool waits_for_settings : 1; /* it was refused before: the peer's limits come first */
     /* what comes */
     bool open : 1;        /* the final head was given */
+    bool head_comes : 1;  /* one has begun, and is not whole */
     bool head_is_bad : 1; /* the one that is coming: `detail` */
     bool head_is_final : 1;
     bool has_trailers : 1; /* `heads` has them */

@@ -39,7 +39,8 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
     exchange->whole_heads--;
     *head = exchange->parsed;
     (*head)->keep_alive = true; /* the end of a response is not the connection's here */
-    stream->begun = buffer_len(&exchange->heads) != 0;
+    stream->begun =
+        buffer_len(&exchange->heads) != 0 || exchange->head_comes; /* of which there may be no field */
     if ((*head)->code < 200)
         return STREAM_OK;
     exchange->open = true;
@@ -267,7 +268,7 @@ void h2_exchange_begin(struct h2_exchange *exchange, struct h2_connection *conne
     exchange->is_https = terms->is_https;
     exchange->id = 0;
     exchange->again_at = 0;
-    exchange->end_given = exchange->closed = exchange->news = false;
+    exchange->end_given = exchange->closed = exchange->news = exchange->head_comes = false;
     exchange->failure = STREAM_OK;
     exchange->stream.fault = (struct stream_fault){.cause = CAUSE_NONE};
     exchange->stream.heard = exchange->stream.lost = exchange->stream.refused = exchange->stream.sent = false;

@@ -60,7 +60,7 @@ static void head_begins(void *user, void *stream)
     (void)user;
     exchange->stream.heard = true;
     if (!is_trailers(exchange)) {
-        exchange->stream.begun = true;
+        exchange->stream.begun = exchange->head_comes = true;
         h2_exchange_has_news(exchange); /* another limit runs from here, and the rest may not come */
     }
     exchange->head_bytes = 0;
@@ -169,6 +169,7 @@ static void head_done(void *user, void *stream, bool end)
     struct h2_exchange *exchange = stream;
 
     (void)user;
+    exchange->head_comes = false;
     h2_exchange_has_news(exchange);
     if (exchange->head_is_bad)
         return;

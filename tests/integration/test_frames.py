@@ -7,7 +7,7 @@ import pytest
 
 from frames import apis as api_cases
 from frames import callers
-from frames.words import ANSWERED, BESIDE, END_HEADERS, END_STREAM, HEADERS, PING
+from frames.words import ANSWERED, BESIDE, END_HEADERS, END_STREAM, HEADERS, INTERIM, PING
 from harness.curfew import Curfew, write_config
 from harness import h2
 from harness.h2 import H2Api, settings
@@ -224,6 +224,8 @@ def test_what_apis_send(apis, case):
             if step == ANSWERED:
                 assert caller.recv_response().status == 200
                 answered = True
+            elif step == INTERIM:
+                assert caller.recv_response_head().status == 103
             else:
                 peer.send(step)
         came = what_comes_of(peer, caller, answered, "ignored" in allowed(reaction))

@@ -9,7 +9,7 @@ all the while; stream 3's is a GET that has come whole, and the case is about it
     ignored          nothing comes of it: the answer can still be given
 """
 
-from .words import (ACK, ANSWERED, END_HEADERS, END_STREAM, GET, GOAWAY, GOOD_BLOCKS, HEADERS, OK, PADDED, PING, PRIORITIZED,
+from .words import (ACK, ANSWERED, END_HEADERS, END_STREAM, GET, GOAWAY, GOOD_BLOCKS, HEADERS, INTERIM, OK, PADDED, PING, PRIORITIZED,
                     PRIORITY, PRIORITY_3, PUSH_PROMISE, RST_STREAM, SETTINGS, UNKNOWN, WHOLE, WINDOW_UPDATE, bad_blocks, data, frame, headers,
                     indexed, integer, literal, more, reset, settings, string, table_size, u32, update)
 
@@ -105,6 +105,7 @@ CASES = [
     ("8.1", "DATA behind trailers", [HEAD + data(b"x") + headers(literal("x-sum", "7")), ANSWERED, data(b"y")], "ignored | goaway 5"),
     ("8.1", "a reset with NO_ERROR behind a whole answer", headers(OK) + reset(3, 0), "200"),
     ("8.1", "a head of 103 and one of 200", headers(status("103"), 3, END_HEADERS) + headers(OK), "200"),
+    ("8.1", "a head that is cut off right behind 103", [headers(status("103"), 3, END_HEADERS) + headers(OK)[:10], INTERIM, headers(OK)[10:]], "200"),
     ("8.1", "103 that ends the stream", headers(status("103")), MALFORMED),
     ("8.1", "DATA behind 103", headers(status("103"), 3, END_HEADERS) + data(b"x"), MALFORMED),
     ("8.1.1", "content shorter than its length", headers(OK + literal("content-length", "5"), 3, END_HEADERS) + data(b"abc", 3, END_STREAM), MALFORMED + " | cut rst 1"),

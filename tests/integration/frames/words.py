@@ -8,6 +8,7 @@ WHOLE = END_HEADERS | END_STREAM
 CANCEL = 8
 # A step of a case: what was sent so far has its effect before the rest is sent.
 ANSWERED = "answered"  # stream 3 has its whole answer
+INTERIM = "interim"  # the caller of stream 3 has a 103
 
 
 def literal(name, value, first=0x00):
