@@ -59,6 +59,15 @@ void slots_take(struct slots *slots);
 /* One gives it back whose stream has ended on both sides, or was never begun. */
 void slots_give(struct slots *slots);
 
+/*
+ * May a call that has taken its slot begin its stream? Behind a PING that is outstanding only one that may be sent
+ * twice, and none while the connection is doubtful.
+ */
+static inline bool slots_may_begin(const struct slots *slots, bool repeatable)
+{
+    return !slots->doubtful && (slots->ping_ns == 0 || repeatable);
+}
+
 /* May one more stream be reset? */
 static inline bool slots_may_reset(const struct slots *slots)
 {

@@ -63,7 +63,7 @@ static bool may_begin(const struct carrier *carrier, const struct seat *seat)
 {
     if (!upstream_is_made(carrier->upstream) || carrier->dead)
         return false;
-    if (carrier->slots.ping_ns != 0 && !seat->repeatable)
+    if (!slots_may_begin(&carrier->slots, seat->repeatable))
         return false;
     return carrier->running == 0 || (carrier->running < peer_streams(carrier) && !is_in_grace(carrier));
 }
@@ -134,10 +134,10 @@ static void send_elsewhere(struct carrier *carrier, struct seat *seat)
     multiplex_place_anew(carrier->multiplex, seat);
 }
 
-/* Is there no place for those that wait, now that the API has said how many it allows? */
+/* Is there no place for those that wait: it takes none, or fewer than they are, now that the API has said how many? */
 static bool is_overbooked(const struct carrier *carrier)
 {
-    return carrier->dead || carrier->slots.retired ||
+    return carrier->dead || carrier->slots.retired || carrier->slots.doubtful ||
            (upstream_is_made(carrier->upstream) && !is_in_grace(carrier) && carrier->slots.ping_ns == 0);
 }
 
@@ -410,6 +410,7 @@ void carrier_wake(struct carrier *carrier)
 {
     carrier->upstream->events = &events;
     carrier->upstream->user = carrier;
+    note_reads(carrier); /* what was read meanwhile answers no PING that is still to go */
     list_push_back(&carrier->multiplex->carriers, &carrier->node);
 }
 

@@ -156,8 +156,10 @@ static void a_ping_goes_with_the_reset_of_a_call_that_heard_nothing(void **state
     assert_true(slots_reset_call(&slots, NOW, true));
     assert_true(slots.doubtful && slots.ping_ns == NOW);
     assert_int_equal(slots_left(&slots, &terms, 100), 0);
+    assert_false(slots_may_begin(&slots, true)); /* one that took its slot before begins elsewhere */
     assert_false(slots_reset_call(&slots, NOW + 1, true)); /* one is under way */
     slots_note_read(&slots, true, false);                  /* its answer */
+    assert_true(slots_may_begin(&slots, false));
     assert_int_equal(slots_left(&slots, &terms, 100), 8);
     assert_false(slots_reset_call(&slots, NOW + 2, true)); /* it has said no more than that it is there */
     assert_false(slots.doubtful);
@@ -173,6 +175,7 @@ static void a_connection_that_was_silent_is_asked_before_a_call(void **state)
     assert_false(slots_ask(&slots, NOW + 5 * S - 1, NOW, 5 * S));
     assert_true(slots_ask(&slots, NOW + 5 * S, NOW, 5 * S));
     assert_false(slots_ask(&slots, NOW + 6 * S, NOW, 5 * S)); /* it has been */
+    assert_true(slots_may_begin(&slots, true) && !slots_may_begin(&slots, false));
     assert_false(slots.doubtful);
     slots_note_read(&slots, true, false);
     assert_int_equal(slots.ping_ns, 0);
