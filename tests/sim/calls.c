@@ -70,6 +70,15 @@ static void add(struct world *sum, const struct world *world)
     sum->recovered += world->recovered;
     sum->let_go += world->let_go;
     sum->told_long += world->told_long;
+    sum->resets += world->resets;
+    sum->retired += world->retired;
+    sum->pings += world->pings;
+    sum->doubts += world->doubts;
+    sum->narrow += world->narrow;
+    if (world->most_streams > sum->most_streams)
+        sum->most_streams = world->most_streams;
+    if (world->most_resets > sum->most_resets)
+        sum->most_resets = world->most_resets;
     for (enum outcome outcome = 0; outcome < OUTCOME_COUNT; outcome++)
         sum->outcomes[outcome] += world->outcomes[outcome];
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
@@ -109,6 +118,12 @@ static void print(const struct world *sum)
         (unsigned long long)sum->paused_away, (unsigned long long)sum->put_out,
         (unsigned long long)sum->slow_starts, (unsigned long long)sum->recovered,
         (unsigned long long)sum->let_go, (unsigned long long)sum->told_long);
+    printf(
+        "over HTTP/2 at most %u streams at once; streams reset %llu, %u of a connection at most, retired for that %llu, "
+        "pings %llu, doubtful connections %llu, held up by a window %llu\n",
+        sum->most_streams, (unsigned long long)sum->resets, sum->most_resets,
+        (unsigned long long)sum->retired, (unsigned long long)sum->pings, (unsigned long long)sum->doubts,
+        (unsigned long long)sum->narrow);
 }
 
 /* A simulation in which something never happens shows nothing about it. */
@@ -128,6 +143,8 @@ static void check_everything_happened(const struct world *sum)
     CHECK(sum, sum->late_starts > 0 && sum->no_slots > 0 && sum->pauses > 0 && sum->longer > 0 &&
                    sum->paused_away > 0 && sum->put_out > 0 && sum->slow_starts > 0 && sum->recovered > 0 &&
                    sum->let_go > 0 && sum->told_long > 0);
+    CHECK(sum,
+          sum->most_streams > 2 && sum->resets > 0 && sum->pings > 0 && sum->doubts > 0 && sum->narrow > 0);
 }
 
 static uint64_t number_after(int argc, char **argv, const char *option, uint64_t otherwise)

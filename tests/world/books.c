@@ -167,7 +167,9 @@ static void check_tries(struct world *world, uint32_t number)
 void books_check(struct world *world)
 {
     struct tally tallies[POOLS] = {{0}};
+    uint32_t streams[POOLS] = {0};
 
+    people_listen(world, streams);
     memset(world->under_way, 0, sizeof(world->under_way));
     for (uint32_t number = 0; number < POOLS; number++)
         for (uint32_t i = 0; i < WORKERS; i++)
@@ -183,6 +185,8 @@ void books_check(struct world *world)
             cuts += upstream_count_cuts(context, &world->pools[number].pool);
         }
         check_pool(world, number, &tallies[number], cuts, ghosts);
+        CHECK(world,
+              streams[number] <= world->pools[number].pool.permits.held); /* no call without a permit */
         check_order(world, number);
     }
     for (uint32_t i = 0; i < WORKERS; i++) {

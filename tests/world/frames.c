@@ -9,9 +9,6 @@
 #define HEAD        9u
 #define PIECE       16384u
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7, WINDOW_UPDATE = 8 };
-enum { END_STREAM = 1, END_HEADERS = 4 };
-
 /* ---- what is said -------------------------------------------------------------------------------------- */
 
 static size_t put_u32(char *out, uint32_t value)
@@ -54,21 +51,47 @@ static size_t put_number_field(char *out, const char *name, uint64_t value)
     return put_field(out, name, digits);
 }
 
-/* SETTINGS with the largest window of a stream, and the largest of the connection: nobody here waits for one. */
-size_t frames_put_greeting(char *out, bool is_caller)
+static size_t put_setting(char *out, uint16_t id, uint32_t value)
 {
-    size_t at = 0;
+    out[0] = (char)(id >> 8);
+    out[1] = (char)id;
+    return 2 + put_u32(out + 2, value);
+}
 
-    if (is_caller) {
-        memcpy(out, PREFACE, PREFACE_LEN);
-        at = PREFACE_LEN;
-    }
-    out[at + HEAD] = 0;
-    out[at + HEAD + 1] = 4;
-    (void)put_u32(out + at + HEAD + 2, INT32_MAX);
-    at += close_frame(out + at, SETTINGS, 0, 0, 6);
-    (void)put_u32(out + at + HEAD, INT32_MAX - 65535);
-    return at + close_frame(out + at, WINDOW_UPDATE, 0, 0, 4);
+/* SETTINGS with the largest window of a stream, and the largest of the connection: no caller waits for one. */
+size_t frames_put_greeting(char *out)
+{
+    size_t at = PREFACE_LEN;
+
+    memcpy(out, PREFACE, PREFACE_LEN);
+    at += frames_put_settings(out + at, UINT32_MAX, INT32_MAX);
+    return at + frames_put_window(out + at, 0, INT32_MAX - 65535);
+}
+
+size_t frames_put_settings(char *out, uint32_t streams, uint32_t window)
+{
+    size_t len = put_setting(out + HEAD, FRAME_INITIAL_WINDOW, window);
+
+    if (streams != UINT32_MAX)
+        len += put_setting(out + HEAD + len, FRAME_MAX_STREAMS, streams);
+    return close_frame(out, FRAME_SETTINGS, 0, 0, len);
+}
+
+size_t frames_put_ack(char *out)
+{
+    return close_frame(out, FRAME_SETTINGS, FRAME_ACK, 0, 0);
+}
+
+size_t frames_put_window(char *out, uint32_t stream, uint32_t more)
+{
+    (void)put_u32(out + HEAD, more);
+    return close_frame(out, FRAME_WINDOW_UPDATE, 0, stream, 4);
+}
+
+size_t frames_put_pong(char *out, const char *bytes)
+{
+    memcpy(out + HEAD, bytes, 8);
+    return close_frame(out, FRAME_PING, FRAME_ACK, 0, 8);
 }
 
 size_t frames_put_request(char *out, uint32_t stream, const char *method, uint64_t number, unsigned left_ms,
@@ -87,11 +110,12 @@ size_t frames_put_request(char *out, uint32_t stream, const char *method, uint64
         len += put_number_field(block + len, "x-t", left_ms);
     if (content != 0)
         len += put_number_field(block + len, "content-length", content);
-    len = close_frame(out, HEADERS, (uint8_t)(END_HEADERS | (content == 0 ? END_STREAM : 0)), stream, len);
+    len = close_frame(out, FRAME_HEADERS,
+                      (uint8_t)(FRAME_END_HEADERS | (content == 0 ? FRAME_END_STREAM : 0)), stream, len);
     if (content == 0)
         return len;
     memset(out + len + HEAD, 'x', content);
-    return len + close_frame(out + len, DATA, END_STREAM, stream, content);
+    return len + close_frame(out + len, FRAME_DATA, FRAME_END_STREAM, stream, content);
 }
 
 size_t frames_put_head(char *out, uint32_t stream, const char *status, size_t length, bool ends,
@@ -103,7 +127,8 @@ size_t frames_put_head(char *out, uint32_t stream, const char *status, size_t le
         len += put_number_field(out + HEAD + len, "content-length", length);
     if (name != NULL)
         len += put_field(out + HEAD + len, name, value);
-    return close_frame(out, HEADERS, (uint8_t)(END_HEADERS | (ends ? END_STREAM : 0)), stream, len);
+    return close_frame(out, FRAME_HEADERS, (uint8_t)(FRAME_END_HEADERS | (ends ? FRAME_END_STREAM : 0)),
+                       stream, len);
 }
 
 size_t frames_put_content(char *out, uint32_t stream, char (*byte_at)(uint64_t number, size_t at),
@@ -118,7 +143,7 @@ size_t frames_put_content(char *out, uint32_t stream, char (*byte_at)(uint64_t n
             out[at + HEAD + i] = byte_at(number, from + i);
         len -= part;
         from += part;
-        at += close_frame(out + at, DATA, ends && len == 0 ? END_STREAM : 0, stream, part);
+        at += close_frame(out + at, FRAME_DATA, ends && len == 0 ? FRAME_END_STREAM : 0, stream, part);
     } while (len != 0);
     return at;
 }
@@ -126,14 +151,14 @@ size_t frames_put_content(char *out, uint32_t stream, char (*byte_at)(uint64_t n
 size_t frames_put_reset(char *out, uint32_t stream, uint32_t code)
 {
     (void)put_u32(out + HEAD, code);
-    return close_frame(out, RST_STREAM, 0, stream, 4);
+    return close_frame(out, FRAME_RST_STREAM, 0, stream, 4);
 }
 
-size_t frames_put_goaway(char *out, uint32_t last)
+size_t frames_put_goaway(char *out, uint32_t last, uint32_t code)
 {
     (void)put_u32(out + HEAD, last);
-    (void)put_u32(out + HEAD + 4, 0);
-    return close_frame(out, GOAWAY, 0, 0, 8);
+    (void)put_u32(out + HEAD + 4, code);
+    return close_frame(out, FRAME_GOAWAY, 0, 0, 8);
 }
 
 /* ---- what is heard ------------------------------------------------------------------------------------- */
@@ -162,39 +187,45 @@ void frames_next(struct frames *frames)
     frames->ended = frames->was_reset = false;
 }
 
-static void note_field(struct frames *frames, const nghttp2_nv *field)
+static uint64_t number_of(const uint8_t *bytes, size_t len)
 {
-    char value[24] = "";
+    char text[24] = "";
 
-    if (field->namelen == 7 && memcmp(field->name, ":status", 7) == 0) {
-        memcpy(value, field->value, field->valuelen < 23 ? field->valuelen : 23);
-        frames->number = strtoull(value, NULL, 10);
-    }
-    if (field->namelen == 11 && memcmp(field->name, "retry-after", 11) == 0) {
-        memcpy(value, field->value, field->valuelen < 23 ? field->valuelen : 23);
-        frames->retry_after = strtoull(value, NULL, 10);
-    }
-    if (field->namelen == 5 && memcmp(field->name, ":path", 5) == 0 && field->valuelen > 1) {
-        memcpy(value, field->value + 1, field->valuelen - 1 < 23 ? field->valuelen - 1 : 23);
-        frames->number = strtoull(value, NULL, 10);
-    }
+    memcpy(text, bytes, len < 23 ? len : 23);
+    return strtoull(text, NULL, 10);
 }
 
-static bool inflate(struct frames *frames, const char *block, size_t len, bool counts)
+static bool is_named(const nghttp2_nv *field, const char *name)
 {
+    return field->namelen == strlen(name) && memcmp(field->name, name, field->namelen) == 0;
+}
+
+static void note_field(struct frame *frame, const nghttp2_nv *field)
+{
+    if (is_named(field, ":status"))
+        frame->number = number_of(field->value, field->valuelen);
+    if (is_named(field, "retry-after"))
+        frame->retry_after = number_of(field->value, field->valuelen);
+    if (is_named(field, ":path") && field->valuelen > 1)
+        frame->number = number_of(field->value + 1, field->valuelen - 1);
+}
+
+static bool inflate(struct frames *frames, struct frame *frame)
+{
+    const uint8_t *block = (const uint8_t *)frame->bytes;
+    size_t len = frame->len;
     int flags = 0;
 
     for (;;) {
         nghttp2_nv field;
-        ssize_t used =
-            nghttp2_hd_inflate_hd2(frames->inflater, &field, &flags, (const uint8_t *)block, len, 1);
+        ssize_t used = nghttp2_hd_inflate_hd2(frames->inflater, &field, &flags, block, len, 1);
 
         if (used < 0)
             return false;
         block += used;
         len -= (size_t)used;
-        if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0 && counts)
-            note_field(frames, &field);
+        if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0)
+            note_field(frame, &field);
         if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0)
             return nghttp2_hd_inflate_end_headers(frames->inflater) == 0;
     }
@@ -221,28 +252,55 @@ static uint32_t u31_at(const char *bytes)
     return (uint32_t)(at[0] & 127) << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-static bool hear_one(struct frames *frames, uint8_t type, uint8_t flags, uint32_t stream, const char *bytes,
-                     size_t len)
+uint32_t frame_u31(const struct frame *frame)
 {
-    bool is_mine;
+    return u31_at(frame->bytes);
+}
 
-    if (type == HEADERS && frames->stream == 0 && stream > frames->last)
-        frames->stream = stream;
-    is_mine = stream != 0 && stream == frames->stream;
-    if (type == HEADERS) {
-        if ((flags & END_HEADERS) == 0 || !inflate(frames, bytes, len, is_mine))
-            return false;
-    } else if (type == DATA && is_mine && !take_content(frames, bytes, len)) {
-        return false;
+bool frame_setting(const struct frame *frame, uint16_t id, uint32_t *value)
+{
+    bool is_there = false;
+
+    for (size_t at = 0; at + 6 <= frame->len; at += 6) {
+        const uint8_t *entry = (const uint8_t *)frame->bytes + at;
+
+        if ((entry[0] << 8 | entry[1]) != id)
+            continue;
+        *value = u31_at(frame->bytes + at + 2);
+        is_there = true;
     }
-    if (is_mine && (type == HEADERS || type == DATA) && (flags & END_STREAM) != 0)
-        frames->ended = true;
-    if (is_mine && type == RST_STREAM)
-        frames->was_reset = true;
-    return stream == 0 || is_mine || stream <= frames->last || frames->stream == 0 || type != HEADERS;
+    return is_there;
+}
+
+static bool hear_one(void *arg, const struct frame *frame)
+{
+    struct frames *frames = arg;
+    bool is_mine, carries = frame->type == FRAME_HEADERS || frame->type == FRAME_DATA;
+
+    if (frame->type == FRAME_HEADERS && frames->stream == 0 && frame->stream > frames->last)
+        frames->stream = frame->stream;
+    is_mine = frame->stream != 0 && frame->stream == frames->stream;
+    if (!is_mine)
+        return frame->stream == 0 || frame->stream <= frames->last || frames->stream == 0 ||
+               frame->type != FRAME_HEADERS;
+    if (frame->type == FRAME_HEADERS) {
+        frames->number = frame->number;
+        frames->retry_after = frame->retry_after;
+    }
+    if (frame->type == FRAME_DATA && !take_content(frames, frame->bytes, frame->len))
+        return false;
+    frames->ended |= carries && (frame->flags & FRAME_END_STREAM) != 0;
+    frames->was_reset |= frame->type == FRAME_RST_STREAM;
+    return true;
 }
 
 bool frames_hear(struct frames *frames, struct net_end *end)
+{
+    return frames_hear_each(frames, end, hear_one, frames);
+}
+
+bool frames_hear_each(struct frames *frames, struct net_end *end,
+                      bool (*each)(void *arg, const struct frame *frame), void *arg)
 {
     if (frames->wants_preface && end->out_len >= PREFACE_LEN) {
         if (memcmp(end->out, PREFACE, PREFACE_LEN) != 0)
@@ -253,12 +311,20 @@ bool frames_hear(struct frames *frames, struct net_end *end)
     while (!frames->wants_preface && end->out_len >= HEAD) {
         const char *at = end->out;
         size_t len = u31_at(at) >> 8;
+        struct frame frame = {.type = (uint8_t)at[3],
+                              .flags = (uint8_t)at[4],
+                              .stream = u31_at(at + 5),
+                              .bytes = at + HEAD,
+                              .len = len};
 
         if (len > PIECE)
             return false;
         if (end->out_len < HEAD + len)
             break;
-        if (!hear_one(frames, (uint8_t)at[3], (uint8_t)at[4], u31_at(at + 5), at + HEAD, len))
+        if (frame.type == FRAME_HEADERS &&
+            ((frame.flags & FRAME_END_HEADERS) == 0 || !inflate(frames, &frame)))
+            return false;
+        if (!each(arg, &frame))
             return false;
         net_take(end, HEAD + len);
     }

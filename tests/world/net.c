@@ -192,6 +192,7 @@ enum status transport_read(struct transport *transport, void *bytes, size_t cap,
     }
     memcpy(bytes, end->in, count);
     drop_front(end->in, &end->in_len, count);
+    end->taken += count;
     if (count < cap && !transport->peer_ended)
         transport_note_short(transport);
     *len = count;

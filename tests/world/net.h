@@ -24,7 +24,8 @@ struct net_end {
     bool is_peer_open; /* which has not let go of it yet */
     char *in;          /* on its way to curfew, */
     size_t in_len, in_cap;
-    char *out; /* written by curfew, not yet taken out */
+    uint64_t taken; /* bytes, by curfew */
+    char *out;      /* written by curfew, not yet taken out */
     size_t out_len, out_cap;
     size_t room;                     /* for bytes that curfew writes */
     bool peer_ended;                 /* its side: reads come to an end */

@@ -6,6 +6,7 @@
 #include "core/budget.h"
 #include "runtime/connect.h"
 #include "frames.h"
+#include "h2_api.h"
 #include "world.h"
 
 /* Of requests on one connection. */
@@ -42,8 +43,7 @@ struct sim_connection {
     size_t solid;            /* of the answer: what is behind its end goes with its last byte */
     size_t owed;             /* of content that was answered before it had come */
     bool ends;               /* behind the answer */
-    bool has_greeted;        /* over HTTP/2 */
-    struct frames frames;
+    struct h2_api *h2;       /* instead of all that, over HTTP/2; NULL: it speaks HTTP/1.1 */
 };
 
 static uint32_t some_below(struct world *world, size_t bound)
@@ -53,7 +53,7 @@ static uint32_t some_below(struct world *world, size_t bound)
 
 size_t content_length_of(uint64_t number)
 {
-    return number % 13 == 0 ? 0 : number % 17 == 0 ? 40000 : number * 31 % 600;
+    return number % 119 == 0 ? 150000 : number % 13 == 0 ? 0 : number % 17 == 0 ? 40000 : number * 31 % 600;
 }
 
 char content_byte_of(uint64_t number, size_t at)
@@ -131,7 +131,7 @@ static size_t put_request(struct sim_caller *caller, const char *method, uint32_
         memset(out + len, 'x', is_bad ? 0 : content);
         return len + (is_bad ? 0 : content);
     }
-    len = caller->stream == 0 ? frames_put_greeting(out, true) : 0;
+    len = caller->stream == 0 ? frames_put_greeting(out) : 0;
     caller->stream += caller->stream == 0 ? 1 : 2;
     frames_next(&caller->frames);
     return len + frames_put_request(out + len, caller->stream, is_bad ? "G T" : method, caller->number,
@@ -153,7 +153,8 @@ static void write_request(struct sim_caller *caller)
     }
     caller->number = world->begun++;
     request = &world->requests[caller->number];
-    *request = (struct world_request){.most = most_arrivals(caller->api, method, content)};
+    *request = (struct world_request){.most = most_arrivals(caller->api, method, content),
+                                      .most_sendings = (uint8_t)(2 * caller->api->attempts)};
     caller->request = realloc(caller->request, content + FRAMES_ROOM);
     CHECK(world, caller->request != NULL);
     caller->len =
@@ -370,7 +371,7 @@ static void free_connection(struct sim_connection *connection)
     list_remove(&connection->node);
     if (connection->end != NULL)
         net_end_leave(connection->end);
-    frames_fini(&connection->frames);
+    h2_api_free(connection->h2);
     free(connection->answer);
     free(connection);
 }
@@ -382,20 +383,9 @@ static void let_go(struct sim_connection *connection)
     free_connection(connection);
 }
 
-static char content_of(uint64_t number, size_t at)
+struct world_wait world_draw_wait(struct world *world)
 {
-    return content_byte_of(number, at);
-}
-
-/* What an API says that wants to be left alone for a while. */
-struct wait_request {
-    const char *status, *name; /* of the field; NULL: it does not say for how long */
-    char value[16];
-};
-
-static struct wait_request draw_wait(struct world *world)
-{
-    struct wait_request wait = {.status = chance(world, 70) ? "429" : "503", .name = "retry-after"};
+    struct world_wait wait = {.status = chance(world, 70) ? "429" : "503", .name = "retry-after"};
     uint32_t kind = below(world, 10);
 
     if (kind < 5) {
@@ -413,45 +403,6 @@ static struct wait_request draw_wait(struct world *world)
     return wait;
 }
 
-/* Likewise, in frames: with or without its length, in one piece or two, one that nobody has asked for behind it. */
-static void compose_frames(struct sim_connection *connection, uint64_t number)
-{
-    static const char *const bad[] = {"2x0", "503"};
-    struct world *world = connection->world;
-    size_t length = content_length_of(number), half = chance(world, 50) ? length / 2 : 0, at = 0;
-    uint32_t stream = connection->frames.stream;
-    char *out = connection->answer = realloc(connection->answer, length + FRAMES_ROOM);
-
-    CHECK(world, out != NULL);
-    connection->sent = 0;
-    connection->ends = false;
-    if (chance(world, connection->api->asks_to_wait)) {
-        struct wait_request wait = draw_wait(world);
-
-        at = frames_put_head(out, stream, wait.status, SIZE_MAX, true, wait.name, wait.value);
-        connection->len = connection->solid = at;
-        return;
-    }
-    if (chance(world, connection->api->garbles)) {
-        at = frames_put_head(out, stream, bad[below(world, 2)], SIZE_MAX, true, NULL, NULL);
-        connection->len = connection->solid = at;
-        return;
-    }
-    if (chance(world, 5))
-        at = frames_put_head(out, stream, "103", SIZE_MAX, false, NULL, NULL);
-    at += frames_put_head(out + at, stream, "200", chance(world, 70) ? length : SIZE_MAX, length == 0, NULL,
-                          NULL);
-    if (half != 0)
-        at += frames_put_content(out + at, stream, content_of, number, 0, half, false);
-    if (length != 0)
-        at += frames_put_content(out + at, stream, content_of, number, half, length - half, true);
-    connection->solid = at;
-    if (chance(world, connection->api->garbles / 2)) /* what nobody has asked for */
-        at += frames_put_head(out + at, stream + 2, "200", SIZE_MAX, true, NULL, NULL);
-    connection->len = at;
-    connection->ends = chance(world, 15);
-}
-
 static void compose(struct sim_connection *connection, uint64_t number)
 {
     static const char unavailable[] = "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\nRetry-After: 0\r\n\r\nlater";
@@ -463,7 +414,7 @@ static void compose(struct sim_connection *connection, uint64_t number)
     connection->sent = connection->solid = 0;
     connection->ends = false;
     if (chance(world, connection->api->asks_to_wait)) {
-        struct wait_request wait = draw_wait(world);
+        struct world_wait wait = world_draw_wait(world);
 
         connection->len =
             (size_t)sprintf(out, "HTTP/1.1 %s Later\r\n%s%s%s%sContent-Length: 5\r\n\r\nlater", wait.status,
@@ -503,10 +454,8 @@ static void compose(struct sim_connection *connection, uint64_t number)
     connection->ends = chance(world, 15);
 }
 
-/* A request's head has come. */
-static void note_arrival(struct sim_connection *connection, uint64_t number)
+void world_note_arrival(struct world *world, uint64_t number)
 {
-    struct world *world = connection->world;
     struct world_request *request;
 
     CHECK(world, number < world->begun);
@@ -514,56 +463,6 @@ static void note_arrival(struct sim_connection *connection, uint64_t number)
     request->arrivals++;
     CHECK(world, request->arrivals <= request->most);
     world->sent_twice += request->arrivals == 2;
-}
-
-/* REFUSED_STREAM, or a GOAWAY that says the same: nobody has looked at the request. */
-static void refuse(struct sim_connection *connection)
-{
-    struct world *world = connection->world;
-    char frame[FRAMES_ROOM];
-
-    net_send(connection->end, frame,
-             chance(world, 50) ? frames_put_reset(frame, connection->frames.stream, NGHTTP2_REFUSED_STREAM)
-                               : frames_put_goaway(frame, connection->frames.last));
-    frames_next(&connection->frames);
-    world->refused++;
-}
-
-/* What it looked at, it gives up. */
-static void give_up(struct sim_connection *connection)
-{
-    char frame[FRAMES_ROOM];
-
-    net_send(connection->end, frame,
-             frames_put_reset(frame, connection->frames.stream, NGHTTP2_INTERNAL_ERROR));
-    frames_next(&connection->frames);
-    connection->world->given_up++;
-}
-
-/* As hear, over HTTP/2. */
-static bool hear_frames(struct sim_connection *connection)
-{
-    struct world *world = connection->world;
-    const struct frames *frames = &connection->frames;
-
-    if (frames->stream == 0)
-        return false;
-    if (!frames->ended && !chance(world, connection->api->answers_early))
-        return false;
-    if (chance(world, connection->api->refuses / 2)) {
-        refuse(connection);
-        return false;
-    }
-    note_arrival(connection, frames->number);
-    world->reused += connection->stage++ > 3;
-    world->streams++;
-    if (chance(world, connection->api->loses / 2)) {
-        give_up(connection);
-        return false;
-    }
-    compose_frames(connection, frames->number);
-    world->early += !frames->ended;
-    return true;
 }
 
 /* Takes the next request in. False: there is none to be answered. */
@@ -574,8 +473,6 @@ static bool hear(struct sim_connection *connection)
     size_t head = head_end(end->out, end->out_len);
     uint64_t number, length;
 
-    if (connection->api->speaks_h2)
-        return hear_frames(connection);
     if (head == 0)
         return false;
     number = number_behind(end->out, head, " /");
@@ -583,7 +480,7 @@ static bool hear(struct sim_connection *connection)
     length = length == UINT64_MAX ? 0 : length;
     if (end->out_len < head + length && !chance(world, connection->api->answers_early))
         return false;
-    note_arrival(connection, number);
+    world_note_arrival(world, number);
     world->reused += connection->stage++ > 3;
     connection->asked = head + length;
     compose(connection, number);
@@ -607,10 +504,7 @@ static void answer_some(struct sim_connection *connection)
     if (connection->sent < connection->len)
         return;
     connection->len = connection->sent = 0;
-    if (connection->api->speaks_h2) {
-        frames_next(&connection->frames);
-        connection->asked = 0;
-    } else if (end->out_len < connection->asked) {
+    if (end->out_len < connection->asked) {
         connection->owed = connection->asked - end->out_len;
         connection->asked = end->out_len;
     }
@@ -631,22 +525,18 @@ static void take_owed(struct sim_connection *connection)
     connection->owed -= len;
 }
 
-/* Over HTTP/2: says its SETTINGS at first, and takes in what has come. */
-static void take_frames(struct sim_connection *connection)
+static void serve_h2(struct sim_connection *connection)
 {
-    char greeting[FRAMES_ROOM];
+    struct world *world = connection->world;
+    int64_t in_ns = NS_PER_MS / 2 + some_time(world, 4);
 
-    if (!connection->has_greeted)
-        net_send(connection->end, greeting, frames_put_greeting(greeting, false));
-    connection->has_greeted = true;
-    CHECK(connection->world, frames_hear(&connection->frames, connection->end));
-    if (connection->len == 0 && connection->frames.was_reset)
-        frames_next(&connection->frames);
-}
-
-static bool is_asked(const struct sim_connection *connection)
-{
-    return connection->api->speaks_h2 ? connection->frames.stream != 0 : connection->end->out_len != 0;
+    switch (h2_api_serve(connection->h2)) {
+    case H2_API_GOES_ON: break;
+    case H2_API_STALLS: in_ns = 200 * NS_PER_MS; break;
+    case H2_API_ENDS: net_end_side(connection->end); break;
+    case H2_API_RESETS: let_go(connection); return;
+    }
+    plan(world, &connection->script, in_ns);
 }
 
 static void serve(struct sim_connection *connection)
@@ -662,11 +552,12 @@ static void serve(struct sim_connection *connection)
             plan(world, &connection->script, NS_PER_MS);
         return;
     }
-    if (api->speaks_h2)
-        take_frames(connection);
-    else
-        take_owed(connection);
-    is_idle = connection->len == 0 && !is_asked(connection);
+    if (connection->h2 != NULL) {
+        serve_h2(connection);
+        return;
+    }
+    take_owed(connection);
+    is_idle = connection->len == 0 && connection->end->out_len == 0;
     if (is_idle ? chance(world, api->closes_idle / 8) : chance(world, api->loses / 2)) {
         if (connection->len == 0 && chance(world, 50))
             (void)hear(connection);
@@ -717,6 +608,8 @@ static void connect_on(struct sim_connection *connection)
 
         connection->dial = NULL;
         connection->end = net_connected(dial, connection);
+        if (connection->api->speaks_h2)
+            connection->h2 = h2_api_new(world, connection->api, connection->end);
         plan(world, &connection->script, some_time(world, 3));
     }
     world_end_turn(worker);
@@ -747,7 +640,6 @@ bool people_dialled(struct net_dial *dial)
         if (dial->connect->origin == &world->snapshot->upstreams[i].origin)
             connection->api = &world->apis[i];
     CHECK(world, connection->api != NULL);
-    CHECK(world, !connection->api->speaks_h2 || frames_init(&connection->frames, true));
     connection->dial = dial;
     connection->script.fn = stir;
     dial->script = connection;
@@ -759,6 +651,18 @@ bool people_dialled(struct net_dial *dial)
 void people_given_up(struct net_dial *dial)
 {
     free_connection(dial->script);
+}
+
+void people_listen(struct world *world, uint32_t at_work[POOLS])
+{
+    LIST_FOREACH(node, &world->connections) {
+        struct sim_connection *connection = CONTAINER_OF(node, struct sim_connection, node);
+        uint32_t closed = 0;
+        bool is_there = connection->end != NULL && !connection->end->we_closed;
+
+        if (connection->h2 != NULL)
+            h2_api_hear(connection->h2, is_there ? &at_work[connection->api->pool] : &closed);
+    }
 }
 
 void people_end(struct world *world)

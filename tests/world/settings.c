@@ -102,7 +102,11 @@ static void put_upstream(struct world *world, struct text *yaml, uint32_t number
                 number, 9000 + number, number, pool_of[number]);
     api->speaks_h2 = chance(world, 40);
     if (api->speaks_h2)
-        text_printf(yaml, "    http2: {use: always, probe_after: %ums, probe_timeout: %ums}\n",
+        text_printf(yaml,
+                    "    http2: {use: always, streams: %u, max_calls: %u, window: %uKiB, probe_after: %ums, "
+                    "probe_timeout: %ums}\n",
+                    chance(world, 40) ? 1 : 2 + below(world, 10),
+                    chance(world, 20) ? 5 + below(world, 50) : 900, chance(world, 50) ? 64 : 256,
                     1 + below(world, 100), 1 + below(world, 20));
     text_printf(yaml, "    deadline: %s\n", patient ? "24h" : "");
     if (!patient) {
@@ -133,7 +137,8 @@ static void put_config(struct world *world, struct text *yaml)
         text_printf(yaml, "  p%u: {size: %u, queue: %u", i, world->pools[i].size, world->pools[i].queue_size);
         if (!world->patient && chance(world, 70))
             text_printf(yaml, ", queue_timeout: %ums", 1 + below(world, 20));
-        if (chance(world, 40))
+        world->pools[i].lingers = chance(world, 40);
+        if (world->pools[i].lingers)
             text_printf(yaml, ", linger: %ums", 1 + below(world, 50));
         put_rate(world, yaml, &world->pools[i]);
         text_printf(yaml, "}\n");

@@ -75,6 +75,7 @@ struct world_starts {
 struct world_pool {
     struct pool pool;
     struct world_starts starts;
+    bool lingers;
     uint32_t size, queue_size; /* as last asked for */
     uint32_t allowed;          /* permits that may be held now: comes down as they come back */
     uint64_t last_granted;     /* the highest place in the queue that got one */
@@ -91,9 +92,10 @@ struct world_worker {
 
 /* A request: its number is its target, and tells which content belongs to it. */
 struct world_request {
-    uint8_t most;     /* times that it may come to an API, */
-    uint8_t arrivals; /* and has */
-    uint32_t told_s;  /* if its pool has refused it: how long its caller is to wait; 0: it has not */
+    uint8_t most;                    /* times that it may come to an API, */
+    uint8_t arrivals;                /* and has */
+    uint8_t sendings, most_sendings; /* over HTTP/2, refused ones too */
+    uint32_t told_s; /* if its pool has refused it: how long its caller is to wait; 0: it has not */
     bool over;
 };
 
@@ -138,6 +140,8 @@ struct world {
         given_up;
     uint64_t started_again, late_starts, slow_starts, no_slots, paused_away, put_out, pauses, longer,
         recovered, let_go, told_long;
+    uint64_t resets, retired, pings, doubts, narrow;
+    uint32_t most_streams, most_resets;
 };
 
 /* Ends the process, and says what is wrong. Who runs the world says how to make it again. */
@@ -216,6 +220,16 @@ void people_arrive(struct world *world);
 /* The content of the response to a request: its length, and each byte of it. */
 size_t content_length_of(uint64_t number);
 char content_byte_of(uint64_t number, size_t at);
+/* A request's head has been looked at by an API. */
+void world_note_arrival(struct world *world, uint64_t number);
+/* What an API says that wants to be left alone for a while. */
+struct world_wait {
+    const char *status, *name; /* of the field; NULL: it does not say for how long */
+    char value[16];
+};
+struct world_wait world_draw_wait(struct world *world);
+/* What curfew has written to APIs over HTTP/2 is heard. at_work: the streams that they work on, by pool. */
+void people_listen(struct world *world, uint32_t at_work[POOLS]);
 /* Everything that was written for callers and APIs, and that they are there for, is looked at. */
 void people_end(struct world *world);
 bool people_dialled(struct net_dial *dial);
