@@ -70,6 +70,11 @@ def rss_bytes(pid):
     return sum(_kib(f"/proc/{one}/status", "VmRSS") for one in family(pid)) * 1024
 
 
+def anonymous_bytes(pid):
+    """Of its resident memory what is no file's."""
+    return sum(_kib(f"/proc/{one}/status", "RssAnon") for one in family(pid)) * 1024
+
+
 def rss_peak_bytes(pid):
     """The highest since forget_peak()."""
     return sum(_kib(f"/proc/{one}/status", "VmHWM") for one in family(pid)) * 1024
