@@ -19,6 +19,7 @@ struct call_grpc;
 struct call_progress;
 struct call_tunnel;
 struct downstream;
+struct replay;
 struct call_context;
 struct circuit_news;
 
@@ -39,8 +40,10 @@ struct circuit_news;
  */
 struct call {
     struct call_fsm fsm;
-    struct deferred_free deferred_free;
-    struct call_place place; /* in context.calls */
+    union {
+        struct call_place place;            /* in context.calls */
+        struct deferred_free deferred_free; /* of one that is over */
+    };
     struct timer timer;
     struct call_context *context;
     struct downstream *downstream;
@@ -60,6 +63,9 @@ struct call {
     bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
     bool ends : 1;                  /* no other try follows the one that is being cut */
     bool overdue : 1;               /* at the last look, it was past its deadline */
+    bool has_retries : 1;           /* its route's: another try may follow the first */
+    bool has_fallback : 1;          /* to which it may go: `fallback` is there, or can be made */
+    bool begins_trace : 1;          /* `trace` is none of the caller's */
     bool may_repeat : 1;            /* its retries say so, of what the request's head says */
     bool continued : 1;             /* a 100 has gone to the caller, */
     bool interim_went : 1;          /* or another interim response */
@@ -74,9 +80,11 @@ struct call {
     struct call_progress *progress; /* how the response gets on; NULL: no limit asks */
     struct call_tunnel *tunnel;     /* that it asks for, or is; NULL: none */
     int64_t caller_end_ns;          /* what the caller asks for; NS_NEVER: nothing */
-    struct call_spare *spare;       /* NULL: it has no retries, or no memory for them */
-    struct call_retries *retries;   /* NULL: no try has failed that another one may follow */
-    struct try first;               /* so that a call with one try needs no memory for it */
+    int64_t per_try_ns;             /* when the try at hand has been silent for too long; NS_NEVER: never */
+    struct replay *replay;          /* the request's content, for another try; NULL: none was kept */
+    struct outgoing *fallback; /* the request as the fallback's API gets it; NULL: none has been asked for */
+    struct call_retries *retries; /* NULL: no try has failed that another one may follow */
+    struct try first;             /* so that a call with one try needs no memory for it */
 };
 
 /* How a caller's requests become calls: a downstream_begin_fn. */
@@ -164,10 +172,8 @@ const struct stream_fault *call_deliver_parked(struct call *call, struct http1_h
 void call_turn_away(struct call *call);
 /* The trace can be kept. False: no memory. */
 bool call_make_room_for_trace(struct call *call);
-/* What is sent on, ready but for its end. CAUSE_NONE, HEAD_TOO_LARGE, or INTERNAL: no memory. */
+/* What is sent on, ready but for its end; for a fallback, the head as it is. NONE, HEAD_TOO_LARGE, or INTERNAL. */
 enum cause call_keep_head(struct call *call, const struct http1_head *head, bool begins_trace);
-/* What a call with retries has from its beginning on, with this head of its caller's. Without memory it has none. */
-void call_keep_spare(struct call *call, const struct http1_head *head, bool begins_trace);
 /* The request as the API of the try at hand gets it. */
 struct outgoing *call_request_of_try(struct call *call);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
@@ -216,7 +222,7 @@ void call_adopt_response(struct call *call);
 void call_note_progress(struct call *call, const struct stream_piece *piece);
 /* In place of try_set_limit, once it is known whether the caller takes more: by how the response gets on. */
 void call_limit_by_progress(struct call *call);
-/* ---- its tries after the first one (call_retries.c); most are for calls that have retries: spare is not NULL ---- */
+/* ---- its tries after the first one (call_retries.c); most are for calls that have retries ---- */
 
 /* Is all of the request's content still there, to be sent by another try? */
 bool call_has_content(const struct call *call);

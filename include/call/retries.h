@@ -33,21 +33,6 @@ struct http1_head;
 
 #define TRIES_MAX 5u
 
-struct replay;
-
-/* What a call with retries has from its beginning on. */
-struct call_spare {
-    int64_t per_try_ns;    /* when the try at hand has been silent for too long; NS_NEVER: never */
-    struct replay *replay; /* the request's content, for another try; NULL: none was kept */
-    struct outgoing
-        fallback;         /* the request as the fallback's API gets it; no bytes: none has been asked for */
-    bool has_fallback;    /* that is written, or can be */
-    bool begins_trace;    /* call.trace is none of the caller's, */
-    uint32_t head_len;    /* whose head follows as it came, if it is for a fallback, too */
-    uint32_t field_count; /* in it */
-    char head[];
-};
-
 struct call_hedge;
 
 /* By what, besides its cause. */

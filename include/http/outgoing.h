@@ -15,8 +15,8 @@ struct forward_rules;
  * it stands, another version its parts. What of the caller's request is not in it, and has to be known as long, stands
  * behind it.
  *
- *   | method, target, version, field lines | room for one line more, and the end | the caller's target | its host |
- *   0                                      len                                  cap                            size
+ *   | method, target, version, field lines | room for a line more, and the end | caller's target | its host | kept |
+ *   0                                      len                                 cap                                size
  *
  * Of a request that is refused, only the method and the target are kept, as far as they are known. One thread.
  */
@@ -29,6 +29,7 @@ struct outgoing {
     uint8_t method_len;
     enum http1_method method : 8;
     enum http1_framing framing : 8; /* of the content */
+    uint32_t kept_len;
 };
 
 /* Longer targets are cut where a call is told of: a line of the log is bounded. */
@@ -38,10 +39,12 @@ struct outgoing {
 
 /*
  * `text` is `head` as forward_request_head has written it by these rules, `room` the most bytes that name and value of
- * the field may have that outgoing_close gets. The host is kept if responses are to lead there. False: no memory.
+ * the field may have that outgoing_close gets. The host is kept if responses are to lead there, and so are the bytes of
+ * `kept`. False: no memory.
  */
 bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span text,
-                   const struct http1_head *head, const struct forward_rules *rules, uint32_t room);
+                   const struct http1_head *head, const struct forward_rules *rules, uint32_t room,
+                   struct span kept) __attribute__((warn_unused_result));
 
 /* The same once more: what both send from now on is their own. False: no memory. */
 bool outgoing_copy(struct outgoing *to, struct slab *slab, const struct outgoing *from)
@@ -56,6 +59,8 @@ void outgoing_fini(struct outgoing *outgoing, struct slab *slab);
 struct span outgoing_method(const struct outgoing *outgoing);
 struct span outgoing_target(const struct outgoing *outgoing);
 struct span outgoing_host(const struct outgoing *outgoing);
+/* What outgoing_init was given to keep. */
+struct span outgoing_kept(const struct outgoing *outgoing);
 
 /* Has it a field of this name, as it is sent on? Of a request that is refused it is not known: false. */
 bool outgoing_has_field(const struct outgoing *outgoing, struct span name);

@@ -57,7 +57,7 @@ static void go_on(struct call *call, int64_t now_ns)
     }
     if (call->try->fsm.limit_ns <= now_ns) /* an observed call's: it has been noted */
         try_fsm_set_limit(&call->try->fsm, NS_NEVER, CAUSE_NONE);
-    if (call->spare == NULL || call->spare->per_try_ns > now_ns || !call_try_is_too_long(call))
+    if (!call->has_retries || call->per_try_ns > now_ns || !call_try_is_too_long(call))
         call_set_timer(call);
 }
 
@@ -116,7 +116,7 @@ static int64_t heed_tries(struct call *call, int64_t due_ns)
         call_fsm_set_limit(&call->fsm, rival->fsm.limit_ns, rival->fsm.limit_cause);
         due_ns = call_fsm_next_ns(&call->fsm);
     }
-    return call->spare->per_try_ns < due_ns ? call->spare->per_try_ns : due_ns;
+    return call->per_try_ns < due_ns ? call->per_try_ns : due_ns;
 }
 
 void call_set_timer(struct call *call)
@@ -126,7 +126,7 @@ void call_set_timer(struct call *call)
     if ((call_state_holds(call->fsm.state) & HOLD_TRY) != 0)
         call_fsm_set_limit(&call->fsm, call->try->fsm.limit_ns, call->try->fsm.limit_cause);
     due_ns = call_fsm_next_ns(&call->fsm);
-    if (call->spare != NULL)
+    if (call->has_retries)
         due_ns = heed_tries(call, due_ns);
     timer_set(&call->context->loop->timers, &call->timer, due_ns);
 }

@@ -81,8 +81,11 @@ static void apply(struct call *call, const struct http1_head *head, const struct
 
 static void prepare_retries(struct call *call, const struct http1_head *head, bool begins_trace)
 {
+    call->has_retries = true;
+    call->has_fallback = call->route->retries.fallback != NULL;
+    call->begins_trace = begins_trace;
     call->may_repeat = policy_may_repeat(&call->route->retries, head);
-    call_keep_spare(call, head, begins_trace);
+    call->per_try_ns = NS_NEVER;
 }
 
 enum cause call_admit(struct call *call)

@@ -7,7 +7,7 @@
 
 bool call_has_content(const struct call *call)
 {
-    const struct replay *replay = call->spare->replay;
+    const struct replay *replay = call->replay;
 
     return replay != NULL ? !replay->is_lost : !call->content_went;
 }
@@ -25,7 +25,7 @@ static struct replay **replay_of(struct call *call)
 {
     bool is_hedge = call->rival != NULL && call->try->plan.kind == TRY_HEDGE;
 
-    return is_hedge ? &hedge_of(call->try)->replay : &call->spare->replay;
+    return is_hedge ? &hedge_of(call->try)->replay : &call->replay;
 }
 
 struct stream *call_content(struct call *call)

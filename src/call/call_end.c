@@ -27,8 +27,8 @@ static void free_deferred(struct deferred_free *deferred_free)
     struct call *call = CONTAINER_OF(deferred_free, struct call, deferred_free);
     struct slab *slab = &call->context->loop->slab;
 
-    PRE(call_is_over(call) && call->first.h1.in.data == NULL && list_is_empty(&call->place.node));
-    if (call->spare != NULL)
+    PRE(call_is_over(call) && call->first.h1.in.data == NULL);
+    if (call->has_retries)
         call_retries_free(call);
     call_free_progress(call);
     if (call->grpc != NULL)

@@ -37,7 +37,7 @@ static enum relay_end relay_content(struct call *call)
     bool has_content = !call->caller->ended || call->caller->received != 0;
     enum relay_end end;
 
-    if (call->spare == NULL || !has_content)
+    if (!call->has_retries || !has_content)
         return relay_run(call->caller, call->try->exchange, NULL, NULL);
     end = relay_run(call_content(call), call->try->exchange, NULL, NULL);
     call_note_content(call);

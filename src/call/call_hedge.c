@@ -38,8 +38,8 @@ static void discard(struct call *call, struct call_hedge *hedge)
 /* False: no memory, or no room for more content. */
 static bool copy_request(struct call *call, struct call_hedge *hedge)
 {
-    const struct outgoing *request = call_has_fallback(call) ? &call->spare->fallback : &call->request;
-    const struct replay *replay = call->spare->replay;
+    const struct outgoing *request = call_has_fallback(call) ? call->fallback : &call->request;
+    const struct replay *replay = call->replay;
 
     if (!outgoing_copy(&hedge->request, &call->context->loop->slab, request))
         return false;
@@ -145,8 +145,8 @@ static void keep_one_content(struct call *call, struct call_hedge *hedge)
     struct replay *goes = hedge->replay;
 
     if (call->try == &hedge->try) {
-        goes = call->spare->replay;
-        call->spare->replay = hedge->replay;
+        goes = call->replay;
+        call->replay = hedge->replay;
     }
     replay_free(goes);
     hedge->replay = NULL;
@@ -160,7 +160,7 @@ static void limit_anew(struct call *call)
     int64_t due_ns = budget_end(call->try->granted_ns, config->per_try_ns);
 
     if (call->retries->started < config->policy.attempts)
-        call->spare->per_try_ns = due_ns > now_ns ? due_ns : budget_end(now_ns, config->per_try_ns);
+        call->per_try_ns = due_ns > now_ns ? due_ns : budget_end(now_ns, config->per_try_ns);
 }
 
 /* The one at hand is the only one. */

@@ -3,8 +3,6 @@
  * with what only a sending knows. To a fallback few calls go: for that, the caller's head is kept as it came, and is
  * read once more by the first that asks for a fallback.
  */
-#include <string.h>
-
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "core/budget.h"
@@ -83,32 +81,18 @@ enum cause call_keep_head(struct call *call, const struct http1_head *head, bool
     const struct upstream_config *config = call->config;
     struct text text = text_over(context->text, context->text_cap);
     uint32_t room = room_for(call, config);
+    struct span kept = call->has_fallback ? head->whole : SPAN_LIT("");
 
     put_head(call, head, begins_trace, &text);
     if (text.overflow)
         return CAUSE_HEAD_TOO_LARGE;
-    return outgoing_init(&call->request, &context->loop->slab, text_span(&text), head, &config->rules, room)
+    return outgoing_init(&call->request, &context->loop->slab, text_span(&text), head, &config->rules, room,
+                         kept)
                ? CAUSE_NONE
                : CAUSE_INTERNAL;
 }
 
 /* ---- at a fallback's API -------------------------------------------------------------------------------- */
-
-void call_keep_spare(struct call *call, const struct http1_head *head, bool begins_trace)
-{
-    struct span whole = call->route->retries.fallback != NULL ? head->whole : SPAN_LIT("");
-    struct call_spare *spare = slab_take(&call->context->loop->slab, sizeof(*spare) + whole.len);
-
-    call->spare = spare;
-    if (spare == NULL)
-        return;
-    *spare = (struct call_spare){.per_try_ns = NS_NEVER,
-                                 .has_fallback = whole.len != 0,
-                                 .begins_trace = begins_trace,
-                                 .head_len = (uint32_t)whole.len,
-                                 .field_count = head->field_count};
-    memcpy(spare->head, whole.ptr, whole.len);
-}
 
 /* By its rules, and without what the upstream's own take away of what the caller sends. */
 static void put_fallback_head(struct call *call, const struct http1_head *head, struct text *out)
@@ -120,7 +104,7 @@ static void put_fallback_head(struct call *call, const struct http1_head *head, 
     for (uint32_t i = 0; i < head->field_count; i++)
         if (forward_rules_drop(&call->config->rules, head->fields[i].name))
             head->fields[i].nominated = true;
-    if (call->spare->begins_trace && call->trace != NULL)
+    if (call->begins_trace && call->trace != NULL)
         trace_put_line(&line, call->trace);
     forward_request_head(out, head, &fallback->rules, forwarded_caller(call->downstream), text_span(&line));
 }
@@ -131,25 +115,42 @@ static bool write_fallback_head(struct call *call, const struct http1_head *head
     struct call_context *context = call->context;
     const struct upstream_config *fallback = call->route->retries.fallback;
     struct text text = text_over(context->text, context->text_cap);
+    struct outgoing *request = mem_zalloc(sizeof(*request));
 
+    if (request == NULL)
+        return false;
     put_fallback_head(call, head, &text);
-    return !text.overflow && outgoing_init(&call->spare->fallback, &context->loop->slab, text_span(&text),
-                                           head, &fallback->rules, room_for(call, fallback));
+    if (text.overflow || !outgoing_init(request, &context->loop->slab, text_span(&text), head,
+                                        &fallback->rules, room_for(call, fallback), SPAN_LIT(""))) {
+        mem_free(request);
+        return false;
+    }
+    call->fallback = request;
+    return true;
+}
+
+static uint32_t count_lines(struct span head)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < head.len; i++)
+        count += head.ptr[i] == '\n';
+    return count;
 }
 
 /* It was sound when it came. Not in the context's room for heads, where a response's may be. */
 static bool make_fallback_head(struct call *call)
 {
-    const struct call_spare *spare = call->spare;
-    struct http1_head head = {.field_cap = spare->field_count};
+    struct span whole = outgoing_kept(&call->request);
+    struct http1_head head = {.field_cap = count_lines(whole)};
     const char *detail;
     enum cause cause;
     bool is_made;
 
-    head.fields = mem_calloc(spare->field_count, sizeof(*head.fields));
+    head.fields = mem_calloc(head.field_cap, sizeof(*head.fields));
     if (head.fields == NULL)
         return false;
-    cause = http1_parse_request((struct span){spare->head, spare->head_len}, &head, &detail);
+    cause = http1_parse_request(whole, &head, &detail);
     POST(cause == CAUSE_NONE);
     if (call_upgrade(call) != NULL)
         head.upgrade = *call_upgrade(call);
@@ -160,13 +161,9 @@ static bool make_fallback_head(struct call *call)
 
 bool call_has_fallback(struct call *call)
 {
-    struct call_spare *spare = call->spare;
-
-    if (spare == NULL || !spare->has_fallback)
-        return false;
-    if (spare->fallback.bytes == NULL)
-        spare->has_fallback = make_fallback_head(call);
-    return spare->has_fallback;
+    if (call->has_fallback && call->fallback == NULL)
+        call->has_fallback = make_fallback_head(call);
+    return call->has_fallback;
 }
 
 /* ---- when it is sent ------------------------------------------------------------------------------------ */
@@ -185,7 +182,7 @@ struct outgoing *call_request_of_try(struct call *call)
 {
     if (call->try->plan.kind == TRY_HEDGE)
         return &hedge_of(call->try)->request;
-    return call->falls_back ? &call->spare->fallback : &call->request;
+    return call->falls_back ? call->fallback : &call->request;
 }
 
 static int64_t left_ns(const struct call *call)

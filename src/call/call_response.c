@@ -134,7 +134,7 @@ static const struct stream_fault *begin_answer(struct call *call, struct http1_h
 static void answer(struct call *call)
 {
     call->answering = true;
-    if (call->spare != NULL)
+    if (call->has_retries)
         call_end_of_tries(call);
 }
 
@@ -174,8 +174,8 @@ static const struct stream_fault *final_response(struct call *call, struct http1
         call_adopt_response(call);
     else if (!stream_keep_response(call->caller))
         return &call_no_memory;
-    else if (call->spare != NULL)
-        call->spare->per_try_ns = NS_NEVER;
+    else if (call->has_retries)
+        call->per_try_ns = NS_NEVER;
     return NULL;
 }
 
@@ -203,7 +203,7 @@ static bool is_to_be_tried_again(const struct call *call, uint16_t code)
 {
     const struct retries_config *retries = &call->route->retries;
 
-    return call->spare != NULL && retry_when_has_status(&retries->policy.when, code);
+    return call->has_retries && retry_when_has_status(&retries->policy.when, code);
 }
 
 bool call_take_response_head(struct call *call, const struct stream_fault **fault)

@@ -175,7 +175,7 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
     struct retry_case facts;
     struct retry_answer answer;
 
-    if (call->spare == NULL || call->try->granted_ns == 0)
+    if (!call->has_retries || call->try->granted_ns == 0)
         return false;
     if (call->rival != NULL)
         return call_go_on_with_rival(call, result, head);
@@ -190,7 +190,7 @@ bool call_try_again(struct call *call, const struct try_result *result, const st
             call->retry_stop = answer.stop;
         return false;
     }
-    call->spare->per_try_ns = NS_NEVER;
+    call->per_try_ns = NS_NEVER;
     call->renews = is_to_renew(call, result, head);
     if (call_holds(call))
         call_forget_response(call);
@@ -258,8 +258,8 @@ void call_begin_again(struct call *call)
     memset(next, 0, sizeof(*next));
     try_init(next, call->context, &call_try_events, call);
     call->try = next;
-    if (call->spare->replay != NULL)
-        replay_rewind(call->spare->replay);
+    if (call->replay != NULL)
+        replay_rewind(call->replay);
     retries->again_ns = loop_now(call->context->loop);
     if (call_move(call, CALL_TRYING))
         call_begin_try(call, (uint8_t)(retries->started + 1));
@@ -329,14 +329,14 @@ void call_limit_try(struct call *call)
     if (call->retries != NULL)
         call->retries->started = tries;
     if (config->per_try_ns != NS_NEVER && tries < config->policy.attempts)
-        call->spare->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
+        call->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
 }
 
 bool call_try_is_too_long(struct call *call)
 {
     bool has_begun = call->try->exchange->begun || call->fsm.state != CALL_TRYING;
 
-    call->spare->per_try_ns = NS_NEVER;
+    call->per_try_ns = NS_NEVER;
     if (has_begun || call->rival != NULL)
         return false;
     if (call->fsm.policy_ns == NS_NEVER)
@@ -347,23 +347,22 @@ bool call_try_is_too_long(struct call *call)
 
 void call_end_of_tries(struct call *call)
 {
-    call->spare->per_try_ns = NS_NEVER;
-    if (call->spare->replay != NULL)
-        replay_drop(call->spare->replay);
+    call->per_try_ns = NS_NEVER;
+    if (call->replay != NULL)
+        replay_drop(call->replay);
 }
 
 void call_retries_free(struct call *call)
 {
-    struct slab *slab = &call->context->loop->slab;
-
-    if (call->spare->replay != NULL)
-        replay_free(call->spare->replay);
-    if (call->spare->fallback.bytes != NULL)
-        outgoing_fini(&call->spare->fallback, slab);
-    slab_give(slab, call->spare, sizeof(*call->spare) + call->spare->head_len);
+    if (call->replay != NULL)
+        replay_free(call->replay);
+    if (call->fallback != NULL) {
+        outgoing_fini(call->fallback, &call->context->loop->slab);
+        mem_free(call->fallback);
+    }
     if (call->retries != NULL) {
         mem_free(call->retries->parked_head);
         call_free_hedges(call);
+        mem_free(call->retries);
     }
-    mem_free(call->retries);
 }

@@ -61,7 +61,7 @@ void call_begin_try(struct call *call, uint8_t number)
 {
     struct try_plan plan = call_plan_try(call, call->falls_back, number);
 
-    if (call->spare != NULL && call_is_better_off_there(call) && call_fall_back(call))
+    if (call->has_retries && call_is_better_off_there(call) && call_fall_back(call))
         return;
     if (call_passes_breaker(call, call->try, &plan))
         try_begin(call->try, &plan);
@@ -116,7 +116,7 @@ static void admitted(struct try *try)
         note_too_late(call);
     call_fsm_admit(&call->fsm);
     call_try_begins(call);
-    if (call->spare != NULL)
+    if (call->has_retries)
         call_limit_try(call);
 }
 

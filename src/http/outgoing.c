@@ -43,7 +43,8 @@ static char *put(char *at, struct span bytes)
 }
 
 bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span text,
-                   const struct http1_head *head, const struct forward_rules *rules, uint32_t room)
+                   const struct http1_head *head, const struct forward_rules *rules, uint32_t room,
+                   struct span kept)
 {
     struct span host = host_to_keep(head, rules), target = {head->target.ptr, shortened(head->target)};
     char *behind;
@@ -51,8 +52,8 @@ bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span tex
     PRE(outgoing->bytes == NULL && head->method.len <= UINT8_MAX); /* HTTP1_METHOD_MAX of it are read */
     outgoing->len = (uint32_t)text.len;
     outgoing->cap = outgoing->len + room + END_LEN;
-    outgoing->size =
-        outgoing->cap + (uint32_t)host.len + (is_in_head(head, rules) ? 0 : (uint32_t)target.len);
+    outgoing->size = outgoing->cap + (uint32_t)(host.len + kept.len) +
+                     (is_in_head(head, rules) ? 0 : (uint32_t)target.len);
     outgoing->bytes = slab_take(slab, outgoing->size);
     if (outgoing->bytes == NULL)
         return false;
@@ -62,11 +63,12 @@ bool outgoing_init(struct outgoing *outgoing, struct slab *slab, struct span tex
     outgoing->target_at = find_target(outgoing, head, rules);
     outgoing->target_len = (uint32_t)target.len;
     outgoing->host_len = (uint16_t)host.len;
+    outgoing->kept_len = (uint32_t)kept.len;
     put(outgoing->bytes, text);
     behind = outgoing->bytes + outgoing->cap;
     if (!is_in_head(head, rules))
         behind = put(behind, target);
-    behind = put(behind, host);
+    behind = put(put(behind, host), kept);
     POST(behind == outgoing->bytes + outgoing->size);
     POST(outgoing->target_at + outgoing->target_len <= outgoing->size);
     return true;
@@ -122,7 +124,14 @@ struct span outgoing_target(const struct outgoing *outgoing)
 struct span outgoing_host(const struct outgoing *outgoing)
 {
     PRE(outgoing->bytes != NULL);
-    return (struct span){outgoing->bytes + outgoing->size - outgoing->host_len, outgoing->host_len};
+    return (struct span){outgoing->bytes + outgoing->size - outgoing->kept_len - outgoing->host_len,
+                         outgoing->host_len};
+}
+
+struct span outgoing_kept(const struct outgoing *outgoing)
+{
+    PRE(outgoing->bytes != NULL);
+    return (struct span){outgoing->bytes + outgoing->size - outgoing->kept_len, outgoing->kept_len};
 }
 
 bool outgoing_has_field(const struct outgoing *outgoing, struct span name)

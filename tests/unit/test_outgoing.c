@@ -32,12 +32,19 @@ static void parse(struct world *world, const char *request)
     world->text = text_over(world->block, sizeof(world->block));
 }
 
+static void assert_is(struct span span, const char *text)
+{
+    assert_int_equal(span.len, strlen(text));
+    assert_memory_equal(span.ptr, text, span.len);
+}
+
 static void init(struct world *world, uint32_t room)
 {
     forward_request_head(&world->text, &world->head, &world->rules, (struct forwarded_caller){0},
                          SPAN_LIT(""));
     assert_true(outgoing_init(&world->outgoing, &world->slab, text_span(&world->text), &world->head,
-                              &world->rules, room));
+                              &world->rules, room, SPAN_LIT("kept")));
+    assert_is(outgoing_kept(&world->outgoing), "kept");
     memset(world->block, 'X', sizeof(world->block)); /* nothing of it stands in scratch */
 }
 
@@ -45,12 +52,6 @@ static void fini(struct world *world)
 {
     outgoing_fini(&world->outgoing, &world->slab);
     slab_drop(&world->slab);
-}
-
-static void assert_is(struct span span, const char *text)
-{
-    assert_int_equal(span.len, strlen(text));
-    assert_memory_equal(span.ptr, text, span.len);
 }
 
 static void assert_ends(struct span span, const char *text)
@@ -196,7 +197,8 @@ static void without_memory_there_is_none(void **state)
 
     parse(&world, "GET / HTTP/1.1\r\nHost: me\r\n\r\n");
     mem_set_fault(refuse, NULL);
-    assert_false(outgoing_init(&world.outgoing, &world.slab, SPAN_LIT("GET"), &world.head, &world.rules, 0));
+    assert_false(outgoing_init(&world.outgoing, &world.slab, SPAN_LIT("GET"), &world.head, &world.rules, 0,
+                               SPAN_LIT("kept")));
     assert_false(outgoing_has_field(&world.outgoing, SPAN_LIT("A")));
     outgoing_note(&world.outgoing, &world.slab, SPAN_LIT("GET"), SPAN_LIT("/"));
     mem_set_fault(NULL, NULL);

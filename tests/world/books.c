@@ -260,7 +260,7 @@ static void check_sent(struct world *world, const struct call *call)
 static void check_reason(struct world *world, const struct call *call, enum cause cause)
 {
     bool has_tried = call->try->granted_ns != 0 || retries_had_one(call->retries);
-    bool has_retries = call->spare != NULL && has_tried;
+    bool has_retries = call->has_retries && has_tried;
     bool is_listed = cause_outcome(cause) == OUTCOME_FAILED && retry_kind_of(cause) != RETRY_KIND_COUNT;
 
     is_listed |= cause == CAUSE_NONE && call->status == 503;
