@@ -29,6 +29,9 @@ static inline bool span_eq(struct span a, struct span b)
 /* Equal but for the case of ASCII letters, whatever the locale. */
 bool span_eq_nocase(struct span a, struct span b);
 
+/* Its copy at `to`, with ASCII letters in lower case, whatever the locale. */
+struct span span_lower(struct span s, char *to);
+
 /* Without the spaces and tabs (RFC 9110 5.6.3, OWS) at both ends. */
 struct span span_trim(struct span s);
 

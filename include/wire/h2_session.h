@@ -84,6 +84,8 @@ enum status h2_session_receive(struct h2_session *session, struct span bytes) MU
 
 /* The next bytes to go, of as many frames as there are, at `to`. *len 0: none. ST_NOMEM: the connection is over. */
 enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, size_t *len) MUST_CHECK;
+/* Is it worth a pull? False: it would give nothing. */
+bool h2_session_has_frames(const struct h2_session *session);
 
 /* Has the peer broken the protocol? */
 bool h2_session_is_broken(const struct h2_session *session);

@@ -19,6 +19,30 @@ static uint64_t lower_word(uint64_t word)
     return word | ((from_a ^ beyond_z) & ~word & EACH_BYTE(0x80)) >> 2;
 }
 
+static void lower_word_to(char *to, const char *from)
+{
+    uint64_t word;
+
+    memcpy(&word, from, sizeof(word));
+    word = lower_word(word);
+    memcpy(to, &word, sizeof(word));
+}
+
+struct span span_lower(struct span s, char *to)
+{
+    size_t at = 0;
+
+    for (; s.len - at >= sizeof(uint64_t); at += sizeof(uint64_t))
+        lower_word_to(to + at, s.ptr + at);
+    if (at != 0) { /* the last word may have some bytes of the one before */
+        lower_word_to(to + s.len - sizeof(uint64_t), s.ptr + s.len - sizeof(uint64_t));
+        return (struct span){to, s.len};
+    }
+    for (; at < s.len; at++)
+        to[at] = lower(s.ptr[at]);
+    return (struct span){to, s.len};
+}
+
 static bool words_are_equal(const char *a, const char *b)
 {
     uint64_t left, right;

@@ -13,10 +13,13 @@
 
 size_t h2_head_most(struct span lines)
 {
+    const char *at = lines.ptr, *end = lines.ptr + lines.len;
     size_t count = EXTRA_FIELDS;
 
-    for (size_t i = 0; i < lines.len; i++)
-        count += lines.ptr[i] == '\n';
+    while (at != end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        count++;
+        at++;
+    }
     return count;
 }
 
@@ -47,27 +50,35 @@ static struct span take_until(struct span *rest, char mark)
 /* RFC 9113 8.2.2. TE goes no further than the next hop, which is ours to speak to. */
 static bool is_for_one_hop(struct span name)
 {
-    static const char *const names[] = {"connection",        "keep-alive", "proxy-connection", "te",
-                                        "transfer-encoding", "upgrade",    "http2-settings"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (span_eq(name, span_of(names[i])))
-            return true;
-    return false;
+    switch (name.len) {
+    case 2: return span_eq(name, SPAN_LIT("te"));
+    case 7: return span_eq(name, SPAN_LIT("upgrade"));
+    case 10: return span_eq(name, SPAN_LIT("connection")) || span_eq(name, SPAN_LIT("keep-alive"));
+    case 14: return span_eq(name, SPAN_LIT("http2-settings"));
+    case 16: return span_eq(name, SPAN_LIT("proxy-connection"));
+    case 17: return span_eq(name, SPAN_LIT("transfer-encoding"));
+    default: return false;
+    }
 }
 
-static bool is_secret(const struct h2_field *field)
+/*
+ * Secrets; and what is another value in each message: in the compression's table they would only push out those that
+ * come again, and be compared with each other every time.
+ */
+static bool is_never_indexed(const struct h2_field *field)
 {
-    return span_eq(field->name, SPAN_LIT("authorization")) ||
-           span_eq(field->name, SPAN_LIT("proxy-authorization")) ||
-           (span_eq(field->name, SPAN_LIT("cookie")) && field->value.len < COOKIE_SAFE);
-}
-
-static struct span lower(struct span name, char *to)
-{
-    for (size_t i = 0; i < name.len; i++)
-        to[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
-    return (struct span){to, name.len};
+    switch (field->name.len) {
+    case 6: return span_eq(field->name, SPAN_LIT("cookie")) && field->value.len < COOKIE_SAFE;
+    case 11: return span_eq(field->name, SPAN_LIT("traceparent"));
+    case 12:
+        return span_eq(field->name, SPAN_LIT("x-request-id")) ||
+               span_eq(field->name, SPAN_LIT("grpc-timeout"));
+    case 13:
+        return span_eq(field->name, SPAN_LIT("authorization")) ||
+               span_eq(field->name, SPAN_LIT("x-curfew-call"));
+    case 19: return span_eq(field->name, SPAN_LIT("proxy-authorization"));
+    default: return false;
+    }
 }
 
 /* *host: what Host says, if that is wanted: it is another field here. */
@@ -79,9 +90,9 @@ static size_t put_lines(struct span lines, struct h2_field *fields, char *names,
     while (take_line(&lines, &line)) {
         struct h2_field *field = &fields[count];
 
-        field->name = lower(take_until(&line, ':'), names);
+        field->name = span_lower(take_until(&line, ':'), names);
         field->value = span_trim(line);
-        field->never_indexed = is_secret(field);
+        field->never_indexed = is_never_indexed(field);
         names += field->name.len;
         if (host != NULL && span_eq(field->name, SPAN_LIT("host")))
             *host = field->value;

@@ -68,6 +68,8 @@ void h2_caller_pull(struct h2_caller *caller)
 {
     size_t len;
 
+    if (!h2_session_has_frames(caller->session))
+        return;
     if (caller->ending || !make_room(caller)) {
         caller->ending = true;
         return;
@@ -249,12 +251,12 @@ static bool is_done(const struct h2_caller *caller)
 static enum status move(struct h2_caller *caller)
 {
     enum status status = ST_OK;
-    bool was_full; /* there may be more behind it */
+    bool was_full; /* there may be more than `out` had room for */
 
     for (int round = 0; round < ROUNDS; round++) {
         tell(caller);
         h2_caller_pull(caller);
-        was_full = caller->out.end == caller->out.cap;
+        was_full = h2_session_has_frames(caller->session);
         status = flush(caller);
         note_flushed(caller);
         if (list_is_empty(&caller->news) && (!was_full || status != ST_OK))

@@ -9,6 +9,7 @@
 
 #include "base/invariant.h"
 #include "http/grpc.h"
+#include "http/h2_head.h"
 #include "http/http1.h"
 #include "wire/caller.h"
 
@@ -171,10 +172,14 @@ static void join_cookie(struct h2_stream *stream, struct span value)
 
 static void put_field(struct h2_stream *stream, struct span name, struct span value)
 {
-    put(stream, name);
-    put(stream, SPAN_LIT(": "));
-    put(stream, value);
-    put(stream, SPAN_LIT("\r\n"));
+    struct buffer *head = &stream->head;
+    struct text line;
+
+    if (!make_room(stream, name.len + value.len + sizeof(": \r\n") - 1))
+        return;
+    line = text_over(head->data + head->end, head->cap - head->end);
+    (void)h2_head_put_field(&line, name, value);
+    head->end += (uint32_t)line.len;
 }
 
 static void take_field(struct h2_stream *stream, struct span name, struct span value)

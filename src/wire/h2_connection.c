@@ -102,6 +102,8 @@ void h2_connection_pull(struct h2_connection *connection)
 {
     enum status status;
 
+    if (!h2_session_has_frames(connection->session))
+        return;
     do
         status = pull_some(connection);
     while (status == ST_OK);

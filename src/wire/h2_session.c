@@ -29,6 +29,9 @@ struct h2_session {
     bool is_broken;
     uint32_t pongs;
     uint32_t parts;       /* of messages, that have come */
+    int32_t block_id;     /* whose header block comes */
+    void *block_stream;   /* and what its user has given us for it */
+    bool has_frames;      /* nghttp2 may have some: something has come, or was submitted, since it had none */
     const uint8_t *frame; /* what has been serialized and not been pulled */
     size_t frame_len;
 };
@@ -38,6 +41,7 @@ struct h2_session {
 /* What nghttp2 can't do for want of memory, the next pull says. Any other failure is of a stream that has gone. */
 static void note(struct h2_session *session, int result)
 {
+    session->has_frames = true;
     session->lacks_memory |= result == NGHTTP2_ERR_NOMEM;
 }
 
@@ -46,12 +50,27 @@ static void *stream_of(struct h2_session *session, int32_t id)
     return id == 0 ? NULL : nghttp2_session_get_stream_user_data(session->nghttp2, id);
 }
 
+/* For each field it would be looked up. */
+static void note_block(struct h2_session *session, int32_t id, void *stream)
+{
+    session->block_id = id;
+    session->block_stream = stream;
+}
+
+static void forget(struct h2_session *session, int32_t id)
+{
+    if (session->block_id == id)
+        session->block_stream = NULL;
+    (void)nghttp2_session_set_stream_user_data(session->nghttp2, id, NULL);
+}
+
 static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
 {
     struct h2_session *session = arg;
     void *stream = stream_of(session, frame->hd.stream_id);
 
     (void)nghttp2;
+    note_block(session, frame->hd.stream_id, stream);
     if (stream == NULL && session->side == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         stream = session->events->begun(session->user, frame->hd.stream_id);
         if (stream == NULL) {
@@ -59,15 +78,16 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
             return 0;
         }
         (void)nghttp2_session_set_stream_user_data(nghttp2, frame->hd.stream_id, stream);
+        note_block(session, frame->hd.stream_id, stream);
     }
     if (stream != NULL)
         session->events->head(session->user, stream);
     return 0;
 }
 
-static int take_field(struct h2_session *session, int32_t id, struct span name, struct span value)
+static int take_field(struct h2_session *session, struct span name, struct span value)
 {
-    void *stream = stream_of(session, id);
+    void *stream = session->block_stream;
 
     if (stream == NULL || session->events->field(session->user, stream, name, value))
         return 0;
@@ -78,8 +98,9 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
 {
     (void)nghttp2;
+    (void)frame;
     (void)flags;
-    return take_field(arg, frame->hd.stream_id, (struct span){(const char *)name, name_len},
+    return take_field(arg, (struct span){(const char *)name, name_len},
                       (struct span){(const char *)value, value_len});
 }
 
@@ -95,13 +116,14 @@ static int on_invalid_header(nghttp2_session *nghttp2, const nghttp2_frame *fram
     struct span trimmed = span_trim((struct span){(const char *)value, value_len});
 
     (void)nghttp2;
+    (void)frame;
     (void)flags;
     for (size_t i = 0; i < name_len; i++)
         if (name[i] >= 'A' && name[i] <= 'Z')
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (trimmed.len == value_len || !http1_is_token(field) || !http1_is_field_value(trimmed))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    return take_field(arg, frame->hd.stream_id, field, trimmed);
+    return take_field(arg, field, trimmed);
 }
 
 static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
@@ -165,9 +187,10 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *a
     struct h2_session *session = arg;
     void *stream = stream_of(session, id);
 
+    (void)nghttp2;
     if (stream == NULL)
         return 0;
-    (void)nghttp2_session_set_stream_user_data(nghttp2, id, NULL);
+    forget(session, id);
     session->events->closed(session->user, stream, code,
                             code == NGHTTP2_NO_ERROR || code == NGHTTP2_REFUSED_STREAM ||
                                 id == session->reset_id);
@@ -255,6 +278,7 @@ struct h2_session *h2_session_new(const struct h2_terms *terms)
     session->events = terms->events;
     session->user = terms->user;
     session->side = terms->side;
+    session->has_frames = true; /* SETTINGS */
     if (open_nghttp2(session) && submit_settings(session, terms))
         return session;
     h2_session_free(session);
@@ -272,6 +296,7 @@ enum status h2_session_receive(struct h2_session *session, struct span bytes)
 {
     ssize_t taken = nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)bytes.ptr, bytes.len);
 
+    session->has_frames = true;
     if (taken == NGHTTP2_ERR_NOMEM)
         return ST_NOMEM;
     return taken < 0 || (size_t)taken != bytes.len ? ST_BAD : ST_OK;
@@ -282,7 +307,7 @@ enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, si
     *len = 0;
     if (session->lacks_memory)
         return ST_NOMEM;
-    while (*len < cap) {
+    while (*len < cap && session->has_frames) {
         size_t part;
 
         if (session->frame_len == 0) {
@@ -290,6 +315,7 @@ enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, si
 
             if (made < 0)
                 return ST_NOMEM;
+            session->has_frames = made != 0;
             if (made == 0)
                 break;
             session->frame_len = (size_t)made;
@@ -301,6 +327,11 @@ enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, si
         *len += part;
     }
     return ST_OK;
+}
+
+bool h2_session_has_frames(const struct h2_session *session)
+{
+    return session->has_frames;
 }
 
 bool h2_session_is_broken(const struct h2_session *session)
@@ -383,8 +414,9 @@ static void list_make(struct list *list, const struct h2_field *fields, size_t c
                          .flags = fields[i].never_indexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE};
 }
 
-static enum status list_end(struct list *list, int result)
+static enum status list_end(struct h2_session *session, struct list *list, int result)
 {
+    session->has_frames = true;
     if (list->fields != list->here)
         mem_free(list->fields);
     if (result == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
@@ -403,7 +435,7 @@ enum status h2_session_request(struct h2_session *session, const struct h2_field
     if (list.fields != NULL)
         *id = nghttp2_submit_request(session->nghttp2, NULL, list.fields, count, end ? NULL : &provider,
                                      stream);
-    return list_end(&list, *id);
+    return list_end(session, &list, *id);
 }
 
 enum status h2_session_respond(struct h2_session *session, int32_t id, const struct h2_field *fields,
@@ -416,7 +448,7 @@ enum status h2_session_respond(struct h2_session *session, int32_t id, const str
     list_make(&list, fields, count);
     if (list.fields != NULL)
         result = nghttp2_submit_response(session->nghttp2, id, list.fields, count, end ? NULL : &provider);
-    return list_end(&list, result);
+    return list_end(session, &list, result);
 }
 
 enum status h2_session_interim(struct h2_session *session, int32_t id, const struct h2_field *fields,
@@ -430,7 +462,7 @@ enum status h2_session_interim(struct h2_session *session, int32_t id, const str
     if (list.fields != NULL)
         result =
             nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, id, NULL, list.fields, count, NULL);
-    return list_end(&list, result);
+    return list_end(session, &list, result);
 }
 
 enum status h2_session_trailers(struct h2_session *session, int32_t id, const struct h2_field *fields,
@@ -443,7 +475,7 @@ enum status h2_session_trailers(struct h2_session *session, int32_t id, const st
     list_make(&list, fields, count);
     if (list.fields != NULL)
         result = nghttp2_submit_trailer(session->nghttp2, id, list.fields, count);
-    status = list_end(&list, result);
+    status = list_end(session, &list, result);
     session->ended_by_trailers |= session->in_give && status == ST_OK;
     return status;
 }
@@ -460,7 +492,7 @@ void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
 
 void h2_session_forget(struct h2_session *session, int32_t id)
 {
-    (void)nghttp2_session_set_stream_user_data(session->nghttp2, id, NULL);
+    forget(session, id);
 }
 
 void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)

@@ -41,6 +41,11 @@ static void requests(void **state)
          false,
          ":method=BREW|:scheme=http|:authority=a|:path=/|!authorization=Basic x|!cookie=a=b|"
          "cookie=a=bcdefghijklmnopqrstuvwxyz|content-length=3|"},
+        {"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1\r\nTraceparent: 2\r\nGrpc-Timeout: 3m\r\n"
+         "Proxy-Authorization: Basic x\r\nX-Curfew-Call: 4\r\nX-Request-Ie: 5\r\n",
+         false,
+         ":method=GET|:scheme=http|:authority=a|:path=/|!x-request-id=1|!traceparent=2|!grpc-timeout=3m|"
+         "!proxy-authorization=Basic x|!x-curfew-call=4|x-request-ie=5|"},
         {"POST /s/M HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc+proto\r\n\r\n", false,
          ":method=POST|:scheme=http|:authority=a|:path=/s/M|content-type=application/grpc+proto|te=trailers|"},
         {"POST /s/M HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web\r\n\r\n", false,

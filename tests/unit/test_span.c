@@ -85,9 +85,33 @@ static void case_is_of_no_matter_at_any_place_and_for_letters_alone(void **state
     assert_false(span_eq_nocase(SPAN_LIT("content-type"), SPAN_LIT("content-typ")));
 }
 
+static void a_copy_in_lower_case_differs_by_letters_alone(void **state)
+{
+    char from[20], to[21];
+
+    (void)state;
+    for (size_t len = 0; len <= sizeof(from); len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (int c = 0; c < 256; c++) {
+                memset(from, 'X', sizeof(from));
+                memset(to, '-', sizeof(to));
+                from[at] = (char)c;
+                assert_ptr_equal(span_lower((struct span){from, len}, to).ptr, to);
+                for (size_t i = 0; i < len; i++)
+                    assert_int_equal(to[i], i != at                ? 'x'
+                                            : c >= 'A' && c <= 'Z' ? (char)(c | 0x20)
+                                                                   : (char)c);
+                assert_int_equal(to[len], '-');
+            }
+        }
+    }
+    assert_int_equal(span_lower(SPAN_LIT(""), to).len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_in_lower_case_differs_by_letters_alone),
         cmocka_unit_test(case_is_of_no_matter_at_any_place_and_for_letters_alone),
         cmocka_unit_test(spans_are_equal_by_bytes_only),
         cmocka_unit_test(case_is_ignored_for_ascii_letters_alone),
