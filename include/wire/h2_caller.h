@@ -44,7 +44,8 @@ struct h2_caller {
     struct transport *transport; /* the base's */
     struct list_node streams;    /* that are a user's, or are to be */
     struct list_node news;       /* those of them that have something to be told */
-    uint32_t count;              /* of streams */
+    uint32_t count;              /* of streams, */
+    uint32_t incomplete;         /* and of those whose request has not ended */
     uint32_t places;             /* that it has taken: for each stream but one */
     struct mail turn;            /* to tell and to flush, at the end of the turn */
     struct timer timer;          /* idle; between the two GOAWAYs */

@@ -46,6 +46,8 @@ struct h2_member {
 struct h2_member_ops {
     /* Is there something that it could not send yet? */
     bool (*is_blocked)(const struct h2_member *member);
+    /* Has its response not come to its end yet? */
+    bool (*is_awaited)(const struct h2_member *member);
     /* The connection is lost, as `why` says (not ST_OK): it is told, and what it does not have yet never comes. */
     void (*note_loss)(struct h2_member *member, enum status why);
     /* It has no connection any more, from now on. */

@@ -148,6 +148,7 @@ bool h2_caller_add(struct h2_stream *stream)
     list_init(&stream->news);
     list_push_back(&caller->streams, &stream->node);
     caller->count++;
+    caller->incomplete++;
     set_idle_timer(caller);
     h2_caller_note(stream);
     return take_place(caller);
@@ -161,6 +162,7 @@ void h2_caller_drop(struct h2_stream *stream)
     list_remove(&stream->node);
     list_remove(&stream->news);
     caller->count--;
+    caller->incomplete -= !stream->has_ended;
     give_places(caller);
     set_idle_timer(caller);
     h2_caller_wants_turn(caller);
@@ -259,8 +261,11 @@ static enum status move(struct h2_caller *caller)
         was_full = h2_session_has_frames(caller->session);
         status = flush(caller);
         note_flushed(caller);
-        if (list_is_empty(&caller->news) && (!was_full || status != ST_OK))
+        if (list_is_empty(&caller->news) && (!was_full || status != ST_OK)) {
+            if (!caller->transport->can_read)
+                loop_undefer(&caller->turn); /* what was wanted meanwhile has been done */
             return status;
+        }
     }
     h2_caller_wants_turn(caller);
     return status;
@@ -292,6 +297,15 @@ static bool take(struct h2_caller *caller, struct span bytes)
     return false;
 }
 
+/*
+ * May there be more to read that has to be known now? A reset that came with these bytes raises no event of its own; as
+ * long as all requests are here, it shows when they are answered.
+ */
+static bool wants_more(const struct h2_caller *caller)
+{
+    return caller->transport->can_read || caller->incomplete != 0 || caller->count == 0;
+}
+
 /* False: the connection has ended. */
 static bool receive(struct h2_caller *caller)
 {
@@ -300,12 +314,12 @@ static bool receive(struct h2_caller *caller)
     enum status status = ST_OK;
 
     (void)loop_refresh_now(caller->common->loop); /* requests that begin now have their time from here */
-    while (sum < READ_A_TURN && status == ST_OK) {
+    do {
         status = transport_read(caller->transport, bytes, sizeof(bytes), &len);
         if (status == ST_OK && !take(caller, (struct span){bytes, len}))
             return false;
         sum += status == ST_OK ? len : 0;
-    }
+    } while (status == ST_OK && sum < READ_A_TURN && wants_more(caller));
     if (status != ST_OK && status != ST_AGAIN) {
         end(caller);
         return false;

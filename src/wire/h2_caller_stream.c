@@ -70,9 +70,11 @@ static bool data(void *user, void *arg, struct span bytes)
 
 static void ended(void *user, void *arg)
 {
+    struct h2_caller *caller = user;
     struct h2_stream *stream = arg;
 
-    (void)user;
+    PRE(!stream->has_ended && caller->incomplete > 0);
+    caller->incomplete--;
     stream->has_ended = stream->came = true;
     h2_caller_note(stream);
 }

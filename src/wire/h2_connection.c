@@ -216,13 +216,26 @@ static void wake_waiting(struct h2_connection *connection)
     wake_blocked(connection);
 }
 
+/* May there be more to read that has to be known now? A reset that came with these bytes raises no event of its own. */
+static bool wants_more(const struct h2_connection *connection)
+{
+    if (connection->transport->can_read || connection->cannot_write || list_is_empty(&connection->members))
+        return true;
+    LIST_FOREACH(node, &connection->members)
+        if (connection->ops->is_awaited(CONTAINER_OF(node, struct h2_member, node)))
+            return true;
+    return false;
+}
+
 static void receive_all(struct h2_connection *connection)
 {
     enum status status = ST_OK;
     size_t sum = 0, len;
 
-    while (sum < READ_A_TURN && (status = receive(connection, &len)) == ST_OK)
-        sum += len;
+    do {
+        status = receive(connection, &len);
+        sum += status == ST_OK ? len : 0;
+    } while (status == ST_OK && sum < READ_A_TURN && wants_more(connection));
     h2_connection_pull(connection);
     if (h2_session_is_broken(connection->session)) { /* which it said before its end */
         write_out(connection);                       /* a GOAWAY that says why */
@@ -232,7 +245,7 @@ static void receive_all(struct h2_connection *connection)
         lose(connection, status);
     else if (connection->cannot_write && status == ST_AGAIN)
         lose(connection, ST_FAILED);
-    if (status == ST_OK)
+    if (connection->transport->can_read && status == ST_OK)
         h2_connection_wants_turn(connection); /* for the rest */
     wake_waiting(connection);
 }
@@ -290,18 +303,22 @@ void h2_connection_lose(struct h2_connection *connection)
 
 bool h2_connection_rest(struct h2_connection *connection)
 {
+    const struct transport *transport = connection->transport;
     enum status status = ST_OK;
     size_t len;
+    bool is_quiet;
 
     PRE(list_is_empty(&connection->members));
     h2_connection_flush(connection);
-    for (int i = 0; i < READS_AT_REST && status == ST_OK && connection->lost == ST_OK; i++) {
+    for (int i = 0; i < READS_AT_REST && status == ST_OK && connection->lost == ST_OK && transport->can_read;
+         i++) {
         status = receive(connection, &len);
         h2_connection_flush(connection);
     }
-    if (status == ST_AGAIN && connection->cannot_write)
+    is_quiet = status == ST_AGAIN || (status == ST_OK && !transport->can_read);
+    if (is_quiet && connection->cannot_write)
         lose(connection, ST_FAILED);
     loop_undefer(&connection->turn);
-    return status == ST_AGAIN && connection->lost == ST_OK && !connection->retired &&
+    return is_quiet && connection->lost == ST_OK && !connection->retired &&
            !h2_session_is_over(connection->session) && h2_session_peer_streams(connection->session) != 0;
 }

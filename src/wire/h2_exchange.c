@@ -185,8 +185,15 @@ static bool is_blocked(const struct h2_member *member)
     return CONTAINER_OF(member, struct h2_exchange, member)->stream.blocked;
 }
 
+static bool is_awaited(const struct h2_member *member)
+{
+    const struct h2_exchange *exchange = CONTAINER_OF(member, struct h2_exchange, member);
+
+    return !exchange->has_ended && !exchange->closed;
+}
+
 const struct h2_member_ops h2_exchange_ops = {
-    .is_blocked = is_blocked, .note_loss = note_loss, .leave = leave};
+    .is_blocked = is_blocked, .is_awaited = is_awaited, .note_loss = note_loss, .leave = leave};
 
 bool h2_exchange_is_closed(const struct h2_exchange *exchange)
 {

@@ -7,13 +7,12 @@
 #include "base/mem.h"
 #include "http/http1.h"
 #include "wire/h2_heap.h"
+#include "wire/h2_list.h"
 
 /* What a peer that floods us may have us answer before the connection ends (CVE-2019-9512, 9515). */
-#define ACKS_MAX    100
-/* Pieces of a request's head, before a block for them is taken from the heap. */
-#define FIELDS_HERE 48
+#define ACKS_MAX 100
 /* Of what we send, which is bounded elsewhere. */
-#define HEAD_MAX    (16u << 20)
+#define HEAD_MAX (16u << 20)
 
 struct h2_session {
     nghttp2_session *nghttp2;
@@ -29,8 +28,8 @@ struct h2_session {
     bool is_broken;
     uint32_t pongs;
     uint32_t parts;       /* of messages, that have come */
-    int32_t block_id;     /* whose header block comes */
-    void *block_stream;   /* and what its user has given us for it */
+    int32_t block_id;     /* whose header block comes, */
+    void *block_stream;   /* and what is its user's: for each field it would be looked up */
     bool has_frames;      /* nghttp2 may have some: something has come, or was submitted, since it had none */
     const uint8_t *frame; /* what has been serialized and not been pulled */
     size_t frame_len;
@@ -50,14 +49,7 @@ static void *stream_of(struct h2_session *session, int32_t id)
     return id == 0 ? NULL : nghttp2_session_get_stream_user_data(session->nghttp2, id);
 }
 
-/* For each field it would be looked up. */
-static void note_block(struct h2_session *session, int32_t id, void *stream)
-{
-    session->block_id = id;
-    session->block_stream = stream;
-}
-
-static void forget(struct h2_session *session, int32_t id)
+void h2_session_forget(struct h2_session *session, int32_t id)
 {
     if (session->block_id == id)
         session->block_stream = NULL;
@@ -70,7 +62,8 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
     void *stream = stream_of(session, frame->hd.stream_id);
 
     (void)nghttp2;
-    note_block(session, frame->hd.stream_id, stream);
+    session->block_id = frame->hd.stream_id;
+    session->block_stream = stream;
     if (stream == NULL && session->side == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         stream = session->events->begun(session->user, frame->hd.stream_id);
         if (stream == NULL) {
@@ -78,7 +71,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
             return 0;
         }
         (void)nghttp2_session_set_stream_user_data(nghttp2, frame->hd.stream_id, stream);
-        note_block(session, frame->hd.stream_id, stream);
+        session->block_stream = stream;
     }
     if (stream != NULL)
         session->events->head(session->user, stream);
@@ -190,7 +183,7 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *a
     (void)nghttp2;
     if (stream == NULL)
         return 0;
-    forget(session, id);
+    h2_session_forget(session, id);
     session->events->closed(session->user, stream, code,
                             code == NGHTTP2_NO_ERROR || code == NGHTTP2_REFUSED_STREAM ||
                                 id == session->reset_id);
@@ -396,29 +389,11 @@ static ssize_t give(nghttp2_session *nghttp2, int32_t id, uint8_t *to, size_t ca
 
 static const nghttp2_data_provider provider = {.read_callback = give};
 
-/* A list of fields as nghttp2 has it, which copies what is in it. */
-struct list {
-    nghttp2_nv here[FIELDS_HERE];
-    nghttp2_nv *fields; /* NULL: no memory */
-};
-
-static void list_make(struct list *list, const struct h2_field *fields, size_t count)
-{
-    list->fields = count <= FIELDS_HERE ? list->here : mem_calloc(count, sizeof(*list->fields));
-    for (size_t i = 0; list->fields != NULL && i < count; i++)
-        list->fields[i] =
-            (nghttp2_nv){.name = (uint8_t *)(uintptr_t)fields[i].name.ptr,
-                         .namelen = fields[i].name.len,
-                         .value = (uint8_t *)(uintptr_t)fields[i].value.ptr,
-                         .valuelen = fields[i].value.len,
-                         .flags = fields[i].never_indexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE};
-}
-
-static enum status list_end(struct h2_session *session, struct list *list, int result)
+/* The list has been submitted, with this result. */
+static enum status submitted(struct h2_session *session, struct h2_list *list, int result)
 {
     session->has_frames = true;
-    if (list->fields != list->here)
-        mem_free(list->fields);
+    h2_list_free(list);
     if (result == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
         return ST_LIMIT;
     return result < 0 ? ST_NOMEM : ST_OK;
@@ -427,42 +402,42 @@ static enum status list_end(struct h2_session *session, struct list *list, int r
 enum status h2_session_request(struct h2_session *session, const struct h2_field *fields, size_t count,
                                bool end, void *stream, int32_t *id)
 {
-    struct list list;
+    struct h2_list list;
 
     PRE(session->side == H2_CLIENT && stream != NULL);
     *id = NGHTTP2_ERR_NOMEM;
-    list_make(&list, fields, count);
+    h2_list_make(&list, fields, count);
     if (list.fields != NULL)
         *id = nghttp2_submit_request(session->nghttp2, NULL, list.fields, count, end ? NULL : &provider,
                                      stream);
-    return list_end(session, &list, *id);
+    return submitted(session, &list, *id);
 }
 
 enum status h2_session_respond(struct h2_session *session, int32_t id, const struct h2_field *fields,
                                size_t count, bool end)
 {
     int result = NGHTTP2_ERR_NOMEM;
-    struct list list;
+    struct h2_list list;
 
     PRE(session->side == H2_SERVER);
-    list_make(&list, fields, count);
+    h2_list_make(&list, fields, count);
     if (list.fields != NULL)
         result = nghttp2_submit_response(session->nghttp2, id, list.fields, count, end ? NULL : &provider);
-    return list_end(session, &list, result);
+    return submitted(session, &list, result);
 }
 
 enum status h2_session_interim(struct h2_session *session, int32_t id, const struct h2_field *fields,
                                size_t count)
 {
     int result = NGHTTP2_ERR_NOMEM;
-    struct list list;
+    struct h2_list list;
 
     PRE(session->side == H2_SERVER);
-    list_make(&list, fields, count);
+    h2_list_make(&list, fields, count);
     if (list.fields != NULL)
         result =
             nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, id, NULL, list.fields, count, NULL);
-    return list_end(session, &list, result);
+    return submitted(session, &list, result);
 }
 
 enum status h2_session_trailers(struct h2_session *session, int32_t id, const struct h2_field *fields,
@@ -470,12 +445,12 @@ enum status h2_session_trailers(struct h2_session *session, int32_t id, const st
 {
     int result = NGHTTP2_ERR_NOMEM;
     enum status status;
-    struct list list;
+    struct h2_list list;
 
-    list_make(&list, fields, count);
+    h2_list_make(&list, fields, count);
     if (list.fields != NULL)
         result = nghttp2_submit_trailer(session->nghttp2, id, list.fields, count);
-    status = list_end(session, &list, result);
+    status = submitted(session, &list, result);
     session->ended_by_trailers |= session->in_give && status == ST_OK;
     return status;
 }
@@ -488,11 +463,6 @@ void h2_session_resume(struct h2_session *session, int32_t id)
 void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
 {
     note(session, nghttp2_session_consume_stream(session->nghttp2, id, len));
-}
-
-void h2_session_forget(struct h2_session *session, int32_t id)
-{
-    forget(session, id);
 }
 
 void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)
