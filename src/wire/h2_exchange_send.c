@@ -9,6 +9,9 @@
 #include "runtime/loop.h"
 #include "wire/h2_exchange.h"
 
+/* The first block for content that is kept. */
+#define KEPT_LEAST 256u
+
 static struct h2_exchange *of(struct stream *stream)
 {
     return CONTAINER_OF(stream, struct h2_exchange, stream);
@@ -25,15 +28,36 @@ static size_t give_kept(struct h2_exchange *exchange, void *to, size_t cap)
     return len;
 }
 
+/* Most requests' content is short, and a call that waits holds it: no more than about twice of it. */
+static size_t room_for(size_t len)
+{
+    size_t room = KEPT_LEAST;
+
+    while (room < len)
+        room *= 2;
+    return room;
+}
+
+static bool make_room_to_keep(struct h2_exchange *exchange, size_t len)
+{
+    size_t room = room_for(exchange->kept_len + len);
+    char *kept;
+
+    if (exchange->kept != NULL && room == room_for(exchange->kept_len))
+        return true;
+    kept = mem_realloc(exchange->kept, room);
+    if (kept != NULL)
+        exchange->kept = kept;
+    return kept != NULL;
+}
+
 /* As long as all of it is there. */
 static void keep(struct h2_exchange *exchange, const char *bytes, size_t len)
 {
     if (exchange->sent_bytes != exchange->kept_len || exchange->kept_len + len > H2_KEPT_MAX ||
         exchange->open)
         return;
-    if (exchange->kept == NULL)
-        exchange->kept = mem_alloc(H2_KEPT_MAX);
-    if (exchange->kept == NULL)
+    if (!make_room_to_keep(exchange, len))
         return; /* then it can't be sent again */
     memcpy(exchange->kept + exchange->kept_len, bytes, len);
     exchange->kept_len += (uint32_t)len;
