@@ -161,7 +161,11 @@ static bool make_fallback_head(struct call *call)
 
 bool call_has_fallback(struct call *call)
 {
-    if (call->has_fallback && call->fallback == NULL)
+    if (!call->has_fallback)
+        return false;
+    if (call_upgrade(call) != NULL && call->route->retries.fallback->http2.use == HTTP2_ALWAYS)
+        call->has_fallback = false; /* no switch of protocols is asked for over HTTP/2 */
+    else if (call->fallback == NULL)
         call->has_fallback = make_fallback_head(call);
     return call->has_fallback;
 }

@@ -706,6 +706,15 @@ def test_a_fallback_has_its_own_url_and_credentials(two):
     assert metrics.sum("calls_saved_total", upstream="api") == 1
 
 
+def test_a_switch_of_protocols_does_not_fall_back_to_an_api_that_speaks_http2_alone(two):
+    proxy, main, _ = two({"upgrade": {}}, {"http2": {"use": "always"}})
+    main.refuse()
+    caller = proxy.caller("api")
+    caller.request("GET", "/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+    expect(caller.recv_response(), 502, "connection_refused")
+    assert proxy.wait_idle().sum("tries_started_total", upstream="api", kind="fallback") == 0
+
+
 def told(request):
     """What an API gets of a request that both APIs are to get alike."""
     return [(name.lower(), value) for name, value in request.fields if name.lower() not in ("host", "authorization", "x-main")]
