@@ -70,6 +70,9 @@ static void add(struct world *sum, const struct world *world)
     sum->recovered += world->recovered;
     sum->let_go += world->let_go;
     sum->told_long += world->told_long;
+    sum->echoed += world->echoed;
+    for (enum tunnel_end end = 0; end < TUNNEL_END_COUNT; end++)
+        sum->tunnels[end] += world->tunnels[end];
     sum->resets += world->resets;
     sum->retired += world->retired;
     sum->pings += world->pings;
@@ -118,6 +121,10 @@ static void print(const struct world *sum)
         (unsigned long long)sum->paused_away, (unsigned long long)sum->put_out,
         (unsigned long long)sum->slow_starts, (unsigned long long)sum->recovered,
         (unsigned long long)sum->let_go, (unsigned long long)sum->told_long);
+    printf("tunnels: bytes that came back %llu", (unsigned long long)sum->echoed);
+    for (enum tunnel_end end = 0; end < TUNNEL_END_COUNT; end++)
+        printf(", ended by %s %llu", tunnel_end_name(end), (unsigned long long)sum->tunnels[end]);
+    puts("");
     printf(
         "over HTTP/2 at most %u streams at once; streams reset %llu, %u of a connection at most, retired for that %llu, "
         "pings %llu, doubtful connections %llu, held up by a window %llu\n",
@@ -134,8 +141,10 @@ static void check_everything_happened(const struct world *sum)
     for (enum try_kind kind = 0; kind < TRY_KIND_COUNT; kind++)
         CHECK(sum, sum->tries[0][kind] > 0);
     CHECK(sum, sum->refused_by_breakers > 0);
-    for (enum phase phase = 0; phase < PHASE_COUNT; phase++) /* no call of these asks for a tunnel */
-        CHECK(sum, phase == PHASE_BACKOFF || phase == PHASE_TUNNEL || sum->stuck[phase] > 0);
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        CHECK(sum, phase == PHASE_BACKOFF || sum->stuck[phase] > 0);
+    for (enum tunnel_end end = 0; end < TUNNEL_END_COUNT; end++) /* nobody cuts one by hand */
+        CHECK(sum, end == TUNNEL_END_OPERATOR || sum->tunnels[end] > 0);
     CHECK(sum, sum->spared > 0 && sum->replaced > 0 && sum->reused > 0 && sum->early > 0);
     CHECK(sum, sum->cut_answers > 0 && sum->grown > 0 && sum->shrunk > 0 && sum->queued > 0 &&
                    sum->lingered > 0 && sum->retried > 0 && sum->streams > 0 && sum->refused > 0 &&

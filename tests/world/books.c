@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "call/call.h"
+#include "call/call_tunnel.h"
 #include "call/ghost.h"
 #include "call/retries.h"
 #include "call/upstream.h"
@@ -97,7 +98,10 @@ static void check_call(struct world *world, struct call *call, struct tally tall
     }
     CHECK(world, call_fsm_next_ns(&call->fsm) >= world->now_ns || note->seen_ns == 0 ||
                      note->seen_ns == world->now_ns);
-    if (call->counted && note->counted)
+    if (call->fsm.state == CALL_TUNNEL)
+        CHECK(world, *call_fsm_policy_deadline(&call->fsm) ==
+                         call->fsm.begun_ns + world->apis[call->config->index].tunnel_life_ns);
+    else if (call->counted && note->counted)
         CHECK(world, note->deadline_ns == call->fsm.deadline_ns && note->policy_ns == call->fsm.policy_ns);
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
         phases_ns += call_fsm_phase_ns(&call->fsm, phase, world->now_ns);
@@ -226,12 +230,30 @@ static void check_limit(struct world *world, const struct call *call, enum cause
     CHECK(world, now_ns < call->fsm.deadline_ns);
 }
 
+/* A tunnel ends by its lifetime when that is over, and by its idle time when nothing has moved for so long. */
+static void check_tunnel(struct world *world, const struct call *call, enum cause cause)
+{
+    const struct world_api *api = &world->apis[call->config->index];
+    enum tunnel_end end = call->tunnel->end;
+    int64_t up_ns = call->caller->moved_ns, down_ns = call->try->exchange->moved_ns;
+
+    CHECK(world, end < TUNNEL_END_COUNT);
+    world->tunnels[end]++;
+    if (end == TUNNEL_END_LIFETIME)
+        CHECK(world, world->now_ns == call->fsm.deadline_ns);
+    if (end == TUNNEL_END_IDLE)
+        CHECK(world, world->now_ns == (up_ns > down_ns ? up_ns : down_ns) + api->tunnel_idle_ns);
+    CHECK(world, cause == tunnel_cause_of(end, cause));
+}
+
 static void check_instant(struct world *world, const struct call *call, enum cause cause)
 {
     if (cause == CAUSE_DEADLINE)
         CHECK(world, world->now_ns >= call->fsm.deadline_ns);
     CHECK(world, world->now_ns <= call->fsm.deadline_ns || !note_of(world, call)->counted);
-    if (call->retries == NULL) /* or the cause may be an earlier try's */
+    if (call_was_tunnel(call))
+        check_tunnel(world, call, cause);
+    else if (call->retries == NULL) /* or the cause may be an earlier try's */
         check_limit(world, call, cause);
 }
 

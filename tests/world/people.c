@@ -24,6 +24,8 @@ struct sim_caller {
     size_t len, sent, stops_at;
     uint32_t left; /* requests to come */
     bool waits, slow;
+    bool asks_to_tunnel, is_tunnel, has_ended;
+    size_t told, echoed; /* bytes, through the tunnel and back */
     bool speaks_h2;
     uint32_t stream; /* of the request, then */
     struct frames frames;
@@ -43,6 +45,8 @@ struct sim_connection {
     size_t solid;            /* of the answer: what is behind its end goes with its last byte */
     size_t owed;             /* of content that was answered before it had come */
     bool ends;               /* behind the answer */
+    bool asks_to_tunnel;     /* the request that is being answered */
+    bool is_tunnel;          /* behind it, everything comes back */
     struct h2_api *h2;       /* instead of all that, over HTTP/2; NULL: it speaks HTTP/1.1 */
 };
 
@@ -125,6 +129,8 @@ static size_t put_request(struct sim_caller *caller, const char *method, uint32_
                               is_bad ? "9.9" : "1.1\r\nHost: sim");
         if (left_ms != 0 && !is_bad)
             len += (size_t)sprintf(out + len, "X-T: %u\r\n", left_ms);
+        if (caller->asks_to_tunnel && !is_bad)
+            len += (size_t)sprintf(out + len, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
         if (content != 0 && !is_bad)
             len += (size_t)sprintf(out + len, "Content-Length: %zu\r\n", content);
         len += (size_t)sprintf(out + len, "\r\n");
@@ -151,6 +157,8 @@ static void write_request(struct sim_caller *caller)
         world->requests = realloc(world->requests, world->request_cap * sizeof(*world->requests));
         CHECK(world, world->requests != NULL);
     }
+    caller->asks_to_tunnel =
+        caller->api->upgrades && !caller->speaks_h2 && method[0] == 'G' && chance(world, 40);
     caller->number = world->begun++;
     request = &world->requests[caller->number];
     *request = (struct world_request){.most = most_arrivals(caller->api, method, content),
@@ -237,6 +245,12 @@ static bool read_answer(struct sim_caller *caller)
         return false;
     CHECK(world, caller->waits); /* nobody gets an answer who has not asked */
     status = number_behind(end->out, head, "HTTP/1.1 ");
+    if (status == 101) {
+        CHECK(world, caller->asks_to_tunnel);
+        caller->is_tunnel = true;
+        net_take(end, head);
+        return false;
+    }
     if (status < 200) {
         net_take(end, head);
         return read_answer(caller);
@@ -292,6 +306,56 @@ static bool read_frames(struct sim_caller *caller)
     return true;
 }
 
+/* What comes back is what it has said. */
+static void hear_echo(struct sim_caller *caller)
+{
+    struct net_end *end = caller->end;
+
+    CHECK(caller->world, caller->echoed + end->out_len <= caller->told);
+    for (size_t i = 0; i < end->out_len; i++)
+        CHECK(caller->world, end->out[i] == content_byte_of(caller->number, caller->echoed + i));
+    caller->echoed += end->out_len;
+    caller->world->echoed += end->out_len;
+    net_take(end, end->out_len);
+}
+
+static void say_more(struct sim_caller *caller)
+{
+    struct world *world = caller->world;
+    char bytes[300];
+    size_t len = below(world, sizeof(bytes));
+
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = content_byte_of(caller->number, caller->told + i);
+    net_send(caller->end, bytes, len);
+    caller->told += len;
+}
+
+/* True: it goes on. */
+static bool tunnel(struct sim_caller *caller)
+{
+    struct world *world = caller->world;
+    struct net_end *end = caller->end;
+
+    hear_echo(caller);
+    if (end->we_closed || end->we_ended) {
+        if (!end->we_closed && !caller->has_ended)
+            net_end_side(end);
+        if (!end->we_closed)
+            net_reset(end);
+        leave_for_good(caller);
+        return false;
+    }
+    if (!caller->has_ended && chance(world, 10)) {
+        caller->has_ended = true;
+        net_end_side(end);
+    } else if (!caller->has_ended && chance(world, 70)) {
+        say_more(caller);
+    }
+    plan(world, &caller->script, NS_PER_MS + some_time(world, chance(world, 90) ? 5 : 40));
+    return true;
+}
+
 static void go_on_calling(struct sim_caller *caller)
 {
     struct world *world = caller->world;
@@ -299,6 +363,12 @@ static void go_on_calling(struct sim_caller *caller)
 
     if (caller->slow)
         net_make_room(end, 400);
+    if (!caller->is_tunnel && caller->asks_to_tunnel && caller->waits && !end->we_closed)
+        (void)read_answer(caller);
+    if (caller->is_tunnel) {
+        (void)tunnel(caller);
+        return;
+    }
     if ((caller->speaks_h2 ? read_frames(caller) : read_answer(caller)) && !end->we_ended &&
         !end->we_closed && caller->left > 0 && caller->sent == caller->len) {
         caller->left--;
@@ -430,6 +500,14 @@ static void compose(struct sim_connection *connection, uint64_t number)
         return;
     }
     at = chance(world, 5) ? (size_t)sprintf(out, "HTTP/1.1 103 Early Hints\r\n\r\n") : 0;
+    if (connection->asks_to_tunnel && chance(world, 80)) {
+        at += (size_t)sprintf(
+            out + at,
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        connection->is_tunnel = true;
+        connection->len = connection->solid = at;
+        return;
+    }
     if (chance(world, 70)) {
         at += (size_t)sprintf(out + at, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", length);
         for (size_t i = 0; i < length; i++)
@@ -478,6 +556,7 @@ static bool hear(struct sim_connection *connection)
     number = number_behind(end->out, head, " /");
     length = number_behind(end->out, head, "Content-Length: ");
     length = length == UINT64_MAX ? 0 : length;
+    connection->asks_to_tunnel = number_behind(end->out, head, "Upgrade: websocket") != UINT64_MAX;
     if (end->out_len < head + length && !chance(world, connection->api->answers_early))
         return false;
     world_note_arrival(world, number);
@@ -525,6 +604,25 @@ static void take_owed(struct sim_connection *connection)
     connection->owed -= len;
 }
 
+/* Everything comes back, in pieces. */
+static void serve_tunnel(struct sim_connection *connection)
+{
+    struct world *world = connection->world;
+    struct net_end *end = connection->end;
+    size_t len = chance(world, 60) ? end->out_len : some_below(world, end->out_len + 1);
+
+    net_send(end, end->out, len);
+    net_take(end, len);
+    if (chance(world, connection->api->loses / 4)) {
+        let_go(connection);
+        return;
+    }
+    if ((end->we_ended && end->out_len == 0) || chance(world, 2))
+        net_end_side(end);
+    plan(world, &connection->script,
+         chance(world, connection->api->stalls) ? 200 * NS_PER_MS : NS_PER_MS / 2 + some_time(world, 4));
+}
+
 static void serve_h2(struct sim_connection *connection)
 {
     struct world *world = connection->world;
@@ -554,6 +652,10 @@ static void serve(struct sim_connection *connection)
     }
     if (connection->h2 != NULL) {
         serve_h2(connection);
+        return;
+    }
+    if (connection->is_tunnel && connection->len == 0) {
+        serve_tunnel(connection);
         return;
     }
     take_owed(connection);

@@ -81,6 +81,19 @@ static void put_rate(struct world *world, struct text *yaml, struct world_pool *
                     (unsigned)(pool->starts.pause_max_ns / NS_PER_MS));
 }
 
+static void put_upgrade(struct world *world, struct text *yaml, struct world_api *api)
+{
+    uint32_t day_ms = 24 * 3600 * 1000;
+    uint32_t idle_ms = world->patient ? day_ms : 2 + below(world, 30);
+    uint32_t life_ms = world->patient ? day_ms : 110 + below(world, 100); /* no shorter than any deadline */
+
+    api->upgrades = !api->speaks_h2 && chance(world, 50);
+    api->tunnel_idle_ns = idle_ms * NS_PER_MS;
+    api->tunnel_life_ns = life_ms * NS_PER_MS;
+    if (api->upgrades)
+        text_printf(yaml, "    upgrade: {idle: %ums, lifetime: %ums}\n", idle_ms, life_ms);
+}
+
 static void put_upstream(struct world *world, struct text *yaml, uint32_t number)
 {
     static const uint32_t pool_of[UPSTREAMS] = {0, 1, 1, 2};
@@ -117,6 +130,7 @@ static void put_upstream(struct world *world, struct text *yaml, uint32_t number
     }
     put_retries(world, yaml, api, number);
     put_breaker(world, yaml, api);
+    put_upgrade(world, yaml, api);
     text_printf(yaml, "    caller_deadline: {headers: [X-T]}\n    timeouts: {");
     put_limit(world, yaml, "connect", 15);
     put_limit(world, yaml, "first_byte", 15);

@@ -12,6 +12,7 @@
 #include "core/phase.h"
 #include "core/retry_policy.h"
 #include "core/retry_tokens.h"
+#include "core/tunnel.h"
 #include "../sim/events.h"
 #include "net.h"
 #include "core/verdict.h"
@@ -42,6 +43,8 @@ struct world_api {
     struct circuit circuit; /* if it has one */
     bool has_circuit;
     bool speaks_h2;
+    bool upgrades; /* to WebSockets, over HTTP/1.1: */
+    int64_t tunnel_idle_ns, tunnel_life_ns;
     uint32_t stalls, refuses, loses, garbles, drips, answers_early, closes_idle;
     uint32_t callers_leave, callers_dawdle;
     uint32_t asks_to_wait; /* 429 or 503, mostly with how long */
@@ -140,6 +143,7 @@ struct world {
         given_up;
     uint64_t started_again, late_starts, slow_starts, no_slots, paused_away, put_out, pauses, longer,
         recovered, let_go, told_long;
+    uint64_t tunnels[TUNNEL_END_COUNT], echoed;
     uint64_t resets, retired, pings, doubts, narrow;
     uint32_t most_streams, most_resets;
 };
