@@ -233,7 +233,21 @@ static void set_a_pool(struct happening *event)
         plan(world, &world->resize, some_time(world, 100));
 }
 
-/* The audit finds the books right. */
+static bool has_calls(struct world *world)
+{
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        struct call_set *calls = &world->workers[i].context.calls;
+
+        CALL_LIST_FOREACH(call, &calls->reading)
+            return true;
+        for (uint32_t number = 0; number < POOLS; number++)
+            CALL_LIST_FOREACH(call, &calls->by_pool[number])
+                return true;
+    }
+    return false;
+}
+
+/* The audit finds the books right, and callers whose end no event tells. */
 static void look_after(struct happening *event)
 {
     struct world *world = CONTAINER_OF(event, struct world, audit);
@@ -244,7 +258,7 @@ static void look_after(struct happening *event)
     world_end_turn(worker);
     for (uint32_t i = 0; i < POOLS; i++)
         CHECK(world, world->pools[i].pool.audit_errors == 0);
-    if (world->begun < world->wanted)
+    if (world->begun < world->wanted || has_calls(world))
         plan(world, &world->audit, 10 * NS_PER_MS);
 }
 
