@@ -37,7 +37,7 @@ PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest -p no:cacheprovider
 PYTEST_ARGS ?= -q
 # Most of the time tests wait. Those of a file share what is dear to start, so a file stays with one process.
-SIDE_BY_SIDE ?= -n 6 --dist loadfile
+SIDE_BY_SIDE ?= -n $(if $(SAN),4,6) --dist loadfile
 # Tests that say how late something may be: in pairs; threads under TSan need both processors. Those that need the machine: one by
 # one, but for ASan, where all may be three times as late.
 TIMED ?= $(if $(filter thread,$(SAN)),,-n 2 --dist loadfile)

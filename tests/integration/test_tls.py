@@ -199,6 +199,7 @@ def test_a_missing_client_certificate_is_told_by_name(curfew, upstream, certific
         assert "certificate required" in proxy.log(count)[-1]["detail"]
 
 
+@pytest.mark.one_worker
 def test_a_client_certificate_is_shown_after_the_handshake(curfew, upstream, certificates):
     """RFC 8446 4.6.2, as Apache does it for SSLVerifyClient in a Location."""
     def script(exchange):

@@ -17,6 +17,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 RECORD = Path(__file__).with_name("instructions")
 WARM, COUNTED = 50, 500
+TOLERANCE = 0.03
 
 os.environ.setdefault("CURFEW", str(TREE / "build/release/curfew"))
 os.environ["CURFEW_SLOW"] = "12"  # under valgrind
@@ -84,7 +85,7 @@ def _grpc(proxy, requests):
 
 
 class Events:
-    """An API that sends an event when the one before it has come, so that each is read by itself."""
+    """An API that sends an event when curfew waits for it, so that each is read by itself, in a turn of its own."""
 
     def __init__(self):
         self.pieces = queue.Queue()
@@ -103,6 +104,7 @@ class Events:
         caller.request("GET", "/events", *FIELDS)
         _must(caller.recv_response_head().status == 200, "no stream")
         for _ in range(events):
+            poll(proxy.process.sleeps, "curfew to wait")
             self.pieces.put(EVENT)
             caller.read_until(EVENT + b"\r\n")
         self.pieces.put(b"")
@@ -117,7 +119,6 @@ class Row:
     """What is counted: an upstream's keys, how the API is started, and what asks so many times."""
 
     counted = COUNTED
-    tolerance = 0.03
     by_worker = False  # what the worker's thread runs, and not the main thread
 
     def __init__(self, what, run=_h1, *, api=(), tls=False, keys=None, more=None):
@@ -139,8 +140,6 @@ class Row:
 
 
 class EventsRow(Row):
-    tolerance = 0.1  # on a busy machine one turn of the loop more often does for two things
-
     def start(self, directory):
         return Events()
 

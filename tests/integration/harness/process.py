@@ -176,6 +176,10 @@ class Process:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def sleeps(self):
+        """Does none of its threads run?"""
+        return all(_state(task) == "S" for task in Path(f"/proc/{self.pid}/task").iterdir())
+
 
 def _state(task):
     """One letter, as proc_pid_stat(5) has it."""
