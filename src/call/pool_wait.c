@@ -6,7 +6,7 @@
 /* A slot that leaves less is of no use, whatever the route's median is. */
 #define LEAST_FOR_A_SLOT_NS NS_PER_MS
 /* One that is counted on may come so much late: it has to leave that as well, and may then have lost it. */
-#define SLOT_IS_LATE_NS     (2 * NS_PER_MS)
+#define SLOT_IS_LATE_NS     (5 * NS_PER_MS)
 
 static int64_t more(int64_t a, int64_t b)
 {

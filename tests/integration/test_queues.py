@@ -138,9 +138,9 @@ def test_of_a_crowd_as_many_start_as_the_rate_lets_and_the_others_are_refused_at
     assert spread >= 1900
     # The crowd takes a moment to come in: each 10 ms of it are a slot more.
     assert 219 <= result.statuses[200] <= 221 + 30 * SLOW, result
-    # Slots are 10 ms apart: one may be so close before a call's deadline that a loop which is late finds the deadline first.
+    # A loop that is late by more than the slot has to leave finds the last one's deadline first.
     late = [(line["phase"], line["phases_ms"]) for line in lines if line["status"] == 504]
-    assert len(late) <= (2 if SANITIZED else 1), late
+    assert len(late) <= (2 if SANITIZED else 0), late
     assert set(result.statuses) - {504} == {200, 503} and result.statuses[200] + result.statuses[503] + len(late) == 1000
     refused = [line for line in lines if line["status"] == 503]
     assert {line["cause"] for line in refused} <= {"rate", "too_late"}
