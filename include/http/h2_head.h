@@ -19,6 +19,9 @@ struct h2_field {
         never_indexed; /* a secret, or a value of this message alone: it is not put into the compression's table */
 };
 
+/* RFC 9113 8.2.2; the name in lower case. TE is among them: it goes no further than the next hop. */
+bool h2_head_is_for_one_hop(struct span name);
+
 /* No more fields than this come of a head, or of trailers. */
 size_t h2_head_most(struct span lines);
 

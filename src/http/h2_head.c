@@ -47,8 +47,7 @@ static struct span take_until(struct span *rest, char mark)
     return word;
 }
 
-/* RFC 9113 8.2.2. TE goes no further than the next hop, which is ours to speak to. */
-static bool is_for_one_hop(struct span name)
+bool h2_head_is_for_one_hop(struct span name)
 {
     switch (name.len) {
     case 2: return span_eq(name, SPAN_LIT("te"));
@@ -96,7 +95,7 @@ static size_t put_lines(struct span lines, struct h2_field *fields, char *names,
         names += field->name.len;
         if (host != NULL && span_eq(field->name, SPAN_LIT("host")))
             *host = field->value;
-        else if (!is_for_one_hop(field->name))
+        else if (!h2_head_is_for_one_hop(field->name))
             count++;
     }
     return count;

@@ -97,9 +97,16 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const
                       (struct span){(const char *)value, value_len});
 }
 
+/* What HTTP/2 does not have (RFC 9113 8.2.2), and a length: nghttp2 judges them by their values, if it likes these. */
+static bool is_of_framing(struct span name)
+{
+    return h2_head_is_for_one_hop(name) || span_eq(name, SPAN_LIT("content-length"));
+}
+
 /*
  * nghttp2 would leave a field out whose value it does not like, and go on with the rest of the head. White space at the
- * edges of a value is no part of it; with anything else the message is malformed (RFC 9113 8.2.1).
+ * edges of a value is no part of it, but where a value says how a message is framed; with anything else the message is
+ * malformed (RFC 9113 8.2.1).
  */
 static int on_invalid_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name,
                              size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
@@ -114,7 +121,8 @@ static int on_invalid_header(nghttp2_session *nghttp2, const nghttp2_frame *fram
     for (size_t i = 0; i < name_len; i++)
         if (name[i] >= 'A' && name[i] <= 'Z')
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (trimmed.len == value_len || !http1_is_token(field) || !http1_is_field_value(trimmed))
+    if (trimmed.len == value_len || is_of_framing(field) || !http1_is_token(field) ||
+        !http1_is_field_value(trimmed))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return take_field(arg, field, trimmed);
 }

@@ -320,6 +320,11 @@ static void a_field_is_trimmed_or_the_message_is_malformed(void **state)
         {F("x a", "b"), "closed(1) "},
         {F("connection", "close"), "closed(1) "},
         {F("transfer-encoding", "chunked"), "closed(1) "},
+        {F("transfer-encoding", "chunked "), "closed(1) "},
+        {F("transfer-encoding", " "), "closed(1) "},
+        {F("connection", " close"), "closed(1) "},
+        {F("te", "gzip\t"), "closed(1) "},
+        {F("content-length", "1 "), "closed(1) "},
         {F("x-bad", "refused by the event"), "closed(2) "},
         {F(":path", "/"), "closed(1) "},
     };

@@ -125,6 +125,8 @@ CASES = [
     ("8.2.1", "a value above ASCII", headers(OK + literal("x", "\xe4")), "200"),
     ("8.2.2", "Connection", headers(OK + literal("connection", "close")), MALFORMED),
     ("8.2.2", "Keep-Alive", headers(OK + literal("keep-alive", "1")), MALFORMED),
+    *(("8.2.2", f"{name} with a blank at its edge", headers(OK + literal(name, value)), MALFORMED)
+      for name, value in (("transfer-encoding", "chunked "), ("transfer-encoding", " "), ("connection", " close"), ("content-length", "0 "))),
     ("8.2.2", "Transfer-Encoding", headers(OK + literal("transfer-encoding", "chunked")), MALFORMED),
     ("8.2.2", "Upgrade", headers(OK + literal("upgrade", "h2c")), MALFORMED),
     ("8.3", "a pseudo-field that nobody knows", headers(OK + literal(":x", "y")), MALFORMED),

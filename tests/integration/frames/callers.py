@@ -157,6 +157,9 @@ CASES = [
     ("8.2.2", "Proxy-Connection", headers(GET + literal("proxy-connection", "close")), MALFORMED),
     ("8.2.2", "Transfer-Encoding", headers(POST + literal("transfer-encoding", "chunked"), 3, END_HEADERS) + data(b"", 3, END_STREAM), MALFORMED),
     ("8.2.2", "Upgrade", headers(GET + literal("upgrade", "h2c")), MALFORMED),
+    *(("8.2.2", f"{name} with a blank at its edge", headers(POST + literal(name, value), 3, END_HEADERS) + data(b"0\r\n\r\n", 3, END_STREAM), MALFORMED)
+      for name, value in (("transfer-encoding", "chunked "), ("transfer-encoding", "\tchunked"), ("connection", " x-a"), ("upgrade", "h2c "),
+                          ("keep-alive", " 1"), ("te", " gzip"), ("content-length", "5 "), ("content-length", " 4"))),
     ("8.2.2", "TE: trailers", headers(GET + literal("te", "trailers")), "200"),
     ("8.2.2", "another TE", headers(GET + literal("te", "gzip")), MALFORMED),
     ("8.2.3", "cookies in crumbs", headers(GET + literal("cookie", "a=1") + literal("cookie", "b=2")), "200"),
