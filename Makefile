@@ -478,7 +478,7 @@ check-format: ## Fail if `make format` would change a file
 
 ROUNDS ?= 5
 .PHONY: bench
-bench: $(CURFEW) $(B)/tools/load ## curfew and its peers at the same work, into bench/RESULTS.md (25 minutes); ROUNDS=5, ROWS=h2,stuck: only these, shown
+bench: $(CURFEW) $(B)/tools/load ## curfew and its peers at the same work, into bench/RESULTS.md (20 minutes); ROUNDS=5, ROWS=h2,stuck: only these, shown
 	@$(RUN_ENV) bench/run --rounds $(ROUNDS) $(if $(ROWS),--only '$(ROWS)',--out bench/RESULTS.md)
 
 .PHONY: bench-scrapes

@@ -119,7 +119,7 @@ SCENARIOS = [
     throughput("h2-1", "HTTP/2 from callers, 8 connections × 1 stream", get_h2(1), 0.9, who=("curfew", "haproxy", "nghttpx"), **H2),
     throughput("h2-10", "HTTP/2 from callers, 8 connections × 10 streams", get_h2(10), 0.9,
                who=("curfew", "haproxy", "nghttpx"), **H2),
-    throughput("h2-both", "HTTP/2 on both sides, 8 connections × 10 streams", get_h2(10, "h2"), 1.0,
+    throughput("h2-both", "HTTP/2 on both sides, 8 connections × 10 streams", get_h2(10, "h2"), 1.0, "haproxy",
                who=("curfew", "haproxy", "nghttpx"), **H2),
     throughput("grpc", "gRPC, unary, 8 connections × 10 streams", unary, who=("curfew", "haproxy", "nginx", "nghttpx"), **H2),
     Scenario("stuck-h2", "2000 stuck calls, HTTP/2 and TLS on both sides, 100 streams a connection", stuck_h2, [

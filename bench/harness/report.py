@@ -29,9 +29,9 @@ class Row:
         medians = {name: value for name, value in medians.items() if isinstance(value, (int, float))}
         return min(medians, key=medians.get) if medians else None
 
-    def ratio(self):
-        """To the best peer: the median of the ratios of each round, so that what drifts between rounds cancels."""
-        best = self.best_peer()
+    def ratio(self, peer=None):
+        """To this peer, or the best: the median of the ratios of each round, so that what drifts between rounds cancels."""
+        best = peer or self.best_peer()
         if not self.metric.compared or not best or not isinstance(self.median("curfew"), (int, float)):
             return None
         pairs = [(ours, theirs) for ours, theirs in zip(self.values["curfew"], self.values[best]) if theirs > 0]
@@ -39,10 +39,11 @@ class Row:
 
     def targets(self):
         """(as it is written, whether it is met) of each."""
-        metric, ours, ratio = self.metric, self.median("curfew"), self.ratio()
+        metric, ours = self.metric, self.median("curfew")
+        ratio = self.ratio(metric.ratio_to)
         known = "curfew" not in self.failures and isinstance(ours, (int, float))
         if metric.ratio_at_most is not None:
-            yield f"≤ {metric.ratio_at_most:g} × best", known and ratio is not None and ratio <= metric.ratio_at_most
+            yield f"≤ {metric.ratio_at_most:g} × {metric.ratio_to or 'best'}", known and ratio is not None and ratio <= metric.ratio_at_most
         if metric.value_at_most is not None:
             highest = max(self.values["curfew"]) if known and metric.key == "peak" else ours
             yield f"≤ {metric.value_at_most:g} {metric.unit}", known and highest <= metric.value_at_most

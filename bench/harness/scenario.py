@@ -21,7 +21,8 @@ class Metric:
     title: str
     unit: str
     digits: int = 1
-    ratio_at_most: Optional[float] = None  # of the best peer
+    ratio_at_most: Optional[float] = None  # of the best peer,
+    ratio_to: Optional[str] = None  # or of this one
     value_at_most: Optional[float] = None  # may stand beside a ratio
     value_at_least: Optional[float] = None
     compared: bool = True  # has a ratio to the best peer
@@ -43,8 +44,8 @@ class Scenario:
         return [name for name in self.who if name not in NO_PEERS]
 
 
-def throughput(key, title, run, target=None, **more):
-    return Scenario(key, title, run, [Metric("cpu", "CPU per request", "µs", 1, ratio_at_most=target)], **more)
+def throughput(key, title, run, target=None, target_to=None, **more):
+    return Scenario(key, title, run, [Metric("cpu", "CPU per request", "µs", 1, ratio_at_most=target, ratio_to=target_to)], **more)
 
 
 class Bench:
