@@ -89,8 +89,10 @@ class Nginx:
     def uploaded(self, name):
         return (self.directory / "dav" / name).read_bytes()
 
-    def access_log(self):
-        return (self.directory / "access.log").read_text().splitlines()
+    def access_log(self, count):
+        """Its lines, as soon as there are so many at least: nginx writes one when it has answered."""
+        path = self.directory / "access.log"
+        return poll(lambda: lines if len(lines := path.read_text().splitlines()) >= count else None, f"{count} lines in nginx's log")
 
     def finish(self):
         if self.process.is_running():
