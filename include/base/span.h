@@ -29,6 +29,9 @@ static inline bool span_eq(struct span a, struct span b)
 /* Equal but for the case of ASCII letters, whatever the locale. */
 bool span_eq_nocase(struct span a, struct span b);
 
+/* How many of its bytes are `c`. */
+size_t span_count(struct span s, char c);
+
 /* Its copy at `to`, with ASCII letters in lower case, whatever the locale. */
 struct span span_lower(struct span s, char *to);
 

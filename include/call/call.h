@@ -29,14 +29,13 @@ struct circuit_news;
  * logs, answers, and tells the caller's connection. The memory goes at the end of the loop's turn, so a function that
  * may end the call says so, and its caller does not touch the call afterwards (but for call_is_over).
  *
- * Files: call.c (beginning, moving, time), call_admit.c (from head to a try), call_request.c (the request's
- * head), call_forward.c (what a forward proxy
- * looks at in between), call_try.c (its tries), call_retries.c (whether another one follows), call_hedge.c (two at
- * once), call_record.c (what stays of them), call_content.c (the request's content, as they get it), call_exchange.c
- * (bytes in both directions), call_response.c (heads of responses), call_grpc.c (what a gRPC call is told and tells),
- * call_progress.c and call_hold.c (streams), call_connect.c and call_tunnel.c (tunnels), call_verdict.c (what its try
- * says of the API), call_end.c (the way out), call_log.c (its line). Beside them: call_set.c (a worker's calls, in
- * lists), audit.c (calls, and callers, of which no event tells).
+ * Files, as a call goes: call.c (beginning, moving, time), call_admit.c (from head to a try), call_request.c (the
+ * request's head), call_forward.c (what a forward proxy looks at in between), call_try.c (its tries), call_retries.c
+ * (whether another one follows), call_hedge.c (two at once), call_record.c (what stays of them), call_content.c (the
+ * request's content, as they get it), call_exchange.c (bytes in both directions), call_response.c (heads of responses),
+ * call_grpc.c (what a gRPC call is told and tells), call_progress.c and call_hold.c (streams), call_connect.c and
+ * call_tunnel.c (tunnels), call_verdict.c (what its try says of the API), call_end.c (the way out), call_log.c (its
+ * line). Beside them: call_set.c (a worker's calls, in lists), audit.c (calls, and callers, of which no event tells).
  */
 struct call {
     struct call_fsm fsm;

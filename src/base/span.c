@@ -87,6 +87,18 @@ struct span span_trim(struct span s)
     return s;
 }
 
+size_t span_count(struct span s, char c)
+{
+    const char *at = s.ptr, *end = s.ptr + s.len;
+    size_t count = 0;
+
+    while (at != end && (at = memchr(at, c, (size_t)(end - at))) != NULL) {
+        count++;
+        at++;
+    }
+    return count;
+}
+
 /* Cuts *rest at its first comma; what stands before it. */
 static struct span cut_at_comma(struct span *rest)
 {

@@ -129,20 +129,11 @@ static bool write_fallback_head(struct call *call, const struct http1_head *head
     return true;
 }
 
-static uint32_t count_lines(struct span head)
-{
-    uint32_t count = 0;
-
-    for (size_t i = 0; i < head.len; i++)
-        count += head.ptr[i] == '\n';
-    return count;
-}
-
 /* It was sound when it came. Not in the context's room for heads, where a response's may be. */
 static bool make_fallback_head(struct call *call)
 {
     struct span whole = outgoing_kept(&call->request);
-    struct http1_head head = {.field_cap = count_lines(whole)};
+    struct http1_head head = {.field_cap = (uint32_t)span_count(whole, '\n')};
     const char *detail;
     enum cause cause;
     bool is_made;

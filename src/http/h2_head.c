@@ -13,14 +13,7 @@
 
 size_t h2_head_most(struct span lines)
 {
-    const char *at = lines.ptr, *end = lines.ptr + lines.len;
-    size_t count = EXTRA_FIELDS;
-
-    while (at != end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        count++;
-        at++;
-    }
-    return count;
+    return span_count(lines, '\n') + EXTRA_FIELDS;
 }
 
 /* Up to the line end, which is consumed; false: there is none, or the line is empty. */

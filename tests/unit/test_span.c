@@ -108,9 +108,20 @@ static void a_copy_in_lower_case_differs_by_letters_alone(void **state)
     assert_int_equal(span_lower(SPAN_LIT(""), to).len, 0);
 }
 
+static void occurrences_of_a_byte_are_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(span_count(SPAN_LIT(""), '\n'), 0);
+    assert_int_equal(span_count((struct span){NULL, 0}, '\n'), 0);
+    assert_int_equal(span_count(SPAN_LIT("\n"), '\n'), 1);
+    assert_int_equal(span_count(SPAN_LIT("a: 1\r\n\n\0\nb"), '\n'), 3);
+    assert_int_equal(span_count((struct span){"\n\n", 1}, '\n'), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(occurrences_of_a_byte_are_counted),
         cmocka_unit_test(a_copy_in_lower_case_differs_by_letters_alone),
         cmocka_unit_test(case_is_of_no_matter_at_any_place_and_for_letters_alone),
         cmocka_unit_test(spans_are_equal_by_bytes_only),
