@@ -2,6 +2,7 @@
 #define CURFEW_WIRE_H2_LIST_H
 
 #include <nghttp2/nghttp2.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "http/h2_head.h"
@@ -14,10 +15,11 @@
 
 struct h2_list {
     nghttp2_nv here[H2_LIST_HERE];
-    nghttp2_nv *fields; /* NULL: no memory */
+    nghttp2_nv *fields;
 };
 
-void h2_list_make(struct h2_list *list, const struct h2_field *fields, size_t count);
+/* False: no memory; there is nothing to submit then, but it is freed all the same. */
+bool h2_list_make(struct h2_list *list, const struct h2_field *fields, size_t count);
 void h2_list_free(struct h2_list *list);
 
 #endif

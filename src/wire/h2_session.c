@@ -414,8 +414,7 @@ enum status h2_session_request(struct h2_session *session, const struct h2_field
 
     PRE(session->side == H2_CLIENT && stream != NULL);
     *id = NGHTTP2_ERR_NOMEM;
-    h2_list_make(&list, fields, count);
-    if (list.fields != NULL)
+    if (h2_list_make(&list, fields, count))
         *id = nghttp2_submit_request(session->nghttp2, NULL, list.fields, count, end ? NULL : &provider,
                                      stream);
     return submitted(session, &list, *id);
@@ -428,8 +427,7 @@ enum status h2_session_respond(struct h2_session *session, int32_t id, const str
     struct h2_list list;
 
     PRE(session->side == H2_SERVER);
-    h2_list_make(&list, fields, count);
-    if (list.fields != NULL)
+    if (h2_list_make(&list, fields, count))
         result = nghttp2_submit_response(session->nghttp2, id, list.fields, count, end ? NULL : &provider);
     return submitted(session, &list, result);
 }
@@ -441,8 +439,7 @@ enum status h2_session_interim(struct h2_session *session, int32_t id, const str
     struct h2_list list;
 
     PRE(session->side == H2_SERVER);
-    h2_list_make(&list, fields, count);
-    if (list.fields != NULL)
+    if (h2_list_make(&list, fields, count))
         result =
             nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, id, NULL, list.fields, count, NULL);
     return submitted(session, &list, result);
@@ -455,8 +452,7 @@ enum status h2_session_trailers(struct h2_session *session, int32_t id, const st
     enum status status;
     struct h2_list list;
 
-    h2_list_make(&list, fields, count);
-    if (list.fields != NULL)
+    if (h2_list_make(&list, fields, count))
         result = nghttp2_submit_trailer(session->nghttp2, id, list.fields, count);
     status = submitted(session, &list, result);
     session->ended_by_trailers |= session->in_give && status == ST_OK;
