@@ -25,7 +25,7 @@ static const struct usage usage = {
     "  -o, --older DURATION   only calls that began at least so long ago: 500ms, 10s\n"
     "  -u, --upstream NAME    only calls to this upstream\n"
     "  -p, --phase PHASE      only calls in this phase: upload, queue, backoff, dns, connect, tls, send,\n"
-    "                         wait, receive\n"
+    "                         wait, receive, tunnel\n"
     "  -n, --limit N          at most so many lines, 1 to 10000; 100 unless said\n"
     "  -s, --sort ORDER       left: those with least left first, age: the oldest first\n"
     "  -j, --json             what GET /calls says, as it is\n"
@@ -99,7 +99,7 @@ static int perform(const struct wish *wish, const char *where)
     const struct admin_question question = {where, id != NULL ? "DELETE" : "GET", target, PATIENCE_S, false};
     struct admin_answer answer;
     char why[512];
-    bool is_done;
+    bool is_done, is_misused;
 
     if (id == NULL && wish->cut != NULL) {
         fprintf(stderr, "curfew: calls: out of memory\n");
@@ -119,9 +119,10 @@ static int perform(const struct wish *wish, const char *where)
     } else {
         is_done = print_answer(wish, &answer) && output_is_written();
     }
+    is_misused = answer.status == 400;
     admin_answer_free(&answer);
     free(id);
-    return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
+    return is_done ? EXIT_SUCCESS : is_misused ? USAGE_WRONG : EXIT_FAILURE;
 }
 
 /* False: the exit status is known. */

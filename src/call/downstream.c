@@ -239,7 +239,10 @@ static void turn_away(struct call_context *context, const struct listener_worker
     char block[LOCAL_REPLY_MAX];
     struct text text = text_over(block, sizeof(block));
     struct local_reply reply = {.cause = CAUSE_CONNECTIONS,
+                                .detail =
+                                    "As many connections of callers are open as limits.connections allows",
                                 .upstream = lw->upstream->name,
+                                .retry_after_s = 1,
                                 .call_id = context->next_call++,
                                 .date = context_date(context)};
 

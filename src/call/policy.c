@@ -57,8 +57,22 @@ static bool is_for_us(const struct upstream_config *upstream, const struct http1
            span_eq_nocase(host, SPAN_LIT("localhost")) || is_ip(host);
 }
 
+static void refuse(struct policy *policy, enum cause cause, const char *detail)
+{
+    policy->refused = cause;
+    policy->detail = detail;
+}
+
+static const char *how_to_write(struct span name)
+{
+    return span_eq_nocase(name, SPAN_LIT("grpc-timeout"))
+               ? "grpc-timeout is 1 to 8 digits and a unit: H, M, S, m, u or n"
+               : "a field of caller_deadline is a whole number of milliseconds, without a sign or a unit";
+}
+
 /* False: one of the fields of this name can't be read. */
-static bool heed_field(const struct http1_head *head, struct span name, int64_t begun_ns, int64_t *caller_ns)
+static bool heed_field(struct policy *policy, const struct http1_head *head, struct span name,
+                       int64_t begun_ns)
 {
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct http1_field *field = &head->fields[i];
@@ -66,11 +80,14 @@ static bool heed_field(const struct http1_head *head, struct span name, int64_t 
 
         if (!span_eq_nocase(field->name, name))
             continue;
-        if (!budget_parse(name, field->value, &length_ns))
+        if (!budget_parse(name, field->value, &length_ns)) {
+            if (policy->refused == CAUSE_NONE)
+                refuse(policy, CAUSE_BAD_DEADLINE, how_to_write(name));
             return false;
+        }
         end_ns = budget_end(begun_ns, length_ns);
-        if (end_ns < *caller_ns)
-            *caller_ns = end_ns;
+        if (end_ns < policy->caller_ns)
+            policy->caller_ns = end_ns;
     }
     return true;
 }
@@ -79,16 +96,16 @@ static bool heed_field(const struct http1_head *head, struct span name, int64_t 
  * The earliest end that the fields of caller_deadline ask for, and gRPC's own; NS_NEVER: none. False: one of them can't
  * be read.
  */
-static bool heed_caller(const struct upstream_config *upstream, const struct http1_head *head,
-                        int64_t begun_ns, bool is_grpc, int64_t *caller_ns)
+static bool heed_caller(struct policy *policy, const struct upstream_config *upstream,
+                        const struct http1_head *head, int64_t begun_ns, bool is_grpc)
 {
     const struct caller_deadline_config *config = &upstream->caller_deadline;
 
-    *caller_ns = NS_NEVER;
+    policy->caller_ns = NS_NEVER;
     for (uint32_t i = 0; i < config->header_count; i++)
-        if (!heed_field(head, config->headers[i], begun_ns, caller_ns))
+        if (!heed_field(policy, head, config->headers[i], begun_ns))
             return false;
-    return !is_grpc || heed_field(head, SPAN_LIT("grpc-timeout"), begun_ns, caller_ns);
+    return !is_grpc || heed_field(policy, head, SPAN_LIT("grpc-timeout"), begun_ns);
 }
 
 /* False: there is none that the upstream may see, and it is to have one. */
@@ -100,12 +117,6 @@ static bool find_trace(const struct upstream_config *upstream, const struct http
 
     POST(!has_one || !upstream->hides_trace);
     return has_one || !upstream->trace;
-}
-
-static void refuse(struct policy *policy, enum cause cause, const char *detail)
-{
-    policy->refused = cause;
-    policy->detail = detail;
 }
 
 /* The first destination that has the host; what is refused has a route only if that one refuses it. */
@@ -161,11 +172,8 @@ void policy_decide(struct policy *policy, const struct upstream_config *upstream
     if (policy->route == NULL)
         return;
     policy->deadline_ns = budget_end(begun_ns, policy->route->deadline_ns);
-    if (!heed_caller(upstream, head, begun_ns, is_grpc, &policy->caller_ns)) {
-        if (policy->refused == CAUSE_NONE)
-            policy->refused = CAUSE_BAD_DEADLINE;
+    if (!heed_caller(policy, upstream, head, begun_ns, is_grpc))
         return;
-    }
     if (policy->caller_ns < policy->deadline_ns)
         policy->deadline_ns = policy->caller_ns;
     policy->begins_trace = !find_trace(upstream, head, &policy->trace);

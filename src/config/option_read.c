@@ -116,6 +116,17 @@ static bool put_meant(const struct option *option, struct span value, struct tex
     return true;
 }
 
+static void put_bounds(const struct option *option, struct text *why, const char *before)
+{
+    struct span lowest, highest, words;
+
+    split_range(option->values, &lowest, &highest, &words);
+    text_put(why, span_of(before));
+    text_put(why, lowest);
+    TEXT_LIT(why, " to ");
+    text_put(why, highest);
+}
+
 static void explain_quantity(const struct option *option, struct span value, enum number_status status,
                              struct text *why)
 {
@@ -140,21 +151,19 @@ static void explain_quantity(const struct option *option, struct span value, enu
         TEXT_LIT(why, " has an unknown unit");
     else
         text_put(why, is_duration ? SPAN_LIT(" is not a duration") : SPAN_LIT(" is not a size"));
-    if (!put_meant(option, value, why) && option->type != OPTION_INTEGER)
+    if (put_meant(option, value, why))
+        return;
+    if (option->type == OPTION_INTEGER)
+        put_bounds(option, why, "; it is one from ");
+    else
         text_put(why, is_duration ? SPAN_LIT("; write for example 2s or 500ms")
                                   : SPAN_LIT("; write for example 32KiB or 1MiB"));
 }
 
 static void explain_bounds(const struct option *option, struct span value, struct text *why)
 {
-    struct span lowest, highest, words;
-
-    split_range(option->values, &lowest, &highest, &words);
     put_quoted(why, value);
-    TEXT_LIT(why, " is out of bounds: ");
-    text_put(why, lowest);
-    TEXT_LIT(why, " to ");
-    text_put(why, highest);
+    put_bounds(option, why, " is out of bounds: ");
 }
 
 static bool read_number(const struct option *option, struct span value, int64_t *out, struct text *why)

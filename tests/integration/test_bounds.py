@@ -122,9 +122,10 @@ def test_each_connection_beyond_the_limit_has_a_clear_answer(pair, many):
         beyond = many(50, proxy.address())
         for one in beyond:
             response = one.recv_response()
-            assert response.status == 503 and response["retry-after"] and response["connection"] == "close"
+            assert response.status == 503 and response["retry-after"] == "1" and response["connection"] == "close"
             assert problem.proxy_error(response) == "connection_limit_reached"
-            assert problem.parse(response)["type"] == "urn:curfew:problem:connections"
+            said = problem.parse(response)
+            assert said["type"] == "urn:curfew:problem:connections" and "limits.connections" in said["detail"]
             one.must_end()
     for n, one in enumerate(within):
         assert one.ask("POST", "/", content=b"%d" % n).content == b"%d" % n

@@ -370,6 +370,9 @@ def test_the_command_finds_the_listener_in_the_configuration(curfew, tmp_path):
 
 def test_the_command_says_what_is_wrong(pair, tmp_path):
     proxy, _ = pair()
+    for option, value in (("--older", "1"), ("--phase", "nap"), ("--limit", "0"), ("--sort", "name"), ("--cut", "x")):
+        done = ask_command(proxy, option, value)
+        assert done[0] == 2 and done[2], option
     assert ask_command(proxy, "-u", "no & body")[2] == 'curfew: calls: There is no upstream "no & body".\n'
     nobody = curfew_command("calls", "--admin", f"unix:{tmp_path}/nobody")
     assert nobody.returncode == 1 and "No such file or directory" in nobody.stderr

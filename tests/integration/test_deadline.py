@@ -733,7 +733,8 @@ def test_a_deadline_that_can_not_be_read_is_refused(pair, line):
     proxy, up = pair(caller_deadline=CALLERS)
     response = proxy.ask("GET", "/", line)
     assert response.status == 400
-    parse(response)
+    right = "1 to 8 digits and a unit" if line.startswith("grpc") else "a whole number of milliseconds"
+    assert right in parse(response)["detail"]
     up.must_have_no_connection()
     assert proxy.metrics().sum("curfew_requests_refused_total", reason="bad_caller_deadline") == 1
 
