@@ -91,6 +91,12 @@ void loop_defer(struct loop *loop, struct mail *mail);
 /* Takes a deferred mail back. */
 void loop_undefer(struct mail *mail);
 
+/*
+ * Own thread: timers that were moved to later, or cleared, in this turn will not wake the loop up at the instants that
+ * they had before. For what happens seldom: it is a call to the system now, in place of a turn for nothing later.
+ */
+void loop_rearm(struct loop *loop);
+
 /* Own thread: the mailbox is looked into at the end of this turn, without a ring. */
 void loop_expect_mail(struct loop *loop);
 

@@ -291,6 +291,9 @@ static void answered(struct store_command *command, enum store_fault fault, cons
             note_clock(fp, &answer);
         note_answer(fp, &answer);
         look_for(fp, &(struct look){.reply = &answer});
+        if (fp->mode ==
+            FLEET_CALM) /* the next renewal is far off, and the timeout of this one would wake us up */
+            loop_rearm(peers->loop);
         if (answer.answer == BLOCK_OLD)
             peers->outdated(peers);
         return;

@@ -163,6 +163,12 @@ void loop_expect_mail(struct loop *loop)
     loop->mail_waiting = true;
 }
 
+void loop_rearm(struct loop *loop)
+{
+    PRE(loop_is_own(loop));
+    loop->armed_ns = NS_NEVER;
+}
+
 void loop_undefer(struct mail *mail)
 {
     list_remove(&mail->node);

@@ -215,6 +215,27 @@ static void a_timer_that_comes_nearer_rearms_the_descriptor(void **state)
     assert_true(loop_clock_ns() - begin_ns < 4 * NS_PER_S);
 }
 
+static void moves_away(struct mail *mail)
+{
+    struct loop *loop = &the_world->rig.loop;
+
+    (void)mail;
+    set_alarm(&alarms[0], loop_clock_ns() + 40 * NS_PER_MS);
+    loop_rearm(loop);
+}
+
+static void a_timer_that_was_moved_away_takes_no_turn_for_its_old_instant_after_a_rearm(void **state)
+{
+    struct loop *loop = &the_world->rig.loop;
+    uint64_t before = loop->turn;
+
+    set_alarm(&alarms[0], loop_clock_ns() + 20 * NS_PER_MS);
+    mail_init(&turn.deferred, moves_away);
+    loop_defer(loop, &turn.deferred);
+    run_alarms(1);
+    assert_int_equal(loop->turn - before, 2); /* that of the mail, and that of the alarm */
+}
+
 static unsigned rounds;
 
 static void ring_again(struct timer *timer, int64_t now_ns)
@@ -490,6 +511,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_timer_in_the_past_fires_in_the_next_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_timer_that_comes_nearer_rearms_the_descriptor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_timer_that_was_moved_away_takes_no_turn_for_its_old_instant_after_a_rearm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_timer_that_is_set_again_and_again_keeps_firing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deferred_mail_runs_in_order_unless_it_was_taken_back, set_up,
                                         tear_down),

@@ -37,6 +37,7 @@ enum ledger_mutant {
     LEDGER_IGNORES_RUN_ID,   /* a failover is not noticed */
     LEDGER_IGNORES_SILENCE,  /* nor that nobody asked for so long, or the clock has stepped */
     LEDGER_TAKES_GRANT_BACK, /* what a host was given while its request was on its way: exact, but costly */
+    LEDGER_KEEPS_PLACES, /* whoever has had its turn waits before those that have not: exact, but unfair */
 };
 
 /* Hosts in an order: a heap of their numbers, by key. The lowest key is at the top. */
@@ -346,7 +347,7 @@ static inline void ledger_enter(struct ledger *ledger, uint32_t host, const stru
         ledger_book(ledger, host, request->claim);
     else
         ledger_book(ledger, host, keep);
-    if (request->yields)
+    if (request->yields && ledger->mutant != LEDGER_KEEPS_PLACES)
         order_drop(&ledger->waiting, host); /* and back to the end of the line */
     entry->number = request->number;
     entry->want = request->want;
