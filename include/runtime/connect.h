@@ -62,13 +62,15 @@ struct connect {
     struct proxy_ask *asks[RACE_LANES];  /* of an attempt that asks a proxy, else NULL */
     bool shuns_session[RACE_LANES];      /* the attempt is one anew, after a peer that choked on a session */
     uint8_t order[RACE_ADDRESSES];       /* which address of the answer is at which place */
-    union dns_address peer; /* the winner's, or the one tried last, with its port; family 0: none yet */
-    struct timer timer;     /* when the race has to be looked at */
-    struct mail begin;      /* the first step, from the loop */
-    uint32_t addresses;     /* of the name, as many as are tried; 0: not known yet */
-    bool active;            /* between connect_start and done or connect_cancel */
-    bool in_tls;            /* PHASE_TLS has been entered */
-    enum cause cause;       /* of the failure that tells most */
+    uint8_t told_place;                  /* of the address whose failure tells most */
+    /* With its port: the winner's, one that is being tried, or the one whose failure tells most; family 0: none yet. */
+    union dns_address peer;
+    struct timer timer; /* when the race has to be looked at */
+    struct mail begin;  /* the first step, from the loop */
+    uint32_t addresses; /* of the name, as many as are tried; 0: not known yet */
+    bool active;        /* between connect_start and done or connect_cancel */
+    bool in_tls;        /* PHASE_TLS has been entered */
+    enum cause cause;   /* of the failure that tells most */
     char detail[160];
 };
 

@@ -19,19 +19,6 @@
  * of our own says nothing of an address.
  */
 
-/* Of those that tell as much, the latest. */
-static void note(struct connect *connect, const union dns_address *peer, enum cause cause, const char *why)
-{
-    char block[64];
-    struct text at = text_over(block, sizeof(block));
-
-    if (!connect_cause_tells(cause, connect->cause))
-        return;
-    socket_address_put(&at, &peer->any);
-    snprintf(connect->detail, sizeof(connect->detail), "%.*s: %s", SPAN_FMT(text_span(&at)), why);
-    connect->cause = cause;
-}
-
 /* ---- addresses ----------------------------------------------------------------------------------------- */
 
 static union dns_address address_at(const struct connect *connect, unsigned place)
@@ -74,13 +61,38 @@ void connect_remember_passed(struct connect *connect, unsigned place)
     }
 }
 
+/* Of those that tell as much, the latest. */
+static void note(struct connect *connect, unsigned place, enum cause cause, const char *why)
+{
+    char block[64];
+    struct text at = text_over(block, sizeof(block));
+    union dns_address address = address_at(connect, place);
+
+    if (!connect_cause_tells(cause, connect->cause))
+        return;
+    socket_address_put(&at, &address.any);
+    snprintf(connect->detail, sizeof(connect->detail), "%.*s: %s", SPAN_FMT(text_span(&at)), why);
+    connect->cause = cause;
+    connect->told_place = (uint8_t)place;
+}
+
+/* Once an attempt has failed: it was not about that address, if another one is still tried, or tells more. */
+static void choose_peer(struct connect *connect)
+{
+    unsigned place = connect->told_place;
+
+    for (unsigned lane = 0; lane < RACE_LANES; lane++) {
+        if (connect->race.lanes[lane].is_taken)
+            place = connect->race.lanes[lane].place;
+    }
+    connect->peer = address_at(connect, place);
+}
+
 /* ---- how attempts end ---------------------------------------------------------------------------------- */
 
 static void attempt_failed(struct connect *connect, unsigned lane, enum cause cause, const char *why)
 {
-    union dns_address address = connect_address_in(connect, lane);
-
-    note(connect, &address, cause, why);
+    note(connect, connect->race.lanes[lane].place, cause, why);
     connect_close(connect, lane);
     if (cause != CAUSE_INTERNAL)
         remember(connect, lane);
@@ -88,6 +100,7 @@ static void attempt_failed(struct connect *connect, unsigned lane, enum cause ca
         race_distrusted(&connect->race, lane);
     else
         race_failed(&connect->race, lane);
+    choose_peer(connect);
 }
 
 static void attempt_failed_by(struct connect *connect, unsigned lane, int error)
@@ -121,7 +134,7 @@ void connect_won(struct connect *connect, unsigned lane)
     if (winner != connect->transport)
         status = transport_move(connect->transport, winner);
     if (status != ST_OK) {
-        note(connect, &connect->peer, CAUSE_INTERNAL, strerror(ENOMEM));
+        note(connect, connect->race.lanes[lane].place, CAUSE_INTERNAL, strerror(ENOMEM));
         connect_finish(connect, CAUSE_INTERNAL);
         return;
     }
@@ -155,14 +168,12 @@ static void start(struct connect *connect, unsigned lane, unsigned place)
     connect_close(connect, lane);
     race_put_off(&connect->race, lane, loop_now(connect->loop));
     if (connect->race.taken == 0)
-        note(connect, &connect->peer, CAUSE_INTERNAL, strerror(error));
+        note(connect, place, CAUSE_INTERNAL, strerror(error));
 }
 
 static void give_up(struct connect *connect, unsigned lane)
 {
-    union dns_address address = connect_address_in(connect, lane);
-
-    note(connect, &address, CAUSE_CONNECT_LIMIT,
+    note(connect, connect->race.lanes[lane].place, CAUSE_CONNECT_LIMIT,
          connect->lanes[lane]->ssl != NULL ? "no TLS handshake in time" : "no answer in time");
     remember(connect, lane);
     connect_close(connect, lane);
