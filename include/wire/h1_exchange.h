@@ -37,8 +37,17 @@ struct h1_exchange {
     bool unclean; /* the connection may not serve others after this */
 };
 
+extern const struct stream_ops h1_exchange_ops;
+
 /* Ready to begin. `parsed` has room for fields, and is overwritten by each head that is read. */
-void h1_exchange_init(struct h1_exchange *exchange, struct loop *loop, struct http1_head *parsed);
+static inline void h1_exchange_init(struct h1_exchange *exchange, struct loop *loop,
+                                    struct http1_head *parsed)
+{
+    exchange->stream.ops = &h1_exchange_ops;
+    exchange->loop = loop;
+    exchange->parsed = parsed;
+    exchange->scan.is_response = true;
+}
 
 /*
  * On a connection that is open. Once more on another one, if that was lost before anything was heard on it: then the

@@ -223,7 +223,7 @@ static bool let_go(struct stream *stream)
            !rest.odd;
 }
 
-static const struct stream_ops ops = {
+const struct stream_ops h1_exchange_ops = {
     .protocol = "http/1.1",
     .head = read_head,
     .peek = peek,
@@ -237,18 +237,10 @@ static const struct stream_ops ops = {
     .let_go = let_go,
 };
 
-void h1_exchange_init(struct h1_exchange *exchange, struct loop *loop, struct http1_head *parsed)
-{
-    exchange->stream.ops = &ops;
-    exchange->loop = loop;
-    exchange->parsed = parsed;
-    exchange->scan.is_response = true;
-}
-
 void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport,
                        const struct h1_terms *terms)
 {
-    PRE(exchange->stream.ops == &ops && !exchange->stream.heard && !exchange->reader.open);
+    PRE(exchange->stream.ops == &h1_exchange_ops && !exchange->stream.heard && !exchange->reader.open);
     exchange->transport = transport;
     exchange->method = terms->method;
     exchange->upgrade = terms->upgrade;
