@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "call/call_set.h"
+#include "call/context.h"
 #include "core/call_fsm.h"
 #include "http/forward.h"
 #include "http/http1.h"
@@ -139,12 +140,27 @@ static inline bool call_is_over(const struct call *call)
 
 /* Within call/call*.c. */
 
+/* The table does not allow this move, which ends the call. */
+void call_refuse_move(struct call *call, enum call_state to) __attribute__((cold, noinline));
+
 /* Moves and gives back what the new state does not hold. False: the table does not allow it; the call is over. */
-bool call_move(struct call *call, enum call_state to);
-/* stream.ready of the caller's. May end the call. */
+static inline bool call_move(struct call *call, enum call_state to)
+{
+    struct loop *loop = call->context->loop;
+    unsigned holds;
+
+    if (!call_fsm_move(&call->fsm, to, loop_now(loop), &holds)) {
+        call_refuse_move(call, to);
+        return false;
+    }
+    if ((holds & HOLD_TIMER) != 0)
+        timer_fini(&loop->timers, &call->timer);
+    return true;
+}
+
+/* stream.ready of the caller's: more of the head may have come; and once that has been read. May end the call. */
+void call_head_ready(struct stream *caller);
 void call_caller_ready(struct stream *caller);
-/* More of the head may have come: takes it, and what it decides. May end the call. */
-void call_read_head(struct call *call);
 /* The route's policy is the call's: its deadline, from the first byte on. The timer is not put there yet. */
 void call_set_route(struct call *call, const struct route_config *route);
 /* Puts the timer to the earlier of deadline and limit. */
@@ -212,7 +228,7 @@ const struct stream_fault *call_deliver_interim(struct call *call);
 void call_pump(struct call *call);
 /* A response that comes from no exchange was handed over, or there was a fault, which the call ends by: the same. */
 void call_go_on_after(struct call *call, const struct stream_fault *fault);
-/* The response's content begins: if a limit asks how it gets on, that is kept. False: no memory. */
+/* The response's content begins, and its route has limits that may ask how it gets on. False: no memory. */
 bool call_watch_progress(struct call *call, const struct http1_head *head);
 void call_free_progress(struct call *call);
 /* The response whose head was handed over goes to the caller. If that can't be, the call is over. */

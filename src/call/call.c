@@ -73,6 +73,17 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
     POST(call_is_over(call) || call_is_sound(call));
 }
 
+void call_set_route(struct call *call, const struct route_config *route)
+{
+    struct call_fsm *fsm = &call->fsm;
+
+    call->route = route;
+    fsm->deadline_ns = budget_end(fsm->begun_ns, route->deadline_ns);
+    call_fsm_set_begin(fsm, budget_end(fsm->begun_ns, route->begin_ns));
+    if (route->ceiling_ns != NS_NEVER)
+        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(call->context->loop));
+}
+
 /* One that is larger would be asked of the heap for each request. */
 _Static_assert(sizeof(struct call) <= SLAB_MAX, "a call is a block of the slab");
 
@@ -86,7 +97,7 @@ bool call_begin(struct downstream *downstream, struct stream *caller, int64_t no
         slab_give(&context->loop->slab, call, sizeof(*call));
         return false;
     }
-    caller->ready = call_caller_ready;
+    caller->ready = call_head_ready;
     caller->user = call;
     call->context = context;
     call->downstream = downstream;
@@ -131,32 +142,12 @@ void call_set_timer(struct call *call)
     timer_set(&call->context->loop->timers, &call->timer, due_ns);
 }
 
-/* Inlined, because every call comes by here several times. */
-static inline __attribute__((always_inline)) void give_back(struct call *call, unsigned holds)
-{
-    if ((holds & HOLD_TIMER) != 0)
-        timer_fini(&call->context->loop->timers, &call->timer);
-}
-
-/* Apart, so that the way of every call needs no room for the text. */
-static __attribute__((cold, noinline)) void refuse_move(struct call *call, enum call_state to)
+void call_refuse_move(struct call *call, enum call_state to)
 {
     char what[64];
 
     snprintf(what, sizeof(what), "it can't go on to %s", call_state_name(to));
     call_break(call, what);
-}
-
-bool call_move(struct call *call, enum call_state to)
-{
-    unsigned holds;
-
-    if (!call_fsm_move(&call->fsm, to, loop_now(call->context->loop), &holds)) {
-        refuse_move(call, to);
-        return false;
-    }
-    give_back(call, holds);
-    return true;
 }
 
 void call_break(struct call *call, const char *what)

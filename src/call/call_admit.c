@@ -1,6 +1,5 @@
 /* From the request's head to a try. */
 #include "base/invariant.h"
-#include "core/budget.h"
 #include "http/connection_auth.h"
 #include "call/call.h"
 #include "call/call_connect.h"
@@ -10,17 +9,6 @@
 #include "call/policy.h"
 #include "call/pool_wait.h"
 #include "call/context.h"
-
-void call_set_route(struct call *call, const struct route_config *route)
-{
-    struct call_fsm *fsm = &call->fsm;
-
-    call->route = route;
-    fsm->deadline_ns = budget_end(fsm->begun_ns, route->deadline_ns);
-    call_fsm_set_begin(fsm, budget_end(fsm->begun_ns, route->begin_ns));
-    if (route->ceiling_ns != NS_NEVER)
-        call_fsm_observe(fsm, budget_end(fsm->begun_ns, route->ceiling_ns), loop_now(call->context->loop));
-}
 
 static void route_early(struct call *call, const struct http1_head *line)
 {
@@ -43,6 +31,7 @@ static bool become_call(struct call *call)
 
     PRE(!call->counted && call->fsm.state == CALL_READING);
     call->counted = true;
+    call->caller->ready = call_caller_ready;
     context->metrics->routes[call->route->index].started[0]++;
     call_list_push(&context->calls.by_pool[call->route->pool], &call->place);
     return call_move(call, CALL_TRYING);
@@ -162,18 +151,23 @@ static enum cause read_head(struct call *call, const char **detail)
     return result == STREAM_NOMEM ? CAUSE_INTERNAL : CAUSE_CALLER_GONE;
 }
 
-void call_read_head(struct call *call)
+static void head_is_due(struct call *call)
 {
     const char *detail = NULL;
-    enum cause cause;
+    enum cause cause = read_head(call, &detail);
 
-    PRE(call->fsm.state == CALL_READING);
-    if (call->vetting) { /* the head is read */
-        if (call->caller->lost)
-            call_caller_gone(call);
-        return;
-    }
-    cause = read_head(call, &detail);
     if (cause != CAUSE_NONE)
         call_end(call, cause, detail);
+}
+
+void call_head_ready(struct stream *caller)
+{
+    struct call *call = caller->user;
+
+    PRE(call->caller == caller && call->fsm.state == CALL_READING);
+    if (!call->vetting)
+        head_is_due(call);
+    else if (caller->lost)
+        call_caller_gone(call);
+    POST(call_is_over(call) || call_is_sound(call));
 }

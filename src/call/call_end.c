@@ -30,14 +30,16 @@ static void free_deferred(struct deferred_free *deferred_free)
     PRE(call_is_over(call) && call->first.h1.in.data == NULL);
     if (call->has_retries)
         call_retries_free(call);
-    call_free_progress(call);
+    if (call->progress != NULL)
+        call_free_progress(call);
     if (call->grpc != NULL)
         call_free_grpc(call, slab);
     mem_free(call->tunnel);
     if (call->trace != NULL)
         slab_give(slab, call->trace, sizeof(*call->trace));
     outgoing_fini(&call->request, slab);
-    target_release(&call->target);
+    if (call->target != NULL)
+        target_release(&call->target);
     slab_give(slab, call, sizeof(*call));
 }
 

@@ -256,10 +256,8 @@ void call_caller_ready(struct stream *caller)
 {
     struct call *call = caller->user;
 
-    PRE(call->caller == caller && !call_is_over(call));
-    if (call->fsm.state == CALL_READING)
-        call_read_head(call);
-    else if (caller->lost)
+    PRE(call->caller == caller && call->counted && !call_is_over(call));
+    if (caller->lost)
         call_caller_gone(call);
     else if (call->rival != NULL)
         pump_both(call);

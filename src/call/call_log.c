@@ -200,7 +200,8 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     put_request(&line.json, call);
     put_end(&line.json, call, cause, phase);
     call_fsm_put_times(&line.json, &call->fsm, now_ns);
-    retries_put(&line.json, call->retries, call->retry_stop);
+    if (call->has_retries)
+        retries_put(&line.json, call->retries, call->retry_stop);
     if (call->try->lingers)
         jsonw_ms(&line.json, "lingered_ms", call->try->plan.route->linger_ns);
     put_ends(&line.json, call);

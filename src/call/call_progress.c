@@ -53,11 +53,13 @@ static void become_stream(struct call *call, const struct http1_head *head, stru
                               loop_now(call->context->loop));
 }
 
-static bool begin_progress(struct call *call, const struct http1_head *head, struct span content_type)
+bool call_watch_progress(struct call *call, const struct http1_head *head)
 {
     const struct route_config *route = call->route;
+    struct span content_type = find_value(head, SPAN_LIT("content-type"));
     bool is_stream = route->streams != NULL && streams_take(route->streams, content_type);
 
+    PRE(call->progress == NULL && head->code >= 200);
     if (!is_stream && route->min_rate.bytes == 0)
         return true;
     call->progress = mem_zalloc(sizeof(*call->progress));
@@ -69,16 +71,6 @@ static bool begin_progress(struct call *call, const struct http1_head *head, str
     if (is_stream)
         become_stream(call, head, content_type);
     return true;
-}
-
-bool call_watch_progress(struct call *call, const struct http1_head *head)
-{
-    const struct route_config *route = call->route;
-
-    PRE(call->progress == NULL && head->code >= 200);
-    if ((route->streams == NULL && route->min_rate.bytes == 0) || head->framing == HTTP1_NO_CONTENT)
-        return true;
-    return begin_progress(call, head, find_value(head, SPAN_LIT("content-type")));
 }
 
 /* In content that has not been looked at before. */
@@ -132,8 +124,6 @@ void call_forget_response(struct call *call)
 
 void call_free_progress(struct call *call)
 {
-    if (call->progress == NULL)
-        return;
     held_response_fini(&call->progress->hold);
     mem_free(call->progress);
     call->progress = NULL;

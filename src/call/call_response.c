@@ -157,6 +157,14 @@ const struct stream_fault *call_deliver_parked(struct call *call, struct http1_h
     return NULL;
 }
 
+/* Does a limit ask how its content gets on? */
+static bool is_to_be_watched(const struct call *call, const struct http1_head *head)
+{
+    const struct route_config *route = call->route;
+
+    return (route->streams != NULL || route->min_rate.bytes != 0) && head->framing != HTTP1_NO_CONTENT;
+}
+
 static const struct stream_fault *final_response(struct call *call, struct http1_head *head)
 {
     const struct stream_fault *fault = begin_answer(call, head);
@@ -168,7 +176,7 @@ static const struct stream_fault *final_response(struct call *call, struct http1
         call_open_tunnel(call);
         return NULL;
     }
-    if (!call_watch_progress(call, head))
+    if (is_to_be_watched(call, head) && !call_watch_progress(call, head))
         return &call_no_memory;
     if (!call_holds(call))
         call_adopt_response(call);
