@@ -131,6 +131,11 @@ static inline bool upstream_is_made(const struct upstream *upstream)
 }
 
 /* Its address, or the one that is tried; family 0: none yet. */
-const union dns_address *upstream_peer(const struct upstream *upstream) __attribute__((pure));
+static inline const union dns_address *upstream_peer(const struct upstream *upstream)
+{
+    const struct upstream *connection = upstream->carrier != NULL ? upstream->carrier : upstream;
+
+    return connection->connect != NULL ? &connection->connect->peer : &connection->peer;
+}
 
 #endif

@@ -433,7 +433,8 @@ static void end(struct call *call, enum cause cause, enum phase phase, const cha
     if (call->rival != NULL)
         call_cut_rival(call, cause);
     call->ends = true;
-    call_cut_try(call, cause);
+    if (call->try->fsm.state != TRY_OVER)
+        call_cut_try(call, cause);
     if (call->vetting)
         dns_cancel(&call->target->query);
     if (call->retries != NULL)

@@ -181,13 +181,6 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
     return NULL;
 }
 
-const union dns_address *upstream_peer(const struct upstream *upstream)
-{
-    const struct upstream *connection = upstream->carrier != NULL ? upstream->carrier : upstream;
-
-    return connection->connect != NULL ? &connection->connect->peer : &connection->peer;
-}
-
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head)
 {
     upstream->served++;
