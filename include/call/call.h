@@ -175,6 +175,10 @@ enum cause call_vet(struct call *call, const char **detail);
 enum cause call_admit(struct call *call);
 /* Admitted: its try, which is the number-th, begins. May end the call. */
 void call_begin_try(struct call *call, uint8_t number);
+/* The try at hand has its permit, and goes on by it. May end the call. */
+void call_connect_try(struct call *call);
+/* An event of a try: bytes may move. May end the call. */
+void call_try_ready(struct try *try);
 /* What that one is to do, at the fallback's API or its own. */
 struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number);
 /* Ends its try, whatever that is doing, as `cause` says: it gets its verdict, and its permit may become a ghost's. */
@@ -194,17 +198,23 @@ struct outgoing *call_request_of_try(struct call *call);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
 void call_close_head(struct call *call);
 /*
- * Asks the breaker that a try with this plan has to pass, if there is one. False: it is refused, and try->refusal says
- * why. An observed call is never refused; that it would have been is noted.
+ * Asks the breaker that a try with this plan has to pass. False: it is refused, and try->refusal says why. An observed
+ * call is never refused; that it would have been is noted.
  */
-bool call_passes_breaker(struct call *call, struct try *try, const struct try_plan *plan)
+bool call_ask_breaker(struct call *call, struct try *try, const struct try_plan *plan)
     __attribute__((warn_unused_result));
+
+/* The same, if there is one. */
+static inline __attribute__((warn_unused_result)) bool call_passes_breaker(struct call *call, struct try *try,
+                                                                           const struct try_plan *plan)
+{
+    return plan->circuit == NULL || call_ask_breaker(call, try, plan);
+}
+
 /* Likewise, when it has its permit at last: the breaker may have opened meanwhile. False: it has failed by that. */
 bool call_may_go_on(struct call *call, struct try *try);
 /* The breaker has opened while it waits for its permit: it fails by that. */
 void call_refuse_waiting(struct call *call, struct try *try, const struct circuit_news *news);
-/* It has its permit: a try begins. */
-void call_try_begins(struct call *call);
 /* The head of the final response has been read. */
 void call_try_answered(struct call *call);
 /*
@@ -292,6 +302,28 @@ bool call_try_is_too_long(struct call *call);
 bool call_hedge(struct call *call);
 /* The call has two tries: the other one is at hand from now on. */
 void call_turn_to_rival(struct call *call);
+
+/* Whose event this is: of two tries, the one of which an event tells is at hand from then on. */
+static inline struct call *call_of_event(struct try *try)
+{
+    struct call *call = try->user;
+
+    if (call->try != try)
+        call_turn_to_rival(call);
+    return call;
+}
+
+/* The try at hand may have got to another phase. Of two tries, a call is where the one that has got further is. */
+static inline void call_follow_phase(struct call *call)
+{
+    enum phase phase = call->try->fsm.phase;
+
+    if (call->rival != NULL && call->rival->fsm.phase > phase)
+        phase = call->rival->fsm.phase;
+    if (phase != call->fsm.phase && phase != PHASE_COUNT)
+        call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
+}
+
 /* As call_try_again, of one of two: it has ended, and the other one goes on. Always true. */
 bool call_go_on_with_rival(struct call *call, const struct try_result *result, const struct http1_head *head);
 /* Does what the second of two tries has been answered leave it to the first one? Then it is cut, and that goes on. */

@@ -25,6 +25,9 @@ struct upstream;
  * call) in struct try_plan, tells it what happens by struct try_events, and ends in one of two ways: by
  * try_finish when the whole response is here, or by try_cut. It never ends its call.
  *
+ * It goes by steps: a permit (try_begin), a connection (try_connect), and then the exchange has begun. What is there at
+ * once, the step's result says; for what has to be waited for there is an event. Where it is, `fsm` says.
+ *
  * The user moves the bytes: it sends the head and the content on `exchange`, and reads the response from there; what
  * goes wrong there it tells the try by try_fail. Whatever goes wrong comes back as a result by one event, `over`. The
  * try then holds still what it held, and its user says what follows (core/retry decides): try_reconnect, or try_cut.
@@ -37,18 +40,14 @@ struct upstream;
  *
  * Threads: the loop's own. Ownership: memory is the user's, and goes at the end of a turn, since an event may be on its
  * way out of a function of the try; permits and connections are the try's between try_begin and its end.
- * What may call back: try_begin, try_reconnect and try_fail, before they return.
+ * What may call back: whatever can fail, before it returns, by `over`.
  */
 struct try_events {
-    /* It has got a permit that it had to wait for. False: it may not go on, which it has been told by try_fail. */
-    bool (*may_go_on)(struct try *try);
-    /* It has got its permit. */
+    /* The permit that it has waited for is there: time for try_connect, or for try_fail. */
     void (*admitted)(struct try *try);
-    /* Its call is in this phase by it. */
-    void (*entered)(struct try *try, enum phase phase);
-    /* It waits, and has a limit until when (fsm.limit_ns). */
-    void (*waits)(struct try *try);
-    /* The exchange has begun: time to send the head. Once for each connection that it gets. */
+    /* Its connection, which is being made, has got to another phase (fsm.phase). */
+    void (*entered)(struct try *try);
+    /* The connection that it has waited for is there: the exchange has begun, it is time to send the head. */
     void (*begun)(struct try *try);
     /* Its connection may be read from or written to again. */
     void (*ready)(struct try *try);
@@ -92,17 +91,26 @@ struct try {
 /* Ready to begin; zeroed memory otherwise. */
 void try_init(struct try *try, struct call_context *context, const struct try_events *events, void *user);
 
-/* Asks for a permit, and goes on as soon as it has one. */
-void try_begin(struct try *try, const struct try_plan *plan);
+enum try_step {
+    TRY_IS_THERE, /* what it has asked for */
+    TRY_WAITS,    /* it is still to come; until when, fsm.limit_ns says */
+    TRY_FAILED,   /* it has come to nothing, which has been told: the call may be over, or at another try */
+};
+
+/* Asks for a permit. */
+enum try_step try_begin(struct try *try, const struct try_plan *plan) __attribute__((warn_unused_result));
 
 /* The same, if there is a permit for it without waiting. False: there is none, and it has not begun. */
 bool try_begin_at_once(struct try *try, const struct try_plan *plan) __attribute__((warn_unused_result));
+
+/* It has its permit, and uses it: gets a connection, on which the exchange begins. */
+enum try_step try_connect(struct try *try) __attribute__((warn_unused_result));
 
 /*
  * The same try on a connection that is made for it, after one that was kept too long has been lost, and with it
  * nothing that had come of a response.
  */
-void try_reconnect(struct try *try);
+enum try_step try_reconnect(struct try *try) __attribute__((warn_unused_result));
 
 /*
  * The next head of the response, as stream_head has it; its status is counted, and a final one's noted. Whether it is

@@ -38,7 +38,7 @@ struct try_fsm {
     enum cause limit_cause : 8;
     enum try_state state : 8;
     enum sent sent : 8;   /* what the upstream can have seen of the request in this try */
-    enum phase phase : 8; /* where it is */
+    enum phase phase : 8; /* where it is; PHASE_COUNT: nowhere yet */
 };
 
 void try_fsm_begin(struct try_fsm *fsm);

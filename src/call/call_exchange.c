@@ -21,6 +21,7 @@ static void request_is_sent(struct call *call)
     PRE(call->caller->ended); /* all that has come is with the upstream */
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     try_note_uploaded(call->try);
+    call_follow_phase(call);
 }
 
 /* To the try, and of the call the most over its tries. */
@@ -237,6 +238,14 @@ void call_go_on_after(struct call *call, const struct stream_fault *fault)
         call_end(call, fault->cause, fault->detail);
     else if (!call_is_over(call))
         call_pump(call);
+}
+
+void call_try_ready(struct try *try)
+{
+    struct call *call = call_of_event(try);
+
+    call_pump(call);
+    POST(call_is_over(call) || call_is_sound(call));
 }
 
 /* What a turn was too short for may be the one's or the other's. */

@@ -100,10 +100,12 @@ static bool begin(struct call *call, struct call_hedge *hedge)
         list_push_back(&call->context->calls.by_pool[plan.route->pool].hedges, &hedge->node);
     be_two(call, hedge);
     call->retries->again_ns = loop_now(call->context->loop);
-    if (try_begin_at_once(&hedge->try, &plan))
-        return true;
-    take_back(call, hedge);
-    return false;
+    if (!try_begin_at_once(&hedge->try, &plan)) {
+        take_back(call, hedge);
+        return false;
+    }
+    call_connect_try(call);
+    return true;
 }
 
 /* On another connection it would be somebody else's, or nobody's. */
@@ -181,8 +183,7 @@ static void be_one(struct call *call)
 static void go_on_alone(struct call *call)
 {
     limit_anew(call);
-    if (call->try->fsm.phase != call->fsm.phase)
-        call_fsm_enter_phase(&call->fsm, call->try->fsm.phase, loop_now(call->context->loop));
+    call_follow_phase(call);
     call_set_timer(call);
 }
 

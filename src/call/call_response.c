@@ -141,8 +141,10 @@ static void answer(struct call *call)
 void call_adopt_response(struct call *call)
 {
     answer(call);
-    if (try_adopt(call->try))
-        (void)call_move(call, CALL_RESPONDING); /* if it can't be, the call is over */
+    if (!try_adopt(call->try))
+        return;
+    call_follow_phase(call);
+    (void)call_move(call, CALL_RESPONDING); /* if it can't be, the call is over */
 }
 
 const struct stream_fault *call_deliver_parked(struct call *call, struct http1_head *head)

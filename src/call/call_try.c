@@ -57,42 +57,33 @@ struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number
                              .authenticates = call->authenticates};
 }
 
-void call_begin_try(struct call *call, uint8_t number)
+static void wait(struct call *call)
 {
-    struct try_plan plan = call_plan_try(call, call->falls_back, number);
+    call_follow_phase(call);
+    call_set_timer(call);
+}
 
-    if (call->has_retries && call_is_better_off_there(call) && call_fall_back(call))
+/* Its exchange has begun. */
+static void send_request(struct call *call)
+{
+    call_follow_phase(call);
+    if (call_is_connect(call)) {
+        call_open_connect(call);
         return;
-    if (call_passes_breaker(call, call->try, &plan))
-        try_begin(call->try, &plan);
-    else
-        try_fail(call->try, &(struct stream_fault){.cause = CAUSE_BREAKER_OPEN});
+    }
+    call_close_head(call);
+    call_pump(call);
 }
 
-void call_cut_try(struct call *call, enum cause cause)
+/* As far as what it has asked for is there. */
+static void go_on_connecting(struct call *call, enum try_step step)
 {
-    call_try_over(call, cause);
-    if (call->try->fsm.state == TRY_OVER)
-        return;
-    try_doubt_connections(call->try, cause);
-    ghost_follow(call, call->try, cause);
-    try_cut(call->try, cause == CAUSE_BROKEN);
-}
-
-/* Of two tries, the one of which an event tells is at hand from then on. */
-static struct call *turn_to(struct try *try)
-{
-    struct call *call = try->user;
-
-    if (call->try != try)
-        call_turn_to_rival(call);
-    POST(call->try == try);
-    return call;
-}
-
-static bool may_go_on(struct try *try)
-{
-    return call_may_go_on(try->user, try);
+    switch (step) {
+    case TRY_IS_THERE: send_request(call); break;
+    case TRY_WAITS: wait(call); break;
+    case TRY_FAILED: break;
+    }
+    POST(call_is_over(call) || call_is_sound(call));
 }
 
 /* An observed call has waited for longer than its pool's `least` would have let it. */
@@ -108,70 +99,86 @@ static void note_too_late(struct call *call)
         call_fsm_spare(&call->fsm, CAUSE_TOO_LATE, now_ns);
 }
 
-static void admitted(struct try *try)
+void call_connect_try(struct call *call)
 {
-    struct call *call = turn_to(try);
+    struct try *try = call->try;
 
+    PRE(!try->has_no_verdict && try->granted_ns == 0);
     if (call->fsm.policy_ns != NS_NEVER && try->plan.route->waits != NULL)
         note_too_late(call);
     call_fsm_admit(&call->fsm);
-    call_try_begins(call);
+    try->has_no_verdict = true;
+    call->context->metrics->routes[call->route->index].tries_started[try->plan.kind]++;
     if (call->has_retries)
         call_limit_try(call);
+    go_on_connecting(call, try_connect(try));
 }
 
-/* Of two tries, a call is where the one that has got further is. */
-static void entered(struct try *try, enum phase phase)
+void call_begin_try(struct call *call, uint8_t number)
 {
-    struct call *call = turn_to(try);
+    struct try_plan plan = call_plan_try(call, call->falls_back, number);
 
-    try->fsm.phase = phase;
-    if (call->rival != NULL && call->rival->fsm.phase > phase)
-        phase = call->rival->fsm.phase;
-    call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));
+    if (call->has_retries && call_is_better_off_there(call) && call_fall_back(call))
+        return;
+    if (!call_passes_breaker(call, call->try, &plan)) {
+        try_fail(call->try, &(struct stream_fault){.cause = CAUSE_BREAKER_OPEN});
+        return;
+    }
+    switch (try_begin(call->try, &plan)) {
+    case TRY_IS_THERE: call_connect_try(call); return;
+    case TRY_WAITS: wait(call); return;
+    case TRY_FAILED: return;
+    }
 }
 
-static void waits(struct try *try)
+void call_cut_try(struct call *call, enum cause cause)
 {
-    call_set_timer(try->user);
+    struct try *try = call->try;
+
+    if (try->fsm.state == TRY_OVER) /* it has had its verdict */
+        return;
+    call_try_over(call, cause);
+    try_doubt_connections(try, cause);
+    ghost_follow(call, try, cause);
+    try_cut(try, cause == CAUSE_BROKEN);
+}
+
+/* ---- what it tells of ----------------------------------------------------------------------------------- */
+
+static void admitted(struct try *try)
+{
+    if (call_may_go_on(try->user, try))
+        call_connect_try(call_of_event(try));
+}
+
+static void entered(struct try *try)
+{
+    call_follow_phase(call_of_event(try));
 }
 
 static void begun(struct try *try)
 {
-    struct call *call = turn_to(try);
+    struct call *call = call_of_event(try);
 
-    if (call_is_connect(call)) {
-        call_open_connect(call);
-        POST(call_is_over(call) || call_is_sound(call));
-        return;
-    }
-    call_close_head(call);
-    call_pump(call);
+    send_request(call);
     POST(call_is_over(call) || call_is_sound(call));
 }
 
-static void ready(struct try *try)
+static void reconnect(struct call *call)
 {
-    struct call *call = turn_to(try);
-
-    call_pump(call);
-    POST(call_is_over(call) || call_is_sound(call));
-}
-
-static void reconnect(struct try *try)
-{
-    try_doubt_connections(try, CAUSE_TERMINATED);
-    try_reconnect(try);
+    try_doubt_connections(call->try, CAUSE_TERMINATED);
+    go_on_connecting(call, try_reconnect(call->try));
 }
 
 /* The one place where it is decided whether another try follows, and what the call ends by if none does. */
 static void over(struct try *try, const struct try_result *result)
 {
-    struct call *call = turn_to(try);
+    struct call *call = call_of_event(try);
     struct retry_facts facts = {.repeatable = is_repeatable(call),
                                 .whole = try->h2 != NULL && h2_exchange_is_whole(try->h2),
                                 .tries = try->reconnected ? 2 : 1};
 
+    call_follow_phase(call);
     if (result->refused && (!try->reconnected || try->was_refused) && call_tries_started(call) == 1)
         call->fsm.sent = SENT_NONE;
     try->was_refused = result->refused;
@@ -179,7 +186,7 @@ static void over(struct try *try, const struct try_result *result)
     if (result->cause == CAUSE_BROKEN)
         call_break(call, result->detail);
     else if (retry_decide(&facts, result) == RETRY_AT_ONCE)
-        reconnect(try);
+        reconnect(call);
     else if ((result->cause == CAUSE_BREAKER_OPEN || result->cause == CAUSE_PAUSED) && call_fall_back(call))
         return;
     else if (!call_try_again(call, result, NULL))
@@ -187,11 +194,9 @@ static void over(struct try *try, const struct try_result *result)
 }
 
 const struct try_events call_try_events = {
-    .may_go_on = may_go_on,
     .admitted = admitted,
     .entered = entered,
-    .waits = waits,
     .begun = begun,
-    .ready = ready,
+    .ready = call_try_ready,
     .over = over,
 };

@@ -65,6 +65,7 @@ const struct stream_fault *call_send_ask(struct call *call)
     if (result == STREAM_OK) {
         call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
         try_note_uploaded(call->try);
+        call_follow_phase(call);
     }
     return NULL; /* of one that has closed, the response is looked for next */
 }
@@ -74,7 +75,10 @@ void call_open_tunnel(struct call *call)
     struct call_tunnel *tunnel = call->tunnel;
 
     PRE(tunnel != NULL && !tunnel->is_open && call->answering);
-    if (!try_open_tunnel(call->try) || !call_move(call, CALL_TUNNEL))
+    if (!try_open_tunnel(call->try))
+        return;
+    call_follow_phase(call);
+    if (!call_move(call, CALL_TUNNEL))
         return;
     tunnel->is_open = true;
     call_fsm_set_begin(&call->fsm, NS_NEVER);

@@ -44,13 +44,13 @@ static void note_refusal(struct try *try, const struct circuit_news *news)
                                  .reason = news->reason};
 }
 
-bool call_passes_breaker(struct call *call, struct try *try, const struct try_plan *plan)
+bool call_ask_breaker(struct call *call, struct try *try, const struct try_plan *plan)
 {
     struct loop *loop = call->context->loop;
     struct circuit_news news;
 
-    PRE(try->pass.place == 0);
-    if (plan->circuit == NULL || circuit_lets(plan->circuit, &try->pass))
+    PRE(plan->circuit != NULL && try->pass.place == 0);
+    if (circuit_lets(plan->circuit, &try->pass))
         return true;
     switch (circuit_ask(plan->circuit, loop, loop_now(loop), &try->pass, &news)) {
     case BREAKER_LETS: return true;
@@ -76,7 +76,7 @@ bool call_may_go_on(struct call *call, struct try *try)
         return true;
     try->pass.place = 0; /* it is gone with its generation */
     try->probes = false;
-    if (call_passes_breaker(call, try, &try->plan))
+    if (call_ask_breaker(call, try, &try->plan))
         return true;
     fail(try);
     return false;
@@ -92,13 +92,6 @@ void call_refuse_waiting(struct call *call, struct try *try, const struct circui
 }
 
 /* ---- verdicts ------------------------------------------------------------------------------------------- */
-
-void call_try_begins(struct call *call)
-{
-    PRE(!call->try->has_no_verdict && call->try->granted_ns != 0);
-    call->try->has_no_verdict = true;
-    metrics_of(call)->tries_started[call->try->plan.kind]++;
-}
 
 /* Is it the API that has to do the next thing, and not the caller, who is slow to give or to take? */
 static bool api_is_to_move(const struct call *call)

@@ -46,9 +46,10 @@ void try_fail(struct try *try, const struct stream_fault *fault)
     report(try, fault);
 }
 
-static void fail(struct try *try, enum cause cause, const char *detail)
+static enum try_step fail(struct try *try, enum cause cause, const char *detail)
 {
     report(try, &(struct stream_fault){.cause = cause, .detail = detail});
+    return TRY_FAILED;
 }
 
 /* Apart, so that the way of every try needs no room for the text. */
@@ -115,7 +116,7 @@ static inline __attribute__((always_inline)) bool move(struct try *try, enum try
     if ((holds & (HOLD_CONNECT | HOLD_EXCHANGE)) != 0 && try->upstream != NULL)
         cut_held(try, holds);
     if (try_state_phase(to) != PHASE_COUNT)
-        try->events->entered(try, try_state_phase(to));
+        try->fsm.phase = try_state_phase(to);
     return true;
 }
 
@@ -166,21 +167,18 @@ static bool has_kept_content(const struct try *try)
     return try->h2 != NULL && try->h2->kept_len != 0;
 }
 
-static void begin_exchange(struct try *try)
+static enum try_step begin_exchange(struct try *try)
 {
     if (!move(try, TRY_SENDING))
-        return;
-    if (try->upstream->h2 == NULL && has_kept_content(try)) {
-        fail(try, CAUSE_TERMINATED, "the API speaks HTTP/2 on one connection and HTTP/1.1 on the next");
-        return;
-    }
-    if (try->upstream->h2 == NULL) {
+        return TRY_FAILED;
+    if (try->upstream->h2 == NULL && has_kept_content(try))
+        return fail(try, CAUSE_TERMINATED,
+                    "the API speaks HTTP/2 on one connection and HTTP/1.1 on the next");
+    if (try->upstream->h2 == NULL)
         begin_h1(try);
-    } else if (!begin_h2(try)) {
-        fail(try, CAUSE_INTERNAL, NULL);
-        return;
-    }
-    try->events->begun(try);
+    else if (!begin_h2(try))
+        return fail(try, CAUSE_INTERNAL, NULL);
+    return TRY_IS_THERE;
 }
 
 static void ready(struct upstream *upstream)
@@ -195,7 +193,8 @@ static void phase_entered(struct upstream *upstream, enum phase phase)
 {
     struct try *try = upstream->user;
 
-    try->events->entered(try, phase);
+    try->fsm.phase = phase;
+    try->events->entered(try);
 }
 
 static void resolved(struct upstream *upstream, bool is_stale)
@@ -212,8 +211,8 @@ static void connected(struct upstream *upstream, enum cause cause, const char *d
     PRE(try->upstream == upstream && try->fsm.state == TRY_CONNECTING);
     if (cause != CAUSE_NONE)
         fail(try, cause, detail);
-    else
-        begin_exchange(try);
+    else if (begin_exchange(try) == TRY_IS_THERE)
+        try->events->begun(try);
 }
 
 static const struct upstream_events events = {
@@ -224,14 +223,14 @@ static const struct upstream_events events = {
 };
 
 /* What it gets is mostly not there yet. `upstream`: it has that one, which it has to wait for; NULL: none. */
-static void wait_for_connection(struct try *try, struct upstream *upstream)
+static enum try_step wait_for_connection(struct try *try, struct upstream *upstream)
 {
     int64_t now_ns = loop_now(try->context->loop);
 
     if (!move(try, TRY_CONNECTING)) {
         if (upstream != NULL)
             upstream_cut(&upstream);
-        return;
+        return TRY_FAILED;
     }
     PRE(try->upstream == NULL); /* the one before went with the move */
     try_fsm_set_limit(&try->fsm, budget_end(now_ns, try->plan.route->connect_ns), CAUSE_CONNECT_LIMIT);
@@ -239,34 +238,35 @@ static void wait_for_connection(struct try *try, struct upstream *upstream)
         upstream = try_connection_make(try->context, &try->plan, &events, try);
     try->upstream = upstream;
     if (try->upstream == NULL)
-        fail(try, CAUSE_INTERNAL, NULL);
-    else if (upstream_is_made(try->upstream))
-        begin_exchange(try);
-    else
-        try->events->waits(try);
+        return fail(try, CAUSE_INTERNAL, NULL);
+    return upstream_is_made(try->upstream) ? begin_exchange(try) : TRY_WAITS;
 }
 
-static void connect_anew(struct try *try)
-{
-    wait_for_connection(try, NULL);
-}
-
-/* The permit is there: get a connection. */
-static void granted(struct try *try)
+enum try_step try_connect(struct try *try)
 {
     struct upstream *upstream;
 
     PRE(try->ticket.permit.state == PERMIT_HELD && try->upstream == NULL);
     try->granted_ns = loop_now(try->context->loop);
-    try->events->admitted(try);
     upstream = try_connection_take(try->context, &try->plan, &events, try);
-    if (upstream == NULL || !upstream_is_made(upstream)) {
-        wait_for_connection(try, upstream);
-        return;
-    }
+    if (upstream == NULL || !upstream_is_made(upstream))
+        return wait_for_connection(try, upstream);
     try->upstream = upstream;
-    begin_exchange(try);
+    return begin_exchange(try);
 }
+
+enum try_step try_reconnect(struct try *try)
+{
+    PRE(try->fsm.state == TRY_SENDING || try->fsm.state == TRY_WAITING);
+    PRE(buffer_len(&try->h1.in) == 0); /* nothing of a response has come that would be lost */
+    try->reconnected = true;
+    try->uploaded = false;
+    if (try->plan.route->waits != NULL)
+        pool_start_again(try->plan.pool);
+    return wait_for_connection(try, NULL);
+}
+
+/* ---- the permit, with which it begins ------------------------------------------------------------------ */
 
 /* What is known of how long its route's calls take from their permit on; NULL: nothing. */
 static const struct start_times *times_of(const struct try *try)
@@ -290,11 +290,9 @@ static void wait_is_over(struct mail *mail)
         fail(try, pool_wait_cause(try->ticket.permit.refused), NULL);
     else if (is_too_late(try))
         fail(try, CAUSE_TOO_LATE, NULL);
-    else if (try->events->may_go_on(try))
-        granted(try);
+    else
+        try->events->admitted(try);
 }
-
-/* ---- its life ------------------------------------------------------------------------------------------ */
 
 void try_init(struct try *try, struct call_context *context, const struct try_events *try_events, void *user)
 {
@@ -307,66 +305,47 @@ void try_init(struct try *try, struct call_context *context, const struct try_ev
     pool_ticket_init(&try->ticket, context->loop, wait_is_over);
 }
 
-static void join_queue(struct try *try)
+static enum try_step join_queue(struct try *try)
 {
     int64_t end_ns = budget_end(loop_now(try->context->loop), try->plan.route->queue_timeout_ns);
 
     if (!move(try, TRY_QUEUED))
-        return;
-    if (try->context->draining) {
-        fail(try, CAUSE_DRAINING, NULL);
-        return;
-    }
+        return TRY_FAILED;
+    if (try->context->draining)
+        return fail(try, CAUSE_DRAINING, NULL);
     try_fsm_set_limit(&try->fsm, end_ns, CAUSE_QUEUE_LIMIT);
-    try->events->waits(try);
+    return TRY_WAITS;
 }
 
-void try_begin(struct try *try, const struct try_plan *plan)
+enum try_step try_begin(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
     try->plan = *plan;
     if (plan->route->waits != NULL) {
-        if (pool_acquire_at_once(plan->pool, &try->ticket)) {
-            granted(try);
-            return;
-        }
+        if (pool_acquire_at_once(plan->pool, &try->ticket))
+            return TRY_IS_THERE;
         try->ticket.permit.place.bucket = plan->bucket;
         pool_wait_tell(&try->ticket.permit, plan->route, times_of(try), plan->deadline_ns,
                        loop_now(try->context->loop));
     }
     switch (pool_acquire(plan->pool, &try->ticket)) {
-    case PERMIT_GRANTED: granted(try); return;
-    case PERMIT_QUEUED: join_queue(try); return;
+    case PERMIT_GRANTED: return TRY_IS_THERE;
+    case PERMIT_QUEUED: return join_queue(try);
     case PERMIT_QUEUE_FULL:
     case PERMIT_TOO_LATE:
     case PERMIT_RATE:
     case PERMIT_PAUSED:
-        try->events->entered(try, PHASE_QUEUE);
-        fail(try, pool_wait_true_cause(plan->pool, pool_wait_cause(try->ticket.permit.refused)), NULL);
-        return;
+        try->fsm.phase = PHASE_QUEUE;
+        return fail(try, pool_wait_true_cause(plan->pool, pool_wait_cause(try->ticket.permit.refused)), NULL);
     }
-    fail(try, CAUSE_BROKEN, "its pool's answer is none that a pool can give");
+    return fail(try, CAUSE_BROKEN, "its pool's answer is none that a pool can give");
 }
 
 bool try_begin_at_once(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
     try->plan = *plan;
-    if (!pool_acquire_at_once(plan->pool, &try->ticket))
-        return false;
-    granted(try);
-    return true;
-}
-
-void try_reconnect(struct try *try)
-{
-    PRE(try->fsm.state == TRY_SENDING || try->fsm.state == TRY_WAITING);
-    PRE(buffer_len(&try->h1.in) == 0); /* nothing of a response has come that would be lost */
-    try->reconnected = true;
-    try->uploaded = false;
-    if (try->plan.route->waits != NULL)
-        pool_start_again(try->plan.pool);
-    connect_anew(try);
+    return pool_acquire_at_once(plan->pool, &try->ticket);
 }
 
 /* ---- the response -------------------------------------------------------------------------------------- */
@@ -422,7 +401,7 @@ void try_note_uploaded(struct try *try)
     try->uploaded_ns = loop_now(try->context->loop);
     try_fsm_note_sent(&try->fsm, SENT_COMPLETE);
     if (try->fsm.state == TRY_SENDING)
-        (void)move(try, TRY_WAITING); /* the call is told */
+        (void)move(try, TRY_WAITING); /* if it can't be, that has been told */
 }
 
 /* ---- its end ------------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ static const struct {
 
 void try_fsm_begin(struct try_fsm *fsm)
 {
-    *fsm = (struct try_fsm){.limit_ns = NS_NEVER, .state = TRY_IDLE, .sent = SENT_NONE};
+    *fsm = (struct try_fsm){.limit_ns = NS_NEVER, .state = TRY_IDLE, .sent = SENT_NONE, .phase = PHASE_COUNT};
 }
 
 const char *try_state_name(enum try_state state)

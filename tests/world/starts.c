@@ -22,8 +22,8 @@ void __real_permit_pass_on(struct permit *from, struct permit *to);
 void __wrap_permit_pass_on(struct permit *from, struct permit *to);
 void __real_permit_start_again(struct permit_pool *permits, int64_t now_ns);
 void __wrap_permit_start_again(struct permit_pool *permits, int64_t now_ns);
-void __real_try_reconnect(struct try *try);
-void __wrap_try_reconnect(struct try *try);
+enum try_step __real_try_reconnect(struct try *try);
+enum try_step __wrap_try_reconnect(struct try *try);
 void __real_pool_feedback(struct pool *pool, struct loop *loop, const struct pool_ticket *ticket,
                           const struct route_config *route, const struct http1_head *head);
 void __wrap_pool_feedback(struct pool *pool, struct loop *loop, const struct pool_ticket *ticket,
@@ -247,12 +247,13 @@ void __wrap_permit_start_again(struct permit_pool *permits, int64_t now_ns)
     the_world->started_again++;
 }
 
-void __wrap_try_reconnect(struct try *try)
+enum try_step __wrap_try_reconnect(struct try *try)
 {
     uint64_t before = the_world->started_again;
+    enum try_step step = __real_try_reconnect(try);
 
-    __real_try_reconnect(try);
     CHECK(the_world, try->plan.route->waits == NULL || the_world->started_again > before);
+    return step;
 }
 
 /* ---- what an API asks for ------------------------------------------------------------------------------ */
