@@ -270,9 +270,9 @@ $(RUNTIME_TESTS): $(B)/%: $(B)/obj/tests/%.o $(RUNTIME_OBJS) $(LIBPURE)
 
 # What fuzz targets take beside the pure rooms: HTTP/2 over a transport of their own, and hiredis, which reads a store's answers.
 H2_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_exchange*.c) src/wire/h2_connection.c \
-	src/wire/h2_session.c src/wire/h2_heap.c src/wire/h2_list.c src/runtime/buffer.c)
+	src/wire/h2_session.c src/wire/h2_session_send.c src/wire/h2_heap.c src/wire/h2_list.c src/wire/h2_settings.c src/runtime/buffer.c)
 H2_CALLER_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/wire/h2_caller*.c src/wire/h1_caller*.c) \
-	src/wire/h1_receive.c src/wire/h1_send.c src/wire/h2_session.c src/wire/h2_heap.c src/wire/h2_list.c src/runtime/buffer.c src/runtime/websocket.c)
+	src/wire/h1_receive.c src/wire/h1_send.c src/wire/h2_session.c src/wire/h2_session_send.c src/wire/h2_heap.c src/wire/h2_list.c src/wire/h2_settings.c src/runtime/buffer.c src/runtime/websocket.c)
 $(B)/fuzz/h2 $(B)/fuzzers/h2: $(H2_OBJS)
 $(B)/fuzz/h2_caller $(B)/fuzzers/h2_caller: $(H2_CALLER_OBJS)
 $(B)/fuzz/store_reply $(B)/fuzzers/store_reply: $(B)/obj/runtime/store_reader.o

@@ -109,6 +109,8 @@ bool h2_exchange_is_closed(const struct h2_exchange *exchange);
 void h2_exchange_fail(struct h2_exchange *exchange, enum stream_result result, enum cause cause,
                       const char *detail);
 void h2_exchange_fail_for_memory(struct h2_exchange *exchange);
+/* The API has broken the rules: `detail` says which. */
+void h2_exchange_fail_for_breach(struct h2_exchange *exchange, const char *detail);
 /* There is something to tell its owner. */
 void h2_exchange_has_news(struct h2_exchange *exchange);
 /* As h2_events and stream_ops have them. */

@@ -8,6 +8,7 @@
 #include "base/span.h"
 #include "base/status.h"
 #include "http/h2_head.h"
+#include "wire/h2_terms.h"
 
 /*
  * One HTTP/2 connection (RFC 9113) as a machine: bytes that came go in, bytes that are to go come out, and in between
@@ -21,55 +22,6 @@
  * to the stream's window by h2_session_consume, when it has gone on. So a stream takes no more memory than its window.
  */
 struct h2_session;
-
-enum h2_side { H2_CLIENT, H2_SERVER };
-
-/* Error codes (RFC 9113 7) that are used here. */
-enum h2_code {
-    H2_NO_ERROR = 0,
-    H2_PROTOCOL_ERROR = 1,
-    H2_INTERNAL_ERROR = 2,
-    H2_REFUSED_STREAM = 7,
-    H2_CANCEL = 8,
-    H2_ENHANCE_YOUR_CALM = 11,
-};
-
-/* `stream` is what `begun` returned or h2_session_request was given: its user's. It is told nothing after `closed`. */
-struct h2_events {
-    /* A server: a request's HEADERS begin. NULL: it is refused, by REFUSED_STREAM. A client: never told. */
-    void *(*begun)(void *user, int32_t id);
-    /* HEADERS begin on a stream that is known: a response, interim or not, or trailers. */
-    void (*head)(void *user, void *stream);
-    /* One of its fields, valid for now. False: the stream is reset by INTERNAL_ERROR. */
-    bool (*field)(void *user, void *stream, struct span name, struct span value);
-    /* The header block is whole; `end`: and nothing follows it. */
-    void (*head_done)(void *user, void *stream, bool end);
-    /* Content. False: no memory; the stream is reset by INTERNAL_ERROR. */
-    bool (*data)(void *user, void *stream, struct span bytes);
-    /* The peer has ended the stream in order, in whichever frame. */
-    void (*ended)(void *user, void *stream);
-    /* The stream is closed: H2_NO_ERROR if both sides have ended, or reset; `by_peer`: not for what it has broken. */
-    void (*closed)(void *user, void *stream, uint32_t code, bool by_peer);
-    /* Content is wanted: at most `cap` bytes are put at `to`. Returns how many; 0: none for now (h2_session_resume). */
-    size_t (*give)(void *user, void *stream, void *to, size_t cap, bool *end);
-    /*
-     * The peer begins no streams any more, or takes no more; those above `last` it has not processed. `debug`: what it
-     * says to people, or nothing.
-     */
-    void (*goaway)(void *user, int32_t last, uint32_t code, struct span debug);
-    /* A stream is reset by us, whoever has asked for it: the frame is on its way. NULL: nobody wants to know. */
-    void (*resets)(void *user);
-};
-
-struct h2_terms {
-    enum h2_side side;
-    uint32_t max_streams; /* that the peer may have open; a server's */
-    bool tunnels;         /* that it may ask for, by CONNECT with :protocol (RFC 8441); a server's */
-    uint32_t window;      /* of a stream, in bytes */
-    uint32_t head_max;    /* told to the peer as the size of field sections; nothing is refused by it here */
-    const struct h2_events *events;
-    void *user;
-};
 
 /* NULL: no memory. Our SETTINGS, and a client's preface, are the first bytes to be pulled. */
 struct h2_session *h2_session_new(const struct h2_terms *terms);
@@ -89,6 +41,8 @@ bool h2_session_has_frames(const struct h2_session *session);
 
 /* Has the peer broken the protocol? */
 bool h2_session_is_broken(const struct h2_session *session);
+/* Was it this stream's head, by a field longer than 64 KiB, which nobody reads? */
+bool h2_session_choked_on(const struct h2_session *session, int32_t id);
 /* May anything come, or go? If neither, the connection is over. */
 bool h2_session_is_over(const struct h2_session *session);
 

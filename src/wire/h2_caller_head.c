@@ -18,6 +18,8 @@
 #define FIELDS_MAX     128u
 #define TRAILERS_MAX   8192u
 #define PROTOCOL_MAX   64u
+/* So many times as large as it may be is a bomb: the rest of its fields is not even looked at. */
+#define BOMB           16u
 
 static struct buffer_spares *spares_of(struct h2_stream *stream)
 {
@@ -221,7 +223,7 @@ bool h2_stream_take_field(void *user, void *arg, struct span name, struct span v
     if (!stream->head_is_whole && span_eq(name, SPAN_LIT("content-type")))
         stream->is_grpc = grpc_is_type(value);
     if (stream->refused != CAUSE_NONE)
-        return true; /* the rest is passed over */
+        return stream->head_bytes <= BOMB * most; /* the rest is passed over */
     if (stream->head_is_whole)
         put_field(stream, name, value);
     else if (name.ptr[0] == ':')

@@ -79,11 +79,28 @@ static void ended(void *user, void *arg)
     h2_caller_note(stream);
 }
 
+/* It is lost for what its request is: a head may have been refused before, or may be what ends the connection. */
+static void blame(struct h2_stream *stream, const char *detail)
+{
+    enum cause cause = CAUSE_BAD_REQUEST;
+
+    if (h2_session_choked_on(stream->caller->session, stream->id)) {
+        cause = CAUSE_HEAD_TOO_LARGE;
+        detail = "a field is longer than 64 KiB";
+    } else if (stream->refused != CAUSE_NONE) {
+        cause = stream->refused;
+        detail = stream->refused_detail;
+    }
+    (void)h2_stream_fail(stream, STREAM_BAD, stream->head_given ? CAUSE_BAD_REQUEST : cause, detail);
+}
+
 void h2_stream_lose(struct h2_stream *stream)
 {
     stream->closed = true;
     stream->stream.lost = true;
     (void)h2_stream_fail(stream, STREAM_LOST, CAUSE_CALLER_GONE, NULL);
+    if (!stream->head_is_whole && h2_session_is_broken(stream->caller->session))
+        blame(stream, "what came is not HTTP/2, or breaks its rules");
 }
 
 static void closed(void *user, void *arg, uint32_t code, bool by_peer)
@@ -97,7 +114,7 @@ static void closed(void *user, void *arg, uint32_t code, bool by_peer)
     h2_stream_lose(stream);
     if (!by_peer) {
         caller->breaches++;
-        (void)h2_stream_fail(stream, STREAM_BAD, CAUSE_BAD_REQUEST, "the request breaks the rules of HTTP/2");
+        blame(stream, "the request breaks the rules of HTTP/2");
     }
     h2_caller_note(stream);
 }

@@ -130,10 +130,7 @@ static void note_loss(struct h2_member *member, enum status why)
         return;
     switch (why) {
     case ST_NOMEM: h2_exchange_fail_for_memory(exchange); break;
-    case ST_BAD:
-        h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
-                         "what came is not HTTP/2, or breaks its rules");
-        break;
+    case ST_BAD: h2_exchange_fail_for_breach(exchange, "what came is not HTTP/2, or breaks its rules"); break;
     default: fail_by_end(exchange); break;
     }
 }

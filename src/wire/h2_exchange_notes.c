@@ -39,6 +39,17 @@ void h2_exchange_fail_for_memory(struct h2_exchange *exchange)
     h2_exchange_fail(exchange, STREAM_NOMEM, CAUSE_INTERNAL, NULL);
 }
 
+/* A field that is too long is known by the error that it makes. */
+void h2_exchange_fail_for_breach(struct h2_exchange *exchange, const char *detail)
+{
+    const struct h2_connection *connection = exchange->connection;
+
+    if (connection != NULL && h2_session_choked_on(connection->session, exchange->id))
+        h2_exchange_fail(exchange, STREAM_BAD, CAUSE_RESPONSE_HEAD_SIZE, NULL);
+    else
+        h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL, detail);
+}
+
 static void *begun(void *user, int32_t id)
 {
     (void)user;
@@ -250,8 +261,7 @@ static void closed(void *user, void *stream, uint32_t code, bool by_peer)
         return;
     exchange->stream.lost = true;
     if (!by_peer) {
-        h2_exchange_fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
-                         "the response breaks the rules of HTTP/2 for messages");
+        h2_exchange_fail_for_breach(exchange, "the response breaks the rules of HTTP/2 for messages");
         return;
     }
     exchange->stream.refused = code == H2_REFUSED_STREAM && !exchange->stream.heard;

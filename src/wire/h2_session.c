@@ -1,53 +1,19 @@
 #include "wire/h2_session.h"
 
-#include <nghttp2/nghttp2.h>
 #include <string.h>
 
 #include "base/invariant.h"
 #include "base/mem.h"
 #include "http/http1.h"
 #include "wire/h2_heap.h"
-#include "wire/h2_list.h"
+#include "wire/h2_session_own.h"
 
 /* What a peer that floods us may have us answer before the connection ends (CVE-2019-9512, 9515). */
 #define ACKS_MAX 100
 /* Of what we send, which is bounded elsewhere. */
 #define HEAD_MAX (16u << 20)
 
-struct h2_session {
-    nghttp2_session *nghttp2;
-    const struct h2_events *events;
-    void *user;
-    enum h2_side side;
-    bool knows_peer;
-    bool ended_by_trailers; /* within give: h2_session_trailers was called */
-    bool in_give;
-    int32_t reset_id;  /* whose RST_STREAM came last */
-    bool lacks_memory; /* for something that was to be sent: the connection is of no use any more */
-    bool says_goaway;  /* by h2_session_goaway */
-    bool is_broken;
-    uint32_t pongs;
-    uint32_t parts;       /* of messages, that have come */
-    int32_t block_id;     /* whose header block comes, */
-    void *block_stream;   /* and what is its user's: for each field it would be looked up */
-    bool has_frames;      /* nghttp2 may have some: something has come, or was submitted, since it had none */
-    const uint8_t *frame; /* what has been serialized and not been pulled */
-    size_t frame_len;
-};
-
 /* ---- what came ----------------------------------------------------------------------------------------- */
-
-/* What nghttp2 can't do for want of memory, the next pull says. Any other failure is of a stream that has gone. */
-static void note(struct h2_session *session, int result)
-{
-    session->has_frames = true;
-    session->lacks_memory |= result == NGHTTP2_ERR_NOMEM;
-}
-
-static void *stream_of(struct h2_session *session, int32_t id)
-{
-    return id == 0 ? NULL : nghttp2_session_get_stream_user_data(session->nghttp2, id);
-}
 
 void h2_session_forget(struct h2_session *session, int32_t id)
 {
@@ -59,13 +25,14 @@ void h2_session_forget(struct h2_session *session, int32_t id)
 static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
 {
     struct h2_session *session = arg;
-    void *stream = stream_of(session, frame->hd.stream_id);
+    void *stream = h2_session_stream_of(session, frame->hd.stream_id);
 
     (void)nghttp2;
     session->block_id = frame->hd.stream_id;
     session->block_stream = stream;
     if (stream == NULL && session->side == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        stream = session->events->begun(session->user, frame->hd.stream_id);
+        if (++session->open <= session->max_streams)
+            stream = session->events->begun(session->user, frame->hd.stream_id);
         if (stream == NULL) {
             h2_session_reset(session, frame->hd.stream_id, H2_REFUSED_STREAM);
             return 0;
@@ -131,10 +98,10 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const ui
                    void *arg)
 {
     struct h2_session *session = arg;
-    void *stream = stream_of(session, id);
+    void *stream = h2_session_stream_of(session, id);
 
     (void)flags;
-    note(session, nghttp2_session_consume_connection(nghttp2, len));
+    h2_session_note(session, nghttp2_session_consume_connection(nghttp2, len));
     if (stream == NULL) /* it was reset by us: its window does not matter any more */
         return 0;
     if (!session->events->data(session->user, stream, (struct span){(const char *)bytes, len}))
@@ -145,7 +112,7 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const ui
 static void frame_ended(struct h2_session *session, const nghttp2_frame *frame)
 {
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    void *stream = stream_of(session, frame->hd.stream_id);
+    void *stream = h2_session_stream_of(session, frame->hd.stream_id);
 
     if (stream == NULL)
         return;
@@ -183,12 +150,34 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
     return 0;
 }
 
+static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *head, void *arg)
+{
+    struct h2_session *session = arg;
+
+    (void)nghttp2;
+    if (head->type == NGHTTP2_HEADERS || head->type == NGHTTP2_CONTINUATION)
+        session->block_goes_on = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
+    return 0;
+}
+
+/*
+ * nghttp2 reads no field whose name or value is longer than 64 KiB, and calls it an error of compression. Such a one is
+ * longer than a frame: an error in a block that goes on is taken for that.
+ */
+static void note_choking(struct h2_session *session, int32_t id, uint32_t code)
+{
+    if (code == NGHTTP2_COMPRESSION_ERROR && session->block_goes_on && id != session->reset_id)
+        session->choked_id = id;
+}
+
 static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *arg)
 {
     struct h2_session *session = arg;
-    void *stream = stream_of(session, id);
+    void *stream = h2_session_stream_of(session, id);
 
     (void)nghttp2;
+    session->open -= session->open != 0;
+    note_choking(session, id, code);
     if (stream == NULL)
         return 0;
     h2_session_forget(session, id);
@@ -207,8 +196,10 @@ static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *a
     if (frame->hd.type == NGHTTP2_RST_STREAM && session->events->resets != NULL)
         session->events->resets(session->user);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
-        !session->says_goaway)
+        !session->says_goaway) {
         session->is_broken = true;
+        note_choking(session, session->block_id, frame->goaway.error_code);
+    }
     return 0;
 }
 
@@ -216,6 +207,7 @@ static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *a
 
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
@@ -253,23 +245,6 @@ static bool open_nghttp2(struct h2_session *session)
     return result == 0;
 }
 
-/* The connection's window is as large as it may be: what came is given back at once. */
-static bool submit_settings(struct h2_session *session, const struct h2_terms *terms)
-{
-    nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, terms->window},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, terms->head_max},
-        {session->side == H2_SERVER ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS : NGHTTP2_SETTINGS_ENABLE_PUSH,
-         session->side == H2_SERVER ? terms->max_streams : 0},
-        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
-    };
-    int32_t window = terms->window > (1 << 20) ? (int32_t)terms->window : 1 << 20;
-
-    return nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, terms->tunnels ? 4 : 3) ==
-               0 &&
-           nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, window) == 0;
-}
-
 struct h2_session *h2_session_new(const struct h2_terms *terms)
 {
     struct h2_session *session = mem_zalloc(sizeof(*session));
@@ -279,8 +254,9 @@ struct h2_session *h2_session_new(const struct h2_terms *terms)
     session->events = terms->events;
     session->user = terms->user;
     session->side = terms->side;
+    session->max_streams = terms->max_streams;
     session->has_frames = true; /* SETTINGS */
-    if (open_nghttp2(session) && submit_settings(session, terms))
+    if (open_nghttp2(session) && h2_settings_submit(session->nghttp2, terms, &session->said))
         return session;
     h2_session_free(session);
     return NULL;
@@ -303,6 +279,23 @@ enum status h2_session_receive(struct h2_session *session, struct span bytes)
     return taken < 0 || (size_t)taken != bytes.len ? ST_BAD : ST_OK;
 }
 
+/* The next frame that nghttp2 has, as it is to go. False: no memory. */
+static bool serialize(struct h2_session *session)
+{
+    ssize_t made = nghttp2_session_mem_send(session->nghttp2, &session->frame);
+
+    if (made < 0)
+        return false;
+    session->has_frames = made != 0;
+    session->frame_len = (size_t)made;
+    if (made != 0 && session->said.len != 0) {
+        POST(session->frame_len == session->said.len);
+        session->frame = session->said.frame;
+        session->said.len = 0;
+    }
+    return true;
+}
+
 enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, size_t *len)
 {
     *len = 0;
@@ -312,14 +305,10 @@ enum status h2_session_pull(struct h2_session *session, void *to, size_t cap, si
         size_t part;
 
         if (session->frame_len == 0) {
-            ssize_t made = nghttp2_session_mem_send(session->nghttp2, &session->frame);
-
-            if (made < 0)
+            if (!serialize(session))
                 return ST_NOMEM;
-            session->has_frames = made != 0;
-            if (made == 0)
+            if (!session->has_frames)
                 break;
-            session->frame_len = (size_t)made;
         }
         part = session->frame_len < cap - *len ? session->frame_len : cap - *len;
         memcpy((char *)to + *len, session->frame, part);
@@ -338,6 +327,11 @@ bool h2_session_has_frames(const struct h2_session *session)
 bool h2_session_is_broken(const struct h2_session *session)
 {
     return session->is_broken;
+}
+
+bool h2_session_choked_on(const struct h2_session *session, int32_t id)
+{
+    return session->choked_id != 0 && session->choked_id == id;
 }
 
 bool h2_session_is_over(const struct h2_session *session)
@@ -367,133 +361,4 @@ uint32_t h2_session_peer_streams(const struct h2_session *session)
 bool h2_session_knows_peer(const struct h2_session *session)
 {
     return session->knows_peer;
-}
-
-/* ---- what goes ----------------------------------------------------------------------------------------- */
-
-static ssize_t give(nghttp2_session *nghttp2, int32_t id, uint8_t *to, size_t cap, uint32_t *flags,
-                    nghttp2_data_source *source, void *arg)
-{
-    struct h2_session *session = arg;
-    void *stream = stream_of(session, id);
-    bool end = false;
-    size_t given;
-
-    (void)nghttp2;
-    (void)source;
-    if (stream == NULL)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    session->in_give = true;
-    session->ended_by_trailers = false;
-    given = session->events->give(session->user, stream, to, cap, &end);
-    session->in_give = false;
-    POST(given <= cap);
-    if (end)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (session->ended_by_trailers)
-        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    return given == 0 && *flags == 0 ? NGHTTP2_ERR_DEFERRED : (ssize_t)given;
-}
-
-static const nghttp2_data_provider provider = {.read_callback = give};
-
-/* The list has been submitted, with this result. */
-static enum status submitted(struct h2_session *session, struct h2_list *list, int result)
-{
-    session->has_frames = true;
-    h2_list_free(list);
-    if (result == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
-        return ST_LIMIT;
-    return result < 0 ? ST_NOMEM : ST_OK;
-}
-
-enum status h2_session_request(struct h2_session *session, const struct h2_field *fields, size_t count,
-                               bool end, void *stream, int32_t *id)
-{
-    struct h2_list list;
-
-    PRE(session->side == H2_CLIENT && stream != NULL);
-    *id = NGHTTP2_ERR_NOMEM;
-    if (h2_list_make(&list, fields, count))
-        *id = nghttp2_submit_request(session->nghttp2, NULL, list.fields, count, end ? NULL : &provider,
-                                     stream);
-    return submitted(session, &list, *id);
-}
-
-enum status h2_session_respond(struct h2_session *session, int32_t id, const struct h2_field *fields,
-                               size_t count, bool end)
-{
-    int result = NGHTTP2_ERR_NOMEM;
-    struct h2_list list;
-
-    PRE(session->side == H2_SERVER);
-    if (h2_list_make(&list, fields, count))
-        result = nghttp2_submit_response(session->nghttp2, id, list.fields, count, end ? NULL : &provider);
-    return submitted(session, &list, result);
-}
-
-enum status h2_session_interim(struct h2_session *session, int32_t id, const struct h2_field *fields,
-                               size_t count)
-{
-    int result = NGHTTP2_ERR_NOMEM;
-    struct h2_list list;
-
-    PRE(session->side == H2_SERVER);
-    if (h2_list_make(&list, fields, count))
-        result =
-            nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, id, NULL, list.fields, count, NULL);
-    return submitted(session, &list, result);
-}
-
-enum status h2_session_trailers(struct h2_session *session, int32_t id, const struct h2_field *fields,
-                                size_t count)
-{
-    int result = NGHTTP2_ERR_NOMEM;
-    enum status status;
-    struct h2_list list;
-
-    if (h2_list_make(&list, fields, count))
-        result = nghttp2_submit_trailer(session->nghttp2, id, list.fields, count);
-    status = submitted(session, &list, result);
-    session->ended_by_trailers |= session->in_give && status == ST_OK;
-    return status;
-}
-
-void h2_session_resume(struct h2_session *session, int32_t id)
-{
-    note(session, nghttp2_session_resume_data(session->nghttp2, id));
-}
-
-void h2_session_consume(struct h2_session *session, int32_t id, size_t len)
-{
-    note(session, nghttp2_session_consume_stream(session->nghttp2, id, len));
-}
-
-void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)
-{
-    note(session, nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, id, code));
-}
-
-void h2_session_shut(struct h2_session *session)
-{
-    PRE(session->side == H2_SERVER);
-    note(session, nghttp2_submit_shutdown_notice(session->nghttp2));
-}
-
-void h2_session_goaway(struct h2_session *session, enum h2_code code)
-{
-    session->says_goaway = true;
-    note(session,
-         nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE,
-                               nghttp2_session_get_last_proc_stream_id(session->nghttp2), code, NULL, 0));
-}
-
-void h2_session_ping(struct h2_session *session)
-{
-    note(session, nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL));
-}
-
-uint32_t h2_session_pongs(const struct h2_session *session)
-{
-    return session->pongs;
 }

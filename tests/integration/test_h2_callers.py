@@ -1,5 +1,6 @@
 """HTTP/2 from callers, by prior knowledge, to an API that speaks HTTP/1.1: what goes on, what is refused, how a cut looks."""
 
+import contextlib
 import json
 import signal
 import ssl
@@ -276,6 +277,31 @@ def test_a_malformed_request_never_reaches_the_api(gate, what):
     assert here.proxy.metrics().calls("started") == 1
 
 
+def refused_for_its_head(caller, parts, proxy):
+    """The line in the log of a head whose caller gets no answer: the connection ends."""
+    with contextlib.suppress(ConnectionError):
+        for number, part in enumerate(parts):
+            caller.put(CONTINUATION if number else HEADERS, END_HEADERS if number == len(parts) - 1 else 0, 1, part)
+    caller.recv_to_end()
+    assert proxy.wait_idle().calls("started") == 0
+    return proxy.log()[-1]
+
+
+def test_a_field_that_is_too_long_for_anybody_to_read_is_called_a_head_that_is_too_large(gate):
+    here = gate(echo, top={"limits": {"request_head": "1MiB"}})
+    caller = here.caller()
+    block = caller.encoder.encode(pseudo() + [(b"x", b"y" * 120_000)], huffman=False)
+    assert refused_for_its_head(caller, [block[i:i + 16384] for i in range(0, len(block), 16384)], here.proxy)["cause"] == "head_too_large"
+
+
+def test_of_a_head_that_unfolds_to_hundreds_of_megabytes_most_is_not_looked_at(gate):
+    here = gate(echo)
+    caller = here.caller()
+    parts = [caller.encoder.encode(pseudo() + [(b"x", b"y" * 4000)])] + [b"\xbe" * 16384] * 8
+    assert refused_for_its_head(caller, parts, here.proxy)["cause"] == "head_too_large"
+    assert caller.answer_to(1).reset == INTERNAL_ERROR, "with its rest read for nothing it was a 431"
+
+
 def test_white_space_at_the_edges_of_a_value_is_no_part_of_it(gate):
     lines = head_of(gate(echo).caller().ask2("GET", "/", ("authorization", " Bearer x\t")))
     assert "authorization: Bearer x" in lines
@@ -492,9 +518,14 @@ def test_as_many_streams_as_the_pools_take_or_as_limits_say(gate, limits, pool, 
     assert caller.settings[SETTINGS_STREAMS] == allowed
 
 
-def test_a_stream_that_is_one_too_many_is_refused(gate):
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_stream_that_is_one_too_many_is_refused_and_harms_no_other(gate, knows):
     here = gate(top={"limits": {"streams": 3}})
     caller = here.caller()
+    if knows:  # that there may be three: it has said so, and been heard
+        caller.until(lambda: caller.settings)
+        caller.put(PING, 0, 0, bytes(8))
+        caller.until(lambda: caller.pongs)
     streams = [caller.begin("GET", "/") for _ in range(4)]
     caller.until(lambda: caller.answer_to(streams[3]).reset is not None)
     assert caller.answer_to(streams[3]).reset == 7  # REFUSED_STREAM
