@@ -24,10 +24,12 @@ static enum fleet_mode find_mode(const struct fleet_pool *fp, int64_t now_ns)
 {
     const struct block *block = &fp->block;
 
-    if (!fp->lends || block->asleep)
+    if (!fp->lends)
         return FLEET_CALM;
     if (block_is_back(block, now_ns))
         return FLEET_FALLBACK;
+    if (block->asleep)
+        return FLEET_CALM;
     if (!block_covers(block, now_ns) || now_ns < fp->learning_until_ns)
         return FLEET_LEARNING;
     return block->tight ? FLEET_TIGHT : FLEET_CALM;

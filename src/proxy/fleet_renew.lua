@@ -29,9 +29,16 @@ end
 
 local function run_id() return string.match(redis.call("INFO", "server"), "run_id:(%w+)") end
 
+-- What has another type than ours is not ours, and as good as nothing.
+local function read(command, key)
+  local found = redis.pcall(command, key)
+  local failed = type(found) == "table" and found.err
+  return failed and not string.find(failed, "WRONGTYPE", 1, true) and redis.call(command, key) or found
+end
+
 local book = {}
 do
-  local fields = redis.call("HGETALL", BOOK)
+  local fields = read("HGETALL", BOOK)
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     book[name] = (name == "run" or name == "epoch") and value or tonumber(value)
@@ -80,7 +87,7 @@ local function sort(host, e)
 end
 
 local function begin_epoch()
-  redis.call("DEL", ENTRIES, EXPIRY, WAITING, RICH, SPARE)
+  redis.call("DEL", BOOK, ENTRIES, EXPIRY, WAITING, RICH, SPARE)
   book = {run = run, epoch = run .. "." .. whole(now), now = now, booked = 0, minted = 0, cap = size,
     cap_until = 0, unknown_until = now + life, tight_until = 0, alive = 0}
 end
@@ -173,7 +180,7 @@ local function save()
 end
 
 local silence = now - before > SILENCE and ((book.alive or 0) > 0 or adrift)
-local fits = book.epoch and book.alive == redis.call("HLEN", ENTRIES)
+local fits = book.epoch and book.alive == read("HLEN", ENTRIES) and book.alive == read("ZCARD", EXPIRY)
 if not fits or book.run ~= run or silence then begin_epoch() end
 
 local function answer(word)

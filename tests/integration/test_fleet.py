@@ -199,6 +199,11 @@ def test_a_call_after_a_quiet_time_finds_the_store_as_it_was(fleet):
     poll(lambda: int(f.store.book(POOL)["now"]) > until, "the quiet time to be over", 3 * SOON)
     assert f.hosts[0].ask("GET", "/ok").status == 200
     assert f.store.book(POOL)["epoch"] == epoch
+    poll(lambda: f.store.entries(POOL)[next(iter(f.store.entries(POOL)))][0] == 0, "the host to leave")
+    f.store.stop()
+    poll(lambda: f.figures(0)["fleet"]["mode"] == "fallback", "a host that wants nothing to know that the fallback holds", 2 * SOON)
+    f.store.start()
+    poll(lambda: f.figures(0)["fleet"]["mode"] == "calm", "the store to be back", 2 * SOON)
 
 
 def test_the_book_is_shown_host_by_host(fleet):

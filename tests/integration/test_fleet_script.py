@@ -167,3 +167,18 @@ def test_keys_of_a_fleet_that_is_gone_expire(store):
         store.renew(BEGIN_US, 1, hosts.request(BEGIN_US), epoch)
     for key in store.client.keys("*"):
         assert 0 < store.client.pttl(key) <= (LEASE_US + MARGIN_US) / 1000 + 1000, key
+
+
+@pytest.mark.parametrize("key,lost", [("book", False), ("entries", False), ("expiry", False), ("expiry", True)])
+def test_a_book_that_is_none_any_more_is_begun_anew(store, key, lost):
+    """Somebody has written something else there, or it was evicted."""
+    store.client.flushall()
+    request = Hosts(random.Random(1), 1, 5).request(BEGIN_US)
+    _, epoch = store.renew(BEGIN_US, 1, request, "")
+    assert store.renew(BEGIN_US, 1, request, epoch)[0][0] == "OK"
+    store.client.delete(f"curfew:{{test}}:{key}")
+    if not lost:
+        store.client.set(f"curfew:{{test}}:{key}", "x")
+    answer, anew = store.renew(BEGIN_US + 1, 1, request, epoch)
+    assert answer == ("EPOCH",) and anew != epoch
+    assert store.renew(BEGIN_US + 2, 1, request, anew)[0][0] == "OK"

@@ -99,3 +99,12 @@ def test_script_answers_as_the_step_that_was_simulated(store, seed, hosts, rate)
     assert {state for _, state in seen} == {0, 1, 2} and (rate[0] == 0) != any(lent for lent, _ in seen)
     for key in store.client.keys("*"):
         assert store.client.pttl(key) > 0, key
+
+
+def test_what_somebody_else_has_put_there_is_as_good_as_nothing(store):
+    store.client.flushall()
+    script, r = Script(store.client), draw(random.Random(1), BEGIN_US, 0, (10_000, 20, 20_000_000))
+    fresh = script.step(BEGIN_US, 1, 0, r)
+    store.client.set("curfew:{test}:turn", "x")
+    store.client.delete("curfew:{test}:turns")
+    assert script.step(BEGIN_US, 1, 0, r) == fresh

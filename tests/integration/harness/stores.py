@@ -95,7 +95,7 @@ class Between:
         self.late, self.late_by, self.random = late, late_by, random.Random(seed)
         self.to = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self._mode, self._passing = "forward", threading.Lock()
+        self._mode, self._passing = "forward", threading.Condition()
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
@@ -112,6 +112,7 @@ class Between:
     def mode(self, mode):
         with self._passing:
             self._mode = mode
+            self._passing.notify_all()
 
     def _accept(self):
         while not self.ended.is_set():
@@ -133,10 +134,11 @@ class Between:
 
     def _turn(self, conn, store):
         """One step; false: the connection is over."""
-        ready = select.select([conn, store], [], [], 0.02)[0]
         if self.mode == "cut":
-            self.ended.wait(0.02)
+            with self._passing:
+                self._passing.wait_for(lambda: self.mode != "cut" or self.ended.is_set())
             return True
+        ready = self._ready(conn, store)
         if ready and self.random.random() < self.late:
             self.ended.wait(self.random.uniform(*self.late_by))
         with self._passing:
@@ -144,6 +146,15 @@ class Between:
         if self.mode == "drip":
             self.ended.wait(0.05)
         return going_on
+
+    @staticmethod
+    def _ready(*socks):
+        """Those of them that have something to be read, after a moment at most. They may be many."""
+        poller = select.poll()
+        for sock in socks:
+            poller.register(sock, select.POLLIN)
+        found = [number for number, _ in poller.poll(20)]
+        return [sock for sock in socks if sock.fileno() in found]
 
     def _pass(self, ready, conn, store):
         if self.mode == "cut":
@@ -163,6 +174,8 @@ class Between:
 
     def close(self):
         self.ended.set()
+        with self._passing:
+            self._passing.notify_all()
         for thread in self.threads:
             thread.join()
         self.listener.close()
