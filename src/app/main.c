@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,7 +94,7 @@ static int version_main(int argc, char **argv)
     if (argc > 1)
         return usage_wrong(&usage, "unexpected argument \"%s\"", argv[1]);
     printf("curfew %s\n", curfew_version);
-    return output_is_written() ? 0 : 1;
+    return 0;
 }
 
 static int help_main(int argc, char **argv)
@@ -106,7 +107,7 @@ static int help_main(int argc, char **argv)
 
     if (argc == 1) {
         put_usage(stdout);
-        return output_is_written() ? 0 : 1;
+        return 0;
     }
     if (argc > 2)
         return usage_wrong(&usage, "unexpected argument \"%s\"", argv[2]);
@@ -130,15 +131,11 @@ static bool hold_standard_descriptors(void)
     return true;
 }
 
-int main(int argc, char **argv)
+static int perform(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     const struct command *command = find_command(name);
 
-    if (!hold_standard_descriptors())
-        return 1;
-    journal_look();
-    crash_report_init();
     if (command != NULL)
         return command->main(argc - 1, argv + 1);
     if (asks_for_help(name))
@@ -150,4 +147,17 @@ int main(int argc, char **argv)
     fputs("curfew: a command is missing\n\n", stderr);
     put_usage(stderr);
     return USAGE_WRONG;
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    if (!hold_standard_descriptors())
+        return EXIT_FAILURE;
+    journal_look();
+    crash_report_init();
+    status = perform(argc, argv);
+    /* What was printed may be a help text, of any command. */
+    return status == EXIT_SUCCESS && !output_is_written() ? EXIT_FAILURE : status;
 }

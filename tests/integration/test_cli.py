@@ -54,8 +54,8 @@ def test_the_version_is_told(spelling):
 
 
 @pytest.mark.parametrize("args", [
-    ["version"], ["check", "FILE"], ["explain", "-c", "FILE", "GET", "/x"], ["calls", "-c", "FILE"], ["calls", "-c", "FILE", "--json"],
-    ["top", "-c", "FILE", "--once", "-d", "100ms"], ["advise", "-c", "FILE"], ["advise", "-c", "FILE", "--json"]])
+    ["version"], ["help", "check"], ["top", "--help"], ["check", "FILE"], ["explain", "-c", "FILE", "GET", "/x"],
+    ["calls", "-c", "FILE"], ["calls", "-c", "FILE", "--json"], ["top", "-c", "FILE", "--once", "-d", "100ms"], ["advise", "-c", "FILE"], ["advise", "-c", "FILE", "--json"]])
 def test_an_answer_that_can_not_be_written_is_status_1(curfew, tmp_path, args):
     config = tmp_path / "one.yaml"
     write_config(config, {"api": {"url": "http://127.0.0.1:9", "listen": f"unix:{tmp_path}/api.sock"}},
