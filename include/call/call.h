@@ -59,6 +59,7 @@ struct call {
     struct outgoing request;
     bool vetting : 1;               /* that is looked up, and it is no call yet */
     bool counted : 1;               /* is in started_total: must end in one outcome */
+    bool arrives : 1;               /* its request's head, which has just been read, is in the context still */
     bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
     bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
     bool ends : 1;                  /* no other try follows the one that is being cut */
@@ -73,7 +74,7 @@ struct call {
     bool falls_back : 1;            /* its try at hand, and those to come, go to the fallback */
     bool renews : 1;                /* its next try is to be on a new connection */
     enum retry_stop retry_stop : 8; /* why there is no other try, if one was asked for */
-    uint8_t bucket;                 /* in the queue of its route's pool, if that is shared */
+    uint8_t bucket;                 /* in a queue that is shared, if it had to wait there */
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
     struct stream *caller;          /* the downstream's */
     struct call_grpc *grpc;         /* NULL: it is no gRPC call, or there was no memory */
@@ -173,6 +174,8 @@ void call_aim(struct call *call, const struct http1_head *head);
 enum cause call_vet(struct call *call, const char **detail);
 /* It becomes a call, and asks for its permit. What it ends by; CAUSE_NONE: it goes on, or has ended. */
 enum cause call_admit(struct call *call);
+/* It arrives, and may have to wait for a permit of that route: `bucket` is found, if the queue there is shared. */
+void call_find_bucket(struct call *call, const struct route_config *route);
 /* Admitted: its try, which is the number-th, begins. May end the call. */
 void call_begin_try(struct call *call, uint8_t number);
 /* The try at hand has its permit, and goes on by it. May end the call. */

@@ -43,6 +43,8 @@ struct upstream;
  * What may call back: whatever can fail, before it returns, by `over`.
  */
 struct try_events {
+    /* It may have to wait for its permit, at a pool whose queue is shared: in which of its buckets? */
+    uint8_t (*bucket)(struct try *try);
     /* The permit that it has waited for is there: time for try_connect, or for try_fail. */
     void (*admitted)(struct try *try);
     /* Its connection, which is being made, has got to another phase (fsm.phase). */

@@ -31,7 +31,6 @@ struct try_plan {
         policy_ns;              /* as in struct call_fsm, the first the earliest of all that is set by then */
     const struct span *upgrade; /* the protocol that the request asks for; NULL: none */
     enum http1_method method : 8;
-    uint8_t bucket; /* in the pool's queue, if that is shared */
     uint8_t number; /* of its call's tries, from 1 */
     enum try_kind kind : 8;
     bool repeatable;    /* the request can be sent a second time if its connection turns out to be closed */

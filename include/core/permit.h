@@ -90,9 +90,6 @@ struct permit_pool {
 void permit_pool_init(struct permit_pool *pool, uint32_t size, uint32_t queue_size);
 void permit_init(struct permit *permit, uint32_t worker);
 
-/* Would the next one that asks start at once? */
-bool permit_pool_is_open(const struct permit_pool *pool, int64_t now_ns) __attribute__((pure));
-
 /*
  * `permit` is FREE, and says how long it can wait. A newcomer never overtakes a waiter of its own bucket. Of a pool
  * with neither rate nor pause, and permits that can start at any time, the time does not matter. Others may have news.

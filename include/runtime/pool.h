@@ -63,11 +63,6 @@ void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket);
 
 /* Makes room for a queue that is shared, once, and stays. One thread, before pool_set says so. */
 enum status pool_make_sharable(struct pool *pool) MUST_CHECK;
-/* May somebody who asks for a permit of it now have to wait? A little later it may be otherwise. Any thread. */
-static inline bool pool_is_busy(struct pool *pool)
-{
-    return atomic_load_explicit(&pool->busy, memory_order_relaxed);
-}
 /* Is its size lent to it? Any thread. */
 static inline bool pool_is_leased(struct pool *pool)
 {

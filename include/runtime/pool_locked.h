@@ -45,7 +45,6 @@ struct pool {
     uint32_t fleet_per_hour;          /* and its fleet's, while that lends it slots; under lock */
     bool pauses;                      /* it may be paused; under lock */
     _Atomic(int64_t) paused_until_ns; /* the end of the latest pause, for who has no lock; 0: there is none */
-    atomic_bool busy;                 /* none is free, or some wait; kept up to date if it is sharable */
     struct pool_shares *shares;       /* room for a queue that is shared; NULL: there is none */
     bool timed;                       /* what may start depends on the time; under lock */
     struct loop *home;
@@ -101,26 +100,13 @@ static inline int64_t pool_now_locked(struct pool *pool)
     return pool->timed ? loop_clock_ns() : 0;
 }
 
-/* Of a gate that is open at an instant, which stays so until somebody starts. */
-static inline void pool_note_busy_locked(struct pool *pool, int64_t now_ns)
-{
-    const struct permit_pool *permits = &pool->permits;
-    bool is_open;
-
-    if (pool->shares == NULL)
-        return;
-    is_open = permits->gated ? permit_pool_is_open(permits, now_ns)
-                             : permits->held < permits->size && permits->queue.length == 0;
-    atomic_store_explicit(&pool->busy, !is_open, memory_order_relaxed);
-}
-
 /* `first` has news, and whoever else has. */
 void pool_tell_all_locked(struct pool *pool, struct permit *first, int64_t now_ns, struct bells *bells);
 /* If the home has to look earlier than it means to. */
 void pool_wake_home_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
 /* A pause has begun, or is forgotten. */
 void pool_note_pause_locked(struct pool *pool);
-/* After a change: whoever has news of it is told, and whether it is busy, or paused. */
+/* After a change: whoever has news of it is told, and whether it is paused. */
 void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *bells);
 /* As many permits as the API takes, and as are lent, are given out. */
 void pool_obey_limit_locked(struct pool *pool, uint32_t queue_size);

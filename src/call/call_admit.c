@@ -45,17 +45,19 @@ static enum cause refuse(struct call *call, const struct http1_head *head, enum 
     return cause;
 }
 
-/* Of a pool in which nobody has to wait at the moment, it does not matter. */
-static void find_bucket(struct call *call, const struct http1_head *head)
+void call_find_bucket(struct call *call, const struct route_config *route)
 {
-    const struct pool_config *waits = call->route->waits;
-    struct pool *pool = call->context->pools[call->route->pool];
+    const struct pool_config *waits = route->waits;
+    struct call_context *context = call->context;
 
-    if (pool_is_shared(waits) && pool_is_busy(pool))
-        call->bucket = pool_bucket(pool, pool_wait_key(waits, head, downstream_caller(call->downstream)));
+    PRE(call->arrives);
+    if (waits != NULL && pool_is_shared(waits))
+        call->bucket =
+            pool_bucket(context->pools[route->pool],
+                        pool_wait_key(waits, &context->head, downstream_caller(call->downstream)));
 }
 
-static void apply(struct call *call, const struct http1_head *head, const struct policy *policy)
+static void apply(struct call *call, const struct policy *policy)
 {
     /* Mostly the whole head has come at once, and is for the route that was taken at first. */
     if (policy->route != call->route)
@@ -64,8 +66,6 @@ static void apply(struct call *call, const struct http1_head *head, const struct
     call->caller_end_ns = policy->caller_ns;
     if (trace_is_set(&policy->trace) && call_make_room_for_trace(call))
         *call->trace = policy->trace;
-    if (call->route->waits != NULL)
-        find_bucket(call, head);
 }
 
 static void prepare_retries(struct call *call, const struct http1_head *head, bool begins_trace)
@@ -104,12 +104,13 @@ static enum cause start(struct call *call, struct http1_head *head, const char *
     struct policy policy;
     enum cause cause;
 
+    PRE(head == &call->context->head);
     note(call, head);
     if (call->config->forward != NULL)
         call_aim(call, head);
     policy_decide(&policy, call->config, head, call->fsm.begun_ns, call->grpc != NULL);
     if (policy.route != NULL)
-        apply(call, head, &policy);
+        apply(call, &policy);
     *detail = policy.detail;
     if (policy.refused != CAUSE_NONE)
         return refuse(call, head, policy.refused);
@@ -136,10 +137,15 @@ static enum cause read_head(struct call *call, const char **detail)
     struct stream *caller = call->caller;
     enum stream_result result = STREAM_OK;
     struct http1_head *head;
+    enum cause cause;
 
     while (result == STREAM_OK) {
         switch (stream_head(caller, &head)) {
-        case STREAM_OK: return start(call, head, detail);
+        case STREAM_OK:
+            call->arrives = true;
+            cause = start(call, head, detail);
+            call->arrives = false;
+            return cause;
         case STREAM_LINE: route_early(call, head); break;
         case STREAM_WAIT: break;
         default: *detail = caller->fault.detail; return caller->fault.cause;

@@ -49,6 +49,7 @@ static void wait(struct call *call)
 {
     int64_t now_ns = loop_now(call->context->loop);
 
+    call_find_bucket(call, call->route); /* its head will not be there any more */
     call->vetting = true;
     call_fsm_enter_phase(&call->fsm, PHASE_DNS, now_ns);
     call_fsm_set_limit(&call->fsm, budget_end(now_ns, call->route->connect_ns), CAUSE_CONNECT_LIMIT);

@@ -49,7 +49,6 @@ struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number
                              .policy_ns = call->fsm.policy_ns,
                              .upgrade = call_upgrade(call),
                              .method = call->request.method,
-                             .bucket = call->bucket,
                              .number = number,
                              .kind = kind_of(falls_back, number),
                              .repeatable = is_repeatable(call),
@@ -84,6 +83,15 @@ static void go_on_connecting(struct call *call, enum try_step step)
     case TRY_FAILED: break;
     }
     POST(call_is_over(call) || call_is_sound(call));
+}
+
+static uint8_t bucket(struct try *try)
+{
+    struct call *call = try->user;
+
+    if (call->arrives && try->plan.number == 1)
+        call_find_bucket(call, try->plan.route);
+    return call->bucket;
 }
 
 /* An observed call has waited for longer than its pool's `least` would have let it. */
@@ -194,6 +202,7 @@ static void over(struct try *try, const struct try_result *result)
 }
 
 const struct try_events call_try_events = {
+    .bucket = bucket,
     .admitted = admitted,
     .entered = entered,
     .begun = begun,

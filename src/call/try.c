@@ -324,7 +324,8 @@ enum try_step try_begin(struct try *try, const struct try_plan *plan)
     if (plan->route->waits != NULL) {
         if (pool_acquire_at_once(plan->pool, &try->ticket))
             return TRY_IS_THERE;
-        try->ticket.permit.place.bucket = plan->bucket;
+        if (pool_is_shared(plan->route->waits))
+            try->ticket.permit.place.bucket = try->events->bucket(try);
         pool_wait_tell(&try->ticket.permit, plan->route, times_of(try), plan->deadline_ns,
                        loop_now(try->context->loop));
     }

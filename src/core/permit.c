@@ -132,7 +132,8 @@ static __attribute__((noinline)) enum permit_answer wait(struct permit_pool *poo
     return PERMIT_QUEUED;
 }
 
-bool permit_pool_is_open(const struct permit_pool *pool, int64_t now_ns)
+/* Would the next one that asks start at once? */
+static bool is_open(const struct permit_pool *pool, int64_t now_ns)
 {
     return pool->held < pool->size && pool->queue.length == 0 && gate_is_open(pool, now_ns);
 }
@@ -141,7 +142,7 @@ bool permit_acquire_at_once(struct permit_pool *pool, struct permit *permit, int
 {
     MUST_HOLD(permit->state == PERMIT_FREE && list_is_empty(&permit->place.node));
     permit->refused = PERMIT_GRANTED;
-    if (!permit_pool_is_open(pool, now_ns))
+    if (!is_open(pool, now_ns))
         return false;
     grant(pool, permit, now_ns);
     return true;

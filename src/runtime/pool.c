@@ -124,7 +124,6 @@ bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
     granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
     if (granted)
         pool->held_by[ticket->permit.worker]++;
-    pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     return granted;
 }
@@ -151,7 +150,6 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
         pool_spread_news_locked(pool, now_ns, &bells);
     if (pool->permits.leased && answer != PERMIT_GRANTED)
         pool_ask_locked(pool, &bells);
-    pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, pool->workers[ticket->permit.worker]);
     return answer;
@@ -180,8 +178,6 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
         if (pool->permits.leased && (pool->lease.listens || pool_wants_slots_locked(pool, now_ns)))
             pool_ask_locked(pool, &bells);
     }
-    if (!pool->permits.gated) /* else a start looks at the time */
-        pool_note_busy_locked(pool, now_ns);
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, own);
 }

@@ -65,7 +65,6 @@ void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *be
     pool_tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, bells);
     if (pool->permits.gated)
         pool_wake_home_locked(pool, now_ns, bells);
-    pool_note_busy_locked(pool, now_ns);
 }
 
 __attribute__((noinline)) void pool_ring_all(const struct pool *pool, const struct bells *bells,
