@@ -57,22 +57,22 @@ struct call {
 
     struct target *target; /* where a forward proxy's caller wants to go; NULL: where the url says */
     struct outgoing request;
-    bool vetting : 1;               /* that is looked up, and it is no call yet */
-    bool counted : 1;               /* is in started_total: must end in one outcome */
-    bool arrives : 1;               /* its request's head, which has just been read, is in the context still */
-    bool authenticates : 1;         /* its credentials belong to the connection that they are sent on */
-    bool answering : 1;             /* the response's head has gone, or is on its way, to the caller */
-    bool ends : 1;                  /* no other try follows the one that is being cut */
-    bool overdue : 1;               /* at the last look, it was past its deadline */
-    bool has_retries : 1;           /* its route's: another try may follow the first */
-    bool has_fallback : 1;          /* to which it may go: `fallback` is there, or can be made */
-    bool begins_trace : 1;          /* `trace` is none of the caller's */
-    bool may_repeat : 1;            /* its retries say so, of what the request's head says */
-    bool continued : 1;             /* a 100 has gone to the caller, */
-    bool interim_went : 1;          /* or another interim response */
-    bool content_went : 1;          /* of the request's content, something has gone, and is not kept */
-    bool falls_back : 1;            /* its try at hand, and those to come, go to the fallback */
-    bool renews : 1;                /* its next try is to be on a new connection */
+    bool vetting : 1;       /* that is looked up, and it is no call yet */
+    bool counted : 1;       /* is in started_total: must end in one outcome */
+    bool arrives : 1;       /* its request's head, which has just been read, is in the context still */
+    bool authenticates : 1; /* its credentials belong to the connection that they are sent on */
+    bool answering : 1;     /* the response's head has gone, or is on its way, to the caller */
+    bool ends : 1;          /* no other try follows the one that is being cut */
+    bool overdue : 1;       /* at the last look, it was past its deadline */
+    bool has_retries : 1;   /* its route's: another try may follow the first */
+    bool has_fallback : 1;  /* to which it may go: `fallback` is there, or can be made */
+    bool begins_trace : 1;  /* `trace` is none of the caller's */
+    bool may_repeat : 1;    /* its retries say so, of what the request's head says */
+    bool continued : 1;     /* a 100 has gone to the caller, */
+    bool interim_went : 1;  /* or another interim response */
+    bool content_went : 1;  /* of the request's content, something has gone, and is not kept */
+    bool falls_back : 1;    /* its try at hand, and those to come, go to the fallback */
+    bool renews : 1;        /* its next try is to be on a new connection */
     enum retry_stop retry_stop : 8; /* why there is no other try, if one was asked for */
     uint8_t bucket;                 /* in a queue that is shared, if it had to wait there */
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */

@@ -66,6 +66,13 @@ struct permit {
     int64_t slot_ns;                /* refused by rate or pause: when it could have begun */
 };
 
+/* What holds back those for whom there is a permit. */
+enum permit_gate {
+    PERMIT_GATE_NONE,
+    PERMIT_GATE_RATE, /* a rate of its own, and nothing else */
+    PERMIT_GATE_MORE, /* a pause, or the way back from one; or its size, or its rate, is lent */
+};
+
 struct permit_pool {
     uint32_t size;
     uint32_t queue_size;
@@ -78,11 +85,11 @@ struct permit_pool {
     uint32_t size_asked;       /* where size is going, */
     uint32_t queue_size_asked; /* and queue_size */
     bool shrinking;            /* they are not there yet */
-    bool gated;                /* it has a rate, or a pause, or is on the way back from one; or is: */
-    bool leased;               /* its size is lent for a time, which whoever has the clock looks at */
-    bool shares_pause;         /* after a pause, a fleet says when this host may begin (core/turn) */
-    struct rate rate;          /* its own; */
-    struct rate_lent lent;     /* or, while it is on, what a fleet has lent of its rate */
+    enum permit_gate gate : 8;
+    bool leased;           /* its size is lent for a time, which whoever has the clock looks at */
+    bool shares_pause;     /* after a pause, a fleet says when this host may begin (core/turn) */
+    struct rate rate;      /* its own; */
+    struct rate_lent lent; /* or, while it is on, what a fleet has lent of its rate */
     struct pause pause;
     uint64_t rate_started; /* starts counted by a rate */
 };
@@ -117,6 +124,9 @@ void permit_pool_resize(struct permit_pool *pool, uint32_t size, uint32_t queue_
 
 /* From now on starts have this rate; period 0: none. Others may have news. */
 void permit_pool_set_rate(struct permit_pool *pool, int64_t period_ns, uint32_t burst, int64_t now_ns);
+
+/* After its pause, its rate, or what is lent has changed: what holds those back for whom there is a permit. */
+void permit_pool_find_gate(struct permit_pool *pool);
 
 /* It is on no queue: refused, which the next permit_next tells of. Others may have news. */
 void permit_put_out(struct permit_pool *pool, struct permit *permit, enum permit_answer why, int64_t at_ns);

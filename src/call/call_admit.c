@@ -52,9 +52,8 @@ void call_find_bucket(struct call *call, const struct route_config *route)
 
     PRE(call->arrives);
     if (waits != NULL && pool_is_shared(waits))
-        call->bucket =
-            pool_bucket(context->pools[route->pool],
-                        pool_wait_key(waits, &context->head, downstream_caller(call->downstream)));
+        call->bucket = pool_bucket(context->pools[route->pool],
+                                   pool_wait_key(waits, &context->head, downstream_caller(call->downstream)));
 }
 
 static void apply(struct call *call, const struct policy *policy)

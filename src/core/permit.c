@@ -33,21 +33,59 @@ static int64_t slot_ns(const struct permit_pool *pool, uint32_t ahead, int64_t n
                             : rate_slot_ns(&pool->rate, ahead, from_ns);
 }
 
-/* Inlined, as every call of a pool with a rate comes by here. */
-static inline __attribute__((always_inline)) bool gate_is_open(const struct permit_pool *pool, int64_t now_ns)
+static bool gate_is_open(const struct permit_pool *pool, int64_t now_ns)
 {
     const struct pause *pause = &pool->pause;
 
-    if (!pool->gated)
+    if (pool->gate == PERMIT_GATE_NONE)
         return true;
     if (pause->round != 0 && (!pause_has_room(pause) || pause_is_on(pause, now_ns)))
         return false;
     return pool->lent.is_on ? rate_lent_is_open(&pool->lent, now_ns) : rate_is_open(&pool->rate, now_ns);
 }
 
-static void find_gated(struct permit_pool *pool)
+/* What a start takes of rate and pause. */
+static void go_through_gate(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
 {
-    pool->gated = pool->rate.period_ns != 0 || pool->pause.round != 0 || pool->leased;
+    PRE(gate_is_open(pool, now_ns));
+    if (pool->gate == PERMIT_GATE_NONE)
+        return;
+    permit->round = pause_start(&pool->pause);
+    permit_start_again(pool, now_ns);
+}
+
+/* Apart, as it is rare. */
+static __attribute__((noinline)) bool pass_gate_of_more(struct permit_pool *pool, struct permit *permit,
+                                                        int64_t now_ns)
+{
+    bool is_open = gate_is_open(pool, now_ns);
+
+    if (is_open)
+        go_through_gate(pool, permit, now_ns);
+    return is_open;
+}
+
+/* False: it is closed. */
+static bool pass_gate(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
+{
+    if (pool->gate == PERMIT_GATE_NONE)
+        return true;
+    if (pool->gate == PERMIT_GATE_MORE)
+        return pass_gate_of_more(pool, permit, now_ns);
+    PRE(permit->round == 0 && pool->pause.round == 0 && !pool->lent.is_on);
+    if (!rate_is_open(&pool->rate, now_ns))
+        return false;
+    rate_take(&pool->rate, now_ns);
+    pool->rate_started++;
+    return true;
+}
+
+void permit_pool_find_gate(struct permit_pool *pool)
+{
+    if (pool->pause.round != 0 || pool->leased || pool->lent.is_on)
+        pool->gate = PERMIT_GATE_MORE;
+    else
+        pool->gate = pool->rate.period_ns != 0 ? PERMIT_GATE_RATE : PERMIT_GATE_NONE;
 }
 
 /* What holds back those who wait beside a free permit? */
@@ -58,7 +96,7 @@ static enum permit_answer find_obstacle(const struct permit_pool *pool, int64_t 
 
 /* ---- starting ------------------------------------------------------------------------------------------- */
 
-static void grant(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
+static void grant(struct permit_pool *pool, struct permit *permit)
 {
     PRE(pool->held < pool->size && permit->state != PERMIT_HELD);
     permit->state = PERMIT_HELD;
@@ -66,11 +104,6 @@ static void grant(struct permit_pool *pool, struct permit *permit, int64_t now_n
     pool->held++;
     if (pool->held > pool->held_peak)
         pool->held_peak = pool->held;
-    if (!pool->gated)
-        return;
-    PRE(gate_is_open(pool, now_ns));
-    permit->round = pause_start(&pool->pause);
-    permit_start_again(pool, now_ns);
 }
 
 void permit_start_again(struct permit_pool *pool, int64_t now_ns)
@@ -116,14 +149,14 @@ static __attribute__((noinline)) enum permit_answer wait(struct permit_pool *poo
 {
     int64_t at_ns = now_ns;
 
-    if (pool->gated)
+    if (pool->gate != PERMIT_GATE_NONE)
         at_ns = slot_ns(pool, queue_ahead(&pool->queue, permit->place.bucket), now_ns);
     if (at_ns > now_ns && at_ns > permit->wait_until_ns)
         return refuse(permit, find_obstacle(pool, now_ns), at_ns);
     if (now_ns > permit->start_by_ns)
         return refuse(permit, PERMIT_TOO_LATE, 0);
     if (pool->queue.length >= pool->queue_size && !make_room(pool, permit)) {
-        bool held_back = pool->held < pool->size && pool->gated;
+        bool held_back = pool->held < pool->size && pool->gate != PERMIT_GATE_NONE;
 
         return refuse(permit, held_back ? find_obstacle(pool, now_ns) : PERMIT_QUEUE_FULL, at_ns);
     }
@@ -132,19 +165,13 @@ static __attribute__((noinline)) enum permit_answer wait(struct permit_pool *poo
     return PERMIT_QUEUED;
 }
 
-/* Would the next one that asks start at once? */
-static bool is_open(const struct permit_pool *pool, int64_t now_ns)
-{
-    return pool->held < pool->size && pool->queue.length == 0 && gate_is_open(pool, now_ns);
-}
-
 bool permit_acquire_at_once(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
 {
     MUST_HOLD(permit->state == PERMIT_FREE && list_is_empty(&permit->place.node));
     permit->refused = PERMIT_GRANTED;
-    if (!is_open(pool, now_ns))
+    if (pool->held >= pool->size || pool->queue.length != 0 || !pass_gate(pool, permit, now_ns))
         return false;
-    grant(pool, permit, now_ns);
+    grant(pool, permit);
     return true;
 }
 
@@ -187,13 +214,13 @@ void permit_pool_set_rate(struct permit_pool *pool, int64_t period_ns, uint32_t 
     rate_set(&pool->rate, period_ns, burst, now_ns);
     if (period_ns == 0)
         pool->lent = (struct rate_lent){0};
-    find_gated(pool);
+    permit_pool_find_gate(pool);
 }
 
 void permit_pool_set_leased(struct permit_pool *pool, bool leased)
 {
     pool->leased = leased;
-    find_gated(pool);
+    permit_pool_find_gate(pool);
 }
 
 static bool fits(const struct queue_place *place, void *until_ns)
@@ -208,7 +235,7 @@ void permit_pool_pause(struct permit_pool *pool, int64_t until_ns, int64_t now_n
     if (!pause_begin(&pool->pause, until_ns, now_ns))
         return;
     pool->pause.waits = pool->shares_pause;
-    find_gated(pool);
+    permit_pool_find_gate(pool);
     list_init(&out);
     queue_sweep(&pool->queue, fits, &until_ns, &out);
     while ((node = list_take_front(&out)) != NULL)
@@ -220,13 +247,13 @@ void permit_pool_pause(struct permit_pool *pool, int64_t until_ns, int64_t now_n
 void permit_pool_unpause(struct permit_pool *pool)
 {
     pause_forget(&pool->pause);
-    find_gated(pool);
+    permit_pool_find_gate(pool);
 }
 
 void permit_answered(struct permit_pool *pool, const struct permit *permit)
 {
     pause_answered(&pool->pause, permit->round, pool->size_asked);
-    find_gated(pool);
+    permit_pool_find_gate(pool);
 }
 
 /* ---- giving back ---------------------------------------------------------------------------------------- */
@@ -244,10 +271,12 @@ struct permit *permit_next(struct permit_pool *pool, int64_t now_ns)
     place = queue_take(&pool->queue);
     if (place != NULL) {
         next = permit_of(place);
-        if (now_ns <= next->start_by_ns)
-            grant(pool, next, now_ns);
-        else
+        if (now_ns <= next->start_by_ns) {
+            go_through_gate(pool, next, now_ns);
+            grant(pool, next);
+        } else {
             (void)refuse(next, PERMIT_TOO_LATE, 0);
+        }
     }
     permit_pool_settle(pool);
     return next;
@@ -270,7 +299,8 @@ struct permit *permit_give_back(struct permit_pool *pool, struct permit *permit,
         permit->round = 0;
     }
     permit_pool_settle(pool);
-    return had == PERMIT_HELD ? permit_next(pool, now_ns) : NULL;
+    PRE(list_is_empty(&pool->put_out));
+    return had == PERMIT_HELD && pool->queue.length != 0 ? permit_next(pool, now_ns) : NULL;
 }
 
 void permit_pass_on(struct permit *from, struct permit *to)
@@ -295,5 +325,5 @@ bool permit_pool_is_sound(const struct permit_pool *pool)
     return pool->held <= pool->size && pool->size_asked <= pool->size &&
            pool->acquired - pool->released == pool->held && queue_is_sound(&pool->queue) &&
            pool->queue.length <= pool->queue_size && list_is_empty(&pool->put_out) &&
-           (pool->queue.length == 0 || pool->held == pool->size || pool->gated);
+           (pool->queue.length == 0 || pool->held == pool->size || pool->gate != PERMIT_GATE_NONE);
 }

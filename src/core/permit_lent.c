@@ -9,6 +9,7 @@ void permit_pool_use_lent(struct permit_pool *pool)
     if (pool->lent.is_on)
         return;
     pool->lent = (struct rate_lent){.is_on = true, .period_ns = 1};
+    permit_pool_find_gate(pool);
 }
 
 void permit_pool_use_own(struct permit_pool *pool, int64_t first_ns)
@@ -18,6 +19,7 @@ void permit_pool_use_own(struct permit_pool *pool, int64_t first_ns)
         return;
     pool->lent = (struct rate_lent){.owed = pool->lent.owed};
     pool->rate.next_ns = first_ns + pool->rate.slack_ns;
+    permit_pool_find_gate(pool);
 }
 
 void permit_pool_leave_fleet(struct permit_pool *pool)

@@ -104,7 +104,8 @@ static void look(struct pool *pool, bool is_woken)
         pool->waking = false;
     now_ns = pool_now_locked(pool);
     pool_tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, &bells);
-    due_ns = pool->armed_ns = pool->permits.gated ? permit_pool_due_ns(&pool->permits, now_ns) : NS_NEVER;
+    due_ns = pool->armed_ns =
+        pool->permits.gate != PERMIT_GATE_NONE ? permit_pool_due_ns(&pool->permits, now_ns) : NS_NEVER;
     if (pool_wants_slots_locked(pool, now_ns))
         pool_ask_locked(pool, &bells);
     pthread_mutex_unlock(&pool->lock);
@@ -114,13 +115,16 @@ static void look(struct pool *pool, bool is_woken)
 
 bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
 {
-    int64_t now_ns;
+    int64_t now_ns = 0;
     bool granted;
 
     PRE(loop_is_own(pool->workers[ticket->permit.worker]));
     ticket->mailed = false;
     pthread_mutex_lock(&pool->lock);
-    now_ns = pool->permits.gated ? pool_now_locked(pool) : 0;
+    if (pool->permits.gate == PERMIT_GATE_RATE)
+        now_ns = loop_clock_ns();
+    else if (pool->permits.gate != PERMIT_GATE_NONE)
+        now_ns = pool_now_locked(pool);
     granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
     if (granted)
         pool->held_by[ticket->permit.worker]++;
@@ -128,20 +132,18 @@ bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
     return granted;
 }
 
-enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
+/* Where more than a permit is asked for, or none is free: apart, as most calls find one. Unlocks. */
+static __attribute__((noinline)) enum permit_answer acquire_and_unlock(struct pool *pool,
+                                                                       struct pool_ticket *ticket)
 {
     struct bells bells;
     enum permit_answer answer;
     int64_t now_ns;
 
-    PRE(ticket->permit.worker < pool->worker_count);
-    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
-    ticket->mailed = false;
     bells.any = false;
-    pthread_mutex_lock(&pool->lock);
     now_ns = pool_now_locked(pool);
     /* If the home is late, those whose slot has come are no reason to refuse a newcomer. */
-    if (pool->permits.gated && pool->permits.queue.length != 0)
+    if (pool->permits.gate != PERMIT_GATE_NONE && pool->permits.queue.length != 0)
         pool_spread_news_locked(pool, now_ns, &bells);
     answer = permit_acquire(&pool->permits, &ticket->permit, now_ns);
     if (answer == PERMIT_GRANTED)
@@ -155,17 +157,34 @@ enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
     return answer;
 }
 
-void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
+enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket)
+{
+    const struct permit_pool *permits = &pool->permits;
+    enum permit_answer answer;
+
+    PRE(ticket->permit.worker < pool->worker_count);
+    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
+    ticket->mailed = false;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->timed || permits->gate != PERMIT_GATE_NONE || permits->queue.length != 0 ||
+        permits->held >= permits->size)
+        return acquire_and_unlock(pool, ticket);
+    answer = permit_acquire(&pool->permits, &ticket->permit, 0);
+    pool->held_by[ticket->permit.worker]++;
+    pthread_mutex_unlock(&pool->lock);
+    POST(answer == PERMIT_GRANTED);
+    return answer;
+}
+
+/* Where somebody has news by that: apart, as mostly nobody waits. Unlocks. */
+static __attribute__((noinline)) void give_back_and_unlock(struct pool *pool, struct pool_ticket *ticket)
 {
     struct loop *own = pool->workers[ticket->permit.worker];
     struct bells bells;
     struct permit *next;
     int64_t now_ns;
 
-    PRE(loop_is_own(own));
     bells.any = false;
-    pthread_mutex_lock(&pool->lock);
-    PRE(ticket->permit.state != PERMIT_HELD || pool->held_by[ticket->permit.worker] > 0);
     if (ticket->permit.state == PERMIT_HELD)
         pool->held_by[ticket->permit.worker]--;
     if (ticket->mailed)
@@ -173,13 +192,31 @@ void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
     now_ns = pool->permits.queue.length != 0 ? pool_now_locked(pool) : 0;
     next = permit_give_back(&pool->permits, &ticket->permit, now_ns);
     pool_tell_all_locked(pool, next, now_ns, &bells);
-    if (pool->permits.gated) {
+    if (pool->permits.gate != PERMIT_GATE_NONE) {
         pool_wake_home_locked(pool, now_ns, &bells);
         if (pool->permits.leased && (pool->lease.listens || pool_wants_slots_locked(pool, now_ns)))
             pool_ask_locked(pool, &bells);
     }
     pthread_mutex_unlock(&pool->lock);
     pool_ring(pool, &bells, own);
+}
+
+void pool_give_back(struct pool *pool, struct pool_ticket *ticket)
+{
+    const struct permit *next;
+
+    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
+    pthread_mutex_lock(&pool->lock);
+    PRE(ticket->permit.state != PERMIT_HELD || pool->held_by[ticket->permit.worker] > 0);
+    if (ticket->permit.state != PERMIT_HELD || ticket->mailed || pool->permits.queue.length != 0 ||
+        pool->lease.listens) {
+        give_back_and_unlock(pool, ticket);
+        return;
+    }
+    pool->held_by[ticket->permit.worker]--;
+    next = permit_give_back(&pool->permits, &ticket->permit, 0);
+    pthread_mutex_unlock(&pool->lock);
+    POST(next == NULL);
 }
 
 void pool_pass_on(struct pool_ticket *from, struct pool_ticket *to)

@@ -63,7 +63,7 @@ void pool_spread_news_locked(struct pool *pool, int64_t now_ns, struct bells *be
 {
     pool_note_pause_locked(pool);
     pool_tell_all_locked(pool, permit_next(&pool->permits, now_ns), now_ns, bells);
-    if (pool->permits.gated)
+    if (pool->permits.gate != PERMIT_GATE_NONE)
         pool_wake_home_locked(pool, now_ns, bells);
 }
 

@@ -248,21 +248,6 @@ static void a_pool_that_is_leased_no_more_has_its_size_again(void **state)
     assert_int_equal(ask(desk, 2), PERMIT_QUEUED);
 }
 
-static void a_queue_that_is_shared_is_busy_as_soon_as_nothing_is_lent(void **state)
-{
-    struct desk *desk = *state;
-    struct pool_terms terms = {
-        .size = 5, .queue_size = 5, .rate_burst = 1, .is_shared = true, .is_leased = true};
-
-    assert_int_equal(pool_make_sharable(&desk->pool), ST_OK);
-    pool_set(&desk->pool, &terms);
-    assert_true(pool_is_busy(&desk->pool));
-    lends_for_good(desk, 1);
-    assert_false(pool_is_busy(&desk->pool));
-    lends_for_good(desk, 0);
-    assert_true(pool_is_busy(&desk->pool));
-}
-
 static void a_pool_that_begins_anew_has_not_heard_that_nothing_is_lent(void **state)
 {
     struct desk *desk = *state;
@@ -300,7 +285,6 @@ int main(void)
         TEST(the_lender_hears_of_permits_that_come_back_while_it_listens_or_wants_some),
         TEST(the_lender_sees_the_peak_since_it_last_looked),
         TEST(a_pool_that_is_leased_no_more_has_its_size_again),
-        TEST(a_queue_that_is_shared_is_busy_as_soon_as_nothing_is_lent),
         TEST(a_pool_that_begins_anew_has_not_heard_that_nothing_is_lent),
         TEST(a_lender_that_has_gone_is_not_asked),
     };

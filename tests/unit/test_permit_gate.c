@@ -295,7 +295,7 @@ static void a_pool_that_has_no_pauses_any_more_goes_on_at_once(void **state)
     permit_pool_unpause(&pool);
     assert_int_equal(next(NOW), 0);
     assert_int_equal(next(NOW), 1);
-    assert_false(pool.gated);
+    assert_int_equal(pool.gate, PERMIT_GATE_NONE);
 }
 
 static void a_pause_and_a_rate_both_hold(void **state)
