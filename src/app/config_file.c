@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "config/report.h"
 #include "config/yaml_tree.h"
+#include "runtime/listen.h"
 
 /* A bundle of certificates is the largest file that a configuration names. */
 #define NAMED_FILE_MAX ((size_t)16 << 20)
@@ -120,13 +121,34 @@ static bool find_group(void *arg, const char *name, uint32_t *number)
     return true;
 }
 
-/* config_files.refuse_socket. A directory may be made at the start, as systemd does it below /run. */
+/* Made at the start, as systemd does it for a service. */
+static bool may_be_made(const char *directory)
+{
+    return strncmp(directory, "/run/", 5) == 0 || strncmp(directory, "/var/run/", 9) == 0;
+}
+
+static bool is_there(const char *path, size_t len)
+{
+    char directory[LISTEN_PATH_MAX];
+
+    snprintf(directory, sizeof(directory), "%.*s", (int)len, path);
+    return access(directory, F_OK) == 0;
+}
+
+/* config_files.refuse_socket */
 static const char *refuse_socket(void *arg, const char *path)
 {
+    const char *name = strrchr(path, '/');
     struct stat info;
 
     (void)arg;
-    return stat(path, &info) == 0 && !S_ISSOCK(info.st_mode) ? "is there already, and is no socket" : NULL;
+    if (stat(path, &info) == 0)
+        return S_ISSOCK(info.st_mode) ? NULL : "is there already, and is no socket";
+    if (errno == ENOTDIR)
+        return "a part of its path is no directory";
+    if (errno == ENOENT && name > path && !may_be_made(path) && !is_there(path, (size_t)(name - path)))
+        return "its directory is not there";
+    return NULL;
 }
 
 /* config_files.variable */

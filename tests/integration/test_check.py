@@ -305,6 +305,10 @@ def test_a_log_that_serve_could_not_open_is_an_error(write, tmp_path, place, why
 def test_what_is_in_the_place_of_a_unix_socket_is_an_error_unless_it_is_one(write, tmp_path):
     path = write(GOOD.replace("/run/mail.sock", f"{tmp_path}/curfew.yaml"))
     assert check(path) == (1, [], [f'{path}:5:13: upstreams.mail.listen: "{clip(f"unix:{path}")}": is there already, and is no socket'])
+    for place, why in (("curfew.yaml/x", "a part of its path is no directory"), ("none/x", "its directory is not there")):
+        path = write(GOOD.replace("/run/mail.sock", f"{tmp_path}/{place}"))
+        assert check(path)[2] == [f'{path}:5:13: upstreams.mail.listen: "{clip(f"unix:{tmp_path}/{place}")}": {why}']
+    assert check(write(GOOD.replace("/run/mail.sock", "/run/none/x")))[0] == 0  # systemd makes it
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(f"{tmp_path}/x")
         assert check(write(GOOD.replace("/run/mail.sock", f"{tmp_path}/x")))[0] == 0
