@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.bounds import readable
+from harness.curfew import curfew_command
 
 # The program, and the load client that other tests measure with: it is tried out here, where each failure can be had.
 CURFEW = os.environ.get("CURFEW", str(Path(__file__).resolve().parents[2] / "build/release/curfew"))
@@ -669,6 +670,13 @@ def tls(tmp_path_factory):
 def test_the_certificate_that_it_makes_can_be_trusted(tls, name):
     with tls_connect(tls, tls.ca, name) as sock:
         assert call(sock, "GET /ok")[2] == b"ok\n"
+
+
+def test_check_has_nothing_to_say_against_the_certificate(tls, tmp_path):
+    config = tmp_path / "curfew.yaml"
+    config.write_text(f"upstreams: {{api: {{listen: 0, url: 'https://localhost', tls: {{ca_file: {tls.ca}}}}}}}\n")
+    done = curfew_command("check", "--strict", "--descriptors", "20000", "--memory", "64GiB", config)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_certificate_stands_for_no_other_name(tls):
