@@ -303,7 +303,8 @@ static void answered(struct store_command *command, enum store_fault fault, cons
     fp->figures.renewals[fault == STORE_LATE ? FLEET_TIMEOUT : FLEET_ERROR]++;
     if (fault == STORE_FINE)
         why = "what the script has answered is out of form";
-    if (fault == STORE_FINE || fault == STORE_REFUSED)
+    /* Of the place itself it is told by the store; of another node of its cluster here. */
+    if (fault == STORE_FINE || fault == STORE_REFUSED || store_connection(peers->store) != 0)
         peers->refused(peers, fp->name, why);
     fleet_pool_lost(fp);
 }
