@@ -108,6 +108,10 @@ struct pool_config {
     const struct place *queue_timeout_at;
     const struct place *least_at;
     const struct place *fleet_at;
+    const struct place *reserve_at;
+    const char *
+        fleet_only; /* a key that only a pool of the fleet has a use for, and this one is none; NULL: no such */
+    const struct place *fleet_only_at;
 };
 
 static inline bool pool_is_shared(const struct pool_config *pool)

@@ -249,6 +249,23 @@ static void check_reserve(struct build *b, const struct option_value *reserve, c
                      pool->reserve, hosts, pool->size);
 }
 
+/* What is written of a fleet's pool, of one that is none. Who writes fleet: false knows. */
+static void note_fleet_only(const struct option_values *values, struct pool_config *out)
+{
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } only[] = {
+        {OPT_POOL_HOST_SIZE, "host_size"}, {OPT_POOL_WEIGHT, "weight"}, {OPT_POOL_RESERVE, "reserve"}};
+
+    for (size_t i = 0; i < sizeof(only) / sizeof(only[0]) && !out->fleet_only; i++) {
+        if (!values->of[only[i].id].is_written)
+            continue;
+        out->fleet_only = only[i].name;
+        out->fleet_only_at = values->of[only[i].id].place;
+    }
+}
+
 enum status build_pool_fleet(struct build *b, const struct option_values *values, struct pool_config *out)
 {
     const struct option_value *of = values->of;
@@ -256,9 +273,12 @@ enum status build_pool_fleet(struct build *b, const struct option_values *values
 
     out->weight = (uint32_t)of[OPT_POOL_WEIGHT].number;
     out->reserve = (uint32_t)of[OPT_POOL_RESERVE].number;
+    if (!node || !values->of[OPT_POOL_FLEET].is_written)
+        note_fleet_only(values, out);
     if (!is_of_fleet(b, node))
         return ST_OK;
     out->fleet_at = of[OPT_POOL_FLEET].place;
+    out->reserve_at = of[OPT_POOL_RESERVE].place;
     out->fleet = span_eq(node->text, SPAN_LIT("true")) ? out->name : arena_text(b->arena, node->text);
     if (of[OPT_POOL_HOST_SIZE].node)
         out->host_size = (uint32_t)of[OPT_POOL_HOST_SIZE].number;

@@ -26,9 +26,10 @@ static const enum option_id placed[] = {
     OPT_RETRIES_PER_TRY,     OPT_REPEAT_KEY,
     OPT_BUDGET_SHARE,        OPT_RETRIES_FALLBACK,
     OPT_HTTP2_STREAMS,       OPT_HTTP2_PROBE_AFTER,
-    OPT_POOL_FLEET,          OPT_FLEET_STORE,
-    OPT_FLEET_FALLBACK,      OPT_FLEET_RIDE_OUT,
-    OPT_PASSWORD_FILE,
+    OPT_POOL_FLEET,          OPT_POOL_HOST_SIZE,
+    OPT_POOL_WEIGHT,         OPT_POOL_RESERVE,
+    OPT_FLEET_STORE,         OPT_FLEET_FALLBACK,
+    OPT_FLEET_RIDE_OUT,      OPT_PASSWORD_FILE,
 };
 
 static enum status make_place(struct build *b, const struct yaml_node *node, uint32_t line, uint32_t column,

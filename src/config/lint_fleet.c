@@ -93,11 +93,29 @@ static void check_ride_out(const struct fleet_config *fleet, struct config_error
         number_duration_text(RENEWALS_TO_MISS * fleet->renew_ns).text);
 }
 
+static void check_fleet_only(const struct pool_config *pool, struct config_errors *out)
+{
+    if (pool->fleet_only)
+        lint_warn(out, pool->fleet_only_at, pool->fleet_only,
+                  "has no effect: only a pool with fleet: true is lent permits");
+}
+
+static void check_reserve(const struct pool_config *pool, struct config_errors *out)
+{
+    if (pool->reserve > pool->host_size)
+        lint_warn(out, pool->reserve_at, "reserve",
+                  "%" PRIu32 " permits are kept for this host, which may use %" PRIu32
+                  " (host_size): the others are nobody's; at most %" PRIu32 " is right",
+                  pool->reserve, pool->host_size, pool->host_size);
+}
+
 void lint_fleet(const struct snapshot *snapshot, struct config_errors *out)
 {
     const struct fleet_config *fleet = &snapshot->fleet;
     uint32_t pools = 0;
 
+    for (uint32_t i = 0; i < snapshot->pool_count; i++)
+        check_fleet_only(&snapshot->pools[i], out);
     if (!fleet->enabled)
         return;
     check_store(fleet, out);
@@ -111,6 +129,7 @@ void lint_fleet(const struct snapshot *snapshot, struct config_errors *out)
         check_share(snapshot, pool, out);
         check_lease(snapshot, pool, out);
         check_sizes(snapshot, i, out);
+        check_reserve(pool, out);
     }
     if (pools == 0)
         lint_warn(out, fleet->at, "",

@@ -211,6 +211,12 @@ static void what_is_odd_is_warned_of(void **state)
     assert_non_null(strstr(
         warning("fleet: {store: 'redis://localhost', name: n, hosts: 5, ride_out: 5m}", "{fleet: true}"),
         "a host that dies keeps its block"));
+    assert_non_null(
+        strstr(warning("", "{size: 4, reserve: 1}"), "reserve: has no effect: only a pool with fleet: true"));
+    assert_non_null(strstr(warning("", "{host_size: 4}"), "host_size: has no effect"));
+    assert_string_equal(warning("", "{weight: 2, fleet: false}"), "");
+    assert_non_null(strstr(warning(FLEET, "{size: 50, fleet: true, reserve: 3, host_size: 2}"),
+                           "3 permits are kept for this host, which may use 2"));
 }
 
 int main(void)
