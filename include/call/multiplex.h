@@ -104,6 +104,7 @@ struct seat {
     uint64_t gone_at; /* and of connection.written: where its reset is out; UINT64_MAX: with the connection */
     uint32_t reads;   /* of the connection when it began */
     union dns_address shunned; /* family 0: none */
+    struct parting parting;
     bool repeatable;
 };
 

@@ -41,6 +41,14 @@ struct upstream_seat_ops {
     void (*cut_now)(struct upstream *seat);
 };
 
+/* A permit that goes back when the connection that goes with it, or the stream, has been cut. */
+struct parting {
+    struct mail mail; /* of a connection: the turn in which it is */
+    struct upstream *upstream;
+    struct pool *pool;
+    struct pool_ticket ticket;
+};
+
 /*
  * A connection to an upstream: being made, in use by one call, idle in a keepalive, or about to be cut. Or a seat: one
  * call's stream on a connection over HTTP/2, its carrier, which others may have seats on, too; until the carrier is
@@ -48,8 +56,10 @@ struct upstream_seat_ops {
  */
 struct upstream {
     struct transport transport;
-    struct deferred_free deferred_free;
-    struct list_node node; /* in keepalive.idle or .reserved, or in context.cutting */
+    union {
+        struct list_node node;              /* in keepalive.idle or .reserved, or in context.cutting */
+        struct deferred_free deferred_free; /* of one that is over */
+    };
     struct call_context *context;
     struct call_terms *terms;
     const struct upstream_config *config; /* of the terms */
@@ -73,10 +83,7 @@ struct upstream {
     bool is_personal; /* authenticates one caller, or may: it serves nobody else (http/connection_auth.h) */
     struct upstream *
         *reserved_at; /* while it is idle and reserved for a caller: that one's pointer; else NULL */
-    /* Of a connection that is about to be cut. */
-    struct mail cut;
-    struct pool *pool;
-    struct pool_ticket ticket;
+    struct parting *parting; /* of one that is about to be cut; else NULL */
 };
 
 /*
@@ -107,6 +114,13 @@ void upstream_cut(struct upstream **upstream);
  * no caller's answer waits for the cutting of others' connections, which is more work for the kernel than an answer is.
  */
 void upstream_cut_with_permit(struct upstream **upstream, struct pool *pool, struct pool_ticket *ticket);
+
+/*
+ * It is about to be cut, and until then has the permit of the ticket, if that has one: in `parting`, which is its from
+ * then on.
+ */
+void upstream_part(struct upstream *upstream, struct parting *parting, struct pool *pool,
+                   struct pool_ticket *ticket);
 
 /* Is this one of the few cuts of a turn that are done at once? It counts as one. */
 bool upstream_may_cut_now(struct call_context *context) __attribute__((warn_unused_result));

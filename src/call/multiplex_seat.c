@@ -66,9 +66,9 @@ static void quit(struct seat *seat)
 
 void seat_end_leaving(struct seat *seat)
 {
-    PRE(seat->upstream.ticket.permit.state == PERMIT_HELD);
+    PRE(seat->parting.ticket.permit.state == PERMIT_HELD);
     list_remove(&seat->upstream.node);
-    pool_give_back(seat->upstream.pool, &seat->upstream.ticket);
+    pool_give_back(seat->parting.pool, &seat->parting.ticket);
     quit(seat);
 }
 
@@ -87,10 +87,8 @@ static void wait_until_gone(struct seat *seat, uint64_t gone_at, struct pool *po
 
     seat->gone_at = gone_at;
     seat->left_ns = loop_now(upstream->context->loop);
-    upstream->pool = pool;
-    pool_ticket_init(&upstream->ticket, upstream->context->loop, NULL);
-    pool_pass_on(ticket, &upstream->ticket);
-    list_push_back(&upstream->context->cutting, &upstream->node);
+    PRE(ticket->permit.state == PERMIT_HELD);
+    upstream_part(upstream, &seat->parting, pool, ticket);
     list_push_back(&carrier->leaving, &seat->node);
     if (gone_at != UINT64_MAX)
         multiplex_watch(carrier->multiplex, seat->left_ns + RESET_NS);

@@ -241,16 +241,16 @@ static void not_heard(struct transport *transport)
 
 static void cut_now(struct upstream *upstream)
 {
-    list_remove(&upstream->node);
-    loop_undefer(&upstream->cut);
-    transport_reset(&upstream->transport);
-    pool_give_back(upstream->pool, &upstream->ticket);
-    free_later(upstream);
-}
+    struct slab *slab = &upstream->context->loop->slab;
+    struct parting *parting = upstream->parting;
 
-static void cut_in_turn(struct mail *mail)
-{
-    cut_now(CONTAINER_OF(mail, struct upstream, cut));
+    list_remove(&upstream->node);
+    loop_undefer(&parting->mail);
+    transport_reset(&upstream->transport);
+    pool_give_back(parting->pool, &parting->ticket);
+    upstream->parting = NULL;
+    slab_give(slab, parting, sizeof(*parting));
+    free_later(upstream);
 }
 
 bool upstream_may_cut_now(struct call_context *context)
@@ -262,19 +262,40 @@ bool upstream_may_cut_now(struct call_context *context)
     return context->cuts++ < CUTS_AT_ONCE;
 }
 
-static void cut_later(struct upstream *upstream, struct pool *pool, struct pool_ticket *ticket)
+static void cut_in_turn(struct mail *mail)
+{
+    cut_now(CONTAINER_OF(mail, struct parting, mail)->upstream);
+}
+
+void upstream_part(struct upstream *upstream, struct parting *parting, struct pool *pool,
+                   struct pool_ticket *ticket)
 {
     struct call_context *context = upstream->context;
 
-    PRE(upstream->connect == NULL && list_is_empty(&upstream->node));
-    upstream->transport.on_ready = not_heard;
-    upstream->pool = pool;
-    pool_ticket_init(&upstream->ticket, context->loop, NULL);
+    PRE(upstream->parting == NULL && list_is_empty(&upstream->node));
+    parting->upstream = upstream;
+    parting->pool = pool;
+    pool_ticket_init(&parting->ticket, context->loop, NULL);
     if (ticket->permit.state == PERMIT_HELD)
-        pool_pass_on(ticket, &upstream->ticket);
+        pool_pass_on(ticket, &parting->ticket);
+    upstream->parting = parting;
     list_push_back(&context->cutting, &upstream->node);
-    mail_init(&upstream->cut, cut_in_turn);
-    loop_defer(context->loop, &upstream->cut);
+}
+
+/* False: no memory. */
+static bool cut_later(struct upstream *upstream, struct pool *pool, struct pool_ticket *ticket)
+{
+    struct loop *loop = upstream->context->loop;
+    struct parting *parting = slab_take_zeroed(&loop->slab, sizeof(*parting));
+
+    PRE(upstream->connect == NULL);
+    if (parting == NULL)
+        return false;
+    upstream->transport.on_ready = not_heard;
+    upstream_part(upstream, parting, pool, ticket);
+    mail_init(&parting->mail, cut_in_turn);
+    loop_defer(loop, &parting->mail);
+    return true;
 }
 
 void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, struct pool_ticket *ticket)
@@ -288,13 +309,12 @@ void upstream_cut_with_permit(struct upstream **upstream_at, struct pool *pool, 
         upstream->seat->leave(upstream, true, pool, ticket);
         return;
     }
-    if (upstream_may_cut_now(upstream->context)) {
-        upstream_cut(upstream_at);
-        pool_give_back(pool, ticket);
+    if (!upstream_may_cut_now(upstream->context) && cut_later(upstream, pool, ticket)) {
+        *upstream_at = NULL;
         return;
     }
-    cut_later(upstream, pool, ticket);
-    *upstream_at = NULL;
+    upstream_cut(upstream_at);
+    pool_give_back(pool, ticket);
 }
 
 void upstream_finish_cuts(struct call_context *context)
@@ -311,7 +331,9 @@ void upstream_finish_cuts(struct call_context *context)
 
 static bool holds_permit_of(const struct upstream *upstream, const struct pool *pool)
 {
-    return upstream->pool == pool && upstream->ticket.permit.state == PERMIT_HELD;
+    const struct parting *parting = upstream->parting;
+
+    return parting->pool == pool && parting->ticket.permit.state == PERMIT_HELD;
 }
 
 uint32_t upstream_count_cuts(const struct call_context *context, const struct pool *pool)
