@@ -308,6 +308,23 @@ static void check_forward(struct build *b, const struct build_upstream *u)
                        quote_text(span_of(u->out->listen[i].text)).text);
 }
 
+/* By a route, or a tunnel. */
+static enum status sum_up(struct build *b, struct build_upstream *u)
+{
+    const struct forward_config *forward = u->out->forward;
+    enum status status = build_sum_up(b, u);
+    int64_t longest_ns = forward->tunnel.terms.lifetime_ns;
+
+    for (uint32_t i = 0; i < forward->count; i++) {
+        int64_t lifetime_ns = forward->destinations[i].tunnel.terms.lifetime_ns;
+
+        longest_ns = lifetime_ns > longest_ns ? lifetime_ns : longest_ns;
+    }
+    if (u->out->origin.longest_ns < longest_ns)
+        u->out->origin.longest_ns = longest_ns;
+    return status;
+}
+
 static enum status build_forward(struct build *b, struct build_upstream *u)
 {
     static enum status (*const parts[])(struct build *, struct build_upstream *) = {
@@ -332,12 +349,12 @@ static enum status build_forward(struct build *b, struct build_upstream *u)
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == ST_OK; i++)
         status = parts[i](b, u);
     forward->tunnel = take_tunnel(&u->values);
-    if (status != ST_OK || (status = build_forward_way(b, u, &forward->way)) != ST_OK ||
-        (status = build_ports(b, &u->values, forward)) != ST_OK ||
-        (status = build_destinations(b, u, forward)) != ST_OK)
+    if (status != ST_OK || (status = build_ports(b, &u->values, forward)) != ST_OK ||
+        (status = build_destinations(b, u, forward)) != ST_OK || (status = sum_up(b, u)) != ST_OK ||
+        (status = build_forward_way(b, u, &forward->way)) != ST_OK)
         return status;
     check_forward(b, u);
-    return build_sum_up(b, u);
+    return ST_OK;
 }
 
 uint32_t build_count_forward_pools(const struct yaml_node *forwards)

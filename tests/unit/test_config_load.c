@@ -440,6 +440,30 @@ static void streams_are_off_unless_written(void **state)
     snapshot_free(s);
 }
 
+/* By runtime/tcp, what is silent for longer than a call may take is given up. */
+static void what_an_origin_allows_for_counts_tunnels_also_by_way_of_a_proxy(void **state)
+{
+    struct snapshot *s = load("forward:\n"
+                              "  a:\n"
+                              "    listen: 127.0.0.1:1\n"
+                              "    deadline: 5s\n"
+                              "    proxy: http://proxy.corp:3128\n"
+                              "    tunnel: {lifetime: 2h}\n"
+                              "    destinations:\n"
+                              "      - {name: x, hosts: ['x.test'], tunnel: {lifetime: 3h}}\n"
+                              "  b:\n"
+                              "    listen: 127.0.0.1:2\n"
+                              "    deadline: 5s\n"
+                              "    tunnel: {lifetime: 1s}\n"
+                              "    destinations: [{name: x, hosts: ['x.test']}]\n");
+
+    (void)state;
+    assert_int_equal(s->upstreams[0].origin.longest_ns, 3 * 3600 * NS_PER_S);
+    assert_int_equal(s->upstreams[0].forward->way.for_connect->origin.longest_ns, 3 * 3600 * NS_PER_S);
+    assert_int_equal(s->upstreams[1].origin.longest_ns, 5 * NS_PER_S);
+    snapshot_free(s);
+}
+
 static void streams_of_routes_have_what_the_upstreams_do_not_say(void **state)
 {
     struct snapshot *s =
@@ -497,6 +521,7 @@ int main(void)
         cmocka_unit_test(no_memory_is_no_snapshot),
         cmocka_unit_test(a_file_cut_or_changed_anywhere_does_no_harm),
         cmocka_unit_test(streams_are_off_unless_written),
+        cmocka_unit_test(what_an_origin_allows_for_counts_tunnels_also_by_way_of_a_proxy),
         cmocka_unit_test(streams_of_routes_have_what_the_upstreams_do_not_say),
     };
 
