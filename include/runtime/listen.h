@@ -67,6 +67,7 @@ struct acceptor {
     struct even_share share;
     bool (*shortage)(struct acceptor *acceptor); /* descriptors are short: has it found one? NULL: it can't */
     int fd;
+    uint32_t turn; /* of the loop, in which the last connection came */
 };
 
 /* On the loop's thread, or before it runs; takes no connection yet. */

@@ -22,8 +22,16 @@
  */
 void tcp_tune_upstream(int fd, int64_t longest_ns);
 
-/* A socket that never blocks, set so, on its way to `peer`, of IPv4 or IPv6; -1: errno says why not. */
+/*
+ * A socket that never blocks, on its way to `peer`, of IPv4 or IPv6; -1: errno says why not. It is set so, but if calls
+ * are over before the first probe would be sent, only TCP_NODELAY is: the others would never matter to a call that is
+ * cut. Then, once the connection has served its call and is kept, or if it is to serve several at a time,
+ * tcp_tune_at_rest is due; and transport_bound_unsent before more than a head is sent.
+ */
 int tcp_connect(const struct sockaddr *peer, int64_t longest_ns);
+
+/* The rest of a socket that tcp_connect has made. Once is enough. */
+void tcp_tune_at_rest(int fd, int64_t longest_ns);
 
 /* Is it a shortage of this process or this host, so that no other address is worth a try before it is over? */
 bool tcp_is_shortage(int error) __attribute__((const));

@@ -22,9 +22,24 @@ void transport_tune(int fd);
 /* How long it takes there and back, as the kernel has measured it; 0: it has not, as of a unix socket. */
 int64_t transport_round_trip_ns(const struct transport *transport);
 
+/*
+ * The same bound, by itself, before a peer is sent more than a head: once for each connection, so that whoever sends no
+ * more does without the system call. Of a socket that was tuned it changes nothing.
+ */
+void transport_bound_unsent(struct transport *transport);
+
 /* Registers `fd` and owns it from then on (on failure too: it is closed). */
 enum status transport_open(struct transport *transport, struct loop *loop, int fd,
                            transport_fn on_ready) MUST_CHECK;
+
+/*
+ * Likewise one that was accepted, and takes what is written to it: for writing it is registered by the first write that
+ * finds no room. Most never do, and are not woken when they have just come and said nothing. Nor is it read before the
+ * first event: what has come by then raises one.
+ */
+enum status transport_open_accepted(struct transport *transport, struct loop *loop, int fd,
+                                    transport_fn on_ready) MUST_CHECK;
+
 
 /*
  * The open connection of `from` becomes that of `to`, which was closed; `from` is closed then. On failure the

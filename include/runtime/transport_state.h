@@ -1,6 +1,7 @@
 #ifndef CURFEW_RUNTIME_TRANSPORT_STATE_H
 #define CURFEW_RUNTIME_TRANSPORT_STATE_H
 
+#include <event2/event.h>
 #include <event2/event_struct.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -34,9 +35,11 @@ struct transport {
     bool can_read;  /* an event has said that a read may give something, and none has found otherwise */
     bool was_short; /* the last read gave less than was asked for, in this turn of the loop: */
     uint32_t short_turn;
-    bool can_write;  /* a write may take something */
-    bool peer_ended; /* the peer has closed its side, or the whole connection */
-    bool was_reset;  /* a write was told so; the kernel tells it once, and a read would see an end */
+    bool can_write;      /* a write may take something */
+    bool peer_ended;     /* the peer has closed its side, or the whole connection */
+    bool was_reset;      /* a write was told so; the kernel tells it once, and a read would see an end */
+    bool hears_room : 1; /* it is registered for writing, too */
+    bool has_bound : 1;  /* transport_bound_unsent was called */
     /* Under TLS. */
     bool offered_session : 1;                       /* the handshake would resume an earlier session */
     bool shuns_session : 1;                         /* it may not, because one that would has failed */
@@ -44,6 +47,26 @@ struct transport {
     enum transport_renegotiation renegotiation : 5; /* once it has begun, it stays so */
     uint32_t tls_error; /* OpenSSL's, of what broke it after the handshake; 0: nothing did */
 };
+
+/* Its events go to `heard`, a function of transport's. False: a shortage. */
+static inline bool transport_register(struct transport *transport, event_callback_fn heard)
+{
+    short what = (short)(EV_READ | EV_CLOSED | EV_ET | EV_PERSIST | (transport->hears_room ? EV_WRITE : 0));
+
+    return event_assign(&transport->event, transport->loop->base, transport->fd, what, heard, transport) ==
+               0 &&
+           event_add(&transport->event, NULL) == 0;
+}
+
+/* A write has found no room: on_ready will tell of some. False: that can't be, for a shortage. */
+static inline bool transport_await_room(struct transport *transport)
+{
+    if (transport->hears_room)
+        return true;
+    transport->hears_room = true;
+    event_del(&transport->event);
+    return transport_register(transport, event_get_callback(&transport->event));
+}
 
 /*
  * May a read give something? A short read has emptied the socket, and the next byte raises an event. But an end, or a

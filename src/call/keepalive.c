@@ -328,6 +328,7 @@ static const struct upstream_events idle_events = {.ready = stirred};
 static void rest(struct keepalive *keepalive, struct upstream *upstream, struct list_node *list)
 {
     PRE(upstream->connect == NULL && transport_is_open(&upstream->transport));
+    upstream_may_be_silent(upstream);
     upstream->events = &idle_events;
     upstream->user = NULL;
     list_push_front(list, &upstream->node);

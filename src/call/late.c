@@ -158,6 +158,7 @@ void late_begin(struct late *late, const struct call *call, struct try *try)
     try->upstream = NULL;
     late->upstream->events = &events;
     late->upstream->user = late;
+    upstream_may_be_silent(upstream_connection(late->upstream));
     take_exchange(late, try);
     late->exchange->paused = true; /* what is there may raise no event any more */
     mail_init(&late->kick, kicked);

@@ -6,6 +6,7 @@
 #include "call/context.h"
 #include "call/target.h"
 #include "runtime/pool_lease.h"
+#include "runtime/tcp.h"
 #include "runtime/tls.h"
 #include "wire/h2_connection.h"
 #include "wire/h2_exchange.h"
@@ -81,7 +82,16 @@ static bool open_h2(struct upstream *upstream)
                                                                    .head_max = (uint32_t)head_max,
                                                                    .events = &h2_exchange_events,
                                                                    .ops = &h2_exchange_ops});
+    upstream_may_be_silent(upstream);
+    transport_bound_unsent(&upstream->transport);
     return upstream->h2 != NULL;
+}
+
+void upstream_may_be_silent(struct upstream *upstream)
+{
+    if (!upstream->is_tuned)
+        tcp_tune_at_rest(upstream->transport.fd, upstream->config->origin.longest_ns);
+    upstream->is_tuned = true;
 }
 
 static enum cause choose_protocol(struct upstream *upstream, const char **detail)

@@ -168,7 +168,10 @@ static void begin_asking(struct connect *connect, unsigned lane)
     asking(connect->lanes[lane]);
 }
 
-/* The first event of a socket that is connecting says that it has connected, or failed. */
+/*
+ * The first event of a socket that is connecting says that it has connected, or failed. If it failed, the event says
+ * that there is something to read, too.
+ */
 static void connecting(struct transport *transport)
 {
     struct connect *connect = transport->arg;
@@ -176,7 +179,8 @@ static void connecting(struct transport *transport)
     int error = 0;
     socklen_t len = sizeof(error);
 
-    if (getsockopt(transport->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+    if ((transport->can_read || transport->peer_ended) &&
+        getsockopt(transport->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         error = errno;
     if (error != 0)
         connect_lost_by(connect, lane, error);
@@ -217,6 +221,7 @@ static int open_socket(struct connect *connect, unsigned lane)
         return errno;
     if (transport_open(transport, connect->loop, fd, connecting) != ST_OK)
         return ENOMEM;
+    transport->can_read = false; /* its first event tells */
     transport->arg = connect;
     return 0;
 }

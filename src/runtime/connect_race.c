@@ -145,8 +145,9 @@ void connect_won(struct connect *connect, unsigned lane)
         connect->lanes[lane] = NULL; /* it stays open */
     connect->transport->on_ready = nothing_to_do;
     connect->transport->arg = NULL;
-    /* The handshake may have read ahead: bytes that raise no event any more. */
-    connect->transport->can_read = connect->transport->can_write = true;
+    /* The handshake, or the proxy's answer, may have been read with what follows: that raises no event any more. */
+    if (connect->tls != NULL || connect->proxy != NULL)
+        connect->transport->can_read = connect->transport->can_write = true;
     connect->detail[0] = '\0';
     connect_finish(connect, CAUSE_NONE);
 }

@@ -219,13 +219,26 @@ static bool is_ours(struct acceptor *acceptor)
     return even_share_takes(&acceptor->share, own, all, loops, loop_now(acceptor->loop));
 }
 
+/*
+ * How many connections may be taken in one go. Where they come one at a time, to look for a second is in vain; one that
+ * is there raises the event again, in the next turn, and then they come in a crowd.
+ */
+static int burst(struct acceptor *acceptor)
+{
+    uint32_t since = acceptor->loop->turn - acceptor->turn;
+
+    acceptor->turn = acceptor->loop->turn;
+    return since <= 1 ? ACCEPT_BURST : 1;
+}
+
 static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
 {
     struct acceptor *acceptor = arg;
+    int most = burst(acceptor);
 
     (void)listen_fd;
     (void)what;
-    for (int i = 0; i < ACCEPT_BURST; i++) {
+    for (int i = 0; i < most; i++) {
         if (!is_ours(acceptor)) {
             pause_accepting(acceptor, EVEN_SHARE_PAUSE_NS);
             return;

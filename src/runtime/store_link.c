@@ -12,6 +12,7 @@
 #include "base/endpoint.h"
 #include "base/invariant.h"
 #include "base/mem.h"
+#include "runtime/tcp.h"
 #include "runtime/tls_transport.h"
 
 /*
@@ -340,6 +341,8 @@ static void has_opened(struct store_link *link)
         return;
     }
     link->state = STORE_LINK_OPEN;
+    if (link->path[0] == '\0')
+        tcp_tune_upstream(link->transport.fd, UNANSWERED_NS); /* it is kept, and may say nothing for long */
     link->transport.on_ready = ready;
     link->events->opened(link);
 }

@@ -19,17 +19,34 @@ static void set_option(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-void tcp_tune_upstream(int fd, int64_t longest_ns)
+static void probe_when_silent(int fd, int64_t longest_ns)
 {
     int64_t longest_ms =
         longest_ns < INT64_MAX - MARGIN_NS ? (longest_ns + MARGIN_NS) / NS_PER_MS : INT64_MAX;
 
-    transport_tune(fd);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_EVERY_S);
     if (longest_ms <= INT32_MAX)
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)longest_ms);
+}
+
+void tcp_tune_upstream(int fd, int64_t longest_ns)
+{
+    transport_tune(fd);
+    probe_when_silent(fd, longest_ns);
+}
+
+/* Within a call of this length, no connection is silent for so long that it is probed. */
+static bool is_soon_over(int64_t longest_ns)
+{
+    return longest_ns < PROBE_AFTER_S * NS_PER_S;
+}
+
+void tcp_tune_at_rest(int fd, int64_t longest_ns)
+{
+    if (is_soon_over(longest_ns))
+        probe_when_silent(fd, longest_ns);
 }
 
 int tcp_connect(const struct sockaddr *peer, int64_t longest_ns)
@@ -42,7 +59,10 @@ int tcp_connect(const struct sockaddr *peer, int64_t longest_ns)
     PRE(is_v6 || peer->sa_family == AF_INET);
     if (fd < 0)
         return -1;
-    tcp_tune_upstream(fd, longest_ns);
+    if (is_soon_over(longest_ns))
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    else
+        tcp_tune_upstream(fd, longest_ns);
     if (connect(fd, peer, len) == 0 || errno == EINPROGRESS)
         return fd;
     error = errno;

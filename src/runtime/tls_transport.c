@@ -36,7 +36,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t cap, size_t *len)
 
     BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
     *len = n > 0 ? (size_t)n : 0;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (n < 0 && (errno == EINTR || (errno == EAGAIN && transport_await_room(transport))))
         BIO_set_retry_write(bio);
     return n > 0 ? 1 : (int)n;
 }
@@ -77,6 +77,7 @@ void tls_transport_open(struct transport *transport, SSL *ssl, BIO *bio)
     (void)BIO_up_ref(bio); /* which does not fail */
     SSL_set_bio(ssl, bio, bio);
     transport->ssl = ssl;
+    transport->can_read = true; /* as far as anybody knows: OpenSSL reads ahead */
     transport->tls_error = 0;
     transport->renegotiation = TRANSPORT_KEEPS_ITS_KEYS;
 }

@@ -11,12 +11,27 @@
 #include "runtime/loop.h"
 #include "runtime/tls_transport.h"
 
+static void bound_unsent(int fd)
+{
+    int unsent = TRANSPORT_UNSENT_MAX;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
 void transport_tune(int fd)
 {
-    int on = 1, unsent = TRANSPORT_UNSENT_MAX;
+    int on = 1;
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+    bound_unsent(fd);
+}
+
+void transport_bound_unsent(struct transport *transport)
+{
+    PRE(transport_is_open(transport));
+    if (!transport->has_bound)
+        bound_unsent(transport->fd);
+    transport->has_bound = true;
 }
 
 int64_t transport_round_trip_ns(const struct transport *transport)
@@ -52,25 +67,30 @@ static void ready(evutil_socket_t fd, short what, void *arg)
     transport->on_ready(transport);
 }
 
-static bool listen_to(struct transport *transport)
+static enum status open_with(struct transport *transport, struct transport what)
 {
-    short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
-
-    return event_assign(&transport->event, transport->loop->base, transport->fd, what, ready, transport) ==
-               0 &&
-           event_add(&transport->event, NULL) == 0;
+    PRE(what.fd >= 0 && loop_is_own(what.loop));
+    *transport = what;
+    transport->can_write = true;
+    if (transport_register(transport, ready))
+        return ST_OK;
+    close(transport->fd);
+    transport->fd = -1;
+    return ST_NOMEM;
 }
 
 enum status transport_open(struct transport *transport, struct loop *loop, int fd, transport_fn on_ready)
 {
-    PRE(fd >= 0 && loop_is_own(loop));
-    *transport =
-        (struct transport){.loop = loop, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};
-    if (listen_to(transport))
-        return ST_OK;
-    close(fd);
-    transport->fd = -1;
-    return ST_NOMEM;
+    struct transport what = {
+        .loop = loop, .fd = fd, .on_ready = on_ready, .can_read = true, .hears_room = true};
+
+    return open_with(transport, what);
+}
+
+enum status transport_open_accepted(struct transport *transport, struct loop *loop, int fd,
+                                    transport_fn on_ready)
+{
+    return open_with(transport, (struct transport){.loop = loop, .fd = fd, .on_ready = on_ready});
 }
 
 enum status transport_move(struct transport *to, struct transport *from)
@@ -79,7 +99,7 @@ enum status transport_move(struct transport *to, struct transport *from)
     event_del(&from->event);
     *to = *from;
     transport_init(from);
-    if (listen_to(to))
+    if (transport_register(to, ready))
         return ST_OK;
     transport_close(to);
     return ST_NOMEM;
@@ -126,7 +146,7 @@ static enum status write_plain(struct transport *transport, const struct iovec *
             return ST_FAILED;
         }
         transport->can_write = errno == EINTR;
-        return ST_AGAIN;
+        return transport->can_write || transport_await_room(transport) ? ST_AGAIN : ST_FAILED;
     }
     *len = (size_t)n;
     return ST_OK;

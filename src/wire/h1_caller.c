@@ -326,7 +326,7 @@ enum status h1_caller_open(struct h1_caller *caller, const struct caller_common 
                            bool has_handshake)
 {
     *caller = (struct h1_caller){.common = common, .owner = owner, .in_handshake = has_handshake};
-    if (transport_open(&caller->transport, common->loop, fd, ready) != ST_OK)
+    if (transport_open_accepted(&caller->transport, common->loop, fd, ready) != ST_OK)
         return ST_NOMEM;
     if (timer_init(&common->loop->timers, &caller->timer, time_is_up) != ST_OK) {
         transport_close(&caller->transport);

@@ -176,6 +176,8 @@ static void send_head(struct stream *stream, struct outgoing *request, struct sp
 
     exchange->writer.head = outgoing_close(request, name, value);
     exchange->writer.framing = request->framing;
+    if (request->framing != HTTP1_NO_CONTENT)
+        transport_bound_unsent(exchange->transport);
     stream->head_waits = true;
 }
 
@@ -207,6 +209,7 @@ static void tunnel(struct stream *stream)
     exchange->writer.ended = false;
     exchange->unclean = true;
     exchange->transport->can_read = true;
+    transport_bound_unsent(exchange->transport);
 }
 
 static bool let_go(struct stream *stream)

@@ -23,7 +23,8 @@
 static uint8_t manner;
 static bool has_closed;
 
-enum status transport_open(struct transport *transport, struct loop *of, int fd, transport_fn on_ready)
+enum status transport_open_accepted(struct transport *transport, struct loop *of, int fd,
+                                    transport_fn on_ready)
 {
     *transport =
         (struct transport){.loop = of, .fd = fd, .on_ready = on_ready, .can_read = true, .can_write = true};

@@ -36,6 +36,45 @@ static void a_silent_connection_is_probed_before_a_gateway_forgets_it(void **sta
     close(fd);
 }
 
+/* On its way to a listener, with nobody who takes it. */
+static int connecting_socket(int64_t longest_ns, int *listener)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd;
+
+    *listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(*listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(*listener, 1), 0);
+    assert_int_equal(getsockname(*listener, (struct sockaddr *)&address, &len), 0);
+    fd = tcp_connect((struct sockaddr *)&address, longest_ns);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void one_whose_calls_are_over_before_a_probe_is_set_when_it_comes_to_rest(void **state)
+{
+    static const int64_t lengths_ns[] = {2 * NS_PER_S, 59999 * NS_PER_MS, 60 * NS_PER_S, NS_NEVER};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bool is_short = lengths_ns[i] < 60 * NS_PER_S;
+        int timeout_ms = lengths_ns[i] == NS_NEVER ? 0 : (int)(lengths_ns[i] / NS_PER_MS) + 1000;
+        int listener, fd = connecting_socket(lengths_ns[i], &listener);
+
+        assert_true(option_of(fd, IPPROTO_TCP, TCP_NODELAY));
+        assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), is_short ? 0 : 1);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), is_short ? 0 : timeout_ms);
+        tcp_tune_at_rest(fd, lengths_ns[i]);
+        assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), timeout_ms);
+        close(fd);
+        close(listener);
+    }
+}
+
 static void the_kernel_keeps_no_data_for_longer_than_a_call_may_take(void **state)
 {
     static const struct {
@@ -105,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_connection_is_probed_before_a_gateway_forgets_it),
+        cmocka_unit_test(one_whose_calls_are_over_before_a_probe_is_set_when_it_comes_to_rest),
         cmocka_unit_test(the_kernel_keeps_no_data_for_longer_than_a_call_may_take),
         cmocka_unit_test(a_shortage_of_this_host_is_told_from_what_the_upstream_does),
         cmocka_unit_test(what_the_kernel_does_not_tell_raises_no_suspicion),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 
@@ -66,7 +67,9 @@ static bool open_pair(enum kind kind, int pair[2])
     return true;
 }
 
-static void begin(struct world *world, enum kind kind)
+static void begin_with(struct world *world, enum kind kind,
+                       enum status (*open_it)(struct transport *transport, struct loop *loop, int fd,
+                                              transport_fn on_ready))
 {
     int pair[2];
 
@@ -75,7 +78,12 @@ static void begin(struct world *world, enum kind kind)
         skip();
     world->peer = pair[1];
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(transport_open(&world->transport, &world->rig.loop, pair[0], something_changed), ST_OK);
+    assert_int_equal(open_it(&world->transport, &world->rig.loop, pair[0], something_changed), ST_OK);
+}
+
+static void begin(struct world *world, enum kind kind)
+{
+    begin_with(world, kind, transport_open);
 }
 
 static void end(struct world *world)
@@ -178,6 +186,67 @@ static void a_new_transport_is_tried_first(void **state)
     say(world, "hello");
     await_socket(world, POLLIN);
     expect_read(world, ST_OK, "hello", 64);
+}
+
+static void fill(struct world *world, uint64_t *written);
+
+static void an_accepted_one_is_silent_until_its_peer_says_something(void **state)
+{
+    struct world *world = *state;
+
+    begin_with(world, TCP4, transport_open_accepted);
+    take_events(world);
+    assert_int_equal(world->events, 0);
+    expect_read(world, ST_AGAIN, "", 8);
+    say(world, "abc");
+    await_event(world);
+    expect_read(world, ST_OK, "abc", 8);
+    end(world);
+
+    begin_with(world, TCP4, transport_open_accepted);
+    say(world, "abc");
+    peer_closes(world);
+    await_socket(world, POLLRDHUP);
+    await_event(world);
+    expect_read(world, ST_OK, "abc", 8);
+    expect_read(world, ST_EOF, "", 8);
+    end(world);
+}
+
+/* What came while it was full of what it had to send is heard of, too. */
+static void one_that_finds_no_room_misses_nothing_that_came_meanwhile(void **state)
+{
+    struct world *world = *state;
+    uint64_t written = 0;
+
+    begin_with(world, TCP4, transport_open_accepted);
+    say(world, "abc");
+    await_socket(world, POLLIN);
+    fill(world, &written);
+    take_events(world);
+    expect_read(world, ST_OK, "abc", 8);
+    assert_int_equal(shutdown(world->peer, SHUT_WR), 0);
+    await_socket(world, POLLRDHUP);
+    take_events(world);
+    assert_true(world->transport.peer_ended);
+    end(world);
+}
+
+static void unsent_bytes_are_bounded_once_that_is_asked_for(void **state)
+{
+    struct world *world = *state;
+    int unsent = -1;
+    socklen_t len = sizeof(unsent);
+
+    begin(world, TCP4);
+    for (int i = 0; i < 2; i++)
+        transport_bound_unsent(&world->transport);
+    assert_int_equal(getsockopt(world->transport.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, &len), 0);
+    assert_int_equal(unsent, TRANSPORT_UNSENT_MAX);
+    end(world);
+    begin(world, UNIX);
+    transport_bound_unsent(&world->transport);
+    end(world);
 }
 
 static void after_again_nothing_is_read_until_an_event_says_so(void **state)
@@ -450,10 +519,10 @@ static void a_full_socket_takes_more_after_an_event_and_loses_nothing(void **sta
     static const enum kind kinds[] = {TCP4, UNIX};
     struct world *world = *state;
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
         uint64_t written = 0, read = 0;
 
-        begin(world, kinds[i]);
+        begin_with(world, kinds[i / 2], i % 2 == 0 ? transport_open : transport_open_accepted);
         take_events(world);
         for (int round = 0; round < 3; round++) {
             fill(world, &written);
@@ -620,6 +689,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_new_transport_is_tried_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_accepted_one_is_silent_until_its_peer_says_something, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(one_that_finds_no_room_misses_nothing_that_came_meanwhile, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(unsent_bytes_are_bounded_once_that_is_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(after_again_nothing_is_read_until_an_event_says_so, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_read_may_have_left_something, set_up, tear_down),

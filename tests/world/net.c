@@ -166,6 +166,17 @@ enum status transport_open(struct transport *transport, struct loop *loop, int f
     return ST_OK;
 }
 
+enum status transport_open_accepted(struct transport *transport, struct loop *loop, int fd,
+                                    transport_fn on_ready)
+{
+    return transport_open(transport, loop, fd, on_ready);
+}
+
+void transport_bound_unsent(struct transport *transport)
+{
+    (void)end_of(transport->fd);
+}
+
 enum status transport_move(struct transport *to, struct transport *from)
 {
     end_of(from->fd)->transport = to;
@@ -332,6 +343,17 @@ struct net_end *net_connected(struct net_dial *dial, void *peer)
     connect->active = false;
     connect->events->done(connect, CAUSE_NONE, NULL);
     return end;
+}
+
+void tcp_tune_upstream(int fd, int64_t longest_ns)
+{
+    tcp_tune_at_rest(fd, longest_ns);
+}
+
+void tcp_tune_at_rest(int fd, int64_t longest_ns)
+{
+    (void)end_of(fd);
+    (void)longest_ns;
 }
 
 void tcp_begin_probing(int fd)
