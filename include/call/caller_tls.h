@@ -12,11 +12,12 @@
 struct call_context;
 
 /*
- * TLS of one caller's connection, from its acceptance on. A handshake is no call: it has a limit and a counter of its
- * own, and no deadline runs.
+ * TLS of one caller's connection, from its acceptance on; a plain one has none. A handshake is no call: it has a limit
+ * and a counter of its own, and no deadline runs.
  */
 struct caller_tls {
-    struct tls_server *server; /* under which the connection came; NULL: it is plain */
+    struct tls_server *server; /* under which the connection came */
+    void *owner;
     struct handshake handshake;
     char *name; /* the first one in the caller's certificate; NULL: it has shown none */
     bool in_handshake;
@@ -29,11 +30,11 @@ struct caller_tls_place {
     struct span caller; /* its IP address; empty: a unix socket's */
 };
 
-/* `server` NULL: plain. `step` wants caller_tls_step; it is called after handshakes_wait. */
-void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
-                     void (*step)(struct handshake *handshake));
+/* `step` wants caller_tls_step; it is called after handshakes_wait. NULL: no memory. */
+struct caller_tls *caller_tls_new(struct tls_server *server, void *owner,
+                                  void (*step)(struct handshake *handshake));
 
-/* After the transport was closed. */
+/* After the transport was closed; `tls` may be NULL. Its memory is the owner's to free, not within a step. */
 void caller_tls_fini(struct caller_tls *tls);
 
 /*
@@ -48,10 +49,10 @@ enum status caller_tls_step(struct caller_tls *tls, struct transport *transport,
 void caller_tls_is_late(const struct caller_tls *tls, const struct transport *transport,
                         const struct caller_tls_place *place);
 
-/* Would the connection be let in by `server` too? If not, it is to end soon. */
+/* Would the connection be let in by `server` too? If not, it is to end soon. `tls` may be NULL. */
 static inline bool caller_tls_is_trusted_by(const struct caller_tls *tls, const struct tls_server *server)
 {
-    return tls_server_trusts_as(tls->server, server);
+    return tls_server_trusts_as(tls != NULL ? tls->server : NULL, server);
 }
 
 #endif

@@ -46,11 +46,13 @@ struct listener_worker {
  */
 struct downstream {
     struct h1_caller h1;
-    struct h2_caller *h2; /* once it has said that it speaks HTTP/2; else NULL */
-    struct caller_tls tls;
+    struct h2_caller *h2;   /* once it has said that it speaks HTTP/2; else NULL */
+    struct caller_tls *tls; /* NULL: it speaks plain HTTP */
     struct caller_age *age; /* NULL: it may become as old as it likes */
-    struct deferred_free deferred_free;
-    struct list_node node; /* in context.downstreams */
+    union {
+        struct list_node node;              /* in context.downstreams */
+        struct deferred_free deferred_free; /* of one that is closed */
+    };
     struct call_context *context;
     struct listener_worker *listener;       /* NULL: that is gone */
     struct call_terms *terms;               /* what the next call begins under, */
@@ -58,9 +60,9 @@ struct downstream {
     downstream_begin_fn begin;
     struct upstream
         *reserved; /* an idle connection that authenticates this caller and serves nobody else; or NULL */
-    uint8_t caller_len;
     uint16_t caller_port;
-    char caller[INET6_ADDRSTRLEN]; /* the caller's IP address; empty for a unix socket */
+    uint8_t caller_len;
+    char caller[]; /* the caller's IP address; empty for a unix socket */
 };
 
 /* What a caller's connection says of itself. */
@@ -69,6 +71,12 @@ extern const struct caller_user downstream_user;
 /* An acceptor's function: the acceptor is that of a listener_worker. */
 uint32_t downstream_counts(const struct acceptor *acceptor, uint32_t *own, uint32_t *all);
 void downstream_accepted(struct acceptor *acceptor, int fd, const struct sockaddr *peer);
+
+/* Its caller's end has a certificate that was asked for, and named itself by it: NULL if not. */
+static inline const char *downstream_caller_name(const struct downstream *downstream)
+{
+    return downstream->tls != NULL ? downstream->tls->name : NULL;
+}
 
 static inline struct span downstream_caller(const struct downstream *downstream)
 {

@@ -40,7 +40,6 @@ enum status transport_open(struct transport *transport, struct loop *loop, int f
 enum status transport_open_accepted(struct transport *transport, struct loop *loop, int fd,
                                     transport_fn on_ready) MUST_CHECK;
 
-
 /*
  * The open connection of `from` becomes that of `to`, which was closed; `from` is closed then. On failure the
  * connection is gone. Its events are raised anew.

@@ -102,8 +102,8 @@ static void put_ends(struct jsonw *json, const struct call *call)
     text.len = 0;
     downstream_put_caller(&text, call->downstream);
     jsonw_string(json, "caller", text_span(&text));
-    if (call->downstream->tls.name != NULL)
-        jsonw_string(json, "caller_name", span_of(call->downstream->tls.name));
+    if (downstream_caller_name(call->downstream) != NULL)
+        jsonw_string(json, "caller_name", span_of(downstream_caller_name(call->downstream)));
     put_protocols(json, call);
 }
 

@@ -19,7 +19,7 @@
 
 static struct forwarded_caller forwarded_caller(const struct downstream *downstream)
 {
-    return (struct forwarded_caller){downstream_caller(downstream), downstream->tls.server != NULL};
+    return (struct forwarded_caller){downstream_caller(downstream), downstream->tls != NULL};
 }
 
 /* What changes in the head, on the way that this one takes. */

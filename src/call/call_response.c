@@ -106,7 +106,7 @@ static __attribute__((noinline)) const struct stream_fault *hand_over_with_more(
         hide_should_retry(head);
     if (call->try->plan.config->rules.rewrites_location)
         own.authority = find_authority(call, authority);
-    own.is_https = call->downstream->tls.server != NULL;
+    own.is_https = call->downstream->tls != NULL;
     own.lines = text_span(&timing);
     return hand_over(call, head, &own);
 }

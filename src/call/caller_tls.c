@@ -9,21 +9,30 @@
 #include "call/local_reply.h"
 #include "runtime/loop.h"
 
-void caller_tls_init(struct caller_tls *tls, struct tls_server *server,
-                     void (*step)(struct handshake *handshake))
+struct caller_tls *caller_tls_new(struct tls_server *server, void *owner,
+                                  void (*step)(struct handshake *handshake))
 {
-    *tls = (struct caller_tls){.server = server != NULL ? tls_server_acquire(server) : NULL,
+    struct caller_tls *tls = mem_alloc(sizeof(*tls));
+
+    PRE(server != NULL);
+    if (tls == NULL)
+        return NULL;
+    *tls = (struct caller_tls){.server = tls_server_acquire(server),
+                               .owner = owner,
                                .handshake = {.step = step},
-                               .in_handshake = server != NULL};
+                               .in_handshake = true};
     list_init(&tls->handshake.node);
+    return tls;
 }
 
 void caller_tls_fini(struct caller_tls *tls)
 {
+    if (tls == NULL)
+        return;
     list_remove(&tls->handshake.node);
     mem_free(tls->name);
-    if (tls->server != NULL)
-        tls_server_release(tls->server);
+    tls->name = NULL;
+    tls_server_release(tls->server);
     tls->server = NULL;
 }
 

@@ -18,7 +18,10 @@
 
 static void free_deferred(struct deferred_free *deferred_free)
 {
-    mem_free(CONTAINER_OF(deferred_free, struct downstream, deferred_free));
+    struct downstream *downstream = CONTAINER_OF(deferred_free, struct downstream, deferred_free);
+
+    mem_free(downstream->tls);
+    mem_free(downstream);
 }
 
 static bool begin(void *owner, struct stream *stream, int64_t now_ns)
@@ -35,7 +38,7 @@ static void closed(void *owner)
 
     PRE(context->downstream_count > 0);
     keepalive_end_reservation(&downstream->reserved);
-    caller_tls_fini(&downstream->tls);
+    caller_tls_fini(downstream->tls);
     caller_age_end(&downstream->age, context);
     list_remove(&downstream->node);
     context->downstream_count--;
@@ -72,7 +75,7 @@ static void handshake(void *owner)
 {
     struct downstream *downstream = owner;
 
-    handshakes_wait(&downstream->context->handshakes, &downstream->tls.handshake);
+    handshakes_wait(&downstream->context->handshakes, &downstream->tls->handshake);
 }
 
 static struct caller_tls_place place_of(const struct downstream *downstream)
@@ -86,15 +89,15 @@ static void handshake_is_late(void *owner)
     struct downstream *downstream = owner;
     const struct caller_tls_place place = place_of(downstream);
 
-    caller_tls_is_late(&downstream->tls, &downstream->h1.transport, &place);
+    caller_tls_is_late(downstream->tls, &downstream->h1.transport, &place);
 }
 
 static void step_handshake(struct handshake *step)
 {
-    struct downstream *downstream = CONTAINER_OF(step, struct downstream, tls.handshake);
+    struct downstream *downstream = CONTAINER_OF(step, struct caller_tls, handshake)->owner;
     const struct caller_tls_place place = place_of(downstream);
 
-    switch (caller_tls_step(&downstream->tls, &downstream->h1.transport, &place)) {
+    switch (caller_tls_step(downstream->tls, &downstream->h1.transport, &place)) {
     case ST_OK: h1_caller_start(&downstream->h1); return;
     case ST_AGAIN: return;
     case ST_FAILED: h1_caller_linger(&downstream->h1); return;
@@ -189,7 +192,7 @@ void downstream_set_terms(struct downstream *downstream, struct call_terms *term
     downstream->terms = terms;
     downstream->upstream = upstream;
     downstream->h1.takes_connect = upstream->forward != NULL;
-    if (!caller_tls_is_trusted_by(&downstream->tls, tls))
+    if (!caller_tls_is_trusted_by(downstream->tls, tls))
         downstream_wind_down(downstream);
 }
 
@@ -213,16 +216,23 @@ void downstream_put_listener(struct text *out, const struct downstream *downstre
         socket_address_put(out, &address.any);
 }
 
-static void note_caller(struct downstream *downstream, const struct sockaddr *peer)
+/* NULL: no memory. The address takes no more room than it has letters. */
+static struct downstream *make_downstream(const struct sockaddr *peer)
 {
-    struct text ip = text_over(downstream->caller, sizeof(downstream->caller));
-    struct endpoint caller;
+    char block[INET6_ADDRSTRLEN];
+    struct text ip = text_over(block, sizeof(block));
+    struct endpoint caller = {.port = 0};
+    struct downstream *downstream;
 
-    if (!socket_address_read(peer, &caller))
-        return;
-    endpoint_put_ip(&ip, &caller);
+    if (socket_address_read(peer, &caller))
+        endpoint_put_ip(&ip, &caller);
+    downstream = mem_zalloc(offsetof(struct downstream, caller) + ip.len);
+    if (downstream == NULL)
+        return NULL;
+    memcpy(downstream->caller, ip.ptr, ip.len);
     downstream->caller_len = (uint8_t)ip.len;
     downstream->caller_port = caller.port;
+    return downstream;
 }
 
 /* What a socket has received and nobody read makes a reset of its close, which may overtake the answer. */
@@ -257,18 +267,36 @@ static void turn_away(struct call_context *context, const struct listener_worker
     context->metrics->process.refused[CAUSE_CONNECTIONS]++;
 }
 
+static void free_parts(struct downstream *downstream, struct call_context *context)
+{
+    caller_tls_fini(downstream->tls);
+    mem_free(downstream->tls);
+    caller_age_end(&downstream->age, context);
+}
+
+/* What not every connection has. False: no memory for it. */
+static bool has_parts(struct downstream *downstream, struct call_context *context, struct tls_server *server)
+{
+    if (server != NULL && (downstream->tls = caller_tls_new(server, downstream, step_handshake)) == NULL)
+        return false;
+    if (caller_age_begin(&downstream->age, context, is_old, downstream) == ST_OK)
+        return true;
+    free_parts(downstream, context);
+    return false;
+}
+
 static enum status open_downstream(struct call_context *context, struct listener_worker *lw, int fd,
                                    const struct sockaddr *peer)
 {
-    struct downstream *downstream = mem_zalloc(sizeof(*downstream));
+    struct downstream *downstream = make_downstream(peer);
 
-    if (downstream == NULL || caller_age_begin(&downstream->age, context, is_old, downstream) != ST_OK) {
+    if (downstream == NULL || !has_parts(downstream, context, lw->tls)) {
         mem_free(downstream);
         close(fd);
         return ST_NOMEM;
     }
     if (h1_caller_open(&downstream->h1, &context->caller_common, downstream, fd, lw->tls != NULL) != ST_OK) {
-        caller_age_end(&downstream->age, context);
+        free_parts(downstream, context);
         mem_free(downstream);
         return ST_NOMEM;
     }
@@ -280,8 +308,6 @@ static enum status open_downstream(struct call_context *context, struct listener
     downstream->upstream = lw->upstream;
     downstream->h1.takes_connect = lw->upstream->forward != NULL;
     PRE(downstream->upstream->snapshot == downstream->terms->snapshot);
-    caller_tls_init(&downstream->tls, lw->tls, step_handshake);
-    note_caller(downstream, peer);
     list_push_back(&context->downstreams, &downstream->node);
     context->downstream_count++;
     return ST_OK;
