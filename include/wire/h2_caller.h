@@ -108,6 +108,8 @@ struct h2_caller *h2_caller_new(struct h1_caller *base, uint32_t max_streams, bo
 /* Goes on with what the base had received. May end the connection. */
 void h2_caller_start(struct h2_caller *caller);
 
+/* The terms are others now: what they allow more than those of before holds at once, what they allow less does not. */
+void h2_caller_allow(struct h2_caller *caller, uint32_t max_streams, bool tunnels);
 /* GOAWAY, and after a moment the last one; it ends with its last stream. */
 void h2_caller_wind_down(struct h2_caller *caller);
 /* Ends at once, with what can still be written, and closes the base. Streams' users have ended them. */

@@ -81,6 +81,8 @@ void h2_session_consume(struct h2_session *session, int32_t id, size_t len);
 void h2_session_forget(struct h2_session *session, int32_t id);
 void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code);
 
+/* A server's terms are others now: where they allow the peer more than it has been told, it is told of that. */
+void h2_session_allow(struct h2_session *session, uint32_t max_streams, bool tunnels);
 /* A server's first GOAWAY, after which streams still come; then the last one, or a client's. */
 void h2_session_shut(struct h2_session *session);
 void h2_session_goaway(struct h2_session *session, enum h2_code code);

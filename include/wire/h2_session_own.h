@@ -32,7 +32,9 @@ struct h2_session {
     uint32_t open, max_streams; /* the peer's streams, and as many as it may have */
     int32_t choked_id;          /* the stream whose head holds a field that is too long for nghttp2 */
     bool block_goes_on;         /* in frames that are yet to come */
-    struct h2_settings said;    /* as long as they have not been serialized */
+    bool tunnels;               /* the peer may ask for */
+    uint8_t
+        told[H2_SETTINGS_MAX]; /* as the peer is to have it, where that is not what nghttp2 has serialized */
 };
 
 /* What nghttp2 can't do for want of memory, the next pull says. Any other failure is of a stream that has gone. */

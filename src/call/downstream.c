@@ -137,15 +137,20 @@ static bool has_tunnels(const struct upstream_config *upstream)
     return has_any;
 }
 
+static uint32_t streams_of(const struct upstream_config *upstream)
+{
+    uint32_t streams = upstream->snapshot->limits.streams;
+
+    return streams != 0 ? streams : count_places(upstream);
+}
+
 static void speaks_h2(void *owner)
 {
     struct downstream *downstream = owner;
-    uint32_t streams = downstream->context->snapshot->limits.streams;
+    const struct upstream_config *upstream = downstream->upstream;
 
-    if (streams == 0)
-        streams = count_places(downstream->upstream);
     downstream->h2 =
-        h2_caller_new(&downstream->h1, streams, has_tunnels(downstream->upstream), &downstream->h2);
+        h2_caller_new(&downstream->h1, streams_of(upstream), has_tunnels(upstream), &downstream->h2);
     if (downstream->h2 != NULL)
         h2_caller_start(downstream->h2);
     else
@@ -192,6 +197,8 @@ void downstream_set_terms(struct downstream *downstream, struct call_terms *term
     downstream->terms = terms;
     downstream->upstream = upstream;
     downstream->h1.takes_connect = upstream->forward != NULL;
+    if (downstream->h2 != NULL)
+        h2_caller_allow(downstream->h2, streams_of(upstream), has_tunnels(upstream));
     if (!caller_tls_is_trusted_by(downstream->tls, tls))
         downstream_wind_down(downstream);
 }

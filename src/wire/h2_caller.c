@@ -358,6 +358,13 @@ static void time_is_up(struct timer *timer, int64_t now_ns)
     h2_caller_wants_turn(caller);
 }
 
+void h2_caller_allow(struct h2_caller *caller, uint32_t max_streams, bool tunnels)
+{
+    h2_session_allow(caller->session, max_streams, tunnels);
+    if (h2_session_has_frames(caller->session))
+        h2_caller_wants_turn(caller);
+}
+
 void h2_caller_wind_down(struct h2_caller *caller)
 {
     if (caller->winding_down)

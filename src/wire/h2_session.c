@@ -255,8 +255,9 @@ struct h2_session *h2_session_new(const struct h2_terms *terms)
     session->user = terms->user;
     session->side = terms->side;
     session->max_streams = terms->max_streams;
+    session->tunnels = terms->tunnels;
     session->has_frames = true; /* SETTINGS */
-    if (open_nghttp2(session) && h2_settings_submit(session->nghttp2, terms, &session->said))
+    if (open_nghttp2(session) && h2_settings_submit(session->nghttp2, terms))
         return session;
     h2_session_free(session);
     return NULL;
@@ -288,11 +289,9 @@ static bool serialize(struct h2_session *session)
         return false;
     session->has_frames = made != 0;
     session->frame_len = (size_t)made;
-    if (made != 0 && session->said.len != 0) {
-        POST(session->frame_len == session->said.len);
-        session->frame = session->said.frame;
-        session->said.len = 0;
-    }
+    if (made != 0 && session->side == H2_SERVER)
+        session->frame =
+            h2_settings_told(session->frame, session->frame_len, session->max_streams, session->told);
     return true;
 }
 

@@ -107,6 +107,17 @@ void h2_session_reset(struct h2_session *session, int32_t id, enum h2_code code)
     h2_session_note(session, nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, id, code));
 }
 
+void h2_session_allow(struct h2_session *session, uint32_t max_streams, bool tunnels)
+{
+    PRE(session->side == H2_SERVER);
+    if (max_streams <= session->max_streams && tunnels <= session->tunnels)
+        return;
+    if (max_streams > session->max_streams)
+        session->max_streams = max_streams;
+    session->tunnels |= tunnels;
+    h2_session_note(session, h2_settings_renew(session->nghttp2, session->max_streams, session->tunnels));
+}
+
 void h2_session_shut(struct h2_session *session)
 {
     PRE(session->side == H2_SERVER);

@@ -14,7 +14,7 @@ from harness.h2_caller import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STRE
 from harness.peers import ScriptedCaller, ScriptedUpstream
 from harness.wire import Cut
 
-SETTINGS_WINDOW, SETTINGS_STREAMS = 4, 3
+SETTINGS_STREAMS, SETTINGS_WINDOW, SETTINGS_TUNNELS = 3, 4, 8
 
 
 class Gate:
@@ -516,6 +516,20 @@ def test_as_many_streams_as_the_pools_take_or_as_limits_say(gate, limits, pool, 
     caller = gate(echo, top={"limits": limits}, pool=pool).caller()
     caller.until(lambda: caller.settings)
     assert caller.settings[SETTINGS_STREAMS] == allowed
+
+
+def test_a_reload_that_lets_more_calls_in_tells_the_connections_that_are_there(gate):
+    here = gate(echo, pool={"size": 100, "queue": 50})
+    caller = here.caller()
+    assert caller.ask2().status == 200 and caller.settings == {**caller.settings, SETTINGS_STREAMS: 150}
+    upstream = {"url": here.api.url, "deadline": "5s", "pool": {"size": 200, "queue": 50}, "upgrade": {}}
+    here.proxy.rewrite({"api": upstream})
+    here.proxy.must_reload()
+    caller.until(lambda: caller.settings[SETTINGS_STREAMS] == 250)
+    assert caller.settings[SETTINGS_TUNNELS] == 1
+    here.proxy.rewrite({"api": {**upstream, "pool": {"size": 1, "queue": 0}}})
+    here.proxy.must_reload()
+    assert caller.ask2().status == 200 and caller.settings[SETTINGS_STREAMS] == 250, "what was allowed is not taken back"
 
 
 @pytest.mark.parametrize("knows", [False, True])
