@@ -44,6 +44,9 @@ void keepalive_free(struct keepalive *keepalive);
 /* Closes all, and keeps connections of this configuration, and of no other, from now on; NULL: none. */
 void keepalive_renew(struct keepalive *keepalive, const struct upstream_config *config);
 
+/* Closes the connection that has been idle for the longest, though it could be used. False: there is none. */
+bool keepalive_give_up_one(struct keepalive *keepalive);
+
 /* The upstream's name has these addresses now: connections to others are closed, when they are idle. */
 void keepalive_heed(struct keepalive *keepalive, struct dns_answer *answer);
 

@@ -40,6 +40,8 @@ struct loop {
     atomic_bool runs; /* in loop_run */
     pthread_t thread; /* which has called it last */
     uint32_t index;
+    /* Descriptors are short: has it found one? NULL: it can't. */
+    bool (*find_descriptor)(struct loop *loop);
     struct list_node deferred;   /* mails of our own, for the end of the turn */
     struct list_node free_later; /* memory to free at the end of the turn */
     struct buffer_spares spare_buffers;
@@ -73,6 +75,9 @@ int64_t loop_now(struct loop *loop);
  * though the turn is a long one.
  */
 int64_t loop_refresh_now(struct loop *loop);
+
+/* After an errno of this kind: has one been found, so that it may be tried again? */
+bool loop_find_descriptor(struct loop *loop, int error);
 
 /* The time at this very instant, by the same clock. Any thread. */
 int64_t loop_clock_ns(void);

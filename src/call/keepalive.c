@@ -125,6 +125,14 @@ static void expire(struct timer *timer, int64_t now_ns)
     timer_set(&keepalive->context->loop->timers, timer, idle_ns < reserved_ns ? idle_ns : reserved_ns);
 }
 
+bool keepalive_give_up_one(struct keepalive *keepalive)
+{
+    if (list_is_empty(&keepalive->idle))
+        return false;
+    drop(keepalive, upstream_of(keepalive->idle.prev));
+    return true;
+}
+
 struct keepalive *keepalive_new(struct call_context *context)
 {
     struct keepalive *keepalive = mem_zalloc(sizeof(*keepalive));

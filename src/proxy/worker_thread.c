@@ -98,6 +98,18 @@ static void release_memory(struct worker *pw)
     mem_free(pw->context.keepalive);
 }
 
+/* Of the upstream that has most, the oldest: one that may be used again is worth less than a call that is there. */
+static bool find_descriptor(struct loop *loop)
+{
+    struct worker *pw = CONTAINER_OF(loop, struct worker, loop);
+    struct keepalive *most = NULL;
+
+    for (uint32_t i = 0; i < pw->upstream_places; i++)
+        if (most == NULL || pw->context.keepalive[i]->count > most->count)
+            most = pw->context.keepalive[i];
+    return most != NULL && keepalive_give_up_one(most);
+}
+
 /* Connections to addresses that a name no longer has are not used again. */
 static void heed(struct worker *pw, const struct dns_news *news)
 {
@@ -166,6 +178,7 @@ enum status worker_init(struct worker *pw, struct proxy *proxy, uint32_t index)
     (void)sem_init(&pw->left, 0, 0); /* fails only for values that are too large */
     if (loop_init(&pw->loop, index) != ST_OK)
         return ST_NOMEM;
+    pw->loop.find_descriptor = find_descriptor;
     pw->context.resolver = resolver_new(&pw->loop);
     if (pw->context.resolver == NULL)
         goto no_resolver;

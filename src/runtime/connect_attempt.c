@@ -217,6 +217,8 @@ static int open_socket(struct connect *connect, unsigned lane)
     PRE(connect->origin->guard == NULL ||
         guarded_may_dial(connect->origin->guard, &address, connect->origin->port));
     fd = tcp_connect(&address.any, connect->origin->longest_ns);
+    if (fd < 0 && loop_find_descriptor(connect->loop, errno))
+        fd = tcp_connect(&address.any, connect->origin->longest_ns);
     if (fd < 0)
         return errno;
     if (transport_open(transport, connect->loop, fd, connecting) != ST_OK)

@@ -247,7 +247,8 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
             continue;
         if (!is_out_of_descriptors(errno))
             return;
-        if (acceptor->shortage != NULL && acceptor->shortage(acceptor))
+        if (acceptor->shortage != NULL ? acceptor->shortage(acceptor)
+                                       : loop_find_descriptor(acceptor->loop, errno))
             continue;
         pause_accepting(acceptor, PAUSE_NS);
         return;

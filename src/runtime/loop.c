@@ -1,5 +1,6 @@
 #include "runtime/loop.h"
 
+#include <errno.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,6 +126,13 @@ int64_t loop_clock_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+bool loop_find_descriptor(struct loop *loop, int error)
+{
+    PRE(loop_is_own(loop));
+    return (error == EMFILE || error == ENFILE) && loop->find_descriptor != NULL &&
+           loop->find_descriptor(loop);
 }
 
 int64_t loop_refresh_now(struct loop *loop)

@@ -1,5 +1,8 @@
 """Kept connections that have died without a word, all at once: one call finds out, not each."""
 
+import os
+import resource
+
 import pytest
 
 from harness.bounds import SLOW
@@ -143,3 +146,21 @@ def test_what_is_reserved_for_a_caller_is_not_trusted_either(pair):
     fresh, _ = up.take()
     fresh.answer(401, "WWW-Authenticate: NTLM")
     assert owner.recv_response().status == 401
+
+
+def test_idle_connections_are_given_up_for_calls_where_descriptors_run_out(curfew, upstream):
+    kept, other = upstream(), upstream()
+    proxy = curfew(upstreams={"api": {"url": kept.url, "deadline": "5s", "keepalive": LONG}, "other": {"url": other.url, "deadline": "5s"}})
+    keep(proxy, kept, 8)
+    last = max(int(name) for name in os.listdir(f"/proc/{proxy.process.pid}/fd"))
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (last + 1, last + 1))
+    crowd = []
+    while proxy.metrics().sum("curfew_connections", side="upstream_idle") > 4:  # until callers have what was free, and more
+        crowd.append(proxy.caller("other"))
+        assert len(crowd) < last
+    crowd[-1].request("GET", "/")
+    exchange, _ = other.take()
+    exchange.answer()
+    assert crowd[-1].recv_response().status == 200
+    for one in crowd:
+        one.close()
