@@ -6,6 +6,7 @@
 #include "call/call_tunnel.h"
 #include "call/downstream.h"
 #include "call/context.h"
+#include "call/target.h"
 
 /* "[address]:port" */
 #define AUTHORITY_MAX 64
@@ -216,6 +217,18 @@ static bool is_to_be_tried_again(const struct call *call, uint16_t code)
     return call->has_retries && retry_when_has_status(&retries->policy.when, code);
 }
 
+/*
+ * The proxy on the way of a forward proxy wants credentials: a caller who is told so by a 407 takes its own proxy for
+ * the one that asks, and sends those that it has.
+ */
+static const struct stream_fault *asks_for_credentials(const struct call *call, const struct http1_head *head)
+{
+    static const struct stream_fault fault = {.cause = CAUSE_PROXY_REFUSED,
+                                              .detail = "the proxy answered 407"};
+
+    return head->code == 407 && call->target != NULL && call->target->goes_whole ? &fault : NULL;
+}
+
 bool call_take_response_head(struct call *call, const struct stream_fault **fault)
 {
     struct try *try = call->try;
@@ -226,6 +239,9 @@ bool call_take_response_head(struct call *call, const struct stream_fault **faul
     case STREAM_WAIT: return false;
     default: *fault = &try->exchange->fault; return false;
     }
+    *fault = asks_for_credentials(call, head);
+    if (*fault != NULL)
+        return false;
     if (!http1_is_interim(head->code))
         call_try_answered(call);
     if (is_to_be_tried_again(call, head->code) && call_try_again(call, NULL, head))

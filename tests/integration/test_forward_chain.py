@@ -189,6 +189,12 @@ def test_by_name_plain_requests_go_to_it_with_the_whole_url(chained, known):
     assert exchange.recv_request().raw_head.startswith(b"OPTIONS http://name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n")
     exchange.answer(content=b"two")
     assert caller.recv_response().content == b"two"
+    caller.request("GET", "http://name.test/")
+    exchange.recv_request()
+    exchange.answer(407, "Proxy-Authenticate: Basic", content=b"no")
+    answer = caller.recv_response()
+    problem.expect(answer, 502, "proxy_refused", upstream="egress")
+    assert answer.reason == "curfew: proxy_refused" and answer["proxy-authenticate"] is None
 
 
 # -------------------------------------------------------------------------------- environment, configuration
