@@ -78,6 +78,7 @@ struct block_reply {
     bool tight;
     uint32_t total_granted, hosts, waiting_hosts; /* in the whole fleet */
     int64_t learning_us; /* for so long the store does not know yet what hosts hold; 0: it does */
+    uint32_t smallest;   /* size that a living host is configured with: it holds */
 };
 
 struct block {

@@ -22,7 +22,6 @@ struct pool;
  */
 
 /* What is said of it to operators. */
-enum fleet_gravity { FLEET_SAYS, FLEET_WARNS, FLEET_FAILS };
 typedef void (*fleet_say_fn)(void *arg, enum fleet_gravity gravity, const char *line);
 
 /* All is borrowed, and outlives it. NULL: no memory. */

@@ -50,6 +50,7 @@ struct fleet_pool {
     uint32_t number; /* of the pool */
     struct pool *pool;
     bool is_attached, leaves;
+    uint32_t smallest; /* size in the fleet, of another host; 0: none is smaller */
     uint32_t size, reserve, fallback_size;
     bool lends; /* its size is not all reserved */
     struct block_terms wanted;

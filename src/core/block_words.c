@@ -60,7 +60,7 @@ static bool read_grant(const struct store_reply *from, struct block_reply *out)
 {
     int64_t tight, turn_ns;
 
-    if (from->count < 13 || !store_reply_within(from, 6, 0, 1, &tight) ||
+    if (from->count < 14 || !store_reply_within(from, 6, 0, 1, &tight) ||
         !store_reply_number(from, 7, &turn_ns))
         return false;
     out->tight = tight != 0;
@@ -68,7 +68,8 @@ static bool read_grant(const struct store_reply *from, struct block_reply *out)
     return read_permits(from, 4, &out->granted) && read_permits(from, 5, &out->aim) &&
            read_permits(from, 8, &out->reserve) && read_permits(from, 9, &out->total_granted) &&
            read_permits(from, 10, &out->hosts) && read_permits(from, 11, &out->waiting_hosts) &&
-           store_reply_within(from, 12, 0, SCRIPT_NUMBER_MAX, &out->learning_us);
+           store_reply_within(from, 12, 0, SCRIPT_NUMBER_MAX, &out->learning_us) &&
+           read_permits(from, 13, &out->smallest);
 }
 
 bool block_read_reply(const struct store_reply *from, const struct block_request *request,

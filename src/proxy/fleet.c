@@ -171,10 +171,10 @@ static void has_answered(struct fleet_peers *peers, int64_t took_ns)
     metric_observe_overshoot(&fleet_of(peers)->round_trips, took_ns);
 }
 
-static void has_refused(struct fleet_peers *peers, const char *pool, const char *why)
+static void has_told(struct fleet_peers *peers, enum fleet_gravity gravity, const char *pool,
+                     const char *what, const char *particulars)
 {
-    say(fleet_of(peers), FLEET_FAILS, "fleet: pool %s: the store does not renew what it lends: %s", pool,
-        why);
+    say(fleet_of(peers), gravity, "fleet: pool %s: %s: %s", pool, what, particulars);
 }
 
 static void has_changed(struct fleet_peers *peers, const char *pool, enum fleet_mode before,
@@ -262,7 +262,7 @@ struct fleet *fleet_new(struct loop *loop, fleet_say_fn say_fn, void *arg)
                                         .renew = &fleet->renew,
                                         .turn = &fleet->turn,
                                         .answered = has_answered,
-                                        .refused = has_refused,
+                                        .told = has_told,
                                         .changed = has_changed,
                                         .looked = has_looked,
                                         .outdated = is_outdated};

@@ -10,6 +10,7 @@
 #include "config/arena.h"
 #include "config/fleet_terms.h"
 #include "config/snapshot.h"
+#include "proxy/fleet_keys.h"
 #include "runtime/loop.h"
 #include "runtime/pool_locked.h"
 
@@ -251,6 +252,24 @@ bool fleet_pool_has_left(const struct fleet_pool *fp)
 
 /* ---- answers -------------------------------------------------------------------------------------------- */
 
+/* Sizes differ while a new one is rolled out. If they still do then, the larger ones are of no use. */
+static void note_smallest(struct fleet_pool *fp, uint32_t lent)
+{
+    uint32_t owned = fp->size - fp->wanted.size, smallest = lent < fp->request.size ? lent + owned : 0;
+    char sizes[48];
+
+    if (smallest == fp->smallest)
+        return;
+    fp->smallest = smallest;
+    snprintf(sizes, sizeof(sizes), "%u, not %u", smallest, fp->size);
+    if (smallest != 0)
+        fp->peers->told(fp->peers, FLEET_WARNS, fp->name, "the size of another host is smaller, and holds",
+                        sizes);
+    else
+        fp->peers->told(fp->peers, FLEET_SAYS, fp->name, "no other host has a smaller size any more",
+                        "its own holds");
+}
+
 static void note_answer(struct fleet_pool *fp, const struct block_reply *reply)
 {
     static const enum fleet_result results[] = {[BLOCK_OK] = FLEET_OK,
@@ -267,6 +286,7 @@ static void note_answer(struct fleet_pool *fp, const struct block_reply *reply)
     figures->total_granted = reply->total_granted;
     figures->hosts = reply->hosts;
     figures->waiting_hosts = reply->waiting_hosts;
+    note_smallest(fp, reply->smallest);
     fp->learning_until_ns = pool_lease_clock_ns() + reply->learning_us * NS_PER_US;
 }
 
@@ -305,7 +325,7 @@ static void answered(struct store_command *command, enum store_fault fault, cons
         why = "what the script has answered is out of form";
     /* Of the place itself it is told by the store; of another node of its cluster here. */
     if (fault == STORE_FINE || fault == STORE_REFUSED || store_connection(peers->store) != 0)
-        peers->refused(peers, fp->name, why);
+        peers->told(peers, FLEET_FAILS, fp->name, FLEET_REFUSES, why);
     fleet_pool_lost(fp);
 }
 
@@ -332,31 +352,13 @@ static void is_asked(struct mail *mail)
 
 /* ---- life ----------------------------------------------------------------------------------------------- */
 
-static char *put(struct arena *arena, const char *a, const char *b, const char *c, const char *d)
-{
-    size_t cap = strlen(a) + strlen(b) + strlen(c) + strlen(d) + 1;
-    char *text = arena_calloc(arena, cap, 1);
-
-    if (text != NULL)
-        snprintf(text, cap, "%s%s%s%s", a, b, c, d);
-    return text;
-}
-
-static bool put_span(struct arena *arena, const char *key, const char *part, const char *end,
-                     struct span *out)
-{
-    const char *text = put(arena, "curfew:{", key, part, end);
-
-    *out = text != NULL ? span_of(text) : SPAN_LIT("");
-    return text != NULL;
-}
-
 bool fleet_pool_rename(struct fleet_pool *fp, const char *host, bool is_first)
 {
-    char *id = is_first ? put(fp->arena, host, "", "", "") : put(fp->arena, host, "/", fp->name, "");
+    char *id = is_first ? fleet_text_put(fp->arena, host, "", "", "")
+                        : fleet_text_put(fp->arena, host, "/", fp->name, "");
     struct span channel;
 
-    if (id == NULL || !put_span(fp->arena, fp->key, "}:hint:", id, &channel))
+    if (id == NULL || !fleet_key_put(fp->arena, fp->key, "}:hint:", id, &channel))
         return false;
     fp->id = id;
     fp->channel = channel;
@@ -369,14 +371,14 @@ static bool put_texts(struct fleet_pool *fp, const char *fleet, const struct poo
                                                   "}:waiting", "}:rich",    "}:spare"};
 
     fp->name = arena_text(fp->arena, span_of(config->name));
-    fp->key = put(fp->arena, fleet, "/", config->fleet, "");
+    fp->key = fleet_text_put(fp->arena, fleet, "/", config->fleet, "");
     if (fp->name == NULL || fp->key == NULL)
         return false;
     fp->shared = fp->key + strlen(fleet) + 1;
     for (int i = 0; i < FLEET_KEYS; i++)
-        if (!put_span(fp->arena, fp->key, parts[i], "", &fp->keys[i]))
+        if (!fleet_key_put(fp->arena, fp->key, parts[i], "", &fp->keys[i]))
             return false;
-    return put_span(fp->arena, fp->key, "}:hint:", "", &fp->channels);
+    return fleet_key_put(fp->arena, fp->key, "}:hint:", "", &fp->channels);
 }
 
 struct fleet_pool *fleet_pool_new(struct fleet_peers *peers, const char *fleet,

@@ -5,7 +5,7 @@
 -- ARGV  1 host  2 number  3 epoch  4 not after, us  5 claim  6 held  7 want  8 weight  9 size  10 yields  11 adrift
 --       12 lease, us  13 margin, us  14 channel of hints, before a host's name
 -- Gives {"OK", number, epoch, time, granted, aim, tight, turn in ns or -1, reserve, all granted, hosts, hosts that wait,
---       for how long what others hold is still unknown, us}, or
+--       for how long what others hold is still unknown, us, the smallest size that holds}, or
 --       {"EPOCH" | "LATE" | "OLD", number, epoch, time}. Times are the store's, in us.
 local SILENCE, TIGHT, TURN, HINT, HINT_BUSY = 4000000, 1000000, 100000, 50000, 1000000
 local SERVED, EXPIRED, ASKED = 16, 16, 4
@@ -211,4 +211,4 @@ local reserve = tight and math.floor(free() / book.alive) or 1
 save()
 local learning = book.unknown_until ~= 0 and book.unknown_until - now or 0
 return {"OK", whole(number), book.epoch, whole(now), mine.granted, to, tight and 1 or 0, whole(turn), reserve,
-  book.booked, book.alive, redis.call("ZCARD", WAITING), whole(learning)}
+  book.booked, book.alive, redis.call("ZCARD", WAITING), whole(learning), book.cap}

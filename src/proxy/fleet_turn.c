@@ -1,14 +1,12 @@
 #include "proxy/fleet_turn.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "base/invariant.h"
 #include "base/number.h"
-#include "config/arena.h"
 #include "config/snapshot.h"
 #include "core/turn_words.h"
+#include "proxy/fleet_keys.h"
 #include "proxy/fleet_peers.h"
 #include "runtime/loop.h"
 #include "runtime/store.h"
@@ -62,7 +60,7 @@ static void answered(struct store_command *command, enum store_fault fault, cons
     if (fault == STORE_FINE && ft->is_lost)
         why = "what the script has answered is out of form";
     if (ft->is_lost && (fault == STORE_FINE || fault == STORE_REFUSED))
-        peers->refused(peers, ft->name, why);
+        peers->told(peers, FLEET_FAILS, ft->name, FLEET_REFUSES, why);
     ft->look(ft);
 }
 
@@ -110,24 +108,13 @@ static void time_has_come(struct timer *timer, int64_t now_ns)
     ft->look(ft);
 }
 
-static bool put_key(struct arena *arena, const char *key, const char *part, struct span *out)
-{
-    size_t cap = strlen(key) + strlen(part) + sizeof("curfew:{");
-    char *text = arena_calloc(arena, cap, 1);
-
-    if (text == NULL)
-        return false;
-    snprintf(text, cap, "curfew:{%s%s", key, part);
-    *out = span_of(text);
-    return true;
-}
-
 bool fleet_turn_init(struct fleet_turn *ft, struct fleet_peers *peers, struct arena *arena, const char *name,
                      const char *key, void (*look)(struct fleet_turn *turn))
 {
     *ft = (struct fleet_turn){.peers = peers, .name = name, .look = look, .next_ns = NS_NEVER};
-    return put_key(arena, key, "}:turn", &ft->keys[0]) && put_key(arena, key, "}:turns", &ft->keys[1]) &&
-           put_key(arena, key, "}:hint:", &ft->channel) &&
+    return fleet_key_put(arena, key, "}:turn", "", &ft->keys[0]) &&
+           fleet_key_put(arena, key, "}:turns", "", &ft->keys[1]) &&
+           fleet_key_put(arena, key, "}:hint:", "", &ft->channel) &&
            timer_init(&peers->loop->timers, &ft->timer, time_has_come) == ST_OK;
 }
 

@@ -24,6 +24,10 @@ def wait_lent(fleet, hosts, seconds=SOON):
         poll(lambda host=host: fleet.hosts[host].ask("GET", "/ok").status == 200, f"host {host} to take calls", seconds)
 
 
+def says(host, text):
+    assert host.process.stderr.wait(lambda lines: any(text in line for line in lines), 2 * SOON), (text, host.process.stderr.lines)
+
+
 @pytest.mark.timed
 def test_a_cap_holds_over_all_hosts_and_is_used_by_all_alike(fleet):
     f = fleet(4, size=6)
@@ -93,7 +97,10 @@ def test_while_another_size_is_rolled_out_the_smallest_one_holds(fleet):
     f.resize(0, 4)
     poll(lambda: int(f.store.book(POOL)["booked"]) <= 4, "the smaller size to hold")
     f.api.reset_stats()
+    for host in f.hosts[1:]:
+        says(host, "pool api: the size of another host is smaller, and holds: 4, not 9")
     f.resize(1, 4)
+    says(f.hosts[1], "pool api: no other host has a smaller size any more: its own holds")
     f.add()
     finish()
     assert 3 <= f.api.stats()["in_work_max"] <= 4

@@ -456,6 +456,7 @@ static inline void ledger_renew(struct ledger *ledger, uint32_t host, int64_t ti
     reply->total_granted = ledger->booked;
     reply->hosts = ledger->alive;
     reply->waiting_hosts = ledger->waiting.count;
+    reply->smallest = ledger->cap;
     reply->learning_us = ledger->unknown_until_us != 0 ? ledger->unknown_until_us - ledger->now_us : 0;
 }
 

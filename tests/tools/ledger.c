@@ -34,9 +34,9 @@ static void print(const struct block_reply *reply)
 
     printf("%s %s", words[reply->answer], reply->epoch);
     if (reply->answer == BLOCK_OK) {
-        printf(" %u %u %d %" PRId64 " %u %u %u %u %" PRId64 " |", reply->granted, reply->aim, reply->tight,
+        printf(" %u %u %d %" PRId64 " %u %u %u %u %" PRId64 " %u |", reply->granted, reply->aim, reply->tight,
                reply->turn_ns == INT64_MAX ? -1 : reply->turn_ns, reply->reserve, reply->total_granted,
-               reply->hosts, reply->waiting_hosts, reply->learning_us);
+               reply->hosts, reply->waiting_hosts, reply->learning_us, reply->smallest);
         for (unsigned i = 0; i < hinted_count; i++)
             printf(" %u", hinted[i]);
     }

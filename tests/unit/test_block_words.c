@@ -8,7 +8,7 @@
 
 #include "core/block_words.h"
 
-#define ITEMS 13
+#define ITEMS 14
 
 static const struct block_request request = {.number = 17,
                                              .connection = 3,
@@ -41,7 +41,7 @@ static struct answer *good(void)
 
     answer = (struct answer){.items = {text("OK"), text("17"), text("e2"), text("1000"), number(6), number(5),
                                        number(1), text("30000"), number(2), number(48), number(12), number(3),
-                                       text("7000")}};
+                                       text("7000"), number(50)}};
     answer.whole = (struct store_reply){.kind = STORE_LIST, .count = ITEMS, .items = answer.items};
     return &answer;
 }
@@ -92,6 +92,7 @@ static void an_answer_is_read(void **state)
     assert_int_equal(reply.hosts, 12);
     assert_int_equal(reply.waiting_hosts, 3);
     assert_int_equal(reply.learning_us, 7000);
+    assert_int_equal(reply.smallest, 50);
 }
 
 static void another_epochs_answer_needs_no_more_than_its_name(void **state)
