@@ -93,14 +93,25 @@ static bool is_breaker_open(struct call *call)
     return circuit != NULL && !circuit_would_let(circuit, loop_now(call->context->loop));
 }
 
+/* To another protocol, though nobody has asked, or not for that one. */
+static bool has_switched(const struct try *try)
+{
+    struct stream_start start;
+
+    return try->status == 0 && stream_read_start(try->exchange, &start) && start.code == 101;
+}
+
 /*
  * What a retry is decided by: a head that was cut, or a stream of HTTP/2 that was reset before it, is no response; nor
- * is a stream that was held back and breaks off: it has told the caller nothing.
+ * is a stream that was held back and breaks off: it has told the caller nothing. A switch of protocols is no junk that
+ * comes by chance: it is of no kind.
  */
 static enum cause retry_cause(const struct call *call, const struct try_result *result)
 {
     bool has_begun = call->try->status != 0 && !call_holds(call);
 
+    if (result->cause == CAUSE_HTTP_PROTOCOL && has_switched(call->try))
+        return CAUSE_NONE;
     return result->cause == CAUSE_INCOMPLETE && !has_begun ? CAUSE_TERMINATED : result->cause;
 }
 

@@ -71,6 +71,24 @@ def test_what_is_not_listed_is_passed_on_and_has_no_reason(flaky):
     assert all("tries" not in line and "retry_stopped" not in line for line in proxy.log(3))
 
 
+def test_junk_is_tried_again_and_a_switch_of_protocols_or_a_head_that_is_too_large_is_not(pair):
+    proxy, up = retried(pair, {"upgrade": {"protocols": ["websocket"]}}, when=["junk"], attempts=2)
+    ask_to_switch = ("Connection: Upgrade", "Upgrade: websocket")
+    for head, fields, tries in (
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", (), 2),
+            (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", (), 1),
+            (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n", ask_to_switch, 1),
+            (b"HTTP/1.1 200 OK\r\nA: " + bytes(100000).replace(b"\0", b"a") + b"\r\n\r\n", (), 1)):
+        with closing(proxy.caller()) as caller:
+            caller.request("GET", "/", *fields)
+            for _ in range(tries):
+                up.take()[0].send(head)
+            assert caller.recv_response().status == 502
+    up.must_have_no_connection()
+    assert stopped(proxy) == {"attempts": 1}
+    assert ["retry_stopped" in line for line in proxy.log(4)] == [True, False, False, False]
+
+
 def test_the_apis_last_answer_is_the_callers(pair):
     """haproxy#439: a 503 three times is the third one, byte for byte."""
     proxy, up = retried(pair)
