@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "base/status.h"
 #include "http/http1.h"
 
 /*
@@ -35,6 +36,27 @@ void h1_reader_open(struct h1_reader *reader, bool is_response, enum http1_frami
  * while there is data.
  */
 enum http1_status h1_reader_decode(struct h1_reader *reader, struct span bytes, struct span *trailers);
+
+/* Of h1_reader_show, where something is there that has not been decoded, and is due. */
+bool h1_reader_decode_more(struct h1_reader *reader, struct span bytes, bool is_first, struct span *trailers,
+                           size_t *front) MUST_CHECK;
+
+/*
+ * Decodes what can be moved together, if it is due: what was decoded before has been taken, or lasts until the
+ * connection's end, and is shown whole, also to who has not taken it. *front bytes of the front are done with, and go
+ * now, whatever comes of it; *trailers as above, else empty. `is_first`: nothing of the message has gone on yet, so all
+ * that is there is looked at. False: the framing is broken.
+ */
+static inline MUST_CHECK bool h1_reader_show(struct h1_reader *reader, struct span bytes, bool is_first,
+                                             struct span *trailers, size_t *front)
+{
+    bool is_due = (reader->data == 0 || reader->content.framing == HTTP1_UNTIL_CLOSE) && !reader->ended;
+    bool has_more = bytes.len > (size_t)reader->gap + reader->data + reader->skip;
+
+    *trailers = (struct span){0};
+    *front = 0;
+    return !is_due || !has_more || h1_reader_decode_more(reader, bytes, is_first, trailers, front);
+}
 
 /* What of the bytes is the decoded data. It lies in them and is valid as long as they are. */
 static inline struct span h1_reader_data(const struct h1_reader *reader, struct span bytes)

@@ -10,10 +10,9 @@
 #include "runtime/transport.h"
 #include "wire/stream.h"
 
-/* h1_receive, where something may be there; and what h1_peek has to have looked at. */
+/* h1_receive, where something may be there. */
 enum status h1_receive_more(struct transport *transport, struct buffer *in, const struct h1_reader *reader,
                             uint32_t head_cap) MUST_CHECK;
-bool h1_decode(struct h1_reader *reader, struct buffer *in, bool is_first, struct span *trailers) MUST_CHECK;
 
 /*
  * Has more of a message behind what is in the buffer: of a head, up to head_cap bytes of it, or, once the reader is
@@ -31,11 +30,11 @@ static inline MUST_CHECK enum status h1_receive(struct transport *transport, str
 static inline MUST_CHECK bool h1_peek(struct h1_reader *reader, struct buffer *in, bool is_first,
                                       struct stream_piece *piece)
 {
-    /* What lasts until the connection's end is shown whole, also to who has not taken what came before. */
-    bool decodes = (reader->data == 0 || reader->content.framing == HTTP1_UNTIL_CLOSE) && !reader->ended;
+    size_t front;
+    bool is_sound = h1_reader_show(reader, buffer_span(in), is_first, &piece->trailers, &front);
 
-    piece->trailers = (struct span){0};
-    if (decodes && !h1_decode(reader, in, is_first, &piece->trailers))
+    buffer_consume(in, front);
+    if (!is_sound)
         return false;
     piece->data = h1_reader_data(reader, buffer_span(in));
     piece->last = reader->ended;

@@ -105,6 +105,20 @@ bool h1_reader_is_broken(const struct h1_reader *reader, struct span bytes)
     return look_ahead(&content, &rest) == HTTP1_BAD;
 }
 
+bool h1_reader_decode_more(struct h1_reader *reader, struct span bytes, bool is_first, struct span *trailers,
+                           size_t *front)
+{
+    enum http1_status status = HTTP1_MORE;
+
+    while (status == HTTP1_MORE)
+        status = h1_reader_decode(reader, bytes, trailers);
+    *front = h1_reader_take(reader, 0);
+    if (status == HTTP1_BAD)
+        return false;
+    bytes = (struct span){bytes.ptr + *front, bytes.len - *front};
+    return !is_first || reader->ended || !h1_reader_is_broken(reader, bytes);
+}
+
 struct span h1_reader_fault(const struct h1_reader *reader, struct span bytes)
 {
     struct http1_content content = reader->content;

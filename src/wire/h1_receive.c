@@ -22,14 +22,3 @@ enum status h1_receive_more(struct transport *transport, struct buffer *in, cons
         buffer_close_if_empty(spares, in);
     return status;
 }
-
-bool h1_decode(struct h1_reader *reader, struct buffer *in, bool is_first, struct span *trailers)
-{
-    enum http1_status status = HTTP1_MORE;
-
-    while (status == HTTP1_MORE)
-        status = h1_reader_decode(reader, buffer_span(in), trailers);
-    buffer_consume(in, h1_reader_take(reader, 0));
-    return status != HTTP1_BAD &&
-           (!is_first || reader->ended || !h1_reader_is_broken(reader, buffer_span(in)));
-}

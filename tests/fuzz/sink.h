@@ -58,18 +58,15 @@ enum pump_result { PUMP_STARVED, PUMP_BLOCKED, PUMP_DONE, PUMP_BROKEN };
 /* False: the framing is broken. */
 static inline bool pump_decode(struct h1_reader *reader, struct h1_writer *writer, struct source *source)
 {
-    enum http1_status status = HTTP1_MORE;
     struct span trailers;
+    size_t front;
+    bool is_sound = h1_reader_show(reader, source_span(source), writer->head.len != 0, &trailers, &front);
 
-    while (status == HTTP1_MORE)
-        status = h1_reader_decode(reader, source_span(source), &trailers);
-    source->start += h1_reader_take(reader, 0);
-    if (status == HTTP1_BAD)
+    source->start += front;
+    if (!is_sound)
         return false;
     if (reader->ended)
         MUST(h1_writer_end(writer, trailers));
-    else if (writer->head.len != 0 && h1_reader_is_broken(reader, source_span(source)))
-        return false;
     if (reader->data != 0)
         h1_writer_begin(writer, reader->data);
     return true;

@@ -93,6 +93,26 @@ static void good_content_is_taken_before_a_fault_behind_it_is_told(void **state)
     assert_int_equal(decode(&r), HTTP1_BAD);
 }
 
+static void of_a_message_of_which_nothing_has_gone_all_that_is_there_is_looked_at(void **state)
+{
+    const struct span bytes = SPAN_LIT("1\r\na\r\nxyz");
+    struct received r;
+    size_t front;
+
+    receive(&r, HTTP1_CHUNKED, 0, bytes);
+    assert_false(h1_reader_show(&r.reader, r.bytes, true, &r.trailers, &front));
+    receive(&r, HTTP1_CHUNKED, 0, bytes);
+    assert_true(h1_reader_show(&r.reader, r.bytes, false, &r.trailers, &front));
+    assert_int_equal(front, 3);
+    r.bytes.ptr += front;
+    r.bytes.len -= front;
+    assert_true(span_eq(data_of(&r), SPAN_LIT("a")));
+    assert_true(h1_reader_show(&r.reader, r.bytes, false, &r.trailers, &front)); /* it has not been taken */
+    assert_int_equal(front, 0);
+    take(&r, 1);
+    assert_false(h1_reader_show(&r.reader, r.bytes, false, &r.trailers, &front));
+}
+
 static void bytes_that_hold_all_are_told_from_those_that_do_not(void **state)
 {
     struct received r;
@@ -159,6 +179,7 @@ int main(void)
         cmocka_unit_test(small_chunks_become_one_piece_and_framing_goes_with_the_last_of_it),
         cmocka_unit_test(a_large_chunk_is_no_part_of_the_piece_before),
         cmocka_unit_test(good_content_is_taken_before_a_fault_behind_it_is_told),
+        cmocka_unit_test(of_a_message_of_which_nothing_has_gone_all_that_is_there_is_looked_at),
         cmocka_unit_test(bytes_that_hold_all_are_told_from_those_that_do_not),
         cmocka_unit_test(an_end_of_the_connection_ends_only_what_lasts_until_then),
         cmocka_unit_test(a_message_is_thrown_away_to_its_end_and_no_further),
