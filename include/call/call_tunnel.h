@@ -42,9 +42,6 @@ static inline const struct span *call_upgrade(const struct call *call)
     return call->tunnel != NULL ? call->tunnel->protocol : NULL;
 }
 
-/* The request's head goes, and nothing behind it. As call_exchange's upload. */
-const struct stream_fault *call_send_ask(struct call *call);
-
 /* The head that says yes has been handed over to the caller: TUNNEL begins, unless the call is over by that. */
 void call_open_tunnel(struct call *call);
 

@@ -22,4 +22,7 @@ typedef void (*relay_watch_fn)(void *arg, const struct stream_piece *piece);
  */
 enum relay_end relay_run(struct stream *from, struct stream *to, relay_watch_fn watch, void *arg);
 
+/* The head that waits to be sent goes, and nothing behind it. */
+enum relay_end relay_head(struct stream *from, struct stream *to);
+
 #endif

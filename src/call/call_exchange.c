@@ -18,7 +18,7 @@
 
 static void request_is_sent(struct call *call)
 {
-    PRE(call->caller->ended); /* all that has come is with the upstream */
+    PRE(call->caller->ended || call->tunnel != NULL); /* all that has come is with the upstream */
     call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
     try_note_uploaded(call->try);
     call_follow_phase(call);
@@ -33,12 +33,19 @@ static void note_sent(struct call *call, enum sent sent)
 
 static const struct stream_fault delivered = {.cause = CAUSE_NONE};
 
-static enum relay_end relay_content(struct call *call)
+/* What a tunnel's caller sends behind the head waits until it is open. */
+static bool has_content(const struct call *call)
 {
-    bool has_content = !call->caller->ended || call->caller->received != 0;
+    return (!call->caller->ended || call->caller->received != 0) && call->tunnel == NULL;
+}
+
+static enum relay_end relay_request(struct call *call)
+{
     enum relay_end end;
 
-    if (!call->has_retries || !has_content)
+    if (!has_content(call))
+        return relay_head(call->caller, call->try->exchange);
+    if (!call->has_retries)
         return relay_run(call->caller, call->try->exchange, NULL, NULL);
     end = relay_run(call_content(call), call->try->exchange, NULL, NULL);
     call_note_content(call);
@@ -51,9 +58,7 @@ static const struct stream_fault *upload(struct call *call)
 
     if (call->try->uploaded || call->try->exchange->lost || !try_fsm_is_exchanging(&call->try->fsm))
         return NULL;
-    if (call->tunnel != NULL)
-        return call_send_ask(call);
-    end = relay_content(call);
+    end = relay_request(call);
     if (call->try->exchange->sent)
         note_sent(call, SENT_PARTIAL);
     switch (end) {

@@ -48,28 +48,6 @@ enum cause call_ask_for_upgrade(struct call *call, struct http1_head *head)
     return call_ask_for_tunnel(call, &upgrade->terms, asked) ? CAUSE_NONE : CAUSE_INTERNAL;
 }
 
-const struct stream_fault *call_send_ask(struct call *call)
-{
-    static const struct stream_piece nothing = {.last = true};
-    struct stream *exchange = call->try->exchange;
-    enum stream_result result;
-    size_t taken;
-
-    result = stream_send(exchange, &nothing, &taken);
-    if (exchange->sent) {
-        try_fsm_note_sent(&call->try->fsm, SENT_PARTIAL);
-        call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
-    }
-    if (result == STREAM_NOMEM)
-        return &call_no_memory;
-    if (result == STREAM_OK) {
-        call_fsm_note_sent(&call->fsm, SENT_COMPLETE);
-        try_note_uploaded(call->try);
-        call_follow_phase(call);
-    }
-    return NULL; /* of one that has closed, the response is looked for next */
-}
-
 void call_open_tunnel(struct call *call)
 {
     struct call_tunnel *tunnel = call->tunnel;

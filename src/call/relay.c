@@ -57,3 +57,14 @@ enum relay_end relay_run(struct stream *from, struct stream *to, relay_watch_fn 
     }
     return RELAY_AGAIN;
 }
+
+enum relay_end relay_head(struct stream *from, struct stream *to)
+{
+    static const struct stream_piece nothing = {.last = true};
+    enum stream_result result;
+    size_t taken;
+
+    result = stream_send(to, &nothing, &taken);
+    stream_take(from, 0); /* by which the room goes back that the head has taken */
+    return result == STREAM_OK ? RELAY_DONE : end_at_sink(from, result);
+}

@@ -137,6 +137,20 @@ static void a_source_that_never_dries_up_leaves_others_their_turn(void **state)
     assert_true(world.out.len >= 4 && world.out.len <= 64);
 }
 
+static void a_head_may_go_alone_whatever_comes_behind_it(void **state)
+{
+    struct world world;
+
+    begin(&world, SPAN_LIT("not yet"), false, 3);
+    memory_put_head(&world.to.stream, SPAN_LIT("HEAD"));
+    assert_int_equal(relay_head(&world.from.stream, &world.to.stream), RELAY_WAIT);
+    assert_true(world.from.stream.paused && !world.to.out_ended);
+    world.to.room = 100;
+    assert_int_equal(relay_head(&world.from.stream, &world.to.stream), RELAY_DONE);
+    assert_true(span_eq(text_span(&world.out), SPAN_LIT("HEAD")));
+    assert_true(world.to.out_ended && span_eq(world.from.content, SPAN_LIT("not yet")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +162,7 @@ int main(void)
         cmocka_unit_test(nothing_goes_of_a_message_whose_beginning_is_broken),
         cmocka_unit_test(a_sink_that_has_gone_ends_it),
         cmocka_unit_test(a_source_that_never_dries_up_leaves_others_their_turn),
+        cmocka_unit_test(a_head_may_go_alone_whatever_comes_behind_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
