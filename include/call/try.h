@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "call/context.h"
 #include "call/try_plan.h"
 #include "core/breaker.h"
 #include "core/retry.h"
@@ -15,7 +16,6 @@
 #include "wire/h1_exchange.h"
 #include "wire/h2_exchange.h"
 
-struct call_context;
 struct try;
 struct upstream;
 
@@ -91,7 +91,16 @@ struct try {
 };
 
 /* Ready to begin; zeroed memory otherwise. */
-void try_init(struct try *try, struct call_context *context, const struct try_events *events, void *user);
+static inline void try_init(struct try *try, struct call_context *context, const struct try_events *events,
+                            void *user)
+{
+    try_fsm_begin(&try->fsm);
+    try->events = events;
+    try->user = user;
+    try->context = context;
+    h1_exchange_init(&try->h1, context->loop, &context->head);
+    try->exchange = &try->h1.stream;
+}
 
 enum try_step {
     TRY_IS_THERE, /* what it has asked for */

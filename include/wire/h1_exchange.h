@@ -9,10 +9,9 @@
 #include "http/h1_writer.h"
 #include "http/http1.h"
 #include "runtime/buffer.h"
+#include "runtime/loop.h"
 #include "runtime/transport.h"
 #include "wire/stream.h"
-
-struct loop;
 
 /*
  * A stream to an upstream over HTTP/1.1: a connection's one exchange. It lies with its user, so that a connection which
@@ -70,6 +69,10 @@ void h1_exchange_begin(struct h1_exchange *exchange, struct transport *transport
 void h1_exchange_take_over(struct h1_exchange *to, struct h1_exchange *from);
 
 /* Gives back what it holds, but not the connection. */
-void h1_exchange_fini(struct h1_exchange *exchange);
+static inline void h1_exchange_fini(struct h1_exchange *exchange)
+{
+    buffer_close(&exchange->loop->spare_buffers, &exchange->in);
+    h1_writer_fini(&exchange->writer);
+}
 
 #endif

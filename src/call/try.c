@@ -294,17 +294,6 @@ static void wait_is_over(struct mail *mail)
         try->events->admitted(try);
 }
 
-void try_init(struct try *try, struct call_context *context, const struct try_events *try_events, void *user)
-{
-    try_fsm_begin(&try->fsm);
-    try->events = try_events;
-    try->user = user;
-    try->context = context;
-    h1_exchange_init(&try->h1, context->loop, &context->head);
-    try->exchange = &try->h1.stream;
-    pool_ticket_init(&try->ticket, context->loop, wait_is_over);
-}
-
 static enum try_step join_queue(struct try *try)
 {
     int64_t end_ns = budget_end(loop_now(try->context->loop), try->plan.route->queue_timeout_ns);
@@ -317,10 +306,16 @@ static enum try_step join_queue(struct try *try)
     return TRY_WAITS;
 }
 
-enum try_step try_begin(struct try *try, const struct try_plan *plan)
+static void prepare(struct try *try, const struct try_plan *plan)
 {
     PRE(try->fsm.state == TRY_IDLE);
     try->plan = *plan;
+    pool_ticket_init(&try->ticket, try->context->loop, wait_is_over);
+}
+
+enum try_step try_begin(struct try *try, const struct try_plan *plan)
+{
+    prepare(try, plan);
     if (plan->route->waits != NULL) {
         if (pool_acquire_at_once(plan->pool, &try->ticket))
             return TRY_IS_THERE;
@@ -344,8 +339,7 @@ enum try_step try_begin(struct try *try, const struct try_plan *plan)
 
 bool try_begin_at_once(struct try *try, const struct try_plan *plan)
 {
-    PRE(try->fsm.state == TRY_IDLE);
-    try->plan = *plan;
+    prepare(try, plan);
     return pool_acquire_at_once(plan->pool, &try->ticket);
 }
 

@@ -264,9 +264,3 @@ void h1_exchange_take_over(struct h1_exchange *to, struct h1_exchange *from)
     from->transport = NULL;
     from->in = (struct buffer){.data = NULL};
 }
-
-void h1_exchange_fini(struct h1_exchange *exchange)
-{
-    buffer_close(&exchange->loop->spare_buffers, &exchange->in);
-    h1_writer_fini(&exchange->writer);
-}
