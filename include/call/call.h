@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/invariant.h"
 #include "call/call_set.h"
 #include "call/context.h"
 #include "core/call_fsm.h"
@@ -14,6 +15,7 @@
 #include "call/try.h"
 #include "core/timer.h"
 #include "http/trace.h"
+#include "runtime/circuit.h"
 #include "runtime/loop.h"
 
 struct call_grpc;
@@ -201,17 +203,19 @@ struct outgoing *call_request_of_try(struct call *call);
 /* The request's head, complete, is put in front of what the try's exchange sends next. */
 void call_close_head(struct call *call);
 /*
- * Asks the breaker that a try with this plan has to pass. False: it is refused, and try->refusal says why. An observed
- * call is never refused; that it would have been is noted.
+ * Asks the breaker that a try with this plan has to pass, which is not closed. False: it is refused, and try->refusal
+ * says why. An observed call is never refused; that it would have been is noted.
  */
 bool call_ask_breaker(struct call *call, struct try *try, const struct try_plan *plan)
     __attribute__((warn_unused_result));
 
-/* The same, if there is one. */
+/* The same, if there is one, which mostly is closed. */
 static inline __attribute__((warn_unused_result)) bool call_passes_breaker(struct call *call, struct try *try,
                                                                            const struct try_plan *plan)
 {
-    return plan->circuit == NULL || call_ask_breaker(call, try, plan);
+    PRE(try->pass.place == 0);
+    return plan->circuit == NULL || circuit_lets(plan->circuit, &try->pass) ||
+           call_ask_breaker(call, try, plan);
 }
 
 /* Likewise, when it has its permit at last: the breaker may have opened meanwhile. False: it has failed by that. */
@@ -361,7 +365,13 @@ void call_note_content(struct call *call);
 /* There will be no other try. */
 void call_end_of_tries(struct call *call);
 
-/* Gives back what is kept for and of its tries. */
+/* Is anything kept for and of its tries? */
+static inline bool call_keeps_for_tries(const struct call *call)
+{
+    return call->replay != NULL || call->fallback != NULL || call->retries != NULL;
+}
+
+/* Gives that back. */
 void call_retries_free(struct call *call);
 
 /* One line for the access log; `detail` and `odd` as call_end_over has them. */

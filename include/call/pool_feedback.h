@@ -13,4 +13,12 @@
 void pool_feedback(struct pool *pool, struct loop *loop, const struct pool_ticket *ticket,
                    const struct route_config *route, const struct http1_head *head);
 
+/* Does it tell the pool anything? What is no error does so on the way back from a refusal or a pause alone. */
+static inline bool pool_feedback_is_due(const struct pool *pool, const struct pool_ticket *ticket,
+                                        const struct route_config *route, uint16_t status)
+{
+    return (route->refusals != NULL || route->waits != NULL) &&
+           (status >= STATUS_SET_MIN || ticket->permit.round != 0 || pool_is_lowered(pool));
+}
+
 #endif

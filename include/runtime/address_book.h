@@ -29,6 +29,12 @@ struct address_book {
     atomic_uint turns[ADDRESS_BOOK_TURNS];   /* of new connections, by the upstream's number */
 };
 
+/* Is any address not as any other? If not, each one is up, and a good verdict says nothing. */
+static inline bool address_book_is_troubled(const struct address_book *book)
+{
+    return atomic_load_explicit(&book->troubled, memory_order_relaxed) != 0;
+}
+
 void address_book_init(struct address_book *book);
 void address_book_fini(struct address_book *book);
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/invariant.h"
 #include "base/span.h"
 #include "base/status.h"
 #include "runtime/pool_locked.h"
@@ -45,7 +46,25 @@ void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail
  * Owner's thread. Most calls find a permit free: true, it is theirs; what the permit says of how long it can wait has
  * not been looked at.
  */
-bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket) __attribute__((warn_unused_result));
+static inline __attribute__((warn_unused_result)) bool pool_acquire_at_once(struct pool *pool,
+                                                                            struct pool_ticket *ticket)
+{
+    int64_t now_ns = 0;
+    bool granted;
+
+    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
+    ticket->mailed = false;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->permits.gate == PERMIT_GATE_RATE)
+        now_ns = loop_clock_ns();
+    else if (pool->permits.gate != PERMIT_GATE_NONE)
+        now_ns = pool_now_locked(pool);
+    granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
+    if (granted)
+        pool->held_by[ticket->permit.worker]++;
+    pthread_mutex_unlock(&pool->lock);
+    return granted;
+}
 /* Owner's thread. */
 enum permit_answer pool_acquire(struct pool *pool, struct pool_ticket *ticket);
 
@@ -63,6 +82,16 @@ void pool_give_back_ghost(struct pool *pool, struct pool_ticket *ticket);
 
 /* Makes room for a queue that is shared, once, and stays. One thread, before pool_set says so. */
 enum status pool_make_sharable(struct pool *pool) MUST_CHECK;
+/* May a pause of it be on? False: none is. Any thread. */
+static inline bool pool_may_be_paused(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->paused_until_ns, memory_order_relaxed) != 0;
+}
+/* Are fewer of its permits given out than it has, because the API has refused some? Any thread. */
+static inline bool pool_is_lowered(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->lowered, memory_order_relaxed);
+}
 /* Is its size lent to it? Any thread. */
 static inline bool pool_is_leased(struct pool *pool)
 {

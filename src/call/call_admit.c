@@ -70,10 +70,12 @@ static void apply(struct call *call, const struct policy *policy)
 static void prepare_retries(struct call *call, const struct http1_head *head, bool begins_trace)
 {
     call->has_retries = true;
-    call->has_fallback = call->route->retries.fallback != NULL;
-    call->begins_trace = begins_trace;
-    call->may_repeat = policy_may_repeat(&call->route->retries, head);
     call->per_try_ns = NS_NEVER;
+    call->may_repeat = policy_may_repeat(&call->route->retries, head);
+    if (call->route->retries.fallback != NULL) {
+        call->has_fallback = true;
+        call->begins_trace = begins_trace;
+    }
 }
 
 enum cause call_admit(struct call *call)

@@ -28,7 +28,7 @@ static void free_deferred(struct deferred_free *deferred_free)
     struct slab *slab = &call->context->loop->slab;
 
     PRE(call_is_over(call) && call->first.h1.in.data == NULL);
-    if (call->has_retries)
+    if (call->has_retries && call_keeps_for_tries(call))
         call_retries_free(call);
     if (call->progress != NULL)
         call_free_progress(call);

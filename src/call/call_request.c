@@ -219,7 +219,7 @@ void call_close_head(struct call *call)
         grpc_put_timeout_value(&left, left_ns(call));
     else if (told->forward.len != 0)
         text_u64(&left, budget_left_ms(call->fsm.deadline_ns, loop_now(call->context->loop)));
-    if (call->grpc != NULL || (call->config->retry_tell.len != 0 && call->try->plan.number > 1))
+    if (call->grpc != NULL || (call->try->plan.number > 1 && call->config->retry_tell.len != 0))
         tell_more(call, request);
     stream_send_head(call->try->exchange, request, told->forward, text_span(&left));
 }

@@ -126,7 +126,8 @@ void call_begin_try(struct call *call, uint8_t number)
 {
     struct try_plan plan = call_plan_try(call, call->falls_back, number);
 
-    if (call->has_retries && call_is_better_off_there(call) && call_fall_back(call))
+    if (call->has_retries && pool_may_be_paused(plan.pool) && call_is_better_off_there(call) &&
+        call_fall_back(call))
         return;
     if (!call_passes_breaker(call, call->try, &plan)) {
         try_fail(call->try, &(struct stream_fault){.cause = CAUSE_BREAKER_OPEN});

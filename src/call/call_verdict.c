@@ -50,8 +50,6 @@ bool call_ask_breaker(struct call *call, struct try *try, const struct try_plan 
     struct circuit_news news;
 
     PRE(plan->circuit != NULL && try->pass.place == 0);
-    if (circuit_lets(plan->circuit, &try->pass))
-        return true;
     switch (circuit_ask(plan->circuit, loop, loop_now(loop), &try->pass, &news)) {
     case BREAKER_LETS: return true;
     case BREAKER_PROBES: try->probes = true; break;
@@ -76,7 +74,7 @@ bool call_may_go_on(struct call *call, struct try *try)
         return true;
     try->pass.place = 0; /* it is gone with its generation */
     try->probes = false;
-    if (call_ask_breaker(call, try, &try->plan))
+    if (call_passes_breaker(call, try, &try->plan))
         return true;
     fail(try);
     return false;
@@ -117,6 +115,8 @@ static void tell_address(const struct try *try, enum cause cause, enum verdict v
     const struct upstream *upstream = try->upstream;
     struct call_context *context = try->context;
 
+    if (verdict == VERDICT_GOOD && !address_book_is_troubled(context->address_book))
+        return;
     if (upstream != NULL && upstream_is_made(upstream) && !was_stale(try, cause))
         address_book_judge(context->address_book, try_plan_origin(&try->plan), upstream_peer(upstream),
                            upstream->addresses, verdict, loop_now(context->loop));

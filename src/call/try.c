@@ -372,7 +372,7 @@ enum stream_result try_head(struct try *try, struct http1_head **head)
         try->reusable = upstream_note_response(try->upstream, *head);
         if (try_plan_forgoes_h2(&try->plan))
             try->reusable = false; /* who comes next is to have the choice of HTTP/2 */
-        if (try->plan.route->refusals != NULL || try->plan.route->waits != NULL)
+        if (pool_feedback_is_due(try->plan.pool, &try->ticket, try->plan.route, try->status))
             pool_feedback(try->plan.pool, try->context->loop, &try->ticket, try->plan.route, *head);
     }
     return STREAM_OK;

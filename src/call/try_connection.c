@@ -58,8 +58,9 @@ static bool is_out(const void *arg, const struct upstream *upstream)
     const struct search *search = arg;
 
     return upstream == search->plan->beside ||
-           address_book_is_out(search->context->address_book, try_plan_origin(search->plan), &upstream->peer,
-                               loop_now(search->context->loop));
+           (address_book_is_troubled(search->context->address_book) &&
+            address_book_is_out(search->context->address_book, try_plan_origin(search->plan), &upstream->peer,
+                                loop_now(search->context->loop)));
 }
 
 /* The one that is reserved for the caller; else NULL. */
@@ -102,7 +103,7 @@ struct upstream *try_connection_take(struct call_context *context, const struct 
     if (plan->fresh || try_plan_forgoes_h2(plan))
         return NULL;
     upstream = take_reserved(context, plan);
-    if (upstream == NULL &&
+    if (upstream == NULL && address_book_is_troubled(context->address_book) &&
         address_book_wants_probe(context->address_book, try_plan_origin(plan), loop_now(context->loop)))
         return NULL;
     if (upstream == NULL && try_plan_may_speak_h2(plan))

@@ -79,7 +79,7 @@ static uint32_t find_shunned(const struct origin *origin, const struct dns_answe
 
 static bool is_troubled(const struct address_book *book, const struct origin *origin)
 {
-    return origin->eject.failures != 0 && atomic_load_explicit(&book->troubled, memory_order_relaxed) != 0;
+    return origin->eject.failures != 0 && address_book_is_troubled(book);
 }
 
 static void note_trouble_locked(struct address_book *book)

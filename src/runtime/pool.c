@@ -113,25 +113,6 @@ static void look(struct pool *pool, bool is_woken)
     pool_ring(pool, &bells, pool->home);
 }
 
-bool pool_acquire_at_once(struct pool *pool, struct pool_ticket *ticket)
-{
-    int64_t now_ns = 0;
-    bool granted;
-
-    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
-    ticket->mailed = false;
-    pthread_mutex_lock(&pool->lock);
-    if (pool->permits.gate == PERMIT_GATE_RATE)
-        now_ns = loop_clock_ns();
-    else if (pool->permits.gate != PERMIT_GATE_NONE)
-        now_ns = pool_now_locked(pool);
-    granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
-    if (granted)
-        pool->held_by[ticket->permit.worker]++;
-    pthread_mutex_unlock(&pool->lock);
-    return granted;
-}
-
 /* Where more than a permit is asked for, or none is free: apart, as most calls find one. Unlocks. */
 static __attribute__((noinline)) enum permit_answer acquire_and_unlock(struct pool *pool,
                                                                        struct pool_ticket *ticket)

@@ -282,6 +282,7 @@ static void make_context(struct world *world, struct world_worker *worker, uint3
                                      .emptied = has_emptied,
                                      .pools = world->pool_list,
                                      .replay = &world->replay,
+                                     .address_book = &world->addresses,
                                      .log = (struct log_ring *)worker, /* not NULL: call_log is ours */
                                      .text = worker->text,
                                      .text_cap = 128 * 1024};
@@ -373,6 +374,7 @@ void world_make(struct world *world, uint64_t (*lot)(struct world *world), void 
     *world = (struct world){.lot = lot, .lots = lots, .random = seed, .wanted = requests, .now_ns = NS_PER_S};
     the_world = world;
     net_init();
+    address_book_init(&world->addresses);
     net.dialled = people_dialled;
     net.given_up = people_given_up;
     list_init(&world->callers);
@@ -447,6 +449,7 @@ void world_end(struct world *world)
         circuit_fini(&world->apis[i].circuit);
     }
     net_fini();
+    address_book_fini(&world->addresses);
     numbering_release(&world->numbering, world->snapshot);
     numbering_fini(&world->numbering);
     snapshot_free(world->snapshot);

@@ -16,6 +16,7 @@
 #include "../sim/events.h"
 #include "net.h"
 #include "core/verdict.h"
+#include "runtime/address_book.h"
 #include "runtime/circuit.h"
 #include "runtime/loop.h"
 #include "runtime/pool.h"
@@ -137,6 +138,7 @@ struct world {
     uint64_t reasons[RETRY_STOP_COUNT];
     uint64_t under_way[UPSTREAMS], tries[UPSTREAMS][TRY_KIND_COUNT];
     struct replay_store replay;
+    struct address_book addresses;
 
     uint64_t steps, ended, outcomes[OUTCOME_COUNT], stuck[PHASE_COUNT], spared, replaced, sent_twice, retried,
         lingered, refused_by_breakers, reused, early, answers, cut_answers, grown, shrunk, streams, refused,
