@@ -46,7 +46,7 @@ static inline bool policy_may_repeat(const struct retries_config *retries, const
 {
     uint32_t known = retries->methods & ~(1u << HTTP1_METHOD_OTHER);
 
-    return (known & 1u << head->method_id) != 0 || policy_may_repeat_odd(retries, head);
+    return (known >> head->method_id & 1) != 0 || policy_may_repeat_odd(retries, head);
 }
 
 #endif

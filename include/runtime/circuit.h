@@ -94,6 +94,13 @@ enum breaker_answer circuit_ask(struct circuit *circuit, const struct loop *owne
                                 struct breaker_pass *pass, struct circuit_news *news) MUST_CHECK;
 
 /*
+ * Owner's thread: the good verdict of a call that was let in, while all is well: that is counted. False: circuit_tell
+ * is to be told of it.
+ */
+bool circuit_count_good(struct circuit *circuit, const struct loop *owner, int64_t now_ns,
+                        struct breaker_pass *pass) MUST_CHECK;
+
+/*
  * Owner's thread: the verdict of a call that was let in. `asks_for_less`: it is neutral, and was a 429. The answer is
  * true, and *news is set, if that has opened it.
  */

@@ -71,11 +71,12 @@ static void prepare_retries(struct call *call, const struct http1_head *head, bo
 {
     call->has_retries = true;
     call->per_try_ns = NS_NEVER;
-    call->may_repeat = policy_may_repeat(&call->route->retries, head);
-    if (call->route->retries.fallback != NULL) {
+    if (policy_may_repeat(&call->route->retries, head))
+        call->may_repeat = true;
+    if (call->route->retries.fallback != NULL)
         call->has_fallback = true;
-        call->begins_trace = begins_trace;
-    }
+    if (begins_trace)
+        call->begins_trace = true;
 }
 
 enum cause call_admit(struct call *call)

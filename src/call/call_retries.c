@@ -339,7 +339,7 @@ void call_limit_try(struct call *call)
 
     if (call->retries != NULL)
         call->retries->started = tries;
-    if (config->per_try_ns != NS_NEVER && tries < config->policy.attempts)
+    if (tries < config->policy.attempts)
         call->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
 }
 

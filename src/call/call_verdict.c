@@ -122,16 +122,25 @@ static void tell_address(const struct try *try, enum cause cause, enum verdict v
                            upstream->addresses, verdict, loop_now(context->loop));
 }
 
-static void tell_breaker(struct call *call, enum verdict verdict)
+/* Apart, as most verdicts are good ones of a breaker that is closed. */
+static __attribute__((noinline)) void tell_breaker_more(struct call *call, enum verdict verdict)
 {
     struct try *try = call->try;
     struct loop *loop = try->context->loop;
     struct circuit_news news;
 
-    if (try->plan.circuit == NULL)
-        return;
     if (circuit_tell(try->plan.circuit, loop, verdict, try->status == 429, loop_now(loop), &try->pass, &news))
         count_opening(call, &try->plan, &news);
+}
+
+static void tell_breaker(struct call *call, enum verdict verdict)
+{
+    struct try *try = call->try;
+    struct loop *loop = try->context->loop;
+
+    if (try->plan.circuit != NULL &&
+        (verdict != VERDICT_GOOD || !circuit_count_good(try->plan.circuit, loop, loop_now(loop), &try->pass)))
+        tell_breaker_more(call, verdict);
 }
 
 static const struct status_set *bad_statuses(const struct try *try)

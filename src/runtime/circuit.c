@@ -206,17 +206,27 @@ static void count_good(struct circuit *circuit, const struct loop *owner, uint32
     breaker_window_count(&circuit->sides[owner->index].goods, window_ns, generation, now_ns);
 }
 
+/* Inlined where it is called, when the program is linked. */
+inline bool circuit_count_good(struct circuit *circuit, const struct loop *owner, int64_t now_ns,
+                               struct breaker_pass *pass)
+{
+    uint32_t gate = atomic_load_explicit(&circuit->gate, memory_order_relaxed);
+
+    PRE(owner->index < circuit->worker_count);
+    if (gate != (pass->generation << 2 | CIRCUIT_CALM | CIRCUIT_CLOSED))
+        return false;
+    count_good(circuit, owner, pass->generation, now_ns);
+    pass->place = 0; /* which it had, if another probe has closed it */
+    return true;
+}
+
 bool circuit_tell(struct circuit *circuit, const struct loop *owner, enum verdict verdict, bool asks_for_less,
                   int64_t now_ns, struct breaker_pass *pass, struct circuit_news *news)
 {
-    uint32_t gate = atomic_load_explicit(&circuit->gate, memory_order_relaxed), generation;
+    uint32_t generation;
 
-    PRE(owner->index < circuit->worker_count);
-    if (verdict == VERDICT_GOOD && gate == (pass->generation << 2 | CIRCUIT_CALM | CIRCUIT_CLOSED)) {
-        count_good(circuit, owner, pass->generation, now_ns);
-        pass->place = 0; /* which it had, if another probe has closed it */
+    if (verdict == VERDICT_GOOD && circuit_count_good(circuit, owner, now_ns, pass))
         return false;
-    }
     if (verdict == VERDICT_NEUTRAL && pass->place == 0)
         return false;
     pthread_mutex_lock(&circuit->lock);
