@@ -10,7 +10,7 @@
 #define WAIT_MAX_NS NS_PER_S
 /* A connection that has lived for so long was a good one. */
 #define GOOD_NS     NS_PER_S
-/* What goes wrong in turns, at several places, is told so often at most. */
+/* What goes wrong in turns, at several places, is told so often at most; what a person has to mend, at once. */
 #define TELL_NS     (10 * NS_PER_S)
 
 static void try(struct store_master *master)
@@ -47,7 +47,8 @@ static void tell(struct store_master *master, enum store_fault fault, const char
 {
     int64_t now_ns = loop_now(master->ground->loop);
 
-    if (master->told_ns != 0 && (master->told == fault || now_ns < master->told_ns + TELL_NS))
+    if (master->told_ns != 0 &&
+        (master->told == fault || (now_ns < master->told_ns + TELL_NS && fault != STORE_LOCKED)))
         return;
     master->told = fault;
     master->told_ns = now_ns;

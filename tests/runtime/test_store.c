@@ -603,6 +603,13 @@ static void the_password_is_read_at_each_connection(void **state)
         rig_run(&world.rig);
     assert_non_null(strstr(world.fake->log, "HELLO 2 SETNAME curfew AUTH fleet second\nSELECT 3\n"));
     assert_int_equal(world.downs, 1);
+    /* A connection that has gone is one thing, and that the next one is refused is another. */
+    write_file(path, "first\n");
+    send_words(&world, 0, "PING");
+    store_cancel(world.store, &world.commands[0]);
+    while (world.downs < 3)
+        rig_run(&world.rig);
+    assert_int_equal(world.down_fault, STORE_LOCKED);
     unlink(path);
     end(&world);
 }
