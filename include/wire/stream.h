@@ -186,7 +186,9 @@ struct stream {
     bool ended; /* its content has been shown to its end; a request without content: its head was given */
     bool blocked;
     bool lost;
-    bool refused;    /* lost, and the peer says that it has not processed the request (RFC 9113 8.7) */
+    /* Lost, and the peer says that it has not processed the request (RFC 9113 8.7). Set by the user of a caller's
+     * stream: its cut says so, where it can. */
+    bool refused;
     bool sent;       /* a byte has gone */
     bool head_waits; /* of the heads that were given to be sent, a byte has not gone */
     bool answered;   /* to a caller: a byte of the final response's head has gone */

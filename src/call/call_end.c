@@ -382,7 +382,8 @@ static bool tell_caller(struct call *call, enum cause cause, enum phase phase, i
         return true;
     if (!call_has_answered(call))
         call->status = 0;
-    if (cause == CAUSE_CALLER_GONE || call->caller->lost || (call->caller->committed && call->grpc == NULL))
+    if (cause == CAUSE_CALLER_GONE || call->caller->lost || (call->caller->committed && call->grpc == NULL) ||
+        (call->caller->refused && call->grpc == NULL && call_comes_by_h2(call)))
         return false;
     reply = make_reply(call, cause, phase, now_ns, detail);
     if (call->caller->committed) {

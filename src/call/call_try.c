@@ -198,8 +198,11 @@ static void over(struct try *try, const struct try_result *result)
         reconnect(call);
     else if ((result->cause == CAUSE_BREAKER_OPEN || result->cause == CAUSE_PAUSED) && call_fall_back(call))
         return;
-    else if (!call_try_again(call, result, NULL))
+    else if (!call_try_again(call, result, NULL)) {
+        /* What has gone of its content is not here any more: the caller can send it again, who has it. */
+        call->caller->refused = result->refused && !facts.whole && call->fsm.sent == SENT_NONE;
         call_end_tries(call, result);
+    }
 }
 
 const struct try_events call_try_events = {

@@ -307,7 +307,8 @@ static void cut(struct stream *stream)
     if (!own->closed && !own->head_is_whole)
         own->caller->is_wild = true;
     if (!own->closed)
-        h2_session_reset(own->caller->session, own->id, H2_INTERNAL_ERROR);
+        h2_session_reset(own->caller->session, own->id,
+                         stream->refused ? H2_REFUSED_STREAM : H2_INTERNAL_ERROR);
     end_use(own);
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness import h2, problem
 from harness.bounds import SOON, Stopwatch, poll
+from harness.h2_caller import H2Caller
 from harness.h2 import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, H2Api, frame, settings
 from harness.peers import ScriptedUpstream
 from harness.peers import ok as ok_in_h1
@@ -336,6 +337,19 @@ def test_what_the_api_has_not_processed_is_sent_again_whatever_it_is(front, how,
     metrics = proxy.wait_idle()
     assert (metrics.calls("completed"), metrics.calls("failed")) == (1, 0)
     assert metrics.sum("curfew_calls_started_total") == 1
+
+
+def test_what_is_not_here_any_more_can_be_sent_again_by_its_caller(front):
+    proxy, api = front(refusing("reset", 3))
+    caller = H2Caller(proxy.address())
+    answer = caller.ask2("POST", content=b"x" * 16385)
+    assert (answer.status, answer.reset) == (None, REFUSED_STREAM)
+    answer = caller.ask2("POST", "/", ("content-type", "application/grpc"), content=b"x" * 16385)
+    assert (answer.status, answer["grpc-status"]) == (200, "14")
+    expect(proxy.ask("POST", content=b"x" * 16385), 502, "connection_terminated", sent="none")
+    assert len(api.seen) == 3
+    assert {(line["outcome"], line["sent"], line["cause"]) for line in proxy.log(3)} == {("failed", "none", "connection_terminated")}
+    assert caller.ask2("POST", content=b"y").status == 200
 
 
 def test_a_second_refusal_is_the_apis_failure(front):
