@@ -95,6 +95,8 @@ static void put_ends(struct jsonw *json, const struct call *call)
     jsonw_u64(json, "bytes_down", call->try->exchange->received);
     socket_address_put(&text, &call->try->peer.any);
     jsonw_string(json, "upstream_address", text_span(&text));
+    if (call->try->reconnected)
+        jsonw_bool(json, "reconnected", true);
     if (call->try->probes)
         jsonw_string(json, "breaker", SPAN_LIT("probe"));
     if (call->try->dns_is_stale)

@@ -176,3 +176,4 @@ def test_a_stale_connection_that_was_replaced_is_one_try(api):
     assert assert_kept.recv_response().status == 200
     poll(lambda: verdicts(proxy) == {"good": 2}, "two tries, both good")
     assert proxy.metrics().sum("curfew_tries_started_total") == 2
+    assert [line.get("reconnected") for line in proxy.log(2)] == [None, True]
