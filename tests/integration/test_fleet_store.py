@@ -4,7 +4,7 @@ import pytest
 
 from harness.bounds import SLOW, SOON, poll
 from harness.curfew import Curfew, Faulty, write_config
-from harness.stores import Between, RedisServer, Sentinel
+from harness.stores import Between, Elsewhere, RedisServer, Sentinel
 
 KEY = "curfew:{prod/api}:"
 
@@ -117,6 +117,14 @@ def test_calls_do_not_notice_a_store_that_says_rubbish_and_memory_stays(start, r
     between.mode = "forward"
     says(host, "fleet: the store is reached")
     assert host.ask("GET", "/ok").status == 200
+
+
+def test_a_node_of_a_cluster_that_is_away_is_named_in_the_log(start, later):
+    node = Elsewhere("127.0.0.1:1")
+    later(node.close)
+    host = start(node.url)
+    says(host, "fleet: the store is reached")
+    says(host, "error: fleet: pool api: the store does not renew what it lends: 127.0.0.1:1: Connection refused")
 
 
 def test_a_master_that_is_killed_is_followed_to_the_next_one_and_the_cap_holds(start, redis_server, later, tmp_path, api):

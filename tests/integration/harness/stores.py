@@ -1,5 +1,6 @@
 """Stores of a fleet: real ones, one that stands between a curfew and a real one and misbehaves, and what is none."""
 
+import contextlib
 import random
 import select
 import shutil
@@ -214,3 +215,36 @@ class Impostor:
         for conn in self.conns:
             conn.close()
         self.thread.join()
+
+
+class Elsewhere:
+    """A node of a cluster that sends whoever asks for a script to another place."""
+
+    HELLO = b"*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+
+    def __init__(self, place):
+        self.answers = {b"HELLO": self.HELLO, b"PING": b"+PONG\r\n", b"EVALSHA": b"-MOVED 1 %s\r\n" % place.encode()}
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def _accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        with conn, contextlib.suppress(OSError):
+            while said := conn.recv(65536):
+                for command, answer in self.answers.items():
+                    conn.sendall(answer * said.count(b"\r\n%s\r\n" % command))
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
