@@ -80,7 +80,7 @@ struct upstream {
     uint32_t served;        /* final responses that it has given */
     struct keep_alive said; /* how long it lives, by what the upstream says */
     bool waits;             /* a seat that can't be used yet */
-    bool is_tuned;          /* upstream_may_be_silent was called */
+    bool is_tuned;          /* upstream_tune was called */
     bool is_personal; /* authenticates one caller, or may: it serves nobody else (http/connection_auth.h) */
     struct upstream *
         *reserved_at;        /* while it is idle and reserved for a caller: that one's pointer; else NULL */
@@ -96,11 +96,15 @@ struct upstream *upstream_connect(struct call_context *context, struct call_term
                                   const struct upstream_events *events, void *user,
                                   const union dns_address *shunned, bool http1_only, int64_t limit_ns);
 
-/*
- * The connection may live on without a call, or with more than one: what the kernel is asked of such (runtime/tcp) that
- * it was not when it was made.
- */
-void upstream_may_be_silent(struct upstream *upstream);
+/* What the kernel is asked of a connection that may be silent (runtime/tcp) that it was not when it was made. Once. */
+void upstream_tune(struct upstream *upstream);
+
+/* The connection may live on without a call, or with more than one. */
+static inline void upstream_may_be_silent(struct upstream *upstream)
+{
+    if (!upstream->is_tuned)
+        upstream_tune(upstream);
+}
 
 /* The head of a final response has come. False: by what it says of the connection, this is the last one. */
 bool upstream_note_response(struct upstream *upstream, const struct http1_head *head);

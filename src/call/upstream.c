@@ -87,10 +87,10 @@ static bool open_h2(struct upstream *upstream)
     return upstream->h2 != NULL;
 }
 
-void upstream_may_be_silent(struct upstream *upstream)
+void upstream_tune(struct upstream *upstream)
 {
-    if (!upstream->is_tuned)
-        tcp_tune_at_rest(upstream->transport.fd, upstream->config->origin.longest_ns);
+    PRE(!upstream->is_tuned);
+    tcp_tune_at_rest(upstream->transport.fd, upstream->config->origin.longest_ns);
     upstream->is_tuned = true;
 }
 
