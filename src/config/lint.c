@@ -156,6 +156,12 @@ static void check_upgrade(const struct checking *checking, const struct route_co
             "%s is longer than a tunnel's lifetime, %s%s, and can never strike; less than that is right",
             number_duration_text(upgrade->terms.idle_ns).text,
             number_duration_text(upgrade->terms.lifetime_ns).text, lint_line(upgrade->lifetime_at).text);
+    if (upgrade->lifetime_at && upgrade->terms.lifetime_ns < route->deadline_ns)
+        lint_warn(checking->out, upgrade->lifetime_at, "",
+                  "%s is shorter than the deadline, %s%s: a tunnel may be over when it opens, for both count "
+                  "from the request's first byte; more than that is right",
+                  number_duration_text(upgrade->terms.lifetime_ns).text,
+                  number_duration_text(route->deadline_ns).text, lint_line(route->at.deadline).text);
     if (other && upgrade->at)
         lint_warn(
             checking->out, upgrade->at, "",

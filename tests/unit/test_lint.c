@@ -151,6 +151,15 @@ static void a_least_that_is_all_of_the_deadline_lets_nobody_in(void **state)
     assert_string_equal(advise(UPSTREAM "    deadline: 2s\n    pool: {least: 5s, queue: 0}\n", &plenty), "");
 }
 
+static void a_tunnel_lives_longer_than_it_may_take_to_open(void **state)
+{
+    assert_string_equal(advise(UPSTREAM "    upgrade: {lifetime: 5s, idle: 1s}\n", &plenty), "");
+    assert_string_equal(
+        advise(UPSTREAM "    deadline: 3s\n    upgrade: {lifetime: 2s, idle: 1s}\n", &plenty),
+        "6:25: upstreams.p.upgrade.lifetime: 2s is shorter than the deadline, 3s (line 5): a tunnel may be over when it "
+        "opens, for both count from the request's first byte; more than that is right");
+}
+
 static void a_queue_timeout_that_the_deadline_precedes_can_never_strike(void **state)
 {
     assert_string_equal(
@@ -338,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_limit_that_is_inherited_is_of_use_if_it_can_strike_anywhere),
         cmocka_unit_test(a_pause_without_statuses_is_none),
         cmocka_unit_test(a_least_that_is_all_of_the_deadline_lets_nobody_in),
+        cmocka_unit_test(a_tunnel_lives_longer_than_it_may_take_to_open),
         cmocka_unit_test(a_queue_timeout_that_the_deadline_precedes_can_never_strike),
         cmocka_unit_test(a_queue_timeout_without_a_queue_can_never_strike),
         cmocka_unit_test(a_deadline_longer_than_drain_is_cut_by_a_shutdown),
