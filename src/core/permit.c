@@ -68,10 +68,8 @@ static __attribute__((noinline)) bool pass_gate_of_more(struct permit_pool *pool
 /* False: it is closed. */
 static bool pass_gate(struct permit_pool *pool, struct permit *permit, int64_t now_ns)
 {
-    if (pool->gate == PERMIT_GATE_NONE)
-        return true;
-    if (pool->gate == PERMIT_GATE_MORE)
-        return pass_gate_of_more(pool, permit, now_ns);
+    if (pool->gate != PERMIT_GATE_RATE)
+        return pool->gate == PERMIT_GATE_NONE || pass_gate_of_more(pool, permit, now_ns);
     PRE(permit->round == 0 && pool->pause.round == 0 && !pool->lent.is_on);
     if (!rate_is_open(&pool->rate, now_ns))
         return false;
