@@ -33,18 +33,18 @@ struct transport {
     void *arg;      /* on_ready's, for whoever has not embedded the transport; transport_open clears it */
     int fd;         /* -1: closed */
     bool can_read;  /* an event has said that a read may give something, and none has found otherwise */
-    bool was_short; /* the last read gave less than was asked for, in this turn of the loop: */
-    uint32_t short_turn;
-    bool can_write;      /* a write may take something */
-    bool peer_ended;     /* the peer has closed its side, or the whole connection */
-    bool was_reset;      /* a write was told so; the kernel tells it once, and a read would see an end */
+    bool can_write; /* a write may take something */
+    bool peer_ended : 1; /* the peer has closed its side, or the whole connection */
+    bool was_reset : 1;  /* a write was told so; the kernel tells it once, and a read would see an end */
     bool hears_room : 1; /* it is registered for writing, too */
     bool has_bound : 1;  /* transport_bound_unsent was called */
+    bool was_short : 1;  /* the last read gave less than was asked for, in the turn `short_turn` */
     /* Under TLS. */
     bool offered_session : 1;                       /* the handshake would resume an earlier session */
     bool shuns_session : 1;                         /* it may not, because one that would has failed */
     bool ends_write : 1;                            /* as soon as the socket takes the closing alert */
-    enum transport_renegotiation renegotiation : 5; /* once it has begun, it stays so */
+    enum transport_renegotiation renegotiation : 8; /* once it has begun, it stays so */
+    uint32_t short_turn;
     uint32_t tls_error; /* OpenSSL's, of what broke it after the handshake; 0: nothing did */
 };
 

@@ -185,21 +185,20 @@ struct stream {
     bool begun;
     bool ended; /* its content has been shown to its end; a request without content: its head was given */
     bool blocked;
-    bool lost;
-    /* Lost, and the peer says that it has not processed the request (RFC 9113 8.7). Set by the user of a caller's
-     * stream: its cut says so, where it can. */
-    bool refused;
     bool sent;       /* a byte has gone */
     bool head_waits; /* of the heads that were given to be sent, a byte has not gone */
-    bool answered;   /* to a caller: a byte of the final response's head has gone */
-    bool
-        committed; /* to a caller: what has gone, or is on its way, allows no other final response any more */
-    bool persistent;   /* a caller's: another request may follow on its connection. The user may clear it */
-    bool carries_grpc; /* a caller's: trailers always reach it (HTTP/2) */
-    bool paused;       /* set by the user: nothing was received for a while, as the other side was blocked */
-    bool asks_to_tunnel; /* a caller's, set by the user: what it sends behind the head is no other request */
-    bool wants_tunnel;   /* a caller's: its request is none but for that (RFC 8441) */
-    bool tunnels;        /* see stream_tunnel */
+    bool lost : 1;
+    /* Lost, and the peer says that it has not processed the request (RFC 9113 8.7). Set by the user of a caller's
+     * stream: its cut says so, where it can. */
+    bool refused : 1;
+    bool answered : 1;   /* to a caller: a byte of the final response's head has gone */
+    bool committed : 1;  /* to a caller: what has gone, or is on its way, allows no other final response */
+    bool persistent : 1; /* a caller's: another request may follow on its connection. The user may clear it */
+    bool carries_grpc : 1; /* a caller's: trailers always reach it (HTTP/2) */
+    bool paused : 1; /* set by the user: nothing was received for a while, as the other side was blocked */
+    bool asks_to_tunnel : 1; /* a caller's, set by the user: what comes behind the head is no other request */
+    bool wants_tunnel : 1;   /* a caller's: its request is none but for that (RFC 8441) */
+    bool tunnels : 1;        /* see stream_tunnel */
 };
 
 static inline enum stream_result stream_head(struct stream *stream, struct http1_head **head)

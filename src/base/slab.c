@@ -19,13 +19,13 @@ struct slab_block {
 /* NULL: a block of that size is not kept. */
 static struct slab_stack *stack_of(struct slab *slab, size_t size)
 {
-    return size - 1 < SLAB_MAX ? &slab->of[(size - 1) / SLAB_STEP] : NULL;
+    return size - 1 < SLAB_MAX ? &slab->of[(size - 1 + SLAB_HEAP) / SLAB_STEP] : NULL;
 }
 
 /* So that each block of a stack serves for all sizes of its step. */
 static size_t rounded(size_t size)
 {
-    return (size + SLAB_STEP - 1) / SLAB_STEP * SLAB_STEP;
+    return (size + SLAB_HEAP + SLAB_STEP - 1) / SLAB_STEP * SLAB_STEP - SLAB_HEAP;
 }
 
 void *slab_take(struct slab *slab, size_t size)
@@ -72,11 +72,11 @@ void slab_give(struct slab *slab, void *given, size_t size)
 
 void slab_drop(struct slab *slab)
 {
-    for (unsigned i = 0; i < SLAB_MAX / SLAB_STEP; i++) {
+    for (unsigned i = 0; i < SLAB_STACKS; i++) {
         struct slab_stack *stack = &slab->of[i];
 
         while (stack->first != NULL)
-            mem_free(slab_take(slab, (size_t)(i + 1) * SLAB_STEP));
+            mem_free(slab_take(slab, (size_t)(i + 1) * SLAB_STEP - SLAB_HEAP));
         POST(stack->count == 0);
     }
 }

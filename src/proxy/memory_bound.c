@@ -1,5 +1,8 @@
 #include "proxy/memory_bound.h"
 
+#include <stddef.h>
+
+#include "base/slab.h"
 #include "call/call.h"
 #include "call/downstream.h"
 #include "call/upstream.h"
@@ -29,6 +32,15 @@ static uint64_t streams_of(const struct upstream_config *upstream)
     return calls * (upstream->http2.window + sizeof(struct h2_exchange) + H2_KEPT_MAX) +
            (calls / upstream->http2.streams + 1) * SESSION_BYTES;
 }
+
+/*
+ * What a stuck call over HTTP/1.1 holds, beside its request's head: a block of eight steps for the call, and its two
+ * connections (bench/MISSES.md). What not every call needs has a block of its own.
+ */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct event) != 128 ||
+                   (sizeof(struct call) <= 8 * SLAB_STEP - SLAB_HEAP &&
+                    offsetof(struct downstream, caller) <= 608 && sizeof(struct upstream) <= 408),
+               "a stuck call holds more memory than it did");
 
 uint64_t memory_bound(const struct snapshot *snapshot)
 {
