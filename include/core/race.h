@@ -61,6 +61,16 @@ struct race_step {
     int64_t until_ns;
 };
 
+/* Which address has won, by its place; those given up before one had are won by none. */
+enum race_winner {
+    RACE_FIRST,
+    RACE_LATER,
+    RACE_NONE,
+    RACE_WINNER_COUNT,
+};
+
+const char *race_winner_name(enum race_winner winner) __attribute__((returns_nonnull, const));
+
 /*
  * Puts `count` addresses (1 to RACE_ADDRESSES) in the order in which to try them: order[place] is an index. What comes
  * in is the resolver's order (RFC 6724). Bit i of `ipv6` says that address i is one, of `bad` that it has failed

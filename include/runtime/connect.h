@@ -62,7 +62,7 @@ struct connect {
     struct proxy_ask *asks[RACE_LANES];  /* of an attempt that asks a proxy, else NULL */
     bool shuns_session[RACE_LANES];      /* the attempt is one anew, after a peer that choked on a session */
     uint8_t order[RACE_ADDRESSES];       /* which address of the answer is at which place */
-    uint8_t told_place;                  /* of the address whose failure tells most */
+    uint8_t place;                       /* of the address that has won, or whose failure tells most */
     /* With its port: the winner's, one that is being tried, or the one whose failure tells most; family 0: none yet. */
     union dns_address peer;
     struct timer timer; /* when the race has to be looked at */

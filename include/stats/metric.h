@@ -13,6 +13,7 @@
 #include "stats/exposition.h"
 #include "core/name_age.h"
 #include "core/phase.h"
+#include "core/race.h"
 #include "core/retry_policy.h"
 #include "core/tunnel.h"
 #include "core/verdict.h"

@@ -34,11 +34,22 @@ static void free_attempt(struct deferred_free *deferred_free)
     mem_free(CONTAINER_OF(deferred_free, struct attempt, deferred_free));
 }
 
+/* An address alone is no race, nor is a name of which nothing is known yet. */
+static void count_race(const struct upstream *upstream, const struct connect *connect, bool is_won)
+{
+    enum race_winner winner = !is_won ? RACE_NONE : connect->place == 0 ? RACE_FIRST : RACE_LATER;
+
+    if (connect->addresses > 1)
+        upstream->context->metrics->upstreams[upstream->config->index].races[winner]++;
+}
+
 /* Its callback may be running: the memory goes at the end of the turn. */
 static void end_attempt(struct upstream *upstream)
 {
     struct attempt *attempt = CONTAINER_OF(upstream->connect, struct attempt, connect);
 
+    if (attempt->connect.active)
+        count_race(upstream, &attempt->connect, false);
     upstream->connect = NULL;
     connect_cancel(&attempt->connect);
     loop_free_later(upstream->context->loop, &attempt->deferred_free, free_attempt);
@@ -117,6 +128,7 @@ static void connected(struct connect *connect, enum cause cause, const char *det
     PRE(upstream->connect == connect && upstream->user != NULL);
     upstream->peer = connect->peer;
     upstream->addresses = connect->addresses;
+    count_race(upstream, connect, cause == CAUSE_NONE);
     if (cause != CAUSE_NONE) {
         upstream->events->connected(upstream, cause, detail);
         return;

@@ -181,6 +181,15 @@ void race_put_off(struct race *race, unsigned lane, int64_t now_ns)
         race->count = race->next;
 }
 
+const char *race_winner_name(enum race_winner winner)
+{
+    static const char *const names[RACE_WINNER_COUNT] = {
+        [RACE_FIRST] = "first", [RACE_LATER] = "later", [RACE_NONE] = "none"};
+
+    PRE(winner < RACE_WINNER_COUNT);
+    return names[winner];
+}
+
 bool race_is_hopeless(const struct race *race, int64_t now_ns)
 {
     return race->next == race->count && now_ns >= patience_end(race);

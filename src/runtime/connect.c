@@ -127,6 +127,7 @@ enum status connect_start(struct connect *connect, int64_t limit_ns)
     memset(connect->lanes, 0, sizeof(connect->lanes));
     memset(connect->asks, 0, sizeof(connect->asks));
     connect->peer = (union dns_address){.any.sa_family = AF_UNSPEC};
+    connect->addresses = 0;
     connect->cause = CAUSE_NONE;
     connect->detail[0] = '\0';
     connect->active = true;

@@ -73,13 +73,13 @@ static void note(struct connect *connect, unsigned place, enum cause cause, cons
     socket_address_put(&at, &address.any);
     snprintf(connect->detail, sizeof(connect->detail), "%.*s: %s", SPAN_FMT(text_span(&at)), why);
     connect->cause = cause;
-    connect->told_place = (uint8_t)place;
+    connect->place = (uint8_t)place;
 }
 
 /* Once an attempt has failed: it was not about that address, if another one is still tried, or tells more. */
 static void choose_peer(struct connect *connect)
 {
-    unsigned place = connect->told_place;
+    unsigned place = connect->place;
 
     for (unsigned lane = 0; lane < RACE_LANES; lane++) {
         if (connect->race.lanes[lane].is_taken)
@@ -123,6 +123,7 @@ void connect_won(struct connect *connect, unsigned lane)
 
     PRE(transport_is_open(winner) && connect->race.lanes[lane].is_taken);
     connect->peer = connect_address_in(connect, lane);
+    connect->place = connect->race.lanes[lane].place;
     if (has_several_addresses(connect)) {
         connect_remember_passed(connect, connect->race.lanes[lane].place);
         address_book_won(connect->book, connect->origin, &connect->peer);

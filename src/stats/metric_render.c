@@ -17,6 +17,7 @@ enum label {
     LABEL_SIDE,
     LABEL_RESULT,
     LABEL_DNS,
+    LABEL_WINNER,
     LABEL_STOP,
     LABEL_KIND,
     LABEL_VERDICT,
@@ -39,7 +40,7 @@ static const char *label_key(enum label label)
         [LABEL_VERDICT] = "verdict",  [LABEL_BREAKER] = "state",       [LABEL_OPENED] = "reason",
         [LABEL_HANDSHAKE] = "reason", [LABEL_LATE] = "class",          [LABEL_STOP] = "reason",
         [LABEL_ADDRESS] = "state",    [LABEL_GRPC] = "code",           [LABEL_END] = "end",
-        [LABEL_FORWARD] = "reason",
+        [LABEL_FORWARD] = "reason",   [LABEL_WINNER] = "winner",
     };
 
     return keys[label];
@@ -90,6 +91,7 @@ static const char *cell_name(enum label label, uint32_t cell)
     case LABEL_SIDE: return sides[cell];
     case LABEL_RESULT: return results[cell];
     case LABEL_DNS: return answers[cell];
+    case LABEL_WINNER: return race_winner_name((enum race_winner)cell);
     case LABEL_STOP: return retry_stop_word((enum retry_stop)cell);
     case LABEL_KIND: return try_kind_name((enum try_kind)cell);
     case LABEL_VERDICT: return verdict_name((enum verdict)cell);

@@ -31,6 +31,11 @@ def silent():
         one.close()
 
 
+def races(proxy):
+    metrics = proxy.wait_idle()
+    return [metrics.sum("curfew_connect_races_total", winner=winner) for winner in ("first", "later", "none")]
+
+
 def seconds_of(proxy, calls):
     took = []
     for _ in range(calls):
@@ -52,6 +57,7 @@ def test_a_silent_address_costs_one_call_a_stagger_and_no_other_anything(curfew,
     late = statistics.median(seconds_of(half, 100)) - statistics.median(seconds_of(healthy, 100))
     assert late < 0.005 * SLOW
     assert half.metrics().calls("stuck") == half.metrics().calls("failed") == 0
+    assert races(half) == [101, 1, 0] and races(healthy) == [0, 0, 0]
 
 
 def test_addresses_that_refuse_are_passed_over_at_once(curfew, upstream, name_server):
@@ -62,6 +68,8 @@ def test_addresses_that_refuse_are_passed_over_at_once(curfew, upstream, name_se
     assert [proxy.ask().status for _ in range(4)] == [200] * 4
     assert watch.elapsed() < 1 * SLOW
     assert proxy.metrics().calls("failed") == 0
+    first, later, none = races(proxy)
+    assert first + later == 4 and later >= 1 and none == 0
 
 
 @pytest.mark.parametrize("limit", ["800ms", "none"])
@@ -90,6 +98,17 @@ def test_all_addresses_refuse(curfew, upstream, name_server):
     _, wrap = name_server({"api.test": ["127.0.0.66", "127.0.0.67"]})
     proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="3s")
     expect(proxy.ask(), 502, "connection_refused", phase="connect", sent="none")
+    assert races(proxy) == [0, 0, 1]
+
+
+def test_a_race_that_a_deadline_ends_is_won_by_none(curfew, upstream, name_server, silent):
+    up = upstream(ok)
+    _, wrap = name_server({"api.test": [silent(up.port), "127.0.0.66"]})
+    proxy = curfew(url=up.named("api.test"), wrap=wrap, deadline="300ms")
+    expect(proxy.ask(), 504, "connection_timeout", phase="connect", sent="none")
+    assert races(proxy) == [0, 0, 1]
+    line, = proxy.log()
+    assert line["upstream_address"] == f"127.0.0.77:{up.port}"  # not the one that has refused
 
 
 def test_new_connections_are_shared_by_all_addresses_that_are_up(curfew, upstream, name_server):
