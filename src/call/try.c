@@ -23,7 +23,11 @@ static struct keepalive *keepalive_of(const struct try *try)
 static void report(struct try *try, const struct stream_fault *fault)
 {
     const struct upstream *upstream = try->upstream;
-    struct try_result result = {
+    struct try_result result;
+
+    if (try->exchange->sent && !fault->refused)
+        try_fsm_note_sent(&try->fsm, SENT_PARTIAL);
+    result = (struct try_result){
         .cause = fault->cause,
         .detail = fault->detail,
         .odd = fault->odd,

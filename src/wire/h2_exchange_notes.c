@@ -64,11 +64,23 @@ static bool is_trailers(const struct h2_exchange *exchange)
     return exchange->open || exchange->head_is_final;
 }
 
+/* The session may have given its frames when others were drawn: what can have been seen, has been. */
+void h2_exchange_note_sent(struct h2_exchange *exchange)
+{
+    const struct h2_connection *connection = exchange->connection;
+
+    if (exchange->id == 0 || connection == NULL || connection->pulled == exchange->begun_at)
+        return;
+    exchange->stream.sent = true;
+    exchange->stream.head_waits = false;
+}
+
 static void head_begins(void *user, void *stream)
 {
     struct h2_exchange *exchange = stream;
 
     (void)user;
+    h2_exchange_note_sent(exchange);
     exchange->stream.heard = true;
     if (!is_trailers(exchange)) {
         exchange->stream.begun = exchange->head_comes = true;
@@ -253,6 +265,7 @@ static void closed(void *user, void *stream, uint32_t code, bool by_peer)
     struct h2_exchange *exchange = stream;
 
     (void)user;
+    h2_exchange_note_sent(exchange);
     exchange->closed = true;
     h2_exchange_has_news(exchange);
     if (!exchange->end_given)
