@@ -20,6 +20,12 @@ static bool was_silent(const struct try *try)
            all_is_said;
 }
 
+/* Of a failure that came over the connection, which may be closed by now, there is nothing to ask. */
+static bool is_about_silence(enum cause cause)
+{
+    return cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK;
+}
+
 /*
  * A caller that leaves says nothing about the upstream, but a request that is not acknowledged by then does. A
  * connection that ended may have been ended by the upstream alone, as it ends each: what has answered a moment ago is
@@ -31,7 +37,7 @@ void try_doubt_connections(struct try *try, enum cause cause)
     int64_t now_ns = loop_now(try->context->loop), sent_ns = try->granted_ns;
     bool acknowledged;
 
-    if (!was_silent(try))
+    if (!is_about_silence(cause) || !was_silent(try))
         return;
     keepalive = try->context->keepalive[try->plan.config->index];
     acknowledged =
@@ -40,6 +46,5 @@ void try_doubt_connections(struct try *try, enum cause cause)
         return;
     if (cause == CAUSE_TERMINATED && now_ns - sent_ns < PATIENCE_NS)
         sent_ns = now_ns - PATIENCE_NS;
-    if (cause == CAUSE_TERMINATED || cause == CAUSE_CALLER_GONE || cause_outcome(cause) == OUTCOME_STUCK)
-        keepalive_doubt(keepalive, upstream_connection(try->upstream), sent_ns, acknowledged);
+    keepalive_doubt(keepalive, upstream_connection(try->upstream), sent_ns, acknowledged);
 }
