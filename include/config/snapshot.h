@@ -140,7 +140,7 @@ struct retries_config {
     bool say;
     bool hedges; /* at per_try another try begins beside it; false if there is no per_try */
     struct {
-        const struct place *attempts, *when, *per_try, *key, *share, *fallback;
+        const struct place *attempts, *when, *per_try, *key, *share, *burst, *fallback;
     } at;
 };
 

@@ -172,6 +172,7 @@ static void take_numbers(const struct option_value *of, struct retries_config *o
     out->at.per_try = of[OPT_RETRIES_PER_TRY].place;
     out->at.key = of[OPT_REPEAT_KEY].place;
     out->at.share = of[OPT_BUDGET_SHARE].place;
+    out->at.burst = of[OPT_BUDGET_BURST].place;
     out->at.fallback = of[OPT_RETRIES_FALLBACK].place;
 }
 

@@ -47,7 +47,11 @@ static void check_repeat(const struct upstream_config *upstream, const struct re
             "%.*s makes a payment safe to repeat only at an API that honours it, and this one is reached "
             "without TLS; https:// is right",
             SPAN_FMT(retries->key));
-    if (retries->at.share && upstream->retry_share_percent == 0)
+    if (retries->at.burst && upstream->retry_burst == 0)
+        lint_warn(out, retries->at.burst, "",
+                  "a bucket that holds no token has none for any retry: there will be none; 10 is usual, or "
+                  "retries: none");
+    else if (retries->at.share && upstream->retry_share_percent == 0)
         lint_warn(out, retries->at.share, "",
                   "with a share of 0%% no token ever comes back: after %" PRIu32
                   " retries there are none for good; "

@@ -354,6 +354,9 @@ static void a_key_without_tls_and_a_budget_without_a_share_are_warned_of(void **
         warnings_of(UPSTREAM "    retries: {budget: {share: 0%}}\n"),
         "5:31: with a share of 0% no token ever comes back: after 10 retries there are none for good; "
         "20% is usual");
+    assert_string_equal(warnings_of(UPSTREAM "    retries: {budget: {burst: 0, share: 0%}}\n"),
+                        "5:31: a bucket that holds no token has none for any retry: there will be none; "
+                        "10 is usual, or retries: none");
 }
 
 int main(void)
