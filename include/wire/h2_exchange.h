@@ -61,8 +61,7 @@ struct h2_exchange {
     size_t given;
     char *trailers; /* to be sent */
     size_t trailers_len;
-    char *kept;        /* of the request's content, its first kept_len bytes */
-    uint64_t begun_at; /* of connection.pulled, when it was submitted */
+    char *kept; /* of the request's content, its first kept_len bytes */
     uint32_t kept_len, again_at;
     uint64_t sent_bytes; /* of content, that were given to the connection */
 };
@@ -110,8 +109,6 @@ bool h2_exchange_is_closed(const struct h2_exchange *exchange);
 void h2_exchange_fail(struct h2_exchange *exchange, enum stream_result result, enum cause cause,
                       const char *detail);
 void h2_exchange_fail_for_memory(struct h2_exchange *exchange);
-/* Has a byte of it been drawn out of the session? Looked at before what came is made known. */
-void h2_exchange_note_sent(struct h2_exchange *exchange);
 /* The API has broken the rules: `detail` says which. */
 void h2_exchange_fail_for_breach(struct h2_exchange *exchange, const char *detail);
 /* There is something to tell its owner. */

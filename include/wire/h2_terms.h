@@ -43,6 +43,8 @@ struct h2_events {
      * says to people, or nothing.
      */
     void (*goaway)(void *user, int32_t last, uint32_t code, struct span debug);
+    /* A client: the head of this request is in what is pulled; it may have waited for the peer to allow a stream. */
+    void (*went)(void *user, void *stream);
     /* A stream is reset by us, whoever has asked for it: the frame is on its way. NULL: nobody wants to know. */
     void (*resets)(void *user);
 };

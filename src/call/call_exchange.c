@@ -56,9 +56,9 @@ static const struct stream_fault *upload(struct call *call)
 {
     enum relay_end end;
 
-    if (call->try->uploaded || call->try->exchange->lost || !try_fsm_is_exchanging(&call->try->fsm))
+    if (call->try->uploaded || !try_fsm_is_exchanging(&call->try->fsm))
         return NULL;
-    end = relay_request(call);
+    end = call->try->exchange->lost ? RELAY_SINK : relay_request(call); /* what has gone, has gone */
     if (call->try->exchange->sent)
         note_sent(call, SENT_PARTIAL);
     switch (end) {

@@ -124,7 +124,6 @@ static void note_loss(struct h2_member *member, enum status why)
 {
     struct h2_exchange *exchange = CONTAINER_OF(member, struct h2_exchange, member);
 
-    h2_exchange_note_sent(exchange);
     h2_exchange_has_news(exchange);
     exchange->stream.lost = true;
     if (exchange->has_ended)

@@ -64,23 +64,11 @@ static bool is_trailers(const struct h2_exchange *exchange)
     return exchange->open || exchange->head_is_final;
 }
 
-/* The session may have given its frames when others were drawn: what can have been seen, has been. */
-void h2_exchange_note_sent(struct h2_exchange *exchange)
-{
-    const struct h2_connection *connection = exchange->connection;
-
-    if (exchange->id == 0 || connection == NULL || connection->pulled == exchange->begun_at)
-        return;
-    exchange->stream.sent = true;
-    exchange->stream.head_waits = false;
-}
-
 static void head_begins(void *user, void *stream)
 {
     struct h2_exchange *exchange = stream;
 
     (void)user;
-    h2_exchange_note_sent(exchange);
     exchange->stream.heard = true;
     if (!is_trailers(exchange)) {
         exchange->stream.begun = exchange->head_comes = true;
@@ -265,7 +253,6 @@ static void closed(void *user, void *stream, uint32_t code, bool by_peer)
     struct h2_exchange *exchange = stream;
 
     (void)user;
-    h2_exchange_note_sent(exchange);
     exchange->closed = true;
     h2_exchange_has_news(exchange);
     if (!exchange->end_given)
@@ -299,6 +286,15 @@ static void goes_away(void *user, int32_t last, uint32_t code, struct span debug
         connection->user->went_away(connection->owner, code, is_too_many_pings(debug));
 }
 
+static void head_went(void *user, void *arg)
+{
+    struct h2_exchange *exchange = arg;
+
+    (void)user;
+    exchange->stream.sent = true;
+    exchange->stream.head_waits = false;
+}
+
 static void reset_goes(void *user)
 {
     struct h2_connection *connection = user;
@@ -317,5 +313,6 @@ const struct h2_events h2_exchange_events = {
     .closed = closed,
     .give = h2_exchange_give,
     .goaway = goes_away,
+    .went = head_went,
     .resets = reset_goes,
 };

@@ -163,7 +163,6 @@ static enum stream_result submit(struct h2_exchange *exchange, bool is_whole)
     }
     if (status == ST_OK) {
         exchange->end_given = is_whole;
-        exchange->begun_at = exchange->connection->pulled;
         return STREAM_OK;
     }
     /* There is no number left: nobody has seen the request. */
@@ -227,12 +226,8 @@ enum stream_result h2_exchange_send(struct stream *stream, const struct stream_p
     exchange->offer = SPAN_LIT(""); /* it is the user's */
     exchange->given = 0;
     exchange->end_offered = false;
-    h2_exchange_note_sent(exchange);
-    if (exchange->id != 0 && exchange->connection->pulled != before) {
+    if (exchange->connection->pulled != before || (result == STREAM_WAIT && !stream->blocked))
         stream->moved_ns = loop_now(exchange->loop);
-    } else if (result == STREAM_WAIT && !stream->blocked) {
-        stream->moved_ns = loop_now(exchange->loop);
-    }
     stream->blocked = result == STREAM_WAIT;
     if (result == STREAM_LOST)
         stream->lost = true;

@@ -187,6 +187,14 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *a
     return 0;
 }
 
+static void head_went(struct h2_session *session, int32_t id)
+{
+    void *stream = h2_session_stream_of(session, id);
+
+    if (stream != NULL)
+        session->events->went(session->user, stream);
+}
+
 /* Where nobody has asked for it, nghttp2 ends the connection, or a stream, because of what the peer does. */
 static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
 {
@@ -195,6 +203,8 @@ static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *a
     (void)nghttp2;
     if (frame->hd.type == NGHTTP2_RST_STREAM && session->events->resets != NULL)
         session->events->resets(session->user);
+    if (frame->hd.type == NGHTTP2_HEADERS && session->side == H2_CLIENT)
+        head_went(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
         !session->says_goaway) {
         session->is_broken = true;

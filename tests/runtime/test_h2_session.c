@@ -24,6 +24,7 @@ struct end {
     const struct h2_field *trailers;
     bool refuses, consumes, has_no_memory;
     size_t received;
+    unsigned went;
 };
 
 static void tell(struct end *end, const char *format, ...)
@@ -116,8 +117,16 @@ static void goaway(void *user, int32_t last, uint32_t code, struct span debug)
     tell(user, "goaway(%d,%u) ", last, code);
 }
 
-static const struct h2_events events = {begun, head,   field, head_done, data,
-                                        ended, closed, give,  goaway,    NULL};
+static void went(void *user, void *stream)
+{
+    struct end *end = user;
+
+    assert_ptr_equal(user, stream);
+    end->went++;
+}
+
+static const struct h2_events events = {begun,  head, field,  head_done, data, ended,
+                                        closed, give, goaway, went,      NULL};
 
 static void end_init(struct end *end, enum h2_side side, uint32_t window, uint32_t streams)
 {
@@ -306,6 +315,30 @@ static void a_stream_is_refused_or_reset(void **state)
     end_both(&client, &server);
 }
 
+static void a_request_that_waits_for_a_stream_has_not_gone(void **state)
+{
+    struct end client, server;
+    int32_t first;
+
+    (void)state;
+    end_init(&client, H2_CLIENT, 65535, 0);
+    end_init(&server, H2_SERVER, 65535, 1);
+    ask(&client, get, 4, true);
+    assert_int_equal(client.went, 0);
+    assert_int_equal(talk(&client, &server, 65536), ST_OK);
+    assert_int_equal(client.went, 1);
+    first = client.id;
+    ask(&client, get, 4, true);
+    h2_session_ping(client.session); /* something else has gone since */
+    assert_int_equal(talk(&client, &server, 65536), ST_OK);
+    assert_int_equal(client.went, 1);
+    assert_int_equal(h2_session_respond(server.session, first, ok, 2, true), ST_OK);
+    assert_int_equal(talk(&client, &server, 65536), ST_OK);
+    assert_int_equal(client.went, 2);
+    assert_int_equal(server.went, 0);
+    end_both(&client, &server);
+}
+
 static void a_field_is_trimmed_or_the_message_is_malformed(void **state)
 {
     static const struct {
@@ -452,6 +485,7 @@ int main(void)
         cmocka_unit_test(content_that_is_not_there_is_asked_for_again),
         cmocka_unit_test(who_goes_away_has_not_processed_what_comes_later),
         cmocka_unit_test(a_stream_is_refused_or_reset),
+        cmocka_unit_test(a_request_that_waits_for_a_stream_has_not_gone),
         cmocka_unit_test(a_field_is_trimmed_or_the_message_is_malformed),
         cmocka_unit_test(content_that_finds_no_memory_resets_its_stream),
         cmocka_unit_test(what_is_no_http2_is_bad),
