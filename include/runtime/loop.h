@@ -36,6 +36,7 @@ struct loop {
     bool mail_waiting;
     uint32_t events; /* of transports, in this turn */
     uint32_t turn;   /* its number; begins again at 0 after a while */
+    uint32_t full;   /* so many turns before it, in a row, had no room for all descriptors that were ready */
     atomic_bool stop;
     atomic_bool runs; /* in loop_run */
     pthread_t thread; /* which has called it last */
@@ -76,7 +77,7 @@ int64_t loop_now(struct loop *loop);
  */
 int64_t loop_refresh_now(struct loop *loop);
 
-/* After an errno of this kind: has one been found, so that it may be tried again? */
+/* After `error`: if that is EMFILE or ENFILE, has a descriptor been found, so that it may be tried again? */
 bool loop_find_descriptor(struct loop *loop, int error);
 
 /* The time at this very instant, by the same clock. Any thread. */

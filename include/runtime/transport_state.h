@@ -21,8 +21,9 @@ enum transport_renegotiation {
 };
 
 /*
- * A connected (or connecting) socket that never blocks, plain or under TLS. Its descriptor is registered once, for
- * reading and writing, edge-triggered: so whoever uses it tries first, and waits for on_ready only after ST_AGAIN.
+ * A connected (or connecting) socket that never blocks, plain or under TLS. Its descriptor is registered for reading
+ * and writing (one that was accepted: for writing from the first write on that finds no room), edge-triggered: so
+ * whoever uses it tries first, and waits for on_ready only after ST_AGAIN.
  * A transport has one owner, in which it is embedded; on_ready is the owner's.
  */
 struct transport {

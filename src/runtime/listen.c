@@ -221,14 +221,15 @@ static bool is_ours(struct acceptor *acceptor)
 
 /*
  * How many connections may be taken in one go. Where they come one at a time, to look for a second is in vain; one that
- * is there raises the event again, in the next turn, and then they come in a crowd.
+ * is there raises the event again, in the next turn, and then they come in a crowd. Where turns are full, the next one
+ * is that in which its event has its turn.
  */
 static int burst(struct acceptor *acceptor)
 {
     uint32_t since = acceptor->loop->turn - acceptor->turn;
 
     acceptor->turn = acceptor->loop->turn;
-    return since <= 1 ? ACCEPT_BURST : 1;
+    return since <= 1 + acceptor->loop->full ? ACCEPT_BURST : 1;
 }
 
 static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
@@ -248,8 +249,10 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
         if (!is_out_of_descriptors(errno))
             return;
         if (acceptor->shortage != NULL ? acceptor->shortage(acceptor)
-                                       : loop_find_descriptor(acceptor->loop, errno))
+                                       : loop_find_descriptor(acceptor->loop, errno)) {
+            most = ACCEPT_BURST; /* what was found is for this one: nobody else is to take it first */
             continue;
+        }
         pause_accepting(acceptor, PAUSE_NS);
         return;
     }
@@ -262,6 +265,7 @@ enum status acceptor_init(struct acceptor *acceptor, struct loop *loop, int fd, 
     acceptor->accepted = accepted;
     acceptor->shortage = NULL;
     acceptor->count = NULL;
+    acceptor->turn = 0;
     acceptor->share = (struct even_share){.pauses = 0};
     if (event_assign(&acceptor->event, loop->base, fd, EV_READ | EV_PERSIST, connection_came, acceptor) < 0)
         return ST_NOMEM;

@@ -240,6 +240,7 @@ static void end_turn(struct loop *loop)
     free_deferred(loop);
     arm_timer(loop);
     loop->now_ns = 0;
+    loop->full = loop->events >= EVENTS_A_TURN ? loop->full + 1 : 0;
     loop->events = 0;
     loop->turn++;
 }

@@ -145,8 +145,8 @@ static enum status write_plain(struct transport *transport, const struct iovec *
             transport->was_reset |= errno != EPIPE;
             return ST_FAILED;
         }
-        transport->can_write = errno == EINTR;
-        return transport->can_write || transport_await_room(transport) ? ST_AGAIN : ST_FAILED;
+        transport->can_write = false;
+        return transport_await_room(transport) ? ST_AGAIN : ST_FAILED;
     }
     *len = (size_t)n;
     return ST_OK;
@@ -177,6 +177,7 @@ static void close_with(struct transport *transport, bool in_order)
     if (transport->fd < 0)
         return;
     event_del(&transport->event);
+    transport->hears_room = true; /* the closing alert waits for none: nothing is to be registered any more */
     if (transport->ssl != NULL)
         tls_transport_close(transport, in_order);
     if (!in_order)

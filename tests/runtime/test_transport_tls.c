@@ -47,7 +47,9 @@ static SSL *side(struct world *world, int fd)
     return ssl;
 }
 
-static int set_up(void **state)
+typedef enum status open_fn(struct transport *transport, struct loop *loop, int fd, transport_fn on_ready);
+
+static int set_up_by(void **state, open_fn *open_transport)
 {
     struct world *world = test_calloc(1, sizeof(*world));
     int pair[2], ours = 0, theirs = 0;
@@ -60,7 +62,7 @@ static int set_up(void **state)
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
     world->method = tls_transport_method_new();
     world->bio = BIO_new(world->method);
-    assert_int_equal(transport_open(&world->transport, &world->rig.loop, pair[0], ignore), ST_OK);
+    assert_int_equal(open_transport(&world->transport, &world->rig.loop, pair[0], ignore), ST_OK);
     ssl = SSL_new(world->ctx);
     tls_transport_open(&world->transport, ssl, world->bio);
     tls_transport_lend(&world->transport);
@@ -74,6 +76,16 @@ static int set_up(void **state)
     world->transport.can_read = true;
     *state = world;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_by(state, transport_open);
+}
+
+static int set_up_accepted(void **state)
+{
+    return set_up_by(state, transport_open_accepted);
 }
 
 static int tear_down(void **state)
@@ -165,9 +177,30 @@ static void a_record_that_comes_in_two_pieces_is_read_whole(void **state)
     }
 }
 
+static int events_of(const struct world *world)
+{
+    return event_base_get_num_events(world->rig.loop.base, EVENT_BASE_COUNT_ADDED);
+}
+
+/* The alert with which a connection closes finds no room, and waits for none: memory that is freed would be told. */
+static void a_close_before_a_full_socket_leaves_no_event(void **state)
+{
+    static const char much[4096];
+    struct world *world = *state;
+    int open = events_of(world);
+
+    while (send(world->transport.fd, much, sizeof(much), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        continue;
+    transport_close(&world->transport);
+    assert_int_equal(events_of(world), open - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_close_before_a_full_socket_leaves_no_event, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_close_before_a_full_socket_leaves_no_event, set_up_accepted,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(one_read_takes_all_records_and_the_next_waits_for_an_event, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_close_notify_behind_the_bytes_is_seen_by_the_next_read, set_up,
