@@ -23,8 +23,6 @@ struct call_progress;
 struct call_tunnel;
 struct downstream;
 struct replay;
-struct call_context;
-struct circuit_news;
 
 /*
  * A call: performs what core/call_fsm says. Events come in by the functions below; each records what happened and
@@ -186,6 +184,8 @@ void call_connect_try(struct call *call);
 void call_try_ready(struct try *try);
 /* What that one is to do, at the fallback's API or its own. */
 struct try_plan call_plan_try(struct call *call, bool falls_back, uint8_t number);
+/* Of the request of the try at hand something may have gone, by a write of its connection too: that is noted. */
+void call_note_sent(struct call *call);
 /* Ends its try, whatever that is doing, as `cause` says: it gets its verdict, and its permit may become a ghost's. */
 void call_cut_try(struct call *call, enum cause cause);
 /* As call_end; the phase is not the one at hand, but where `cause` struck. */
@@ -325,7 +325,7 @@ static inline void call_follow_phase(struct call *call)
 {
     enum phase phase = call->try->fsm.phase;
 
-    if (call->rival != NULL && call->rival->fsm.phase > phase)
+    if (call->rival != NULL && call->rival->fsm.phase != PHASE_COUNT && call->rival->fsm.phase > phase)
         phase = call->rival->fsm.phase;
     if (phase != call->fsm.phase && phase != PHASE_COUNT)
         call_fsm_enter_phase(&call->fsm, phase, loop_now(call->context->loop));

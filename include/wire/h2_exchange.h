@@ -98,7 +98,7 @@ void h2_exchange_free(struct h2_exchange *exchange);
 bool h2_exchange_cut(struct h2_exchange *exchange);
 /* Lets go of the connection, and leaves the stream as it is. */
 void h2_exchange_lose(struct h2_exchange *exchange);
-/* Has the peer ended it, so that there is nothing to reset? And: has it said that it has not processed it? */
+/* Has the peer ended it, so that there is nothing to reset? */
 bool h2_exchange_is_closed(const struct h2_exchange *exchange);
 
 /*

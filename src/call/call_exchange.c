@@ -24,11 +24,14 @@ static void request_is_sent(struct call *call)
     call_follow_phase(call);
 }
 
-/* To the try, and of the call the most over its tries. */
-static void note_sent(struct call *call, enum sent sent)
+void call_note_sent(struct call *call)
 {
-    try_fsm_note_sent(&call->try->fsm, sent);
-    call_fsm_note_sent(&call->fsm, sent);
+    const struct stream *exchange = call->try->exchange;
+
+    if (!exchange->sent || exchange->refused)
+        return;
+    try_fsm_note_sent(&call->try->fsm, SENT_PARTIAL);
+    call_fsm_note_sent(&call->fsm, SENT_PARTIAL);
 }
 
 static const struct stream_fault delivered = {.cause = CAUSE_NONE};
@@ -58,9 +61,8 @@ static const struct stream_fault *upload(struct call *call)
 
     if (call->try->uploaded || !try_fsm_is_exchanging(&call->try->fsm))
         return NULL;
-    end = call->try->exchange->lost ? RELAY_SINK : relay_request(call); /* what has gone, has gone */
-    if (call->try->exchange->sent)
-        note_sent(call, SENT_PARTIAL);
+    end = call->try->exchange->lost ? RELAY_SINK : relay_request(call); /* what went before counts */
+    call_note_sent(call);
     switch (end) {
     case RELAY_DONE: request_is_sent(call); break;
     case RELAY_WAIT: break;

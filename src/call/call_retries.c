@@ -122,6 +122,7 @@ struct retry_case call_retry_case(struct call *call, const struct try_result *re
     int64_t left_ns = call->fsm.deadline_ns - loop_now(call->context->loop);
     bool has_struck = result == NULL && head == NULL;
 
+    call_note_sent(call);
     return (struct retry_case){
         .cause = result != NULL ? retry_cause(call, result) : CAUSE_NONE,
         .status = head != NULL ? head->code : 0,

@@ -74,7 +74,7 @@ static void send_request(struct call *call)
     call_pump(call);
 }
 
-/* As far as what it has asked for is there. */
+/* Goes on by what came of a step. */
 static void go_on_connecting(struct call *call, enum try_step step)
 {
     switch (step) {
@@ -146,6 +146,7 @@ void call_cut_try(struct call *call, enum cause cause)
 
     if (try->fsm.state == TRY_OVER) /* it has had its verdict */
         return;
+    call_note_sent(call);
     call_try_over(call, cause);
     try_doubt_connections(try, cause);
     ghost_follow(call, try, cause);
@@ -188,6 +189,7 @@ static void over(struct try *try, const struct try_result *result)
                                 .tries = try->reconnected ? 2 : 1};
 
     call_follow_phase(call);
+    call_note_sent(call);
     if (result->refused && (!try->reconnected || try->was_refused) && call_tries_started(call) == 1)
         call->fsm.sent = SENT_NONE;
     try->was_refused = result->refused;

@@ -25,7 +25,7 @@ static void report(struct try *try, const struct stream_fault *fault)
     const struct upstream *upstream = try->upstream;
     struct try_result result;
 
-    if (try->exchange->sent && !fault->refused)
+    if (try->exchange->sent && !try->exchange->refused)
         try_fsm_note_sent(&try->fsm, SENT_PARTIAL);
     result = (struct try_result){
         .cause = fault->cause,

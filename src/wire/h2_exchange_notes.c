@@ -293,6 +293,8 @@ static void head_went(void *user, void *arg)
     (void)user;
     exchange->stream.sent = true;
     exchange->stream.head_waits = false;
+    if (exchange->stream.blocked) /* it had to wait for a stream: its user does not know yet */
+        h2_exchange_has_news(exchange);
 }
 
 static void reset_goes(void *user)

@@ -172,11 +172,11 @@ static enum stream_result submit(struct h2_exchange *exchange, bool is_whole)
     return STREAM_LOST;
 }
 
-/* Has all gone that was offered? */
+/* Has all gone that was offered, and the head before it? */
 static bool is_out(const struct h2_exchange *exchange)
 {
-    return exchange->given == exchange->offer.len && exchange->again_at == exchange->kept_len &&
-           (!exchange->end_offered || exchange->end_given);
+    return !exchange->stream.head_waits && exchange->given == exchange->offer.len &&
+           exchange->again_at == exchange->kept_len && (!exchange->end_offered || exchange->end_given);
 }
 
 /* The request, as far as it may begin. WAIT: the connection tells when. */

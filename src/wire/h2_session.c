@@ -203,7 +203,8 @@ static int on_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *a
     (void)nghttp2;
     if (frame->hd.type == NGHTTP2_RST_STREAM && session->events->resets != NULL)
         session->events->resets(session->user);
-    if (frame->hd.type == NGHTTP2_HEADERS && session->side == H2_CLIENT)
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST &&
+        session->side == H2_CLIENT)
         head_went(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
         !session->says_goaway) {

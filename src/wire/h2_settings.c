@@ -48,7 +48,7 @@ const uint8_t *h2_settings_told(const uint8_t *frame, size_t len, uint32_t max_s
 {
     if (len <= HEAD || frame[3] != NGHTTP2_SETTINGS)
         return frame;
-    PRE(len <= H2_SETTINGS_MAX);
+    MUST_HOLD(len <= H2_SETTINGS_MAX);
     memcpy(copy, frame, len);
     for (size_t at = HEAD; at + ENTRY <= len; at += ENTRY) {
         if (copy[at] != 0 || copy[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)

@@ -766,3 +766,23 @@ def test_a_stream_that_was_refused_leaves_it_to_the_other_try(front):
     hedge.answer(other, content=b"good")
     assert caller.recv_response().content == b"good"
     assert proxy.wait_idle().sum("curfew_calls_saved_total") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100], ids=["without", "with content"])
+def test_who_was_refused_and_finds_nobody_then_has_sent_nothing(curfew, content):
+    """A rolling restart: GOAWAY, and the port is closed. Any method may be tried again, since nobody has processed it."""
+    def script(peer):
+        request = peer.take()
+        api.refuse()
+        peer.go_away(request.stream - 2 if request.stream > 1 else 0)
+        return True
+
+    api = H2Api(script)
+    try:
+        proxy = curfew(url=api.url, http2={"use": "always"},
+                       retries={"attempts": 3, "when": ["connect", "reset"], "backoff": {"base": "20ms", "max": "40ms"}})
+        problem = expect(proxy.ask("POST", content=content), 502, "connection_refused")
+        assert problem["sent"] == "none"
+        assert (len(problem.get("tries", [0])), problem["retry_stopped"]) == ((1, "content") if content else (3, "attempts"))
+    finally:
+        api.close()

@@ -1,5 +1,6 @@
 """Several calls at once on a connection over HTTP/2 to the API (`http2.streams`)."""
 
+import json
 import socket
 import threading
 
@@ -700,3 +701,26 @@ def test_a_hedge_goes_by_another_connection_if_there_is_one(front):
     here.until(lambda peer: first.stream in peer.resets)
     for caller in callers.values():
         caller.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100], ids=["without", "with content"])
+def test_what_still_waits_for_a_stream_has_been_sent_to_nobody(front, content):
+    """All are refused once; then the API allows one at a time, which may let the next one in when that is cut."""
+    def script(peer):
+        if peer is api.peers[0]:
+            peer.send(settings(streams=10))
+            for _ in range(4):
+                peer.take()
+            peer.go_away(0)
+        else:
+            peer.send(settings(streams=1))
+        peer.until(lambda _: False)
+
+    proxy, api = front(script, greeting=b"", deadline="700ms")
+    calls = Many(proxy, 4, "POST", content=content)
+    assert calls.join() == [504] * 4
+    proxy.stop()
+    sent = [json.loads(result.content)["sent"] for result in calls.results]
+    api.close()
+    seen = sum(len(peer.order) for peer in api.peers[1:])
+    assert seen >= 1 and sent.count("none") == 4 - seen, (sent, seen)

@@ -7,6 +7,7 @@ import threading
 import hpack
 
 from .bounds import SOON, poll
+from .ports import bind_for_good
 from .wire import Cut
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -199,10 +200,12 @@ class H2Api:
         self.tls, self.script, self.greeting, self.gives_window = tls, script, greeting, gives_window
         if tls:
             tls.set_alpn_protocols(["h2"])
-        self.connections = 0
+        self.connections, self.refuses = 0, False
         self.peers, self.errors = [], []
-        self.sock = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.sock = socket.socket()
+        bind_for_good(self.sock, "127.0.0.1")
         self.port = self.sock.getsockname()[1]
+        self.sock.listen(512)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         if script:
             threading.Thread(target=self._serve, daemon=True).start()
@@ -218,12 +221,17 @@ class H2Api:
         self.peers.append(peer)
         return peer
 
+    def refuse(self):
+        """From now on connections are refused."""
+        self.refuses = True
+        self.sock.shutdown(socket.SHUT_RDWR)
+
     def _serve(self):
         while True:
             try:
                 peer = self.accept(None)
             except OSError:
-                if self.sock.fileno() < 0:
+                if self.sock.fileno() < 0 or self.refuses:
                     return
                 continue  # curfew has given up already
             threading.Thread(target=self._run, args=(peer,), daemon=True).start()
