@@ -252,7 +252,7 @@ bool fleet_pool_has_left(const struct fleet_pool *fp)
 
 /* ---- answers -------------------------------------------------------------------------------------------- */
 
-/* Sizes differ while a new one is rolled out. If they still do then, the larger ones are of no use. */
+/* A smaller size holds for a lease after the last host that asked with it, which may be this one before a reload. */
 static void note_smallest(struct fleet_pool *fp, uint32_t lent)
 {
     uint32_t owned = fp->size - fp->wanted.size, smallest = lent < fp->request.size ? lent + owned : 0;
@@ -263,11 +263,10 @@ static void note_smallest(struct fleet_pool *fp, uint32_t lent)
     fp->smallest = smallest;
     snprintf(sizes, sizeof(sizes), "%u, not %u", smallest, fp->size);
     if (smallest != 0)
-        fp->peers->told(fp->peers, FLEET_WARNS, fp->name, "the size of another host is smaller, and holds",
-                        sizes);
+        fp->peers->told(fp->peers, FLEET_WARNS, fp->name,
+                        "a smaller size holds, another host's or that of before", sizes);
     else
-        fp->peers->told(fp->peers, FLEET_SAYS, fp->name, "no other host has a smaller size any more",
-                        "its own holds");
+        fp->peers->told(fp->peers, FLEET_SAYS, fp->name, "no smaller size holds any more", "its own does");
 }
 
 static void note_answer(struct fleet_pool *fp, const struct block_reply *reply)

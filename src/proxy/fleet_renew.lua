@@ -181,6 +181,7 @@ end
 
 local silence = now - before > SILENCE and ((book.alive or 0) > 0 or adrift)
 local fits = book.epoch and book.alive == read("HLEN", ENTRIES) and book.alive == read("ZCARD", EXPIRY)
+for _, set in ipairs({WAITING, RICH, SPARE}) do fits = fits and type(read("ZCARD", set)) == "number" end
 if not fits or book.run ~= run or silence then begin_epoch() end
 
 local function answer(word)

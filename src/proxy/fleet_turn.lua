@@ -31,11 +31,17 @@ local function run_id() return string.match(redis.call("INFO", "server"), "run_i
 local turn = {run = "", stepped = 0, quiet = 0, tat = 0, period = 0, period_until = 0, burst = 0, burst_until = 0, learn_until = 0,
   low = FAR, low_before = FAR, low_since = 0, round = 0, pause_until = 0, prober = "", probe_until = 0, returned = 0}
 do
-  local fields = redis.pcall("HGETALL", TURN)
-  if fields.err then -- what is no hash is not ours; whatever else it was fails again
-    if string.find(fields.err, "WRONGTYPE", 1, true) then redis.call("DEL", TURN) end
-    fields = redis.call("HGETALL", TURN)
+  -- What has another type is not ours; whatever else it was fails again.
+  local function look(command, key)
+    local found = redis.pcall(command, key)
+    if type(found) == "table" and found.err then
+      if string.find(found.err, "WRONGTYPE", 1, true) then redis.call("DEL", key) end
+      found = redis.call(command, key)
+    end
+    return found
   end
+  local fields = look("HGETALL", TURN)
+  look("ZCARD", TURNS)
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     turn[name] = (name == "run" or name == "prober") and value or tonumber(value)

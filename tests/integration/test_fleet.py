@@ -98,9 +98,9 @@ def test_while_another_size_is_rolled_out_the_smallest_one_holds(fleet):
     poll(lambda: int(f.store.book(POOL)["booked"]) <= 4, "the smaller size to hold")
     f.api.reset_stats()
     for host in f.hosts[1:]:
-        says(host, "pool api: the size of another host is smaller, and holds: 4, not 9")
+        says(host, "pool api: a smaller size holds, another host's or that of before: 4, not 9")
     f.resize(1, 4)
-    says(f.hosts[1], "pool api: no other host has a smaller size any more: its own holds")
+    says(f.hosts[1], "pool api: no smaller size holds any more: its own does")
     f.add()
     finish()
     assert 3 <= f.api.stats()["in_work_max"] <= 4

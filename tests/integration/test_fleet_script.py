@@ -169,7 +169,7 @@ def test_keys_of_a_fleet_that_is_gone_expire(store):
         assert 0 < store.client.pttl(key) <= (LEASE_US + MARGIN_US) / 1000 + 1000, key
 
 
-@pytest.mark.parametrize("key,lost", [("book", False), ("entries", False), ("expiry", False), ("expiry", True)])
+@pytest.mark.parametrize("key,lost", [("book", False), ("entries", False), ("expiry", False), ("expiry", True), ("waiting", False), ("rich", False), ("spare", False)])
 def test_a_book_that_is_none_any_more_is_begun_anew(store, key, lost):
     """Somebody has written something else there, or it was evicted."""
     store.client.flushall()
