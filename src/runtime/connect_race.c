@@ -80,10 +80,15 @@ static void note(struct connect *connect, unsigned place, enum cause cause, cons
 static void choose_peer(struct connect *connect)
 {
     unsigned place = connect->place;
+    bool is_tried = false;
 
     for (unsigned lane = 0; lane < RACE_LANES; lane++) {
-        if (connect->race.lanes[lane].is_taken)
-            place = connect->race.lanes[lane].place;
+        const struct race_lane *at = &connect->race.lanes[lane];
+
+        if (!at->is_taken || (is_tried && at->place < place))
+            continue;
+        place = at->place; /* of several, the one that was begun last */
+        is_tried = true;
     }
     connect->peer = address_at(connect, place);
 }
@@ -171,6 +176,8 @@ static void start(struct connect *connect, unsigned lane, unsigned place)
     race_put_off(&connect->race, lane, loop_now(connect->loop));
     if (connect->race.taken == 0)
         note(connect, place, CAUSE_INTERNAL, strerror(error));
+    else
+        choose_peer(connect);
 }
 
 static void give_up(struct connect *connect, unsigned lane)
