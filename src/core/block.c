@@ -147,14 +147,16 @@ static void note_wanted(struct block *block, int64_t now_ns)
 
 /*
  * A caller waits whom nothing that is lent is for, and of whom the store does not know yet. Those for whom something
- * has come with an answer may still wait when the block is told of it.
+ * has come with an answer may still wait when the block is told of it. Of many that come at once, the store has heard
+ * of the first: it hears anew of each doubling, or would hold that few for all, and others keep what they have.
  */
 static void ask_for_waiters(struct block *block)
 {
     uint32_t needed =
         min_u32(block->held + block->waiting, min_u32(block->terms.size, block->terms.host_size));
 
-    if (block->waiting > 0 && needed > block->usable && block->told <= block->usable)
+    if (block->waiting > 0 && needed > block->usable &&
+        (block->told <= block->usable || needed >= 2 * block->told))
         block->asks = true;
 }
 

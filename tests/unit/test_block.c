@@ -251,6 +251,33 @@ static void a_share_is_glided_to_before_the_lease_ends(void **state)
 }
 
 /* Others may have all permits for as long as a lease lasts. */
+/* By steps of 10 ms, which are wider than the gap between requests. */
+static void of_many_that_come_at_once_the_store_hears_each_doubling(void **state)
+{
+    struct block block = fresh(0, false);
+    struct block_request request;
+    uint32_t wanted[8] = {0}, asked = 0;
+
+    (void)state;
+    has_a_lease_of(&block, 0, 0);
+    for (uint32_t waiting = 1; waiting <= 40; waiting++) {
+        int64_t now_ns = 10 * MS * waiting;
+        struct block_reply reply;
+
+        block_tell(&block, 0, waiting, now_ns);
+        if (block_step(&block, now_ns, 0, &request) != BLOCK_SEND)
+            continue;
+        assert_in_range(asked, 0, 7);
+        wanted[asked++] = request.want;
+        reply = grants(&request, 0, 0);
+        reply.tight = true;
+        assert_true(block_reply(&block, &reply, now_ns));
+    }
+    assert_int_equal(asked, 4);
+    for (uint32_t i = 0; i < asked; i++) /* twice what it has heard, and one to spare */
+        assert_int_equal(wanted[i], (4u << i) - 1);
+}
+
 static void who_never_had_a_lease_waits_for_its_share(void **state)
 {
     struct block block = fresh(2, true);
@@ -443,6 +470,7 @@ int main(void)
         cmocka_unit_test(permits_that_come_back_go_on_to_others),
         cmocka_unit_test(a_request_that_is_open_is_never_outgrown),
         cmocka_unit_test(a_share_is_glided_to_before_the_lease_ends),
+        cmocka_unit_test(of_many_that_come_at_once_the_store_hears_each_doubling),
         cmocka_unit_test(who_never_had_a_lease_waits_for_its_share),
         cmocka_unit_test(who_has_never_reached_the_store_has_its_share_at_once),
         cmocka_unit_test(open_holds_after_one_timeout),
