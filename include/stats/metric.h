@@ -60,6 +60,7 @@ struct upstream_metrics {
 #define UPSTREAM_COUNTER(field, name, label, cells, help) uint64_t field[cells];
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   uint64_t field[cells];
 #define UPSTREAM_STATE(field, name, label, cells, help)   uint64_t field[cells];
+#define UPSTREAM_SELDOM(field, name, label, cells, help)  uint64_t field[cells];
 #define FORWARD_COUNTER(field, name, label, cells, help)  uint64_t field[cells];
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     struct metric_histogram field;
 #define STREAM_HISTOGRAM(field, name, bounds, help)       struct metric_histogram field;

@@ -100,6 +100,7 @@ static bool add_upstream(struct upstream_metrics *sum, const struct upstream_met
 #define UPSTREAM_COUNTER(field, name, label, cells, help) add_cells(sum->field, part->field, cells);
 #define UPSTREAM_GAUGE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
 #define UPSTREAM_STATE(field, name, label, cells, help)   add_cells(sum->field, part->field, cells);
+#define UPSTREAM_SELDOM(field, name, label, cells, help)  add_cells(sum->field, part->field, cells);
 #define FORWARD_COUNTER(field, name, label, cells, help)  add_cells(sum->field, part->field, cells);
 #define UPSTREAM_HISTOGRAM(field, name, bounds, help)     add_histogram(&sum->field, &part->field);
 #define STREAM_HISTOGRAM(field, name, bounds, help)       add_histogram(&sum->field, &part->field);

@@ -406,11 +406,15 @@ static void render_upstreams(const struct metrics *m, const struct metric_names 
     UPSTREAM_CELLS(EXPOSITION_COUNTER, field, name, label, cells, help)
 #define UPSTREAM_GAUGE(field, name, label, cells, help)                                                      \
     UPSTREAM_CELLS(EXPOSITION_GAUGE, field, name, label, cells, help)
-#define UPSTREAM_STATE(field, name, label, cells, help)                                                      \
-    exposition_family(out, name, EXPOSITION_GAUGE, help);                                                    \
+#define UPSTREAM_CELLS_SET(type, field, name, label, cells, help)                                            \
+    exposition_family(out, name, type, help);                                                                \
     for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \
         if (names->upstream(names->arg, i) != NULL && is_any_set(m->upstreams[i].field, cells))              \
             put_cells(out, name, upstream_owner(names, i), LABEL_##label, m->upstreams[i].field, cells);
+#define UPSTREAM_STATE(field, name, label, cells, help)                                                      \
+    UPSTREAM_CELLS_SET(EXPOSITION_GAUGE, field, name, label, cells, help)
+#define UPSTREAM_SELDOM(field, name, label, cells, help)                                                     \
+    UPSTREAM_CELLS_SET(EXPOSITION_COUNTER, field, name, label, cells, help)
 #define FORWARD_COUNTER(field, name, label, cells, help)                                                     \
     exposition_family(out, name, EXPOSITION_COUNTER, help);                                                  \
     for (uint32_t i = 0; i < m->upstream_count; i++)                                                         \

@@ -412,6 +412,8 @@ static void each_family_is_introduced_once(void **state)
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define UPSTREAM_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
 #define UPSTREAM_STATE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
+#define UPSTREAM_SELDOM(field, name, label, cells, help)                                                     \
+    "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define FORWARD_COUNTER(field, name, label, cells, help)                                                     \
     "\n# HELP " name " " help "\n# TYPE " name " counter\n",
 #define TUNNEL_GAUGE(field, name, label, cells, help) "\n# HELP " name " " help "\n# TYPE " name " gauge\n",
