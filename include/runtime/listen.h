@@ -65,8 +65,8 @@ struct acceptor {
     /* How many connections this loop has, and all loops, whose number is returned. NULL: it is alone. */
     uint32_t (*count)(const struct acceptor *acceptor, uint32_t *own, uint32_t *all);
     struct even_share share;
-    bool (*shortage)(
-        struct acceptor *acceptor); /* descriptors are short: has it found one? NULL: the loop is asked */
+    /* A connection waits and there is no descriptor for it: has one been found? NULL: the loop is asked. */
+    bool (*shortage)(struct acceptor *acceptor);
     int fd;
     uint32_t turn; /* of the loop, in which the last connection came */
 };

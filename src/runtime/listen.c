@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -180,6 +181,22 @@ static bool is_out_of_descriptors(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* accept4 looks for a descriptor before it looks for a connection, so its failure does not say that there is one. */
+static bool is_awaited(const struct acceptor *acceptor)
+{
+    struct pollfd now = {.fd = acceptor->fd, .events = POLLIN};
+
+    return poll(&now, 1, 0) == 1;
+}
+
+/* For a connection that waits. */
+static bool find_descriptor(struct acceptor *acceptor, int error)
+{
+    if (acceptor->shortage != NULL)
+        return acceptor->shortage(acceptor);
+    return loop_find_descriptor(acceptor->loop, error);
+}
+
 static void pause_accepting(struct acceptor *acceptor, int64_t for_ns)
 {
     PRE(loop_is_own(acceptor->loop));
@@ -236,6 +253,7 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
 {
     struct acceptor *acceptor = arg;
     int most = burst(acceptor);
+    int error;
 
     (void)listen_fd;
     (void)what;
@@ -246,10 +264,10 @@ static void connection_came(evutil_socket_t listen_fd, short what, void *arg)
         }
         if (take_one(acceptor))
             continue;
-        if (!is_out_of_descriptors(errno))
+        error = errno;
+        if (!is_out_of_descriptors(error) || !is_awaited(acceptor))
             return;
-        if (acceptor->shortage != NULL ? acceptor->shortage(acceptor)
-                                       : loop_find_descriptor(acceptor->loop, errno)) {
+        if (find_descriptor(acceptor, error)) {
             most = ACCEPT_BURST; /* what was found is for this one: nobody else is to take it first */
             continue;
         }
