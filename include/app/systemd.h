@@ -47,8 +47,9 @@ bool systemd_take_sockets(struct systemd_sockets *sockets, char *why, size_t why
  * `admin` and `metrics` then.
  */
 void systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *snapshot);
-/* Have all found their place? False: *why names one that has not. */
-bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap);
+/* Have all found their place? False: *why names one that has not, and what it was meant for, as far as that shows. */
+bool systemd_all_taken(const struct systemd_sockets *sockets, const struct snapshot *snapshot, char *why,
+                       size_t why_cap);
 /*
  * A warning for each that nobody listens on any more, after a reload: who calls there waits, until it is closed.
  * And one for each `listen` that is not where its socket is, or that has none while others have.

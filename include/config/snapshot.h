@@ -329,6 +329,12 @@ static inline bool upstream_listens_by_tls(const struct upstream_config *upstrea
     return address >= upstream->listen + (upstream->listen_count - upstream->listen_tls_count);
 }
 
+/* The part of the configuration that it stands in. */
+static inline const char *upstream_section(const struct upstream_config *upstream)
+{
+    return upstream->forward != NULL ? "forward" : "upstreams";
+}
+
 /* Where its connections are made to: the proxy's origin, or its own. */
 static inline const struct origin *upstream_dialled(const struct upstream_config *upstream)
 {

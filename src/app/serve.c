@@ -144,7 +144,8 @@ static bool open_service(struct service *service, struct snapshot *snapshot)
         return give_up(service, "not enough memory or descriptors");
     }
     service->proxy = proxy_new(snapshot, &ground, why, sizeof(why));
-    if (service->proxy == NULL || !systemd_all_taken(&service->sockets, why, sizeof(why)))
+    if (service->proxy == NULL ||
+        !systemd_all_taken(&service->sockets, proxy_snapshot(service->proxy), why, sizeof(why)))
         return give_up(service, why);
     say_differences(service);
     if (!proxy_snapshot(service->proxy)->has_admin && !proxy_snapshot(service->proxy)->has_metrics)

@@ -151,20 +151,83 @@ void systemd_take_admin(struct systemd_sockets *sockets, const struct snapshot *
         sockets->metrics = take_for_admin(sockets, snapshot, &snapshot->metrics, "metrics");
 }
 
-bool systemd_all_taken(const struct systemd_sockets *sockets, char *why, size_t why_cap)
+/* ---- one that is left: what it was meant for, and why that has no use for it --------------------------- */
+
+static bool is_at_taken_address(const struct systemd_sockets *sockets, const struct handed_socket *left)
 {
-    char block[LISTEN_PATH_MAX + 64];
-    struct text where = text_over(block, sizeof(block));
+    for (size_t i = 0; i < sockets->count; i++)
+        if (sockets->list[i].is_taken && endpoint_is_same(&sockets->list[i].address, &left->address))
+            return true;
+    return false;
+}
+
+/* The option that an upstream's socket is named for, as listeners.c reads names. False: its name is not this one's. */
+static bool put_upstream_option(struct text *out, const struct upstream_config *upstream, const char *socket,
+                                bool *is_there)
+{
+    size_t len = strlen(upstream->name);
+    bool has_tls = upstream->listen_tls_count != 0;
+    bool has_plain = upstream->listen_tls_count != upstream->listen_count;
+    bool is_for_tls;
+
+    if (strncmp(socket, upstream->name, len) != 0 ||
+        (socket[len] != '\0' && strcmp(socket + len, ".tls") != 0))
+        return false;
+    is_for_tls = socket[len] != '\0' || !has_plain;
+    *is_there = is_for_tls ? has_tls : has_plain;
+    text_printf(out, "%s.%s.%s", upstream_section(upstream), upstream->name,
+                is_for_tls ? "listen_tls" : "listen");
+    return true;
+}
+
+/* What it is named for, and what is wrong with that. */
+static void explain_name(struct text *out, const struct snapshot *snapshot, const char *name)
+{
+    char block[256];
+    struct text option = text_over(block, sizeof(block));
+    bool is_admin = strcmp(name, "admin") == 0;
+    bool is_there = is_admin ? snapshot->has_admin : snapshot->has_metrics;
+    bool is_list = false;
+
+    for (uint32_t i = 0; i < snapshot->upstream_count && !is_list; i++)
+        is_list = put_upstream_option(&option, &snapshot->upstreams[i], name, &is_there);
+    if (!is_list && !is_admin && strcmp(name, "metrics") != 0) {
+        text_put(out, SPAN_LIT("no upstream has this name or listens there"));
+        return;
+    }
+    if (!is_list)
+        text_put(&option, is_admin ? SPAN_LIT("admin.listen") : SPAN_LIT("admin.metrics_listen"));
+    if (!is_there)
+        text_printf(out, "there is no %.*s: write its address there, or take it out of its unit",
+                    SPAN_FMT(text_span(&option)));
+    else if (is_list)
+        text_printf(out,
+                    "each address in %.*s has a socket already: add this one's, or take it out of its unit",
+                    SPAN_FMT(text_span(&option)));
+    else
+        text_printf(out, "%.*s has a socket already: take one of the two out of its unit",
+                    SPAN_FMT(text_span(&option)));
+}
+
+bool systemd_all_taken(const struct systemd_sockets *sockets, const struct snapshot *snapshot, char *why,
+                       size_t why_cap)
+{
+    struct text text = text_over(why, why_cap - 1);
 
     for (size_t i = 0; i < sockets->count; i++) {
         const struct handed_socket *socket = &sockets->list[i];
 
         if (socket->is_taken)
             continue;
-        listen_put_address(&where, &socket->address, socket->fd);
-        snprintf(why, why_cap,
-                 "socket \"%s\" at %.*s was handed over, but no upstream has this name or listens there",
-                 socket->name, SPAN_FMT(text_span(&where)));
+        text_printf(&text, "socket \"%s\" at ", socket->name);
+        listen_put_address(&text, &socket->address, socket->fd);
+        text_printf(&text, " was handed over, but ");
+        if (is_at_taken_address(sockets, socket))
+            text_printf(&text,
+                        "another socket at this address is in use: take one of the two out of its unit");
+        else
+            explain_name(&text, snapshot, socket->name);
+        why[text.len] = '\0';
         return false;
     }
     return true;

@@ -77,8 +77,8 @@ static const char *key_of(const struct upstream_config *upstream, const struct e
 static void explain_failure(const struct upstream_config *upstream, const struct endpoint *address, char *why,
                             size_t why_cap)
 {
-    snprintf(why, why_cap, "upstreams.%s.%s: %s: %s%s", upstream->name, key_of(upstream, address),
-             address->text, strerror(errno), listen_advice(address, errno));
+    snprintf(why, why_cap, "%s.%s.%s: %s: %s%s", upstream_section(upstream), upstream->name,
+             key_of(upstream, address), address->text, strerror(errno), listen_advice(address, errno));
 }
 
 static struct listener *open_anew(struct list_node *listeners, const struct upstream_config *upstream,
@@ -279,18 +279,19 @@ static void put_difference(FILE *out, const struct listener *listener)
     if (listener->handed == NULL) {
         fprintf(
             out,
-            "warning: upstreams.%s.%s: %s: no socket unit holds it, so that a restart refuses connections "
-            "there\n",
-            listener->upstream->name, key_of(listener->upstream, listener->address), listener->address->text);
+            "warning: %s.%s.%s: %s: no socket unit holds it, so that a restart refuses connections there\n",
+            upstream_section(listener->upstream), listener->upstream->name,
+            key_of(listener->upstream, listener->address), listener->address->text);
         return;
     }
     if (endpoint_is_same(&listener->handed->address, listener->address) ||
         (listener->address->family != ENDPOINT_UNIX && listener->address->port == 0))
         return;
     listen_put_address(&where, &listener->handed->address, listener->fd);
-    fprintf(out, "warning: upstreams.%s.%s: %s is not open: socket \"%s\" at %.*s is in its place\n",
-            listener->upstream->name, key_of(listener->upstream, listener->address), listener->address->text,
-            listener->handed->name, SPAN_FMT(text_span(&where)));
+    fprintf(out, "warning: %s.%s.%s: %s is not open: socket \"%s\" at %.*s is in its place\n",
+            upstream_section(listener->upstream), listener->upstream->name,
+            key_of(listener->upstream, listener->address), listener->address->text, listener->handed->name,
+            SPAN_FMT(text_span(&where)));
 }
 
 void listeners_put_differences(FILE *out, struct list_node *listeners)

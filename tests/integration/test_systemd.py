@@ -1,5 +1,6 @@
 """What systemd is told and hands over: sd_notify, the watchdog, sockets."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -221,6 +222,46 @@ def test_a_socket_that_matches_nothing_is_an_error_that_names_it(tmp_path, upstr
         process = hand_over(config, [sock], ["other"])
         assert process.wait_exit(10 * SLOW) == 1
     assert 'socket "other" at 127.0.0.1:' in process.stderr.text()
+
+
+@pytest.mark.parametrize("names, top, said", [
+    (["api", "api"], {}, "each address in upstreams.api.listen has a socket already: add this one's, or take it out of "
+                         "its unit"),
+    (["api", "way", "way"], {"forward": {"way": {"listen": "127.0.0.1:0", "destinations": [{"hosts": ["example.com"]}]}}},
+     "each address in forward.way.listen has a socket already: "),
+    (["api", "api.tls"], {}, "there is no upstreams.api.listen_tls: write its address there, or take it out of its unit"),
+    (["admin"], {}, "there is no admin.listen: "),
+    (["metrics"], {"admin": {"listen": "127.0.0.1:0"}}, "there is no admin.metrics_listen: "),
+    (["admin", "admin"], {"admin": {"listen": "127.0.0.1:0"}}, "admin.listen has a socket already: take one of the two out of its unit"),
+])
+def test_a_socket_too_many_is_told_what_it_is_named_for(tmp_path, names, top, said):
+    """What it is named for has its sockets, or is not in the configuration."""
+    config = tmp_path / "c.yaml"
+    write_config(config, {"api": {"url": "http://127.0.0.1:1"}}, {"log": {"access": "off"}, **top})
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(listener()) for _ in names]
+        process = hand_over(config, socks, names)
+        assert process.wait_exit(10 * SLOW) == 1
+        where = "127.0.0.1:%d" % socks[-1].getsockname()[1]
+    assert f'socket "{names[-1]}" at {where} was handed over, but {said}' in process.stderr.text()
+
+
+def test_two_sockets_at_one_address_are_one_too_many(tmp_path):
+    """SO_REUSEPORT lets two units hold one address; the kernel would share callers out, half to nobody."""
+    config = tmp_path / "c.yaml"
+    first, second = socket.socket(), socket.socket()
+    with first, second:
+        for sock in (first, second):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        first.bind(("127.0.0.1", 0))
+        second.bind(first.getsockname())
+        for sock in (first, second):
+            sock.listen()
+        address = "127.0.0.1:%d" % first.getsockname()[1]
+        write_config(config, {"api": {"url": "http://127.0.0.1:1", "listen": address}}, {"log": {"access": "off"}})
+        process = hand_over(config, [first, second], ["a", "b"])
+        assert process.wait_exit(10 * SLOW) == 1
+    assert f'socket "b" at {address} was handed over, but another socket at this address is' in process.stderr.text()
 
 
 def test_a_reload_that_leaves_a_socket_without_its_upstream_warns_of_it(tmp_path, upstream):
