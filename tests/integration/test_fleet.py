@@ -60,16 +60,16 @@ def test_while_nobody_waits_a_host_asks_once_in_renew(fleet):
     f.begin()
     f.load("/delay/20", rate=60, seconds=2)
     asked, began = f.store.questions(), time.monotonic()
-    results = f.load("/delay/20", rate=60, seconds=4)
+    results = f.load("/delay/20", rate=60, seconds=6)  # so long that one question more of each host, at the edge, is no fifth
     assert f.store.questions() - asked <= 1.2 * 3 * (time.monotonic() - began), "more than a fifth above once a second and host"
-    assert [result.statuses for result in results] == [{200: 80}] * 3
+    assert [result.statuses for result in results] == [{200: 120}] * 3
 
 
 @pytest.mark.timed
 def test_a_burst_at_one_host_of_an_idle_fleet_has_all_that_it_needs_at_once(fleet):
     f = fleet(4, size=50)
     f.begin()
-    poll(lambda: all(entry[0] > 0 for entry in f.store.entries(POOL).values()), "the fleet to be calm")
+    f.wait_calm()
     burst = load(f.hosts[2].address(), "/delay/500", calls=40, at_once=True)
     assert burst.statuses == {200: 40}
     metrics = f.hosts[2].metrics()
@@ -155,8 +155,7 @@ def test_while_the_store_is_away_calls_go_on_by_what_was_lent(fleet):
     f = fleet(2, size=6, fallback="closed", ride_out="5s")
     f.begin()
     f.load("/delay/20", rate=100, seconds=1)
-    # A host that has given back its last one to others who waited has one again as soon as there are some to spare.
-    poll(lambda: all(f.figures(host)["fleet"]["granted"] > 0 for host in (0, 1)), "both to have a permit")
+    f.wait_calm()  # a host that has given back its last one to others who waited has one again
     f.store.stop()
     results = f.load("/delay/20", rate=20, seconds=2)
     assert [result.statuses for result in results] == [{200: 20}, {200: 20}]

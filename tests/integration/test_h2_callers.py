@@ -508,6 +508,7 @@ def test_a_drain_says_goaway_twice_and_serves_what_came_in_between(gate):
         exchange.answer(content=b"ok")
     assert caller.recv(first).content == b"ok" and caller.recv(second).content == b"ok"
     caller.recv_to_end()
+    assert here.proxy.process.wait_exit() == 0
 
 
 @pytest.mark.parametrize("limits, pool, allowed", [({}, {}, 150), ({}, {"size": 1, "queue": 0}, 100), ({"streams": 7}, {}, 7),

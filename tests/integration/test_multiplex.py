@@ -721,6 +721,6 @@ def test_what_still_waits_for_a_stream_has_been_sent_to_nobody(front, content):
     assert calls.join() == [504] * 4
     proxy.stop()
     sent = [json.loads(result.content)["sent"] for result in calls.results]
-    api.close()
+    api.wait_read()
     seen = sum(len(peer.order) for peer in api.peers[1:])
     assert seen >= 1 and sent.count("none") == 4 - seen, (sent, seen)

@@ -132,6 +132,13 @@ class Fleet:
     def figures(self, host):
         return self.hosts[host].pools()["pools"][0]
 
+    def wait_calm(self):
+        """Until each host has been told that nobody has waited for a second, and has a permit more than it needs."""
+        def is_calm(pool):
+            return pool["fleet"]["mode"] == "calm" and pool["size"] > pool["held"]
+
+        poll(lambda: all(is_calm(self.figures(host)) for host in range(len(self.hosts))), "all hosts to know that the fleet is calm", 2 * SOON)
+
     def running(self):
         return [host for host in self.hosts if host.process.is_running()]
 

@@ -147,7 +147,8 @@ class H2Peer:
         return request
 
     def headers(self, request, fields, end=False, split=None):
-        block = self.encoder.encode(fields)
+        # The Huffman coding of hpack takes the square of a value's length: 2 s for 120,000 bytes.
+        block = self.encoder.encode(fields, huffman=all(len(value) < 20_000 for _, value in fields))
         size = split or 16384
         parts = [block[at:at + size] for at in range(0, len(block), size)] or [b""]
         for n, part in enumerate(parts):
@@ -212,12 +213,13 @@ class H2Api:
 
     def accept(self, seconds=SOON):
         self.sock.settimeout(seconds)
-        sock, _ = self.sock.accept()
+        sock, address = self.sock.accept()
         self.connections += 1
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls:
             sock = self.tls.wrap_socket(sock, server_side=True)
         peer = H2Peer(sock, self.greeting, self.gives_window)
+        peer.address = address
         self.peers.append(peer)
         return peer
 
@@ -254,6 +256,12 @@ class H2Api:
 
     def wait_seen(self, count):
         poll(lambda: len(self.seen) >= count, lambda: f"{len(self.seen)} requests seen, not {count}")
+
+    def wait_read(self):
+        """Until scripts have read all that came on connections, which curfew has ended: one that is made now is accepted after them."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            poll(lambda: last.getsockname() in [peer.address for peer in self.peers], "all connections to be accepted")
+        poll(lambda: all(peer.sock.fileno() < 0 for peer in self.peers), "all connections to be read to their end")
 
     def close(self):
         self.sock.close()
