@@ -2,6 +2,7 @@
 #define CURFEW_CALL_CALLER_TLS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/span.h"
 #include "base/status.h"
@@ -10,6 +11,7 @@
 #include "runtime/transport.h"
 
 struct call_context;
+struct downstream;
 
 /*
  * TLS of one caller's connection, from its acceptance on; a plain one has none. A handshake is no call: it has a limit
@@ -26,6 +28,7 @@ struct caller_tls {
 /* Where the handshake is made, for answers and lines about it. */
 struct caller_tls_place {
     struct call_context *context;
+    const struct downstream *downstream;
     const char *upstream;
     struct span caller; /* its IP address; empty: a unix socket's */
 };
@@ -44,6 +47,9 @@ void caller_tls_fini(struct caller_tls *tls);
  */
 enum status caller_tls_step(struct caller_tls *tls, struct transport *transport,
                             const struct caller_tls_place *place) MUST_CHECK;
+
+/* The line for the access log, of which there is one, of a request that came in plain HTTP (call/call_log.c). */
+void call_log_plain_request(const struct caller_tls_place *place, uint64_t id, const char *why);
 
 /* limits.handshake_timeout has passed. */
 void caller_tls_is_late(const struct caller_tls *tls, const struct transport *transport,

@@ -214,6 +214,27 @@ void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now
     end_line(&line, call->context);
 }
 
+void call_log_plain_request(const struct caller_tls_place *place, uint64_t id, const char *why)
+{
+    const enum cause cause = CAUSE_BAD_REQUEST;
+    struct log_line line;
+    char block[64];
+    struct text caller = text_over(block, sizeof(block));
+
+    begin_line(&line, place->context, id, NULL);
+    jsonw_text(&line.json, "upstream", place->upstream);
+    jsonw_u64(&line.json, "status", cause_status(cause));
+    jsonw_text(&line.json, "outcome", outcome_name(cause_outcome(cause)));
+    jsonw_text(&line.json, "cause", cause_reason(cause));
+    jsonw_text(&line.json, "error", cause_proxy_error(cause, PHASE_UPLOAD));
+    jsonw_text(&line.json, "phase", phase_name(PHASE_UPLOAD));
+    jsonw_text(&line.json, "sent", sent_name(SENT_NONE));
+    downstream_put_caller(&caller, place->downstream);
+    jsonw_string(&line.json, "caller", text_span(&caller));
+    jsonw_text(&line.json, "detail", why);
+    end_line(&line, place->context);
+}
+
 void call_log_late(const struct late *late)
 {
     struct log_line line;

@@ -56,6 +56,8 @@ static void answer(struct transport *transport, const struct caller_tls_place *p
     if (transport_write(transport, &piece, 1, &written) != ST_OK)
         written = 0;
     context->metrics->process.refused[CAUSE_BAD_REQUEST]++;
+    if (context->log != NULL)
+        call_log_plain_request(place, reply.call_id, why);
 }
 
 static void count(const struct caller_tls_place *place, const struct tls_server_failure *failure)

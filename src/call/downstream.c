@@ -80,7 +80,7 @@ static void handshake(void *owner)
 
 static struct caller_tls_place place_of(const struct downstream *downstream)
 {
-    return (struct caller_tls_place){downstream->context, downstream->upstream->name,
+    return (struct caller_tls_place){downstream->context, downstream, downstream->upstream->name,
                                      downstream_caller(downstream)};
 }
 

@@ -252,6 +252,19 @@ def test_plain_http_to_a_tls_listener_is_told_so(front, method):
     caller.must_end()
     caller.close()
     there.fails("protocol")
+    line, = there.proxy.log()
+    assert (line["id"], line["upstream"], line["detail"]) == (problem["call"], "api", problem["detail"])
+    assert (line["status"], line["outcome"], line["cause"], line["error"], line["phase"], line["sent"]) == \
+        (400, "not_a_call", "bad_request", "http_request_error", "upload", "none")
+    assert line["caller"].startswith("127.0.0.1:")
+
+
+def test_plain_http_to_a_tls_listener_leaves_no_line_without_an_access_log(front):
+    there = front(top={"log": {"access": "off"}})
+    caller = ScriptedCaller(there.address)
+    assert caller.ask("GET").status == 400
+    caller.close()
+    there.fails("protocol")
 
 
 def test_tls_to_a_plain_listener_is_told_so(front):
