@@ -58,8 +58,8 @@ struct downstream {
     struct call_terms *terms;               /* what the next call begins under, */
     const struct upstream_config *upstream; /* likewise */
     downstream_begin_fn begin;
-    struct upstream
-        *reserved; /* an idle connection that authenticates this caller and serves nobody else; or NULL */
+    /* An idle connection that authenticates this caller and serves nobody else; or NULL. */
+    struct upstream *reserved;
     uint16_t caller_port;
     uint8_t caller_len;
     char caller[]; /* the caller's IP address; empty for a unix socket */

@@ -34,8 +34,8 @@ struct local_reply {
     enum retry_stop retry_stop;
     bool says;     /* that it has tried again, if it has */
     bool by_proxy; /* a forward one, whose reason phrase is all that some clients show */
-    bool
-        has_api_error; /* a member `error`, too, by which a caller's library tells failures from what it asked for */
+    /* A member `error`, too, by which a caller's library tells failures from what it asked for. */
+    bool has_api_error;
 };
 
 /* Longest one, as HTTP/1.1 writes it. */

@@ -13,8 +13,8 @@
 /* What of a CONNECT is bounded once it is open. */
 struct tunnel_config {
     struct tunnel_terms terms;
-    int64_t
-        reclaim_ns;   /* idle for so long while others wait for a permit; NS_NEVER: none is closed for them */
+    /* Idle for so long while others wait for a permit; NS_NEVER: none is closed for them. */
+    int64_t reclaim_ns;
     bool matches_sni; /* the name in the ClientHello belongs to the same destination */
 };
 

@@ -109,8 +109,8 @@ struct pool_config {
     const struct place *least_at;
     const struct place *fleet_at;
     const struct place *reserve_at;
-    const char *
-        fleet_only; /* a key that only a pool of the fleet has a use for, and this one is none; NULL: no such */
+    /* A key that only a pool of the fleet has a use for, and this one is none; NULL: no such. */
+    const char *fleet_only;
     const struct place *fleet_only_at;
 };
 
@@ -135,8 +135,8 @@ struct retries_config {
     uint32_t method_count;
     struct span key; /* name of the field that lets a request be repeated; empty: none does */
     uint64_t content_bytes;
-    const struct upstream_config
-        *fallback; /* tries after the first one go there; NULL: to the same upstream */
+    /* Tries after the first one go there; NULL: to the same upstream. */
+    const struct upstream_config *fallback;
     bool say;
     bool hedges; /* at per_try another try begins beside it; false if there is no per_try */
     struct {
@@ -283,8 +283,8 @@ struct upstream_config {
     int64_t observe_ceiling_ns;
     /* Of all its routes' retries: */
     bool has_retries; /* of one of them, at least */
-    struct retry_tokens
-        *retry_tokens; /* theirs, by the upstream's number; set before the snapshot is in force */
+    /* Theirs, by the upstream's number; set before the snapshot is in force. */
+    struct retry_tokens *retry_tokens;
     uint32_t retry_share_percent, retry_burst;
     struct span retry_tell; /* name of the field that carries the number of a retry; empty: none */
 

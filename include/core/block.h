@@ -61,8 +61,8 @@ struct block_request {
     uint32_t claim, held, want, weight;
     uint32_t size; /* that the fleet shares, as this host is configured: the least of the living holds */
     bool yields;   /* permits are given back for others */
-    bool
-        adrift; /* calls were started by the fallback since the last answer: the book knows nothing of them */
+    /* Calls were started by the fallback since the last answer: the book knows nothing of them. */
+    bool adrift;
 };
 
 /* What it answers. */
@@ -96,8 +96,8 @@ struct block {
     bool asks;              /* another one is to be sent */
     bool yields, adrift;    /* what it is to say */
     bool tight;
-    bool
-        asleep; /* nothing was wanted for a lease's time: it has left, and asks seldom until there is a call */
+    /* Nothing was wanted for a lease's time: it has left, and asks seldom until there is a call. */
+    bool asleep;
     uint32_t told, reserve; /* what it last wanted */
     uint32_t hosts;         /* of the fleet, as the store last said; 0: it has not */
     uint32_t peak;          /* of what was wanted, */

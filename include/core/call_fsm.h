@@ -43,9 +43,11 @@ enum call_state {
 
 struct call_fsm {
     int64_t begun_ns; /* the first byte of the request */
-    int64_t
-        deadline_ns; /* when it is over: not moved once the route is known, but nearer by the caller, and once
-                            if the response is a stream */
+    /*
+     * When it is over: not moved once the route is known, but nearer by the caller, and once if the response is a
+     * stream.
+     */
+    int64_t deadline_ns;
     int64_t limit_ns;  /* a nearer bound of the moment, or NS_NEVER; never moves the deadline */
     int64_t begin_ns;  /* when the response's content must have begun; NS_NEVER: no such limit, or it has */
     int64_t policy_ns; /* of an observed call, what its deadline would be; NS_NEVER: it is not observed */

@@ -21,8 +21,8 @@ struct origin {
     /* Of several addresses of one name: */
     int64_t stagger_ns;  /* the next one is tried, too, when nobody has answered for so long */
     int64_t remember_ns; /* one that has failed goes last for so long; 0: none does */
-    struct ejection_terms
-        eject;          /* at which tries go wrong one after the other; failures 0: none is left out */
+    /* At which tries go wrong one after the other; failures 0: none is left out. */
+    struct ejection_terms eject;
     int64_t longest_ns; /* how long a call to it may really take, by whatever route */
 };
 

@@ -32,8 +32,8 @@ struct try_result {
 
 /* What of the call bears on it. */
 struct retry_facts {
-    bool
-        repeatable; /* sending the request twice does no more than sending it once, and all of it is still there */
+    /* Sending the request twice does no more than sending it once, and all of it is still there. */
+    bool repeatable;
     bool whole;    /* all that was sent of the request is still here, whatever it means to send it twice */
     uint8_t tries; /* so far, the one that has just ended included */
 };

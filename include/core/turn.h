@@ -71,8 +71,8 @@ struct turn {
     int64_t tick_ns;   /* the next is at the latest, */
     int64_t retry_ns;  /* and not before */
     unsigned failures; /* in a row */
-    int64_t
-        unheard_ns; /* since then there was no answer; INT64_MAX: it has not been asked since the last one */
+    /* Since then there was no answer; INT64_MAX: it has not been asked since the last one. */
+    int64_t unheard_ns;
     int64_t share_until_ns;   /* TURN_LEARNS */
     bool adrift;              /* to be said; as are: */
     uint32_t spent;           /* in the request that is open, */

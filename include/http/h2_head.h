@@ -15,8 +15,8 @@
 struct h2_field {
     struct span name; /* lower case; pseudo-fields first */
     struct span value;
-    bool
-        never_indexed; /* a secret, or a value of this message alone: it is not put into the compression's table */
+    /* A secret, or a value of this message alone: it is not put into the compression's table. */
+    bool never_indexed;
 };
 
 /* RFC 9113 8.2.2; the name in lower case. TE is among them: it goes no further than the next hop. */

@@ -17,9 +17,9 @@ struct loop;
 /* All of a pool that a configuration sets. */
 struct pool_terms {
     uint32_t size, queue_size;
-    uint32_t
-        adapt_min; /* what the API refuses lowers how many are given out, to this at the least; 0: it does not */
-    bool timed;    /* it has a rate, a pause, or waiters that can come too late */
+    /* What the API refuses lowers how many are given out, to this at the least; 0: it does not. */
+    uint32_t adapt_min;
+    bool timed;              /* it has a rate, a pause, or waiters that can come too late */
     uint32_t rate_per_hour;  /* 0: no rate */
     uint32_t rate_burst;     /* at least 1 */
     uint32_t fleet_per_hour; /* the rate that it has while its fleet lends it slots; 0: none does */

@@ -65,14 +65,14 @@ struct store_link {
     struct transport transport;
     struct connect connect;
     struct store_reader reader;
-    struct store_reader
-        read_out;              /* of before it was closed by who was told of an answer: until that returns */
+    /* Of before it was closed by who was told of an answer: until that returns. */
+    struct store_reader read_out;
     bool is_reading;           /* somebody is being told of an answer */
     struct list_node requests; /* sent and not answered, in order */
     char *out;                 /* to be written: out[out_done..out_len) */
     size_t out_len, out_done, out_cap;
-    struct mail
-        turn; /* at the end of a turn: connected, or in vain, or there is something to write or to read */
+    /* At the end of a turn: connected, or in vain, or there is something to write or to read. */
+    struct mail turn;
     struct timer limit; /* store_link_limit */
     enum store_fault limit_fault;
     const char *limit_why;

@@ -71,17 +71,19 @@ struct advise_pool {
     double rate;      /* calls a second that got a permit, */
     double held_s;    /* each for so long on average: */
     double mean_held; /* rate * held_s, Little's law: permits held on average */
-    uint64_t
-        size; /* so that all but one call in a thousand find a permit free, if they come independently of each other */
+    /* So that all but one call in a thousand find a permit free, if they come independently of each other. */
+    uint64_t size;
     bool with_deadlines; /* there are deadlines for `rate_ppm` for some of its routes; with them: */
     double mean_held_then;
     uint64_t size_then;
     uint64_t rejected; /* calls: the demand is higher than what was measured */
     bool with_queue;   /* of one of its routes it is known how long calls take; by that: */
     uint64_t queue;    /* so many may wait and still have time for their own call behind the others */
-    int64_t
-        least_us; /* 19 of 20 calls of its quickest route take no longer: who has less left is too late. 0: not
-                          known, or as long as the deadline */
+    /*
+     * 19 of 20 calls of its quickest route take no longer: who has less left is too late. 0: not known, or as long as
+     * the deadline.
+     */
+    int64_t least_us;
 };
 
 /* Of all routes that use the pool. False: no call has held a permit of it. */

@@ -33,8 +33,8 @@ struct h2_session {
     int32_t choked_id;          /* the stream whose head holds a field that is too long for nghttp2 */
     bool block_goes_on;         /* in frames that are yet to come */
     bool tunnels;               /* the peer may ask for */
-    uint8_t
-        told[H2_SETTINGS_MAX]; /* as the peer is to have it, where that is not what nghttp2 has serialized */
+    /* The frame as the peer is to have it, where that is not what nghttp2 has serialized. */
+    uint8_t told[H2_SETTINGS_MAX];
 };
 
 /* What nghttp2 can't do for want of memory, the next pull says. Any other failure is of a stream that has gone. */

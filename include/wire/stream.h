@@ -188,8 +188,10 @@ struct stream {
     bool sent;       /* a byte has gone */
     bool head_waits; /* of the heads that were given to be sent, a byte has not gone */
     bool lost : 1;
-    /* Lost, and the peer says that it has not processed the request (RFC 9113 8.7). Set by the user of a caller's
-     * stream: its cut says so, where it can. */
+    /*
+     * Lost, and the peer says that it has not processed the request (RFC 9113 8.7). Set by the user of a caller's
+     * stream: its cut says so, where it can.
+     */
     bool refused : 1;
     bool answered : 1;   /* to a caller: a byte of the final response's head has gone */
     bool committed : 1;  /* to a caller: what has gone, or is on its way, allows no other final response */

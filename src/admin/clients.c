@@ -31,8 +31,8 @@ struct client {
     struct clients *clients;
     struct timer time_over;
     struct stream *stream; /* NULL: no request has begun */
-    struct admin_request
-        *request; /* whose answer is waited for; or whose content is still to come: then has_head */
+    /* The one whose answer is waited for; or whose content is still to come: then has_head. */
+    struct admin_request *request;
     bool has_head;
     bool is_answering; /* content is to be sent: */
     struct content content;
