@@ -72,6 +72,7 @@ def test_addresses_that_refuse_are_passed_over_at_once(curfew, upstream, name_se
     assert first + later == 4 and later >= 1 and none == 0
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("limit", ["800ms", "none"])
 def test_an_address_whose_backlog_is_full_does_not_use_up_the_time(curfew, upstream, name_server, limit):
     up = upstream(ok)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from harness.bounds import poll
+from harness.bounds import SLOW, poll
 from harness.curfew import curfew_command
 from harness.wire import Cut
 
@@ -652,7 +652,7 @@ def test_a_date_that_came_stays(gate):
 
 
 def test_curfews_own_answers_have_a_date(pair):
-    proxy, up = pair(deadline="300ms", pool={"size": 1, "queue": 0}, top={"limits": {"connections": 3}})
+    proxy, up = pair(deadline=f"{500 * SLOW:g}ms", pool={"size": 1, "queue": 0}, top={"limits": {"connections": 3}})
     first, second, bad = proxy.caller(), proxy.caller(), proxy.caller()
     first.request("GET", "/stuck")
     up.accept()

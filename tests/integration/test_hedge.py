@@ -208,7 +208,7 @@ def test_if_both_fail_the_call_ends_as_after_a_retry(hedged):
 
 
 def test_a_retry_may_follow_two_that_failed(hedged):
-    proxy, up = hedged({"attempts": 3, "tell": "X-Try", "per_try": "500ms"})
+    proxy, up = hedged({"attempts": 3, "tell": "X-Try", "per_try": f"{500 * SLOW:g}ms"})
     caller, (first, one), (hedge, two) = begun(proxy, up, "GET", "/")
     assert (one["x-try"], two["x-try"]) == (None, "2")
     hedge.reset()
@@ -315,7 +315,7 @@ def test_a_request_that_is_not_all_here_is_not_hedged(hedged):
 
 @pytest.mark.parametrize("kind", ["length", "chunked"])
 def test_content_is_sent_twice_byte_for_byte(hedged, kind):
-    proxy, up = hedged({"attempts": 3, "per_try": "500ms"})
+    proxy, up = hedged({"attempts": 3, "per_try": f"{500 * SLOW:g}ms"})
     content = bytes(range(256)) * 200
     caller = proxy.caller()
     if kind == "length":

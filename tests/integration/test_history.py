@@ -72,14 +72,14 @@ def test_each_outcome_has_its_series(curfew, faulty):
 
 def test_responses_that_complete_calls_and_are_not_fine_have_their_series(curfew, upstream):
     up = upstream()
-    proxy = curfew(upstreams={"api": {"url": up.url, "deadline": "300ms"}, "idle": {"url": up.url}})
+    proxy = curfew(upstreams={"api": {"url": up.url, "deadline": "5s", "routes": [{"path": "/stuck", "deadline": "300ms"}]}, "idle": {"url": up.url}})
     caller = proxy.caller("api")
     for status in 200, 500, 429, 503, 429, 404, 429, 600:
         caller.request()
         exchange, _ = up.take()
         exchange.answer(status, "Connection: close")
         assert caller.recv_response().status == status
-    caller.request()
+    caller.request("GET", "/stuck")
     exchange, _ = up.take()
     exchange.send(b"HTTP/1.1 500 x\r\nContent-Length: 9\r\n\r\n")
     caller.wait_ended()

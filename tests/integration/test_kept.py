@@ -10,7 +10,7 @@ from harness.bounds import SLOW
 pytestmark = pytest.mark.one_worker
 
 LONG = {"idle_timeout": "60s"}
-ROUTES = [{"path": "/warm", "deadline": "10s"}]
+ROUTES = [{"path": path, "deadline": "10s"} for path in ("/warm", "/next", "/new")]  # "/" alone is to get stuck
 
 
 def keep(proxy, up, count):

@@ -10,7 +10,7 @@ from harness.curfew import curfew_command
 from harness.problem import expect
 
 POOL = {"size": 1, "queue": 0, "linger": "5s"}
-KEYS = {"deadline": "200ms", "late": True, "pool": POOL}
+KEYS = {"deadline": "200ms", "late": True, "pool": POOL, "routes": [{"path": "/next", "deadline": "5s"}]}
 
 
 def cut(proxy, up, method="POST", target="/charges", *, sent=b"", content=b"pay"):

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness.bounds import SOON, poll
+from harness.bounds import SLOW, SOON, poll
 from harness.load import load
 from harness.peers import ok
 from harness.problem import PHASES
@@ -45,7 +45,7 @@ def test_a_call_that_has_completed(pair):
 
 @pytest.mark.one_worker
 def test_every_outcome_has_its_line(pair):
-    proxy, up = pair(deadline="300ms", pool={"size": 1, "queue": 0})
+    proxy, up = pair(deadline="5s", routes=[{"path": "/stuck", "deadline": f"{500 * SLOW:g}ms"}], pool={"size": 1, "queue": 0})
     first = proxy.caller()
     first.request("GET", "/stuck")
     exchange, _ = up.take()
@@ -137,7 +137,7 @@ def test_the_target_stands_as_it_came_and_the_caller_with_its_port(curfew, upstr
 
 
 def test_the_line_of_a_response_that_was_cut(pair):
-    proxy, up = pair(deadline="300ms")
+    proxy, up = pair(deadline="600ms")
     caller = proxy.caller()
     caller.request("GET", "/cut")
     exchange, _ = up.take()
@@ -146,7 +146,7 @@ def test_the_line_of_a_response_that_was_cut(pair):
         caller.recv_response()
     line, = proxy.log(1)
     assert (line["status"], line["outcome"], line["phase"], line["bytes_down"]) == (200, "stuck", "receive", 3)
-    assert 299 <= line["elapsed_ms"] and line["phases_ms"]["receive"] > 100
+    assert 599 <= line["elapsed_ms"] and line["phases_ms"]["receive"] > 100
 
 
 @pytest.mark.one_worker

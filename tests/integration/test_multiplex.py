@@ -547,7 +547,7 @@ def test_of_a_slow_api_that_is_there_the_connection_stays(front):
 
 def test_an_api_that_complains_of_pings_gets_fewer(front):
     """grpc A8: too_many_pings doubles the interval."""
-    proxy, api = front(http2={"probe_after": "600ms", "probe_timeout": "5s"})
+    proxy, api = front(http2={"probe_after": f"{1000 * SLOW:g}ms", "probe_timeout": "5s"}, deadline="10s")
     call = Many(proxy, 1)
     peer = api.accept()
     request = peer.take()
@@ -559,7 +559,7 @@ def test_an_api_that_complains_of_pings_gets_fewer(front):
     peer.answer(peer.take())
     assert call.join() == [200]
     watch = Stopwatch()
-    poll(lambda: watch.elapsed() > 0.8, "time")
+    poll(lambda: watch.elapsed() > 1.2 * SLOW, "more time than it was before")
     call = Many(proxy, 1)
     peer.answer(peer.take())
     assert call.join() == [200]

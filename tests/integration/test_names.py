@@ -128,6 +128,7 @@ def odd_answers(name, kind, tcp):
     }.get(name, Answer(rcode=NXDOMAIN))
 
 
+@pytest.mark.timed
 def test_answers_of_all_kinds(curfew, upstream, names):
     up = upstream(ok)
     _, system = names(odd_answers)
@@ -148,6 +149,7 @@ def test_answers_of_all_kinds(curfew, upstream, names):
 # --------------------------------------------------------------------------------- DNS fails
 
 
+@pytest.mark.timed
 def test_calls_go_on_while_dns_is_silent_or_denies(curfew, upstream, names):
     """On new connections, with a TTL of 1 s: no call fails, and none waits."""
     up = upstream(ok)
@@ -191,6 +193,7 @@ def test_a_lookup_outlives_the_call_that_began_it(curfew, upstream, names):
     poll(lambda: proxy.ask().status == 200, "the answer has come", SOON)
 
 
+@pytest.mark.timed
 def test_a_silent_first_server_costs_300_ms_and_a_refusing_one_nothing(curfew, upstream, names):
     up = upstream(ok)
     server, system = names({"api.test": ["127.0.0.1"], "other.test": ["127.0.0.1"]}, resolv="nameserver 127.0.0.98\nnameserver {}\n")

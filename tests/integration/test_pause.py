@@ -12,6 +12,8 @@ from harness.problem import expect
 from test_pool import ask_many, queue_up
 
 PAUSE = {"statuses": [429], "max": "30s"}
+# So long that calls are in the queue before it is over.
+SHORT = f"retry-after-ms: {1000 * SLOW:g}"
 
 
 def refuse(exchange, *fields, status=429):
@@ -44,6 +46,7 @@ def paused(pair):
 
 
 @pytest.mark.one_worker
+@pytest.mark.timed
 def test_who_cant_wait_for_its_end_is_refused_at_once_with_the_true_retry_after(paused):
     proxy, up, _ = paused("Retry-After: 20")
     watch = Stopwatch()
@@ -137,7 +140,7 @@ def test_a_later_answer_lengthens_it_and_never_shortens_it(pair):
 
 @pytest.mark.one_worker
 def test_afterwards_one_call_goes_first_then_two_then_four(paused):
-    proxy, up, first = paused("retry-after-ms: 1000", deadline="60s")
+    proxy, up, first = paused(SHORT, deadline="60s")
     callers = queue_up(proxy, 10)
     first.recv_request()
     open_exchanges = [first]
@@ -156,7 +159,7 @@ def test_afterwards_one_call_goes_first_then_two_then_four(paused):
 
 @pytest.mark.one_worker
 def test_a_call_that_ends_without_a_good_answer_leaves_its_place_to_the_next(paused):
-    proxy, up, exchange = paused("retry-after-ms: 500", deadline="60s")
+    proxy, up, exchange = paused(SHORT, deadline="60s")
     callers = queue_up(proxy, 3)
     exchange.recv_request()
     exchange.answer(503)
@@ -174,7 +177,7 @@ def test_calls_from_before_say_nothing_of_now(pair):
     proxy, up = pair(deadline="60s", pool={"size": 10, "queue": 10, "pause": PAUSE})
     callers = ask_many(proxy, 2)
     before, asks = (up.take()[0] for _ in callers)
-    refuse(asks, "retry-after-ms: 500")
+    refuse(asks, SHORT)
     waiting = queue_up(proxy, 3)
     asks.recv_request()  # the first one after the pause
     before.answer()  # good, but of a call that started before

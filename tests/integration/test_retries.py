@@ -385,6 +385,7 @@ def test_a_large_upload_survives_a_refused_connection(curfew, upstream):
 # ----------------------------------------------------------------------------- time
 
 
+@pytest.mark.timed
 def test_a_wait_that_does_not_fit_is_not_begun(flaky):
     """R6: it ends at once, not at the deadline."""
     proxy, api = flaky(upstream={"deadline": "500ms"}, per_try="400ms", retry_after="10s")

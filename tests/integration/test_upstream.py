@@ -320,6 +320,7 @@ def test_bytes_on_an_idle_connection_make_it_unclean(pair):
     assert caller.recv_response().content == b"good"
 
 
+@pytest.mark.timed
 def test_idle_connections_are_closed_after_the_idle_timeout(pair):
     proxy, up = pair(keepalive={"idle_timeout": "300ms"})
     watch = Stopwatch()
