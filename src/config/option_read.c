@@ -97,6 +97,18 @@ static bool is_within(const struct option *option, int64_t n)
            read_quantity(option->type, highest, &high) == NUMBER_OK && n >= low && n <= high;
 }
 
+/* No option has bounds below zero, so that such a value is well written and out of them. */
+static bool is_below_zero(enum option_type type, struct span value)
+{
+    enum number_status status;
+    int64_t unused;
+
+    if (value.len == 0 || value.ptr[0] != '-')
+        return false;
+    status = read_quantity(type, (struct span){value.ptr + 1, value.len - 1}, &unused);
+    return status == NUMBER_OK || status == NUMBER_TOO_LARGE;
+}
+
 static void put_quoted(struct text *why, struct span value)
 {
     text_put(why, span_of(quote_text(value).text));
@@ -173,7 +185,8 @@ static bool read_number(const struct option *option, struct span value, int64_t 
     if (read_word(option, value, out) || read_word_of_range(option, value, out))
         return true;
     status = read_quantity(option->type, value, out);
-    if (status == NUMBER_TOO_LARGE || (status == NUMBER_OK && !is_within(option, *out))) {
+    if (status == NUMBER_TOO_LARGE || (status == NUMBER_OK && !is_within(option, *out)) ||
+        (status == NUMBER_SYNTAX && is_below_zero(option->type, value))) {
         explain_bounds(option, value, why);
         return false;
     }
