@@ -33,7 +33,8 @@ struct h1_exchange {
     uint32_t head_cap;          /* and of the block that it is received into */
     const struct span *upgrade; /* the protocol that the request asks for; NULL: none */
     enum http1_method method : 8;
-    bool unclean; /* the connection may not serve others after this */
+    bool unclean;     /* the connection may not serve others after this */
+    uint8_t interims; /* that have come */
 };
 
 extern const struct stream_ops h1_exchange_ops;

@@ -19,9 +19,7 @@
  * request may be sent again whatever it is (RFC 9113 8.7), if all of it is still here. So the first bytes of content
  * are kept until a response has come; h2_exchange_begin goes on from them on another connection.
  */
-#define H2_KEPT_MAX     16384u
-/* Interim responses of one exchange: more are a flood. */
-#define H2_INTERIMS_MAX 100
+#define H2_KEPT_MAX 16384u
 
 struct h2_exchange {
     struct stream stream;

@@ -67,6 +67,9 @@ enum stream_result {
     STREAM_NOMEM, /* no memory */
 };
 
+/* Interim responses before one response: more are a flood, and BAD. */
+#define STREAM_INTERIMS_MAX 100
+
 /* Why it is LOST or BAD. */
 struct stream_fault {
     enum cause cause;

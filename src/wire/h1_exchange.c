@@ -63,6 +63,8 @@ static enum stream_result read_head(struct stream *stream, struct http1_head **h
     case HTTP1_DONE: break;
     case HTTP1_BAD: return fail(exchange, STREAM_BAD, fault.cause, fault.detail, fault.odd);
     }
+    if (http1_is_interim(exchange->parsed->code) && ++exchange->interims > STREAM_INTERIMS_MAX)
+        return fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL, "too many interim responses", SPAN_LIT(""));
     if (is_another_switch(exchange))
         return fail(exchange, STREAM_BAD, CAUSE_HTTP_PROTOCOL,
                     "a switch to another protocol than the one that was asked for",

@@ -157,7 +157,7 @@ static void response_head_done(struct h2_exchange *exchange, bool end)
     uint16_t code = code_of(exchange);
     struct text rest;
 
-    if (code < 200 && (end || ++exchange->interims > H2_INTERIMS_MAX)) {
+    if (code < 200 && (end || ++exchange->interims > STREAM_INTERIMS_MAX)) {
         head_is_bad(exchange, CAUSE_HTTP_PROTOCOL,
                     end ? "the response ends with an interim one" : "too many interim responses");
         return;

@@ -1,6 +1,7 @@
 """What goes through: every byte that should, none that should not, in both directions."""
 
 import datetime
+import json
 import random
 import re
 import socket
@@ -198,6 +199,31 @@ def test_interim_responses_are_passed_on(pair):
     response = caller.recv_response()
     assert [one.status for one in response.interim] == [102]
     assert response.content == b"done"
+
+
+def test_a_hundred_interim_responses_are_passed_on_and_one_more_is_a_flood(pair):
+    """As over HTTP/2. Each response may have so many, not each connection."""
+    proxy, up = pair()
+    caller = proxy.caller()
+    exchange = None
+    for _ in range(2):
+        caller.request("GET", "/")
+        if exchange is None:
+            exchange, _ = up.take()
+        else:
+            exchange.recv_request()
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+        exchange.answer(content=b"done")
+        response = caller.recv_response()
+        assert (response.status, response.content, len(response.interim)) == (200, b"done", 100)
+    caller.request("GET", "/")
+    exchange.recv_request()
+    exchange.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 101)
+    response = caller.recv_response()
+    assert (response.status, len(response.interim)) == (502, 100)
+    assert response["proxy-status"].endswith("error=http_protocol_error")
+    assert json.loads(response.content)["detail"] == "too many interim responses"
+    exchange.wait_ended()
 
 
 def hint(letter, size=50000):
