@@ -16,8 +16,8 @@ bool budget_parse(struct span field_name, struct span value, int64_t *out_ns)
     __attribute__((warn_unused_result));
 
 /*
- * What is left of `deadline_ns` in whole milliseconds, rounded down, never below 0: for the field sent
- * upstream.
+ * What is left of `deadline_ns` in whole milliseconds, rounded down, for the field sent upstream. The last millisecond
+ * is 1: by 0 some understand that there is no limit (Envoy does, of its x-envoy-upstream-rq-timeout-ms). 0: it is over.
  */
 uint64_t budget_left_ms(int64_t deadline_ns, int64_t now_ns);
 

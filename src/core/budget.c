@@ -62,7 +62,7 @@ uint64_t budget_left_ms(int64_t deadline_ns, int64_t now_ns)
         return 0;
     if (__builtin_sub_overflow(deadline_ns, now_ns, &left_ns))
         left_ns = INT64_MAX;
-    return (uint64_t)(left_ns / NS_PER_MS);
+    return left_ns < NS_PER_MS ? 1 : (uint64_t)(left_ns / NS_PER_MS);
 }
 
 int64_t budget_end(int64_t start_ns, int64_t length_ns)

@@ -91,12 +91,13 @@ static void grpc_timeout_is_digits_and_a_unit(void **state)
     check("GRPC-Timeout", values, COUNT(values));
 }
 
-static void what_is_left_is_rounded_down_and_never_negative(void **state)
+static void what_is_left_is_rounded_down_and_0_only_when_nothing_is(void **state)
 {
     assert_int_equal(budget_left_ms(10 * NS_PER_MS, 0), 10);
     assert_int_equal(budget_left_ms(10 * NS_PER_MS, 1), 9);
     assert_int_equal(budget_left_ms(10 * NS_PER_MS, 9 * NS_PER_MS), 1);
-    assert_int_equal(budget_left_ms(10 * NS_PER_MS, 9 * NS_PER_MS + 1), 0);
+    assert_int_equal(budget_left_ms(10 * NS_PER_MS, 9 * NS_PER_MS + 1), 1);
+    assert_int_equal(budget_left_ms(10 * NS_PER_MS, 10 * NS_PER_MS - 1), 1);
     assert_int_equal(budget_left_ms(10 * NS_PER_MS, 10 * NS_PER_MS), 0);
     assert_int_equal(budget_left_ms(10 * NS_PER_MS, 11 * NS_PER_MS), 0);
     assert_int_equal(budget_left_ms(NS_NEVER, -1), NS_NEVER / NS_PER_MS);
@@ -126,7 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(other_names_are_whole_milliseconds),
         cmocka_unit_test(grpc_timeout_is_digits_and_a_unit),
-        cmocka_unit_test(what_is_left_is_rounded_down_and_never_negative),
+        cmocka_unit_test(what_is_left_is_rounded_down_and_0_only_when_nothing_is),
         cmocka_unit_test(an_end_beyond_all_time_is_never),
         cmocka_unit_test(
             addresses_are_raced_until_the_next_end_and_of_an_observed_call_until_what_it_would_have_had),
