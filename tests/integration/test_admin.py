@@ -20,6 +20,7 @@ from harness.curfew import curfew_command
 from harness.faults import RECEIVE
 from harness.metrics import Metrics
 from harness.peers import ScriptedCaller, ok
+from harness.ports import free_port
 from harness.programs import curl, tool
 from harness.wire import Cut
 
@@ -498,8 +499,7 @@ def _ready(*args, status, said=""):
                                    {"metrics_listen": {"address": "unix:PATH"}}],
                          ids=["listen", "a unix socket", "metrics_listen", "a map", "metrics by a unix socket"])
 def test_ready_finds_who_to_ask_by_the_configuration(curfew, tmp_path, admin):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     admin = json.loads(json.dumps(admin).replace("PORT", str(port)).replace("PATH", str(tmp_path / "admin.sock")))
     proxy = curfew(url="http://127.0.0.1:9", top={"admin": admin})
     _ready("-c", proxy.config, status=0)

@@ -8,10 +8,11 @@ import time
 import pytest
 
 from harness.bounds import SANITIZED, SLOW, poll
-from harness.curfew import BINARY, Faulty, curfew_command
+from harness.curfew import Faulty, curfew_command
 from harness.load import load
+from harness.ports import free_port
 from harness.problem import expect
-from harness.process import Process, go_ahead_of_others
+from harness.process import go_ahead_of_others
 
 CLOSE = "Connection: close"
 
@@ -489,20 +490,20 @@ def test_the_history_and_top_say_that_calls_are_refused(api):
 class Killable:
     """An API that is killed, and comes back at the same address."""
 
-    def __init__(self, api):
-        self.process, (self.host, self.port) = api.process, api.address
+    def __init__(self):
+        self.authority = f"127.0.0.1:{free_port()}"
+        self.come_back()
 
     def kill(self):
         self.process.kill()
 
     def come_back(self):
-        self.process = Process([BINARY, "faulty", "--listen", f"{self.host}:{self.port}"])
-        assert self.process.stdout.wait(Faulty._address, 10 * SLOW)  # pylint: disable=protected-access
+        self.process = Faulty(listen=self.authority).process
 
 
 @pytest.fixture
 def killable():
-    api = Killable(Faulty())
+    api = Killable()
     yield api
     api.kill()
 
@@ -511,7 +512,7 @@ def killable():
 def test_an_api_that_is_killed_costs_a_few_tries_and_is_asked_again_soon(curfew, killable):
     """Dead for 4 s at 500 calls a second. For 10 s: 10 tries came to nothing, and the first 200 came 1.3 s after it was back."""
     rate, outage = int(500 / SLOW), 4
-    proxy = curfew(url=f"http://{killable.host}:{killable.port}", breaker={}, deadline="2s")
+    proxy = curfew(url=f"http://{killable.authority}", breaker={}, deadline="2s")
     results, is_ahead = [], go_ahead_of_others(proxy.process.pid)
 
     def call():

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness.bounds import SLOW, SOON, poll
+from harness.bounds import SLOW, SOON, TEST, poll
 from harness.curfew import curfew_command
 from harness.faults import ALLOC, WORKERS, each_fault
 from harness.names import A, NXDOMAIN, Answer
@@ -671,9 +671,9 @@ def test_curl_goes_through_and_shows_why_not(secure, certificates):
 def test_python_goes_through_and_shows_why_not(secure, certificates, program):
     proxy, up = secure
     port = port_of(up)
-    told = run([sys.executable, "-c", program.format(f"localhost:{port}")], env=environment(proxy, certificates))
+    told = run([sys.executable, "-c", program.format(f"localhost:{port}")], env=environment(proxy, certificates), seconds=4 * SOON)
     assert (told.returncode, told.stdout.strip()) == (0, "ok"), told
-    told = run([sys.executable, "-c", program.format(f"10.0.0.1:{port}")], env=environment(proxy, certificates))
+    told = run([sys.executable, "-c", program.format(f"10.0.0.1:{port}")], env=environment(proxy, certificates), seconds=4 * SOON)
     assert told.returncode != 0 and "Tunnel connection failed: 403 curfew: destination_ip_prohibited" in told.stderr, told
 
 
@@ -693,9 +693,9 @@ def test_node_goes_through_and_shows_why_not(secure, certificates, tmp_path):
     proxy, up = secure
     script = tmp_path / "client.js"
     script.write_text(NODE)
-    told = run(["node", str(script), proxy_url(proxy), f"localhost:{port_of(up)}", str(certificates.ca)])
+    told = run(["node", str(script), proxy_url(proxy), f"localhost:{port_of(up)}", str(certificates.ca)], seconds=4 * SOON)
     assert (told.returncode, told.stdout.strip()) == (0, "ok"), told
-    told = run(["node", str(script), proxy_url(proxy), f"10.0.0.1:{port_of(up)}", str(certificates.ca)])
+    told = run(["node", str(script), proxy_url(proxy), f"10.0.0.1:{port_of(up)}", str(certificates.ca)], seconds=4 * SOON)
     assert (told.returncode, told.stdout.strip()) == (3, "403 curfew: destination_ip_prohibited"), told
 
 
@@ -719,7 +719,7 @@ def test_go_goes_through_and_shows_why_not(secure, certificates, tmp_path):
     proxy, up = secure
     (tmp_path / "client.go").write_text(GO)
     env = {**environment(proxy, certificates), "GOCACHE": str(GO_CACHE), "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
-    built = run(["go", "build", "-o", str(tmp_path / "client"), str(tmp_path / "client.go")], env=env)
+    built = run(["go", "build", "-o", str(tmp_path / "client"), str(tmp_path / "client.go")], env=env, seconds=TEST)
     assert built.returncode == 0, built
     told = run([str(tmp_path / "client"), proxy_url(proxy), f"https://localhost:{port_of(up)}/"], env=env)
     assert (told.returncode, told.stdout.strip()) == (0, "ok"), told

@@ -11,6 +11,7 @@ import pytest
 from harness import grpc_peers
 from harness.bounds import SLOW, Stopwatch, poll
 from harness.grpc_peers import CALLERS, FETCHES, Server
+from harness.ports import free_port
 from harness.programs import curl
 
 languages = pytest.mark.parametrize("language", CALLERS)
@@ -31,8 +32,7 @@ def listens(port):
 @contextlib.contextmanager
 def nghttpd(directory, *options, certificates=None):
     """Its URL. It serves the files of `directory`, to POST too."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     files = [certificates.key("server"), certificates.cert("server")] if certificates else []
     command = ["nghttpd", *options, *([] if files else ["--no-tls"]), "-a", "127.0.0.1", "-d", directory, str(port), *files]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:

@@ -337,6 +337,7 @@ def test_more_content_than_is_kept_goes_once(pair):
     assert stopped(proxy) == {"content": 1}
 
 
+@pytest.mark.one_worker
 def test_all_content_together_has_a_bound(pair):
     """R13: what is kept is never more than limits.replay; what finds no room is sent, and not kept."""
     proxy, up = pair(top={"limits": {"replay": "64KiB"}}, retries={**RETRIES, "repeat": {"content": "48KiB"}})
@@ -594,6 +595,7 @@ def test_those_that_wait_count(flaky):
     callers = [proxy.caller() for _ in range(100)]
     for number, caller in enumerate(callers):
         caller.request("GET", f"/seq/503?after=20&key={number}")
+    proxy.wait_metric("curfew_tries_ended_total", 100)
     metrics = proxy.wait_in_flight(10)
     assert metrics.in_flight(phase="backoff") == 10
     assert api.stats()["requests_total"] == 100

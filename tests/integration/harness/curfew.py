@@ -243,8 +243,7 @@ class _UnixHTTP(http.client.HTTPConnection):
 class Faulty:
     """`curfew faulty`: the embedded API that misbehaves."""
 
-    def __init__(self, *options, tls=False):
-        listen = "127.0.0.1:0"
+    def __init__(self, *options, tls=False, listen="127.0.0.1:0"):
         self.process = Process([BINARY, "faulty", "--listen", listen, *options])
         self.tls = tls
         lines = self.process.stdout.wait(self._address, 10 * SLOW)
