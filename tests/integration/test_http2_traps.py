@@ -620,7 +620,7 @@ def test_a_shutdown_ends_no_call_of_grpc_that_is_on_its_way(front):
     def script(peer):
         request = peer.take()
         held.append(request)
-        assert is_down.wait(SOON)
+        assert is_down.wait(4 * SOON)  # until programs of three languages have come
         peer.head(request, 200, ("content-type", "application/grpc"))
         peer.data(request, b"\0\0\0\0\1x")
         peer.headers(request, [("grpc-status", "0")], end=True)

@@ -223,6 +223,7 @@ def test_a_connection_is_retired_after_max_calls(front):
     assert 4 <= api.connections <= 14
 
 
+@pytest.mark.one_worker
 @pytest.mark.parametrize("offers", [["http/1.1"], ["h2", "http/1.1"]])
 def test_a_burst_over_tls_finds_what_the_api_speaks(curfew, upstream, certificates, offers):
     tls = certificates.server()
