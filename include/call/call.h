@@ -66,13 +66,14 @@ struct call {
     bool overdue : 1;       /* at the last look, it was past its deadline */
     bool has_retries : 1;   /* its route's: another try may follow the first */
     bool has_fallback : 1;  /* to which it may go: `fallback` is there, or can be made */
-    bool begins_trace : 1;  /* `trace` is none of the caller's */
-    bool may_repeat : 1;    /* its retries say so, of what the request's head says */
-    bool continued : 1;     /* a 100 has gone to the caller, */
-    bool interim_went : 1;  /* or another interim response */
-    bool content_went : 1;  /* of the request's content, something has gone, and is not kept */
-    bool falls_back : 1;    /* its try at hand, and those to come, go to the fallback */
-    bool renews : 1;        /* its next try is to be on a new connection */
+    bool keeps : 1; /* for and of its tries: `replay`, `fallback` or `retries` was made, once at least */
+    bool begins_trace : 1;          /* `trace` is none of the caller's */
+    bool may_repeat : 1;            /* its retries say so, of what the request's head says */
+    bool continued : 1;             /* a 100 has gone to the caller, */
+    bool interim_went : 1;          /* or another interim response */
+    bool content_went : 1;          /* of the request's content, something has gone, and is not kept */
+    bool falls_back : 1;            /* its try at hand, and those to come, go to the fallback */
+    bool renews : 1;                /* its next try is to be on a new connection */
     enum retry_stop retry_stop : 8; /* why there is no other try, if one was asked for */
     uint8_t bucket;                 /* in a queue that is shared, if it had to wait there */
     uint16_t status;                /* at the end, of what the caller got; 0: nothing */
@@ -300,7 +301,7 @@ void call_begin_again(struct call *call);
 void call_end_as_before(struct call *call, enum retry_stop stop);
 
 /* The try at hand has its permit: from now on it may be silent for per_try. */
-void call_limit_try(struct call *call);
+void call_limit_try(struct call *call, int64_t now_ns);
 
 /* per_try has passed. False: the try goes on. */
 bool call_try_is_too_long(struct call *call);
@@ -365,14 +366,11 @@ void call_note_content(struct call *call);
 /* There will be no other try. */
 void call_end_of_tries(struct call *call);
 
-/* Is anything kept for and of its tries? */
-static inline bool call_keeps_for_tries(const struct call *call)
-{
-    return call->replay != NULL || call->fallback != NULL || call->retries != NULL;
-}
-
-/* Gives that back. */
+/* Gives back what is kept for and of its tries. */
 void call_retries_free(struct call *call);
+
+/* It has ended as this cause says, in this phase: that is counted, whether it was a call or none. */
+void call_count(struct call *call, enum cause cause, enum phase phase, int64_t now_ns);
 
 /* One line for the access log; `detail` and `odd` as call_end_over has them. */
 void call_log(struct call *call, enum cause cause, enum phase phase, int64_t now_ns, const char *detail,

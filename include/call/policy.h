@@ -44,9 +44,7 @@ bool policy_may_repeat_odd(const struct retries_config *retries, const struct ht
  */
 static inline bool policy_may_repeat(const struct retries_config *retries, const struct http1_head *head)
 {
-    uint32_t known = retries->methods & ~(1u << HTTP1_METHOD_OTHER);
-
-    return (known >> head->method_id & 1) != 0 || policy_may_repeat_odd(retries, head);
+    return (retries->methods >> head->method_id & 1) != 0 || policy_may_repeat_odd(retries, head);
 }
 
 #endif

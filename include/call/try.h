@@ -115,7 +115,7 @@ enum try_step try_begin(struct try *try, const struct try_plan *plan) __attribut
 bool try_begin_at_once(struct try *try, const struct try_plan *plan) __attribute__((warn_unused_result));
 
 /* It has its permit, and uses it: gets a connection, on which the exchange begins. */
-enum try_step try_connect(struct try *try) __attribute__((warn_unused_result));
+enum try_step try_connect(struct try *try, int64_t now_ns) __attribute__((warn_unused_result));
 
 /*
  * The same try on a connection that is made for it, after one that was kept too long has been lost, and with it

@@ -130,7 +130,7 @@ static inline bool pool_asks_for_time(const struct pool_config *pool)
 struct retries_config {
     struct retry_policy policy; /* attempts 1: there is none, and nothing else counts */
     int64_t per_try_ns;         /* NS_NEVER: none */
-    uint32_t methods;           /* that may be repeated, 1 << enum http1_method; those of OTHER by name */
+    uint32_t methods;           /* that may be repeated, 1 << enum http1_method; others by name */
     const struct span *method_names;
     uint32_t method_count;
     struct span key; /* name of the field that lets a request be repeated; empty: none does */

@@ -66,7 +66,7 @@ struct breaker_terms {
 struct breaker_window {
     _Atomic uint64_t slots[BREAKER_WINDOW_SLOTS]; /* the tenth's tag in the upper half */
     /* For the one who counts: the slot of the latest tenth, so that it is found once for each. */
-    int64_t window_ns, from_ns, until_ns;
+    int64_t window_ns, until_ns;
     uint32_t generation, slot;
 };
 

@@ -66,10 +66,10 @@ struct permit {
     int64_t slot_ns;                /* refused by rate or pause: when it could have begun */
 };
 
-/* What holds back those for whom there is a permit. */
+/* What holds back those for whom there is a permit; each asks for more than the one before it. */
 enum permit_gate {
     PERMIT_GATE_NONE,
-    PERMIT_GATE_RATE, /* a rate of its own, and nothing else */
+    PERMIT_GATE_RATE, /* a rate of its own, and nothing else: a fresh time is all that it takes */
     PERMIT_GATE_MORE, /* a pause, or the way back from one; or its size, or its rate, is lent */
 };
 

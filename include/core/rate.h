@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/invariant.h"
+
 /*
  * A rate of starts with a burst: the generic cell rate algorithm (ITU-T I.371, Annex A), which is a token bucket that
  * keeps one instant in place of a count. Starts are `period` apart on average; after a rest, up to `burst` of them come
@@ -38,5 +40,15 @@ static inline bool rate_is_open(const struct rate *rate, int64_t now_ns)
 
 /* One starts now, whether its slot has come or not. */
 void rate_take(struct rate *rate, int64_t now_ns);
+
+/* Of a rate that there is: one starts now, if it may. */
+static inline __attribute__((warn_unused_result)) bool rate_try(struct rate *rate, int64_t now_ns)
+{
+    PRE(rate->period_ns != 0);
+    if (rate->next_ns - rate->slack_ns > now_ns)
+        return false;
+    rate->next_ns = (rate->next_ns > now_ns ? rate->next_ns : now_ns) + rate->period_ns;
+    return true;
+}
 
 #endif

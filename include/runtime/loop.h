@@ -34,6 +34,11 @@ struct loop {
     int64_t armed_ns; /* when timer_fd fires; NS_NEVER: it does not */
     int64_t now_ns;   /* of this turn; 0: not yet asked for */
     bool mail_waiting;
+    /*
+     * now_ns has been moved on to the very instant in the event that is being served, and nothing has started by it:
+     * the clock, asked once more, would say the same. Whoever begins by it says that it is used up.
+     */
+    bool is_fresh;
     uint32_t events; /* of transports, in this turn */
     uint32_t turn;   /* its number; begins again at 0 after a while */
     uint32_t full;   /* so many turns before it, in a row, had no room for all descriptors that were ready */
@@ -77,11 +82,11 @@ int64_t loop_now(struct loop *loop);
  */
 int64_t loop_refresh_now(struct loop *loop);
 
-/* After `error`: if that is EMFILE or ENFILE, has a descriptor been found, so that it may be tried again? */
-bool loop_find_descriptor(struct loop *loop, int error);
-
 /* The time at this very instant, by the same clock. Any thread. */
 int64_t loop_clock_ns(void);
+
+/* After `error`: if that is EMFILE or ENFILE, has a descriptor been found, so that it may be tried again? */
+bool loop_find_descriptor(struct loop *loop, int error);
 
 /*
  * A descriptor of many is being served: after as many of them as a turn has room for, the turn ends, and the others,

@@ -42,24 +42,27 @@ void pool_stop_time(struct pool *pool);
 /* `news` runs on the owner's thread when a waiter has its permit, or was refused: the permit's state says which. */
 void pool_ticket_init(struct pool_ticket *ticket, const struct loop *owner, mail_fn news);
 
+/* Of pool_acquire_at_once, where the clock has to be asked, or more than that. */
+bool pool_acquire_by_clock_and_unlock(struct pool *pool, struct pool_ticket *ticket)
+    __attribute__((warn_unused_result, noinline));
+
 /*
  * Owner's thread. Most calls find a permit free: true, it is theirs; what the permit says of how long it can wait has
  * not been looked at.
  */
 static inline __attribute__((warn_unused_result)) bool pool_acquire_at_once(struct pool *pool,
+                                                                            struct loop *owner,
                                                                             struct pool_ticket *ticket)
 {
-    int64_t now_ns = 0;
     bool granted;
 
-    PRE(loop_is_own(pool->workers[ticket->permit.worker]));
+    PRE(loop_is_own(owner) && owner == pool->workers[ticket->permit.worker]);
     ticket->mailed = false;
     pthread_mutex_lock(&pool->lock);
-    if (pool->permits.gate == PERMIT_GATE_RATE)
-        now_ns = loop_clock_ns();
-    else if (pool->permits.gate != PERMIT_GATE_NONE)
-        now_ns = pool_now_locked(pool);
-    granted = permit_acquire_at_once(&pool->permits, &ticket->permit, now_ns);
+    if (pool->permits.gate > (owner->is_fresh ? PERMIT_GATE_RATE : PERMIT_GATE_NONE))
+        return pool_acquire_by_clock_and_unlock(pool, ticket);
+    owner->is_fresh = false;
+    granted = permit_acquire_at_once(&pool->permits, &ticket->permit, owner->now_ns);
     if (granted)
         pool->held_by[ticket->permit.worker]++;
     pthread_mutex_unlock(&pool->lock);

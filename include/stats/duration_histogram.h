@@ -63,16 +63,23 @@ static inline uint32_t duration_histogram_bucket_of(int64_t ns)
 /* Where a bucket ends: it holds what is shorter than that. */
 int64_t duration_histogram_bound_ns(uint32_t bucket) __attribute__((const));
 
-/* A call has completed; inlined, because every call comes by here. */
-static inline void duration_histogram_count(struct duration_histogram *histogram, int64_t took_ns,
-                                            int64_t held_ns)
+/* A call has completed, whose bucket is known; inlined, because every call comes by here. */
+static inline void duration_histogram_count_in(struct duration_histogram *histogram, uint32_t index,
+                                               int64_t took_ns, int64_t held_ns)
 {
-    struct duration_histogram_bucket *bucket = &histogram->completed[duration_histogram_bucket_of(took_ns)];
+    struct duration_histogram_bucket *bucket = &histogram->completed[index];
 
     bucket->calls++;
     bucket->held_ns += (uint64_t)held_ns;
     if (took_ns > histogram->longest_ns)
         histogram->longest_ns = took_ns;
+}
+
+/* A call has completed. */
+static inline void duration_histogram_count(struct duration_histogram *histogram, int64_t took_ns,
+                                            int64_t held_ns)
+{
+    duration_histogram_count_in(histogram, duration_histogram_bucket_of(took_ns), took_ns, held_ns);
 }
 
 /* A call has ended in another way. */

@@ -26,6 +26,8 @@ struct start_times *start_times_new(void) __attribute__((warn_unused_result));
 
 /* One has completed. */
 void start_times_count(struct start_times *times, int64_t took_ns);
+/* The same, of which the bucket in stats/duration_histogram is known. */
+void start_times_count_in(struct start_times *times, uint32_t bucket);
 
 /* One was cut by its deadline when it had had so long. */
 void start_times_count_cut(struct start_times *times, int64_t had_ns);

@@ -38,6 +38,7 @@ struct stream *call_content(struct call *call)
                              call->context->snapshot->limits.replay_bytes);
     if (*replay == NULL)
         return call->caller;
+    call->keeps = true;
     if (call_tries_started(call) >= config->policy.attempts)
         (*replay)->keeps = false;
     return &(*replay)->stream;

@@ -15,6 +15,7 @@ bool call_make_room(struct call *call)
     call->retries = mem_zalloc(sizeof(*call->retries));
     if (call->retries == NULL)
         return false;
+    call->keeps = true;
     call->retries->started = 1;
     try_init(&call->retries->other, call->context, &call_try_events, call);
     return true;

@@ -125,6 +125,7 @@ static bool write_fallback_head(struct call *call, const struct http1_head *head
         mem_free(request);
         return false;
     }
+    call->keeps = true;
     call->fallback = request;
     return true;
 }

@@ -333,15 +333,16 @@ void call_end_tries(struct call *call, const struct try_result *result)
 
 /* ---- the try at hand ------------------------------------------------------------------------------------ */
 
-void call_limit_try(struct call *call)
+void call_limit_try(struct call *call, int64_t now_ns)
 {
     const struct retries_config *config = &call->route->retries;
     uint8_t tries = call->try->plan.number;
 
-    if (call->retries != NULL)
+    PRE(tries == 1 ? call_tries_started(call) == 1 : call->retries != NULL);
+    if (tries > 1)
         call->retries->started = tries;
     if (tries < config->policy.attempts)
-        call->per_try_ns = budget_end(loop_now(call->context->loop), config->per_try_ns);
+        call->per_try_ns = budget_end(now_ns, config->per_try_ns);
 }
 
 bool call_try_is_too_long(struct call *call)
@@ -360,7 +361,7 @@ bool call_try_is_too_long(struct call *call)
 void call_end_of_tries(struct call *call)
 {
     call->per_try_ns = NS_NEVER;
-    if (call->replay != NULL)
+    if (call->keeps && call->replay != NULL)
         replay_drop(call->replay);
 }
 

@@ -95,11 +95,10 @@ static uint8_t bucket(struct try *try)
 }
 
 /* An observed call has waited for longer than its pool's `least` would have let it. */
-static void note_too_late(struct call *call)
+static void note_too_late(struct call *call, int64_t now_ns)
 {
     const struct call_context *context = call->context;
     const struct route_config *route = call->try->plan.route;
-    int64_t now_ns = loop_now(context->loop);
 
     if (call->fsm.phase == PHASE_QUEUE &&
         pool_wait_is_too_late(route, context->metrics->start_times[route->index], call->fsm.policy_ns,
@@ -110,16 +109,17 @@ static void note_too_late(struct call *call)
 void call_connect_try(struct call *call)
 {
     struct try *try = call->try;
+    int64_t now_ns = loop_now(call->context->loop);
 
     PRE(!try->has_no_verdict && try->granted_ns == 0);
     if (call->fsm.policy_ns != NS_NEVER && try->plan.route->waits != NULL)
-        note_too_late(call);
+        note_too_late(call, now_ns);
     call_fsm_admit(&call->fsm);
     try->has_no_verdict = true;
     call->context->metrics->routes[call->route->index].tries_started[try->plan.kind]++;
     if (call->has_retries)
-        call_limit_try(call);
-    go_on_connecting(call, try_connect(try));
+        call_limit_try(call, now_ns);
+    go_on_connecting(call, try_connect(try, now_ns));
 }
 
 void call_begin_try(struct call *call, uint8_t number)

@@ -197,7 +197,6 @@ static bool has_key(const struct retries_config *retries, const struct http1_hea
 
 bool policy_may_repeat_odd(const struct retries_config *retries, const struct http1_head *head)
 {
-    bool is_listed = (retries->methods & 1u << head->method_id) != 0;
-
-    return (is_listed && lists_by_name(retries, head->method)) || has_key(retries, head);
+    return (head->method_id == HTTP1_METHOD_OTHER && lists_by_name(retries, head->method)) ||
+           has_key(retries, head);
 }

@@ -246,12 +246,12 @@ static enum try_step wait_for_connection(struct try *try, struct upstream *upstr
     return upstream_is_made(try->upstream) ? begin_exchange(try) : TRY_WAITS;
 }
 
-enum try_step try_connect(struct try *try)
+enum try_step try_connect(struct try *try, int64_t now_ns)
 {
     struct upstream *upstream;
 
     PRE(try->ticket.permit.state == PERMIT_HELD && try->upstream == NULL);
-    try->granted_ns = loop_now(try->context->loop);
+    try->granted_ns = now_ns;
     upstream = try_connection_take(try->context, &try->plan, &events, try);
     if (upstream == NULL || !upstream_is_made(upstream))
         return wait_for_connection(try, upstream);
@@ -321,7 +321,7 @@ enum try_step try_begin(struct try *try, const struct try_plan *plan)
 {
     prepare(try, plan);
     if (plan->route->waits != NULL) {
-        if (pool_acquire_at_once(plan->pool, &try->ticket))
+        if (pool_acquire_at_once(plan->pool, try->context->loop, &try->ticket))
             return TRY_IS_THERE;
         if (pool_is_shared(plan->route->waits))
             try->ticket.permit.place.bucket = try->events->bucket(try);
@@ -344,7 +344,7 @@ enum try_step try_begin(struct try *try, const struct try_plan *plan)
 bool try_begin_at_once(struct try *try, const struct try_plan *plan)
 {
     prepare(try, plan);
-    return pool_acquire_at_once(plan->pool, &try->ticket);
+    return pool_acquire_at_once(plan->pool, try->context->loop, &try->ticket);
 }
 
 /* ---- the response -------------------------------------------------------------------------------------- */

@@ -103,6 +103,7 @@ static enum status take_methods(struct build *b, const struct yaml_node *list, s
     out->methods = 0;
     for (uint32_t i = 0; i < out->method_count && status == ST_OK; i++)
         out->methods |= 1u << http1_method_of(out->method_names[i]);
+    out->methods &= ~(1u << HTTP1_METHOD_OTHER);
     return status;
 }
 

@@ -42,11 +42,11 @@ static uint64_t tag_of(uint64_t tenth, uint32_t generation)
     return (tenth * 31 + generation) << 32;
 }
 
+/* What comes a little out of order is counted in the latest tenth. */
 static bool is_counted_in(const struct breaker_window *window, int64_t window_ns, uint32_t generation,
                           int64_t now_ns)
 {
-    return now_ns >= window->from_ns && now_ns < window->until_ns && generation == window->generation &&
-           window_ns == window->window_ns;
+    return now_ns < window->until_ns && generation == window->generation && window_ns == window->window_ns;
 }
 
 /* The slot begins anew, if it was of another tenth or another generation. */
@@ -57,8 +57,7 @@ static __attribute__((noinline)) void turn_to_slot(struct breaker_window *window
     int64_t tenth_ns = window_ns / BREAKER_WINDOW_SLOTS > 0 ? window_ns / BREAKER_WINDOW_SLOTS : 1;
 
     window->window_ns = window_ns;
-    window->from_ns = (int64_t)tenth * tenth_ns;
-    window->until_ns = window->from_ns + tenth_ns;
+    window->until_ns = ((int64_t)tenth + 1) * tenth_ns;
     window->generation = generation;
     window->slot = (uint32_t)(tenth % BREAKER_WINDOW_SLOTS);
     if (atomic_load_explicit(&window->slots[window->slot], memory_order_relaxed) >> 32 != tag >> 32)
@@ -70,14 +69,12 @@ void breaker_window_count(struct breaker_window *window, int64_t window_ns, uint
                           int64_t now_ns)
 {
     _Atomic uint64_t *slot;
-    uint64_t count;
 
     if (!is_counted_in(window, window_ns, generation, now_ns))
         turn_to_slot(window, window_ns, generation, now_ns);
     slot = &window->slots[window->slot];
-    count = atomic_load_explicit(slot, memory_order_relaxed);
-    if ((uint32_t)count != UINT32_MAX)
-        atomic_store_explicit(slot, count + 1, memory_order_relaxed);
+    /* In six minutes, the longest tenth that can be set, nobody counts to 2^32. */
+    atomic_store_explicit(slot, atomic_load_explicit(slot, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 uint64_t breaker_window_sum(const struct breaker_window *window, int64_t window_ns, uint32_t generation,

@@ -69,7 +69,8 @@ int64_t budget_end(int64_t start_ns, int64_t length_ns)
 {
     int64_t end_ns;
 
-    if (length_ns == NS_NEVER || __builtin_add_overflow(start_ns, length_ns, &end_ns))
+    PRE(start_ns >= 0);
+    if (__builtin_add_overflow(start_ns, length_ns, &end_ns)) /* as NS_NEVER makes it, too */
         return NS_NEVER;
     return end_ns;
 }

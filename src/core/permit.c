@@ -71,9 +71,8 @@ static bool pass_gate(struct permit_pool *pool, struct permit *permit, int64_t n
     if (pool->gate != PERMIT_GATE_RATE)
         return pool->gate == PERMIT_GATE_NONE || pass_gate_of_more(pool, permit, now_ns);
     PRE(permit->round == 0 && pool->pause.round == 0 && !pool->lent.is_on);
-    if (!rate_is_open(&pool->rate, now_ns))
+    if (!rate_try(&pool->rate, now_ns))
         return false;
-    rate_take(&pool->rate, now_ns);
     pool->rate_started++;
     return true;
 }

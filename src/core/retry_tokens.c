@@ -30,7 +30,13 @@ void retry_tokens_set(struct retry_tokens *tokens, uint32_t burst, uint32_t shar
         ;
 }
 
-static void add(struct retry_tokens *tokens, int more)
+static bool is_full(const struct retry_tokens *tokens)
+{
+    return atomic_load_explicit(&tokens->level, RELAXED) >= atomic_load_explicit(&tokens->most, RELAXED);
+}
+
+/* Apart, as mostly none has gone. */
+static __attribute__((noinline)) void add(struct retry_tokens *tokens, int more)
 {
     int most = atomic_load_explicit(&tokens->most, RELAXED);
     int level = atomic_load_explicit(&tokens->level, RELAXED), next;
@@ -46,7 +52,8 @@ static void add(struct retry_tokens *tokens, int more)
 
 void retry_tokens_refill(struct retry_tokens *tokens)
 {
-    add(tokens, atomic_load_explicit(&tokens->share, RELAXED));
+    if (!is_full(tokens))
+        add(tokens, atomic_load_explicit(&tokens->share, RELAXED));
 }
 
 void retry_tokens_put_back(struct retry_tokens *tokens)

@@ -16,7 +16,7 @@ struct circuit_side {
     bool mailed; /* under lock */
     struct circuit *circuit;
     struct loop *loop;
-    char apart[96];
+    char apart[104];
 };
 _Static_assert(sizeof(void *) != 8 || (sizeof(struct circuit_side) & (sizeof(struct circuit_side) - 1)) == 0,
                "see above");

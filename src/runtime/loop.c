@@ -141,6 +141,7 @@ int64_t loop_refresh_now(struct loop *loop)
 
     PRE(loop_is_own(loop));
     POST(now_ns >= loop->now_ns); /* a turn's time goes on, never back */
+    loop->is_fresh = true;
     return loop->now_ns = now_ns;
 }
 
@@ -154,6 +155,7 @@ int64_t loop_now(struct loop *loop)
 
 void loop_count_event(struct loop *loop)
 {
+    loop->is_fresh = false;
     if (++loop->events == EVENTS_A_TURN)
         event_base_loopbreak(loop->base);
 }
@@ -231,6 +233,7 @@ static void arm_timer(struct loop *loop)
 
 static void end_turn(struct loop *loop)
 {
+    loop->is_fresh = false;
     timers_run(&loop->timers, loop_now(loop));
     if (loop->mail_waiting) {
         loop->mail_waiting = false;

@@ -113,6 +113,16 @@ static void look(struct pool *pool, bool is_woken)
     pool_ring(pool, &bells, pool->home);
 }
 
+bool pool_acquire_by_clock_and_unlock(struct pool *pool, struct pool_ticket *ticket)
+{
+    bool granted = permit_acquire_at_once(&pool->permits, &ticket->permit, pool_now_locked(pool));
+
+    if (granted)
+        pool->held_by[ticket->permit.worker]++;
+    pthread_mutex_unlock(&pool->lock);
+    return granted;
+}
+
 /* Where more than a permit is asked for, or none is free: apart, as most calls find one. Unlocks. */
 static __attribute__((noinline)) enum permit_answer acquire_and_unlock(struct pool *pool,
                                                                        struct pool_ticket *ticket)

@@ -4,12 +4,9 @@
 #include "base/mem.h"
 #include "stats/duration_histogram.h"
 
-/* Calls after which the figures are found anew. */
-#define FRESH_FOR 100u
-
 struct start_times {
-    uint32_t known;
-    uint32_t due; /* so many have to be known until the figures are found anew */
+    uint32_t known;   /* when the figures were found, of those that are counted */
+    uint32_t to_come; /* calls until they are found anew */
     int64_t median_ns, p95_ns;
     uint16_t counts[DURATION_HISTOGRAM_BUCKETS];
 };
@@ -21,7 +18,7 @@ struct start_times *start_times_new(void)
     struct start_times *times = mem_zalloc(sizeof(*times));
 
     if (times != NULL)
-        *times = (struct start_times){.median_ns = -1, .p95_ns = -1, .due = START_TIMES_KNOWN};
+        *times = (struct start_times){.median_ns = -1, .p95_ns = -1, .to_come = START_TIMES_KNOWN};
     return times;
 }
 
@@ -50,25 +47,26 @@ static void find(struct start_times *times)
 /* Apart, as it is done for a hundredth of the calls. */
 static __attribute__((noinline)) void find_anew(struct start_times *times)
 {
+    times->known += START_TIMES_KNOWN;
     if (times->known >= START_TIMES_FULL)
         halve(times);
     find(times);
-    times->due = times->known + FRESH_FOR;
-    POST(times->due <= START_TIMES_FULL + FRESH_FOR);
+    times->to_come = START_TIMES_KNOWN;
 }
 
-static void count(struct start_times *times, uint32_t bucket)
+/* Inlined where it is called, when the program is linked. */
+inline void start_times_count_in(struct start_times *times, uint32_t bucket)
 {
+    PRE(bucket < DURATION_HISTOGRAM_BUCKETS);
     times->counts[bucket]++;
-    times->known++;
-    if (times->known >= times->due)
+    if (--times->to_come == 0)
         find_anew(times);
 }
 
 void start_times_count(struct start_times *times, int64_t took_ns)
 {
     PRE(took_ns >= 0);
-    count(times, duration_histogram_bucket_of(took_ns));
+    start_times_count_in(times, duration_histogram_bucket_of(took_ns));
 }
 
 /* The one in the middle of those that took longer; without any, twice as long is as good a guess as another. */
@@ -80,12 +78,12 @@ void start_times_count_cut(struct start_times *times, int64_t had_ns)
     for (uint32_t i = had + 1; i < DURATION_HISTOGRAM_BUCKETS; i++)
         longer += times->counts[i];
     if (longer == 0) {
-        count(times, duration_histogram_bucket_of(had_ns <= INT64_MAX / 2 ? 2 * had_ns : had_ns));
+        start_times_count(times, had_ns <= INT64_MAX / 2 ? 2 * had_ns : had_ns);
         return;
     }
     while (2 * seen <= longer)
         seen += times->counts[++bucket];
-    count(times, bucket);
+    start_times_count_in(times, bucket);
 }
 
 int64_t start_times_median_ns(const struct start_times *times)

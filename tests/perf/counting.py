@@ -180,8 +180,12 @@ IDLE = {"hedge": True, "late": True, "breaker": {}, "addresses": {"eject": {}},
                  "share_by": "X-Tenant", "rate": {"limit": "1000000/s", "burst": 1000},
                  "pause": {"statuses": [429]}}}
 
+# Of IDLE what keeps nothing for later: a fallback has a copy of the request's head.
+GUARD = {"breaker": {}, "retries": {"attempts": 2}, "pool": {"size": 50, "queue": 100, "rate": {"limit": "1000000/s", "burst": 1000}}}
+
 ROWS = {
     "h1": Row("a GET"),
+    "guard": Row("a GET, with retries, a breaker and a rate configured and idle", keys=GUARD),
     "idle": Row("a GET, with retries, a fallback, breaker, hedge and all of a pool configured and idle", keys=IDLE,
                 more={"other": {"url": "http://127.0.0.1:9"}}),
     "tls": Row("a GET, with TLS to the API", api=("--tls",), tls=True),

@@ -132,6 +132,22 @@ static void a_turn_is_descriptors_timers_mail_deferred_frees_at_one_time(void **
     close(turn.pipe[1]);
 }
 
+static void a_time_is_fresh_until_the_next_event_or_the_end_of_the_turn(void **state)
+{
+    struct loop *loop = &the_world->rig.loop;
+
+    (void)state;
+    assert_false(loop->is_fresh);
+    (void)loop_now(loop); /* what was asked for once may be old */
+    assert_false(loop->is_fresh);
+    (void)loop_refresh_now(loop);
+    assert_true(loop->is_fresh);
+    loop_count_event(loop);
+    assert_false(loop->is_fresh);
+    loop_turn(loop, loop_refresh_now(loop));
+    assert_false(loop->is_fresh);
+}
+
 /* ---- timers -------------------------------------------------------------------------------------------- */
 
 struct alarm {
@@ -508,6 +524,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_turn_is_descriptors_timers_mail_deferred_frees_at_one_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(timers_fire_in_order_and_never_early_by_the_real_clock, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_time_is_fresh_until_the_next_event_or_the_end_of_the_turn, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_timer_in_the_past_fires_in_the_next_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_timer_that_comes_nearer_rearms_the_descriptor, set_up, tear_down),

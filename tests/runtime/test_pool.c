@@ -329,6 +329,31 @@ static void a_pool_that_does_not_adapt_any_more_has_its_size_again(void **state)
     assert_int_equal(figures_of(desk).size, 2);
 }
 
+static bool finds_one(struct desk *desk, int i)
+{
+    return pool_acquire_at_once(&desk->pool, &desk->rig.loop, &desk->tickets[i]);
+}
+
+static void one_start_goes_by_the_time_of_its_event_and_the_next_by_the_clock(void **state)
+{
+    struct desk *desk = *state;
+    struct loop *loop = &desk->rig.loop;
+
+    open_pool(desk, 3, 4);
+    pool_set(
+        &desk->pool,
+        &(struct pool_terms){.size = 3, .queue_size = 4, .timed = true, .rate_per_hour = 1, .rate_burst = 1});
+    loop->now_ns = loop_clock_ns() - 7200 * NS_PER_S;
+    loop->is_fresh = true;
+    assert_true(finds_one(desk, 0)); /* whose slot is over an hour ago, so that */
+    assert_true(finds_one(desk, 1)); /* another one is there by the clock, */
+    loop->is_fresh = true;
+    assert_false(finds_one(desk, 2)); /* and none by now. */
+    assert_false(loop->is_fresh);
+    give_back(desk, 0);
+    give_back(desk, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +372,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_ghost_holds_the_permit_that_its_call_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_the_api_refuses_lowers_the_limit_and_what_it_takes_raises_it,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_start_goes_by_the_time_of_its_event_and_the_next_by_the_clock,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pool_that_does_not_adapt_any_more_has_its_size_again, set_up,
                                         tear_down),

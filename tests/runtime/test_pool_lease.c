@@ -91,7 +91,7 @@ static int tear_down(void **state)
 
 static enum permit_answer ask(struct desk *desk, int i)
 {
-    if (pool_acquire_at_once(&desk->pool, &desk->tickets[i]))
+    if (pool_acquire_at_once(&desk->pool, &desk->rig.loop, &desk->tickets[i]))
         return PERMIT_GRANTED;
     return pool_acquire(&desk->pool, &desk->tickets[i]);
 }

@@ -289,6 +289,17 @@ static void a_window_knows_generations_apart(void **state)
     assert_int_equal(breaker_window_sum(&window, 10 * S, 1, 5 * S), 0);
 }
 
+static void what_comes_a_little_late_is_counted_in_the_latest_tenth(void **state)
+{
+    struct breaker_window window = {0};
+
+    (void)state;
+    breaker_window_count(&window, 10 * S, 1, 5 * S);
+    breaker_window_count(&window, 10 * S, 1, 5 * S - 1);
+    assert_int_equal(breaker_window_sum(&window, 10 * S, 1, 14 * S), 2);
+    assert_int_equal(breaker_window_sum(&window, 10 * S, 1, 15 * S), 0);
+}
+
 static void a_window_without_counts_is_empty_at_any_time(void **state)
 {
     struct breaker_window window = {0};
@@ -719,6 +730,7 @@ int main(void)
         cmocka_unit_test(a_ratio_of_all_needs_all),
         cmocka_unit_test(a_window_forgets_by_tenths),
         cmocka_unit_test(a_window_knows_generations_apart),
+        cmocka_unit_test(what_comes_a_little_late_is_counted_in_the_latest_tenth),
         cmocka_unit_test(a_window_without_counts_is_empty_at_any_time),
         cmocka_unit_test(open_it_refuses_until_its_time_is_over),
         cmocka_unit_test(verdicts_of_an_older_generation_change_nothing),

@@ -155,6 +155,20 @@ static void another_rate_is_no_second_burst_and_no_wait_of_hours(void **state)
     assert_int_equal(slot(0, NOW), 0);
 }
 
+static void who_tries_starts_in_the_slot_that_is_told_and_not_before(void **state)
+{
+    (void)state;
+    set(100, NS_PER_S, 2);
+    assert_true(rate_try(&rate, NOW) && rate_try(&rate, NOW));
+    assert_int_equal(slot(0, NOW), 10 * MS);
+    assert_false(rate_try(&rate, NOW + 10 * MS - 1));
+    assert_int_equal(slot(0, NOW), 10 * MS); /* nothing is taken by that */
+    assert_true(rate_try(&rate, NOW + 10 * MS));
+    assert_int_equal(slot(0, NOW), 20 * MS);
+    assert_true(rate_try(&rate, NOW + NS_PER_S) && rate_try(&rate, NOW + NS_PER_S));
+    assert_false(rate_try(&rate, NOW + NS_PER_S));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +180,7 @@ int main(void)
         cmocka_unit_test(the_slowest_and_the_widest_rate_do_not_overflow),
         cmocka_unit_test(no_window_has_more_than_burst_and_rate_allow),
         cmocka_unit_test(time_that_comes_in_out_of_order_makes_no_slot_early),
+        cmocka_unit_test(who_tries_starts_in_the_slot_that_is_told_and_not_before),
         cmocka_unit_test(another_rate_is_no_second_burst_and_no_wait_of_hours),
     };
 
