@@ -41,7 +41,7 @@ static inline bool rate_is_open(const struct rate *rate, int64_t now_ns)
 /* One starts now, whether its slot has come or not. */
 void rate_take(struct rate *rate, int64_t now_ns);
 
-/* Of a rate that there is: one starts now, if it may. */
+/* Of a rate that there is: one starts now, if it may; rate_is_open and rate_take in one. */
 static inline __attribute__((warn_unused_result)) bool rate_try(struct rate *rate, int64_t now_ns)
 {
     PRE(rate->period_ns != 0);

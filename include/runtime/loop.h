@@ -35,11 +35,11 @@ struct loop {
     int64_t now_ns;   /* of this turn; 0: not yet asked for */
     bool mail_waiting;
     /*
-     * now_ns has been moved on to the very instant in the event that is being served, and nothing has started by it:
-     * the clock, asked once more, would say the same. Whoever begins by it says that it is used up.
+     * The descriptor's event that is being served has moved now_ns on to this instant, and nothing has started by it:
+     * so it is what the clock says, but for what has been done of the event. Whoever starts by it uses it up.
      */
     bool is_fresh;
-    uint32_t events; /* of transports, in this turn */
+    uint32_t events; /* of descriptors, in this turn until it ends */
     uint32_t turn;   /* its number; begins again at 0 after a while */
     uint32_t full;   /* so many turns before it, in a row, had no room for all descriptors that were ready */
     atomic_bool stop;

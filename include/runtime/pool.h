@@ -57,6 +57,7 @@ static inline __attribute__((warn_unused_result)) bool pool_acquire_at_once(stru
     bool granted;
 
     PRE(loop_is_own(owner) && owner == pool->workers[ticket->permit.worker]);
+    PRE(!owner->is_fresh || owner->now_ns != 0);
     ticket->mailed = false;
     pthread_mutex_lock(&pool->lock);
     if (pool->permits.gate > (owner->is_fresh ? PERMIT_GATE_RATE : PERMIT_GATE_NONE))

@@ -91,7 +91,8 @@ void pool_end_lease_locked(struct pool *pool);
 
 /*
  * The time of an operation that may grant, if it matters to the pool; a lease that is over by then ends here. By the
- * clock itself: the time of a turn may be old, and a slot taken by it would let the next one come early.
+ * clock itself: the time of a turn may be old, and a slot taken by it would let the next one come early. (The time of
+ * the event that is being served is not: pool_acquire_at_once.)
  */
 static inline int64_t pool_now_locked(struct pool *pool)
 {

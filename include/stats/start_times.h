@@ -16,7 +16,7 @@
  * most. Its buckets are those of stats/duration_histogram. The median and the 95th percentile are found anew for each
  * hundred calls. A plain block, about 1 KiB, that one thread writes.
  */
-#define START_TIMES_KNOWN 100u  /* with fewer calls nothing is said */
+#define START_TIMES_KNOWN 100u  /* with fewer calls nothing is said; after so many more it is found anew */
 #define START_TIMES_FULL  2000u /* calls that are counted before they are halved */
 
 struct start_times;

@@ -42,7 +42,7 @@ static uint64_t tag_of(uint64_t tenth, uint32_t generation)
     return (tenth * 31 + generation) << 32;
 }
 
-/* What comes a little out of order is counted in the latest tenth. */
+/* What comes a little out of order, as of several threads, is counted in the latest tenth. */
 static bool is_counted_in(const struct breaker_window *window, int64_t window_ns, uint32_t generation,
                           int64_t now_ns)
 {
@@ -272,10 +272,11 @@ void breaker_good(struct breaker *breaker, struct breaker_pass *pass)
         breaker->consecutive = 0;
 }
 
-static bool is_too_much(const struct breaker *breaker, const struct breaker_terms *terms, uint64_t goods,
-                        int64_t now_ns)
+/* After a bad one was counted, up to the tenth that it is in. */
+static bool is_too_much(const struct breaker *breaker, const struct breaker_terms *terms, uint64_t goods)
 {
-    uint64_t bads = breaker_window_sum(&breaker->bad, terms->window_ns, breaker->generation, now_ns);
+    uint64_t bads =
+        breaker_window_sum(&breaker->bad, terms->window_ns, breaker->generation, breaker->bad.until_ns - 1);
 
     return goods + bads >= terms->volume && bads * 100 >= (goods + bads) * terms->ratio_percent;
 }
@@ -288,7 +289,7 @@ static void count_bad(struct breaker *breaker, const struct breaker_terms *terms
     breaker->consecutive++;
     if (breaker->consecutive >= terms->failures)
         open_at(breaker, terms, BREAKER_CONSECUTIVE, now_ns);
-    else if (is_too_much(breaker, terms, goods, now_ns))
+    else if (is_too_much(breaker, terms, goods))
         open_at(breaker, terms, BREAKER_RATIO, now_ns);
 }
 

@@ -161,7 +161,10 @@ static void timed_out(struct timer *timer, int64_t now_ns)
 
 static void socket_ready(evutil_socket_t fd, short what, void *arg)
 {
-    process(arg, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+    struct dns_channel *channel = arg;
+
+    loop_count_event(channel->loop);
+    process(channel, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
 }
 
 /* The place of `fd`, or a free one; -1: there is none. */

@@ -141,7 +141,7 @@ int64_t loop_refresh_now(struct loop *loop)
 
     PRE(loop_is_own(loop));
     POST(now_ns >= loop->now_ns); /* a turn's time goes on, never back */
-    loop->is_fresh = true;
+    loop->is_fresh = loop->events != 0;
     return loop->now_ns = now_ns;
 }
 
@@ -233,6 +233,8 @@ static void arm_timer(struct loop *loop)
 
 static void end_turn(struct loop *loop)
 {
+    loop->full = loop->events >= EVENTS_A_TURN ? loop->full + 1 : 0;
+    loop->events = 0;
     loop->is_fresh = false;
     timers_run(&loop->timers, loop_now(loop));
     if (loop->mail_waiting) {
@@ -243,8 +245,6 @@ static void end_turn(struct loop *loop)
     free_deferred(loop);
     arm_timer(loop);
     loop->now_ns = 0;
-    loop->full = loop->events >= EVENTS_A_TURN ? loop->full + 1 : 0;
-    loop->events = 0;
     loop->turn++;
 }
 

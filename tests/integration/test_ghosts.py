@@ -191,7 +191,7 @@ def test_a_reload_that_shrinks_counts_ghosts(pair):
     proxy, up = pair(deadline="200ms", pool={"size": 3, "queue": 5, "linger": f"{2 * SLOW:g}s"})
     for _ in range(3):
         cut(proxy, up)
-    keys = {"url": up.url, "listen": "%s:%d" % proxy.address(), "deadline": "5s"}
+    keys = {"url": up.url, "listen": "%s:%d" % proxy.address(), "deadline": "30s"}
     proxy.rewrite({"api": {**keys, "pool": {"size": 1, "queue": 5}}})
     proxy.must_reload()
     metrics = proxy.metrics()

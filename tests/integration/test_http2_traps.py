@@ -581,7 +581,7 @@ def test_a_flood_of_an_api_costs_little_and_no_other_call(front, streams, what):
                 peer.send(APIS_FLOODS[what](peer, n))
         return True
 
-    proxy, _ = front(script, streams=streams, deadline="1s")
+    proxy, _ = front(script, streams=streams, deadline="1s", routes=[{"path": "/ok", "deadline": "20s"}])  # the script may be at it still
     costs = Costs(proxy)
     with contextlib.suppress(Cut):
         caller = proxy.caller()

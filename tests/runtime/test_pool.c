@@ -340,13 +340,13 @@ static void one_start_goes_by_the_time_of_its_event_and_the_next_by_the_clock(vo
     struct loop *loop = &desk->rig.loop;
 
     open_pool(desk, 3, 4);
-    pool_set(
-        &desk->pool,
-        &(struct pool_terms){.size = 3, .queue_size = 4, .timed = true, .rate_per_hour = 1, .rate_burst = 1});
-    loop->now_ns = loop_clock_ns() - 7200 * NS_PER_S;
+    pool_set(&desk->pool,
+             &(struct pool_terms){
+                 .size = 3, .queue_size = 4, .timed = true, .rate_per_hour = 3600, .rate_burst = 1});
+    loop->now_ns = loop_clock_ns() - 2 * NS_PER_S;
     loop->is_fresh = true;
-    assert_true(finds_one(desk, 0)); /* whose slot is over an hour ago, so that */
-    assert_true(finds_one(desk, 1)); /* another one is there by the clock, */
+    assert_true(finds_one(desk, 0)); /* whose slot was two seconds ago, so that */
+    assert_true(finds_one(desk, 1)); /* the next one, a second later, is there by the clock, */
     loop->is_fresh = true;
     assert_false(finds_one(desk, 2)); /* and none by now. */
     assert_false(loop->is_fresh);

@@ -300,6 +300,20 @@ static void what_comes_a_little_late_is_counted_in_the_latest_tenth(void **state
     assert_int_equal(breaker_window_sum(&window, 10 * S, 1, 15 * S), 0);
 }
 
+static void a_bad_one_that_comes_a_little_late_opens_it_at_once(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    start(&bench);
+    bench.terms.failures = 1000;
+    assert_int_equal(try_bad(&bench), BREAKER_CLOSED);
+    bench.now_ns--; /* of another worker, whose turn began before a tenth did */
+    for (uint32_t i = 2; i < bench.terms.volume; i++)
+        assert_int_equal(try_bad(&bench), BREAKER_CLOSED);
+    assert_int_equal(try_bad(&bench), BREAKER_OPEN);
+}
+
 static void a_window_without_counts_is_empty_at_any_time(void **state)
 {
     struct breaker_window window = {0};
@@ -731,6 +745,7 @@ int main(void)
         cmocka_unit_test(a_window_forgets_by_tenths),
         cmocka_unit_test(a_window_knows_generations_apart),
         cmocka_unit_test(what_comes_a_little_late_is_counted_in_the_latest_tenth),
+        cmocka_unit_test(a_bad_one_that_comes_a_little_late_opens_it_at_once),
         cmocka_unit_test(a_window_without_counts_is_empty_at_any_time),
         cmocka_unit_test(open_it_refuses_until_its_time_is_over),
         cmocka_unit_test(verdicts_of_an_older_generation_change_nothing),
