@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,8 +62,14 @@ struct watched {
     struct epoll_event event;
 };
 
+#define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
+
 static struct control *control;
 static struct watched watched[DESCRIPTORS];
+
+/* What this thread does is not the program's, so it does not fail. */
+static __thread bool is_spared __attribute__((tls_model("initial-exec")));
+static __typeof__(&pthread_getattr_np) next_getattr;
 
 __attribute__((constructor)) static void open_control(void)
 {
@@ -70,6 +77,7 @@ __attribute__((constructor)) static void open_control(void)
     int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
     void *place;
 
+    next_getattr = NEXT(pthread_getattr_np);
     if (fd < 0)
         return;
     place = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -84,7 +92,7 @@ static bool is_meant(enum kind kind, bool *fails)
     uint64_t nth;
 
     *fails = false;
-    if (control == NULL || atomic_load(&control->armed) == 0 || (control->kinds & kind) == 0)
+    if (is_spared || control == NULL || atomic_load(&control->armed) == 0 || (control->kinds & kind) == 0)
         return false;
     if (control->threads != THREADS_ALL && (control->threads == THREADS_MAIN) != (gettid() == getpid()))
         return false;
@@ -106,8 +114,6 @@ static bool is_to_fail(enum kind kind)
 
     return is_meant(kind, &fails) && fails;
 }
-
-#define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
@@ -138,6 +144,17 @@ void *realloc(void *block, size_t size)
     if (size != 0 && is_to_fail(KIND_ALLOC))
         return NULL;
     return __interceptor_realloc != NULL ? __interceptor_realloc(block, size) : __libc_realloc(block, size);
+}
+
+/* AddressSanitizer, which asks for this when a thread begins, ends the program if there is no memory for it. */
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
+{
+    int result;
+
+    is_spared = true;
+    result = next_getattr(thread, attributes);
+    is_spared = false;
+    return result;
 }
 
 /* ---- descriptors --------------------------------------------------------------------------------------- */
