@@ -181,7 +181,7 @@ def service(curfew, faults, upstream):
         api = Api(upstream, **(upstream_options or {}))
         made.append(api)
         url = api.upstream.named(named) if named else api.upstream.url
-        proxy = curfew(url=url, env=faults.env, wrap=wrap, **{"deadline": "30s", "keepalive": {"max_idle": 0}, **keys})
+        proxy = curfew(url=url, env=faults.env, wrap=wrap, **{"deadline": "10m", "keepalive": {"max_idle": 0}, **keys})
         bystander = proxy.caller()
         bystander.request("POST", "/bystander", content=b"still there")
         assert api.waiting.wait(SOON)
@@ -455,7 +455,7 @@ class H2Echo:
 def test_a_call_over_http2_without_memory(curfew, faults, kept):
     api = H2Echo()
     try:
-        proxy = curfew(url=api.listener.url, env=faults.env, deadline="30s", http2={"use": "always"}, keepalive={"max_idle": kept})
+        proxy = curfew(url=api.listener.url, env=faults.env, deadline="10m", http2={"use": "always"}, keepalive={"max_idle": kept})
         bystander = proxy.caller()
         bystander.request("POST", "/bystander", content=b"still there")
         assert api.waiting.wait(SOON)
@@ -492,7 +492,7 @@ def test_calls_on_one_connection_over_http2_without_memory(curfew, faults, kept)
             peer.headers(request, [("x-sum", "1")], end=True)
 
     waits, shared = H2Echo(), H2Api(answer)
-    keys = {"deadline": "30s", "keepalive": {"max_idle": kept}}
+    keys = {"deadline": "10m", "keepalive": {"max_idle": kept}}
     try:
         proxy = curfew(upstreams={"api": {"url": shared.url, "http2": {"use": "always", "streams": 10}, **keys},
                                   "other": {"url": waits.listener.url, "http2": {"use": "always"}, **keys}}, env=faults.env)
